@@ -1,0 +1,69 @@
+# Everything a developer or operator types. `make` alone prints this list.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+RUN_READY := $(VENV)/.run-ready
+DEV_READY := $(VENV)/.dev-ready
+
+.PHONY: help demo run up services services-stop test check lint types format lock clean
+
+help: ## Print this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
+
+demo: $(RUN_READY) ## Send the example campaign to a catcher on this machine and compare
+	@$(BIN)/python -m admin demo
+
+run: $(RUN_READY) ## Run everything in one process on the embedded default, until Ctrl-C
+	@$(BIN)/python -m actors embedded
+
+up: $(RUN_READY) ## Run worker, timekeeper and periodiq under a supervisor, on the configured RabbitMQ and Postgres
+	@$(BIN)/python -m ops.supervise
+
+services: $(RUN_READY) ## Start a private RabbitMQ and Postgres below var/ and print their URLs
+	@$(BIN)/python -m ops.services start
+
+services-stop: $(RUN_READY) ## Stop what `make services` started
+	@$(BIN)/python -m ops.services stop
+
+test: $(DEV_READY) ## Install what the tests need and run them all
+	@$(BIN)/python -m ops.services install
+	@$(BIN)/python -m pytest $(TESTS)
+
+check: lint types test ## Everything that must be green before a change is done
+
+lint: $(DEV_READY) ## Style and formatting
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+types: $(DEV_READY) ## Types
+	@$(BIN)/mypy .
+
+format: $(DEV_READY) ## Rewrite the code in the house's format
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+lock: $(DEV_READY) ## Pin all dependencies with their hashes again
+	@$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-annotate \
+		--custom-compile-command "make lock" --quiet --output-file requirements.lock
+	@$(BIN)/uv pip compile pyproject.toml --group dev --constraint requirements.lock --universal --python-version 3.11 \
+		--generate-hashes --no-annotate --custom-compile-command "make lock" --quiet --output-file requirements-dev.lock
+
+clean: ## Stop the embedded Postgres and remove all data of this checkout below var/
+	@if [ -x $(BIN)/python ] && [ -d var ]; then $(BIN)/python -m ops.services clean; fi
+	@rm -rf var
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit("Punktual needs Python 3.11 or later" if sys.version_info < (3, 11) else 0)'
+	@$(PYTHON) -m venv $(VENV) 2>/dev/null || { rm -rf $(VENV); ops/install-venv.sh $(PYTHON) && $(PYTHON) -m venv $(VENV); }
+
+$(RUN_READY): requirements.lock | $(BIN)/python
+	@echo "installing the dependencies into $(VENV) (once)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@touch $@
+
+$(DEV_READY): requirements-dev.lock | $(BIN)/python
+	@echo "installing the developers' dependencies into $(VENV) (once)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@touch $@ $(RUN_READY)

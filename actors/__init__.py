@@ -1,0 +1,1 @@
+"""The pipeline: what the workers do with a message, one file a stage."""

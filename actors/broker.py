@@ -1,0 +1,86 @@
+"""Sets Dramatiq's broker when imported. Actor files import `actor` from here, so that none is declared before.
+
+Owns which middleware runs around every message. There is no retry of messages: a message is only a hint, and what it
+hinted at is found again in the rows.
+"""
+
+from functools import partial
+from typing import Any
+from urllib.parse import urlencode
+
+import dramatiq
+from dramatiq.brokers.rabbitmq import RabbitmqBroker
+from dramatiq.brokers.stub import StubBroker
+from dramatiq.middleware import Middleware
+from periodiq import PeriodiqMiddleware
+
+import config
+from actors.identity import is_alive, this_worker
+from models import database, migrate, stuck
+from ops import logs
+
+
+class DatabaseConnections(Middleware):
+    """Opens the database in every worker process, and gives a thread's connection back after each message."""
+
+    def after_process_boot(self, broker: dramatiq.Broker) -> None:
+        database.open_database(f"punktual {this_worker()}")
+        migrate.check()
+
+    def after_process_message(self, broker: dramatiq.Broker, message: Any, **_: Any) -> None:
+        database.close()
+
+    after_skip_message = after_process_message
+
+
+class DeadNeighbours(Middleware):
+    """A worker that boots rules at once on what dead processes of its host held."""
+
+    def after_process_boot(self, broker: dramatiq.Broker) -> None:
+        worker = this_worker()
+        stuck.settle_dead(worker.host, is_alive, str(worker))
+        database.close()
+
+
+class LogContext(Middleware):
+    """Every line logged during a message names it."""
+
+    def before_process_message(self, broker: dramatiq.Broker, message: Any) -> None:
+        logs.bind(message_id=message.message_id, actor=message.actor_name)
+
+    def after_process_message(self, broker: dramatiq.Broker, message: Any, **_: Any) -> None:
+        logs.unbind()
+
+    after_skip_message = after_process_message
+
+
+def _middleware() -> list[Middleware]:
+    return [
+        # Not here on purpose: Retries, because the rows say what is to be done again and when; TimeLimit, because its
+        # asynchronous exception could land between a server's 250 and its record. The sockets carry the timeouts.
+        LogContext(),
+        # Drops ticks that waited too long; the next one does their work.
+        PeriodiqMiddleware(skip_delay=30),
+        # Around the database, from the outside in.
+        DatabaseConnections(),
+        DeadNeighbours(),
+    ]
+
+
+def _rabbitmq_url(settings: config.Broker) -> str:
+    url = settings.url.get_secret_value()
+    limits = {"heartbeat": settings.heartbeat_seconds, "blocked_connection_timeout": settings.blocked_timeout_seconds}
+    return f"{url}{'&' if '?' in url else '?'}{urlencode(limits)}"
+
+
+def _broker(settings: config.Broker) -> dramatiq.Broker:
+    if settings.embedded:
+        return StubBroker(middleware=_middleware())
+    # Without confirms a message that RabbitMQ never got would count as published.
+    return RabbitmqBroker(url=_rabbitmq_url(settings), middleware=_middleware(), confirm_delivery=True)
+
+
+logs.configure()
+broker = _broker(config.settings().broker)
+dramatiq.set_broker(broker)
+actor = partial(dramatiq.actor, broker=broker)

@@ -1,0 +1,92 @@
+"""What a worker does with one hint: claim the e-mail, compose it, converse with the mail server, record the answer.
+
+Every step that matters is a guarded move on the row: a doubled or late message finds the guard shut.
+"""
+
+from datetime import UTC, datetime
+from functools import partial
+
+import clock
+import config
+from actors import queues
+from actors.broker import actor
+from actors.hint import hint
+from actors.identity import this_worker
+from actors.record import record
+from mail import smtp
+from mail.message import Letter, LetterInvalid, build
+from mail.outcome import Outcome, Phase, Refused, Reply, Scope
+from mail.render import TemplateInvalid, render
+from models import emails, vault
+from models.emails import Claim
+from models.gates import Action, Closed
+from ops import logs
+
+log = logs.get()
+
+
+@actor(queue_name=queues.DELIVER)
+def deliver(email_id: int, scheduled_at_ms: int) -> None:
+    scheduled_at = datetime.fromtimestamp(scheduled_at_ms / 1000, UTC)
+    claim = emails.claim(email_id, scheduled_at, this_worker())
+    if isinstance(claim, Closed):
+        heed(claim, email_id, scheduled_at)
+        return
+    content = compose(claim)
+    outcome = content if isinstance(content, Refused) else converse(claim, content)
+    record(claim, outcome)
+
+
+def heed(closed: Closed, email_id: int, scheduled_at: datetime) -> None:
+    """A gate is closed. Where another time is needed, the tick gives it: only one place plans."""
+    log.info("claim_refused", email_id=email_id, gate=closed.gate, reason=closed.reason)
+    if closed.action is Action.WAIT and closed.until is not None:
+        hint(email_id, scheduled_at, closed.until)
+    elif closed.action is Action.CANCEL:
+        emails.cancel(email_id, closed.reason, str(this_worker()))
+
+
+def compose(claim: Claim) -> bytes | Refused:
+    """The message as it goes over the wire, or why this lead's cannot be made."""
+    try:
+        return build(_letter(claim), clock.now())
+    except (TemplateInvalid, LetterInvalid) as error:
+        return Refused(Scope.CONTENT, Phase.COMPOSE, Reply(None, None, str(error)))
+
+
+def _letter(claim: Claim) -> Letter:
+    return Letter(
+        sender_address=claim.sender,
+        sender_name=claim.sender_name,
+        recipient=claim.recipient,
+        subject=render(claim.subject, claim.fields, html=False),
+        text=render(claim.text, claim.fields, html=False),
+        html=None if claim.html is None else render(claim.html, claim.fields, html=True),
+        message_id=claim.message_id,
+        email_id=claim.held.email_id,
+    )
+
+
+def converse(claim: Claim, content: bytes) -> Outcome:
+    password = claim.password_encrypted and vault.decrypt(claim.password_encrypted)
+    server = smtp.Server(claim.smtp_host, claim.smtp_port, claim.smtp_security, claim.username, password)
+    return smtp.send(
+        server, claim.sender, claim.recipient, content, _timeouts(), hand_over=partial(hand_over, claim, content)
+    )
+
+
+def hand_over(claim: Claim, content: bytes) -> bool:
+    closed = emails.hand_over(claim.held, content)
+    if closed:
+        log.info("hand_over_refused", email_id=claim.held.email_id, gate=closed.gate, reason=closed.reason)
+    return closed is None
+
+
+def _timeouts() -> smtp.Timeouts:
+    limits = config.settings().smtp
+    return smtp.Timeouts(
+        command_seconds=limits.command_timeout_seconds,
+        conversation_seconds=limits.conversation_timeout_seconds,
+        answer_seconds=limits.answer_timeout_seconds,
+        dot_after_hand_over_seconds=limits.hand_over_to_dot_seconds,
+    )

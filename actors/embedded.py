@@ -1,0 +1,49 @@
+"""The embedded default: worker, timekeeper and periodiq in one process, with Dramatiq's own in-memory broker.
+
+Its messages end with it, and that costs nothing: the rows tell what is to be done.
+"""
+
+import signal
+import sys
+from types import FrameType
+
+from dramatiq import Worker
+from periodiq import Scheduler
+
+import actors.deliver  # noqa: F401  # declares the actor that sends
+import config
+from actors.broker import broker
+from actors.processes import STOP_GRACE_SECONDS
+from models import database, hints, migrate
+from ops import logs
+from scheduling.timetable import tick
+
+log = logs.get()
+
+
+def run() -> None:
+    if not config.settings().broker.embedded:
+        sys.exit("punktual: broker.url names a RabbitMQ: run worker, timekeeper and periodiq instead (make up)")
+    database.open_database("punktual embedded")
+    migrate.migrate()
+    hints.forget()
+    database.close()
+    signal.signal(signal.SIGTERM, _interrupt)
+    settings = config.settings().worker
+    broker.emit_after("process_boot")
+    worker = Worker(broker, worker_timeout=settings.wakeup_milliseconds, worker_threads=settings.threads)
+    worker.start()
+    log.info("embedded_started")
+    try:
+        tick.send()
+        scheduler = Scheduler([tick])
+        scheduler.schedule()
+        scheduler.loop()
+    except KeyboardInterrupt:
+        log.info("embedded_stopping")
+    finally:
+        worker.stop(STOP_GRACE_SECONDS * 1000)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt

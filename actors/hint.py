@@ -1,0 +1,56 @@
+"""Publishes hints: messages that say "look at this e-mail, which you should find pending for this time".
+
+A hint may come twice, late or never, and nothing goes wrong. It carries an id and a time, never an address.
+"""
+
+from datetime import datetime, timedelta
+
+from dramatiq import Message
+
+import clock
+import config
+from actors import queues
+from actors.broker import broker
+from models import hints
+from models.hints import Hint
+from ops import logs
+
+log = logs.get()
+
+
+def hint(email_id: int, scheduled_at: datetime, at: datetime) -> None:
+    """Have a worker look at the e-mail at the moment `at`. Returns once the broker has confirmed the message."""
+    message: Message[None] = Message(
+        queue_name=queues.DELIVER,
+        actor_name="deliver",
+        args=(email_id, round(scheduled_at.timestamp() * 1000)),
+        kwargs={},
+        options={},
+    )
+    wait = at - clock.now()
+    # Rounded up: a message that came early would only wait once more.
+    broker.enqueue(message, delay=int(wait.total_seconds() * 1000) + 1 if wait > timedelta(0) else None)
+
+
+def hint_if_soon(due: Hint) -> None:
+    """For a mail that was just given another time: one inside the buffer horizon cannot wait for the tick."""
+    if due.scheduled_at < clock.now() + timedelta(minutes=config.settings().planning.buffer_minutes):
+        _publish([due])
+
+
+def hint_due() -> None:
+    """Hint at each e-mail inside the buffer horizon that has no hint for its time."""
+    if count := _publish(hints.due()):
+        log.info("emails_hinted", count=count)
+
+
+def _publish(due: list[Hint]) -> int:
+    published = []
+    try:
+        for each in due:
+            hint(each.email_id, each.scheduled_at, at=each.scheduled_at)
+            published.append(each)
+    finally:
+        # Only what the broker has confirmed counts as hinted: the rest is due at the next tick.
+        hints.mark(published)
+    return len(published)

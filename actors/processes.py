@@ -1,0 +1,61 @@
+"""The processes that Punktual consists of, and how each is started from the checkout's root."""
+
+import os
+import sys
+from collections.abc import Callable
+
+import config
+from actors import queues
+
+# A mail whose answer is awaited may take ten minutes; killed before, it would end as unknown.
+STOP_GRACE_SECONDS = 660
+
+
+def worker() -> None:
+    """Sends mail: any number of them, on any number of machines."""
+    settings = config.settings().worker
+    _dramatiq("actors.deliver", queues.DELIVER, settings.processes, settings.threads)
+
+
+def timekeeper() -> None:
+    """Works off the ticks: plans, hints, reconciles. A second one does no harm."""
+    _dramatiq("scheduling.timetable", queues.TICK, processes=1, threads=1)
+
+
+def periodiq() -> None:
+    """Sends a tick every minute."""
+    _become("-c", "from periodiq import entrypoint; entrypoint()", "scheduling.timetable")
+
+
+def embedded() -> None:
+    """All of it in this one process, with messages that live in its memory."""
+    from actors import embedded as all_in_one
+
+    all_in_one.run()
+
+
+PROCESSES: dict[str, Callable[[], None]] = {
+    "worker": worker,
+    "timekeeper": timekeeper,
+    "periodiq": periodiq,
+    "embedded": embedded,
+}
+
+
+def _dramatiq(module: str, queue: str, processes: int, threads: int) -> None:
+    # Dramatiq reads these when it is imported. Prefetching no more than there are threads keeps waiting hints
+    # from being stuck behind a stalled process.
+    limits = {
+        "dramatiq_worker_timeout": config.settings().worker.wakeup_milliseconds,
+        "dramatiq_queue_prefetch": threads,
+    }
+    os.environ.update({name: str(value) for name, value in limits.items()})
+    _become(
+        *("-m", "dramatiq", module, "--queues", queue, "--skip-logging"),
+        *("--processes", str(processes), "--threads", str(threads)),
+        *("--worker-shutdown-timeout", str(STOP_GRACE_SECONDS * 1000)),
+    )
+
+
+def _become(*arguments: str) -> None:
+    os.execv(sys.executable, [sys.executable, *arguments])  # noqa: S606  # our own processes

@@ -1,0 +1,7 @@
+"""The queues and what waits in them: names an operator meets in RabbitMQ's own pages.
+
+Each has two companions of Dramatiq's: NAME.DQ holds delayed messages until their time, NAME.XQ rejected ones.
+"""
+
+DELIVER = "deliver"  # one message an e-mail that is due soon
+TICK = "tick"  # one message a minute, on its own queue so that it never waits behind mail

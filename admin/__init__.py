@@ -1,0 +1,1 @@
+"""`python -m admin`: the small script of campaign owners and operators."""

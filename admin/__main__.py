@@ -1,0 +1,120 @@
+"""`python -m admin …`: reads the command line and turns every refusal into one line and exit status 1."""
+
+import sys
+
+import typer
+from cryptography.fernet import Fernet
+from peewee import DatabaseError
+
+import config
+from admin import campaign, demo, email, mailbox, show, suppression
+from admin.files import FileInvalid
+from mail.address import AddressInvalid
+from models import campaigns, database, heartbeats, mailboxes, migrate, overview
+from models.campaigns import CampaignInvalid
+from models.embedded import EmbeddedPostgresFailed
+from models.facts import NoSuchEmail
+from models.mailboxes import MailboxInvalid
+from models.settlement import SettlementRefused
+from models.vault import KeyInvalid
+
+REFUSALS = (
+    AddressInvalid,
+    CampaignInvalid,
+    EmbeddedPostgresFailed,
+    FileInvalid,
+    KeyInvalid,
+    MailboxInvalid,
+    NoSuchEmail,
+    SettlementRefused,
+    config.SettingsInvalid,
+    migrate.SchemaOutdated,
+)
+# These work without a database that is up to date.
+_WITHOUT_SCHEMA = {"config", "migrate", "new-key", "catcher", "demo"}
+
+app = typer.Typer(
+    name="python -m admin",
+    help="Punktual: campaigns, mailboxes and e-mails.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.add_typer(mailbox.app, name="mailbox")
+app.add_typer(campaign.app, name="campaign")
+app.add_typer(email.app, name="email")
+app.add_typer(mailbox.warmup, name="warmup")
+app.add_typer(suppression.app, name="suppression")
+app.command("demo")(demo.demo)
+app.command("catcher")(demo.catcher)
+
+
+@app.callback()
+def prepare(context: typer.Context) -> None:
+    settings = config.settings()
+    if context.invoked_subcommand in _WITHOUT_SCHEMA:
+        return
+    database.open_database("punktual admin")
+    if settings.database.embedded:
+        migrate.migrate()
+    else:
+        migrate.check()
+
+
+@app.command("migrate")
+def migrate_() -> None:
+    """Bring the database's schema up to date. Safe beside a running Punktual, and safe to say twice."""
+    database.open_database("punktual migrate")
+    names = migrate.migrate()
+    print("\n".join(f"applied {name}" for name in names) or "nothing to apply")
+
+
+@app.command("config")
+def config_(json: show.AsJson = False) -> None:
+    """The settings in force, without their secrets."""
+    values = config.shown(config.settings())
+    if json:
+        show.as_json(values)
+        return
+    for name, value in values.items():
+        if isinstance(value, dict):
+            show.pairs((f"{name}.{key}", each) for key, each in value.items())
+        else:
+            show.pairs([(name, value)])
+
+
+@app.command("new-key")
+def new_key() -> None:
+    """Print a new PUNKTUAL_SECRET_KEY."""
+    print(Fernet.generate_key().decode())
+
+
+@app.command()
+def status(json: show.AsJson = False) -> None:
+    """Everything at a glance: campaigns, mailboxes, e-mails by status, the last tick."""
+    lines = overview.campaigns(campaigns.every())
+    boxes = overview.mailboxes(mailboxes.every())
+    counts, tick = overview.counts(), heartbeats.last("tick")
+    if json:
+        show.as_json({"campaigns": lines, "mailboxes": boxes, "emails": counts, "last_tick_at": tick})
+        return
+    rows = [(it.name, it.status, f"{it.counts['sent']}/{it.leads}", it.saying) for it in lines]
+    show.table(("campaign", "status", "sent", "now"), rows, "there is no campaign yet")
+    print()
+    rows = [(it.address, it.status, f"{it.used_today}/{it.daily_limit}", it.reason or "") for it in boxes]
+    show.table(("mailbox", "status", "today", "reason"), rows, "there is no mailbox yet")
+    print()
+    show.pairs([*((name, count) for name, count in counts.items()), ("last tick", tick or "never")])
+
+
+def main() -> None:
+    try:
+        app()
+    except REFUSALS as refusal:
+        sys.exit(f"punktual: {refusal}")
+    except DatabaseError as error:
+        sys.exit(f"punktual: the database does not answer: {str(error).splitlines()[0]}")
+
+
+if __name__ == "__main__":
+    main()

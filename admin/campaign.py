@@ -1,0 +1,157 @@
+"""Commands about campaigns."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from actors import plan
+from admin import show
+from admin.files import CampaignFile, FileInvalid, LeadLine, read_campaign, read_leads
+from admin.person import who
+from mail.address import AddressInvalid, normalise
+from mail.message import Letter, LetterInvalid, build, new_message_id
+from mail.render import TemplateInvalid, check, render
+from models import campaigns, mailboxes, overview
+from models.campaigns import NewCampaign
+from models.mailboxes import MailboxInvalid
+
+app = typer.Typer(help="Campaigns: who gets what, and when.", no_args_is_help=True)
+
+Name = Annotated[str, typer.Argument(help="The campaign's name.")]
+
+
+@app.command()
+def add(
+    file: Annotated[Path, typer.Argument(help="The campaign, as TOML.")],
+    leads: Annotated[Path, typer.Option(help="The leads, as CSV with a header and an `email` column.")],
+) -> None:
+    """Add a campaign with its leads, as a draft. Everything is checked before the first row is written."""
+    campaign = read_campaign(file)
+    lines = read_leads(leads)
+    senders = _mailboxes(file, campaign)
+    _check_templates(file, campaign)
+    for line in lines:
+        _check_letter(leads, line, campaign)
+    new = NewCampaign(
+        name=campaign.name,
+        subject=campaign.subject,
+        text=campaign.text,
+        html=campaign.html,
+        mailbox_ids=senders,
+        window=campaign.window,
+        delay_seconds=campaign.delay_between_emails_seconds,
+        daily_limit=campaign.daily_limit,
+    )
+    campaigns.add(new, [line.lead for line in lines])
+    print(f"added {campaign.name!r} with {len(lines)} leads, as a draft")
+
+
+def _mailboxes(file: Path, campaign: CampaignFile) -> list[int]:
+    try:
+        return sorted({mailboxes.find(normalise(address)).id for address in campaign.mailboxes})
+    except (MailboxInvalid, AddressInvalid) as error:
+        raise FileInvalid(f"{file.name}: mailboxes: {error}") from None
+
+
+def _check_templates(file: Path, campaign: CampaignFile) -> None:
+    for key in ("subject", "text", "html"):
+        try:
+            check(getattr(campaign, key) or "")
+        except TemplateInvalid as error:
+            raise FileInvalid(f"{file.name}: {key}: {error}") from None
+
+
+def _check_letter(leads: Path, line: LeadLine, campaign: CampaignFile) -> None:
+    """Make this lead's message once, so that none fails when its time has come."""
+    fields = line.lead.fields
+    try:
+        letter = Letter(
+            sender_address=campaign.mailboxes[0],
+            sender_name="",
+            recipient=line.lead.address,
+            subject=render(campaign.subject, fields, html=False),
+            text=render(campaign.text, fields, html=False),
+            html=None if campaign.html is None else render(campaign.html, fields, html=True),
+            message_id=new_message_id("example.invalid"),
+            email_id=0,
+        )
+        build(letter, datetime(2000, 1, 1, tzinfo=UTC))
+    except (TemplateInvalid, LetterInvalid) as error:
+        raise FileInvalid(f"{leads.name} line {line.line}: {error}") from None
+
+
+@app.command()
+def start(name: Name) -> None:
+    """Start a draft: the next tick plans its mails."""
+    campaigns.start(campaigns.find(name).id)
+    print(f"started {name!r}; its mails are planned within a minute")
+
+
+@app.command()
+def pause(name: Name) -> None:
+    """Send nothing more of it until it is resumed."""
+    campaigns.pause(campaigns.find(name).id)
+    print(f"paused {name!r}")
+
+
+@app.command()
+def resume(name: Name) -> None:
+    """Go on after a pause: what is pending is planned again, from now on, at the campaign's pace."""
+    campaigns.resume(campaigns.find(name).id)
+    print(f"resumed {name!r}; its mails are planned again within a minute")
+
+
+@app.command()
+def cancel(name: Name) -> None:
+    """End it for good: nothing that has not been sent will be."""
+    count = campaigns.cancel(campaigns.find(name).id, who())
+    print(f"cancelled {name!r} and its {count} pending mails")
+
+
+@app.command("list")
+def list_(json: show.AsJson = False) -> None:
+    """All campaigns, each with whether it is sending, and if not why."""
+    lines = overview.campaigns(campaigns.every())
+    if json:
+        show.as_json(lines)
+        return
+    rows = [(it.name, it.status, f"{it.counts['sent']}/{it.leads}", it.saying) for it in lines]
+    show.table(("campaign", "status", "sent", "now"), rows, "there is no campaign yet")
+
+
+@app.command("show")
+def show_(name: Name, json: show.AsJson = False) -> None:
+    """One campaign."""
+    [line] = overview.campaigns([campaigns.find(name)])
+    if json:
+        show.as_json(line)
+        return
+    counts = ", ".join(f"{count} {status}" for status, count in line.counts.items() if count)
+    show.pairs(
+        [
+            ("campaign", line.name),
+            ("status", line.status),
+            ("now", line.saying),
+            ("leads", line.leads),
+            ("mails", counts or "none planned yet"),
+            ("today", f"{line.used_today}/{line.daily_limit}"),
+            ("next mail", line.next_at),
+        ]
+    )
+
+
+@app.command()
+def forecast(name: Name, json: show.AsJson = False) -> None:
+    """The whole calendar of a campaign, were it to go on from now. Writes nothing."""
+    row = campaigns.find(name)
+    slots = plan.forecast(row.id)
+    if json:
+        show.as_json(
+            [{"at": slot.at, "campaign_lead_id": slot.lead_id, "mailbox_id": slot.mailbox_id} for slot in slots]
+        )
+        return
+    addresses = {row.id: row.address for row in mailboxes.every()}
+    rows = [(slot.at, addresses[slot.mailbox_id]) for slot in slots]
+    show.table(("at", "from"), rows, "nothing is left to plan, or no mailbox may send it")

@@ -1,0 +1,205 @@
+"""The demo: a real campaign on the embedded default, through real SMTP conversations, to a catcher on this machine.
+
+It ends with what the catcher received held against what the rows say.
+"""
+
+import signal
+import subprocess
+import sys
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+import clock
+import config
+from admin import campaign as campaign_commands
+from admin.show import console
+from models import campaigns, database, mailboxes, migrate, overview
+from models.campaigns import CampaignInvalid
+from models.mailboxes import MailboxInvalid
+from models.overview import EmailLine
+from models.states import FINAL
+from models.tables import Campaign
+from ops.catcher import Catcher, read_caught
+from scheduling.window import WARSAW
+
+EXAMPLES = config.ROOT / "examples"
+CAMPAIGN = "Zaproszenie na warsztaty"
+MAILBOXES = {"ola@warsztaty.example": "Ola Nowak", "marek@warsztaty.example": "Marek Zieliński"}
+DAILY_LIMIT = 200
+GAP_SECONDS = 1.0
+LONGEST_SECONDS = 300
+
+
+def demo() -> None:
+    """Send the example campaign to a catcher on this machine, and compare what arrived with what the rows say."""
+    settings = config.settings()
+    if not (settings.database.embedded and settings.broker.embedded):
+        sys.exit("punktual: the demo runs on the embedded default: unset PUNKTUAL_DATABASE_URL and PUNKTUAL_BROKER_URL")
+    database.open_database("punktual demo")
+    migrate.migrate()
+    folder = settings.var / "demo" / "mails"
+    with Catcher(folder) as catcher:
+        row = _prepare(catcher.port)
+        try:
+            with _worker(settings.var / "demo" / "worker.log") as worker:
+                _watch(row, worker)
+        except KeyboardInterrupt:
+            console.print("\nstopped; `make demo` goes on from here")
+            raise typer.Exit(130) from None
+    found = compare(row, folder)
+    _report(found, folder)
+    raise typer.Exit(0 if found.agrees else 1)
+
+
+def catcher(
+    port: Annotated[int, typer.Option(help="Where to listen, on this machine only.")] = 1025,
+    host: Annotated[
+        str, typer.Option(help="Another address than loopback, inside a container for instance.")
+    ] = "127.0.0.1",
+) -> None:
+    """Run a mail server that saves each mail as .eml under the data folder, and sends nothing on."""
+    folder = config.settings().var / "mails"
+    with Catcher(folder, host, port) as running:
+        print(f"catching mail on {host}:{running.port} into {folder}", flush=True)
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        try:
+            threading.Event().wait()
+        except KeyboardInterrupt:
+            print(f"caught {running.count} mails")
+
+
+def _prepare(port: int) -> Campaign:
+    """Load the example, or find what an earlier run left to be done."""
+    for address, name in MAILBOXES.items():
+        try:
+            mailboxes.move(mailboxes.find(address).id, "127.0.0.1", port)
+        except MailboxInvalid:
+            mailboxes.add(
+                address=address,
+                name=name,
+                smtp_host="127.0.0.1",
+                smtp_port=port,
+                smtp_security="none",
+                username=None,
+                password_encrypted=None,
+                daily_limit=DAILY_LIMIT,
+                gap_seconds=GAP_SECONDS,
+            )
+    try:
+        row = campaigns.find(CAMPAIGN)
+    except CampaignInvalid:
+        campaign_commands.add(EXAMPLES / "campaign.toml", leads=EXAMPLES / "leads.csv")
+        row = campaigns.find(CAMPAIGN)
+    if row.status == "draft":
+        campaigns.start(row.id)
+    return row
+
+
+@contextmanager
+def _worker(log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    with log.open("ab") as lines:
+        command = [sys.executable, "-m", "actors", "embedded"]
+        process = subprocess.Popen(command, cwd=config.ROOT, stderr=lines, stdout=lines)  # noqa: S603  # our own
+    try:
+        yield process
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait()
+
+
+def _watch(row: Campaign, worker: subprocess.Popen[bytes]) -> None:
+    """Show each mail as it leaves, until all have."""
+    shown = {line.id for line in _lines(row) if line.sent_at}
+    [summary] = overview.campaigns([row])
+    leads, until = summary.leads, clock.boottime() + LONGEST_SECONDS
+    console.print("  no  planned       late     to")
+    while True:
+        lines = _lines(row)
+        for line in sorted(lines, key=lambda it: it.scheduled_at):
+            if line.sent_at and line.id not in shown:
+                shown.add(line.id)
+                _show(line, len(shown))
+        if sum(line.status in FINAL for line in lines) == leads:
+            return
+        if worker.poll() is not None:
+            sys.exit(f"punktual: the worker ended with status {worker.returncode}; its log is {_log()}")
+        if clock.boottime() > until:
+            sys.exit(f"punktual: not finished after {LONGEST_SECONDS} s: {overview.saying(row)}; the log is {_log()}")
+        threading.Event().wait(0.25)
+
+
+def _lines(row: Campaign) -> list[EmailLine]:
+    return overview.emails(campaign_id=row.id, limit=10_000)
+
+
+def _show(line: EmailLine, number: int) -> None:
+    assert line.sent_at is not None
+    late = (line.sent_at - line.scheduled_at).total_seconds()
+    planned = f"{line.scheduled_at.astimezone(WARSAW):%H:%M:%S.%f}"[:-3]
+    console.print(
+        f"{number:>3}  planned {planned}  sent {late:+.2f} s  {line.lead} from {line.mailbox}", highlight=False
+    )
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What the catcher received, held against what the rows say."""
+
+    planned: int
+    sent: int
+    received: int
+    duplicates: int  # deliveries beyond the first of a Message-ID
+    missing: int  # sent, say the rows, but never received
+    unexplained: int  # received, but not sent, say the rows
+    worst_late_seconds: float
+
+    @property
+    def agrees(self) -> bool:
+        return self.planned == self.sent == self.received and not (self.duplicates or self.missing or self.unexplained)
+
+    def __str__(self) -> str:
+        return (
+            f"planned {self.planned}, sent {self.sent}, received {self.received}, duplicates {self.duplicates}, "
+            f"missing {self.missing}, unexplained {self.unexplained}, worst lateness {self.worst_late_seconds:.2f} s"
+        )
+
+
+def compare(row: Campaign, folder: Path) -> Comparison:
+    lines = {line.message_id: line for line in _lines(row)}
+    caught = [mail for mail in read_caught(folder) if mail.message_id in lines]
+    times = Counter(mail.message_id for mail in caught)
+    sent = {message_id for message_id, line in lines.items() if line.status == "sent"}
+    lateness = [(mail.at - lines[mail.message_id].scheduled_at).total_seconds() for mail in caught]
+    [summary] = overview.campaigns([row])
+    return Comparison(
+        planned=summary.leads,
+        sent=len(sent),
+        received=len(caught),
+        duplicates=len(caught) - len(times),
+        missing=len(sent - times.keys()),
+        unexplained=len(times.keys() - sent),
+        worst_late_seconds=max(lateness, default=0.0),
+    )
+
+
+def _report(found: Comparison, folder: Path) -> None:
+    console.print(
+        f"\n{'The rows and the catcher agree' if found.agrees else 'THE ROWS AND THE CATCHER DISAGREE'}: {found}"
+    )
+    python = (
+        Path(sys.executable).relative_to(config.ROOT) if Path(sys.executable).is_relative_to(config.ROOT) else "python"
+    )
+    console.print(
+        f"The mails are in {folder.relative_to(config.ROOT)}; look at the rows with `{python} -m admin status`"
+    )
+
+
+def _log() -> Path:
+    return config.settings().data_dir / "demo" / "worker.log"

@@ -1,0 +1,88 @@
+"""Commands about single e-mails."""
+
+import email as parser
+from email import policy
+from typing import Annotated
+
+import typer
+
+from admin import show
+from admin.person import who
+from models import campaigns, overview, settlement
+from models.states import Status
+
+app = typer.Typer(help="E-mails: the status and history of each.", no_args_is_help=True)
+
+Id = Annotated[int, typer.Argument(metavar="ID", help="The e-mail's id.")]
+
+
+@app.command("list")
+def list_(
+    campaign: Annotated[str | None, typer.Option(help="Only of this campaign.")] = None,
+    status: Annotated[Status | None, typer.Option(help="Only in this status.")] = None,
+    after: Annotated[int, typer.Option(help="Only with a higher id: for the next page.")] = 0,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="At most so many.")] = 100,
+    json: show.AsJson = False,
+) -> None:
+    """E-mails in the order of their ids."""
+    campaign_id = campaigns.find(campaign).id if campaign else None
+    lines = overview.emails(campaign_id=campaign_id, status=status, after=after, limit=limit)
+    if json:
+        show.as_json(lines)
+        return
+    rows = [(it.id, it.lead, it.status, it.scheduled_at, it.sent_at, it.error) for it in lines]
+    show.table(("id", "lead", "status", "planned", "sent", "error"), rows, "there is no such e-mail")
+    if len(lines) == limit:
+        print(f"more: --after {lines[-1].id}")
+
+
+@app.command("show")
+def show_(id: Id, json: show.AsJson = False) -> None:
+    """One e-mail: what was sent, and every move with its reason."""
+    line, moves, content = overview.email(id), overview.history(id), overview.content(id)
+    if json:
+        show.as_json({**vars(line), "history": [_move(move) for move in moves], "content": _text(content)})
+        return
+    show.pairs(vars(line).items())
+    print()
+    rows = [
+        (it.at, it.move, it.to_status, it.scheduled_to, it.reason or (it.detail or {}).get("reply"), it.by)
+        for it in moves
+    ]
+    show.table(("at", "move", "status", "planned", "why", "by"), rows, "it has no history")
+    if content is not None:
+        print(f"\nHanded over to the server:\n\n{_text(content)}")
+
+
+def _move(row: overview.EmailHistory) -> dict[str, object]:
+    names = ("at", "move", "from_status", "to_status", "reason", "scheduled_from", "scheduled_to", "by", "detail")
+    return {name: getattr(row, name) for name in names}
+
+
+def _text(content: bytes | None) -> str | None:
+    """The headers and text as a person reads them."""
+    if content is None:
+        return None
+    message = parser.message_from_bytes(content, policy=policy.default)
+    headers = "\n".join(f"{name}: {value}" for name, value in message.items())
+    body = message.get_body(("plain", "html"))
+    return f"{headers}\n\n{body.get_content() if body else ''}"
+
+
+@app.command()
+def settle(
+    id: Id,
+    reason: Annotated[str, typer.Option(help="How you know: it is kept in the history.")],
+    sent: Annotated[bool, typer.Option("--sent", help="It did reach its lead.")] = False,
+    again: Annotated[
+        bool, typer.Option("--again", help="Send it again, and risk that the lead gets it twice.")
+    ] = False,
+) -> None:
+    """Rule on an e-mail of which nobody knows whether the server took it."""
+    if sent == again:
+        raise typer.BadParameter("say either --sent or --again")
+    if sent:
+        settlement.sent(id, reason, who())
+    else:
+        settlement.again(id, reason, who())
+    print(f"e-mail {id} is {overview.email(id).status}")

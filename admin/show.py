@@ -1,0 +1,58 @@
+"""Shows what was read: tables for people, JSON for programs. Times in Warsaw, as everywhere."""
+
+import dataclasses
+import json
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from scheduling.window import WARSAW
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+
+console = Console()
+
+
+def as_json(value: Any) -> None:
+    print(json.dumps(_plain(value), indent=2, ensure_ascii=False))
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], empty: str) -> None:
+    lines = [[_cell(value) for value in row] for row in rows]
+    if not lines:
+        console.print(empty)
+        return
+    grid = Table(*columns, box=None, pad_edge=False, header_style="bold")
+    for line in lines:
+        grid.add_row(*line)
+    console.print(grid)
+
+
+def pairs(values: Iterable[tuple[str, Any]]) -> None:
+    grid = Table.grid(padding=(0, 2))
+    for name, value in values:
+        grid.add_row(f"[bold]{name}[/bold]", _cell(value))
+    console.print(grid)
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, datetime):
+        return f"{value.astimezone(WARSAW):%Y-%m-%d %H:%M:%S}"
+    return "" if value is None else escape(str(value))
+
+
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return _plain({field.name: getattr(value, field.name) for field in dataclasses.fields(value)})
+    if isinstance(value, dict):
+        return {str(key): _plain(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(each) for each in value]
+    if isinstance(value, datetime):
+        return value.astimezone(WARSAW).isoformat(timespec="milliseconds")
+    return value if isinstance(value, (int, float, bool, str, type(None))) else str(value)

@@ -1,0 +1,39 @@
+"""Commands about addresses that no campaign may write to."""
+
+from typing import Annotated
+
+import typer
+
+from admin import show
+from mail.address import normalise
+from models import suppressions
+
+app = typer.Typer(help="Suppressed addresses: no campaign writes to them.", no_args_is_help=True)
+
+Address = Annotated[str, typer.Argument(help="The lead's address.")]
+
+
+@app.command()
+def add(
+    address: Address, reason: Annotated[str, typer.Option(help="Why: it is shown with each mail held back.")]
+) -> None:
+    """Never write to this address again, from any campaign, also after another import."""
+    suppressions.add(normalise(address), reason)
+    print(f"suppressed {normalise(address)}")
+
+
+@app.command()
+def remove(address: Address) -> None:
+    """Allow it again. Mails that were cancelled meanwhile stay cancelled."""
+    found = suppressions.remove(normalise(address))
+    print(f"{normalise(address)} may be written to again" if found else f"{normalise(address)} was not suppressed")
+
+
+@app.command("list")
+def list_(json: show.AsJson = False) -> None:
+    """All suppressed addresses."""
+    lines = [{"address": it.address, "reason": it.reason, "since": it.created_at} for it in suppressions.every()]
+    if json:
+        show.as_json(lines)
+        return
+    show.table(("address", "reason", "since"), [tuple(it.values()) for it in lines], "no address is suppressed")

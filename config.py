@@ -1,0 +1,251 @@
+"""config.toml and the environment -> one checked, frozen settings object.
+
+Owns what a setting may be. Secrets come from the environment alone and never print.
+"""
+
+import difflib
+import os
+import tomllib
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+from urllib.parse import urlsplit, urlunsplit
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PositiveFloat,
+    PositiveInt,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+ROOT = Path(__file__).parent
+EMBEDDED = "embedded"
+PREFIX = "PUNKTUAL_"
+# Read by other parts of the program, or by the environment's owner, and no settings of config.toml.
+OTHER_VARIABLES = {"PUNKTUAL_CONFIG", "PUNKTUAL_MAILBOX_PASSWORD"}
+
+
+class SettingsInvalid(Exception):
+    """The settings cannot be used as they are."""
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Database(Section):
+    url: SecretStr
+    lock_timeout_seconds: PositiveFloat
+    statement_timeout_seconds: PositiveFloat
+    idle_in_transaction_seconds: PositiveFloat
+
+    @property
+    def embedded(self) -> bool:
+        return self.url.get_secret_value() == EMBEDDED
+
+    @model_validator(mode="after")
+    def _check_url(self) -> "Database":
+        return _with_scheme(self, "postgresql", "postgres")
+
+
+class Broker(Section):
+    url: SecretStr
+    heartbeat_seconds: PositiveInt
+    blocked_timeout_seconds: PositiveInt
+
+    @property
+    def embedded(self) -> bool:
+        return self.url.get_secret_value() == EMBEDDED
+
+    @model_validator(mode="after")
+    def _check_url(self) -> "Broker":
+        return _with_scheme(self, "amqp", "amqps")
+
+
+class Worker(Section):
+    processes: PositiveInt
+    threads: PositiveInt
+    wakeup_milliseconds: PositiveInt
+    clock_tolerance_seconds: PositiveFloat
+
+
+class Planning(Section):
+    horizon_hours: PositiveFloat
+    # RabbitMQ closes the channel of a consumer that holds a message for 30 minutes, and a worker holds what is delayed.
+    buffer_minutes: float = Field(ge=2, le=25)
+    mailbox_gap_seconds: float = Field(ge=0)
+
+
+class Sending(Section):
+    late_tolerance_seconds: PositiveFloat
+    claim_lease_seconds: PositiveFloat
+    answer_lease_seconds: PositiveFloat
+    smtp_host_concurrency: PositiveInt
+    max_attempts: PositiveInt
+    retry_first_seconds: PositiveFloat
+    retry_factor: float = Field(ge=1)
+    retry_cap_seconds: PositiveFloat
+    require_legal_basis: bool
+
+
+class Smtp(Section):
+    command_timeout_seconds: PositiveFloat
+    conversation_timeout_seconds: PositiveFloat
+    answer_timeout_seconds: PositiveFloat
+    hand_over_to_dot_seconds: PositiveFloat
+
+
+class Log(Section):
+    level: Literal["debug", "info", "warning", "error"]
+    format: Literal["auto", "text", "json"]
+
+
+class Settings(BaseSettings):
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_nested_delimiter="_", env_nested_max_split=1, extra="forbid", frozen=True
+    )
+
+    data_dir: Path
+    secret_key: SecretStr | None = None
+    database: Database
+    broker: Broker
+    worker: Worker
+    planning: Planning
+    sending: Sending
+    smtp: Smtp
+    log: Log
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, toml_file=_config_file())
+
+    @model_validator(mode="after")
+    def _refuse_contradictions(self) -> "Settings":
+        for contradiction in _contradictions(self):
+            raise ValueError(contradiction)
+        return self
+
+    @property
+    def var(self) -> Path:
+        return ROOT / self.data_dir
+
+
+@cache
+def settings() -> Settings:
+    """The settings of this process, read on first use. Raises SettingsInvalid with one message."""
+    return load()
+
+
+def load() -> Settings:
+    _refuse_secrets_in_file(_config_file())
+    _refuse_unknown_variables(os.environ)
+    try:
+        return Settings()  # type: ignore[call-arg]  # the sources give the values
+    except ValidationError as error:
+        raise SettingsInvalid("; ".join(_sentences(error))) from None
+
+
+def shown(settings: Settings) -> dict[str, Any]:
+    """The settings as plain values, in the order of config.toml, without their secrets."""
+    plain: dict[str, Any] = settings.model_dump(mode="json")
+    plain["secret_key"] = "set" if settings.secret_key else "not set"
+    plain["database"]["url"] = without_password(settings.database.url.get_secret_value())
+    plain["broker"]["url"] = without_password(settings.broker.url.get_secret_value())
+    return plain
+
+
+def without_password(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.password is None:
+        return url
+    return urlunsplit(parts._replace(netloc=parts.netloc.replace(f":{parts.password}@", ":***@", 1)))
+
+
+def _config_file() -> Path:
+    path = Path(os.environ.get("PUNKTUAL_CONFIG", ROOT / "config.toml"))
+    if not path.is_file():
+        raise SettingsInvalid(f"{path}: there is no such settings file")
+    return path
+
+
+S = TypeVar("S", Database, Broker)
+
+
+def _with_scheme(section: S, *schemes: str) -> S:
+    url = section.url.get_secret_value()
+    if url != EMBEDDED and urlsplit(url).scheme not in schemes:
+        raise ValueError(f'url must be "{EMBEDDED}" or begin with {schemes[0]}://')
+    return section
+
+
+def _contradictions(it: Settings) -> Iterator[str]:
+    if it.smtp.conversation_timeout_seconds >= it.sending.claim_lease_seconds:
+        yield "sending.claim_lease_seconds must be longer than smtp.conversation_timeout_seconds"
+    until_answer = it.smtp.hand_over_to_dot_seconds + it.smtp.answer_timeout_seconds
+    if until_answer >= it.sending.answer_lease_seconds:
+        yield "sending.answer_lease_seconds must be longer than smtp.answer_timeout_seconds and the hand-over before it"
+    if it.smtp.command_timeout_seconds > it.smtp.conversation_timeout_seconds:
+        yield "smtp.command_timeout_seconds must not be longer than smtp.conversation_timeout_seconds"
+    if it.planning.horizon_hours * 60 < it.planning.buffer_minutes:
+        yield "planning.horizon_hours must reach beyond planning.buffer_minutes"
+
+
+def _refuse_secrets_in_file(path: Path) -> None:
+    try:
+        keys = tomllib.loads(path.read_text(encoding="utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsInvalid(f"{path.name}: {error}") from None
+    if "secret_key" in keys:
+        raise SettingsInvalid(f"{path.name}: secret_key belongs into the environment, as PUNKTUAL_SECRET_KEY")
+
+
+def _refuse_unknown_variables(environment: Mapping[str, str]) -> None:
+    known = set(_variable_names()) | OTHER_VARIABLES
+    for name in sorted(environment):
+        if name.upper().startswith(PREFIX) and name.upper() not in known:
+            raise SettingsInvalid(f"{name}: no such setting{_suggestion(name.upper(), known)}")
+
+
+def _variable_names() -> Iterator[str]:
+    for name, field in Settings.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, Section):
+            yield from (f"{PREFIX}{name}_{key}".upper() for key in field.annotation.model_fields)
+        else:
+            yield f"{PREFIX}{name}".upper()
+
+
+def _sentences(error: ValidationError) -> Iterator[str]:
+    for fault in error.errors(include_url=False, include_input=False):
+        place = ".".join(str(part) for part in fault["loc"]) or "settings"
+        if fault["type"] == "extra_forbidden":
+            yield f"{place}: no such setting{_suggestion(place, set(_dotted_names()))}"
+        else:
+            yield f"{place}: {fault['msg'].removeprefix('Value error, ')}"
+
+
+def _dotted_names() -> Iterator[str]:
+    for name in _variable_names():
+        yield name.removeprefix(PREFIX).lower().replace("_", ".", 1)
+
+
+def _suggestion(name: str, known: set[str]) -> str:
+    nearest = difflib.get_close_matches(name, known, n=1)
+    return f"; did you mean {nearest[0]}?" if nearest else ""

@@ -1,0 +1,74 @@
+"""Builds the message as it goes over the wire, with the standard library (RFC 5322, MIME)."""
+
+import unicodedata
+from dataclasses import dataclass
+from datetime import datetime
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.policy import SMTP
+from email.utils import format_datetime
+from uuid import uuid4
+
+from mail.address import AddressInvalid, on_the_wire
+
+# Some providers rewrite the Message-ID: this header finds the mail again in a Sent folder all the same.
+ID_HEADER = "X-Punktual-Id"
+
+LONGEST_SUBJECT = 500
+
+# 7-bit on the wire, whatever the server offers: quoted-printable or base64 where it is needed.
+_POLICY = SMTP.clone(cte_type="7bit", max_line_length=78)
+
+
+class LetterInvalid(Exception):
+    """A letter that no message can be made of."""
+
+
+@dataclass(frozen=True)
+class Letter:
+    sender_address: str
+    sender_name: str
+    recipient: str
+    subject: str
+    text: str
+    html: str | None
+    message_id: str  # with its angle brackets
+    email_id: int
+
+
+def new_message_id(domain: str) -> str:
+    """Unique, and tells nothing of the machine that made it."""
+    return f"<{uuid4()}@{domain}>"
+
+
+def build(letter: Letter, date: datetime) -> bytes:
+    """The message with CRLF line ends. date: of this attempt, aware."""
+    for name in ("sender_address", "sender_name", "recipient", "subject"):
+        _refuse_control_characters(name, getattr(letter, name))
+    if len(letter.subject) > LONGEST_SUBJECT:
+        raise LetterInvalid(f"the subject is longer than {LONGEST_SUBJECT} characters")
+    message = EmailMessage(_POLICY)
+    message["From"] = _address(letter.sender_name, letter.sender_address)
+    message["To"] = _address("", letter.recipient)
+    message["Subject"] = letter.subject
+    message["Date"] = format_datetime(date)
+    message["Message-ID"] = letter.message_id
+    message[ID_HEADER] = str(letter.email_id)
+    message.set_content(letter.text)
+    if letter.html is not None:
+        message.add_alternative(letter.html, subtype="html")
+    return message.as_bytes()
+
+
+def _address(name: str, address: str) -> Address:
+    try:
+        return Address(name, addr_spec=on_the_wire(address))
+    except (AddressInvalid, ValueError, IndexError) as error:
+        raise LetterInvalid(f"{address!r} cannot stand in a header: {error}") from None
+
+
+def _refuse_control_characters(name: str, value: str) -> None:
+    """A line break in a header would start another: header injection."""
+    for character in value:
+        if unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp"):
+            raise LetterInvalid(f"the {name.replace('_', ' ')} has a control character ({character!a})")

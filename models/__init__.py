@@ -1,0 +1,1 @@
+"""Postgres: tables, states, moves and migrations. The only place with SQL."""

@@ -1,0 +1,149 @@
+"""Campaigns and their leads: how they are added, and the life they lead."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from peewee import EXCLUDED, IntegrityError, chunked, fn
+
+from models import emails, facts
+from models.database import database
+from models.tables import Campaign, CampaignLead, CampaignMailbox, Lead
+from scheduling.window import Window
+
+
+class CampaignInvalid(Exception):
+    """What was said about a campaign cannot be done."""
+
+
+@dataclass(frozen=True)
+class NewCampaign:
+    name: str
+    subject: str
+    text: str
+    html: str | None
+    mailbox_ids: Sequence[int]
+    window: Window
+    delay_seconds: float
+    daily_limit: int
+
+
+@dataclass(frozen=True)
+class NewLead:
+    address: str  # as the owner wrote it
+    normalised: str
+    fields: Mapping[str, str]
+    legal_basis: str | None
+
+
+def add(new: NewCampaign, leads: Sequence[NewLead]) -> int:
+    """Write a draft with all its leads, or nothing at all."""
+    with database.atomic():
+        campaign_id = _insert(new)
+        links = [{"campaign": campaign_id, "mailbox": mailbox} for mailbox in new.mailbox_ids]
+        CampaignMailbox.insert_many(links).execute()
+        ids = _lead_ids(leads)
+        rows = (
+            {
+                "campaign": campaign_id,
+                "lead": ids[lead.normalised],
+                "position": position,
+                "address": lead.address,
+                "fields": dict(lead.fields),
+            }
+            for position, lead in enumerate(leads, start=1)
+        )
+        for batch in chunked(rows, 1000):
+            CampaignLead.insert_many(batch).execute()
+    return campaign_id
+
+
+def _insert(new: NewCampaign) -> int:
+    try:
+        return int(
+            Campaign.insert(
+                name=new.name,
+                subject=new.subject,
+                text=new.text,
+                html=new.html,
+                window_start_minute=new.window.start_minute,
+                window_end_minute=new.window.end_minute,
+                weekdays=sorted(new.window.weekdays),
+                delay_seconds=new.delay_seconds,
+                daily_limit=new.daily_limit,
+            ).execute()
+        )
+    except IntegrityError as error:
+        if "campaign_name" in str(error):
+            raise CampaignInvalid(f"there is a campaign {new.name!r} already") from None
+        raise
+
+
+def _lead_ids(leads: Iterable[NewLead]) -> dict[str, int]:
+    """Normalised address -> the one lead of that person, made where there is none yet."""
+    ids: dict[str, int] = {}
+    for batch in chunked(leads, 1000):
+        people = [{"address": lead.normalised, "legal_basis": lead.legal_basis} for lead in batch]
+        latest = {Lead.legal_basis: fn.COALESCE(Lead.legal_basis, EXCLUDED.legal_basis)}
+        insert = Lead.insert_many(people).on_conflict(conflict_target=[Lead.address], update=latest)
+        ids.update(insert.returning(Lead.address, Lead.id).tuples().execute())
+    return ids
+
+
+def find(name: str) -> Campaign:
+    row = Campaign.get_or_none(Campaign.name == name)
+    if row is None:
+        raise CampaignInvalid(f"there is no campaign {name!r}")
+    return row
+
+
+def every() -> list[Campaign]:
+    return list(Campaign.select().order_by(Campaign.id))
+
+
+def start(campaign_id: int) -> None:
+    _change(campaign_id, "active", allowed={"draft"}, verb="start")
+
+
+def pause(campaign_id: int) -> None:
+    """From the commit on no claim and no hand-over of it succeeds."""
+    _change(campaign_id, "paused", allowed={"active"}, verb="pause")
+
+
+def resume(campaign_id: int) -> None:
+    """Its pending mails are planned again, from now on."""
+    _change(campaign_id, "active", allowed={"paused"}, verb="resume", replan_reason="resumed")
+
+
+def cancel(campaign_id: int, by: str) -> int:
+    """End it, and return how many pending mails were cancelled. What is being sent is cancelled at its hand-over."""
+    with database.atomic():
+        _change(campaign_id, "cancelled", allowed={"draft", "active", "paused"}, verb="cancel")
+        return emails.cancel_pending(campaign_id, "the campaign was cancelled", by)
+
+
+def _change(campaign_id: int, status: str, *, allowed: set[str], verb: str, **changes: object) -> None:
+    with database.atomic():
+        [row] = facts.lock_campaigns([campaign_id])
+        if row.status not in allowed:
+            raise CampaignInvalid(f"cannot {verb} the campaign {row.name!r}: it is {row.status}")
+        changes |= {"status": status, "revision": Campaign.revision + 1}
+        Campaign.update(changes).where(Campaign.id == campaign_id).execute()
+
+
+# A campaign has ended when every lead has a final row, not when nothing happens to be pending.
+COMPLETE = """
+WITH finished AS (
+    SELECT c.id FROM campaign c
+    WHERE c.status = 'active' AND NOT EXISTS (
+        SELECT FROM campaign_lead l
+        LEFT JOIN campaign_email_queue q ON q.campaign_id = l.campaign_id AND q.campaign_lead_id = l.id
+        WHERE l.campaign_id = c.id AND (q.id IS NULL OR q.status NOT IN ('sent', 'failed', 'cancelled')))
+    ORDER BY c.id FOR NO KEY UPDATE SKIP LOCKED
+)
+UPDATE campaign c SET status = 'completed', revision = revision + 1 FROM finished WHERE c.id = finished.id
+RETURNING c.id
+"""
+
+
+def complete_finished() -> list[int]:
+    return [row[0] for row in database.execute_sql(COMPLETE).fetchall()]

@@ -1,0 +1,391 @@
+"""The moves of an e-mail: the only code that changes a status.
+
+One function a move, named by its verb: a guarded update and its history row in one transaction. It returns whether the
+guard held; False means that the mail is no longer the caller's, who must stop.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID, uuid4
+
+from peewee import fn
+
+import config
+from models import facts, gates
+from models.database import database
+from models.gates import Closed
+from models.states import PATHS, Move, Status
+from models.tables import CLOCK, Campaign, CampaignEmailQueue, EmailContent, EmailHistory, Mailbox
+from scheduling.planner import Slot
+
+Q = CampaignEmailQueue
+Detail = Mapping[str, Any]
+
+_UNCLAIMED: dict[str, Any] = {
+    "claim_token": None,
+    "claimed_at": None,
+    "worker_host": None,
+    "worker_pid": None,
+    "worker_started_at": None,
+    "handed_over_at": None,
+    "hinted_for": None,
+}
+
+
+@dataclass(frozen=True)
+class Worker:
+    """The process that claims, told apart from a later one with the same pid."""
+
+    host: str
+    pid: int
+    started_at: float  # seconds since the epoch
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.pid}"
+
+
+@dataclass(frozen=True)
+class Held:
+    """An e-mail under a claim: what every later move must name."""
+
+    email_id: int
+    token: UUID
+    by: str
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A claimed e-mail with all that is needed to send it."""
+
+    held: Held
+    campaign_id: int
+    mailbox_id: int
+    scheduled_at: datetime
+    started_at: datetime
+    attempts: int
+    message_id: str
+    subject: str
+    text: str
+    html: str | None
+    recipient: str
+    fields: Mapping[str, str]
+    sender: str
+    sender_name: str
+    smtp_host: str
+    smtp_port: int
+    smtp_security: str
+    username: str | None
+    password_encrypted: str | None = field(repr=False)
+
+
+def claim(email_id: int, scheduled_at: datetime, worker: Worker) -> Claim | Closed:
+    """Take a pending e-mail, if its hint still holds and every gate is open at this very moment.
+
+    Separate statements on purpose: a statement counts with the snapshot from before its own lock wait.
+    """
+    rules = config.settings().sending
+    with database.atomic():
+        row = facts.lock_around(email_id)
+        if row.status != Status.PENDING or row.scheduled_at != scheduled_at:
+            return Closed("hint", gates.Action.DROP, "the hint is stale")
+        _lock_smtp_host(row.mailbox_id)
+        seen = facts.read(email_id)
+        if closed := gates.first_closed(gates.CLAIM, seen, rules):
+            return closed
+        held = Held(email_id, uuid4(), str(worker))
+        _move(
+            Move.CLAIM,
+            email_id,
+            Status.SENDING,
+            by=held.by,
+            claim_token=held.token,
+            claimed_at=seen.now,
+            worker_host=worker.host,
+            worker_pid=worker.pid,
+            worker_started_at=worker.started_at,
+        )
+        Campaign.update(last_start_at=seen.now).where(Campaign.id == seen.campaign_id).execute()
+        Mailbox.update(last_start_at=seen.now).where(Mailbox.id == seen.mailbox_id).execute()
+        return _claimed(held)
+
+
+def hand_over(held: Held, content: bytes) -> Closed | None:
+    """Record that from now on the final dot may leave, and what it ends. A Closed means: write no dot.
+
+    Committed before the dot is written, and guarded by the gates that may have closed since the claim.
+    """
+    rules = config.settings().sending
+    with database.atomic():
+        facts.lock_around(held.email_id)
+        seen = facts.read(held.email_id)
+        if closed := gates.first_closed(gates.HAND_OVER, seen, rules):
+            return closed
+        if seen.handed_over_at is not None or not _move(
+            Move.HAND_OVER, held.email_id, Status.SENDING, by=held.by, token=held.token, handed_over_at=seen.now
+        ):
+            return Closed("claim", gates.Action.DROP, "the claim is no longer this worker's")
+        _keep_content(held, content)
+    return None
+
+
+def accept(held: Held, detail: Detail) -> bool:
+    with database.atomic():
+        row = facts.lock_around(held.email_id)
+        moved = _move(
+            Move.ACCEPT,
+            held.email_id,
+            Status.SENT,
+            by=held.by,
+            token=held.token,
+            detail=detail,
+            sent_at=CLOCK,
+            attempts=Q.attempts + 1,
+            error=None,
+        )
+        if moved:
+            reopened = {"faults": 0, "closed_until": None, "closed_reason": None}
+            Mailbox.update(reopened).where(Mailbox.id == row.mailbox_id, Mailbox.faults > 0).execute()
+    return moved
+
+
+def reject(held: Held, error: str, detail: Detail) -> bool:
+    return _move(
+        Move.REJECT,
+        held.email_id,
+        Status.FAILED,
+        by=held.by,
+        token=held.token,
+        reason=error,
+        detail=detail,
+        attempts=Q.attempts + 1,
+        error=error,
+    )
+
+
+def retry(held: Held, scheduled_at: datetime, error: str, detail: Detail) -> bool:
+    """Proved not sent: another attempt at `scheduled_at`, which plans.retry_moment() tells."""
+    changes = {**_UNCLAIMED, "attempts": Q.attempts + 1, "scheduled_at": scheduled_at, "error": error}
+    return _back(Move.RETRY, held, error, detail, changes)
+
+
+def release(held: Held, reason: str, detail: Detail | None = None) -> bool:
+    """Its worker proves that it was not sent, by no fault of the mail: it keeps its time, no attempt is counted."""
+    return _back(Move.RELEASE, held, reason, detail, dict(_UNCLAIMED))
+
+
+def release_unhanded(held: Held, reason: str) -> bool:
+    """Take a mail back from a worker that does not report, unless it has been handed over by now.
+
+    Safe even if that worker is only slow: its hand-over names the old token, and so writes no dot.
+    """
+    return _back(Move.RELEASE, held, reason, None, dict(_UNCLAIMED), unhanded=True)
+
+
+def doubt(held: Held, reason: str, detail: Detail | None = None) -> bool:
+    """The dot may have left and nothing proves what became of it. The token stays, for late proof."""
+    return _move(
+        Move.DOUBT,
+        held.email_id,
+        Status.UNKNOWN,
+        by=held.by,
+        token=held.token,
+        reason=reason,
+        detail=detail,
+        error=reason,
+    )
+
+
+def cancel(email_id: int, reason: str, by: str) -> bool:
+    return _move(Move.CANCEL, email_id, Status.CANCELLED, by=by, reason=reason, error=reason)
+
+
+def settle_as_sent(email_id: int, reason: str, by: str) -> bool:
+    return _move(Move.SETTLE, email_id, Status.SENT, by=by, reason=reason, sent_at=CLOCK, error=None)
+
+
+def settle_to_send_again(email_id: int, scheduled_at: datetime, reason: str, by: str) -> bool:
+    """A person takes the risk of a duplicate. The earlier hand-over still counts towards its day."""
+    with database.atomic():
+        row = facts.lock_around(email_id)
+        counted = row.handed_over_at
+        changes = {**_UNCLAIMED, "scheduled_at": scheduled_at, "error": None}
+        return _move(Move.SETTLE, email_id, Status.PENDING, by=by, reason=reason, counted=counted, **changes)
+
+
+# What a planner puts into the queue: new leads. A lead that has its e-mail already is left alone.
+PLAN = """
+WITH slot AS (
+    SELECT * FROM unnest(%(leads)s::bigint[], %(mailboxes)s::bigint[], %(times)s::timestamptz[])
+        AS s (campaign_lead_id, mailbox_id, scheduled_at)
+), planned AS (
+    INSERT INTO campaign_email_queue (campaign_id, campaign_lead_id, mailbox_id, scheduled_at, message_id)
+    SELECT %(campaign)s, slot.campaign_lead_id, slot.mailbox_id, slot.scheduled_at,
+           '<' || gen_random_uuid() || '@' || split_part(m.address, '@', 2) || '>'
+    FROM slot JOIN mailbox m ON m.id = slot.mailbox_id
+    ORDER BY slot.scheduled_at
+    ON CONFLICT (campaign_id, campaign_lead_id) DO NOTHING
+    RETURNING id, mailbox_id, scheduled_at
+)
+INSERT INTO email_history (email_id, move, to_status, scheduled_to, mailbox_id, by)
+SELECT id, 'plan', 'pending', scheduled_at, mailbox_id, %(by)s FROM planned ORDER BY id
+"""
+
+
+def plan(campaign_id: int, slots: Sequence[Slot], by: str) -> int:
+    """Put leads into the queue, each with its mailbox and time. Returns how many were new."""
+    values = {"campaign": campaign_id, "by": by, **_columns(slots)}
+    return int(database.execute_sql(PLAN, values).rowcount)
+
+
+# Moves only what still stands where the planner saw it, and only what really moves.
+REPLAN = """
+WITH slot AS (
+    SELECT * FROM unnest(%(leads)s::bigint[], %(mailboxes)s::bigint[], %(times)s::timestamptz[])
+        AS s (campaign_lead_id, mailbox_id, scheduled_at)
+), before AS (
+    SELECT q.id, q.scheduled_at AS old_at, slot.mailbox_id, slot.scheduled_at
+    FROM campaign_email_queue q JOIN slot USING (campaign_lead_id)
+    WHERE q.campaign_id = %(campaign)s AND q.status = 'pending'
+      AND (q.scheduled_at, q.mailbox_id) IS DISTINCT FROM (slot.scheduled_at, slot.mailbox_id)
+    ORDER BY q.id FOR NO KEY UPDATE OF q
+), moved AS (
+    UPDATE campaign_email_queue q
+    SET scheduled_at = before.scheduled_at, mailbox_id = before.mailbox_id, hinted_for = NULL
+    FROM before WHERE q.id = before.id AND q.status = 'pending'
+    RETURNING q.id, before.old_at, q.scheduled_at, q.mailbox_id
+)
+INSERT INTO email_history
+    (email_id, move, from_status, to_status, reason, scheduled_from, scheduled_to, mailbox_id, by)
+SELECT id, 'replan', 'pending', 'pending', %(reason)s, old_at, scheduled_at, mailbox_id, %(by)s
+FROM moved ORDER BY id
+"""
+
+
+def replan(campaign_id: int, slots: Sequence[Slot], reason: str, by: str) -> int:
+    """Give pending mails other times or mailboxes. Returns how many moved.
+
+    The caller holds the campaign's lock, under which no pending mail of it can move otherwise.
+    """
+    values = {"campaign": campaign_id, "by": by, "reason": reason, **_columns(slots)}
+    return int(database.execute_sql(REPLAN, values).rowcount)
+
+
+CANCEL_PENDING = """
+WITH cancelled AS (
+    UPDATE campaign_email_queue SET status = 'cancelled', error = %(reason)s
+    WHERE campaign_id = %(campaign)s AND status = 'pending'
+    RETURNING id, scheduled_at, mailbox_id
+)
+INSERT INTO email_history
+    (email_id, move, from_status, to_status, reason, scheduled_from, scheduled_to, mailbox_id, by)
+SELECT id, 'cancel', 'pending', 'cancelled', %(reason)s, scheduled_at, scheduled_at, mailbox_id, %(by)s
+FROM cancelled ORDER BY id
+"""
+
+
+def cancel_pending(campaign_id: int, reason: str, by: str) -> int:
+    """Cancel all that is still to come of a campaign. The caller holds the campaign's lock."""
+    values = {"campaign": campaign_id, "reason": reason, "by": by}
+    return int(database.execute_sql(CANCEL_PENDING, values).rowcount)
+
+
+def _columns(slots: Sequence[Slot]) -> dict[str, list[Any]]:
+    return {
+        "leads": [slot.lead_id for slot in slots],
+        "mailboxes": [slot.mailbox_id for slot in slots],
+        "times": [slot.at for slot in slots],
+    }
+
+
+def _back(
+    move: Move, held: Held, reason: str, detail: Detail | None, changes: dict[str, Any], *, unhanded: bool = False
+) -> bool:
+    with database.atomic():
+        row = facts.lock_around(held.email_id)
+        if unhanded and row.handed_over_at is not None:
+            return False
+        to = Status.PENDING
+        if Campaign.get_by_id(row.campaign_id).status == "cancelled":
+            to, changes = Status.CANCELLED, {"error": reason, "attempts": changes.get("attempts", Q.attempts)}
+        return _move(move, held.email_id, to, by=held.by, token=held.token, reason=reason, detail=detail, **changes)
+
+
+def _move(
+    move: Move,
+    email_id: int,
+    to: Status,
+    *,
+    by: str,
+    token: UUID | None = None,
+    reason: str | None = None,
+    detail: Detail | None = None,
+    counted: datetime | None = None,
+    **changes: Any,
+) -> bool:
+    """The guarded update and its history row. token: what the row must still bear, where given."""
+    sources, targets = PATHS[move]
+    assert to in targets, f"{move} does not lead to {to}"
+    with database.atomic():
+        before = facts.lock_email(email_id)
+        guard = (Q.id == email_id) & Q.status.in_(list(sources))
+        if token is not None:
+            guard &= Q.claim_token == token
+        if not Q.update(status=to, **changes).where(guard).execute():
+            return False
+        _record(move, before, by, reason, detail, counted)
+    return True
+
+
+def _record(
+    move: Move,
+    before: CampaignEmailQueue,
+    by: str,
+    reason: str | None,
+    detail: Detail | None,
+    counted: datetime | None,
+) -> None:
+    after = Q.get_by_id(before.id)
+    EmailHistory.insert(
+        email=before.id,
+        move=move,
+        from_status=before.status,
+        to_status=after.status,
+        reason=reason,
+        scheduled_from=before.scheduled_at,
+        scheduled_to=after.scheduled_at,
+        mailbox=after.mailbox_id,
+        claim_token=after.claim_token or before.claim_token,
+        handed_over_at=counted,
+        by=by,
+        detail=dict(detail) if detail else None,
+    ).execute()
+
+
+def _keep_content(held: Held, content: bytes) -> None:
+    fresh = {"claim_token": held.token, "content": content, "recorded_at": CLOCK}
+    insert = EmailContent.insert(email=held.email_id, **fresh)
+    insert.on_conflict(conflict_target=[EmailContent.email], update=fresh).execute()
+
+
+def _lock_smtp_host(mailbox_id: int) -> None:
+    """Mailboxes at one provider claim one after the other, or several would count the same room."""
+    host = Mailbox.select(fn.pg_advisory_xact_lock(fn.hashtext(Mailbox.smtp_host))).where(Mailbox.id == mailbox_id)
+    host.tuples().first()
+
+
+CLAIMED = """
+SELECT q.campaign_id, q.mailbox_id, q.scheduled_at, q.claimed_at, q.attempts, q.message_id,
+       c.subject, c.text, c.html, cl.address, cl.fields, m.address, m.name,
+       m.smtp_host, m.smtp_port, m.smtp_security, m.username, m.password_encrypted
+FROM campaign_email_queue q
+JOIN campaign c ON c.id = q.campaign_id
+JOIN campaign_lead cl ON cl.id = q.campaign_lead_id
+JOIN mailbox m ON m.id = q.mailbox_id
+WHERE q.id = %s
+"""
+
+
+def _claimed(held: Held) -> Claim:
+    return Claim(held, *database.execute_sql(CLAIMED, (held.email_id,)).fetchone())

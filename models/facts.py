@@ -1,0 +1,161 @@
+"""Reads the facts that the gates look at, and takes the locks under which they stay true.
+
+Lock order everywhere: campaigns by id, mailboxes by id, then e-mails, always FOR NO KEY UPDATE: with FOR UPDATE the
+planner's inserts, whose foreign keys share-lock their campaign, would deadlock against a claim.
+"""
+
+from collections.abc import Iterable
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from models.database import clock, database
+from models.gates import Facts
+from models.states import Status
+from models.tables import Campaign, CampaignEmailQueue, Mailbox
+from scheduling.window import Window, warsaw_day, warsaw_day_bounds
+
+Q = CampaignEmailQueue
+
+
+class NoSuchEmail(LookupError):
+    """There is no e-mail with this id."""
+
+
+def lock_campaigns(ids: Iterable[int]) -> list[Campaign]:
+    query = Campaign.select().where(Campaign.id.in_(sorted(set(ids)))).order_by(Campaign.id)
+    return list(query.for_update("FOR NO KEY UPDATE"))
+
+
+def lock_mailboxes(ids: Iterable[int]) -> list[Mailbox]:
+    query = Mailbox.select().where(Mailbox.id.in_(sorted(set(ids)))).order_by(Mailbox.id)
+    return list(query.for_update("FOR NO KEY UPDATE"))
+
+
+def lock_email(email_id: int) -> CampaignEmailQueue:
+    """The e-mail's row, locked alone: only for moves that depend on nothing around it."""
+    row = Q.select().where(Q.id == email_id).for_update("FOR NO KEY UPDATE").first()
+    if row is None:
+        raise NoSuchEmail(f"there is no e-mail {email_id}")
+    return row
+
+
+def lock_around(email_id: int) -> CampaignEmailQueue:
+    """The e-mail's row, with its campaign and its mailbox locked before it."""
+    while True:
+        seen = Q.select(Q.campaign, Q.mailbox).where(Q.id == email_id).tuples().first()
+        if seen is None:
+            raise NoSuchEmail(f"there is no e-mail {email_id}")
+        lock_campaigns([seen[0]])
+        lock_mailboxes([seen[1]])
+        row = lock_email(email_id)
+        # It may have been planned onto another mailbox while we waited. The extra lock on the old one does no harm
+        # to the order: a deadlock would need two mails that swap mailboxes, and Postgres would end one of the two.
+        if row.mailbox_id == seen[1]:
+            return row
+
+
+# One row: everything around one e-mail. The counts are complete because whoever adds to them holds the same locks.
+FACTS = """
+SELECT q.id, q.campaign_id, q.mailbox_id, q.status, q.scheduled_at, q.handed_over_at,
+       c.status, c.window_start_minute, c.window_end_minute, c.weekdays, c.delay_seconds, c.daily_limit,
+       c.last_start_at, m.status, m.closed_until, m.closed_reason, m.daily_limit, m.gap_seconds, m.last_start_at,
+       EXISTS (SELECT FROM campaign_email_queue b
+               WHERE b.mailbox_id = m.id AND b.status = 'sending' AND b.id <> q.id),
+       (SELECT count(*) FROM campaign_email_queue h JOIN mailbox o ON o.id = h.mailbox_id
+        WHERE h.status = 'sending' AND o.smtp_host = m.smtp_host AND h.id <> q.id),
+       s.reason, l.legal_basis
+FROM campaign_email_queue q
+JOIN campaign c ON c.id = q.campaign_id
+JOIN mailbox m ON m.id = q.mailbox_id
+JOIN campaign_lead cl ON cl.id = q.campaign_lead_id
+JOIN lead l ON l.id = cl.lead_id
+LEFT JOIN suppression s ON s.address = l.address
+WHERE q.id = %(email_id)s
+"""
+
+
+def read(email_id: int) -> Facts:
+    """What is true around this e-mail now. Stays true only for a caller that holds the locks of lock_around()."""
+    now = clock()
+    row = database.execute_sql(FACTS, {"email_id": email_id}).fetchone()
+    if row is None:
+        raise NoSuchEmail(f"there is no e-mail {email_id}")
+    return _facts(now, row)
+
+
+def _facts(now: datetime, row: tuple[Any, ...]) -> Facts:
+    day = warsaw_day(now)
+    campaign_id, mailbox_id = row[1], row[2]
+    return Facts(
+        now=now,
+        email_id=row[0],
+        campaign_id=campaign_id,
+        mailbox_id=mailbox_id,
+        status=Status(row[3]),
+        scheduled_at=row[4],
+        handed_over_at=row[5],
+        campaign_status=row[6],
+        window=Window(row[7], row[8], frozenset(row[9])),
+        delay=timedelta(seconds=row[10]),
+        campaign_limit=row[11],
+        campaign_used=campaigns_used([campaign_id], day).get(campaign_id, 0),
+        campaign_last_start=row[12],
+        mailbox_status=row[13],
+        mailbox_closed_until=row[14],
+        mailbox_closed_reason=row[15],
+        mailbox_limit=row[16],
+        mailbox_used=mailboxes_used([mailbox_id], day).get(mailbox_id, 0),
+        mailbox_gap=timedelta(seconds=row[17]),
+        mailbox_last_start=row[18],
+        mailbox_busy=row[19],
+        host_sending=row[20],
+        suppressed=row[21],
+        legal_basis=row[22],
+    )
+
+
+# A mail counts on the Warsaw day of its hand-over, or of its claim while it is not handed over; a hand-over that a
+# person ruled to be sent again still counts, and so do the warm-up mails of another system.
+MAILBOXES_USED = """
+SELECT mailbox_id, sum(n)::int FROM (
+    SELECT mailbox_id, count(*) AS n FROM campaign_email_queue
+    WHERE mailbox_id = ANY(%(ids)s) AND status IN ('sending', 'sent', 'unknown')
+      AND COALESCE(handed_over_at, claimed_at) >= %(starts)s AND COALESCE(handed_over_at, claimed_at) < %(ends)s
+    GROUP BY mailbox_id
+    UNION ALL
+    SELECT mailbox_id, count(*) FROM email_history
+    WHERE mailbox_id = ANY(%(ids)s) AND handed_over_at >= %(starts)s AND handed_over_at < %(ends)s
+    GROUP BY mailbox_id
+    UNION ALL
+    SELECT mailbox_id, count FROM warmup_count WHERE mailbox_id = ANY(%(ids)s) AND day = %(day)s
+) counted GROUP BY mailbox_id
+"""
+
+CAMPAIGNS_USED = """
+SELECT campaign_id, sum(n)::int FROM (
+    SELECT campaign_id, count(*) AS n FROM campaign_email_queue
+    WHERE campaign_id = ANY(%(ids)s) AND status IN ('sending', 'sent', 'unknown')
+      AND COALESCE(handed_over_at, claimed_at) >= %(starts)s AND COALESCE(handed_over_at, claimed_at) < %(ends)s
+    GROUP BY campaign_id
+    UNION ALL
+    SELECT q.campaign_id, count(*) FROM email_history h JOIN campaign_email_queue q ON q.id = h.email_id
+    WHERE q.campaign_id = ANY(%(ids)s) AND h.handed_over_at >= %(starts)s AND h.handed_over_at < %(ends)s
+    GROUP BY q.campaign_id
+) counted GROUP BY campaign_id
+"""
+
+
+def mailboxes_used(ids: Iterable[int], day: date) -> dict[int, int]:
+    """Mailbox id -> how many of its mails, warm-up included, count on this Warsaw day."""
+    return _used(MAILBOXES_USED, ids, day)
+
+
+def campaigns_used(ids: Iterable[int], day: date) -> dict[int, int]:
+    """Campaign id -> how many of its mails count on this Warsaw day."""
+    return _used(CAMPAIGNS_USED, ids, day)
+
+
+def _used(query: str, ids: Iterable[int], day: date) -> dict[int, int]:
+    starts, ends = warsaw_day_bounds(day)
+    rows = database.execute_sql(query, {"ids": list(ids), "day": day, "starts": starts, "ends": ends})
+    return dict(rows.fetchall())

@@ -1,0 +1,163 @@
+"""Which gates stand between a planned e-mail and its sending, and what a closed one does.
+
+One place asks them: for the claim, for the hand-over, and for "why is nothing being sent?". The functions are pure; the
+facts they look at are read in facts.py.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+import config
+from models.states import Status
+from scheduling.window import Window
+
+
+class Action(StrEnum):
+    DROP = "drop"  # forget the hint; whoever opens the gate plans again
+    WAIT = "wait"  # hint again for the moment it opens; the mail keeps its scheduled time
+    REPLAN = "replan"  # the tick gives the mail another time, with the gate's reason
+    CANCEL = "cancel"  # the mail will not be sent
+
+
+@dataclass(frozen=True)
+class Closed:
+    gate: str
+    action: Action
+    reason: str
+    until: datetime | None = None  # when it opens, where that is known
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What was true of one e-mail and everything around it at the instant `now` of the database's clock."""
+
+    now: datetime
+    email_id: int
+    campaign_id: int
+    mailbox_id: int
+    status: Status
+    scheduled_at: datetime
+    handed_over_at: datetime | None
+    campaign_status: str
+    window: Window
+    delay: timedelta
+    campaign_limit: int
+    campaign_used: int
+    campaign_last_start: datetime | None
+    mailbox_status: str
+    mailbox_closed_until: datetime | None
+    mailbox_closed_reason: str | None
+    mailbox_limit: int
+    mailbox_used: int
+    mailbox_gap: timedelta
+    mailbox_last_start: datetime | None
+    mailbox_busy: bool
+    host_sending: int
+    suppressed: str | None
+    legal_basis: str | None
+
+
+Gate = Callable[[Facts, config.Sending], Closed | None]
+
+# Where nothing tells when a gate opens, it is asked again after this.
+_ASK_AGAIN = timedelta(seconds=2)
+# The least part of a campaign's delay between two of its starts: the delay may vary by 20 %.
+_LEAST_PACE = 0.8
+
+
+def campaign_is_active(it: Facts, rules: config.Sending) -> Closed | None:
+    if it.campaign_status == "active":
+        return None
+    return Closed("campaign", Action.DROP, f"the campaign is {it.campaign_status}")
+
+
+def lead_may_be_written_to(it: Facts, rules: config.Sending) -> Closed | None:
+    if it.suppressed is not None:
+        return Closed("lead", Action.CANCEL, f"suppressed: {it.suppressed}")
+    if rules.require_legal_basis and not it.legal_basis:
+        return Closed("lead", Action.CANCEL, "no legal basis is recorded for this lead")
+    return None
+
+
+def not_too_early(it: Facts, rules: config.Sending) -> Closed | None:
+    if it.now >= it.scheduled_at:
+        return None
+    return Closed("time", Action.WAIT, "planned for later", it.scheduled_at)
+
+
+def not_too_late(it: Facts, rules: config.Sending) -> Closed | None:
+    if it.now <= it.scheduled_at + tolerance(it.delay, rules):
+        return None
+    return Closed("downtime", Action.REPLAN, "its time passed while nothing could be sent")
+
+
+def window_is_open(it: Facts, rules: config.Sending) -> Closed | None:
+    if it.window.is_open(it.now):
+        return None
+    return Closed("window", Action.REPLAN, "outside the window", it.window.next_opening(it.now))
+
+
+def under_the_limits(it: Facts, rules: config.Sending) -> Closed | None:
+    if it.campaign_used >= it.campaign_limit:
+        return Closed("limit", Action.REPLAN, f"the campaign's {it.campaign_limit} mails of today are used")
+    if it.mailbox_used >= it.mailbox_limit:
+        return Closed("limit", Action.REPLAN, f"the mailbox's {it.mailbox_limit} mails of today are used")
+    return None
+
+
+def mailbox_is_open(it: Facts, rules: config.Sending) -> Closed | None:
+    if it.mailbox_status != "active":
+        return Closed("mailbox", Action.REPLAN, f"the mailbox is {it.mailbox_status}")
+    if it.mailbox_closed_until is not None and it.mailbox_closed_until > it.now:
+        return Closed("mailbox", Action.REPLAN, f"closed: {it.mailbox_closed_reason}", it.mailbox_closed_until)
+    return None
+
+
+def mailbox_is_free(it: Facts, rules: config.Sending) -> Closed | None:
+    if it.mailbox_busy:
+        return Closed("mailbox_busy", Action.WAIT, "the mailbox is sending another mail", it.now + _ASK_AGAIN)
+    return _after("mailbox_gap", it, it.mailbox_last_start, it.mailbox_gap, "the mailbox sent a moment ago")
+
+
+def campaign_keeps_its_pace(it: Facts, rules: config.Sending) -> Closed | None:
+    return _after("pace", it, it.campaign_last_start, it.delay * _LEAST_PACE, "the campaign sent a moment ago")
+
+
+def host_has_room(it: Facts, rules: config.Sending) -> Closed | None:
+    if it.host_sending < rules.smtp_host_concurrency:
+        return None
+    reason = f"{it.host_sending} mails are on their way through its mail server"
+    return Closed("smtp_host", Action.WAIT, reason, it.now + _ASK_AGAIN)
+
+
+CLAIM: tuple[Gate, ...] = (
+    campaign_is_active,
+    lead_may_be_written_to,
+    not_too_early,
+    not_too_late,
+    window_is_open,
+    under_the_limits,
+    mailbox_is_open,
+    mailbox_is_free,
+    campaign_keeps_its_pace,
+    host_has_room,
+)
+# Those that may have closed since the claim, while the mail server was being talked to.
+HAND_OVER: tuple[Gate, ...] = (campaign_is_active, lead_may_be_written_to, window_is_open, mailbox_is_open)
+
+
+def first_closed(gates: Iterable[Gate], facts: Facts, rules: config.Sending) -> Closed | None:
+    return next((closed for gate in gates if (closed := gate(facts, rules))), None)
+
+
+def tolerance(delay: timedelta, rules: config.Sending) -> timedelta:
+    """How late a mail may start. A mail may have to wait for two of its campaign's delays, after another's retry."""
+    return max(timedelta(seconds=rules.late_tolerance_seconds), 2 * delay)
+
+
+def _after(gate: str, it: Facts, last: datetime | None, gap: timedelta, reason: str) -> Closed | None:
+    if last is None or it.now >= last + gap:
+        return None
+    return Closed(gate, Action.WAIT, reason, last + gap)

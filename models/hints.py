@@ -1,0 +1,53 @@
+"""Which e-mails a message must be published for, and the mark that it was."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+import config
+from models.database import database
+
+
+class Hint(NamedTuple):
+    email_id: int
+    scheduled_at: datetime
+
+
+# More than a tick can publish within its minute would only delay the steps behind it.
+_AT_ONCE = 5000
+# An overdue mail whose hint was lost is hinted again; one that waits for a gate hints itself.
+_LOST_AFTER = timedelta(minutes=1)
+
+DUE = """
+SELECT q.id, q.scheduled_at
+FROM campaign_email_queue q JOIN campaign c ON c.id = q.campaign_id
+WHERE q.status = 'pending' AND c.status = 'active'
+  AND q.scheduled_at < clock_timestamp() + %(buffer)s
+  AND (q.hinted_for IS DISTINCT FROM q.scheduled_at OR q.scheduled_at < clock_timestamp() - %(lost)s)
+ORDER BY q.scheduled_at
+LIMIT %(at_once)s
+"""
+
+
+def due() -> list[Hint]:
+    """Pending mails inside the buffer horizon for whose time no hint is known, the next first."""
+    buffer = timedelta(minutes=config.settings().planning.buffer_minutes)
+    values = {"buffer": buffer, "lost": _LOST_AFTER, "at_once": _AT_ONCE}
+    return [Hint(*row) for row in database.execute_sql(DUE, values).fetchall()]
+
+
+MARK = """
+UPDATE campaign_email_queue q SET hinted_for = h.scheduled_at
+FROM unnest(%(ids)s::bigint[], %(times)s::timestamptz[]) AS h (id, scheduled_at)
+WHERE q.id = h.id AND q.scheduled_at = h.scheduled_at AND q.status = 'pending'
+"""
+
+
+def mark(published: Sequence[Hint]) -> None:
+    values = {"ids": [hint.email_id for hint in published], "times": [hint.scheduled_at for hint in published]}
+    database.execute_sql(MARK, values)
+
+
+def forget() -> None:
+    """Drop every mark: the broker that held the messages has forgotten them."""
+    database.execute_sql("UPDATE campaign_email_queue SET hinted_for = NULL WHERE status = 'pending'")

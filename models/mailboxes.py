@@ -1,0 +1,107 @@
+"""Mailboxes: their limits, their warm-up mails, and when they are closed."""
+
+from collections.abc import Callable
+from datetime import date, datetime, timedelta
+
+from peewee import IntegrityError
+
+from models import facts
+from models.database import clock, database
+from models.tables import Mailbox, WarmupCount
+
+
+class MailboxInvalid(Exception):
+    """What was said about a mailbox cannot be done."""
+
+
+def add(
+    *,
+    address: str,
+    name: str,
+    smtp_host: str,
+    smtp_port: int,
+    smtp_security: str,
+    username: str | None,
+    password_encrypted: str | None,
+    daily_limit: int,
+    gap_seconds: float,
+) -> int:
+    try:
+        return int(
+            Mailbox.insert(
+                address=address,
+                name=name,
+                smtp_host=smtp_host,
+                smtp_port=smtp_port,
+                smtp_security=smtp_security,
+                username=username,
+                password_encrypted=password_encrypted,
+                daily_limit=daily_limit,
+                gap_seconds=gap_seconds,
+            ).execute()
+        )
+    except IntegrityError as error:
+        if "mailbox_address" in str(error):
+            raise MailboxInvalid(f"there is a mailbox {address} already") from None
+        raise
+
+
+def find(address: str) -> Mailbox:
+    row = Mailbox.get_or_none(Mailbox.address == address)
+    if row is None:
+        raise MailboxInvalid(f"there is no mailbox {address}")
+    return row
+
+
+def every() -> list[Mailbox]:
+    return list(Mailbox.select().order_by(Mailbox.address))
+
+
+def move(mailbox_id: int, smtp_host: str, smtp_port: int) -> None:
+    """Its server has another address now."""
+    Mailbox.update(smtp_host=smtp_host, smtp_port=smtp_port).where(Mailbox.id == mailbox_id).execute()
+
+
+def pause(mailbox_id: int) -> None:
+    _set_status(mailbox_id, "paused")
+
+
+def resume(mailbox_id: int) -> None:
+    """Open it again, after a pause or after faults."""
+    _set_status(mailbox_id, "active", faults=0, closed_until=None, closed_reason=None)
+
+
+def _set_status(mailbox_id: int, status: str, **changes: object) -> None:
+    with database.atomic():
+        facts.lock_mailboxes([mailbox_id])
+        changes |= {"status": status, "revision": Mailbox.revision + 1}
+        Mailbox.update(changes).where(Mailbox.id == mailbox_id).execute()
+
+
+def close(mailbox_id: int, reason: str, pause: Callable[[int], timedelta]) -> datetime:
+    """Close it after a fault until the pause is over; the next mail after that shows whether it works again.
+
+    pause: how long, given how many faults came one after the other before this one.
+    """
+    with database.atomic():
+        [row] = facts.lock_mailboxes([mailbox_id])
+        until = clock() + pause(row.faults)
+        changes = {
+            "faults": row.faults + 1,
+            "closed_until": until,
+            "closed_reason": reason,
+            "revision": row.revision + 1,
+        }
+        Mailbox.update(changes).where(Mailbox.id == mailbox_id).execute()
+    return until
+
+
+def record_warmup(mailbox_id: int, day: date, count: int) -> None:
+    """Set how many warm-up mails left the mailbox on a Warsaw day. Saying it twice changes nothing."""
+    with database.atomic():
+        facts.lock_mailboxes([mailbox_id])
+        insert = WarmupCount.insert(mailbox=mailbox_id, day=day, count=count)
+        insert.on_conflict(
+            conflict_target=[WarmupCount.mailbox, WarmupCount.day], update={WarmupCount.count: count}
+        ).execute()
+        Mailbox.update(revision=Mailbox.revision + 1).where(Mailbox.id == mailbox_id).execute()

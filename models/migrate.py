@@ -1,0 +1,42 @@
+"""Brings the database's schema up to date, one process at a time."""
+
+from pathlib import Path
+
+from playhouse.migrations import Runner
+
+from models.database import database
+
+_FOLDER = Path(__file__).parent / "migrations"
+_LOCK = 7_364_250_919  # an arbitrary number that nothing else in this database locks
+
+
+class SchemaOutdated(Exception):
+    """The database lacks migrations that this code needs."""
+
+
+def migrate() -> list[str]:
+    """Apply what is missing, in order, and return its names."""
+    with database.connection_context():
+        # The lock belongs to the session: a process that dies gives it back. Another's migration may take its time.
+        database.execute_sql("SET lock_timeout = 0; SET statement_timeout = 0")
+        database.execute_sql("SELECT pg_advisory_lock(%s)", (_LOCK,))
+        try:
+            names: list[str] = _runner().up()
+            return names
+        finally:
+            database.execute_sql("SELECT pg_advisory_unlock(%s)", (_LOCK,))
+
+
+def missing() -> list[str]:
+    """The names of the migrations that the database lacks."""
+    return [migration.name for migration in _runner().status() if not migration.applied]
+
+
+def check() -> None:
+    """Raise SchemaOutdated unless every migration is applied."""
+    if names := missing():
+        raise SchemaOutdated(f"the database lacks {', '.join(names)}: run `python -m admin migrate`")
+
+
+def _runner() -> Runner:
+    return Runner(database, str(_FOLDER))

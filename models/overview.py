@@ -1,0 +1,196 @@
+"""What people are shown: read from the rows that the sender obeys, and computed no second way."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import config
+from models import facts, gates
+from models.database import clock, database
+from models.facts import NoSuchEmail
+from models.states import Status
+from models.tables import Campaign, CampaignEmailQueue, EmailHistory, Mailbox
+from scheduling.window import WARSAW, warsaw_day
+
+Q = CampaignEmailQueue
+
+
+@dataclass(frozen=True)
+class EmailLine:
+    id: int
+    campaign: str
+    lead: str
+    mailbox: str
+    status: str
+    scheduled_at: datetime
+    sent_at: datetime | None
+    attempts: int
+    error: str | None
+    message_id: str
+
+
+EMAIL_LINES = """
+SELECT q.id, c.name, cl.address, m.address, q.status, q.scheduled_at, q.sent_at, q.attempts, q.error,
+       q.message_id
+FROM campaign_email_queue q
+JOIN campaign c ON c.id = q.campaign_id
+JOIN campaign_lead cl ON cl.id = q.campaign_lead_id
+JOIN mailbox m ON m.id = q.mailbox_id
+WHERE (%(email)s::bigint IS NULL OR q.id = %(email)s)
+  AND (%(campaign)s::bigint IS NULL OR q.campaign_id = %(campaign)s)
+  AND (%(status)s::text IS NULL OR q.status = %(status)s)
+  AND q.id > %(after)s
+ORDER BY q.id LIMIT %(limit)s
+"""
+
+
+def emails(
+    *, campaign_id: int | None = None, status: Status | None = None, after: int = 0, limit: int = 100
+) -> list[EmailLine]:
+    """E-mails by id, a page at a time. after: the last id of the page before."""
+    values = {"email": None, "campaign": campaign_id, "status": status, "after": after, "limit": limit}
+    return [EmailLine(*row) for row in database.execute_sql(EMAIL_LINES, values).fetchall()]
+
+
+def email(email_id: int) -> EmailLine:
+    values = {"email": email_id, "campaign": None, "status": None, "after": 0, "limit": 1}
+    row = database.execute_sql(EMAIL_LINES, values).fetchone()
+    if row is None:
+        raise NoSuchEmail(f"there is no e-mail {email_id}")
+    return EmailLine(*row)
+
+
+def history(email_id: int) -> list[EmailHistory]:
+    return list(EmailHistory.select().where(EmailHistory.email == email_id).order_by(EmailHistory.id))
+
+
+CONTENT = "SELECT content FROM email_content WHERE email_id = %s"
+
+
+def content(email_id: int) -> bytes | None:
+    """What was last handed over to a server for this e-mail, byte for byte."""
+    row = database.execute_sql(CONTENT, (email_id,)).fetchone()
+    return None if row is None else bytes(row[0])
+
+
+@dataclass(frozen=True)
+class CampaignLine:
+    id: int
+    name: str
+    status: str
+    leads: int
+    counts: dict[str, int]  # status -> e-mails; leads without an e-mail are in none
+    used_today: int
+    daily_limit: int
+    next_at: datetime | None  # of the next pending e-mail
+    saying: str  # whether it is sending, and if not why
+
+
+CAMPAIGN_COUNTS = """
+SELECT campaign_id, status, count(*)::int, min(scheduled_at)
+FROM campaign_email_queue WHERE campaign_id = ANY(%s) GROUP BY campaign_id, status
+"""
+LEAD_COUNTS = "SELECT campaign_id, count(*)::int FROM campaign_lead WHERE campaign_id = ANY(%s) GROUP BY campaign_id"
+
+
+def campaigns(rows: Sequence[Campaign]) -> list[CampaignLine]:
+    ids = [row.id for row in rows]
+    leads = dict(database.execute_sql(LEAD_COUNTS, (ids,)).fetchall())
+    used = facts.campaigns_used(ids, warsaw_day(clock()))
+    counts: dict[int, dict[str, int]] = {}
+    next_at: dict[int, datetime] = {}
+    for campaign_id, status, count, earliest in database.execute_sql(CAMPAIGN_COUNTS, (ids,)).fetchall():
+        counts.setdefault(campaign_id, {})[status] = count
+        if status == Status.PENDING:
+            next_at[campaign_id] = earliest
+    return [
+        CampaignLine(
+            id=row.id,
+            name=row.name,
+            status=row.status,
+            leads=leads.get(row.id, 0),
+            counts={status: counts.get(row.id, {}).get(status, 0) for status in Status},
+            used_today=used.get(row.id, 0),
+            daily_limit=row.daily_limit,
+            next_at=next_at.get(row.id),
+            saying=saying(row),
+        )
+        for row in rows
+    ]
+
+
+def saying(row: Campaign) -> str:
+    """One sentence: sending, or waiting and why. Asks the gates that the next claim will ask."""
+    if row.status != "active":
+        return f"the campaign is {row.status}"
+    upcoming = Q.select(Q.id).where(Q.campaign == row.id, Q.status == Status.PENDING)
+    first = upcoming.order_by(Q.scheduled_at).first()
+    if first is None:
+        return _without_pending(row.id)
+    closed = gates.first_closed(gates.CLAIM, facts.read(first.id), config.settings().sending)
+    if closed is None:
+        return "sending"
+    if closed.gate == "time":
+        return f"sending; the next mail goes at {_warsaw(closed.until)}"
+    until = f" until {_warsaw(closed.until)}" if closed.until else ""
+    return f"waiting{until}: {closed.reason}"
+
+
+UNPLANNED = """
+SELECT EXISTS (SELECT FROM campaign_lead l WHERE l.campaign_id = %(id)s AND NOT EXISTS (
+    SELECT FROM campaign_email_queue q WHERE q.campaign_id = %(id)s AND q.campaign_lead_id = l.id))
+"""
+
+
+def _without_pending(campaign_id: int) -> str:
+    if database.execute_sql(UNPLANNED, {"id": campaign_id}).fetchone()[0]:
+        return "waiting to be planned"
+    if Q.select().where(Q.campaign == campaign_id, Q.status == Status.UNKNOWN).exists():
+        return "waiting for a person to settle its unknown mails"
+    return "sending its last mails"
+
+
+def _warsaw(at: datetime | None) -> str:
+    assert at is not None
+    return f"{at.astimezone(WARSAW):%a %Y-%m-%d %H:%M:%S}"
+
+
+@dataclass(frozen=True)
+class MailboxLine:
+    id: int
+    address: str
+    status: str  # active, paused, or closed after faults
+    reason: str | None
+    closed_until: datetime | None
+    used_today: int  # warm-up included
+    daily_limit: int
+    gap_seconds: float
+
+
+def mailboxes(rows: Sequence[Mailbox]) -> list[MailboxLine]:
+    now = clock()
+    used = facts.mailboxes_used([row.id for row in rows], warsaw_day(now))
+    return [_mailbox(row, used.get(row.id, 0), now) for row in rows]
+
+
+def _mailbox(row: Mailbox, used: int, now: datetime) -> MailboxLine:
+    closed = row.closed_until is not None and row.closed_until > now
+    return MailboxLine(
+        id=row.id,
+        address=row.address,
+        status="closed" if closed and row.status == "active" else row.status,
+        reason=row.closed_reason if closed else None,
+        closed_until=row.closed_until if closed else None,
+        used_today=used,
+        daily_limit=row.daily_limit,
+        gap_seconds=row.gap_seconds,
+    )
+
+
+def counts() -> dict[str, int]:
+    """Status -> e-mails, of all campaigns."""
+    found: dict[str, Any] = dict(
+        database.execute_sql("SELECT status, count(*)::int FROM campaign_email_queue GROUP BY status").fetchall()
+    )
+    return {status: found.get(status, 0) for status in Status}

@@ -1,0 +1,50 @@
+"""A person's ruling on an e-mail of which nothing proves whether it was sent."""
+
+from datetime import timedelta
+
+import config
+from models import emails, facts, plans
+from models.database import clock, database
+from models.states import Status
+from models.tables import Campaign, CampaignEmailQueue
+
+
+class SettlementRefused(Exception):
+    """The e-mail cannot be ruled on, or not in this way, or not yet."""
+
+
+def sent(email_id: int, reason: str, by: str) -> None:
+    """It reached its lead."""
+    _check_reason(reason)
+    if not emails.settle_as_sent(email_id, reason, by):
+        raise SettlementRefused(_not_unknown(facts.lock_email(email_id)))
+
+
+def again(email_id: int, reason: str, by: str) -> None:
+    """Send it again: a person takes the risk that the lead gets it twice."""
+    _check_reason(reason)
+    with database.atomic():
+        row = facts.lock_around(email_id)
+        if refusal := _refusal(row):
+            raise SettlementRefused(refusal)
+        emails.settle_to_send_again(email_id, plans.retry_moment(row, not_before=clock()), reason, by)
+
+
+def _refusal(row: CampaignEmailQueue) -> str | None:
+    if row.status != Status.UNKNOWN:
+        return _not_unknown(row)
+    until = row.handed_over_at + timedelta(seconds=config.settings().sending.answer_lease_seconds)
+    if clock() < until:
+        return f"its worker may still get the server's answer until {until:%H:%M:%S} UTC"
+    if Campaign.get_by_id(row.campaign_id).status in ("cancelled", "completed"):
+        return "its campaign has ended"
+    return None
+
+
+def _check_reason(reason: str) -> None:
+    if not reason.strip():
+        raise SettlementRefused("a ruling needs a reason")
+
+
+def _not_unknown(row: CampaignEmailQueue) -> str:
+    return f"e-mail {row.id} is {row.status}: only an unknown one can be settled"

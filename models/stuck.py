@@ -1,0 +1,41 @@
+"""Finds the claims whose worker will not report any more, and rules on each by how far it got."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import config
+from models import emails
+from models.database import clock
+from models.emails import Held, Worker
+from models.states import Status
+from models.tables import CampaignEmailQueue
+
+Q = CampaignEmailQueue
+
+
+def settle_expired(by: str) -> int:
+    """Rule on what was claimed or handed over longer ago than its lease. Returns how many were ruled on."""
+    rules, now = config.settings().sending, clock()
+    claimed = Q.handed_over_at.is_null() & (Q.claimed_at < now - timedelta(seconds=rules.claim_lease_seconds))
+    handed_over = Q.handed_over_at < now - timedelta(seconds=rules.answer_lease_seconds)
+    stuck = Q.select().where(Q.status == Status.SENDING, claimed | handed_over)
+    return sum(_rule_on(row, "its worker did not report in time", by) for row in stuck)
+
+
+def settle_dead(host: str, is_alive: Callable[[Worker], bool], by: str) -> int:
+    """Rule at once on what processes of this host held that are known to be dead."""
+    held = Q.select().where(Q.status == Status.SENDING, Q.worker_host == host)
+    dead = [row for row in held if not is_alive(worker_of(row))]
+    return sum(_rule_on(row, "its worker died", by) for row in dead)
+
+
+def worker_of(row: CampaignEmailQueue) -> Worker:
+    return Worker(row.worker_host, row.worker_pid, row.worker_started_at)
+
+
+def _rule_on(row: CampaignEmailQueue, reason: str, by: str) -> bool:
+    """Not handed over: no dot can have left, nor will it. Handed over: nothing proves that it did not leave."""
+    held = Held(row.id, row.claim_token, by)
+    if row.handed_over_at is None:
+        return emails.release_unhanded(held, reason)
+    return emails.doubt(held, f"{reason} after the hand-over")

@@ -1,0 +1,287 @@
+"""The tables, with every constraint and index that carries a promise.
+
+The migrations hold the same in SQL, with a comment on each; a test compares the two. Nothing outside models/ reads or
+writes a table by itself, and no status is ever changed here: see emails.py.
+"""
+
+from peewee import (
+    SQL,
+    BigAutoField,
+    BlobField,
+    Check,
+    CompositeKey,
+    DateField,
+    DateTimeField,
+    DoubleField,
+    Field,
+    ForeignKeyField,
+    IntegerField,
+    JSONField,
+    Model,
+    SmallIntegerField,
+    TextField,
+    UUIDField,
+)
+from playhouse.postgres_ext import ArrayField
+
+from models.database import database
+from models.states import COUNTED, Move, Status
+
+CLOCK = SQL("clock_timestamp()")
+
+
+def _one_of(column: str, values: type[Status] | type[Move] | tuple[str, ...]) -> Field:
+    listed = ", ".join(f"'{value}'" for value in values)
+    return Check(f"{column} IN ({listed})", f"{column}_is_known")
+
+
+def _default(value: str) -> list[SQL]:
+    return [SQL(f"DEFAULT {value}")]
+
+
+class MomentField(DateTimeField):
+    """An instant, in whole milliseconds so that a time and a message's ETA compare exactly."""
+
+    field_type = "TIMESTAMPTZ(3)"
+
+
+class Table(Model):
+    class Meta:
+        database = database
+        legacy_table_names = False
+
+
+class Mailbox(Table):
+    id = BigAutoField()
+    address = TextField(unique=True)  # normalised
+    name = TextField(constraints=_default("''"))
+    smtp_host = TextField()
+    smtp_port = IntegerField()
+    smtp_security = TextField(
+        constraints=[Check("smtp_security IN ('starttls', 'tls', 'none')", "smtp_security_is_known")]
+    )
+    username = TextField(null=True)
+    password_encrypted = TextField(null=True)  # a Fernet token
+    daily_limit = IntegerField()
+    gap_seconds = DoubleField()
+    status = TextField(constraints=_default("'active'"))
+    faults = IntegerField(constraints=_default("0"))  # one after the other, since the last accepted mail
+    closed_until = MomentField(null=True)
+    closed_reason = TextField(null=True)
+    last_start_at = MomentField(null=True)
+    revision = IntegerField(constraints=_default("1"))  # grows with every change a plan depends on
+    created_at = MomentField(constraints=_default("clock_timestamp()"))
+
+    class Meta:
+        constraints = [
+            _one_of("status", ("active", "paused")),
+            Check("daily_limit >= 0 AND gap_seconds >= 0", "limits_are_not_negative"),
+            Check("smtp_port BETWEEN 1 AND 65535", "smtp_port_is_a_port"),
+        ]
+
+
+class Campaign(Table):
+    id = BigAutoField()
+    name = TextField(unique=True)
+    subject = TextField()
+    text = TextField()
+    html = TextField(null=True)
+    window_start_minute = SmallIntegerField()  # of the Warsaw day
+    window_end_minute = SmallIntegerField()
+    weekdays = ArrayField(SmallIntegerField, index=False)  # 0 is Monday
+    delay_seconds = DoubleField()
+    daily_limit = IntegerField()
+    status = TextField(constraints=_default("'draft'"))
+    replan_reason = TextField(null=True)  # set by whoever asks the planner to plan it again
+    last_start_at = MomentField(null=True)
+    revision = IntegerField(constraints=_default("1"))
+    created_at = MomentField(constraints=_default("clock_timestamp()"))
+
+    class Meta:
+        constraints = [
+            _one_of("status", ("draft", "active", "paused", "completed", "cancelled")),
+            Check("replan_reason IN ('resumed', 'edited')", "replan_reason_is_known"),
+            Check(
+                "0 <= window_start_minute AND window_start_minute < window_end_minute AND window_end_minute <= 1440",
+                "window_starts_before_it_ends",
+            ),
+            Check("cardinality(weekdays) > 0 AND weekdays <@ '{0,1,2,3,4,5,6}'", "weekdays_are_days_of_the_week"),
+            Check("delay_seconds > 0 AND daily_limit > 0", "pace_is_positive"),
+        ]
+
+
+class CampaignMailbox(Table):
+    campaign = ForeignKeyField(Campaign, index=False)
+    mailbox = ForeignKeyField(Mailbox)
+
+    class Meta:
+        primary_key = CompositeKey("campaign", "mailbox")
+
+
+class Lead(Table):
+    id = BigAutoField()
+    address = TextField(unique=True)  # normalised: one row a person, whatever the spelling
+    legal_basis = TextField(null=True)
+    created_at = MomentField(constraints=_default("clock_timestamp()"))
+
+
+class Suppression(Table):
+    """An address that no campaign may write to. It survives every import."""
+
+    address = TextField(primary_key=True)  # normalised
+    reason = TextField()
+    created_at = MomentField(constraints=_default("clock_timestamp()"))
+
+
+class CampaignLead(Table):
+    id = BigAutoField()
+    campaign = ForeignKeyField(Campaign, index=False)
+    lead = ForeignKeyField(Lead)
+    position = IntegerField()  # the order in which the campaign writes to its leads
+    address = TextField()  # as the owner wrote it
+    fields = JSONField()  # what the templates may use
+
+    class Meta:
+        indexes = ((("campaign", "lead"), True), (("campaign", "position"), True))
+
+
+CampaignLead._meta.columns["fields"].field_type = "JSONB"
+
+
+class CampaignEmailQueue(Table):
+    """One e-mail: the one that a campaign sends to one of its leads."""
+
+    id = BigAutoField()
+    campaign = ForeignKeyField(Campaign, index=False)
+    campaign_lead = ForeignKeyField(CampaignLead, index=False)
+    mailbox = ForeignKeyField(Mailbox, index=False)
+    status = TextField(constraints=_default("'pending'"))
+    scheduled_at = MomentField()
+    hinted_for = MomentField(null=True)  # the scheduled_at that the last published hint was for
+    attempts = IntegerField(constraints=_default("0"))
+    message_id = TextField(unique=True)
+    claim_token = UUIDField(null=True)
+    claimed_at = MomentField(null=True)
+    worker_host = TextField(null=True)
+    worker_pid = IntegerField(null=True)
+    worker_started_at = DoubleField(null=True)  # seconds since the epoch: tells a process from a later one with its pid
+    handed_over_at = MomentField(null=True)
+    sent_at = MomentField(null=True)
+    error = TextField(null=True)
+    created_at = MomentField(constraints=_default("clock_timestamp()"))
+
+    class Meta:
+        constraints = [
+            _one_of("status", Status),
+            Check(
+                "status <> 'pending' OR (claim_token IS NULL AND claimed_at IS NULL AND handed_over_at IS NULL)",
+                "pending_is_unclaimed",
+            ),
+            Check(
+                "status <> 'sending' OR (claim_token IS NOT NULL AND claimed_at IS NOT NULL"
+                " AND worker_host IS NOT NULL AND worker_pid IS NOT NULL AND worker_started_at IS NOT NULL)",
+                "sending_is_claimed",
+            ),
+            Check(
+                "status <> 'unknown' OR (claim_token IS NOT NULL AND handed_over_at IS NOT NULL)",
+                "unknown_was_handed_over",
+            ),
+            Check("(status = 'sent') = (sent_at IS NOT NULL)", "sent_has_its_time"),
+            Check("status <> 'sent' OR handed_over_at IS NOT NULL", "sent_was_handed_over"),
+            Check("status <> 'failed' OR error IS NOT NULL", "failed_has_its_error"),
+            Check("attempts >= 0", "attempts_are_not_negative"),
+        ]
+        indexes = ((("campaign", "campaign_lead"), True), (("status", "scheduled_at"), False))
+
+
+_COUNTED = SQL("status IN (%s)" % ", ".join(f"'{status}'" for status in sorted(COUNTED)))  # noqa: UP031
+_STARTED = SQL("COALESCE(handed_over_at, claimed_at)")
+_PENDING = SQL("status = 'pending'")
+
+
+def _index(name: str, *fields: Field | SQL, where: SQL, unique: bool = False) -> None:
+    CampaignEmailQueue.add_index(CampaignEmailQueue.index(*fields, unique=unique, where=where, name=name))
+
+
+_Q = CampaignEmailQueue
+_index("one_sending_per_mailbox", _Q.mailbox, where=SQL("status = 'sending'"), unique=True)
+_index("pending_by_campaign", _Q.campaign, _Q.scheduled_at, where=_PENDING)
+_index("pending_by_mailbox", _Q.mailbox, _Q.scheduled_at, where=_PENDING)
+_index("counted_by_campaign", _Q.campaign, _STARTED, where=_COUNTED)
+_index("counted_by_mailbox", _Q.mailbox, _STARTED, where=_COUNTED)
+
+
+class EmailHistory(Table):
+    """Every move of every e-mail, in order, never changed."""
+
+    id = BigAutoField()
+    email = ForeignKeyField(CampaignEmailQueue, index=False)
+    at = MomentField(constraints=_default("clock_timestamp()"))
+    move = TextField()
+    from_status = TextField(null=True)
+    to_status = TextField()
+    reason = TextField(null=True)
+    scheduled_from = MomentField(null=True)
+    scheduled_to = MomentField(null=True)
+    mailbox = ForeignKeyField(Mailbox, index=False)
+    claim_token = UUIDField(null=True)
+    handed_over_at = MomentField(null=True)  # of a hand-over that still counts although the mail is to be sent again
+    by = TextField()  # which process or person
+    detail = JSONField(null=True)  # phase, code and words of the server; how long it took
+
+    class Meta:
+        constraints = [_one_of("move", Move), Check("reason IS NOT NULL OR move <> 'replan'", "replan_has_its_reason")]
+        indexes = ((("email", "id"), False),)
+
+
+EmailHistory._meta.columns["detail"].field_type = "JSONB"
+EmailHistory.add_index(
+    EmailHistory.index(
+        EmailHistory.mailbox,
+        EmailHistory.handed_over_at,
+        where=SQL("handed_over_at IS NOT NULL"),
+        name="counted_again_by_mailbox",
+    )
+)
+
+
+class EmailContent(Table):
+    """What was handed over to the server, byte for byte, so that an owner sees what a lead received."""
+
+    email = ForeignKeyField(CampaignEmailQueue, primary_key=True)
+    claim_token = UUIDField()
+    content = BlobField()
+    recorded_at = MomentField(constraints=_default("clock_timestamp()"))
+
+
+class WarmupCount(Table):
+    """How many warm-up mails another system sent from a mailbox on a Warsaw day."""
+
+    mailbox = ForeignKeyField(Mailbox, index=False)
+    day = DateField()
+    count = IntegerField(constraints=[Check("count >= 0", "count_is_not_negative")])
+
+    class Meta:
+        primary_key = CompositeKey("mailbox", "day")
+
+
+class Heartbeat(Table):
+    """When a step of the tick last came to its end."""
+
+    name = TextField(primary_key=True)
+    at = MomentField()
+
+
+TABLES: tuple[type[Table], ...] = (
+    Mailbox,
+    Campaign,
+    CampaignMailbox,
+    Lead,
+    Suppression,
+    CampaignLead,
+    CampaignEmailQueue,
+    EmailHistory,
+    EmailContent,
+    WarmupCount,
+    Heartbeat,
+)

@@ -1,0 +1,56 @@
+"""Mailbox passwords at rest: encrypted with a key that the database never sees."""
+
+import os
+from pathlib import Path
+
+from cryptography.fernet import Fernet, InvalidToken
+
+import config
+
+
+class KeyInvalid(Exception):
+    """The secret key is missing or is not the one that the passwords were stored with."""
+
+
+def encrypt(password: str) -> str:
+    return _fernet().encrypt(password.encode()).decode()
+
+
+def decrypt(token: str) -> str:
+    try:
+        return _fernet().decrypt(token.encode()).decode()
+    except InvalidToken:
+        raise KeyInvalid("a stored mailbox password does not open with this PUNKTUAL_SECRET_KEY") from None
+
+
+def _fernet() -> Fernet:
+    key = config.settings().secret_key
+    text = key.get_secret_value() if key else _embedded_key()
+    try:
+        return Fernet(text)
+    except ValueError:
+        raise KeyInvalid(
+            "PUNKTUAL_SECRET_KEY must be 32 url-safe base64-encoded bytes, as `python -m admin new-key` prints"
+        ) from None
+
+
+def _embedded_key() -> str:
+    if not config.settings().database.embedded:
+        raise KeyInvalid("set PUNKTUAL_SECRET_KEY: it encrypts the mailbox passwords (`python -m admin new-key`)")
+    path = config.settings().var / "secret.key"
+    if not path.exists():
+        _write_new_key(path)
+    return path.read_text(encoding="ascii").strip()
+
+
+def _write_new_key(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f"{path.name}.{os.getpid()}")
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="ascii") as file:
+        file.write(Fernet.generate_key().decode())
+    try:
+        os.link(draft, path)  # of two processes that start at once, one wins and both read the same key
+    except FileExistsError:
+        pass
+    finally:
+        draft.unlink()

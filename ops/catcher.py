@@ -1,0 +1,64 @@
+"""A mail server for trying things out: it accepts everything, saves it as .eml files, and sends nothing on."""
+
+import socket
+from datetime import UTC, datetime
+from email import message_from_bytes, policy
+from pathlib import Path
+from typing import NamedTuple
+from uuid import uuid4
+
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import SMTP, Envelope, Session
+
+import clock
+
+
+class Caught(NamedTuple):
+    message_id: str
+    recipient: str
+    at: datetime
+
+
+_STAMP = "%Y%m%d-%H%M%S-%f"
+
+
+def read_caught(folder: Path) -> list[Caught]:
+    """All mails that were ever caught into the folder, by this process or an earlier one."""
+    return [_read(file) for file in sorted(folder.glob("*.eml"))]
+
+
+def _read(file: Path) -> Caught:
+    message = message_from_bytes(file.read_bytes(), policy=policy.default)
+    at = datetime.strptime(file.name[:22], _STAMP).replace(tzinfo=UTC)
+    return Caught(str(message["Message-ID"]), str(message["X-Caught-For"]), at)
+
+
+class Catcher:
+    """Listens on loopback until stopped. port: 0 takes a free one."""
+
+    def __init__(self, folder: Path, host: str = "127.0.0.1", port: int = 0) -> None:
+        self.folder = folder
+        self.count = 0
+        folder.mkdir(parents=True, exist_ok=True)
+        self.port = port or _free_port(host)
+        self._controller = Controller(self, hostname=host, port=self.port, ready_timeout=30)
+
+    def __enter__(self) -> "Catcher":
+        self._controller.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._controller.stop()
+
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
+        content = envelope.original_content or b""
+        recipient = envelope.rcpt_tos[0].replace("\r", "").replace("\n", "")
+        file = self.folder / f"{clock.now():{_STAMP}}-{uuid4().hex[:8]}.eml"
+        file.write_bytes(b"X-Caught-For: " + recipient.encode() + b"\r\n" + content)
+        self.count += 1
+        return "250 2.0.0 caught"
+
+
+def _free_port(host: str) -> int:
+    with socket.create_server((host, 0)) as found:
+        return int(found.getsockname()[1])

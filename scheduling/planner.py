@@ -1,0 +1,338 @@
+"""The planner: plays the future in time order and yields which lead is written to when, and from which mailbox.
+
+Pure: no database, no clock, nothing random. Stopped at the planning horizon its output is the queue; run to the end and
+thrown away it is the forecast. Instants are UTC in whole milliseconds.
+"""
+
+import heapq
+from bisect import bisect_right, insort
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from hashlib import blake2b
+from math import ceil
+
+from scheduling.sharing import max_min
+from scheduling.window import Window, warsaw_day, warsaw_day_bounds
+
+JITTER = 0.2
+# A mail planned into a window's last minute could not wait for anything without losing a day.
+_LAST_MINUTE = timedelta(minutes=1)
+# A campaign that finds no place in a year never will: its mailboxes have no room at all.
+_GIVE_UP_AFTER = timedelta(days=370)
+
+
+@dataclass(frozen=True)
+class Mailbox:
+    id: int
+    daily_limit: int
+    gap: timedelta
+    used: Mapping[date, int]  # Warsaw day -> mails that count already, warm-up included, pending ones not
+    last_start: datetime | None
+    open_from: datetime | None = None  # closed until then
+
+
+@dataclass(frozen=True)
+class Standing:
+    """The place that a mail holds now."""
+
+    mailbox_id: int
+    at: datetime
+
+
+@dataclass(frozen=True)
+class Lead:
+    id: int
+    standing: Standing | None = None  # where its campaign is being planned again
+
+
+@dataclass(frozen=True)
+class Campaign:
+    id: int
+    window: Window
+    delay: timedelta
+    daily_limit: int
+    mailbox_ids: tuple[int, ...]
+    used: Mapping[date, int]
+    last_start: datetime | None
+    leads: Sequence[Lead]  # to place, in order
+    until: datetime | None  # the planning horizon; None: to the last lead
+
+
+@dataclass(frozen=True)
+class Taken:
+    """A pending mail that stands where it is."""
+
+    campaign_id: int
+    mailbox_id: int
+    at: datetime
+
+
+@dataclass(frozen=True)
+class Slot:
+    campaign_id: int
+    lead_id: int
+    mailbox_id: int
+    at: datetime
+
+
+def plan(
+    campaigns: Sequence[Campaign], mailboxes: Sequence[Mailbox], taken: Iterable[Taken], now: datetime
+) -> Iterator[Slot]:
+    """The slots of all campaigns in time order. The same arguments give the same slots."""
+    future = _Future(campaigns, mailboxes, list(taken), now)
+    waiting = [(future.first_moment(line), line.it.id) for line in future.lines.values() if line.it.leads]
+    heapq.heapify(waiting)
+    while waiting:
+        at, campaign_id = heapq.heappop(waiting)
+        line = future.lines[campaign_id]
+        if line.is_past_its_horizon(at):
+            continue
+        found = future.place(line, at)
+        if isinstance(found, Slot):
+            yield found
+            if line.lead is not None:
+                heapq.heappush(waiting, (future.next_moment(line), campaign_id))
+        elif found is not None:
+            heapq.heappush(waiting, (found, campaign_id))
+
+
+def horizon(window: Window, now: datetime, at_least: timedelta) -> datetime:
+    """To the end of the next open day and at least so far: on Friday evening Monday is planned."""
+    today = warsaw_day(now)
+    later = (stop for start, stop in window.stretches(now) if warsaw_day(start) > today)
+    end = next(later)
+    for stop in later:
+        if warsaw_day(stop - timedelta(milliseconds=1)) != warsaw_day(end - timedelta(milliseconds=1)):
+            break
+        end = stop
+    return max(end, now + at_least)
+
+
+def retry_moment(campaign: Campaign, mailbox: Mailbox, taken: Iterable[Taken], not_before: datetime) -> datetime:
+    """The first moment for another attempt that keeps window, limits and mailbox gap.
+
+    It moves no other mail, and so does not ask for the campaign's pace: the claim does, at the time.
+    """
+    future = _Future([campaign], [mailbox], list(taken), not_before)
+    line, box = future.lines[campaign.id], future.boxes[mailbox.id]
+    at = _whole(not_before)
+    while at < not_before + _GIVE_UP_AFTER:
+        later = line.next_allowed(at)
+        if later == at and not box.has_room(warsaw_day(at)):
+            later = line.next_day(at)
+        if later == at:
+            later = box.free_from(at)
+        if later == at:
+            return at
+        at = later
+    return line.next_allowed(_whole(not_before))
+
+
+@dataclass
+class _Box:
+    """A mailbox in the simulated future."""
+
+    it: Mailbox
+    times: list[datetime] = field(default_factory=list)  # of its mails to come, in order
+    per_day: Counter[date] = field(default_factory=Counter)
+
+    def take(self, at: datetime) -> None:
+        insort(self.times, at)
+        self.per_day[warsaw_day(at)] += 1
+
+    def room(self, day: date) -> int:
+        return self.it.daily_limit - self.it.used.get(day, 0) - self.per_day[day]
+
+    def has_room(self, day: date) -> bool:
+        return self.room(day) > 0
+
+    def free_from(self, at: datetime) -> datetime:
+        """The first moment from `at` on that is a gap away from each of its mails."""
+        if self.it.open_from is not None:
+            at = max(at, _whole(self.it.open_from))
+        if self.it.last_start is not None:
+            at = max(at, _whole(self.it.last_start + self.it.gap))
+        following = bisect_right(self.times, at - self.it.gap)
+        while following < len(self.times) and self.times[following] < at + self.it.gap:
+            at = _whole(self.times[following] + self.it.gap)
+            following += 1
+        return at
+
+    def idle_since(self, at: datetime) -> datetime:
+        before = bisect_right(self.times, at)
+        if before:
+            return self.times[before - 1]
+        return self.it.last_start or datetime.min.replace(tzinfo=UTC)
+
+
+@dataclass
+class _Line:
+    """A campaign in the simulated future."""
+
+    it: Campaign
+    previous: datetime | None
+    placed: int = 0
+    per_day: Counter[date] = field(default_factory=Counter)
+
+    @property
+    def lead(self) -> Lead | None:
+        return self.it.leads[self.placed] if self.placed < len(self.it.leads) else None
+
+    def take(self, at: datetime) -> None:
+        self.previous = at if self.previous is None else max(self.previous, at)
+        self.per_day[warsaw_day(at)] += 1
+
+    def room(self, day: date) -> int:
+        return self.it.daily_limit - self.it.used.get(day, 0) - self.per_day[day]
+
+    def is_past_its_horizon(self, at: datetime) -> bool:
+        return self.it.until is not None and at >= self.it.until
+
+    def next_allowed(self, at: datetime) -> datetime:
+        """`at` itself, or the first later moment that window and daily limit allow."""
+        opening = self.it.window.next_opening(at)
+        if opening > at:
+            return opening
+        closing = self.it.window.closing(at)
+        if closing - at < _LAST_MINUTE and self.it.window.end_minute - self.it.window.start_minute > 2:
+            return self.it.window.next_opening(closing)
+        return at if self.room(warsaw_day(at)) > 0 else self.next_day(at)
+
+    def next_day(self, at: datetime) -> datetime:
+        return self.it.window.next_opening(warsaw_day_bounds(warsaw_day(at))[1])
+
+    def pace_capacity(self, day: date, now: datetime) -> int:
+        """How many mails fit into what is left of its window on a day, by its delay alone."""
+        begin, end = warsaw_day_bounds(day)
+        open_for = timedelta(0)
+        for start, stop in self.it.window.stretches(begin):
+            if start >= end:
+                break
+            open_for += max(stop - max(start, now), timedelta(0))
+        return ceil(open_for / self.it.delay)
+
+
+class _Future:
+    """All that is taken so far, and who may take what next."""
+
+    def __init__(
+        self, campaigns: Sequence[Campaign], mailboxes: Sequence[Mailbox], taken: Sequence[Taken], now: datetime
+    ) -> None:
+        self.now = _whole(now)
+        self.boxes = {it.id: _Box(it) for it in mailboxes}
+        self.lines = {it.id: _Line(it, it.last_start) for it in campaigns}
+        self._counts: Counter[tuple[int, int, date]] = Counter()  # campaign, mailbox, day -> places held
+        self._shares: dict[tuple[int, date], dict[int, int]] = {}
+        self._surplus: dict[tuple[int, date], int] = {}
+        self._give_up_at: dict[int, datetime] = {}
+        for each in sorted(taken, key=lambda it: it.at):
+            self._take(each.campaign_id, each.mailbox_id, each.at)
+
+    def first_moment(self, line: _Line) -> datetime:
+        return self.now if line.previous is None and not _stands(line) else self.next_moment(line)
+
+    def next_moment(self, line: _Line) -> datetime:
+        """Where its next lead should go: its standing place if it can stay, else one delay after the one before."""
+        assert line.lead is not None
+        standing = line.lead.standing
+        if standing is not None and standing.at >= self._after_previous(line, 1 - JITTER):
+            return standing.at
+        return self._after_previous(line, jitter(line.it.id, line.lead.id))
+
+    def _after_previous(self, line: _Line, delays: float) -> datetime:
+        if line.previous is None:
+            return self.now
+        return max(self.now, _whole(line.previous + line.it.delay * delays))
+
+    def place(self, line: _Line, at: datetime) -> Slot | datetime | None:
+        """Place its next lead at `at`, or tell when to ask again; None where that would never help."""
+        assert line.lead is not None
+        later = line.next_allowed(at)
+        if later > at:
+            return self._unless_hopeless(line, later)
+        day = warsaw_day(at)
+        boxes = [box for box in self._boxes_of(line) if self._may_take(line, box, day)]
+        if not boxes:
+            return self._unless_hopeless(line, line.next_day(at))
+        free = {box.it.id: box.free_from(at) for box in boxes}
+        if (soonest := min(free.values())) > at:
+            return self._unless_hopeless(line, soonest)
+        box = self._best(line.lead, [box for box in boxes if free[box.it.id] == at], day, at)
+        return self._settle(line, box, at)
+
+    def _settle(self, line: _Line, box: _Box, at: datetime) -> Slot:
+        assert line.lead is not None
+        slot = Slot(line.it.id, line.lead.id, box.it.id, at)
+        day = warsaw_day(at)
+        if self._counts[line.it.id, box.it.id, day] >= self._shares[box.it.id, day].get(line.it.id, 0):
+            self._surplus[box.it.id, day] -= 1
+        self._take(line.it.id, box.it.id, at)
+        line.placed += 1
+        self._give_up_at[line.it.id] = at + _GIVE_UP_AFTER
+        return slot
+
+    def _best(self, lead: Lead, boxes: Sequence[_Box], day: date, at: datetime) -> _Box:
+        """The one it stands on; else the one with most room left, of those the one that was idle longest."""
+        stays_on = lead.standing.mailbox_id if lead.standing is not None else None
+        return min(boxes, key=lambda box: (box.it.id != stays_on, -box.room(day), box.idle_since(at), box.it.id))
+
+    def _take(self, campaign_id: int, mailbox_id: int, at: datetime) -> None:
+        if mailbox_id in self.boxes:
+            self.boxes[mailbox_id].take(at)
+        if campaign_id in self.lines:
+            self.lines[campaign_id].take(at)
+        self._counts[campaign_id, mailbox_id, warsaw_day(at)] += 1
+
+    def _boxes_of(self, line: _Line) -> list[_Box]:
+        return [self.boxes[mailbox_id] for mailbox_id in line.it.mailbox_ids if mailbox_id in self.boxes]
+
+    def _may_take(self, line: _Line, box: _Box, day: date) -> bool:
+        if not box.has_room(day):
+            return False
+        if (box.it.id, day) not in self._shares:
+            self._share(box, day)
+        held = self._counts[line.it.id, box.it.id, day]
+        share = self._shares[box.it.id, day].get(line.it.id, 0)
+        return held < share or self._surplus[box.it.id, day] > 0
+
+    def _share(self, box: _Box, day: date) -> None:
+        """Share the mailbox's day among the campaigns that can use it then; what nobody wants is free for all."""
+        held = {line.it.id: self._counts[line.it.id, box.it.id, day] for line in self.lines.values()}
+        capacity = box.room(day) + sum(held.values())
+        demands = {
+            line.it.id: held[line.it.id] + self._demand(line, day)
+            for line in self.lines.values()
+            if box.it.id in line.it.mailbox_ids
+        }
+        shares = max_min(capacity, demands, turn=day.toordinal())
+        # What a campaign holds already beyond its share stays its own, and is gone for the others.
+        kept = sum(max(shares.get(campaign, 0), count) for campaign, count in held.items())
+        self._shares[box.it.id, day] = shares
+        self._surplus[box.it.id, day] = capacity - max(kept, sum(shares.values()))
+
+    def _demand(self, line: _Line, day: date) -> int:
+        """How many more mails it could use on a day from each of its mailboxes that has room then."""
+        wanted = min(line.room(day), len(line.it.leads) - line.placed, line.pace_capacity(day, self.now))
+        boxes = sum(box.has_room(day) for box in self._boxes_of(line))
+        return max(ceil(wanted / boxes), 0) if boxes else 0
+
+    def _unless_hopeless(self, line: _Line, later: datetime) -> datetime | None:
+        return later if later < self._give_up_at.get(line.it.id, self.now + _GIVE_UP_AFTER) else None
+
+
+def jitter(campaign_id: int, lead_id: int) -> float:
+    """Between 0.8 and 1.2, drawn once for each mail: the same mail always varies its delay by the same part."""
+    draw = int.from_bytes(blake2b(f"{campaign_id}:{lead_id}".encode(), digest_size=8).digest()) / 2**64
+    return 1 - JITTER + 2 * JITTER * draw
+
+
+def _stands(line: _Line) -> bool:
+    return line.lead is not None and line.lead.standing is not None
+
+
+def _whole(at: datetime) -> datetime:
+    """Rounded up to a whole millisecond."""
+    part = -at.microsecond % 1000
+    return at + timedelta(microseconds=part)

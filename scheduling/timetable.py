@@ -1,0 +1,37 @@
+"""The tick: what periodiq has done every minute.
+
+Level-triggered: each step asks what is true now, so it may run twice, late, or beside another. No step holds a
+transaction longer than one campaign's plan takes to write.
+"""
+
+from collections.abc import Callable
+
+from periodiq import cron
+
+from actors import queues
+from actors.broker import actor
+from actors.hint import hint_due
+from actors.plan import plan_new, replan
+from actors.reconcile import complete, reconcile
+from models import database, heartbeats
+from ops import logs
+
+log = logs.get()
+
+STEPS: tuple[Callable[[], None], ...] = (replan, plan_new, hint_due, reconcile, complete)
+
+
+@actor(queue_name=queues.TICK, periodic=cron("* * * * *"))
+def tick() -> None:
+    for step in STEPS:
+        run(step)
+    heartbeats.beat("tick")
+
+
+def run(step: Callable[[], None]) -> None:
+    """One step's outage must not keep the others from their work: hints that cannot be published, for instance."""
+    try:
+        step()
+    except Exception:
+        log.exception("tick_step_failed", step=step.__name__)
+        database.close()

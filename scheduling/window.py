@@ -1,0 +1,104 @@
+"""When a campaign may send: a stretch of the Warsaw wall clock on some weekdays.
+
+Pure. An instant is inside when its wall-clock time and weekday are, so both clock changes need no rule of their own.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
+from itertools import pairwise
+from zoneinfo import ZoneInfo
+
+WARSAW = ZoneInfo("Europe/Warsaw")
+DAY_MINUTES = 24 * 60
+
+# A window on one weekday that the clock change swallows opens a week later; two weeks are always enough.
+_SEARCH_DAYS = 15
+
+
+class WindowInvalid(ValueError):
+    """A window that would never open, or whose end is not after its start."""
+
+
+@dataclass(frozen=True)
+class Window:
+    """Minutes of the Warsaw wall clock, the end not included; weekdays from 0, Monday."""
+
+    start_minute: int
+    end_minute: int
+    weekdays: frozenset[int]
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.start_minute < self.end_minute <= DAY_MINUTES:
+            raise WindowInvalid("a window must start before it ends, between 00:00 and 24:00")
+        if not self.weekdays or not self.weekdays <= set(range(7)):
+            raise WindowInvalid("a window needs at least one weekday, from 0 for Monday to 6 for Sunday")
+
+    def is_open(self, at: datetime) -> bool:
+        local = at.astimezone(WARSAW)
+        minute = local.hour * 60 + local.minute
+        return local.weekday() in self.weekdays and self.start_minute <= minute < self.end_minute
+
+    def next_opening(self, at: datetime) -> datetime:
+        """`at` itself while open, else the start of the next open stretch, in UTC."""
+        if self.is_open(at):
+            return at
+        return next(start for start, _ in self.stretches(at) if start > at)
+
+    def closing(self, at: datetime) -> datetime:
+        """The end of the open stretch that `at` is in, in UTC. Stretches that touch are one."""
+        end = at
+        for start, stop in self.stretches(at):
+            if start > end:
+                break
+            end = max(end, stop)
+        return end
+
+    def stretches(self, at: datetime) -> Iterator[tuple[datetime, datetime]]:
+        """The open stretches from the Warsaw day of `at` on, in UTC, in order."""
+        first = warsaw_day(at)
+        for offset in range(_SEARCH_DAYS):
+            day = first + timedelta(days=offset)
+            if day.weekday() in self.weekdays:
+                yield from _stretches_of(self, day)
+
+
+@lru_cache(maxsize=4096)
+def _stretches_of(window: Window, day: date) -> tuple[tuple[datetime, datetime], ...]:
+    """Usually one; none or two where the clock changes inside the window."""
+    begin, end = warsaw_day_bounds(day)
+    edges = {_edge(day, minute, fold) for minute in (window.start_minute, window.end_minute) for fold in (0, 1)}
+    inner = sorted(edge for edge in edges | _clock_changes(begin, end) if begin < edge < end)
+    found: list[tuple[datetime, datetime]] = []
+    for start, stop in pairwise([begin, *inner, end]):
+        if not window.is_open(start):
+            continue
+        if found and found[-1][1] == start:
+            start = found.pop()[0]
+        found.append((start, stop))
+    return tuple(found)
+
+
+def _edge(day: date, minute: int, fold: int) -> datetime:
+    if minute == DAY_MINUTES:
+        return warsaw_day_bounds(day)[1]
+    return datetime.combine(day, time(minute // 60, minute % 60, fold=fold), WARSAW).astimezone(UTC)
+
+
+def warsaw_day(at: datetime) -> date:
+    return at.astimezone(WARSAW).date()
+
+
+def warsaw_day_bounds(day: date) -> tuple[datetime, datetime]:
+    """The instants at which a Warsaw day begins and ends, in UTC: 23, 24 or 25 hours apart."""
+    midnight = datetime.combine(day, time(0), WARSAW)
+    next_midnight = datetime.combine(day + timedelta(days=1), time(0), WARSAW)
+    return midnight.astimezone(UTC), next_midnight.astimezone(UTC)
+
+
+def _clock_changes(begin: datetime, end: datetime) -> set[datetime]:
+    """The instant of the clock change on a day that has one. Poland changes at 01:00 UTC."""
+    if end - begin == timedelta(hours=24):
+        return set()
+    return {datetime.combine(begin.astimezone(WARSAW).date(), time(1), UTC)}

@@ -1,0 +1,1 @@
+"""The tests mirror the tree; pipeline/ holds those with crashes, load and several processes."""

@@ -1,0 +1,141 @@
+"""Rows for tests, made by the product's own functions wherever it has them, and aged by hand."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from itertools import count
+
+from models import campaigns, database, emails, mailboxes
+from models.campaigns import NewCampaign, NewLead
+from models.emails import Claim, Held, Worker
+from models.states import Status
+from models.tables import Campaign, CampaignEmailQueue, CampaignLead, Mailbox
+from scheduling.planner import Slot
+from scheduling.window import Window
+
+ALWAYS = Window(0, 24 * 60, frozenset(range(7)))
+WORKER = Worker("testhost", 4242, 1_700_000_000.0)
+ANOTHER_WORKER = Worker("otherhost", 4343, 1_700_000_001.0)
+
+_numbers = count(1)
+
+
+def now() -> datetime:
+    at = database.clock()
+    return at.replace(microsecond=at.microsecond // 1000 * 1000)
+
+
+def a_mailbox(address: str | None = None, **changes: object) -> int:
+    number = next(_numbers)
+    values: dict[str, object] = {
+        "name": "Ola",
+        "smtp_host": "127.0.0.1",
+        "smtp_port": 2525,
+        "smtp_security": "none",
+        "username": None,
+        "password_encrypted": None,
+        "daily_limit": 1000,
+        "gap_seconds": 0.0,
+    }
+    return mailboxes.add(address=address or f"mailbox{number}@sender.example", **(values | changes))  # type: ignore[arg-type]
+
+
+def a_campaign(
+    mailbox_ids: Sequence[int],
+    leads: int | Sequence[str] = 1,
+    *,
+    window: Window = ALWAYS,
+    delay: float = 60.0,
+    limit: int = 1000,
+    active: bool = True,
+) -> int:
+    number = next(_numbers)
+    addresses = [f"lead{i}@campaign{number}.example" for i in range(1, leads + 1)] if isinstance(leads, int) else leads
+    new = NewCampaign(
+        name=f"campaign {number}",
+        subject="Hello {{ name }}",
+        text="Dear {{ name }}, how are you?",
+        html=None,
+        mailbox_ids=mailbox_ids,
+        window=window,
+        delay_seconds=delay,
+        daily_limit=limit,
+    )
+    people = [
+        NewLead(address, address.lower(), {"email": address, "name": f"Lead {address}"}, None) for address in addresses
+    ]
+    campaign_id = campaigns.add(new, people)
+    if active:
+        campaigns.start(campaign_id)
+    return campaign_id
+
+
+def planned(campaign_id: int, mailbox_id: int, *at: datetime) -> list[int]:
+    """Put the campaign's next leads into the queue at these times, and return the e-mails' ids."""
+    Q = CampaignEmailQueue
+    taken = Q.select(Q.campaign_lead).where(Q.campaign == campaign_id)
+    leads = CampaignLead.select(CampaignLead.id).where(
+        CampaignLead.campaign == campaign_id, CampaignLead.id.not_in(taken)
+    )
+    ids = [row.id for row in leads.order_by(CampaignLead.position).limit(len(at))]
+    assert len(ids) == len(at), "the campaign has too few leads"
+    emails.plan(
+        campaign_id, [Slot(campaign_id, lead, mailbox_id, when) for lead, when in zip(ids, at, strict=True)], "tests"
+    )
+    rows = Q.select(Q.id).where(Q.campaign_lead.in_(ids)).order_by(Q.campaign_lead)
+    return [row.id for row in rows]
+
+
+def an_email(at: datetime | None = None, **campaign: object) -> int:
+    """A pending e-mail of a campaign and a mailbox of its own, due now."""
+    mailbox_id = a_mailbox()
+    campaign_id = a_campaign([mailbox_id], **campaign)  # type: ignore[arg-type]
+    return planned(campaign_id, mailbox_id, at or now())[0]
+
+
+def row(email_id: int) -> CampaignEmailQueue:
+    return CampaignEmailQueue.get_by_id(email_id)
+
+
+def claimed(email_id: int, worker: Worker = WORKER) -> Claim:
+    claim = emails.claim(email_id, row(email_id).scheduled_at, worker)
+    assert isinstance(claim, Claim), claim
+    return claim
+
+
+def handed_over(email_id: int, worker: Worker = WORKER) -> Claim:
+    claim = claimed(email_id, worker)
+    assert emails.hand_over(claim.held, b"content") is None
+    return claim
+
+
+def in_status(status: Status) -> tuple[int, Held]:
+    """An e-mail brought into a status by legal moves, and the claim it bears or bore."""
+    email_id = an_email()
+    if status is Status.PENDING:
+        return email_id, Held(email_id, emails.uuid4(), str(WORKER))
+    if status is Status.CANCELLED:
+        emails.cancel(email_id, "a test", "tests")
+        return email_id, Held(email_id, emails.uuid4(), str(WORKER))
+    claim = claimed(email_id) if status is Status.SENDING else handed_over(email_id)
+    match status:
+        case Status.SENT:
+            assert emails.accept(claim.held, {"code": 250})
+        case Status.FAILED:
+            assert emails.reject(claim.held, "550 no", {"code": 550})
+        case Status.UNKNOWN:
+            assert emails.doubt(claim.held, "silence")
+    return email_id, claim.held
+
+
+def age(email_id: int, by: timedelta) -> None:
+    """Make everything about an e-mail this much older."""
+    Q = CampaignEmailQueue
+    Q.update(
+        scheduled_at=Q.scheduled_at - by, claimed_at=Q.claimed_at - by, handed_over_at=Q.handed_over_at - by
+    ).where(Q.id == email_id).execute()
+
+
+def rested(campaign_id: int) -> None:
+    """Forget when the campaign and its mailboxes last started a mail."""
+    Campaign.update(last_start_at=None).where(Campaign.id == campaign_id).execute()
+    Mailbox.update(last_start_at=None).execute()

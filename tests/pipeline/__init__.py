@@ -1,0 +1,1 @@
+"""Tests with several processes, real servers and real crashes."""
