@@ -35,7 +35,7 @@ def record(claim: Claim, outcome: Outcome) -> None:
             move = partial(_try_again, claim, outcome, reply)
         case Refused(_, _, reply):
             move = partial(emails.reject, claim.held, str(reply), _detail(claim, outcome, reply))
-        case Unanswered(_, reason):
+        case Unanswered(reason):
             move = partial(emails.doubt, claim.held, reason)
         case Withdrawn():
             move = partial(emails.release, claim.held, "withdrawn before the hand-over")

@@ -10,6 +10,7 @@ from admin import show
 from admin.person import who
 from models import campaigns, overview, settlement
 from models.states import Status
+from models.tables import EmailHistory
 
 app = typer.Typer(help="E-mails: the status and history of each.", no_args_is_help=True)
 
@@ -54,7 +55,7 @@ def show_(id: Id, json: show.AsJson = False) -> None:
         print(f"\nHanded over to the server:\n\n{_text(content)}")
 
 
-def _move(row: overview.EmailHistory) -> dict[str, object]:
+def _move(row: EmailHistory) -> dict[str, object]:
     names = ("at", "move", "from_status", "to_status", "reason", "scheduled_from", "scheduled_to", "by", "detail")
     return {name: getattr(row, name) for name in names}
 

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from ipaddress import ip_address
+from typing import Any
 
 import clock
 from mail.address import domain
@@ -182,9 +183,7 @@ class _Connection(smtplib.SMTP):
         self._greeting: tuple[int, bytes] | None = None
         super().__init__(server.host, server.port, local_hostname=name, timeout=timeouts.command_seconds)
 
-    def connect(
-        self, host: str = "localhost", port: int = 0, source_address: tuple[bytearray | bytes | str, int] | None = None
-    ) -> tuple[int, bytes]:
+    def connect(self, host: str = "localhost", port: int = 0, source_address: Any = None) -> tuple[int, bytes]:
         self._greeting = super().connect(host, port)
         # Reported as success here, and judged in greet(): the constructor would lose the connection and its words.
         return 220, b""
@@ -201,7 +200,7 @@ class _Connection(smtplib.SMTP):
 
     def getreply(self, seconds: float | None = None) -> tuple[int, bytes]:
         if self.file is None:
-            self.file = _Replies(self.sock)
+            self.file = _Replies(self._socket())
         self.file.expect_within(self._seconds_left() if seconds is None else seconds)
         return super().getreply()
 
@@ -214,9 +213,14 @@ class _Connection(smtplib.SMTP):
         self.send(content)
 
     def write_dot(self, answer_seconds: float) -> tuple[int, bytes]:
-        self.sock.settimeout(answer_seconds)
-        self.sock.sendall(b".\r\n")
+        self._socket().settimeout(answer_seconds)
+        self._socket().sendall(b".\r\n")
         return self.getreply(answer_seconds)
+
+    def _socket(self) -> socket.socket:
+        if self.sock is None:
+            raise smtplib.SMTPServerDisconnected("the connection is closed")
+        return self.sock
 
     def has_something_to_say(self) -> bool:
         return isinstance(self.file, _Replies) and self.file.is_pending()

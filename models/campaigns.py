@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from peewee import EXCLUDED, IntegrityError, chunked, fn
 
 from models import emails, facts
-from models.database import database
+from models.database import database, fetch
 from models.tables import Campaign, CampaignLead, CampaignMailbox, Lead
 from scheduling.window import Window
 
@@ -146,4 +146,4 @@ RETURNING c.id
 
 
 def complete_finished() -> list[int]:
-    return [row[0] for row in database.execute_sql(COMPLETE).fetchall()]
+    return [row[0] for row in fetch(COMPLETE)]

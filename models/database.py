@@ -3,8 +3,9 @@
 Owns how a session is set up. Knows nothing of the tables.
 """
 
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import cast
+from typing import Any
 
 from peewee import InterfaceError, OperationalError, PostgresqlDatabase
 
@@ -57,15 +58,35 @@ def close() -> None:
     try:
         database.close()
     except UNREACHABLE:
-        database._state.reset()
+        database._state.reset()  # type: ignore[attr-defined]  # forget the dead connection without talking to it
+
+
+def fetch(query: str, values: Mapping[str, Any] | Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+    """Run a query of our own and return all its rows."""
+    found: list[tuple[Any, ...]] = _run(query, values).fetchall()
+    return found
+
+
+def fetch_row(query: str, values: Mapping[str, Any] | Sequence[Any] = ()) -> tuple[Any, ...] | None:
+    """Run a query of our own that has one row or none."""
+    return next(iter(fetch(query, values)), None)
+
+
+def execute(query: str, values: Mapping[str, Any] | Sequence[Any] = ()) -> int:
+    """Run a statement of our own and return how many rows it wrote."""
+    return int(_run(query, values).rowcount)
+
+
+def _run(query: str, values: Mapping[str, Any] | Sequence[Any]) -> Any:
+    return database.execute_sql(query, values)  # type: ignore[no-untyped-call]
 
 
 def clock() -> datetime:
     """The database's own time, now: unlike now() it does not stand still inside a transaction."""
-    row = database.execute_sql("SELECT clock_timestamp()").fetchone()
-    return cast(datetime, row[0]).astimezone(UTC)
+    at: datetime = fetch("SELECT clock_timestamp()")[0][0]
+    return at.astimezone(UTC)
 
 
 def on_primary() -> bool:
     """False on a standby: a claim must never be read from a database that lags behind."""
-    return not database.execute_sql("SELECT pg_is_in_recovery()").fetchone()[0]
+    return not fetch("SELECT pg_is_in_recovery()")[0][0]

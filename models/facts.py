@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from models.database import clock, database
+from models.database import clock, fetch, fetch_row
 from models.gates import Facts
 from models.states import Status
 from models.tables import Campaign, CampaignEmailQueue, Mailbox
@@ -17,23 +17,27 @@ from scheduling.window import Window, warsaw_day, warsaw_day_bounds
 Q = CampaignEmailQueue
 
 
+# Peewee takes the whole clause; its type stubs know only of "FOR UPDATE".
+_LOCK: Any = "FOR NO KEY UPDATE"
+
+
 class NoSuchEmail(LookupError):
     """There is no e-mail with this id."""
 
 
 def lock_campaigns(ids: Iterable[int]) -> list[Campaign]:
     query = Campaign.select().where(Campaign.id.in_(sorted(set(ids)))).order_by(Campaign.id)
-    return list(query.for_update("FOR NO KEY UPDATE"))
+    return list(query.for_update(_LOCK))
 
 
 def lock_mailboxes(ids: Iterable[int]) -> list[Mailbox]:
     query = Mailbox.select().where(Mailbox.id.in_(sorted(set(ids)))).order_by(Mailbox.id)
-    return list(query.for_update("FOR NO KEY UPDATE"))
+    return list(query.for_update(_LOCK))
 
 
 def lock_email(email_id: int) -> CampaignEmailQueue:
     """The e-mail's row, locked alone: only for moves that depend on nothing around it."""
-    row = Q.select().where(Q.id == email_id).for_update("FOR NO KEY UPDATE").first()
+    row: CampaignEmailQueue | None = Q.select().where(Q.id == email_id).for_update(_LOCK).first()
     if row is None:
         raise NoSuchEmail(f"there is no e-mail {email_id}")
     return row
@@ -77,7 +81,7 @@ WHERE q.id = %(email_id)s
 def read(email_id: int) -> Facts:
     """What is true around this e-mail now. Stays true only for a caller that holds the locks of lock_around()."""
     now = clock()
-    row = database.execute_sql(FACTS, {"email_id": email_id}).fetchone()
+    row = fetch_row(FACTS, {"email_id": email_id})
     if row is None:
         raise NoSuchEmail(f"there is no e-mail {email_id}")
     return _facts(now, row)
@@ -157,5 +161,4 @@ def campaigns_used(ids: Iterable[int], day: date) -> dict[int, int]:
 
 def _used(query: str, ids: Iterable[int], day: date) -> dict[int, int]:
     starts, ends = warsaw_day_bounds(day)
-    rows = database.execute_sql(query, {"ids": list(ids), "day": day, "starts": starts, "ends": ends})
-    return dict(rows.fetchall())
+    return dict(fetch(query, {"ids": list(ids), "day": day, "starts": starts, "ends": ends}))

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 import config
-from models.database import database
+from models.database import execute, fetch
 
 
 class Hint(NamedTuple):
@@ -33,7 +33,7 @@ def due() -> list[Hint]:
     """Pending mails inside the buffer horizon for whose time no hint is known, the next first."""
     buffer = timedelta(minutes=config.settings().planning.buffer_minutes)
     values = {"buffer": buffer, "lost": _LOST_AFTER, "at_once": _AT_ONCE}
-    return [Hint(*row) for row in database.execute_sql(DUE, values).fetchall()]
+    return [Hint(*row) for row in fetch(DUE, values)]
 
 
 MARK = """
@@ -45,9 +45,9 @@ WHERE q.id = h.id AND q.scheduled_at = h.scheduled_at AND q.status = 'pending'
 
 def mark(published: Sequence[Hint]) -> None:
     values = {"ids": [hint.email_id for hint in published], "times": [hint.scheduled_at for hint in published]}
-    database.execute_sql(MARK, values)
+    execute(MARK, values)
 
 
 def forget() -> None:
     """Drop every mark: the broker that held the messages has forgotten them."""
-    database.execute_sql("UPDATE campaign_email_queue SET hinted_for = NULL WHERE status = 'pending'")
+    execute("UPDATE campaign_email_queue SET hinted_for = NULL WHERE status = 'pending'")

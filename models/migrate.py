@@ -4,7 +4,7 @@ from pathlib import Path
 
 from playhouse.migrations import Runner
 
-from models.database import database
+from models.database import database, execute
 
 _FOLDER = Path(__file__).parent / "migrations"
 _LOCK = 7_364_250_919  # an arbitrary number that nothing else in this database locks
@@ -18,18 +18,19 @@ def migrate() -> list[str]:
     """Apply what is missing, in order, and return its names."""
     with database.connection_context():
         # The lock belongs to the session: a process that dies gives it back. Another's migration may take its time.
-        database.execute_sql("SET lock_timeout = 0; SET statement_timeout = 0")
-        database.execute_sql("SELECT pg_advisory_lock(%s)", (_LOCK,))
+        execute("SET lock_timeout = 0; SET statement_timeout = 0")
+        execute("SELECT pg_advisory_lock(%s)", (_LOCK,))
         try:
-            names: list[str] = _runner().up()
+            names: list[str] = _runner().up()  # type: ignore[no-untyped-call]
             return names
         finally:
-            database.execute_sql("SELECT pg_advisory_unlock(%s)", (_LOCK,))
+            execute("SELECT pg_advisory_unlock(%s)", (_LOCK,))
 
 
 def missing() -> list[str]:
     """The names of the migrations that the database lacks."""
-    return [migration.name for migration in _runner().status() if not migration.applied]
+    found = _runner().status()  # type: ignore[no-untyped-call]
+    return [migration.name for migration in found if not migration.applied]
 
 
 def check() -> None:
@@ -39,4 +40,4 @@ def check() -> None:
 
 
 def _runner() -> Runner:
-    return Runner(database, str(_FOLDER))
+    return Runner(database, str(_FOLDER))  # type: ignore[no-untyped-call]

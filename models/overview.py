@@ -7,7 +7,7 @@ from typing import Any
 
 import config
 from models import facts, gates
-from models.database import clock, database
+from models.database import clock, fetch, fetch_row
 from models.facts import NoSuchEmail
 from models.states import Status
 from models.tables import Campaign, CampaignEmailQueue, EmailHistory, Mailbox
@@ -50,12 +50,12 @@ def emails(
 ) -> list[EmailLine]:
     """E-mails by id, a page at a time. after: the last id of the page before."""
     values = {"email": None, "campaign": campaign_id, "status": status, "after": after, "limit": limit}
-    return [EmailLine(*row) for row in database.execute_sql(EMAIL_LINES, values).fetchall()]
+    return [EmailLine(*row) for row in fetch(EMAIL_LINES, values)]
 
 
 def email(email_id: int) -> EmailLine:
     values = {"email": email_id, "campaign": None, "status": None, "after": 0, "limit": 1}
-    row = database.execute_sql(EMAIL_LINES, values).fetchone()
+    row = fetch_row(EMAIL_LINES, values)
     if row is None:
         raise NoSuchEmail(f"there is no e-mail {email_id}")
     return EmailLine(*row)
@@ -70,7 +70,7 @@ CONTENT = "SELECT content FROM email_content WHERE email_id = %s"
 
 def content(email_id: int) -> bytes | None:
     """What was last handed over to a server for this e-mail, byte for byte."""
-    row = database.execute_sql(CONTENT, (email_id,)).fetchone()
+    row = fetch_row(CONTENT, (email_id,))
     return None if row is None else bytes(row[0])
 
 
@@ -96,11 +96,11 @@ LEAD_COUNTS = "SELECT campaign_id, count(*)::int FROM campaign_lead WHERE campai
 
 def campaigns(rows: Sequence[Campaign]) -> list[CampaignLine]:
     ids = [row.id for row in rows]
-    leads = dict(database.execute_sql(LEAD_COUNTS, (ids,)).fetchall())
+    leads = dict(fetch(LEAD_COUNTS, (ids,)))
     used = facts.campaigns_used(ids, warsaw_day(clock()))
     counts: dict[int, dict[str, int]] = {}
     next_at: dict[int, datetime] = {}
-    for campaign_id, status, count, earliest in database.execute_sql(CAMPAIGN_COUNTS, (ids,)).fetchall():
+    for campaign_id, status, count, earliest in fetch(CAMPAIGN_COUNTS, (ids,)):
         counts.setdefault(campaign_id, {})[status] = count
         if status == Status.PENDING:
             next_at[campaign_id] = earliest
@@ -144,7 +144,7 @@ SELECT EXISTS (SELECT FROM campaign_lead l WHERE l.campaign_id = %(id)s AND NOT 
 
 
 def _without_pending(campaign_id: int) -> str:
-    if database.execute_sql(UNPLANNED, {"id": campaign_id}).fetchone()[0]:
+    if fetch(UNPLANNED, {"id": campaign_id})[0][0]:
         return "waiting to be planned"
     if Q.select().where(Q.campaign == campaign_id, Q.status == Status.UNKNOWN).exists():
         return "waiting for a person to settle its unknown mails"
@@ -190,7 +190,5 @@ def _mailbox(row: Mailbox, used: int, now: datetime) -> MailboxLine:
 
 def counts() -> dict[str, int]:
     """Status -> e-mails, of all campaigns."""
-    found: dict[str, Any] = dict(
-        database.execute_sql("SELECT status, count(*)::int FROM campaign_email_queue GROUP BY status").fetchall()
-    )
+    found: dict[str, Any] = dict(fetch("SELECT status, count(*)::int FROM campaign_email_queue GROUP BY status"))
     return {status: found.get(status, 0) for status in Status}

@@ -8,15 +8,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import chain
-
-from peewee import fn
 
 import config
 from models import emails, facts, gates
-from models.database import clock, database
-from models.states import Status
-from models.tables import Campaign, CampaignEmailQueue, CampaignLead, CampaignMailbox, Mailbox, WarmupCount
+from models.database import clock, database, fetch
+from models.tables import Campaign, CampaignEmailQueue, CampaignMailbox, Mailbox, WarmupCount
 from scheduling import planner
 from scheduling.planner import Lead, Slot, Standing, Taken
 from scheduling.window import Window, warsaw_day
@@ -75,6 +71,8 @@ def write(campaign_id: int, slots: Sequence[Slot], seen: Situation, by: str, rea
         mailboxes = facts.lock_mailboxes(slot.mailbox_id for slot in slots)
         if not _unchanged(campaigns, mailboxes, seen):
             return None
+        # A plan that another timekeeper computed from the same situation is outdated by this one.
+        Campaign.update(revision=Campaign.revision + 1).where(Campaign.id == campaign_id).execute()
         if reason is None:
             return emails.plan(campaign_id, slots, by)
         Campaign.update(replan_reason=None).where(Campaign.id == campaign_id).execute()
@@ -83,10 +81,7 @@ def write(campaign_id: int, slots: Sequence[Slot], seen: Situation, by: str, rea
 
 def to_replan() -> dict[int, str]:
     """Active campaign id -> why its pending mails cannot stay where they are."""
-    asked = Campaign.select(Campaign.id, Campaign.replan_reason).where(
-        Campaign.status == "active", Campaign.replan_reason.is_null(False)
-    )
-    reasons: dict[int, str] = dict(asked.tuples())
+    reasons: dict[int, str] = dict(fetch(ASKED_FOR))
     for campaign_id in _on_unusable_mailboxes():
         reasons.setdefault(campaign_id, "mailbox")
     for email_id in _first_overdue():
@@ -97,17 +92,16 @@ def to_replan() -> dict[int, str]:
     return reasons
 
 
-def retry_moment(email: CampaignEmailQueue, not_before: datetime) -> datetime:
+def retry_moment(email_id: int, not_before: datetime) -> datetime:
     """The first moment for another attempt that keeps window, limits and mailbox gap and moves no other mail."""
-    campaign, mailbox = Campaign.get_by_id(email.campaign_id), Mailbox.get_by_id(email.mailbox_id)
-    near = Q.select(Q.campaign, Q.mailbox, Q.scheduled_at).where(
-        (Q.status == Status.PENDING) & ((Q.mailbox == mailbox.id) | (Q.campaign == campaign.id)) & (Q.id != email.id)
-    )
+    row = Q.get_by_id(email_id)
+    campaign, mailbox = Campaign.get_by_id(row.campaign_id), Mailbox.get_by_id(row.mailbox_id)
+    near = fetch(NEAR, {"email": email_id, "campaign": campaign.id, "mailbox": mailbox.id})
     now = clock()
     return planner.retry_moment(
-        _planned_campaigns([campaign], {}, now, again=False, forecast=False)[0],
+        _planned_campaigns([campaign], defaultdict(list), now, again=True, forecast=False)[0],
         _planned_mailboxes([mailbox], now)[0],
-        [Taken(*row) for row in near.tuples()],
+        [Taken(*mail) for mail in near],
         not_before,
     )
 
@@ -176,14 +170,17 @@ def window_of(row: Campaign) -> Window:
     return Window(row.window_start_minute, row.window_end_minute, frozenset(row.weekdays))
 
 
-def _pending(campaign_ids: Iterable[int]) -> dict[int, list[tuple[int, int, datetime]]]:
+PENDING = """
+SELECT campaign_id, campaign_lead_id, mailbox_id, scheduled_at FROM campaign_email_queue
+WHERE status = 'pending' AND campaign_id = ANY(%s) ORDER BY scheduled_at, id
+"""
+
+
+def _pending(campaign_ids: Sequence[int]) -> defaultdict[int, list[tuple[int, int, datetime]]]:
     """Campaign id -> its pending mails in time order: campaign lead, mailbox, time."""
     found: defaultdict[int, list[tuple[int, int, datetime]]] = defaultdict(list)
-    query = Q.select(Q.campaign, Q.campaign_lead, Q.mailbox, Q.scheduled_at).where(
-        Q.status == Status.PENDING, Q.campaign.in_(list(campaign_ids))
-    )
-    for campaign, lead, mailbox, at in query.order_by(Q.scheduled_at, Q.id).tuples():
-        found[campaign].append((lead, mailbox, at))
+    for campaign_id, lead_id, mailbox_id, at in fetch(PENDING, (campaign_ids,)):
+        found[campaign_id].append((lead_id, mailbox_id, at))
     return found
 
 
@@ -191,13 +188,17 @@ def _standing(mails: Iterable[tuple[int, int, datetime]]) -> list[Lead]:
     return [Lead(lead, Standing(mailbox, at)) for lead, mailbox, at in mails]
 
 
+UNPLANNED = """
+SELECT l.id FROM campaign_lead l
+WHERE l.campaign_id = %(campaign)s AND NOT EXISTS (
+    SELECT FROM campaign_email_queue q WHERE q.campaign_id = l.campaign_id AND q.campaign_lead_id = l.id)
+ORDER BY l.position LIMIT %(limit)s
+"""
+
+
 def _unplanned(row: Campaign, forecast: bool) -> list[Lead]:
-    planned = Q.select(Q.id).where(Q.campaign == row.id, Q.campaign_lead == CampaignLead.id)
-    query = CampaignLead.select(CampaignLead.id).where(CampaignLead.campaign == row.id, ~fn.EXISTS(planned))
-    query = query.order_by(CampaignLead.position)
-    if not forecast:
-        query = query.limit(_DAYS_AHEAD * row.daily_limit)
-    return [Lead(lead) for (lead,) in query.tuples()]
+    limit = None if forecast else _DAYS_AHEAD * row.daily_limit
+    return [Lead(lead_id) for (lead_id,) in fetch(UNPLANNED, {"campaign": row.id, "limit": limit})]
 
 
 def _mailboxes_of(campaign_ids: Iterable[int]) -> defaultdict[int, list[int]]:
@@ -209,9 +210,17 @@ def _mailboxes_of(campaign_ids: Iterable[int]) -> defaultdict[int, list[int]]:
 
 
 def _unchanged(campaigns: Iterable[Campaign], mailboxes: Iterable[Mailbox], seen: Situation) -> bool:
-    locked = chain((("campaign", row) for row in campaigns), (("mailbox", row) for row in mailboxes))
-    return all(seen.revisions.get((kind, row.id)) == row.revision for kind, row in locked)
+    locked = {("campaign", row.id): row.revision for row in campaigns}
+    locked |= {("mailbox", row.id): row.revision for row in mailboxes}
+    return all(seen.revisions.get(key) == revision for key, revision in locked.items())
 
+
+ASKED_FOR = "SELECT id, replan_reason FROM campaign WHERE status = 'active' AND replan_reason IS NOT NULL"
+
+NEAR = """
+SELECT campaign_id, mailbox_id, scheduled_at FROM campaign_email_queue
+WHERE status = 'pending' AND (mailbox_id = %(mailbox)s OR campaign_id = %(campaign)s) AND id <> %(email)s
+"""
 
 ON_UNUSABLE_MAILBOXES = """
 SELECT DISTINCT q.campaign_id
@@ -225,7 +234,7 @@ WHERE m.status <> 'active'
 
 
 def _on_unusable_mailboxes() -> list[int]:
-    return [row[0] for row in database.execute_sql(ON_UNUSABLE_MAILBOXES).fetchall()]
+    return [row[0] for row in fetch(ON_UNUSABLE_MAILBOXES)]
 
 
 # Of each campaign and mailbox, the mail that waits longest: what holds it back holds back those behind it.
@@ -238,4 +247,4 @@ ORDER BY q.campaign_id, q.mailbox_id, q.scheduled_at
 
 
 def _first_overdue() -> list[int]:
-    return [row[0] for row in database.execute_sql(FIRST_OVERDUE).fetchall()]
+    return [row[0] for row in fetch(FIRST_OVERDUE)]

@@ -27,7 +27,7 @@ def again(email_id: int, reason: str, by: str) -> None:
         row = facts.lock_around(email_id)
         if refusal := _refusal(row):
             raise SettlementRefused(refusal)
-        emails.settle_to_send_again(email_id, plans.retry_moment(row, not_before=clock()), reason, by)
+        emails.settle_to_send_again(email_id, plans.retry_moment(email_id, not_before=clock()), reason, by)
 
 
 def _refusal(row: CampaignEmailQueue) -> str | None:

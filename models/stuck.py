@@ -30,11 +30,15 @@ def settle_dead(host: str, is_alive: Callable[[Worker], bool], by: str) -> int:
 
 
 def worker_of(row: CampaignEmailQueue) -> Worker:
+    assert row.worker_host is not None
+    assert row.worker_pid is not None
+    assert row.worker_started_at is not None
     return Worker(row.worker_host, row.worker_pid, row.worker_started_at)
 
 
 def _rule_on(row: CampaignEmailQueue, reason: str, by: str) -> bool:
     """Not handed over: no dot can have left, nor will it. Handed over: nothing proves that it did not leave."""
+    assert row.claim_token is not None
     held = Held(row.id, row.claim_token, by)
     if row.handed_over_at is None:
         return emails.release_unhanded(held, reason)

@@ -4,6 +4,9 @@ The migrations hold the same in SQL, with a comment on each; a test compares the
 writes a table by itself, and no status is ever changed here: see emails.py.
 """
 
+from collections.abc import Iterable
+from typing import Any
+
 from peewee import (
     SQL,
     BigAutoField,
@@ -18,6 +21,7 @@ from peewee import (
     IntegerField,
     JSONField,
     Model,
+    Node,
     SmallIntegerField,
     TextField,
     UUIDField,
@@ -30,12 +34,12 @@ from models.states import COUNTED, Move, Status
 CLOCK = SQL("clock_timestamp()")
 
 
-def _one_of(column: str, values: type[Status] | type[Move] | tuple[str, ...]) -> Field:
+def _one_of(column: str, values: Iterable[str]) -> Node:
     listed = ", ".join(f"'{value}'" for value in values)
     return Check(f"{column} IN ({listed})", f"{column}_is_known")
 
 
-def _default(value: str) -> list[SQL]:
+def _default(value: str) -> list[Node]:
     return [SQL(f"DEFAULT {value}")]
 
 
@@ -88,7 +92,7 @@ class Campaign(Table):
     html = TextField(null=True)
     window_start_minute = SmallIntegerField()  # of the Warsaw day
     window_end_minute = SmallIntegerField()
-    weekdays = ArrayField(SmallIntegerField, index=False)  # 0 is Monday
+    weekdays: Any = ArrayField(SmallIntegerField, index=False)  # type: ignore[no-untyped-call]  # 0 is Monday
     delay_seconds = DoubleField()
     daily_limit = IntegerField()
     status = TextField(constraints=_default("'draft'"))
@@ -111,6 +115,8 @@ class Campaign(Table):
 
 
 class CampaignMailbox(Table):
+    campaign_id: int
+    mailbox_id: int
     campaign = ForeignKeyField(Campaign, index=False)
     mailbox = ForeignKeyField(Mailbox)
 
@@ -134,6 +140,8 @@ class Suppression(Table):
 
 
 class CampaignLead(Table):
+    campaign_id: int
+    lead_id: int
     id = BigAutoField()
     campaign = ForeignKeyField(Campaign, index=False)
     lead = ForeignKeyField(Lead)
@@ -151,6 +159,9 @@ CampaignLead._meta.columns["fields"].field_type = "JSONB"
 class CampaignEmailQueue(Table):
     """One e-mail: the one that a campaign sends to one of its leads."""
 
+    campaign_id: int
+    campaign_lead_id: int
+    mailbox_id: int
     id = BigAutoField()
     campaign = ForeignKeyField(Campaign, index=False)
     campaign_lead = ForeignKeyField(CampaignLead, index=False)
@@ -214,6 +225,8 @@ _index("counted_by_mailbox", _Q.mailbox, _STARTED, where=_COUNTED)
 class EmailHistory(Table):
     """Every move of every e-mail, in order, never changed."""
 
+    email_id: int
+    mailbox_id: int
     id = BigAutoField()
     email = ForeignKeyField(CampaignEmailQueue, index=False)
     at = MomentField(constraints=_default("clock_timestamp()"))
@@ -257,6 +270,7 @@ class EmailContent(Table):
 class WarmupCount(Table):
     """How many warm-up mails another system sent from a mailbox on a Warsaw day."""
 
+    mailbox_id: int
     mailbox = ForeignKeyField(Mailbox, index=False)
     day = DateField()
     count = IntegerField(constraints=[Check("count >= 0", "count_is_not_negative")])

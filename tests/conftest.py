@@ -44,7 +44,7 @@ def postgres(home: Path) -> Iterator[str]:
 def db(postgres: str) -> Iterator[None]:
     """An empty database, and no transaction left open."""
     names = ", ".join(table._meta.table_name for table in tables.TABLES)
-    database.database.execute_sql(f"TRUNCATE {names} RESTART IDENTITY CASCADE")
+    database.execute(f"TRUNCATE {names} RESTART IDENTITY CASCADE")
     yield
     assert not database.database.in_transaction()
     database.close()

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from itertools import count
+from uuid import uuid4
 
 from models import campaigns, database, emails, mailboxes
 from models.campaigns import NewCampaign, NewLead
@@ -112,10 +113,10 @@ def in_status(status: Status) -> tuple[int, Held]:
     """An e-mail brought into a status by legal moves, and the claim it bears or bore."""
     email_id = an_email()
     if status is Status.PENDING:
-        return email_id, Held(email_id, emails.uuid4(), str(WORKER))
+        return email_id, Held(email_id, uuid4(), str(WORKER))
     if status is Status.CANCELLED:
         emails.cancel(email_id, "a test", "tests")
-        return email_id, Held(email_id, emails.uuid4(), str(WORKER))
+        return email_id, Held(email_id, uuid4(), str(WORKER))
     claim = claimed(email_id) if status is Status.SENDING else handed_over(email_id)
     match status:
         case Status.SENT:

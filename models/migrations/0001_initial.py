@@ -1,5 +1,10 @@
 """The first schema. Each constraint and index carries its reason as a comment in the database."""
 
+from collections.abc import Callable
+
+from peewee import PostgresqlDatabase
+from playhouse.migrate import SchemaMigrator
+
 TABLES = """
 CREATE TABLE mailbox (
     id bigserial PRIMARY KEY,
@@ -220,11 +225,12 @@ INDEX_REASONS = {
 }
 
 
-def up(migrator, db):
-    db.execute_sql(TABLES)
-    db.execute_sql(INDEXES)
+def up(migrator: SchemaMigrator, db: PostgresqlDatabase) -> None:
+    run: Callable[..., object] = db.execute_sql
+    run(TABLES)
+    run(INDEXES)
     for table, reasons in CONSTRAINT_REASONS.items():
         for name, reason in reasons.items():
-            db.execute_sql(f"COMMENT ON CONSTRAINT {name} ON {table} IS %s", (reason,))
+            run(f"COMMENT ON CONSTRAINT {name} ON {table} IS %s", (reason,))
     for name, reason in INDEX_REASONS.items():
-        db.execute_sql(f"COMMENT ON INDEX {name} IS %s", (reason,))
+        run(f"COMMENT ON INDEX {name} IS %s", (reason,))
