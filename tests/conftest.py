@@ -14,6 +14,7 @@ from models import database, embedded, migrate, tables
 
 for name in [name for name in os.environ if name.startswith("PUNKTUAL_")]:
     del os.environ[name]
+Override = Callable[..., None]
 _HOME = Path(tempfile.mkdtemp(prefix="punktual-tests-"))
 os.environ["PUNKTUAL_DATA_DIR"] = str(_HOME)
 os.environ["PUNKTUAL_SECRET_KEY"] = Fernet.generate_key().decode()
@@ -51,7 +52,7 @@ def db(postgres: str) -> Iterator[None]:
 
 
 @pytest.fixture
-def settings(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
+def settings(monkeypatch: pytest.MonkeyPatch) -> Iterator[Override]:
     """Override settings for one test: settings(SENDING_MAX_ATTEMPTS=2)."""
 
     def override(**values: object) -> None:

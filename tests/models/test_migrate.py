@@ -1,0 +1,95 @@
+"""The schema that the migrations build."""
+
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from models import database, migrate, tables
+
+COLUMNS = """
+SELECT c.relname, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull,
+       replace(pg_get_expr(d.adbin, d.adrelid), %(schema)s || '.', '')
+FROM pg_attribute a
+JOIN pg_class c ON c.oid = a.attrelid AND c.relkind = 'r'
+LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+WHERE c.relnamespace = %(schema)s::regnamespace AND a.attnum > 0 AND c.relname <> 'schema_migration'
+ORDER BY 1, 2
+"""
+CONSTRAINTS = """
+SELECT r.relname, c.conname, replace(pg_get_constraintdef(c.oid), %(schema)s || '.', '')
+FROM pg_constraint c JOIN pg_class r ON r.oid = c.conrelid
+WHERE c.connamespace = %(schema)s::regnamespace AND c.contype <> 'n' AND r.relname <> 'schema_migration'
+ORDER BY 1, 2
+"""
+INDEXES = """
+SELECT tablename, indexname, replace(indexdef, %(schema)s || '.', '')
+FROM pg_indexes WHERE schemaname = %(schema)s AND tablename <> 'schema_migration' ORDER BY 1, 2
+"""
+WITHOUT_COMMENT = """
+SELECT c.conname FROM pg_constraint c
+WHERE c.connamespace = 'public'::regnamespace AND c.contype = 'c' AND obj_description(c.oid, 'pg_constraint') IS NULL
+UNION ALL
+SELECT i.relname FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid JOIN pg_class t ON t.oid = x.indrelid
+WHERE i.relnamespace = 'public'::regnamespace AND NOT x.indisprimary AND t.relname <> 'schema_migration'
+  AND obj_description(i.oid, 'pg_class') IS NULL
+"""
+
+
+@pytest.fixture
+def schema_of_the_models(db: None) -> Iterator[str]:
+    database.execute("CREATE SCHEMA from_models")
+    database.execute("SET search_path = from_models")
+    database.database.create_tables(tables.TABLES, safe=False)
+    database.execute("SET search_path = public")
+    yield "from_models"
+    database.execute("DROP SCHEMA from_models CASCADE")
+
+
+class TestTheSchema:
+    @pytest.mark.parametrize("query", [COLUMNS, CONSTRAINTS, INDEXES], ids=["columns", "constraints", "indexes"])
+    def test_the_migrations_build_what_the_models_say(self, schema_of_the_models: str, query: str) -> None:
+        migrated = database.fetch(query, {"schema": "public"})
+        modelled = database.fetch(query, {"schema": schema_of_the_models})
+
+        assert migrated == modelled
+        assert migrated
+
+    def test_each_check_and_index_says_in_plain_words_why_it_is_there(self, db: None) -> None:
+        assert database.fetch(WITHOUT_COMMENT) == []
+
+
+class TestMigrating:
+    def test_a_second_time_there_is_nothing_to_apply(self, db: None) -> None:
+        assert migrate.migrate() == []
+        assert migrate.missing() == []
+
+    def test_two_processes_at_once_apply_each_migration_once(self, db: None) -> None:
+        database.execute("DROP TABLE IF EXISTS schema_migration")
+        database.execute("CREATE SCHEMA aside")
+        for table in tables.TABLES:
+            database.execute(f"ALTER TABLE {table._meta.table_name} SET SCHEMA aside")
+        applied: list[list[str]] = []
+
+        def apply() -> None:
+            applied.append(migrate.migrate())
+            database.close()
+
+        threads = [threading.Thread(target=apply) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+        assert sorted(applied) == [[], ["0001_initial"]]
+        database.execute("DROP SCHEMA aside CASCADE")
+
+    def test_a_database_that_lacks_one_is_refused(self, db: None) -> None:
+        names: list[tuple[Any, ...]] = database.fetch("SELECT name FROM schema_migration ORDER BY id DESC LIMIT 1")
+        database.execute("DELETE FROM schema_migration WHERE name = %s", names[0])
+
+        with pytest.raises(migrate.SchemaOutdated, match=names[0][0]):
+            migrate.check()
+
+        database.execute("INSERT INTO schema_migration (name, applied) VALUES (%s, now())", names[0])
