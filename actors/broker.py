@@ -61,9 +61,9 @@ def _middleware() -> list[Middleware]:
         LogContext(),
         # Drops ticks that waited too long; the next one does their work.
         PeriodiqMiddleware(skip_delay=30),
-        # Around the database, from the outside in.
-        DatabaseConnections(),
+        # What follows a boot or a message runs from the last to the first: the database is opened before it is used.
         DeadNeighbours(),
+        DatabaseConnections(),
     ]
 
 

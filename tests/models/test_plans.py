@@ -9,6 +9,7 @@ from actors.plan import forecast, plan_new, replan
 from models import campaigns, emails, mailboxes, overview, plans
 from models.states import Move, Status
 from models.tables import Campaign, CampaignEmailQueue, EmailHistory, Mailbox
+from scheduling import planner
 from scheduling.window import WARSAW, Window, warsaw_day
 from tests import factories as make
 
@@ -23,7 +24,7 @@ def times(campaign_id: int) -> list[float]:
     return [(each - at[0]).total_seconds() for each in at]
 
 
-def replans() -> list[str]:
+def replans() -> list[str | None]:
     return [row.reason for row in EmailHistory.select().where(EmailHistory.move == Move.REPLAN)]
 
 
@@ -77,7 +78,7 @@ class TestANewCampaign:
     def test_a_plan_made_from_settings_that_changed_meanwhile_is_not_written(self) -> None:
         campaign_id = make.a_campaign([make.a_mailbox()], leads=3)
         seen = plans.situation()
-        slots = list(plans.planner.plan(seen.campaigns, seen.mailboxes, seen.taken, seen.now))
+        slots = list(planner.plan(seen.campaigns, seen.mailboxes, seen.taken, seen.now))
         campaigns.pause(campaign_id)
 
         written = plans.write(campaign_id, slots, seen, "tests")

@@ -1,0 +1,182 @@
+"""A private RabbitMQ node: its own name, ports, data and log below one folder, on loopback only.
+
+For machines without docker, and for tests, which may kill it. It is ended by its process id and touches no other node.
+"""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import threading
+from hashlib import blake2b
+from pathlib import Path
+
+import psutil
+
+import clock
+
+START_SECONDS = 120.0
+_DEBIAN_SCRIPTS = Path("/usr/lib/rabbitmq/bin")
+
+CONFIG = """\
+listeners.tcp.1 = 127.0.0.1:{port}
+loopback_users.guest = true
+disk_free_limit.absolute = 50MB
+log.file.level = warning
+"""
+
+
+class RabbitMQFailed(Exception):
+    """The node is not installed, or did not come up in time."""
+
+
+class RabbitMQ:
+    """home: where everything of the node is kept, and where its ports are remembered."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home.resolve()
+        self.home.mkdir(parents=True, exist_ok=True)
+        self.port, self._dist_port, self._epmd_port = self._ports()
+
+    @property
+    def url(self) -> str:
+        return f"amqp://guest:guest@127.0.0.1:{self.port}/%2F"
+
+    def start(self) -> None:
+        """Start the node unless it runs, and wait until it takes connections."""
+        if not self.is_running():
+            (self.home / "rabbitmq.conf").write_text(CONFIG.format(port=self.port))
+            (self.home / "enabled_plugins").write_text("[].\n")
+            with (self.home / "output.log").open("ab") as output:
+                process = subprocess.Popen(  # noqa: S603  # Debian's own script
+                    [_script("rabbitmq-server")],
+                    env=self._environment(),
+                    cwd=self.home,
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=output,
+                    start_new_session=True,
+                )
+            (self.home / "node.pid").write_text(str(process.pid))
+            threading.Thread(target=process.wait, daemon=True).start()
+        self._wait_until(self._accepts, "did not start")
+
+    def stop(self) -> None:
+        """End the node in order, or hard where it does not end, and the name server it brought."""
+        self._signal(signal.SIGTERM)
+        try:
+            self._wait_until(lambda: not self._processes(), "did not stop", 30)
+        except RabbitMQFailed:
+            self._signal(signal.SIGKILL)
+        for process in self._epmd():
+            process.kill()
+
+    def kill(self) -> None:
+        """Crash it: SIGKILL to all its processes at once."""
+        self._signal(signal.SIGKILL)
+        self._wait_until(lambda: not self._processes(), "survived SIGKILL", 30)
+
+    def is_running(self) -> bool:
+        return bool(self._processes())
+
+    def ctl(self, *arguments: str) -> str:
+        """What rabbitmqctl says about this node."""
+        command = [_script("rabbitmqctl"), "--quiet", *arguments]
+        done = subprocess.run(  # noqa: S603  # Debian's own script
+            command, env=self._environment(), cwd=self.home, capture_output=True, text=True, timeout=60, check=True
+        )
+        return done.stdout
+
+    def _environment(self) -> dict[str, str]:
+        return {
+            **{name: value for name, value in os.environ.items() if not name.startswith(("RABBITMQ_", "ERL_"))},
+            "HOME": str(self.home),  # the Erlang cookie
+            "ERL_EPMD_PORT": str(self._epmd_port),
+            "ERL_EPMD_ADDRESS": "127.0.0.1",
+            "RABBITMQ_NODENAME": f"punktual-{blake2b(str(self.home).encode(), digest_size=4).hexdigest()}@localhost",
+            "RABBITMQ_DIST_PORT": str(self._dist_port),
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}",
+            "RABBITMQ_CONFIG_FILE": str(self.home / "rabbitmq.conf"),
+            "RABBITMQ_CONF_ENV_FILE": str(self.home / "rabbitmq-env.conf"),
+            "RABBITMQ_ENABLED_PLUGINS_FILE": str(self.home / "enabled_plugins"),
+            "RABBITMQ_MNESIA_BASE": str(self.home / "data"),
+            "RABBITMQ_LOG_BASE": str(self.home / "log"),
+            "RABBITMQ_PID_FILE": str(self.home / "beam.pid"),
+        }
+
+    def _ports(self) -> tuple[int, int, int]:
+        """AMQP, Erlang distribution and Erlang's name server: free ones, chosen once."""
+        file = self.home / "ports"
+        if not file.exists():
+            sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(3)]
+            file.write_text(" ".join(str(each.getsockname()[1]) for each in sockets))
+            for each in sockets:
+                each.close()
+        amqp, distribution, names = (int(port) for port in file.read_text().split())
+        return amqp, distribution, names
+
+    def _processes(self) -> list[psutil.Process]:
+        """The node's own: the start script and the Erlang machine below it, in the session that start() made."""
+        try:
+            leader = int((self.home / "node.pid").read_text())
+        except FileNotFoundError:
+            return []
+        return [process for process in psutil.process_iter() if _is_alive_in(process, leader, self.home)]
+
+    def _epmd(self) -> list[psutil.Process]:
+        found = psutil.process_iter(["name"])
+        return [each for each in found if each.info["name"] == "epmd" and _listens_on(each, self._epmd_port)]
+
+    def _signal(self, number: signal.Signals) -> None:
+        for process in self._processes():
+            try:
+                process.send_signal(number)
+            except psutil.NoSuchProcess:
+                continue
+
+    def _accepts(self) -> bool:
+        try:
+            with socket.create_connection(("127.0.0.1", self.port), timeout=1) as connection:
+                connection.settimeout(5)
+                # A node that is only half up accepts and says nothing; a running one answers a wrong greeting.
+                connection.sendall(b"AMQP\x00\x00\x00\x00")
+                return connection.recv(4) == b"AMQP"
+        except OSError:
+            return False
+
+    def _wait_until(self, condition: object, complaint: str, seconds: float = START_SECONDS) -> None:
+        assert callable(condition)
+        until = clock.boottime() + seconds
+        while not condition():
+            if clock.boottime() > until:
+                raise RabbitMQFailed(f"RabbitMQ below {self.home} {complaint}; see output.log and log/ there")
+            threading.Event().wait(0.1)
+
+
+def is_installed() -> bool:
+    return (_DEBIAN_SCRIPTS / "rabbitmq-server").exists() or shutil.which("rabbitmq-server") is not None
+
+
+def _script(name: str) -> str:
+    # Debian's wrapper in PATH would switch to the system's own user and node.
+    debian = _DEBIAN_SCRIPTS / name
+    found = str(debian) if debian.exists() else shutil.which(name)
+    if found is None:
+        raise RabbitMQFailed(f"{name} is not installed: install RabbitMQ (Debian: rabbitmq-server)")
+    return found
+
+
+def _is_alive_in(process: psutil.Process, session: int, home: Path) -> bool:
+    try:
+        alive = process.status() != psutil.STATUS_ZOMBIE and os.getsid(process.pid) == session
+        return alive and process.environ().get("HOME") == str(home)
+    except (psutil.Error, ProcessLookupError, PermissionError):
+        return False
+
+
+def _listens_on(process: psutil.Process, port: int) -> bool:
+    try:
+        return any(each.laddr and each.laddr.port == port for each in process.net_connections())
+    except psutil.Error:
+        return False

@@ -1,0 +1,94 @@
+"""`python -m ops.services`: a private RabbitMQ and Postgres below the data folder, for machines without docker."""
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import config
+from models import embedded
+from ops.rabbitmq import RabbitMQ, RabbitMQFailed, is_installed
+
+_POLICY = Path("/usr/sbin/policy-rc.d")
+
+
+def start() -> None:
+    """Start both unless they run, and print how to use them."""
+    install()
+    rabbitmq = _rabbitmq()
+    rabbitmq.start()
+    print(f"export PUNKTUAL_BROKER_URL={rabbitmq.url}")
+    print(f"export PUNKTUAL_DATABASE_URL='{embedded.start(_home() / 'postgres')}'")
+
+
+def stop() -> None:
+    _rabbitmq().stop()
+    embedded.stop(_home() / "postgres")
+
+
+def status() -> None:
+    rabbitmq = _rabbitmq()
+    print(f"rabbitmq  {'running at ' + rabbitmq.url if rabbitmq.is_running() else 'stopped'}")
+    print(f"postgres  {'running' if (_home() / 'postgres' / 'postmaster.pid').exists() else 'stopped'}")
+
+
+def clean() -> None:
+    """Stop all that runs below the data folder, the embedded Postgres too."""
+    stop()
+    embedded.stop(config.settings().var / "postgres")
+
+
+def install() -> None:
+    """Make sure that RabbitMQ is installed: by Debian's package where we may, else by one sentence."""
+    if is_installed():
+        return
+    if os.geteuid() != 0 or shutil.which("apt-get") is None:
+        raise RabbitMQFailed("RabbitMQ is not installed: install it (Debian: apt-get install rabbitmq-server)")
+    print("installing Debian's rabbitmq-server (once)", file=sys.stderr)
+    _without_starting_daemons(
+        ["apt-get", "update", "-qq"],
+        ["apt-get", "install", "-y", "-qq", "--no-install-recommends", "rabbitmq-server"],
+    )
+
+
+def _without_starting_daemons(*commands: list[str]) -> None:
+    """Debian starts what it installs, unless a policy says no; the node that we want is our own."""
+    ours = not _POLICY.exists()
+    if ours:
+        _POLICY.write_text("#!/bin/sh\nexit 101\n")
+        _POLICY.chmod(0o755)
+    try:
+        for command in commands:
+            environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+            subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=environment)  # noqa: S603
+    finally:
+        if ours:
+            _POLICY.unlink()
+
+
+def _home() -> Path:
+    return config.settings().var / "services"
+
+
+def _rabbitmq() -> RabbitMQ:
+    return RabbitMQ(_home() / "rabbitmq")
+
+
+COMMANDS = {"start": start, "stop": stop, "status": status, "install": install, "clean": clean}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m ops.services", description=__doc__)
+    parser.add_argument("command", choices=COMMANDS)
+    try:
+        COMMANDS[parser.parse_args().command]()
+    except (RabbitMQFailed, config.SettingsInvalid, embedded.EmbeddedPostgresFailed) as refusal:
+        sys.exit(f"punktual: {refusal}")
+    except subprocess.CalledProcessError as error:
+        sys.exit(f"punktual: `{' '.join(error.cmd)}` failed with status {error.returncode}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,38 @@
+"""Addresses in the one form by which they are compared."""
+
+import pytest
+
+from mail.address import AddressInvalid, domain, normalise, on_the_wire
+
+
+class TestNormalising:
+    @pytest.mark.parametrize(
+        ("written", "normal"),
+        [
+            ("Anna.Kowalska@Leads.Example", "anna.kowalska@leads.example"),
+            ("  anna@leads.example ", "anna@leads.example"),
+            ("anna@ŻÓŁW.example", "anna@xn--w-uga1v8h.example"),
+            ("anna+list@leads.example", "anna+list@leads.example"),
+        ],
+    )
+    def test_one_person_has_one_form(self, written: str, normal: str) -> None:
+        assert normalise(written) == normal
+        assert normalise(normal) == normal
+
+    @pytest.mark.parametrize(
+        "wrong",
+        [
+            *("", "anna", "anna@", "@leads.example", "a b@leads.example", "anna@leads", "anna@leads..example"),
+            *("anna@leads.example\nBcc: x@y.example", "anna@leads.example, b@c.example", "<anna@leads.example>"),
+            *("żółw@leads.example", "a\u200bb@leads.example", "anna@\u202eleads.example", "x" * 400 + "@leads.example"),
+        ],
+    )
+    def test_what_is_no_address_is_refused_in_one_sentence(self, wrong: str) -> None:
+        with pytest.raises(AddressInvalid) as refusal:
+            normalise(wrong)
+
+        assert "\n" not in str(refusal.value)
+
+    def test_on_the_wire_only_the_domain_changes(self) -> None:
+        assert on_the_wire("Anna@ŻÓŁW.example") == "Anna@xn--w-uga1v8h.example"
+        assert domain("anna@leads.example") == "leads.example"

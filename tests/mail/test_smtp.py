@@ -1,0 +1,241 @@
+"""One conversation with a real server on a socket, phase by phase."""
+
+import socket
+import ssl
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from mail import smtp
+from mail.outcome import Accepted, Deferred, Outcome, Phase, Refused, Scope, Unanswered, Withdrawn
+from tests.smtp_server import SmtpServer
+
+CONTENT = b"From: a@b.example\r\nMessage-ID: <1@b.example>\r\n\r\nDear lead,\r\n.\r\n..two dots\r\nend"
+QUICK = smtp.Timeouts(command_seconds=5, conversation_seconds=5, answer_seconds=5, dot_after_hand_over_seconds=10)
+
+
+@pytest.fixture
+def server() -> Iterator[SmtpServer]:
+    with SmtpServer() as running:
+        yield running
+
+
+def yes() -> bool:
+    return True
+
+
+def send(
+    server: SmtpServer,
+    recipient: str = "lead@leads.example",
+    *,
+    hand_over: Callable[[], bool] = yes,
+    timeouts: smtp.Timeouts = QUICK,
+    content: bytes = CONTENT,
+    context: ssl.SSLContext | None = None,
+    **credentials: str,
+) -> Outcome:
+    target = smtp.Server("localhost", server.port, server.security, **credentials)
+    return smtp.send(target, "ola@sender.example", recipient, content, timeouts, hand_over, context)
+
+
+class TestASentMail:
+    def test_arrives_byte_for_byte_with_its_dots(self, server: SmtpServer) -> None:
+        outcome = send(server)
+
+        assert isinstance(outcome, Accepted)
+        assert [mail.content for mail in server.accepted] == [CONTENT + b"\r\n"]
+
+    def test_has_line_ends_as_smtp_wants_them(self, server: SmtpServer) -> None:
+        send(server, content=b"a: b\n\nline\rline\n")
+
+        assert server.accepted[0].content == b"a: b\r\n\r\nline\r\nline\r\n"
+
+    def test_is_accepted_even_if_the_connection_breaks_right_after(self, server: SmtpServer) -> None:
+        assert isinstance(send(server, "reset-after-250@leads.example"), Accepted)
+
+    def test_introduces_itself_with_the_senders_domain(self, server: SmtpServer) -> None:
+        send(server)
+
+        assert server.commands[0].lower() == "ehlo sender.example"
+
+
+class TestTheHandOver:
+    def test_happens_when_everything_but_the_dot_is_written(self, server: SmtpServer) -> None:
+        seen: list[int] = []
+
+        send(server, hand_over=lambda: not seen.append(len(server.accepted)))
+
+        assert seen == [0]
+        assert len(server.accepted) == 1
+
+    def test_refused_no_dot_is_written(self, server: SmtpServer) -> None:
+        outcome = send(server, hand_over=lambda: False)
+
+        assert outcome == Withdrawn()
+        assert server.accepted == []
+
+    def test_failing_no_dot_is_written_and_the_failure_is_told(self, server: SmtpServer) -> None:
+        def fail() -> bool:
+            raise RuntimeError("the database is away")
+
+        with pytest.raises(RuntimeError, match="away"):
+            send(server, hand_over=fail)
+
+        assert server.accepted == []
+
+    def test_too_long_before_its_dot_no_dot_is_written(self, server: SmtpServer) -> None:
+        late = smtp.Timeouts(5, 5, 5, dot_after_hand_over_seconds=-1)
+
+        outcome = send(server, timeouts=late)
+
+        assert isinstance(outcome, Deferred)
+        assert outcome.scope is Scope.WORKER
+        assert server.accepted == []
+
+    def test_is_not_asked_for_when_the_server_refused_before(self, server: SmtpServer) -> None:
+        asked: list[bool] = []
+
+        send(server, "550@leads.example", hand_over=lambda: bool(asked.append(True)))
+
+        assert asked == []
+
+
+class TestRepliesBeforeTheDot:
+    @pytest.mark.parametrize("code", ["450", "451", "452"])
+    def test_a_temporary_no_to_the_lead_is_deferred(self, server: SmtpServer, code: str) -> None:
+        outcome = send(server, f"{code}@leads.example")
+
+        assert isinstance(outcome, Deferred)
+        assert (outcome.scope, outcome.phase, outcome.reply.code) == (Scope.LEAD, Phase.RCPT, int(code))
+
+    @pytest.mark.parametrize("code", ["550", "552", "553", "554"])
+    def test_a_final_no_to_the_lead_is_refused(self, server: SmtpServer, code: str) -> None:
+        outcome = send(server, f"{code}@leads.example")
+
+        assert isinstance(outcome, Refused)
+        assert (outcome.scope, outcome.phase) == (Scope.LEAD, Phase.RCPT)
+
+    @pytest.mark.parametrize("local", ["421", "454", "550-5.4.5"])
+    def test_the_providers_own_limits_are_the_mailboxes_fault(self, server: SmtpServer, local: str) -> None:
+        outcome = send(server, f"{local}@leads.example")
+
+        assert isinstance(outcome, Deferred)
+        assert outcome.scope is Scope.MAILBOX
+
+    def test_a_connection_that_breaks_in_the_body_is_proved_not_sent(self, server: SmtpServer) -> None:
+        outcome = send(server, "drop-before-dot@leads.example", content=CONTENT * 100_000)
+
+        assert isinstance(outcome, Deferred)
+        assert outcome.scope is Scope.MAILBOX
+
+    def test_a_250_in_the_middle_of_the_body_is_no_answer_to_the_dot(self, server: SmtpServer) -> None:
+        with server.holding("early", "early-250@leads.example") as early:
+            outcome = send(server, "early-250@leads.example", hand_over=lambda: early.wait() is None)
+
+        assert isinstance(outcome, Deferred)
+        assert server.accepted == []
+
+    def test_an_endless_reply_is_cut_off(self, server: SmtpServer) -> None:
+        outcome = send(server, "endless@leads.example")
+
+        assert isinstance(outcome, Deferred)
+        assert outcome.phase is Phase.RCPT
+
+    def test_silence_ends_with_the_command_timeout(self, server: SmtpServer) -> None:
+        outcome = send(server, "stall-at-rcpt@leads.example", timeouts=smtp.Timeouts(0.2, 5, 5, 10))
+
+        assert isinstance(outcome, Deferred)
+        assert (outcome.scope, outcome.phase) == (Scope.MAILBOX, Phase.RCPT)
+
+    def test_a_greeting_that_says_no_is_the_mailboxes_fault(self) -> None:
+        with SmtpServer(greeting="554 5.7.1 go away") as server:
+            outcome = send(server)
+
+        assert isinstance(outcome, Deferred)
+        assert (outcome.scope, outcome.phase, outcome.reply.code) == (Scope.MAILBOX, Phase.CONNECT, 554)
+
+    def test_a_server_that_does_not_listen_is_the_mailboxes_fault(self) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as closed:
+            port = closed.getsockname()[1]
+
+        outcome = smtp.send(smtp.Server("127.0.0.1", port, "none"), "a@b.example", "c@d.example", CONTENT, QUICK, yes)
+
+        assert isinstance(outcome, Deferred)
+        assert (outcome.scope, outcome.phase) == (Scope.MAILBOX, Phase.CONNECT)
+
+
+class TestTheAnswerToTheDot:
+    @pytest.mark.parametrize("code", ["451", "452"])
+    def test_a_temporary_no_is_deferred(self, server: SmtpServer, code: str) -> None:
+        outcome = send(server, f"dot-{code}@leads.example")
+
+        assert isinstance(outcome, Deferred)
+        assert (outcome.scope, outcome.phase) == (Scope.CONTENT, Phase.DOT)
+
+    @pytest.mark.parametrize("code", ["552", "554"])
+    def test_a_final_no_is_refused(self, server: SmtpServer, code: str) -> None:
+        outcome = send(server, f"dot-{code}@leads.example")
+
+        assert isinstance(outcome, Refused)
+        assert (outcome.scope, outcome.phase) == (Scope.CONTENT, Phase.DOT)
+
+    @pytest.mark.parametrize("local", ["drop-after-dot", "reset-after-dot", "garbage-at-dot"])
+    def test_anything_but_an_answer_leaves_it_unknown(self, server: SmtpServer, local: str) -> None:
+        outcome = send(server, f"{local}@leads.example")
+
+        assert isinstance(outcome, Unanswered)
+        assert len(server.accepted) == 1
+
+    def test_silence_leaves_it_unknown(self, server: SmtpServer) -> None:
+        outcome = send(server, "stall-after-dot@leads.example", timeouts=smtp.Timeouts(5, 5, 0.2, 10))
+
+        assert isinstance(outcome, Unanswered)
+
+    def test_an_answer_that_trickles_does_not_extend_the_timeout(self, server: SmtpServer) -> None:
+        outcome = send(server, "trickle-at-dot@leads.example", timeouts=smtp.Timeouts(5, 5, 0.3, 10))
+
+        assert isinstance(outcome, Unanswered)
+
+
+class TestEncryption:
+    @pytest.mark.parametrize("security", ["starttls", "tls"])
+    def test_a_trusted_server_is_talked_to_in_private(self, security: str) -> None:
+        with SmtpServer(security=security, credentials=("ola", "s3cret")) as server:
+            assert server.certificate
+            outcome = send(server, context=server.certificate.trusting, username="ola", password="s3cret")
+
+        assert isinstance(outcome, Accepted)
+
+    @pytest.mark.parametrize("security", ["starttls", "tls"])
+    def test_an_untrusted_certificate_ends_the_conversation_before_the_password(self, security: str) -> None:
+        with SmtpServer(security=security, credentials=("ola", "s3cret")) as server:
+            outcome = send(server, username="ola", password="s3cret")
+
+        assert isinstance(outcome, Deferred)
+        assert outcome.scope is Scope.MAILBOX
+        assert "certificate" in outcome.reply.text.lower()
+        assert not any(command.startswith("AUTH") for command in server.commands)
+
+    def test_a_server_that_does_not_offer_encryption_gets_no_mail(self, server: SmtpServer) -> None:
+        target = smtp.Server("localhost", server.port, "starttls", "ola", "s3cret")
+
+        outcome = smtp.send(target, "ola@sender.example", "lead@leads.example", CONTENT, QUICK, yes)
+
+        assert isinstance(outcome, Deferred)
+        assert outcome.phase is Phase.TLS
+        assert not any(command.startswith(("AUTH", "MAIL")) for command in server.commands)
+
+    def test_a_wrong_password_is_the_mailboxes_fault_and_is_not_repeated(self) -> None:
+        with SmtpServer(security="starttls", credentials=("ola", "s3cret")) as server:
+            assert server.certificate
+            outcome = send(server, context=server.certificate.trusting, username="ola", password="hunter2-wrong")
+
+        assert isinstance(outcome, Deferred)
+        assert (outcome.scope, outcome.phase, outcome.reply.code) == (Scope.MAILBOX, Phase.AUTH, 535)
+        assert "hunter2" not in repr(outcome)
+
+    def test_a_password_never_leaves_over_an_unencrypted_connection_to_another_machine(self) -> None:
+        target = smtp.Server("192.0.2.1", 25, "none", "ola", "s3cret")
+
+        assert "s3cret" not in repr(target)
+        assert not smtp._is_loopback(target.host)

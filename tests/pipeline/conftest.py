@@ -1,0 +1,139 @@
+"""The product as it runs for real: several processes on a RabbitMQ, a Postgres and an SMTP server."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pika
+import psutil
+import pytest
+from dramatiq import Message
+
+import clock
+import config
+from models.hints import Hint
+from ops.rabbitmq import RabbitMQ
+from tests import factories as make
+from tests.smtp_server import SmtpServer
+
+QUEUES = [f"{name}{kind}" for name in ("deliver", "tick") for kind in ("", ".DQ", ".XQ")]
+
+
+@pytest.fixture(scope="session")
+def rabbitmq(home: Path) -> Iterator[RabbitMQ]:
+    node = RabbitMQ(home / "rabbitmq")
+    node.start()
+    yield node
+    node.stop()
+
+
+def until(condition: Callable[[], object], what: str, seconds: float = 60) -> None:
+    """Wait for a condition, with a bound."""
+    deadline = clock.boottime() + seconds
+    while not condition():
+        assert clock.boottime() < deadline, f"waited {seconds} s for {what}"
+        threading.Event().wait(0.05)
+
+
+class Punktual:
+    """The running processes of one test, and what a test may do to them."""
+
+    def __init__(self, node: RabbitMQ, smtp: SmtpServer, log: Path) -> None:
+        self.node, self.smtp, self.log = node, smtp, log
+        self.processes: list[subprocess.Popen[bytes]] = []
+        self.environment = {
+            "PUNKTUAL_BROKER_URL": node.url,
+            "PUNKTUAL_WORKER_PROCESSES": "1",
+            "PUNKTUAL_WORKER_THREADS": "4",
+        }
+
+    def run(self, name: str, **environment: str) -> subprocess.Popen[bytes]:
+        with self.log.open("ab") as output:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "actors", name],
+                cwd=config.ROOT,
+                env={**os.environ, **self.environment, **environment},
+                stdout=output,
+                stderr=output,
+            )
+        self.processes.append(process)
+        return process
+
+    def kill(self, process: subprocess.Popen[bytes]) -> None:
+        """SIGKILL to the process and all below it, at once."""
+        family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
+        for each in family:
+            each.suspend()
+        for each in family:
+            each.kill()
+        process.wait(10)
+
+    def end(self) -> None:
+        for process in self.processes:
+            if process.poll() is None:
+                process.send_signal(signal.SIGTERM)
+        for process in self.processes:
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                self.kill(process)
+
+    def mailbox(self, **changes: object) -> int:
+        return make.a_mailbox(smtp_host="127.0.0.1", smtp_port=self.smtp.port, **changes)
+
+    def tick(self) -> None:
+        """What periodiq would send within the minute."""
+        self.publish(Message(queue_name="tick", actor_name="tick", args=(), kwargs={}, options={}))
+
+    def hint(self, hint: Hint) -> None:
+        arguments = (hint.email_id, round(hint.scheduled_at.timestamp() * 1000))
+        self.publish(Message(queue_name="deliver", actor_name="deliver", args=arguments, kwargs={}, options={}))
+
+    def publish(self, message: Message[None]) -> None:
+        with self.connection() as connection:
+            connection.channel().basic_publish("", message.queue_name, message.encode())
+
+    def purge(self) -> None:
+        with self.connection() as connection:
+            for queue in QUEUES:
+                try:
+                    connection.channel().queue_purge(queue)
+                except pika.exceptions.ChannelClosedByBroker:
+                    continue  # not declared yet
+
+    def messages(self) -> dict[str, int]:
+        """Queue -> messages in it, held ones included."""
+        lines = self.node.ctl("list_queues", "name", "messages", "--no-table-headers").splitlines()
+        return {name: int(count) for name, count in (line.split() for line in lines)}
+
+    def connection(self) -> pika.BlockingConnection:
+        return pika.BlockingConnection(pika.URLParameters(self.node.url))
+
+    def listening(self, *queues: str) -> None:
+        """Wait until somebody consumes these queues."""
+        until(
+            lambda: all(self.consumers(queue) for queue in queues or ["deliver", "deliver.DQ"]), "the workers to listen"
+        )
+
+    def consumers(self, queue: str) -> int:
+        with self.connection() as connection:
+            try:
+                return int(connection.channel().queue_declare(queue, passive=True).method.consumer_count)
+            except pika.exceptions.ChannelClosedByBroker:
+                return 0
+
+
+@pytest.fixture
+def punktual(db: None, rabbitmq: RabbitMQ, tmp_path: Path) -> Iterator[Punktual]:
+    with SmtpServer() as smtp:
+        running = Punktual(rabbitmq, smtp, tmp_path / "processes.log")
+        running.purge()
+        yield running
+        running.end()
+        running.purge()
+    if running.log.exists():
+        print(running.log.read_text()[-20_000:])

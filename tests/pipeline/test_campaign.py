@@ -1,0 +1,211 @@
+"""Campaigns on RabbitMQ, Postgres and SMTP, with workers in processes of their own."""
+
+import subprocess
+from collections import Counter
+from datetime import timedelta
+
+from models import campaigns, heartbeats, mailboxes, overview
+from models.states import Move, Status
+from models.tables import CampaignEmailQueue, EmailHistory
+from scheduling.window import warsaw_day
+from tests import factories as make
+from tests.pipeline.conftest import Punktual, until
+
+Q = CampaignEmailQueue
+
+
+def all_sent(campaign_id: int) -> bool:
+    return not Q.select().where(Q.campaign == campaign_id, Q.status != Status.SENT).exists()
+
+
+def test_200_mails_on_two_workers_and_two_mailboxes_arrive_complete_and_once(punktual: Punktual) -> None:
+    campaign_id = make.a_campaign([punktual.mailbox(), punktual.mailbox()], leads=200, delay=0.05)
+    for name in ("worker", "worker", "timekeeper"):
+        punktual.run(name)
+    punktual.listening()
+
+    punktual.tick()
+    until(lambda: sum(punktual.messages().values()) > 5, "delayed messages in the buffer")
+    punktual.smtp.arrived(200, seconds=120)
+    until(lambda: all_sent(campaign_id), "the last answers to be recorded")
+
+    assert sorted(punktual.smtp.message_ids) == sorted(row.message_id for row in Q.select())
+    assert len(set(punktual.smtp.message_ids)) == 200
+    assert max(punktual.smtp.most_at_once.values()) == 1
+    assert len({row.worker_pid for row in Q.select()}) == 2
+    assert Counter(row.move for row in EmailHistory.select())[Move.REPLAN] == 0
+    punktual.tick()
+    until(lambda: campaigns.find(campaigns.every()[0].name).status == "completed", "its completion")
+    until(lambda: sum(punktual.messages().values()) == 0, "empty queues")
+
+
+def test_a_hint_that_comes_three_times_sends_once(punktual: Punktual) -> None:
+    mailbox_id = punktual.mailbox()
+    campaign_id = make.a_campaign([mailbox_id], leads=10, delay=0.01)
+    due = [make.Hint(id, make.row(id).scheduled_at) for id in make.planned(campaign_id, mailbox_id, *[make.now()] * 10)]
+    for _ in range(2):
+        punktual.run("worker")
+    punktual.listening()
+
+    for hint in due * 3:
+        punktual.hint(hint)
+    until(lambda: all_sent(campaign_id), "all to be sent")
+    until(lambda: sum(punktual.messages().values()) == 0, "the doubles to be worked off")
+
+    assert sorted(Counter(punktual.smtp.message_ids).values()) == [1] * 10
+
+
+def test_purged_queues_lose_nothing(punktual: Punktual) -> None:
+    mailbox_id = punktual.mailbox()
+    campaign_id = make.a_campaign([mailbox_id], leads=10, delay=1)
+    start = make.now() + timedelta(minutes=5)
+    ids = make.planned(campaign_id, mailbox_id, *[start + timedelta(seconds=number) for number in range(10)])
+    timekeeper = punktual.run("timekeeper")
+    punktual.tick()
+    until(lambda: punktual.messages().get("deliver.DQ") == 10, "ten delayed messages")
+
+    punktual.purge()
+    assert punktual.messages()["deliver.DQ"] == 0
+    for email_id in ids:
+        make.age(email_id, timedelta(minutes=7))
+    punktual.run("worker")
+    punktual.listening()
+    punktual.tick()
+    punktual.smtp.arrived(10)
+    until(lambda: all_sent(campaign_id), "all to be sent")
+
+    assert timekeeper.poll() is None
+    assert sorted(Counter(punktual.smtp.message_ids).values()) == [1] * 10
+
+
+def test_limits_hold_exactly_over_two_campaigns_that_share_a_mailbox_with_warm_up(punktual: Punktual) -> None:
+    mailbox_id = punktual.mailbox(daily_limit=12)
+    first, second = (make.a_campaign([mailbox_id], leads=10, delay=0.01, limit=limit) for limit in (6, 10))
+    mailboxes.record_warmup(mailbox_id, warsaw_day(make.now()), 3)
+    # More is planned for today than the limits allow, as if they had been lowered since.
+    due = [
+        make.Hint(id, make.row(id).scheduled_at)
+        for campaign in (first, second)
+        for id in make.planned(campaign, mailbox_id, *[make.now()] * 10)
+    ]
+    for _ in range(2):
+        punktual.run("worker")
+    punktual.listening()
+
+    for hint in due:
+        punktual.hint(hint)
+    punktual.smtp.arrived(9)
+    until(lambda: sum(punktual.messages().values()) == 0, "all hints to be worked off")
+
+    sent = Counter(row.campaign_id for row in Q.select().where(Q.status == Status.SENT))
+    assert sum(sent.values()) == len(punktual.smtp.accepted) == 9
+    assert sent[first] <= 6
+    assert Q.select().where(Q.status == Status.PENDING).count() == 11
+
+
+def test_two_campaigns_on_a_busy_mailbox_keep_their_times_without_a_storm_of_replans(punktual: Punktual) -> None:
+    mailbox_id = punktual.mailbox(gap_seconds=0.1)
+    ids = [make.a_campaign([mailbox_id], leads=40, delay=0.25) for _ in range(2)]
+    for name in ("worker", "worker", "timekeeper"):
+        punktual.run(name)
+    punktual.listening()
+
+    punktual.tick()
+    punktual.smtp.arrived(80)
+    until(lambda: all(all_sent(campaign_id) for campaign_id in ids), "all to be sent")
+    punktual.tick()
+
+    assert EmailHistory.select().where(EmailHistory.move == Move.REPLAN).count() == 0
+    assert sorted(Counter(punktual.smtp.message_ids).values()) == [1] * 80
+
+
+class TestWhileAMailIsBeingSent:
+    def test_a_pause_keeps_its_dot_from_being_written(self, punktual: Punktual) -> None:
+        campaign_id, email_id, address = self.one_mail(punktual)
+        with punktual.smtp.holding("data", address) as held:
+            self.send(punktual, email_id)
+            held.wait()
+
+            campaigns.pause(campaign_id)
+
+        until(lambda: make.row(email_id).status == Status.PENDING, "the mail to be given back")
+        assert punktual.smtp.accepted == []
+        assert overview.history(email_id)[-1].move == Move.RELEASE
+
+    def test_a_cancel_ends_it_as_cancelled(self, punktual: Punktual) -> None:
+        campaign_id, email_id, address = self.one_mail(punktual)
+        with punktual.smtp.holding("data", address) as held:
+            self.send(punktual, email_id)
+            held.wait()
+
+            campaigns.cancel(campaign_id, "tests")
+
+        until(lambda: make.row(email_id).status == Status.CANCELLED, "the mail to be cancelled")
+        assert punktual.smtp.accepted == []
+
+    def test_a_resume_sends_what_the_pause_held_back(self, punktual: Punktual) -> None:
+        campaign_id, email_id, _ = self.one_mail(punktual)
+        campaigns.pause(campaign_id)
+        punktual.run("worker")
+        punktual.run("timekeeper")
+        punktual.listening()
+        punktual.hint(make.Hint(email_id, make.row(email_id).scheduled_at))
+        until(lambda: sum(punktual.messages().values()) == 0, "the hint to be worked off")
+        assert punktual.smtp.accepted == []
+
+        campaigns.resume(campaign_id)
+        punktual.tick()
+
+        punktual.smtp.arrived(1)
+        assert overview.history(email_id)[1].reason == "resumed"
+
+    def test_killed_before_the_hand_over_it_is_sent_after_the_restart(self, punktual: Punktual) -> None:
+        _, email_id, address = self.one_mail(punktual)
+        with punktual.smtp.holding("data", address) as held:
+            worker = self.send(punktual, email_id)
+            held.wait()
+            punktual.kill(worker)
+        make.rested(make.row(email_id).campaign_id)
+
+        punktual.run("worker")
+        until(lambda: make.row(email_id).status == Status.PENDING or punktual.smtp.accepted, "its release")
+        punktual.hint(make.Hint(email_id, make.row(email_id).scheduled_at))
+
+        punktual.smtp.arrived(1)
+        until(lambda: make.row(email_id).status == Status.SENT, "its record")
+        assert len(punktual.smtp.accepted) == 1
+
+    def test_killed_after_the_dot_it_is_unknown_and_not_sent_again(self, punktual: Punktual) -> None:
+        _, email_id, address = self.one_mail(punktual)
+        with punktual.smtp.holding("dot", address) as held:
+            worker = self.send(punktual, email_id)
+            held.wait()
+            punktual.kill(worker)
+        hint = make.Hint(email_id, make.row(email_id).scheduled_at)
+
+        punktual.run("worker")
+        until(lambda: make.row(email_id).status == Status.UNKNOWN, "the doubt")
+        punktual.hint(hint)
+        until(lambda: sum(punktual.messages().values()) == 0, "the hint to be worked off")
+
+        assert len(punktual.smtp.accepted) == 1
+        assert make.row(email_id).status == Status.UNKNOWN
+
+    def one_mail(self, punktual: Punktual) -> tuple[int, int, str]:
+        mailbox_id = punktual.mailbox()
+        campaign_id = make.a_campaign([mailbox_id], leads=["held@leads.example"])
+        [email_id] = make.planned(campaign_id, mailbox_id, make.now())
+        return campaign_id, email_id, "held@leads.example"
+
+    def send(self, punktual: Punktual, email_id: int) -> subprocess.Popen[bytes]:
+        worker = punktual.run("worker")
+        punktual.listening()
+        punktual.hint(make.Hint(email_id, make.row(email_id).scheduled_at))
+        return worker
+
+
+def test_periodiq_sends_the_tick_that_the_timekeeper_works_off(punktual: Punktual) -> None:
+    punktual.run("timekeeper")
+    punktual.run("periodiq")
+
+    until(lambda: heartbeats.last("tick"), "a tick", seconds=90)

@@ -1,0 +1,288 @@
+"""A real SMTP server on a loopback socket that does what the address asks, down to single bytes.
+
+`451@`, `550@` and the like answer RCPT with that code; `dot-451@` answers the final dot with it; the other local parts
+are the cases of `_Conversation.misbehave`. `at_rcpt` and `at_dot` answer for any address.
+"""
+
+import base64
+import contextlib
+import re
+import socket
+import socketserver
+import ssl
+import struct
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from email import message_from_bytes
+from typing import Any, Self
+
+from tests.certificates import Certificate
+
+ENHANCED = {"550": "550 5.1.1 no such user", "550-5.4.5": "550 5.4.5 daily sending quota exceeded"}
+
+
+@dataclass(frozen=True)
+class Delivery:
+    sender: str
+    recipient: str
+    message_id: str
+    content: bytes
+    connection: int
+    order: int
+
+
+@dataclass
+class Held:
+    """A conversation that waits at a point until it is released."""
+
+    reached: threading.Event = field(default_factory=threading.Event)
+    released: threading.Event = field(default_factory=threading.Event)
+
+    def wait(self) -> None:
+        assert self.reached.wait(30), "no conversation came to this point"
+
+
+class SmtpServer:
+    """security: none, starttls or tls. credentials: (username, password) that AUTH must give."""
+
+    def __init__(
+        self,
+        *,
+        security: str = "none",
+        credentials: tuple[str, str] | None = None,
+        greeting: str = "220 ready",
+        port: int = 0,
+    ) -> None:
+        self.security, self.credentials, self.greeting = security, credentials, greeting
+        self.certificate = Certificate("localhost") if security != "none" else None
+        self.accepted: list[Delivery] = []
+        self.commands: list[str] = []
+        self.connections = 0
+        self.at_rcpt: dict[str, str] = {}
+        self.at_dot: dict[str, str] = {}
+        self.most_at_once: Counter[str] = Counter()
+        self._busy: Counter[str] = Counter()
+        self._held: dict[tuple[str, str], Held] = {}
+        self._changed = threading.Condition()
+        self._closing = threading.Event()
+        self._server = _Server(("127.0.0.1", 0), _Conversation)
+        self._server.owner = self
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._closing.set()
+        for held in self._held.values():
+            held.released.set()
+        self._server.shutdown()
+        self._server.server_close()
+
+    host = "127.0.0.1"
+
+    @property
+    def port(self) -> int:
+        return int(self._server.server_address[1])
+
+    @property
+    def message_ids(self) -> list[str]:
+        return [delivery.message_id for delivery in self.accepted]
+
+    @contextlib.contextmanager
+    def holding(self, point: str, recipient: str) -> Iterator[Held]:
+        """Stop the conversation with this recipient at a point: data (before 354), dot (after it arrived), early."""
+        held = self._held[point, recipient] = Held()
+        try:
+            yield held
+        finally:
+            held.released.set()
+
+    def wait_for(self, condition: Callable[[], bool], seconds: float = 60) -> None:
+        """Until the condition holds, asked again after each delivery."""
+        with self._changed:
+            assert self._changed.wait_for(condition, seconds), f"only {len(self.accepted)} mails arrived"
+
+    def arrived(self, count: int, seconds: float = 60) -> None:
+        self.wait_for(lambda: len(self.accepted) >= count, seconds)
+
+    def hold(self, point: str, recipient: str) -> None:
+        if held := self._held.get((point, recipient)):
+            held.reached.set()
+            held.released.wait(60)
+
+    def record(self, sender: str, recipient: str, content: bytes, connection: int) -> None:
+        message_id = str(message_from_bytes(content)["Message-ID"])
+        with self._changed:
+            delivery = Delivery(sender, recipient, message_id, content, connection, len(self.accepted))
+            self.accepted.append(delivery)
+            self._changed.notify_all()
+
+    def busy(self, sender: str, change: int) -> None:
+        with self._changed:
+            self._busy[sender] += change
+            self.most_at_once[sender] = max(self.most_at_once[sender], self._busy[sender])
+
+    def stall(self) -> None:
+        self._closing.wait(60)
+
+
+class _Server(socketserver.ThreadingTCPServer):
+    allow_reuse_address = True
+    daemon_threads = True
+    request_queue_size = 128
+    owner: SmtpServer
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that goes away is what these tests are about."""
+
+
+class _Gone(Exception):
+    """This conversation is over."""
+
+
+class _Conversation(socketserver.BaseRequestHandler):
+    server: _Server
+
+    def setup(self) -> None:
+        self.owner = self.server.owner
+        self.owner.connections += 1
+        self.number = self.owner.connections
+        self.sock: socket.socket = self.request
+        self.buffer = b""
+        self.sender = self.recipient = ""
+        self.known = self.owner.credentials is None
+        if self.owner.security == "tls":
+            self._encrypt()
+
+    def handle(self) -> None:
+        with contextlib.suppress(_Gone, OSError, ssl.SSLError):
+            self.say(self.owner.greeting)
+            while True:
+                line = self.line().decode("utf-8", "replace").rstrip("\r\n")
+                self.owner.commands.append(line)
+                verb = line.split(" ")[0].upper()
+                getattr(self, f"do_{verb.lower()}", self.unknown)(line)
+
+    def finish(self) -> None:
+        with contextlib.suppress(OSError):
+            self.sock.close()
+
+    def do_ehlo(self, line: str) -> None:
+        offers = ["250-hello"]
+        if self.owner.security == "starttls" and not isinstance(self.sock, ssl.SSLSocket):
+            offers.append("250-STARTTLS")
+        elif self.owner.credentials:
+            offers.append("250-AUTH PLAIN LOGIN")
+        self.say(*offers, "250 SIZE 10000000")
+
+    def do_starttls(self, line: str) -> None:
+        self.say("220 go ahead")
+        self._encrypt()
+
+    def do_auth(self, line: str) -> None:
+        assert self.owner.credentials
+        given = base64.b64decode(line.split(" ")[2]).decode().split("\0")[1:]
+        self.known = tuple(given) == self.owner.credentials
+        self.say("235 2.7.0 welcome" if self.known else "535 5.7.8 wrong username or password")
+
+    def do_mail(self, line: str) -> None:
+        self.sender = _address(line)
+        self.say("250 2.1.0 ok" if self.known else "530 5.7.0 who are you?")
+
+    def do_rcpt(self, line: str) -> None:
+        self.recipient = _address(line)
+        local = self.recipient.partition("@")[0]
+        if local == "stall-at-rcpt":
+            self.owner.stall()
+        if local == "endless":
+            self.say(*["250-more"] * 100_000)
+        if answer := self.owner.at_rcpt.get(self.recipient):
+            self.say(answer)
+        elif re.fullmatch(r"\d{3}(-\d\.\d\.\d)?", local):
+            self.say(ENHANCED.get(local, f"{local} {local[0]}.0.0 as the address asked"))
+        else:
+            self.say("250 2.1.5 ok")
+
+    def do_data(self, line: str) -> None:
+        self.owner.hold("data", self.recipient)
+        self.say("354 go ahead")
+        self.owner.busy(self.sender, +1)
+        try:
+            self._data(self.recipient.partition("@")[0])
+        finally:
+            self.owner.busy(self.sender, -1)
+
+    def _data(self, local: str) -> None:
+        if local == "drop-before-dot":
+            self.line()
+            raise _Gone
+        lines = []
+        while (line := self.line()) != b".\r\n":
+            lines.append(line[1:] if line.startswith(b".") else line)
+            if local == "early-250" and len(lines) == 1:
+                self.say("250 2.0.0 already")
+                self.owner.hold("early", self.recipient)
+        self.owner.hold("dot", self.recipient)
+        self._answer_dot(local, b"".join(lines))
+
+    def _answer_dot(self, local: str, content: bytes) -> None:
+        answer = self.owner.at_dot.get(self.recipient)
+        if answer is None and (asked := re.fullmatch(r"dot-(\d{3})", local)):
+            answer = f"{asked[1]} {asked[1][0]}.0.0 as the address asked"
+        if answer is None or answer.startswith("2"):
+            self.owner.record(self.sender, self.recipient, content, self.number)
+        self.misbehave(local)
+        self.say(answer or "250 2.0.0 accepted")
+        if local == "reset-after-250":
+            self.reset()
+
+    def misbehave(self, local: str) -> None:
+        match local:
+            case "drop-after-dot":
+                raise _Gone
+            case "reset-after-dot":
+                self.reset()
+            case "stall-after-dot":
+                self.owner.stall()
+            case "garbage-at-dot":
+                self.say("what a lovely mail")
+                raise _Gone
+            case "trickle-at-dot":
+                while not self.owner._closing.wait(0.02):
+                    self.sock.sendall(b"2")
+
+    def do_quit(self, line: str) -> None:
+        self.say("221 bye")
+        raise _Gone
+
+    def do_rset(self, line: str) -> None:
+        self.say("250 ok")
+
+    def unknown(self, line: str) -> None:
+        self.say("502 5.5.1 not here")
+
+    def say(self, *lines: str) -> None:
+        self.sock.sendall("".join(f"{line}\r\n" for line in lines).encode())
+
+    def line(self) -> bytes:
+        while b"\n" not in self.buffer:
+            if not (more := self.sock.recv(65536)):
+                raise _Gone
+            self.buffer += more
+        line, _, self.buffer = self.buffer.partition(b"\n")
+        return line + b"\n"
+
+    def reset(self) -> None:
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        raise _Gone
+
+    def _encrypt(self) -> None:
+        assert self.owner.certificate
+        self.sock = self.owner.certificate.server_context.wrap_socket(self.sock, server_side=True)
+
+
+def _address(line: str) -> str:
+    return line.partition("<")[2].partition(">")[0]
