@@ -11,11 +11,13 @@ def max_min(capacity: int, demands: Mapping[int, int], turn: int) -> dict[int, i
     """
     shares: dict[int, int] = {}
     left = max(capacity, 0)
-    by_demand = sorted(demands, key=lambda who: (demands[who], who))
-    for number, who in enumerate(by_demand):
-        shares[who] = min(demands[who], left // (len(by_demand) - number))
+    waiting = sorted(demands, key=lambda who: (demands[who], who))
+    while waiting and demands[waiting[0]] <= left // len(waiting):
+        who = waiting.pop(0)
+        shares[who] = demands[who]
         left -= shares[who]
-    unmet = [who for who in sorted(demands) if shares[who] < demands[who]]
-    for number in range(min(left, len(unmet))):
-        shares[unmet[(turn + number) % len(unmet)]] += 1
+    # All who still wait want more than an equal part of what is left.
+    for place, who in enumerate(sorted(waiting)):
+        first_in_turn = (place + turn) % len(waiting)
+        shares[who] = left // len(waiting) + (first_in_turn < left % len(waiting))
     return shares

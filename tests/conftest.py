@@ -6,11 +6,16 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 from cryptography.fernet import Fernet
 
 import config
 from models import database, embedded, migrate, tables
+
+# The same examples in every run: a failing test is to be understood, not run again.
+hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None, max_examples=200, database=None)
+hypothesis.settings.load_profile("repeatable")
 
 for name in [name for name in os.environ if name.startswith("PUNKTUAL_")]:
     del os.environ[name]
