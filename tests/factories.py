@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from itertools import count
+from typing import Any
 from uuid import uuid4
 
 from models import campaigns, database, emails, mailboxes
@@ -26,9 +27,9 @@ def now() -> datetime:
     return at.replace(microsecond=at.microsecond // 1000 * 1000)
 
 
-def a_mailbox(address: str | None = None, **changes: object) -> int:
+def a_mailbox(address: str | None = None, **changes: Any) -> int:
     number = next(_numbers)
-    values: dict[str, object] = {
+    values: dict[str, Any] = {
         "name": "Ola",
         "smtp_host": "127.0.0.1",
         "smtp_port": 2525,
@@ -38,7 +39,7 @@ def a_mailbox(address: str | None = None, **changes: object) -> int:
         "daily_limit": 1000,
         "gap_seconds": 0.0,
     }
-    return mailboxes.add(address=address or f"mailbox{number}@sender.example", **(values | changes))  # type: ignore[arg-type]
+    return mailboxes.add(address=address or f"mailbox{number}@sender.example", **(values | changes))
 
 
 def a_campaign(
@@ -87,10 +88,10 @@ def planned(campaign_id: int, mailbox_id: int, *at: datetime) -> list[int]:
     return [row.id for row in rows]
 
 
-def an_email(at: datetime | None = None, **campaign: object) -> int:
+def an_email(at: datetime | None = None, **campaign: Any) -> int:
     """A pending e-mail of a campaign and a mailbox of its own, due now."""
     mailbox_id = a_mailbox()
-    campaign_id = a_campaign([mailbox_id], **campaign)  # type: ignore[arg-type]
+    campaign_id = a_campaign([mailbox_id], **campaign)
     return planned(campaign_id, mailbox_id, at or now())[0]
 
 

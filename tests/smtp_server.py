@@ -40,8 +40,9 @@ class Held:
     reached: threading.Event = field(default_factory=threading.Event)
     released: threading.Event = field(default_factory=threading.Event)
 
-    def wait(self) -> None:
+    def wait(self) -> bool:
         assert self.reached.wait(30), "no conversation came to this point"
+        return True
 
 
 class SmtpServer:

@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from email import message_from_bytes, policy
 from email.message import EmailMessage
+from typing import Any
 
 import pytest
 
@@ -61,11 +62,16 @@ class TestHeaderInjection:
     @pytest.mark.parametrize("evil", ["\r\nBcc: all@leads.example", "\nX: y", "\r", "\x00", "\u2028", "\x85"])
     def test_a_control_character_is_refused(self, name: str, evil: str) -> None:
         with pytest.raises(LetterInvalid, match="control character"):
-            build(replace(LETTER, **{name: f"a{evil}"}), DATE)
+            build(evil_letter(name, f"a{evil}"), DATE)
 
     def test_an_endless_subject_is_refused(self) -> None:
         with pytest.raises(LetterInvalid, match="longer than"):
             build(replace(LETTER, subject="x" * 501), DATE)
+
+
+def evil_letter(name: str, value: str) -> Letter:
+    changes: dict[str, Any] = {name: value}
+    return replace(LETTER, **changes)
 
 
 def test_message_ids_never_repeat_and_name_only_the_domain() -> None:

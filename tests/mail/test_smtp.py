@@ -63,7 +63,11 @@ class TestTheHandOver:
     def test_happens_when_everything_but_the_dot_is_written(self, server: SmtpServer) -> None:
         seen: list[int] = []
 
-        send(server, hand_over=lambda: not seen.append(len(server.accepted)))
+        def look() -> bool:
+            seen.append(len(server.accepted))
+            return True
+
+        send(server, hand_over=look)
 
         assert seen == [0]
         assert len(server.accepted) == 1
@@ -93,11 +97,10 @@ class TestTheHandOver:
         assert server.accepted == []
 
     def test_is_not_asked_for_when_the_server_refused_before(self, server: SmtpServer) -> None:
-        asked: list[bool] = []
+        def never() -> bool:
+            raise AssertionError("asked for a hand-over")
 
-        send(server, "550@leads.example", hand_over=lambda: bool(asked.append(True)))
-
-        assert asked == []
+        assert isinstance(send(server, "550@leads.example", hand_over=never), Refused)
 
 
 class TestRepliesBeforeTheDot:
@@ -130,7 +133,7 @@ class TestRepliesBeforeTheDot:
 
     def test_a_250_in_the_middle_of_the_body_is_no_answer_to_the_dot(self, server: SmtpServer) -> None:
         with server.holding("early", "early-250@leads.example") as early:
-            outcome = send(server, "early-250@leads.example", hand_over=lambda: early.wait() is None)
+            outcome = send(server, "early-250@leads.example", hand_over=early.wait)
 
         assert isinstance(outcome, Deferred)
         assert server.accepted == []

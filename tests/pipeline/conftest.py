@@ -4,21 +4,21 @@ import os
 import signal
 import subprocess
 import sys
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pika
 import psutil
 import pytest
 from dramatiq import Message
 
-import clock
 import config
 from models.hints import Hint
 from ops.rabbitmq import RabbitMQ
 from tests import factories as make
 from tests.smtp_server import SmtpServer
+from tests.waiting import until
 
 QUEUES = [f"{name}{kind}" for name in ("deliver", "tick") for kind in ("", ".DQ", ".XQ")]
 
@@ -29,14 +29,6 @@ def rabbitmq(home: Path) -> Iterator[RabbitMQ]:
     node.start()
     yield node
     node.stop()
-
-
-def until(condition: Callable[[], object], what: str, seconds: float = 60) -> None:
-    """Wait for a condition, with a bound."""
-    deadline = clock.boottime() + seconds
-    while not condition():
-        assert clock.boottime() < deadline, f"waited {seconds} s for {what}"
-        threading.Event().wait(0.05)
 
 
 class Punktual:
@@ -82,7 +74,7 @@ class Punktual:
             except subprocess.TimeoutExpired:
                 self.kill(process)
 
-    def mailbox(self, **changes: object) -> int:
+    def mailbox(self, **changes: Any) -> int:
         return make.a_mailbox(smtp_host="127.0.0.1", smtp_port=self.smtp.port, **changes)
 
     def tick(self) -> None:

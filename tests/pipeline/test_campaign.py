@@ -9,7 +9,8 @@ from models.states import Move, Status
 from models.tables import CampaignEmailQueue, EmailHistory
 from scheduling.window import warsaw_day
 from tests import factories as make
-from tests.pipeline.conftest import Punktual, until
+from tests.pipeline.conftest import Punktual
+from tests.waiting import until
 
 Q = CampaignEmailQueue
 

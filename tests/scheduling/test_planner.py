@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from itertools import islice, pairwise
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -29,15 +30,17 @@ NIGHT = Window(1 * 60 + 30, 3 * 60 + 30, frozenset(range(7)))
 TUESDAY = datetime(2026, 11, 24, 8, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 
-
-def mailbox(id: int = 1, limit: int = 1000, gap: float = 0, **changes: object) -> Mailbox:
-    return replace(Mailbox(id, limit, timedelta(seconds=gap), {}, None), **changes)  # type: ignore[arg-type]
+World = tuple[list[Campaign], list[Mailbox], list[Taken], datetime]
 
 
-def campaign(id: int = 1, leads: int | Sequence[Lead] = 10, **changes: object) -> Campaign:
+def mailbox(id: int = 1, limit: int = 1000, gap: float = 0, **changes: Any) -> Mailbox:
+    return replace(Mailbox(id, limit, timedelta(seconds=gap), {}, None), **changes)
+
+
+def campaign(id: int = 1, leads: int | Sequence[Lead] = 10, **changes: Any) -> Campaign:
     people = [Lead(id * 1000 + number) for number in range(leads)] if isinstance(leads, int) else leads
     it = Campaign(id, ALWAYS, MINUTE, 1000, (1,), {}, None, people, None)
-    return replace(it, **changes)  # type: ignore[arg-type]
+    return replace(it, **changes)
 
 
 def run(
@@ -63,7 +66,7 @@ days_used = st.integers(0, 5)
 
 
 @st.composite
-def worlds(draw: st.DrawFn) -> tuple[list[Campaign], list[Mailbox], list[Taken], datetime]:
+def worlds(draw: st.DrawFn) -> World:
     now = draw(nows)
     today = warsaw_day(now)
     boxes = [
@@ -99,8 +102,8 @@ def worlds(draw: st.DrawFn) -> tuple[list[Campaign], list[Mailbox], list[Taken],
 
 class TestEveryPlan:
     @given(worlds())
-    def test_keeps_windows_and_weekdays_and_never_goes_back_in_time(self, world: object) -> None:
-        campaigns, boxes, taken, now = world  # type: ignore[misc]
+    def test_keeps_windows_and_weekdays_and_never_goes_back_in_time(self, world: World) -> None:
+        campaigns, boxes, taken, now = world
         window = {it.id: it.window for it in campaigns}
 
         slots = run(campaigns, boxes, taken, now)
@@ -111,8 +114,8 @@ class TestEveryPlan:
         assert all(slot.at.microsecond % 1000 == 0 for slot in slots)
 
     @given(worlds())
-    def test_keeps_both_daily_limits(self, world: object) -> None:
-        campaigns, boxes, taken, now = world  # type: ignore[misc]
+    def test_keeps_both_daily_limits(self, world: World) -> None:
+        campaigns, boxes, taken, now = world
 
         slots = run(campaigns, boxes, taken, now)
 
@@ -127,8 +130,8 @@ class TestEveryPlan:
                 assert box.used.get(day, 0) + planned_before[box.id, day] + per_box[box.id, day] <= box.daily_limit
 
     @given(worlds())
-    def test_keeps_each_mailboxes_gap_also_to_what_is_taken_and_what_was_started(self, world: object) -> None:
-        campaigns, boxes, taken, now = world  # type: ignore[misc]
+    def test_keeps_each_mailboxes_gap_also_to_what_is_taken_and_what_was_started(self, world: World) -> None:
+        campaigns, boxes, taken, now = world
 
         slots = run(campaigns, boxes, taken, now)
 
@@ -143,8 +146,8 @@ class TestEveryPlan:
             assert all(at >= (box.open_from or now) for at in ours)
 
     @given(worlds())
-    def test_keeps_the_order_of_leads_and_the_least_pace(self, world: object) -> None:
-        campaigns, boxes, taken, now = world  # type: ignore[misc]
+    def test_keeps_the_order_of_leads_and_the_least_pace(self, world: World) -> None:
+        campaigns, boxes, taken, now = world
 
         slots = run(campaigns, boxes, taken, now)
 
@@ -156,14 +159,14 @@ class TestEveryPlan:
             assert it.until is None or all(slot.at < it.until for slot in own)
 
     @given(worlds())
-    def test_is_the_same_for_the_same_arguments(self, world: object) -> None:
-        campaigns, boxes, taken, now = world  # type: ignore[misc]
+    def test_is_the_same_for_the_same_arguments(self, world: World) -> None:
+        campaigns, boxes, taken, now = world
 
         assert run(campaigns, boxes, taken, now) == run(campaigns, boxes, taken, now)
 
     @given(worlds())
-    def test_run_to_the_end_places_every_lead_that_some_mailbox_has_room_for(self, world: object) -> None:
-        campaigns, boxes, taken, now = world  # type: ignore[misc]
+    def test_run_to_the_end_places_every_lead_that_some_mailbox_has_room_for(self, world: World) -> None:
+        campaigns, boxes, taken, now = world
         limits = {box.id: box.daily_limit for box in boxes}
         endless = [replace(it, until=None) for it in campaigns]
 

@@ -1,0 +1,39 @@
+"""`python -m ops.supervise`: worker, timekeeper and periodiq under supervisord, which restarts what dies."""
+
+import os
+import sys
+from pathlib import Path
+
+import config
+from models import database, migrate
+from models.database import UNREACHABLE
+
+CONFIG = Path(__file__).parent / "supervisord.conf"
+
+
+def main() -> None:
+    try:
+        settings = config.settings()
+    except config.SettingsInvalid as error:
+        sys.exit(f"punktual: {error}")
+    if settings.broker.embedded:
+        sys.exit(
+            "punktual: broker.url is embedded, which is one process: use `make run`, or name a RabbitMQ and a Postgres"
+            " by PUNKTUAL_BROKER_URL and PUNKTUAL_DATABASE_URL (`make services` starts both and prints the two lines)"
+        )
+    database.open_database("punktual migrate")
+    try:
+        migrate.migrate()
+    except UNREACHABLE as error:
+        sys.exit(f"punktual: the database does not answer: {str(error).splitlines()[0]}")
+    database.close()
+    settings.var.mkdir(parents=True, exist_ok=True)
+    # supervisord reads these as %(ENV_…)s.
+    os.environ.update(PUNKTUAL_PYTHON=sys.executable, PUNKTUAL_VAR=str(settings.var.resolve()))
+    print("running worker, timekeeper and periodiq until Ctrl-C", flush=True)
+    command = [sys.executable, "-m", "supervisor.supervisord", "--configuration", str(CONFIG)]
+    os.execv(sys.executable, command)  # noqa: S606  # our own process
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,106 @@
+"""The files that say how Punktual runs for real agree with each other and with the code."""
+
+import configparser
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from ruamel.yaml import YAML
+
+import config
+from actors.processes import PROCESSES, STOP_GRACE_SECONDS
+from tests.waiting import until
+
+COMPOSE = config.ROOT / "docker-compose.yml"
+SUPERVISORD = config.ROOT / "ops" / "supervisord.conf"
+SEPARATE = set(PROCESSES) - {"embedded"}
+
+
+@pytest.fixture
+def services() -> dict[str, Any]:
+    found: dict[str, Any] = YAML(typ="safe").load(COMPOSE.read_text())["services"]
+    return found
+
+
+@pytest.fixture
+def programs() -> configparser.RawConfigParser:
+    parser = configparser.RawConfigParser()
+    parser.read(SUPERVISORD)
+    return parser
+
+
+class TestCompose:
+    def test_it_is_valid_by_the_compose_schema(self) -> None:
+        command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec", str(COMPOSE)]
+
+        done = subprocess.run(command, capture_output=True, text=True)
+
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    def test_it_runs_each_process_that_there_is(self, services: dict[str, Any]) -> None:
+        commands = [service["command"] for service in services.values() if "command" in service]
+
+        assert {command[3] for command in commands if command[:3] == ["python", "-m", "actors"]} == SEPARATE
+
+    def test_a_send_in_flight_may_end_before_its_worker_is_killed(self, services: dict[str, Any]) -> None:
+        minutes = int(services["worker"]["stop_grace_period"].removesuffix("m"))
+
+        assert minutes * 60 > STOP_GRACE_SECONDS
+
+    def test_what_it_publishes_is_for_this_machine_alone(self, services: dict[str, Any]) -> None:
+        ports = [port for service in services.values() for port in service.get("ports", [])]
+
+        assert ports
+        assert all(port.startswith("127.0.0.1:") for port in ports)
+
+    def test_no_secret_is_written_into_it(self) -> None:
+        for name in ("POSTGRES_PASSWORD", "RABBITMQ_PASSWORD", "PUNKTUAL_SECRET_KEY"):
+            assert re.search(rf"\${{{name}:\?", COMPOSE.read_text())
+
+
+class TestSupervisord:
+    def test_it_runs_each_process_that_there_is(self, programs: configparser.RawConfigParser) -> None:
+        names = {name.removeprefix("program:") for name in programs.sections() if name.startswith("program:")}
+
+        assert names == SEPARATE
+        for name in names:
+            assert programs[f"program:{name}"]["command"].endswith(f"-m actors {name}")
+
+    def test_a_send_in_flight_may_end_before_its_worker_is_killed(self, programs: configparser.RawConfigParser) -> None:
+        assert int(programs["program:worker"]["stopwaitsecs"]) > STOP_GRACE_SECONDS
+
+    def test_a_process_that_dies_comes_back_and_all_end_together(self, tmp_path: Path) -> None:
+        sleeper = f"{sys.executable} -c 'import signal; signal.pause()' -- "
+        text = SUPERVISORD.read_text().replace("%(ENV_PUNKTUAL_PYTHON)s ", sleeper).replace("%(here)s/..", "/")
+        (tmp_path / "supervisord.conf").write_text(text)
+        command = [sys.executable, "-m", "supervisor.supervisord", "-c", str(tmp_path / "supervisord.conf")]
+        environment = {**os.environ, "PUNKTUAL_VAR": str(tmp_path)}
+        process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        supervisor = psutil.Process(process.pid)
+        until(lambda: len(supervisor.children()) == 3, "three processes")
+        victim = supervisor.children()[0]
+
+        victim.kill()
+
+        until(lambda: len(supervisor.children()) == 3 and victim not in supervisor.children(), "another one")
+        process.send_signal(signal.SIGTERM)
+        process.wait(30)
+
+
+class TestStartingWithoutServices:
+    def test_says_in_one_line_what_to_do(self) -> None:
+        environment = {**os.environ, "PUNKTUAL_BROKER_URL": "embedded"}
+
+        done = subprocess.run(
+            [sys.executable, "-m", "ops.supervise"], cwd=config.ROOT, env=environment, capture_output=True, text=True
+        )
+
+        assert done.returncode == 1
+        assert "make services" in done.stderr
+        assert len(done.stderr.splitlines()) == 1

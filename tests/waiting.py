@@ -1,0 +1,13 @@
+"""Waiting for a condition, with a bound: the only way in which tests let time pass."""
+
+import threading
+from collections.abc import Callable
+
+import clock
+
+
+def until(condition: Callable[[], object], what: str, seconds: float = 60) -> None:
+    deadline = clock.boottime() + seconds
+    while not condition():
+        assert clock.boottime() < deadline, f"waited {seconds} s for {what}"
+        threading.Event().wait(0.05)
