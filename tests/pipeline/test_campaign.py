@@ -1,6 +1,7 @@
 """Campaigns on RabbitMQ, Postgres and SMTP, with workers in processes of their own."""
 
 import subprocess
+import sys
 from collections import Counter
 from datetime import timedelta
 
@@ -210,3 +211,18 @@ def test_periodiq_sends_the_tick_that_the_timekeeper_works_off(punktual: Punktua
     punktual.run("periodiq")
 
     until(lambda: heartbeats.last("tick"), "a tick", seconds=90)
+
+
+def test_make_up_sends_a_campaign_and_brings_back_what_dies(punktual: Punktual) -> None:
+    campaign_id = make.a_campaign([punktual.mailbox()], leads=30, delay=0.5)
+    punktual.start([sys.executable, "-m", "ops.supervise"])
+    punktual.smtp.arrived(5, seconds=90)
+    until(lambda: punktual.messages().get("deliver.DQ"), "delayed messages in the buffer")
+    [worker] = [each for each in punktual.family() if each.cmdline()[1:4] == ["-m", "dramatiq", "actors.deliver"]][:1]
+
+    worker.kill()
+
+    punktual.smtp.arrived(30, seconds=120)
+    until(lambda: all_sent(campaign_id), "the last answers to be recorded")
+    assert sorted(Counter(punktual.smtp.message_ids).values()) == [1] * 30
+    assert punktual.messages()["deliver.DQ"] == 0

@@ -1,0 +1,201 @@
+"""What one hint does, from the claim to the recorded answer, against a real mail server."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from actors import deliver as pipeline
+from actors.broker import broker
+from models import overview, suppressions, vault
+from models.states import Move, Status
+from models.tables import Campaign, CampaignEmailQueue, Mailbox
+from tests import factories as make
+from tests.conftest import Override
+from tests.smtp_server import SmtpServer
+
+Q = CampaignEmailQueue
+
+
+@pytest.fixture
+def smtp(db: None) -> Iterator[SmtpServer]:
+    with SmtpServer() as running:
+        yield running
+    broker.flush_all()
+
+
+def due(smtp: SmtpServer, *addresses: str, **mailbox: Any) -> list[int]:
+    """E-mails to these addresses, due now, each of a mailbox and campaign of its own."""
+    ids = []
+    for address in addresses:
+        mailbox_id = make.a_mailbox(smtp_port=smtp.port, **mailbox)
+        ids += make.planned(make.a_campaign([mailbox_id], leads=[address]), mailbox_id, make.now())
+    return ids
+
+
+def deliver(email_id: int) -> CampaignEmailQueue:
+    pipeline.deliver(email_id, round(make.row(email_id).scheduled_at.timestamp() * 1000))
+    return make.row(email_id)
+
+
+def waiting() -> int:
+    """Messages published for later."""
+    return int(broker.queues["deliver.DQ"].qsize())
+
+
+class TestAMailThatArrives:
+    def test_is_sent_with_its_fields_filled_in_and_its_history_complete(self, smtp: SmtpServer) -> None:
+        [email_id] = due(smtp, "anna@leads.example")
+
+        row = deliver(email_id)
+
+        [mail] = smtp.accepted
+        assert (row.status, row.attempts) == (Status.SENT, 1)
+        assert mail.message_id == row.message_id
+        assert b"Dear Lead anna@leads.example" in mail.content
+        assert [line.move for line in overview.history(email_id)] == ["plan", "claim", "hand_over", "accept"]
+        assert overview.content(email_id) is not None
+
+    def test_the_same_hint_again_sends_nothing(self, smtp: SmtpServer) -> None:
+        [email_id] = due(smtp, "anna@leads.example")
+        deliver(email_id)
+
+        deliver(email_id)
+
+        assert len(smtp.accepted) == 1
+
+
+class TestTheLeadsFault:
+    def test_a_temporary_one_is_tried_again_later_and_counts_an_attempt(self, smtp: SmtpServer) -> None:
+        [email_id] = due(smtp, "451@leads.example")
+        before = make.row(email_id).scheduled_at
+
+        row = deliver(email_id)
+
+        assert (row.status, row.attempts) == (Status.PENDING, 1)
+        assert row.scheduled_at - before >= timedelta(seconds=48)
+        assert overview.history(email_id)[-1].detail["code"] == 451
+        assert waiting() == 1
+
+    def test_after_the_last_attempt_it_has_failed(self, smtp: SmtpServer, settings: Override) -> None:
+        settings(SENDING_MAX_ATTEMPTS=1)
+        [email_id] = due(smtp, "451@leads.example")
+
+        row = deliver(email_id)
+
+        assert row.status == Status.FAILED
+        assert "gave up after 1 attempts" in str(row.error)
+
+    def test_a_final_one_fails_at_once_with_the_servers_words(self, smtp: SmtpServer) -> None:
+        [email_id] = due(smtp, "550@leads.example")
+
+        row = deliver(email_id)
+
+        assert (row.status, row.error) == (Status.FAILED, "550 5.1.1 no such user")
+
+
+class TestTheContentsFault:
+    def test_refused_at_the_dot_it_has_failed(self, smtp: SmtpServer) -> None:
+        [email_id] = due(smtp, "dot-554@leads.example")
+
+        assert deliver(email_id).status == Status.FAILED
+
+    def test_deferred_at_the_dot_it_is_tried_again(self, smtp: SmtpServer) -> None:
+        [email_id] = due(smtp, "dot-451@leads.example")
+
+        row = deliver(email_id)
+
+        assert (row.status, row.attempts, row.handed_over_at) == (Status.PENDING, 1, None)
+
+    def test_a_template_that_this_lead_cannot_fill_fails_before_any_conversation(self, smtp: SmtpServer) -> None:
+        [email_id] = due(smtp, "anna@leads.example")
+        Campaign.update(text="{{ nickname }}").execute()
+
+        row = deliver(email_id)
+
+        assert row.status == Status.FAILED
+        assert "nickname" in str(row.error)
+        assert smtp.connections == 0
+
+
+class TestTheMailboxesFault:
+    @pytest.mark.parametrize("address", ["421@leads.example", "454@leads.example", "550-5.4.5@leads.example"])
+    def test_closes_the_mailbox_and_gives_the_mail_back_unharmed(self, smtp: SmtpServer, address: str) -> None:
+        [email_id] = due(smtp, address)
+
+        row = deliver(email_id)
+
+        mailbox = Mailbox.get_by_id(row.mailbox_id)
+        assert (row.status, row.attempts) == (Status.PENDING, 0)
+        assert mailbox.closed_until is not None
+        assert str(mailbox.closed_reason).startswith(address[:3])
+
+    def test_each_fault_after_the_other_closes_it_longer(self, smtp: SmtpServer) -> None:
+        [email_id] = due(smtp, "421@leads.example")
+        pauses = []
+        for _ in range(3):
+            deliver(email_id)
+            mailbox = Mailbox.get()
+            pauses.append(mailbox.closed_until - mailbox.last_start_at)
+            Mailbox.update(closed_until=None, last_start_at=None).execute()
+            Campaign.update(last_start_at=None).execute()
+
+        assert pauses[0] * 2 < pauses[1] < pauses[2] / 2
+
+    def test_a_wrong_password_is_in_no_row(self, smtp: SmtpServer) -> None:
+
+        with SmtpServer(credentials=("ola", "right")) as strict:
+            [email_id] = due(
+                strict, "anna@leads.example", username="ola", password_encrypted=vault.encrypt("wr0ng-one")
+            )
+            row = deliver(email_id)
+
+        assert row.status == Status.PENDING
+        everything = [
+            *Mailbox.select().dicts(),
+            *Q.select().dicts(),
+            *[line.__data__ for line in overview.history(email_id)],
+        ]
+        assert "wr0ng-one" not in repr(everything)
+
+
+class TestNoAnswerAfterTheDot:
+    @pytest.mark.parametrize("local", ["drop-after-dot", "reset-after-dot", "garbage-at-dot"])
+    def test_it_is_unknown_and_is_not_sent_again(self, smtp: SmtpServer, local: str) -> None:
+        [email_id] = due(smtp, f"{local}@leads.example")
+
+        row = deliver(email_id)
+        deliver(email_id)
+
+        assert row.status == Status.UNKNOWN
+        assert len(smtp.accepted) == 1
+        assert "no answer" in str(row.error) or "cannot be understood" in str(row.error)
+
+
+class TestAClosedGate:
+    def test_that_opens_by_itself_is_asked_again_then(self, smtp: SmtpServer) -> None:
+        [email_id] = due(smtp, "anna@leads.example")
+        Campaign.update(last_start_at=make.now()).execute()
+
+        row = deliver(email_id)
+
+        assert row.status == Status.PENDING
+        assert waiting() == 1
+
+    def test_that_needs_another_time_is_left_to_the_tick(self, smtp: SmtpServer) -> None:
+        [email_id] = due(smtp, "anna@leads.example")
+        Mailbox.update(status="paused").execute()
+
+        deliver(email_id)
+
+        assert waiting() == 0
+        assert [line.move for line in overview.history(email_id)] == [Move.PLAN]
+
+    def test_a_suppressed_lead_cancels_the_mail_with_the_reason(self, smtp: SmtpServer) -> None:
+        [email_id] = due(smtp, "anna@leads.example")
+        suppressions.add("anna@leads.example", "she asked us to")
+
+        row = deliver(email_id)
+
+        assert (row.status, row.error) == (Status.CANCELLED, "suppressed: she asked us to")

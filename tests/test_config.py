@@ -1,0 +1,121 @@
+"""Settings: where they come from, and what stops the start."""
+
+from pathlib import Path
+
+import pytest
+
+import config
+from config import SettingsInvalid, load, shown
+
+
+@pytest.fixture
+def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A settings file of the test's own, which begins as a copy of the product's."""
+    path = tmp_path / "config.toml"
+    path.write_text((config.ROOT / "config.toml").read_text())
+    monkeypatch.setenv("PUNKTUAL_CONFIG", str(path))
+    for name in ("DATABASE_URL", "BROKER_URL", "DATA_DIR", "SECRET_KEY"):
+        monkeypatch.delenv(f"PUNKTUAL_{name}", raising=False)
+    return path
+
+
+class TestTheDefaults:
+    def test_are_the_embedded_ones(self, file: Path) -> None:
+        settings = load()
+
+        assert settings.database.embedded
+        assert settings.broker.embedded
+        assert settings.var == config.ROOT / "var"
+
+    def test_each_has_its_reason_beside_it(self) -> None:
+        lines = (config.ROOT / "config.toml").read_text().splitlines()
+
+        assert [line for line in lines if "=" in line and "  # " not in line] == []
+
+
+class TestTheEnvironment:
+    def test_overrides_the_file(self, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("PUNKTUAL_DATABASE_URL", "postgresql://host/name")
+        monkeypatch.setenv("PUNKTUAL_SENDING_MAX_ATTEMPTS", "3")
+
+        settings = load()
+
+        assert settings.database.url.get_secret_value() == "postgresql://host/name"
+        assert settings.sending.max_attempts == 3
+
+    def test_with_an_unknown_name_stops_the_start_with_a_suggestion(
+        self, file: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("PUNKTUAL_DATABASE_URI", "postgresql://host/name")
+
+        with pytest.raises(SettingsInvalid, match="URI: no such setting; did you mean PUNKTUAL_DATABASE_URL"):
+            load()
+
+    def test_with_a_wrong_type_stops_the_start(self, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("PUNKTUAL_WORKER_THREADS", "many")
+
+        with pytest.raises(SettingsInvalid, match=r"worker\.threads: .*integer"):
+            load()
+
+
+class TestTheFile:
+    def test_with_an_unknown_key_stops_the_start_with_a_suggestion(self, file: Path) -> None:
+        file.write_text(file.read_text().replace("max_attempts =", "max_attemps ="))
+
+        with pytest.raises(SettingsInvalid, match=r"no such setting; did you mean sending\.max_attempts"):
+            load()
+
+    def test_that_is_no_toml_is_told_with_its_line(self, file: Path) -> None:
+        file.write_text("data_dir = \n")
+
+        with pytest.raises(SettingsInvalid, match=r"config\.toml: .*line 1"):
+            load()
+
+    def test_that_is_missing_is_named(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("PUNKTUAL_CONFIG", "/nowhere/config.toml")
+
+        with pytest.raises(SettingsInvalid, match=r"/nowhere/config\.toml: there is no such"):
+            load()
+
+    def test_holds_no_secret(self, file: Path) -> None:
+        file.write_text('secret_key = "s3cret"\n' + file.read_text())
+
+        with pytest.raises(SettingsInvalid, match="PUNKTUAL_SECRET_KEY") as refusal:
+            load()
+
+        assert "s3cret" not in str(refusal.value)
+
+
+class TestContradictions:
+    @pytest.mark.parametrize(
+        ("name", "value", "complaint"),
+        [
+            ("SMTP_CONVERSATION_TIMEOUT_SECONDS", "300", "claim_lease_seconds must be longer"),
+            ("SMTP_ANSWER_TIMEOUT_SECONDS", "895", "answer_lease_seconds must be longer"),
+            ("SMTP_COMMAND_TIMEOUT_SECONDS", "299", "command_timeout_seconds must not be longer"),
+            ("PLANNING_BUFFER_MINUTES", "30", "planning.buffer_minutes"),
+            ("DATABASE_URL", "mysql://host/name", 'must be "embedded" or begin with postgresql://'),
+            ("BROKER_URL", "redis://host", 'must be "embedded" or begin with amqp://'),
+        ],
+    )
+    def test_stop_the_start_with_one_line(
+        self, file: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str, complaint: str
+    ) -> None:
+        monkeypatch.setenv(f"PUNKTUAL_{name}", value)
+
+        with pytest.raises(SettingsInvalid, match=complaint) as refusal:
+            load()
+
+        assert "\n" not in str(refusal.value)
+
+
+class TestSecrets:
+    def test_never_print(self, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("PUNKTUAL_SECRET_KEY", "s3cret-key")
+        monkeypatch.setenv("PUNKTUAL_DATABASE_URL", "postgresql://ola:s3cret-db@host/name")
+        monkeypatch.setenv("PUNKTUAL_BROKER_URL", "amqp://ola:s3cret-mq@host:5672/%2F")
+
+        settings = load()
+
+        assert "s3cret" not in repr(settings) + str(settings) + repr(shown(settings))
+        assert shown(settings)["database"]["url"] == "postgresql://ola:***@host/name"
