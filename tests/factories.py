@@ -107,7 +107,7 @@ def claimed(email_id: int, worker: Worker = WORKER) -> Claim:
 
 def handed_over(email_id: int, worker: Worker = WORKER) -> Claim:
     claim = claimed(email_id, worker)
-    assert emails.hand_over(claim.held, b"content") is None
+    assert emails.hand_over(claim.held, b"Subject: hello\r\n\r\nDear lead") is None
     return claim
 
 

@@ -1,0 +1,312 @@
+"""The admin script as a person types it: a process of its own, its output, its exit status."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import config
+from models.states import Status
+from models.tables import Campaign, CampaignLead, Mailbox
+from tests import factories as make
+
+pytestmark = pytest.mark.usefixtures("db")
+EXAMPLES = config.ROOT / "examples"
+LEADS = "email,name\nanna@leads.example,Anna\njan@leads.example,Jan\n"
+CAMPAIGN = """
+name = "Autumn"
+subject = "Hello {{ name }}"
+text = "Dear {{ name }}, how are you?"
+mailboxes = ["ola@sender.example"]
+window_start = "09:00"
+window_end = "17:00"
+weekdays = ["mon", "tue", "wed", "thu", "fri"]
+delay_between_emails_seconds = 90
+daily_limit = 50
+"""
+
+
+def admin(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "admin", *arguments],
+        cwd=config.ROOT,
+        env={**os.environ, "COLUMNS": "200", **environment},
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+    )
+
+
+def done(*arguments: str, **environment: str) -> str:
+    result = admin(*arguments, **environment)
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+def read(*arguments: str) -> Any:
+    return json.loads(done(*arguments, "--json"))
+
+
+def refused(*arguments: str, **environment: str) -> str:
+    result = admin(*arguments, **environment)
+    assert result.returncode == 1, result.stdout + result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1, result.stderr
+    return result.stderr.strip()
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> tuple[Path, Path]:
+    campaign, leads = tmp_path / "autumn.toml", tmp_path / "leads.csv"
+    campaign.write_text(CAMPAIGN)
+    leads.write_text(LEADS)
+    return campaign, leads
+
+
+@pytest.fixture
+def mailbox() -> int:
+    return make.a_mailbox("ola@sender.example")
+
+
+class TestMailboxes:
+    def test_one_can_be_added_shown_paused_and_resumed(self) -> None:
+        done("mailbox", "add", "Ola@Sender.example", "--host", "smtp.sender.example", "--daily-limit", "40")
+
+        assert [it["address"] for it in read("mailbox", "list")] == ["ola@sender.example"]
+        done("mailbox", "pause", "ola@sender.example")
+        assert read("mailbox", "show", "ola@sender.example")["status"] == "paused"
+        done("mailbox", "resume", "ola@sender.example")
+        assert read("mailbox", "show", "ola@sender.example")["status"] == "active"
+
+    def test_its_password_comes_from_the_environment_and_is_stored_encrypted(self) -> None:
+        add = (
+            "mailbox",
+            "add",
+            "ola@sender.example",
+            "--host",
+            "h.example",
+            "--daily-limit",
+            "40",
+            "--username",
+            "ola",
+        )
+
+        done(*add, PUNKTUAL_MAILBOX_PASSWORD="s3cret-word")
+
+        row = Mailbox.get()
+        assert row.password_encrypted
+        assert "s3cret-word" not in repr(row.__data__)
+        assert "s3cret-word" not in done("mailbox", "show", "ola@sender.example", "--json")
+
+    def test_the_same_one_twice_is_refused(self, mailbox: int) -> None:
+        reason = refused("mailbox", "add", "OLA@sender.example", "--host", "h.example", "--daily-limit", "40")
+
+        assert reason == "punktual: there is a mailbox ola@sender.example already"
+
+    def test_warm_up_mails_count_towards_its_limit_and_can_be_said_twice(self, mailbox: int) -> None:
+        done("warmup", "record", "ola@sender.example", "7")
+        done("warmup", "record", "ola@sender.example", "7")
+        done("warmup", "record", "ola@sender.example", "9", "--day", "2026-01-01")
+
+        assert read("mailbox", "show", "ola@sender.example")["used_today"] == 7
+
+
+class TestAddingACampaign:
+    def test_writes_a_draft_with_its_leads_in_order(self, files: tuple[Path, Path], mailbox: int) -> None:
+        done("campaign", "add", str(files[0]), "--leads", str(files[1]))
+
+        row = Campaign.get()
+        assert (row.name, row.status, row.weekdays, row.window_start_minute) == (
+            "Autumn",
+            "draft",
+            [0, 1, 2, 3, 4],
+            540,
+        )
+        leads = CampaignLead.select().order_by(CampaignLead.position)
+        assert [lead.address for lead in leads] == ["anna@leads.example", "jan@leads.example"]
+
+    def test_the_example_can_be_added(self) -> None:
+        for address in ("ola@warsztaty.example", "marek@warsztaty.example"):
+            make.a_mailbox(address)
+
+        done("campaign", "add", str(EXAMPLES / "campaign.toml"), "--leads", str(EXAMPLES / "leads.csv"))
+
+        assert CampaignLead.select().count() >= 24
+
+    @pytest.mark.parametrize(
+        ("old", "new", "complaint"),
+        [
+            ("daily_limit = 50", "daily_limit = 0", "autumn.toml: daily_limit: "),
+            ("daily_limit = 50", 'daily_limit = "many"', "autumn.toml: daily_limit: "),
+            ("daily_limit = 50", "", "autumn.toml: daily_limit: Field required"),
+            ("daily_limit = 50", "daily_limit = 50\nlimit = 3", "autumn.toml: limit: "),
+            ('"17:00"', '"08:00"', "window_start, window_end: a window must start before it ends"),
+            ('"09:00"', '"9:00"', "window_start: '9:00' is no time of day"),
+            ('"09:00"', '"09:77"', "window_start: '09:77' is no time of day"),
+            ('"mon"', '"monday"', "weekdays: 'monday' is none of mon, tue"),
+            ("ola@sender", "eva@sender", "mailboxes: there is no mailbox eva@sender.example"),
+            ("= 90", "= -1", "delay_between_emails_seconds"),
+            ("Hello {{ name }}", "Hello {{ name", "autumn.toml: subject: line 1"),
+            ("Hello {{ name }}", "Hello {{ nick }}", "leads.csv line 2: 'nick' is undefined"),
+            ('text = "Dear', 'text = { file = "nowhere.txt" }\n#', "nowhere.txt: there is no such file"),
+            ("name = ", "name == ", "autumn.toml: "),
+        ],
+    )
+    def test_a_mistake_in_the_campaign_file_is_named_and_nothing_is_written(
+        self, files: tuple[Path, Path], mailbox: int, old: str, new: str, complaint: str
+    ) -> None:
+        files[0].write_text(CAMPAIGN.replace(old, new, 1))
+
+        reason = refused("campaign", "add", str(files[0]), "--leads", str(files[1]))
+
+        assert complaint in reason
+        assert Campaign.select().count() == CampaignLead.select().count() == 0
+
+    @pytest.mark.parametrize(
+        ("leads", "complaint"),
+        [
+            ("", "leads.csv line 1: the header has no column `email`"),
+            ("name\nAnna\n", "line 1: the header has no column `email`, only name"),
+            ("email,first name\na@b.example,A\n", "line 1: 'first name' is no name that a template can use"),
+            ("email,name,name\na@b.example,A,B\n", "line 1: the column 'name' comes twice"),
+            ("email,name\n", "there is no lead below the header"),
+            ("email,name\nanna@leads.example\n", "line 2: 1 columns instead of 2"),
+            ("email,name\nanna,Anna\n", "line 2: email: 'anna' is no e-mail address"),
+            (LEADS + "ANNA@Leads.example,Anna\n", "line 4, email: the same address as in line 2"),
+            (
+                LEADS + '"evil@leads.example","Eve\r\nBcc: all@leads.example"\n',
+                "line 5: the subject has a control character",
+            ),
+            (LEADS + "big@leads.example," + "x" * 10_001 + "\n", "line 4: field larger than field limit"),
+            (LEADS + '"open@leads.example,"quote\n', "leads.csv line 4"),
+            ("email,name\n" + "a,b\n" * 9, "; and 6 more problems"),
+        ],
+    )
+    def test_a_mistake_in_the_leads_file_is_named_with_its_line_and_nothing_is_written(
+        self, files: tuple[Path, Path], mailbox: int, leads: str, complaint: str
+    ) -> None:
+        files[1].write_text(leads, newline="")
+
+        reason = refused("campaign", "add", str(files[0]), "--leads", str(files[1]))
+
+        assert complaint in reason
+        assert Campaign.select().count() == CampaignLead.select().count() == 0
+
+    def test_a_file_that_is_no_text_is_refused(self, files: tuple[Path, Path], mailbox: int) -> None:
+        files[1].write_bytes(b"email\n\xff\xfe\n")
+
+        assert "leads.csv: cannot be read as UTF-8" in refused(
+            "campaign", "add", str(files[0]), "--leads", str(files[1])
+        )
+
+    def test_the_same_name_twice_is_refused(self, files: tuple[Path, Path], mailbox: int) -> None:
+        add = ("campaign", "add", str(files[0]), "--leads", str(files[1]))
+        done(*add)
+
+        assert refused(*add) == "punktual: there is a campaign 'Autumn' already"
+        assert CampaignLead.select().count() == 2
+
+
+class TestACampaignsLife:
+    def test_is_started_paused_resumed_and_cancelled(self, files: tuple[Path, Path], mailbox: int) -> None:
+        done("campaign", "add", str(files[0]), "--leads", str(files[1]))
+
+        for verb, status in [("start", "active"), ("pause", "paused"), ("resume", "active"), ("cancel", "cancelled")]:
+            done("campaign", verb, "Autumn")
+            assert read("campaign", "show", "Autumn")["status"] == status
+
+        assert (
+            refused("campaign", "resume", "Autumn") == "punktual: cannot resume the campaign 'Autumn': it is cancelled"
+        )
+
+    def test_its_calendar_can_be_seen_before_it_starts(self, files: tuple[Path, Path], mailbox: int) -> None:
+        done("campaign", "add", str(files[0]), "--leads", str(files[1]))
+
+        calendar = read("campaign", "forecast", "Autumn")
+
+        assert len(calendar) == 2
+        assert Campaign.get().status == "draft"
+
+    def test_an_unknown_one_is_refused(self) -> None:
+        assert refused("campaign", "start", "Spring") == "punktual: there is no campaign 'Spring'"
+
+
+class TestEmails:
+    def test_one_shows_its_whole_history_and_what_was_sent(self) -> None:
+        email_id, _ = make.in_status(Status.SENT)
+
+        shown = read("email", "show", str(email_id))
+
+        assert [move["move"] for move in shown["history"]] == ["plan", "claim", "hand_over", "accept"]
+        assert shown["status"] == "sent"
+        assert shown["content"] == "Subject: hello\n\nDear lead"
+
+    def test_they_can_be_listed_by_campaign_and_status(self) -> None:
+        email_id, _ = make.in_status(Status.UNKNOWN)
+        make.in_status(Status.SENT)
+        name = Campaign.get_by_id(make.row(email_id).campaign_id).name
+
+        assert [it["id"] for it in read("email", "list", "--status", "unknown")] == [email_id]
+        assert [it["id"] for it in read("email", "list", "--campaign", name)] == [email_id]
+        assert len(read("email", "list")) == 2
+
+    def test_an_unknown_one_can_be_settled_with_a_reason_under_ones_name(self) -> None:
+        email_id, _ = make.in_status(Status.UNKNOWN)
+
+        done("email", "settle", str(email_id), "--sent", "--reason", "seen in Sent", LOGNAME="ola")
+
+        last = read("email", "show", str(email_id))["history"][-1]
+        assert (last["move"], last["reason"], last["by"]) == ("settle", "seen in Sent", "ola")
+
+    def test_settling_too_early_or_what_is_not_unknown_is_refused(self) -> None:
+        unknown, _ = make.in_status(Status.UNKNOWN)
+        sent, _ = make.in_status(Status.SENT)
+
+        assert "may still get the server's answer" in refused(
+            "email", "settle", str(unknown), "--again", "--reason", "x"
+        )
+        assert "only an unknown" in refused("email", "settle", str(sent), "--sent", "--reason", "x")
+
+    def test_one_that_is_not_there_is_refused(self) -> None:
+        assert refused("email", "show", "4711") == "punktual: there is no e-mail 4711"
+
+
+class TestSuppressions:
+    def test_an_address_can_be_suppressed_and_allowed_again(self) -> None:
+        done("suppression", "add", "Anna@Leads.example", "--reason", "she asked us to")
+
+        assert [it["address"] for it in read("suppression", "list")] == ["anna@leads.example"]
+        done("suppression", "remove", "anna@leads.example")
+        assert read("suppression", "list") == []
+
+
+class TestTheRest:
+    def test_status_says_everything_at_a_glance(self) -> None:
+        make.in_status(Status.SENT)
+
+        status = read("status")
+
+        assert status["emails"]["sent"] == 1
+        assert status["campaigns"][0]["saying"]
+        assert "last tick" in done("status")
+
+    def test_config_prints_the_settings_without_their_secrets(self) -> None:
+        printed = done("config", PUNKTUAL_BROKER_URL="amqp://ola:s3cret@127.0.0.1/")
+
+        assert "amqp://ola:***@127.0.0.1/" in printed
+        assert os.environ["PUNKTUAL_SECRET_KEY"] not in printed
+
+    def test_migrate_can_be_said_twice(self) -> None:
+        assert done("migrate").strip() == "nothing to apply"
+
+    def test_a_wrong_setting_is_one_line(self) -> None:
+        assert "worker.threads" in refused("status", PUNKTUAL_WORKER_THREADS="none")
+
+    def test_a_database_that_is_away_is_one_line(self) -> None:
+        reason = refused("status", PUNKTUAL_DATABASE_URL="postgresql://ola:s3cret@127.0.0.1:1/x")
+
+        assert "the database does not answer" in reason
+        assert "s3cret" not in reason
