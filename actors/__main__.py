@@ -5,6 +5,10 @@ import sys
 
 import config
 from actors.processes import PROCESSES
+from models import database, migrate
+
+# The embedded process brings the schema up to date itself, and periodiq never looks at it.
+ON_CURRENT_SCHEMA = {"worker", "timekeeper"}
 
 
 def main() -> None:
@@ -13,8 +17,14 @@ def main() -> None:
     name = parser.parse_args().process
     try:
         config.settings()
-    except config.SettingsInvalid as error:
+        if name in ON_CURRENT_SCHEMA:
+            database.open_database(f"punktual {name}")
+            migrate.check()
+            database.close()
+    except (config.SettingsInvalid, migrate.SchemaOutdated) as error:
         sys.exit(f"punktual: {error}")
+    except database.UNREACHABLE as error:
+        sys.exit(f"punktual: the database does not answer: {str(error).splitlines()[0]}")
     PROCESSES[name]()
 
 

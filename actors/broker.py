@@ -16,7 +16,7 @@ from periodiq import PeriodiqMiddleware
 
 import config
 from actors.identity import is_alive, this_worker
-from models import database, migrate, stuck
+from models import database, stuck
 from ops import logs
 
 
@@ -25,7 +25,6 @@ class DatabaseConnections(Middleware):
 
     def after_process_boot(self, broker: dramatiq.Broker) -> None:
         database.open_database(f"punktual {this_worker()}")
-        migrate.check()
 
     def after_process_message(self, broker: dramatiq.Broker, message: Any, **_: Any) -> None:
         database.close()

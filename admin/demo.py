@@ -190,16 +190,16 @@ def compare(row: Campaign, folder: Path) -> Comparison:
 
 
 def _report(found: Comparison, folder: Path) -> None:
-    console.print(
-        f"\n{'The rows and the catcher agree' if found.agrees else 'THE ROWS AND THE CATCHER DISAGREE'}: {found}"
-    )
-    python = (
-        Path(sys.executable).relative_to(config.ROOT) if Path(sys.executable).is_relative_to(config.ROOT) else "python"
-    )
-    console.print(
-        f"The mails are in {folder.relative_to(config.ROOT)}; look at the rows with `{python} -m admin status`"
-    )
+    verdict = "The rows and the catcher agree" if found.agrees else "THE ROWS AND THE CATCHER DISAGREE"
+    console.print(f"\n{verdict}: {found}")
+    console.print(f"The mails are in {_short(folder)}")
+    console.print(f"Look at the rows with: {_short(Path(sys.executable))} -m admin status")
 
 
 def _log() -> Path:
-    return config.settings().data_dir / "demo" / "worker.log"
+    return _short(config.settings().var / "demo" / "worker.log")
+
+
+def _short(path: Path) -> Path:
+    """As one would type it from the checkout's root."""
+    return path.relative_to(config.ROOT) if path.is_relative_to(config.ROOT) else path

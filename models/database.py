@@ -29,6 +29,8 @@ def open_database(name: str = "punktual") -> None:
         isolation_level="READ COMMITTED",
         application_name=name,
         connect_timeout=10,
+        # A claim read from a standby that lags behind would be a duplicate: only a primary will do.
+        target_session_attrs="read-write",
         # A server that vanished without a word is noticed within about half a minute.
         keepalives_idle=15,
         keepalives_interval=5,
@@ -85,8 +87,3 @@ def clock() -> datetime:
     """The database's own time, now: unlike now() it does not stand still inside a transaction."""
     at: datetime = fetch("SELECT clock_timestamp()")[0][0]
     return at.astimezone(UTC)
-
-
-def on_primary() -> bool:
-    """False on a standby: a claim must never be read from a database that lags behind."""
-    return not fetch("SELECT pg_is_in_recovery()")[0][0]
