@@ -77,7 +77,6 @@ class Worker(Section):
     processes: PositiveInt
     threads: PositiveInt
     wakeup_milliseconds: PositiveInt
-    clock_tolerance_seconds: PositiveFloat
 
 
 class Planning(Section):
@@ -92,6 +91,7 @@ class Sending(Section):
     claim_lease_seconds: PositiveFloat
     answer_lease_seconds: PositiveFloat
     smtp_host_concurrency: PositiveInt
+    clock_tolerance_seconds: PositiveFloat
     max_attempts: PositiveInt
     retry_first_seconds: PositiveFloat
     retry_factor: float = Field(ge=1)
@@ -146,6 +146,11 @@ class Settings(BaseSettings):
     @property
     def var(self) -> Path:
         return ROOT / self.data_dir
+
+    @property
+    def stop_grace_seconds(self) -> float:
+        """How long a worker may need to stop: one killed while it waits for an answer would leave an unknown."""
+        return self.smtp.answer_timeout_seconds + self.smtp.hand_over_to_dot_seconds + 50
 
 
 @cache

@@ -10,12 +10,13 @@ import clock
 import config
 from actors import queues
 from actors.broker import actor
-from actors.hint import hint
+from actors.hint import hint, is_soon
 from actors.identity import this_worker
 from actors.record import record
 from mail import smtp
+from mail.address import on_the_wire
 from mail.message import Letter, LetterInvalid, build
-from mail.outcome import Outcome, Phase, Refused, Reply, Scope
+from mail.outcome import Deferred, Outcome, Phase, Refused, Scope, no_reply
 from mail.render import TemplateInvalid, render
 from models import emails, vault
 from models.emails import Claim
@@ -40,7 +41,7 @@ def deliver(email_id: int, scheduled_at_ms: int) -> None:
 def heed(closed: Closed, email_id: int, scheduled_at: datetime) -> None:
     """A gate is closed. Where another time is needed, the tick gives it: only one place plans."""
     log.info("claim_refused", email_id=email_id, gate=closed.gate, reason=closed.reason)
-    if closed.action is Action.WAIT and closed.until is not None:
+    if closed.action is Action.WAIT and closed.until is not None and is_soon(closed.until):
         hint(email_id, scheduled_at, closed.until)
     elif closed.action is Action.CANCEL:
         emails.cancel(email_id, closed.reason, str(this_worker()))
@@ -51,7 +52,7 @@ def compose(claim: Claim) -> bytes | Refused:
     try:
         return build(_letter(claim), clock.now())
     except (TemplateInvalid, LetterInvalid) as error:
-        return Refused(Scope.CONTENT, Phase.COMPOSE, Reply(None, None, str(error)))
+        return Refused(Scope.CONTENT, Phase.COMPOSE, no_reply(str(error)))
 
 
 def _letter(claim: Claim) -> Letter:
@@ -68,11 +69,13 @@ def _letter(claim: Claim) -> Letter:
 
 
 def converse(claim: Claim, content: bytes) -> Outcome:
-    password = claim.password_encrypted and vault.decrypt(claim.password_encrypted)
+    try:
+        password = claim.password_encrypted and vault.decrypt(claim.password_encrypted)
+    except vault.KeyInvalid as error:
+        return Deferred(Scope.MAILBOX, Phase.AUTH, no_reply(str(error)))
     server = smtp.Server(claim.smtp_host, claim.smtp_port, claim.smtp_security, claim.username, password)
-    return smtp.send(
-        server, claim.sender, claim.recipient, content, _timeouts(), hand_over=partial(hand_over, claim, content)
-    )
+    recipient = on_the_wire(claim.recipient)
+    return smtp.send(server, claim.sender, recipient, content, _timeouts(), partial(hand_over, claim, content))
 
 
 def hand_over(claim: Claim, content: bytes) -> bool:

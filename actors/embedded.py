@@ -13,7 +13,6 @@ from periodiq import Scheduler
 import actors.deliver  # noqa: F401  # declares the actor that sends
 import config
 from actors.broker import broker
-from actors.processes import STOP_GRACE_SECONDS
 from models import database, hints, migrate
 from ops import logs
 from scheduling.timetable import tick
@@ -35,14 +34,13 @@ def run() -> None:
     worker.start()
     log.info("embedded_started")
     try:
-        tick.send()
         scheduler = Scheduler([tick])
         scheduler.schedule()
         scheduler.loop()
     except KeyboardInterrupt:
         log.info("embedded_stopping")
     finally:
-        worker.stop(STOP_GRACE_SECONDS * 1000)
+        worker.stop(round(config.settings().stop_grace_seconds * 1000))
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

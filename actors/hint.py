@@ -34,8 +34,13 @@ def hint(email_id: int, scheduled_at: datetime, at: datetime) -> None:
 
 def hint_if_soon(due: Hint) -> None:
     """For a mail that was just given another time: one inside the buffer horizon cannot wait for the tick."""
-    if due.scheduled_at < clock.now() + timedelta(minutes=config.settings().planning.buffer_minutes):
+    if is_soon(due.scheduled_at):
         _publish([due])
+
+
+def is_soon(at: datetime) -> bool:
+    """Inside the buffer horizon: RabbitMQ does not let a worker hold a delayed message for much longer."""
+    return at < clock.now() + timedelta(minutes=config.settings().planning.buffer_minutes)
 
 
 def hint_due() -> None:

@@ -7,9 +7,6 @@ from collections.abc import Callable
 import config
 from actors import queues
 
-# A mail whose answer is awaited may take ten minutes; killed before, it would end as unknown.
-STOP_GRACE_SECONDS = 660
-
 
 def worker() -> None:
     """Sends mail: any number of them, on any number of machines."""
@@ -53,7 +50,7 @@ def _dramatiq(module: str, queue: str, processes: int, threads: int) -> None:
     _become(
         *("-m", "dramatiq", module, "--queues", queue, "--skip-logging"),
         *("--processes", str(processes), "--threads", str(threads)),
-        *("--worker-shutdown-timeout", str(STOP_GRACE_SECONDS * 1000)),
+        *("--worker-shutdown-timeout", str(round(config.settings().stop_grace_seconds * 1000))),
     )
 
 

@@ -95,7 +95,7 @@ class _Conversation:
             self._body(content)
         except smtplib.SMTPResponseException as error:
             return judge(self.phase, _reply(error.smtp_code, error.smtp_error))
-        except (smtplib.SMTPException, OSError) as error:
+        except (smtplib.SMTPException, OSError, UnicodeError) as error:
             return judge(self.phase, no_reply(str(error) or type(error).__name__))
         return self._out_of_turn()
 
@@ -140,8 +140,8 @@ class _Conversation:
         password = self.server.password or ""
         if self.server.security == "none" and not _is_loopback(self.server.host):
             raise smtplib.SMTPException("a password is never sent over an unencrypted connection")
-        if not password.isascii():
-            raise smtplib.SMTPException("the password has letters that SMTP cannot carry")
+        if not (self.server.username + password).isascii():
+            raise smtplib.SMTPException("the user name or password has letters that SMTP cannot carry")
         self._open().login(self.server.username, password)
 
     def _envelope(self, sender: str, recipient: str) -> None:

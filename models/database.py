@@ -3,13 +3,14 @@
 Owns how a session is set up. Knows nothing of the tables.
 """
 
-from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from peewee import InterfaceError, OperationalError, PostgresqlDatabase
 
 import config
+from clock import now
 from models import embedded
 
 database = PostgresqlDatabase(None)
@@ -87,3 +88,9 @@ def clock() -> datetime:
     """The database's own time, now: unlike now() it does not stand still inside a transaction."""
     at: datetime = fetch("SELECT clock_timestamp()")[0][0]
     return at.astimezone(UTC)
+
+
+def clock_difference(machine: Callable[[], datetime] = now) -> tuple[datetime, timedelta]:
+    """The database's time, and how far the machine's is from it at the least: the round trip may hide the rest."""
+    before, at, after = machine(), clock(), machine()
+    return at, max(before - at, at - after, timedelta(0))

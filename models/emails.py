@@ -92,7 +92,7 @@ def claim(email_id: int, scheduled_at: datetime, worker: Worker) -> Claim | Clos
             return Closed("hint", gates.Action.DROP, "the hint is stale")
         _lock_smtp_host(row.mailbox_id)
         seen = facts.read(email_id)
-        if closed := gates.first_closed(gates.CLAIM, seen, rules):
+        if closed := gates.first_closed((gates.workers_clock_agrees, *gates.CLAIM), seen, rules):
             return closed
         held = Held(email_id, uuid4(), str(worker))
         _move(
@@ -273,10 +273,13 @@ def replan(campaign_id: int, slots: Sequence[Slot], reason: str, by: str) -> int
 
 
 CANCEL_PENDING = """
-WITH cancelled AS (
-    UPDATE campaign_email_queue SET status = 'cancelled', error = %(reason)s
-    WHERE campaign_id = %(campaign)s AND status = 'pending'
-    RETURNING id, scheduled_at, mailbox_id
+WITH pending AS (
+    SELECT id FROM campaign_email_queue
+    WHERE campaign_id = %(campaign)s AND status = 'pending' ORDER BY id FOR NO KEY UPDATE
+), cancelled AS (
+    UPDATE campaign_email_queue q SET status = 'cancelled', error = %(reason)s
+    FROM pending WHERE q.id = pending.id
+    RETURNING q.id, q.scheduled_at, q.mailbox_id
 )
 INSERT INTO email_history
     (email_id, move, from_status, to_status, reason, scheduled_from, scheduled_to, mailbox_id, by)

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from models.database import clock, fetch, fetch_row
+from models.database import clock_difference, fetch, fetch_row
 from models.gates import Facts
 from models.states import Status
 from models.tables import Campaign, CampaignEmailQueue, Mailbox
@@ -80,18 +80,19 @@ WHERE q.id = %(email_id)s
 
 def read(email_id: int) -> Facts:
     """What is true around this e-mail now. Stays true only for a caller that holds the locks of lock_around()."""
-    now = clock()
+    now, off = clock_difference()
     row = fetch_row(FACTS, {"email_id": email_id})
     if row is None:
         raise NoSuchEmail(f"there is no e-mail {email_id}")
-    return _facts(now, row)
+    return _facts(now, off, row)
 
 
-def _facts(now: datetime, row: tuple[Any, ...]) -> Facts:
+def _facts(now: datetime, off: timedelta, row: tuple[Any, ...]) -> Facts:
     day = warsaw_day(now)
     campaign_id, mailbox_id = row[1], row[2]
     return Facts(
         now=now,
+        clock_off=off,
         email_id=row[0],
         campaign_id=campaign_id,
         mailbox_id=mailbox_id,

@@ -34,6 +34,7 @@ class Facts:
     """What was true of one e-mail and everything around it at the instant `now` of the database's clock."""
 
     now: datetime
+    clock_off: timedelta  # how far the asking machine's own clock is from that, at the least
     email_id: int
     campaign_id: int
     mailbox_id: int
@@ -65,6 +66,14 @@ Gate = Callable[[Facts, config.Sending], Closed | None]
 _ASK_AGAIN = timedelta(seconds=2)
 # The least part of a campaign's delay between two of its starts: the delay may vary by 20 %.
 _LEAST_PACE = 0.8
+
+
+def workers_clock_agrees(it: Facts, rules: config.Sending) -> Closed | None:
+    """Asked by workers alone: one with a wrong clock would wait for its messages until the wrong moment."""
+    if it.clock_off.total_seconds() <= rules.clock_tolerance_seconds:
+        return None
+    reason = f"this worker's clock is {it.clock_off.total_seconds():.1f} s off the database's"
+    return Closed("clock", Action.WAIT, reason, it.now + timedelta(minutes=1))
 
 
 def campaign_is_active(it: Facts, rules: config.Sending) -> Closed | None:

@@ -37,9 +37,13 @@ def due() -> list[Hint]:
 
 
 MARK = """
-UPDATE campaign_email_queue q SET hinted_for = h.scheduled_at
-FROM unnest(%(ids)s::bigint[], %(times)s::timestamptz[]) AS h (id, scheduled_at)
-WHERE q.id = h.id AND q.scheduled_at = h.scheduled_at AND q.status = 'pending'
+WITH hinted AS (
+    SELECT q.id, q.scheduled_at
+    FROM unnest(%(ids)s::bigint[], %(times)s::timestamptz[]) AS h (id, scheduled_at)
+    JOIN campaign_email_queue q ON q.id = h.id AND q.scheduled_at = h.scheduled_at AND q.status = 'pending'
+    ORDER BY q.id FOR NO KEY UPDATE OF q
+)
+UPDATE campaign_email_queue q SET hinted_for = hinted.scheduled_at FROM hinted WHERE q.id = hinted.id
 """
 
 

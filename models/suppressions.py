@@ -1,5 +1,6 @@
 """Addresses that no campaign may write to. They survive every import."""
 
+from models.database import execute
 from models.tables import Suppression
 
 
@@ -9,8 +10,8 @@ def add(address: str, reason: str) -> None:
 
 
 def remove(address: str) -> bool:
-    return bool(Suppression.delete().where(Suppression.address == address).execute())
+    return bool(execute("DELETE FROM suppression WHERE address = %s", (address,)))
 
 
 def every() -> list[Suppression]:
-    return list(Suppression.select().order_by(Suppression.address))
+    return sorted(Suppression.select(), key=lambda row: row.address)

@@ -23,15 +23,17 @@ STEPS: tuple[Callable[[], None], ...] = (replan, plan_new, hint_due, reconcile, 
 
 @actor(queue_name=queues.TICK, periodic=cron("* * * * *"))
 def tick() -> None:
-    for step in STEPS:
-        run(step)
-    heartbeats.beat("tick")
+    succeeded = [run(step) for step in STEPS]
+    if all(succeeded):
+        heartbeats.beat("tick")
 
 
-def run(step: Callable[[], None]) -> None:
+def run(step: Callable[[], None]) -> bool:
     """One step's outage must not keep the others from their work: hints that cannot be published, for instance."""
     try:
         step()
     except Exception:
         log.exception("tick_step_failed", step=step.__name__)
         database.close()
+        return False
+    return True

@@ -1,11 +1,14 @@
 """The gates between a planned e-mail and its sending, asked of real rows at the moment of the claim."""
 
 import threading
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
-from models import campaigns, database, emails, facts, mailboxes, suppressions
+import clock
+import config
+from models import campaigns, database, emails, facts, gates, mailboxes, suppressions
 from models.emails import Claim
 from models.gates import Action, Closed
 from models.tables import Campaign, EmailHistory, Mailbox
@@ -50,6 +53,23 @@ class TestTime:
         email_id = make.an_email(make.now() - timedelta(seconds=1100), delay=600)
 
         assert isinstance(make.claimed(email_id), Claim)
+
+
+class TestTheWorkersClock:
+    @pytest.mark.parametrize("seconds", [2, -2])
+    def test_two_seconds_off_the_databases_it_claims_nothing(self, seconds: int) -> None:
+        _, off = database.clock_difference(lambda: clock.now() + timedelta(seconds=seconds))
+
+        seen = replace(facts.read(make.an_email()), clock_off=off)
+        closed = gates.workers_clock_agrees(seen, config.settings().sending)
+
+        assert closed is not None
+        assert "clock is" in closed.reason
+
+    def test_its_own_agrees(self) -> None:
+        seen = facts.read(make.an_email())
+
+        assert gates.workers_clock_agrees(seen, config.settings().sending) is None
 
 
 class TestTheCampaign:

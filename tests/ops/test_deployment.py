@@ -14,7 +14,7 @@ import pytest
 from ruamel.yaml import YAML
 
 import config
-from actors.processes import PROCESSES, STOP_GRACE_SECONDS
+from actors.processes import PROCESSES
 from tests.waiting import until
 
 COMPOSE = config.ROOT / "docker-compose.yml"
@@ -51,7 +51,7 @@ class TestCompose:
     def test_a_send_in_flight_may_end_before_its_worker_is_killed(self, services: dict[str, Any]) -> None:
         minutes = int(services["worker"]["stop_grace_period"].removesuffix("m"))
 
-        assert minutes * 60 > STOP_GRACE_SECONDS
+        assert minutes * 60 > config.settings().stop_grace_seconds
 
     def test_what_it_publishes_is_for_this_machine_alone(self, services: dict[str, Any]) -> None:
         ports = [port for service in services.values() for port in service.get("ports", [])]
@@ -73,7 +73,7 @@ class TestSupervisord:
             assert programs[f"program:{name}"]["command"].endswith(f"-m actors {name}")
 
     def test_a_send_in_flight_may_end_before_its_worker_is_killed(self, programs: configparser.RawConfigParser) -> None:
-        assert int(programs["program:worker"]["stopwaitsecs"]) > STOP_GRACE_SECONDS
+        assert int(programs["program:worker"]["stopwaitsecs"]) > config.settings().stop_grace_seconds
 
     def test_a_process_that_dies_comes_back_and_all_end_together(self, tmp_path: Path) -> None:
         sleeper = f"{sys.executable} -c 'import signal; signal.pause()' -- "
