@@ -15,11 +15,12 @@ from actors.identity import this_worker
 from actors.record import record
 from mail import smtp
 from mail.address import on_the_wire
+from mail.connection import Server, Timeouts
 from mail.message import Letter, LetterInvalid, build
 from mail.outcome import Deferred, Outcome, Phase, Refused, Scope, no_reply
 from mail.render import TemplateInvalid, render
 from models import emails, vault
-from models.emails import Claim
+from models.claims import Claim
 from models.gates import Action, Closed
 from ops import logs
 
@@ -73,7 +74,7 @@ def converse(claim: Claim, content: bytes) -> Outcome:
         password = claim.password_encrypted and vault.decrypt(claim.password_encrypted)
     except vault.KeyInvalid as error:
         return Deferred(Scope.MAILBOX, Phase.AUTH, no_reply(str(error)))
-    server = smtp.Server(claim.smtp_host, claim.smtp_port, claim.smtp_security, claim.username, password)
+    server = Server(claim.smtp_host, claim.smtp_port, claim.smtp_security, claim.username, password)
     recipient = on_the_wire(claim.recipient)
     return smtp.send(server, claim.sender, recipient, content, _timeouts(), partial(hand_over, claim, content))
 
@@ -85,9 +86,9 @@ def hand_over(claim: Claim, content: bytes) -> bool:
     return closed is None
 
 
-def _timeouts() -> smtp.Timeouts:
+def _timeouts() -> Timeouts:
     limits = config.settings().smtp
-    return smtp.Timeouts(
+    return Timeouts(
         command_seconds=limits.command_timeout_seconds,
         conversation_seconds=limits.conversation_timeout_seconds,
         answer_seconds=limits.answer_timeout_seconds,

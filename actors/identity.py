@@ -5,7 +5,7 @@ import socket
 
 import psutil
 
-from models.emails import Worker
+from models.claims import Worker
 
 
 def this_worker() -> Worker:

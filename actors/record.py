@@ -12,7 +12,8 @@ import config
 from actors.hint import hint_if_soon
 from mail.outcome import Accepted, Deferred, Outcome, Refused, Reply, Scope, Unanswered, Withdrawn
 from models import database, emails, mailboxes, plans
-from models.emails import Claim, Detail
+from models.claims import Claim
+from models.emails import Detail
 from models.hints import Hint
 from ops import logs
 from scheduling import backoff

@@ -5,7 +5,6 @@ guard held; False means that the mail is no longer the caller's, who must stop.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
@@ -13,8 +12,9 @@ from uuid import UUID, uuid4
 from peewee import fn
 
 import config
-from models import facts, gates
-from models.database import database, execute, fetch
+from models import claims, facts, gates
+from models.claims import Claim, Held, Worker
+from models.database import database, execute
 from models.gates import Closed
 from models.states import PATHS, Move, Status
 from models.tables import CLOCK, Campaign, CampaignEmailQueue, EmailContent, EmailHistory, Mailbox
@@ -32,52 +32,6 @@ _UNCLAIMED: dict[str, Any] = {
     "handed_over_at": None,
     "hinted_for": None,
 }
-
-
-@dataclass(frozen=True)
-class Worker:
-    """The process that claims, told apart from a later one with the same pid."""
-
-    host: str
-    pid: int
-    started_at: float  # seconds since the epoch
-
-    def __str__(self) -> str:
-        return f"{self.host}:{self.pid}"
-
-
-@dataclass(frozen=True)
-class Held:
-    """An e-mail under a claim: what every later move must name."""
-
-    email_id: int
-    token: UUID
-    by: str
-
-
-@dataclass(frozen=True)
-class Claim:
-    """A claimed e-mail with all that is needed to send it."""
-
-    held: Held
-    campaign_id: int
-    mailbox_id: int
-    scheduled_at: datetime
-    started_at: datetime
-    attempts: int
-    message_id: str
-    subject: str
-    text: str
-    html: str | None
-    recipient: str
-    fields: Mapping[str, str]
-    sender: str
-    sender_name: str
-    smtp_host: str
-    smtp_port: int
-    smtp_security: str
-    username: str | None
-    password_encrypted: str | None = field(repr=False)
 
 
 def claim(email_id: int, scheduled_at: datetime, worker: Worker) -> Claim | Closed:
@@ -108,7 +62,7 @@ def claim(email_id: int, scheduled_at: datetime, worker: Worker) -> Claim | Clos
         )
         Campaign.update(last_start_at=seen.now).where(Campaign.id == seen.campaign_id).execute()
         Mailbox.update(last_start_at=seen.now).where(Mailbox.id == seen.mailbox_id).execute()
-        return _claimed(held)
+        return claims.read(held)
 
 
 def hand_over(held: Held, content: bytes) -> Closed | None:
@@ -376,19 +330,3 @@ def _lock_smtp_host(mailbox_id: int) -> None:
     """Mailboxes at one provider claim one after the other, or several would count the same room."""
     host = Mailbox.select(fn.pg_advisory_xact_lock(fn.hashtext(Mailbox.smtp_host))).where(Mailbox.id == mailbox_id)
     host.tuples().first()
-
-
-CLAIMED = """
-SELECT q.campaign_id, q.mailbox_id, q.scheduled_at, q.claimed_at, q.attempts, q.message_id,
-       c.subject, c.text, c.html, cl.address, cl.fields, m.address, m.name,
-       m.smtp_host, m.smtp_port, m.smtp_security, m.username, m.password_encrypted
-FROM campaign_email_queue q
-JOIN campaign c ON c.id = q.campaign_id
-JOIN campaign_lead cl ON cl.id = q.campaign_lead_id
-JOIN mailbox m ON m.id = q.mailbox_id
-WHERE q.id = %s
-"""
-
-
-def _claimed(held: Held) -> Claim:
-    return Claim(held, *fetch(CLAIMED, (held.email_id,))[0])

@@ -5,8 +5,8 @@ from datetime import timedelta
 
 import config
 from models import emails
+from models.claims import Held, Worker
 from models.database import clock
-from models.emails import Held, Worker
 from models.states import Status
 from models.tables import CampaignEmailQueue
 

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 from models import campaigns, database, emails, mailboxes
 from models.campaigns import NewCampaign, NewLead
-from models.emails import Claim, Held, Worker
+from models.claims import Claim, Held, Worker
 from models.hints import Hint as Hint
 from models.states import Status
 from models.tables import Campaign, CampaignEmailQueue, CampaignLead, Mailbox

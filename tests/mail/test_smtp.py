@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from mail import smtp
+from mail.connection import Server, Timeouts
 from mail.outcome import Accepted, Deferred, Outcome, Phase, Refused, Scope, Unanswered, Withdrawn
 from tests.smtp_server import SmtpServer
 
 CONTENT = b"From: a@b.example\r\nMessage-ID: <1@b.example>\r\n\r\nDear lead,\r\n.\r\n..two dots\r\nend"
-QUICK = smtp.Timeouts(command_seconds=5, conversation_seconds=5, answer_seconds=5, dot_after_hand_over_seconds=10)
+QUICK = Timeouts(command_seconds=5, conversation_seconds=5, answer_seconds=5, dot_after_hand_over_seconds=10)
 
 
 @pytest.fixture
@@ -29,12 +30,12 @@ def send(
     recipient: str = "lead@leads.example",
     *,
     hand_over: Callable[[], bool] = yes,
-    timeouts: smtp.Timeouts = QUICK,
+    timeouts: Timeouts = QUICK,
     content: bytes = CONTENT,
     context: ssl.SSLContext | None = None,
     **credentials: str,
 ) -> Outcome:
-    target = smtp.Server("localhost", server.port, server.security, **credentials)
+    target = Server("localhost", server.port, server.security, **credentials)
     return smtp.send(target, "ola@sender.example", recipient, content, timeouts, hand_over, context)
 
 
@@ -88,7 +89,7 @@ class TestTheHandOver:
         assert server.accepted == []
 
     def test_too_long_before_its_dot_no_dot_is_written(self, server: SmtpServer) -> None:
-        late = smtp.Timeouts(5, 5, 5, dot_after_hand_over_seconds=-1)
+        late = Timeouts(5, 5, 5, dot_after_hand_over_seconds=-1)
 
         outcome = send(server, timeouts=late)
 
@@ -145,7 +146,7 @@ class TestRepliesBeforeTheDot:
         assert outcome.phase is Phase.RCPT
 
     def test_silence_ends_with_the_command_timeout(self, server: SmtpServer) -> None:
-        outcome = send(server, "stall-at-rcpt@leads.example", timeouts=smtp.Timeouts(0.2, 5, 5, 10))
+        outcome = send(server, "stall-at-rcpt@leads.example", timeouts=Timeouts(0.2, 5, 5, 10))
 
         assert isinstance(outcome, Deferred)
         assert (outcome.scope, outcome.phase) == (Scope.MAILBOX, Phase.RCPT)
@@ -161,7 +162,7 @@ class TestRepliesBeforeTheDot:
         with socket.create_server(("127.0.0.1", 0)) as closed:
             port = closed.getsockname()[1]
 
-        outcome = smtp.send(smtp.Server("127.0.0.1", port, "none"), "a@b.example", "c@d.example", CONTENT, QUICK, yes)
+        outcome = smtp.send(Server("127.0.0.1", port, "none"), "a@b.example", "c@d.example", CONTENT, QUICK, yes)
 
         assert isinstance(outcome, Deferred)
         assert (outcome.scope, outcome.phase) == (Scope.MAILBOX, Phase.CONNECT)
@@ -190,12 +191,12 @@ class TestTheAnswerToTheDot:
         assert len(server.accepted) == 1
 
     def test_silence_leaves_it_unknown(self, server: SmtpServer) -> None:
-        outcome = send(server, "stall-after-dot@leads.example", timeouts=smtp.Timeouts(5, 5, 0.2, 10))
+        outcome = send(server, "stall-after-dot@leads.example", timeouts=Timeouts(5, 5, 0.2, 10))
 
         assert isinstance(outcome, Unanswered)
 
     def test_an_answer_that_trickles_does_not_extend_the_timeout(self, server: SmtpServer) -> None:
-        outcome = send(server, "trickle-at-dot@leads.example", timeouts=smtp.Timeouts(5, 5, 0.3, 10))
+        outcome = send(server, "trickle-at-dot@leads.example", timeouts=Timeouts(5, 5, 0.3, 10))
 
         assert isinstance(outcome, Unanswered)
 
@@ -220,7 +221,7 @@ class TestEncryption:
         assert not any(command.startswith("AUTH") for command in server.commands)
 
     def test_a_server_that_does_not_offer_encryption_gets_no_mail(self, server: SmtpServer) -> None:
-        target = smtp.Server("localhost", server.port, "starttls", "ola", "s3cret")
+        target = Server("localhost", server.port, "starttls", "ola", "s3cret")
 
         outcome = smtp.send(target, "ola@sender.example", "lead@leads.example", CONTENT, QUICK, yes)
 
@@ -238,7 +239,7 @@ class TestEncryption:
         assert "hunter2" not in repr(outcome)
 
     def test_a_password_never_leaves_over_an_unencrypted_connection_to_another_machine(self) -> None:
-        target = smtp.Server("192.0.2.1", 25, "none", "ola", "s3cret")
+        target = Server("192.0.2.1", 25, "none", "ola", "s3cret")
 
         assert "s3cret" not in repr(target)
         assert not smtp._is_loopback(target.host)

@@ -8,7 +8,7 @@ import pytest
 from peewee import IntegrityError
 
 from models import emails, overview, suppressions
-from models.emails import Claim, Held
+from models.claims import Claim, Held
 from models.gates import Closed
 from models.states import COUNTED, PATHS, Move, Status
 from models.tables import Campaign, CampaignEmailQueue, CampaignLead

@@ -9,7 +9,7 @@ import pytest
 import clock
 import config
 from models import campaigns, database, emails, facts, gates, mailboxes, suppressions
-from models.emails import Claim
+from models.claims import Claim
 from models.gates import Action, Closed
 from models.tables import Campaign, EmailHistory, Mailbox
 from scheduling.window import WARSAW, Window, warsaw_day

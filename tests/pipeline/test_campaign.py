@@ -4,11 +4,12 @@ import subprocess
 import sys
 from collections import Counter
 from datetime import timedelta
+from itertools import pairwise
 
 from models import campaigns, heartbeats, mailboxes, overview
 from models.states import Move, Status
 from models.tables import CampaignEmailQueue, EmailHistory
-from scheduling.window import warsaw_day
+from scheduling.window import WARSAW, Window, warsaw_day
 from tests import factories as make
 from tests.pipeline.conftest import Punktual
 from tests.waiting import until
@@ -226,3 +227,43 @@ def test_make_up_sends_a_campaign_and_brings_back_what_dies(punktual: Punktual) 
     until(lambda: all_sent(campaign_id), "the last answers to be recorded")
     assert sorted(Counter(punktual.smtp.message_ids).values()) == [1] * 30
     assert punktual.messages()["deliver.DQ"] == 0
+
+
+def test_after_downtime_overdue_mails_leave_in_order_at_their_pace_and_do_not_burst(punktual: Punktual) -> None:
+    delay = 0.5
+    mailbox_id = punktual.mailbox()
+    campaign_id = make.a_campaign([mailbox_id], leads=12, delay=delay)
+    start = make.now() - timedelta(hours=2)
+    make.planned(campaign_id, mailbox_id, *[start + timedelta(seconds=number) for number in range(12)])
+    for name in ("worker", "worker", "timekeeper"):
+        punktual.run(name)
+    punktual.listening()
+
+    punktual.tick()
+    punktual.smtp.arrived(12)
+    until(lambda: all_sent(campaign_id), "the last answers to be recorded")
+
+    rows = list(Q.select().order_by(Q.campaign_lead))
+    started = [row.claimed_at for row in rows]
+    assert started == sorted(started)
+    assert all(later - earlier >= timedelta(seconds=0.8 * delay) for earlier, later in pairwise(started))
+    moved = EmailHistory.select().where(EmailHistory.move == Move.REPLAN)
+    assert [row.reason for row in moved] == ["downtime"] * 12
+
+
+def test_a_closed_window_holds_mail_back(punktual: Punktual) -> None:
+    in_three_days = (make.now().astimezone(WARSAW).weekday() + 3) % 7
+    window = Window(0, 1440, frozenset({in_three_days}))
+    mailbox_id = punktual.mailbox()
+    campaign_id = make.a_campaign([mailbox_id], window=window)
+    [email_id] = make.planned(campaign_id, mailbox_id, make.now())
+    punktual.run("worker")
+    punktual.run("timekeeper")
+    punktual.listening()
+
+    punktual.hint(make.Hint(email_id, make.row(email_id).scheduled_at))
+    punktual.tick()
+
+    until(lambda: window.is_open(make.row(email_id).scheduled_at), "its move to the next opening")
+    assert overview.history(email_id)[-1].reason == "window"
+    assert punktual.smtp.connections == 0
