@@ -22,13 +22,13 @@ up: $(RUN_READY) ## Run worker, timekeeper and periodiq under a supervisor, on t
 	@$(BIN)/python -m ops.supervise
 
 services: $(RUN_READY) ## Start a private RabbitMQ and Postgres below var/ and print their URLs
-	@$(BIN)/python -m ops.services start
+	@$(BIN)/python -m ops.local start
 
 services-stop: $(RUN_READY) ## Stop what `make services` started
-	@$(BIN)/python -m ops.services stop
+	@$(BIN)/python -m ops.local stop
 
 test: $(DEV_READY) ## Install what the tests need and run them all
-	@$(BIN)/python -m ops.services install
+	@$(BIN)/python -m ops.local install
 	@$(BIN)/python -m pytest $(TESTS)
 
 check: lint types test ## Everything that must be green before a change is done
@@ -51,7 +51,7 @@ lock: $(DEV_READY) ## Pin all dependencies with their hashes again
 		--generate-hashes --no-annotate --custom-compile-command "make lock" --quiet --output-file requirements-dev.lock
 
 clean: ## Stop the embedded Postgres and remove all data of this checkout below var/
-	@if [ -x $(BIN)/python ] && [ -d var ]; then $(BIN)/python -m ops.services clean; fi
+	@if [ -x $(BIN)/python ] && [ -d var ]; then $(BIN)/python -m ops.local clean; fi
 	@rm -rf var
 
 $(BIN)/python:

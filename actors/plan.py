@@ -17,11 +17,7 @@ def plan_new() -> None:
     """Put leads into the queue up to the planning horizon."""
     seen = plans.situation()
     for campaign_id, slots in _by_campaign(seen):
-        planned = plans.write(campaign_id, slots, seen, BY)
-        if planned is None:
-            log.info("plan_outdated", campaign_id=campaign_id)
-        elif planned:
-            log.info("emails_planned", campaign_id=campaign_id, count=planned)
+        _tell("emails_planned", campaign_id, plans.write(campaign_id, slots, seen, BY))
 
 
 def replan() -> None:
@@ -29,8 +25,7 @@ def replan() -> None:
     for campaign_id, reason in plans.to_replan().items():
         seen = plans.situation([campaign_id], again=True)
         slots = [slot for _, found in _by_campaign(seen) for slot in found]
-        moved = plans.write(campaign_id, slots, seen, BY, reason)
-        log.info("emails_replanned", campaign_id=campaign_id, reason=reason, count=moved)
+        _tell("emails_replanned", campaign_id, plans.write(campaign_id, slots, seen, BY, reason), reason=reason)
 
 
 def forecast(campaign_id: int) -> list[Slot]:
@@ -42,3 +37,11 @@ def forecast(campaign_id: int) -> list[Slot]:
 def _by_campaign(seen: Situation) -> Iterable[tuple[int, list[Slot]]]:
     slots = sorted(planner.plan(seen.campaigns, seen.mailboxes, seen.taken, seen.now), key=lambda it: it.campaign_id)
     return [(campaign_id, list(found)) for campaign_id, found in groupby(slots, key=lambda it: it.campaign_id)]
+
+
+def _tell(event: str, campaign_id: int, count: int | None, **fields: str) -> None:
+    if count is None:
+        # Its settings changed while its plan was made: the next tick plans from what is true then.
+        log.info("plan_outdated", campaign_id=campaign_id, **fields)
+    elif count:
+        log.info(event, campaign_id=campaign_id, count=count, **fields)

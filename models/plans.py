@@ -71,12 +71,15 @@ def write(campaign_id: int, slots: Sequence[Slot], seen: Situation, by: str, rea
         mailboxes = facts.lock_mailboxes(slot.mailbox_id for slot in slots)
         if not _unchanged(campaigns, mailboxes, seen):
             return None
-        # A plan that another timekeeper computed from the same situation is outdated by this one.
-        Campaign.update(revision=Campaign.revision + 1).where(Campaign.id == campaign_id).execute()
         if reason is None:
-            return emails.plan(campaign_id, slots, by)
-        Campaign.update(replan_reason=None).where(Campaign.id == campaign_id).execute()
-        return emails.replan(campaign_id, slots, reason, by)
+            count = emails.plan(campaign_id, slots, by)
+        else:
+            count = emails.replan(campaign_id, slots, reason, by)
+            Campaign.update(replan_reason=None).where(Campaign.id == campaign_id).execute()
+        if count:
+            # What another timekeeper computed from the same situation is outdated by this.
+            Campaign.update(revision=Campaign.revision + 1).where(Campaign.id == campaign_id).execute()
+        return count
 
 
 def to_replan() -> dict[int, str]:

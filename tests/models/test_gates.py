@@ -281,7 +281,7 @@ class TestLimits:
             make.rested(claim.campaign_id)
 
     def until_somebody_waits(self) -> None:
-        waiting = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+        waiting = "SELECT 1 FROM pg_locks WHERE NOT granted"
         for _ in range(2000):
             if database.fetch(waiting):
                 return

@@ -1,4 +1,4 @@
-"""`python -m ops.services`: a private RabbitMQ and Postgres below the data folder, for machines without docker."""
+"""`python -m ops.local`: a private RabbitMQ and Postgres below the data folder, for machines without docker."""
 
 import argparse
 import os
@@ -80,7 +80,7 @@ COMMANDS = {"start": start, "stop": stop, "status": status, "install": install, 
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m ops.services", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m ops.local", description=__doc__)
     parser.add_argument("command", choices=COMMANDS)
     try:
         COMMANDS[parser.parse_args().command]()
