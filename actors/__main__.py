@@ -23,7 +23,7 @@ def main() -> None:
             database.close()
     except (config.SettingsInvalid, migrate.SchemaOutdated) as error:
         sys.exit(f"punktual: {error}")
-    except database.UNREACHABLE as error:
+    except database.FAILURES as error:
         sys.exit(f"punktual: the database does not answer: {str(error).splitlines()[0]}")
     PROCESSES[name]()
 

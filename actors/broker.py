@@ -15,8 +15,8 @@ from dramatiq.middleware import Middleware
 from periodiq import PeriodiqMiddleware
 
 import config
-from actors.identity import is_alive, this_worker
-from models import database, stuck
+from actors.identity import this_worker
+from models import database
 from ops import logs
 
 
@@ -30,15 +30,6 @@ class DatabaseConnections(Middleware):
         database.close()
 
     after_skip_message = after_process_message
-
-
-class DeadNeighbours(Middleware):
-    """A worker that boots rules at once on what dead processes of its host held."""
-
-    def after_process_boot(self, broker: dramatiq.Broker) -> None:
-        worker = this_worker()
-        stuck.settle_dead(worker.host, is_alive, str(worker))
-        database.close()
 
 
 class LogContext(Middleware):
@@ -60,8 +51,6 @@ def _middleware() -> list[Middleware]:
         LogContext(),
         # Drops ticks that waited too long; the next one does their work.
         PeriodiqMiddleware(skip_delay=30),
-        # What follows a boot or a message runs from the last to the first: the database is opened before it is used.
-        DeadNeighbours(),
         DatabaseConnections(),
     ]
 

@@ -6,13 +6,14 @@ Every step that matters is a guarded move on the row: a doubled or late message 
 from datetime import UTC, datetime
 from functools import partial
 
+import actors.boot  # noqa: F401  # adds to the broker what a worker does first
 import clock
 import config
 from actors import queues
 from actors.broker import actor
 from actors.hint import hint, is_soon
 from actors.identity import this_worker
-from actors.record import record
+from actors.record import merge_journal, record
 from mail import smtp
 from mail.address import on_the_wire
 from mail.connection import Server, Timeouts
@@ -30,6 +31,7 @@ log = logs.get()
 @actor(queue_name=queues.DELIVER)
 def deliver(email_id: int, scheduled_at_ms: int) -> None:
     scheduled_at = datetime.fromtimestamp(scheduled_at_ms / 1000, UTC)
+    merge_journal()
     claim = emails.claim(email_id, scheduled_at, this_worker())
     if isinstance(claim, Closed):
         heed(claim, email_id, scheduled_at)

@@ -1,18 +1,17 @@
 """Records what became of an attempt: one move for each outcome, and a pause for a mailbox that does not work."""
 
 import threading
-from collections.abc import Callable
 from datetime import timedelta
-from functools import partial
 from random import random
 from typing import assert_never
 
 import clock
 import config
+from actors import journal
 from actors.hint import hint_if_soon
 from mail.outcome import Accepted, Deferred, Outcome, Refused, Reply, Scope, Unanswered, Withdrawn
 from models import database, emails, mailboxes, plans
-from models.claims import Claim
+from models.claims import Attempt, Claim
 from models.emails import Detail
 from models.hints import Hint
 from ops import logs
@@ -20,56 +19,81 @@ from scheduling import backoff
 
 log = logs.get()
 
-# How long an answer is held in memory while the database is away.
-_KEEP_TRYING_SECONDS = 60.0
+# How long the database may be away before the outcome goes to the journal.
+_KEEP_TRYING_SECONDS = 10.0
 
 
 def record(claim: Claim, outcome: Outcome) -> None:
+    """Record what became of an attempt; what is proved survives an outage of the database, in the journal."""
+    # An unanswered dot proves nothing, and a withdrawal risked nothing: the leases come to the same end without them.
+    worth_keeping = not isinstance(outcome, Unanswered | Withdrawn)
+    event = _insist(claim, outcome) if worth_keeping else _event(move(claim, outcome))
+    late = (claim.started_at - claim.scheduled_at).total_seconds()
+    _tell(event, claim, outcome, late_seconds=round(late, 3))
+
+
+def merge_journal() -> None:
+    """What an outage left in the journal comes before any new claim of this machine."""
+    journal.merge(_record_late)
+
+
+def move(attempt: Attempt, outcome: Outcome) -> bool:
+    """The one move that an outcome means. False: the mail is no longer this attempt's."""
+    held = attempt.held
     match outcome:
         case Accepted(reply):
-            move = partial(emails.accept, claim.held, _detail(claim, outcome, reply))
+            return emails.accept(held, _detail(outcome, reply))
         case Deferred(Scope.MAILBOX, _, reply):
-            move = partial(_close_mailbox, claim, outcome, reply)
+            return _close_mailbox(attempt, outcome, reply)
         case Deferred(Scope.WORKER, _, reply):
-            move = partial(emails.release, claim.held, reply.text, _detail(claim, outcome, reply))
+            return emails.release(held, reply.text, _detail(outcome, reply))
         case Deferred(_, _, reply):
-            move = partial(_try_again, claim, outcome, reply)
+            return _try_again(attempt, outcome, reply)
         case Refused(_, _, reply):
-            move = partial(emails.reject, claim.held, str(reply), _detail(claim, outcome, reply))
+            return emails.reject(held, str(reply), _detail(outcome, reply))
         case Unanswered(reason):
-            move = partial(emails.doubt, claim.held, reason)
+            return emails.doubt(held, reason)
         case Withdrawn():
-            move = partial(emails.release, claim.held, "withdrawn before the hand-over")
-        case _:
-            assert_never(outcome)
-    held = _insist(move)
+            return emails.release(held, "withdrawn before the hand-over")
+    assert_never(outcome)
+
+
+def _record_late(attempt: Attempt, outcome: Outcome) -> None:
+    _tell(_event(move(attempt, outcome)), attempt, outcome)
+
+
+def _event(held: bool) -> str:
+    return "attempt_recorded" if held else "attempt_superseded"
+
+
+def _tell(event: str, attempt: Attempt, outcome: Outcome, **fields: float) -> None:
     log.info(
-        "attempt_recorded" if held else "attempt_superseded",
-        email_id=claim.held.email_id,
-        campaign_id=claim.campaign_id,
-        mailbox_id=claim.mailbox_id,
+        event,
+        email_id=attempt.held.email_id,
+        campaign_id=attempt.campaign_id,
+        mailbox_id=attempt.mailbox_id,
         outcome=type(outcome).__name__.lower(),
-        late_seconds=round((claim.started_at - claim.scheduled_at).total_seconds(), 3),
+        **fields,
     )
 
 
-def _try_again(claim: Claim, outcome: Deferred, reply: Reply) -> bool:
-    attempt, rules = claim.attempts + 1, config.settings().sending
-    detail = _detail(claim, outcome, reply)
-    if attempt >= rules.max_attempts:
-        return emails.reject(claim.held, f"gave up after {attempt} attempts: {reply}", detail)
-    moment = plans.retry_moment(claim.held.email_id, not_before=clock.now() + _pause(attempt - 1))
-    if not emails.retry(claim.held, moment, str(reply), detail):
+def _try_again(attempt: Attempt, outcome: Deferred, reply: Reply) -> bool:
+    number, rules = attempt.attempts + 1, config.settings().sending
+    held, detail = attempt.held, _detail(outcome, reply)
+    if number >= rules.max_attempts:
+        return emails.reject(held, f"gave up after {number} attempts: {reply}", detail)
+    moment = plans.retry_moment(held.email_id, not_before=clock.now() + _pause(number - 1))
+    if not emails.retry(held, moment, str(reply), detail):
         return False
-    hint_if_soon(Hint(claim.held.email_id, moment))
+    hint_if_soon(Hint(held.email_id, moment))
     return True
 
 
-def _close_mailbox(claim: Claim, outcome: Deferred, reply: Reply) -> bool:
+def _close_mailbox(attempt: Attempt, outcome: Deferred, reply: Reply) -> bool:
     """The mailbox's fault is not the lead's: close the one, give the other back."""
-    until = mailboxes.close(claim.mailbox_id, str(reply), _pause)
-    log.warning("mailbox_closed", mailbox_id=claim.mailbox_id, until=until.isoformat(), phase=outcome.phase)
-    return emails.release(claim.held, f"mailbox: {reply}", _detail(claim, outcome, reply))
+    until = mailboxes.close(attempt.mailbox_id, str(reply), _pause)
+    log.warning("mailbox_closed", mailbox_id=attempt.mailbox_id, until=until.isoformat(), phase=outcome.phase)
+    return emails.release(attempt.held, f"mailbox: {reply}", _detail(outcome, reply))
 
 
 def _pause(before: int) -> timedelta:
@@ -79,21 +103,33 @@ def _pause(before: int) -> timedelta:
     return backoff.delay(before, rules.retry_first_seconds, rules.retry_factor, rules.retry_cap_seconds, draw)
 
 
-def _detail(claim: Claim, outcome: Accepted | Deferred | Refused, reply: Reply) -> Detail:
+def _detail(outcome: Accepted | Deferred | Refused, reply: Reply) -> Detail:
     detail = {"code": reply.code, "enhanced": reply.enhanced, "reply": reply.text}
     if not isinstance(outcome, Accepted):
         detail |= {"scope": outcome.scope, "phase": outcome.phase}
     return detail
 
 
-def _insist(move: Callable[[], bool]) -> bool:
-    """Make the move even if the database goes away for a while. Asking twice is harmless: the guard holds once."""
+def _insist(claim: Claim, outcome: Outcome) -> str:
+    """Record it in the database, or else in the journal. Asking twice is harmless: the guard holds once."""
     until = clock.boottime() + _KEEP_TRYING_SECONDS
     while True:
         try:
-            return move()
-        except database.UNREACHABLE:
-            database.close()
-            if clock.boottime() > until:
+            return _event(move(claim, outcome))
+        except database.FAILURES as failure:
+            if not database.is_outage(failure):
                 raise
+            database.close()
+            if clock.boottime() > until and _to_journal(claim, outcome):
+                return "attempt_journaled"
             threading.Event().wait(0.5)
+
+
+def _to_journal(claim: Claim, outcome: Outcome) -> bool:
+    try:
+        journal.append(claim, outcome)
+    except OSError as error:
+        # This thread holds the outcome, and claims nothing more, until database or disk take it.
+        log.error("journal_not_writable", email_id=claim.held.email_id, error=str(error))
+        return False
+    return True

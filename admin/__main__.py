@@ -4,7 +4,6 @@ import sys
 
 import typer
 from cryptography.fernet import Fernet
-from peewee import DatabaseError
 
 import config
 from admin import campaign, demo, email, mailbox, show, suppression
@@ -112,7 +111,7 @@ def main() -> None:
         app()
     except REFUSALS as refusal:
         sys.exit(f"punktual: {refusal}")
-    except DatabaseError as error:
+    except database.FAILURES as error:
         sys.exit(f"punktual: the database does not answer: {str(error).splitlines()[0]}")
 
 

@@ -30,15 +30,21 @@ class Held:
 
 
 @dataclass(frozen=True)
-class Claim:
-    """A claimed e-mail with all that is needed to send it."""
+class Attempt:
+    """What must be known of an attempt to record its outcome."""
 
     held: Held
     campaign_id: int
     mailbox_id: int
+    attempts: int  # made before this one
+
+
+@dataclass(frozen=True)
+class Claim(Attempt):
+    """A claimed e-mail with all that is needed to send it."""
+
     scheduled_at: datetime
     started_at: datetime
-    attempts: int
     message_id: str
     subject: str
     text: str
@@ -55,7 +61,7 @@ class Claim:
 
 
 CLAIMED = """
-SELECT q.campaign_id, q.mailbox_id, q.scheduled_at, q.claimed_at, q.attempts, q.message_id,
+SELECT q.campaign_id, q.mailbox_id, q.attempts, q.scheduled_at, q.claimed_at, q.message_id,
        c.subject, c.text, c.html, cl.address, cl.fields, m.address, m.name,
        m.smtp_host, m.smtp_port, m.smtp_security, m.username, m.password_encrypted
 FROM campaign_email_queue q

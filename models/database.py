@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from peewee import InterfaceError, OperationalError, PostgresqlDatabase
+from peewee import DatabaseError, InterfaceError, OperationalError, PostgresqlDatabase
 
 import config
 from clock import now
@@ -15,7 +15,15 @@ from models import embedded
 
 database = PostgresqlDatabase(None)
 
-UNREACHABLE = (OperationalError, InterfaceError)
+FAILURES = (DatabaseError, InterfaceError)
+
+
+def is_outage(failure: Exception) -> bool:
+    """Whether the database is away or in trouble, rather than refusing what was asked of it.
+
+    The driver tells of a server that went away in the middle of a statement by the base class of all failures.
+    """
+    return isinstance(failure, OperationalError | InterfaceError) or type(failure) is DatabaseError
 
 
 def open_database(name: str = "punktual") -> None:
@@ -60,7 +68,7 @@ def close() -> None:
         return
     try:
         database.close()
-    except UNREACHABLE:
+    except FAILURES:
         database._state.reset()  # type: ignore[attr-defined]  # forget the dead connection without talking to it
 
 

@@ -37,19 +37,22 @@ def stop(home: Path, how: str = "fast") -> None:
     """End the server whose data is in `home`. how: "fast", or "immediate" to make it crash."""
     if not (home / "postmaster.pid").exists():
         return
-    server = _server(home, start=False)
+    server = _server(home)
     command = ("-w", "-m", how, "-D", str(home), "stop")
     _package().postgres_server.pgexec("pg_ctl", command, bin_path=server.bin_path, user=server.system_user)
 
 
 def _get(home: Path) -> str:
-    url: str = _server(home, start=True).get_uri()
+    server = _server(home)
+    # Asked for here because the package itself starts a server only once in the life of a process.
+    server.start()
+    url: str = server.get_uri()
     return url.replace("postgres:@", "postgres@")
 
 
-def _server(home: Path, *, start: bool) -> Any:
+def _server(home: Path) -> Any:
     # cleanup_mode=None: its default stops the server when the first process that used it ends.
-    return _package().get_server(home, cleanup_mode=None, start=start)
+    return _package().get_server(home, cleanup_mode=None, start=False)
 
 
 def _package() -> Any:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import config
 from models import database, migrate
-from models.database import UNREACHABLE
+from models.database import FAILURES
 
 CONFIG = Path(__file__).parent / "supervisord.conf"
 
@@ -24,7 +24,7 @@ def main() -> None:
     database.open_database("punktual migrate")
     try:
         migrate.migrate()
-    except UNREACHABLE as error:
+    except FAILURES as error:
         sys.exit(f"punktual: the database does not answer: {str(error).splitlines()[0]}")
     database.close()
     settings.var.mkdir(parents=True, exist_ok=True)

@@ -61,9 +61,7 @@ class TestEveryFile:
 
     def test_leaves_sql_to_the_models(self, path: Path) -> None:
         if room(module(path)) != "models":
-            assert not {"peewee", "psycopg2", "playhouse"} & {name.split(".")[0] for name in imports(path)} - (
-                {"peewee"} if module(path) == "admin.__main__" else set()
-            )
+            assert not {"peewee", "psycopg2", "playhouse"} & {name.split(".")[0] for name in imports(path)}
 
 
 @pytest.mark.parametrize("name", sorted(OURS))

@@ -1,5 +1,6 @@
 """The product as it runs for real: several processes on a RabbitMQ, a Postgres and an SMTP server."""
 
+import logging
 import os
 import signal
 import subprocess
@@ -20,6 +21,8 @@ from tests import factories as make
 from tests.smtp_server import SmtpServer
 from tests.waiting import until
 
+# A queue that is asked for before anybody has declared it is nothing to warn of here.
+logging.getLogger("pika").setLevel(logging.CRITICAL)
 QUEUES = [f"{name}{kind}" for name in ("deliver", "tick") for kind in ("", ".DQ", ".XQ")]
 
 
