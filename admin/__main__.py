@@ -75,11 +75,11 @@ def config_(json: show.AsJson = False) -> None:
     if json:
         show.as_json(values)
         return
-    for name, value in values.items():
-        if isinstance(value, dict):
-            show.pairs((f"{name}.{key}", each) for key, each in value.items())
-        else:
-            show.pairs([(name, value)])
+    sections = {name: value for name, value in values.items() if isinstance(value, dict)}
+    single = [(name, value) for name, value in values.items() if name not in sections]
+    show.pairs(
+        [*single, *((f"{name}.{key}", each) for name, section in sections.items() for key, each in section.items())]
+    )
 
 
 @app.command("new-key")

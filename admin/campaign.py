@@ -8,7 +8,7 @@ import typer
 
 from actors import plan
 from admin import show
-from admin.files import CampaignFile, FileInvalid, LeadLine, read_campaign, read_leads
+from admin.files import CampaignFile, FileInvalid, LeadLine, edited, read_campaign, read_leads
 from admin.person import who
 from mail.address import AddressInvalid, normalise
 from mail.message import Letter, LetterInvalid, build, new_message_id
@@ -80,6 +80,22 @@ def _check_letter(leads: Path, line: LeadLine, campaign: CampaignFile) -> None:
         build(letter, datetime(2000, 1, 1, tzinfo=UTC))
     except (TemplateInvalid, LetterInvalid) as error:
         raise FileInvalid(f"{leads.name} line {line.line}: {error}") from None
+
+
+@app.command()
+def edit(
+    name: Name,
+    window_start: Annotated[str | None, typer.Option(help='Like "09:00".')] = None,
+    window_end: Annotated[str | None, typer.Option(help='Like "17:00".')] = None,
+    weekdays: Annotated[str | None, typer.Option(help="Like mon,tue,wed.")] = None,
+    delay: Annotated[float | None, typer.Option(help="Seconds between two mails.")] = None,
+    daily_limit: Annotated[int | None, typer.Option(help="Mails a day.")] = None,
+) -> None:
+    """Change when a campaign sends; its pending mails are planned again within a minute."""
+    row = campaigns.find(name)
+    fresh = edited(row, window_start, window_end, weekdays, delay, daily_limit)
+    campaigns.edit(row.id, **fresh)
+    print(f"changed {name!r}; its mails are planned again within a minute")
 
 
 @app.command()

@@ -79,7 +79,7 @@ def _prepare(port: int) -> Campaign:
     """Load the example, or find what an earlier run left to be done."""
     for address, name in MAILBOXES.items():
         try:
-            mailboxes.move(mailboxes.find(address).id, "127.0.0.1", port)
+            mailboxes.edit(mailboxes.find(address).id, smtp_host="127.0.0.1", smtp_port=port)
         except MailboxInvalid:
             mailboxes.add(
                 address=address,

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from mail.address import AddressInvalid, normalise
 from models.campaigns import NewLead
+from models.tables import Campaign
 from scheduling.window import Window, WindowInvalid
 
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -68,14 +69,52 @@ def read_campaign(path: Path) -> CampaignFile:
     for key in ("subject", "text", "html"):
         if key in values:
             values[key] = _inline(path, key, values[key])
+    return _checked(path.name, values)
+
+
+def _checked(where: str, values: Mapping[str, Any]) -> CampaignFile:
     try:
         campaign = CampaignFile(**values)
         _ = campaign.window
     except WindowInvalid as error:
-        raise FileInvalid(f"{path.name}: window_start, window_end: {error}") from None
+        raise FileInvalid(f"{where}: window_start, window_end: {error}") from None
     except ValidationError as error:
-        raise FileInvalid(f"{path.name}: {_joined(_sentences(error))}") from None
+        raise FileInvalid(f"{where}: {_joined(_sentences(error))}") from None
     return campaign
+
+
+def edited(
+    row: Campaign,
+    window_start: str | None,
+    window_end: str | None,
+    weekdays: str | None,
+    delay: float | None,
+    daily_limit: int | None,
+) -> dict[str, object]:
+    """The changed columns of a campaign, checked by the rules of a campaign file."""
+    values = {
+        "name": row.name,
+        "subject": row.subject,
+        "text": row.text,
+        "mailboxes": ["as they are"],
+        "window_start": window_start or _time(row.window_start_minute),
+        "window_end": window_end or _time(row.window_end_minute),
+        "weekdays": weekdays.split(",") if weekdays else [WEEKDAYS[day] for day in row.weekdays],
+        "delay_between_emails_seconds": row.delay_seconds if delay is None else delay,
+        "daily_limit": row.daily_limit if daily_limit is None else daily_limit,
+    }
+    file = _checked("the change", values)
+    return {
+        "window_start_minute": file.window.start_minute,
+        "window_end_minute": file.window.end_minute,
+        "weekdays": sorted(file.window.weekdays),
+        "delay_seconds": file.delay_between_emails_seconds,
+        "daily_limit": file.daily_limit,
+    }
+
+
+def _time(minute: int) -> str:
+    return f"{minute // 60:02}:{minute % 60:02}"
 
 
 @dataclass(frozen=True)

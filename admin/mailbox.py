@@ -1,6 +1,7 @@
 """Commands about mailboxes and their warm-up."""
 
 import os
+from collections.abc import Mapping
 from datetime import date, datetime
 from enum import StrEnum
 from typing import Annotated
@@ -58,6 +59,39 @@ def _password() -> str:
     """Never an argument: those are in the list of processes and in the shell's history."""
     given = os.environ.get("PUNKTUAL_MAILBOX_PASSWORD")
     return given if given is not None else typer.prompt("Password", hide_input=True)
+
+
+@app.command()
+def edit(
+    address: Address,
+    host: Annotated[str | None, typer.Option(help="Its SMTP server.")] = None,
+    port: Annotated[int | None, typer.Option(min=1, max=65535)] = None,
+    security: Annotated[Security | None, typer.Option()] = None,
+    username: Annotated[str | None, typer.Option(help="With another password, as for add.")] = None,
+    name: Annotated[str | None, typer.Option(help="The name that leads see.")] = None,
+    daily_limit: Annotated[int | None, typer.Option(min=0, help="Mails a day, warm-up included.")] = None,
+    gap: Annotated[float | None, typer.Option(min=0, help="Least seconds between two mails.")] = None,
+) -> None:
+    """Change what is given; its campaigns are planned again within a minute."""
+    given = {
+        "smtp_host": host,
+        "smtp_port": port,
+        "smtp_security": security,
+        "username": username,
+        "password_encrypted": vault.encrypt(_password()) if username else None,
+        "name": name,
+        "daily_limit": daily_limit,
+        "gap_seconds": gap,
+    }
+    mailboxes.edit(mailboxes.find(normalise(address)).id, **_only_given(given))
+    print(f"changed {normalise(address)}")
+
+
+def _only_given(values: Mapping[str, object]) -> dict[str, object]:
+    changes = {name: value for name, value in values.items() if value is not None}
+    if not changes:
+        raise typer.BadParameter("say what is to be changed")
+    return changes
 
 
 @app.command("list")

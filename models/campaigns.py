@@ -115,6 +115,16 @@ def resume(campaign_id: int) -> None:
     _change(campaign_id, "active", allowed={"paused"}, verb="resume", replan_reason="resumed")
 
 
+def edit(campaign_id: int, **changes: object) -> None:
+    """Change its window, pace or limit: the columns of a campaign. Its pending mails are planned again."""
+    with database.atomic():
+        [row] = facts.lock_campaigns([campaign_id])
+        if row.status in ("completed", "cancelled"):
+            raise CampaignInvalid(f"cannot edit the campaign {row.name!r}: it is {row.status}")
+        changes |= {"revision": Campaign.revision + 1, "replan_reason": "edited"}
+        Campaign.update(changes).where(Campaign.id == campaign_id).execute()
+
+
 def cancel(campaign_id: int, by: str) -> int:
     """End it, and return how many pending mails were cancelled. What is being sent is cancelled at its hand-over."""
     with database.atomic():

@@ -7,7 +7,7 @@ from peewee import IntegrityError
 
 from models import facts
 from models.database import clock, database
-from models.tables import Mailbox, WarmupCount
+from models.tables import Campaign, CampaignMailbox, Mailbox, WarmupCount
 
 
 class MailboxInvalid(Exception):
@@ -57,9 +57,15 @@ def every() -> list[Mailbox]:
     return list(Mailbox.select().order_by(Mailbox.address))
 
 
-def move(mailbox_id: int, smtp_host: str, smtp_port: int) -> None:
-    """Its server has another address now."""
-    Mailbox.update(smtp_host=smtp_host, smtp_port=smtp_port).where(Mailbox.id == mailbox_id).execute()
+def edit(mailbox_id: int, **changes: object) -> None:
+    """Change its server, password, limit or gap. Its campaigns are planned again, by what is true then."""
+    with database.atomic():
+        used_by = CampaignMailbox.select(CampaignMailbox.campaign).where(CampaignMailbox.mailbox == mailbox_id)
+        campaigns = facts.lock_campaigns(row.campaign_id for row in used_by)
+        facts.lock_mailboxes([mailbox_id])
+        Mailbox.update({**changes, "revision": Mailbox.revision + 1}).where(Mailbox.id == mailbox_id).execute()
+        ids = [row.id for row in campaigns if row.status == "active"]
+        Campaign.update(replan_reason="edited").where(Campaign.id.in_(ids)).execute()
 
 
 def pause(mailbox_id: int) -> None:

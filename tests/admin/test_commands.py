@@ -210,6 +210,31 @@ class TestAddingACampaign:
         assert CampaignLead.select().count() == 2
 
 
+class TestEditing:
+    def test_a_campaigns_pace_can_be_changed_and_the_rest_stays(self, files: tuple[Path, Path], mailbox: int) -> None:
+        done("campaign", "add", str(files[0]), "--leads", str(files[1]))
+
+        done("campaign", "edit", "Autumn", "--daily-limit", "7", "--window-end", "12:30", "--weekdays", "sat,sun")
+
+        row = Campaign.get()
+        assert (row.daily_limit, row.window_start_minute, row.window_end_minute) == (7, 540, 750)
+        assert (row.weekdays, row.delay_seconds, row.replan_reason) == ([5, 6], 90, "edited")
+
+    def test_a_change_that_makes_no_sense_is_refused(self, files: tuple[Path, Path], mailbox: int) -> None:
+        done("campaign", "add", str(files[0]), "--leads", str(files[1]))
+
+        assert "must start before it ends" in refused("campaign", "edit", "Autumn", "--window-end", "08:00")
+        assert "daily_limit" in refused("campaign", "edit", "Autumn", "--daily-limit", "0")
+
+    def test_a_mailboxes_limit_can_be_changed_and_its_campaigns_are_planned_again(self, mailbox: int) -> None:
+        campaign_id = make.a_campaign([mailbox])
+
+        done("mailbox", "edit", "ola@sender.example", "--daily-limit", "3")
+
+        assert Mailbox.get_by_id(mailbox).daily_limit == 3
+        assert Campaign.get_by_id(campaign_id).replan_reason == "edited"
+
+
 class TestACampaignsLife:
     def test_is_started_paused_resumed_and_cancelled(self, files: tuple[Path, Path], mailbox: int) -> None:
         done("campaign", "add", str(files[0]), "--leads", str(files[1]))

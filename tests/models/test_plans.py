@@ -1,6 +1,7 @@
 """How plans are written, and when what is planned is planned again."""
 
 import itertools
+from collections import Counter
 from datetime import timedelta
 
 import pytest
@@ -10,7 +11,7 @@ from models import campaigns, emails, mailboxes, overview, plans
 from models.states import Move, Status
 from models.tables import Campaign, CampaignEmailQueue, EmailHistory, Mailbox
 from scheduling import planner
-from scheduling.window import WARSAW, Window, warsaw_day
+from scheduling.window import WARSAW, Window, warsaw_day, warsaw_day_bounds
 from tests import factories as make
 
 pytestmark = pytest.mark.usefixtures("db")
@@ -186,6 +187,23 @@ class TestLimitsAndWindows:
 
         assert window.is_open(make.row(email_id).scheduled_at)
         assert replans() == ["window"]
+
+
+class TestEditing:
+    def test_a_lower_limit_moves_only_what_no_longer_fits(self) -> None:
+        mailbox_id = make.a_mailbox()
+        campaign_id = make.a_campaign([mailbox_id], leads=10, delay=1)
+        # All on tomorrow's Warsaw day, whenever this runs.
+        noon = warsaw_day_bounds(warsaw_day(make.now()) + timedelta(days=1))[0] + timedelta(hours=12)
+        ids = make.planned(campaign_id, mailbox_id, *[noon + timedelta(minutes=number) for number in range(10)])
+
+        campaigns.edit(campaign_id, daily_limit=4)
+        replan()
+
+        places = [make.row(email_id).scheduled_at for email_id in ids]
+        assert places[:4] == [noon + timedelta(minutes=number) for number in range(4)]
+        assert max(Counter(map(warsaw_day, places)).values()) <= 4
+        assert replans() == ["edited"] * 6
 
 
 class TestPauseResumeCancel:
