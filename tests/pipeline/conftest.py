@@ -97,6 +97,8 @@ class Punktual:
         self.publish(Message(queue_name="deliver", actor_name="deliver", args=arguments, kwargs={}, options={}))
 
     def publish(self, message: Message[None]) -> None:
+        # RabbitMQ drops what is sent to a queue that nobody has declared yet.
+        until(lambda: self.consumers(message.queue_name), f"somebody to listen to {message.queue_name}")
         with self.connection() as connection:
             connection.channel().basic_publish("", message.queue_name, message.encode())
 
