@@ -89,11 +89,11 @@ def read(email_id: int) -> Facts:
 
 def _facts(now: datetime, off: timedelta, row: tuple[Any, ...]) -> Facts:
     day = warsaw_day(now)
-    campaign_id, mailbox_id = row[1], row[2]
+    email_id, campaign_id, mailbox_id = row[:3]
     return Facts(
         now=now,
         clock_off=off,
-        email_id=row[0],
+        email_id=email_id,
         campaign_id=campaign_id,
         mailbox_id=mailbox_id,
         status=Status(row[3]),
@@ -103,13 +103,13 @@ def _facts(now: datetime, off: timedelta, row: tuple[Any, ...]) -> Facts:
         window=Window(row[7], row[8], frozenset(row[9])),
         delay=timedelta(seconds=row[10]),
         campaign_limit=row[11],
-        campaign_used=campaigns_used([campaign_id], day).get(campaign_id, 0),
+        campaign_used=campaigns_used([campaign_id], day, email_id).get(campaign_id, 0),
         campaign_last_start=row[12],
         mailbox_status=row[13],
         mailbox_closed_until=row[14],
         mailbox_closed_reason=row[15],
         mailbox_limit=row[16],
-        mailbox_used=mailboxes_used([mailbox_id], day).get(mailbox_id, 0),
+        mailbox_used=mailboxes_used([mailbox_id], day, email_id).get(mailbox_id, 0),
         mailbox_gap=timedelta(seconds=row[17]),
         mailbox_last_start=row[18],
         mailbox_busy=row[19],
@@ -124,7 +124,7 @@ def _facts(now: datetime, off: timedelta, row: tuple[Any, ...]) -> Facts:
 MAILBOXES_USED = """
 SELECT mailbox_id, sum(n)::int FROM (
     SELECT mailbox_id, count(*) AS n FROM campaign_email_queue
-    WHERE mailbox_id = ANY(%(ids)s) AND status IN ('sending', 'sent', 'unknown')
+    WHERE mailbox_id = ANY(%(ids)s) AND status IN ('sending', 'sent', 'unknown') AND id IS DISTINCT FROM %(besides)s
       AND COALESCE(handed_over_at, claimed_at) >= %(starts)s AND COALESCE(handed_over_at, claimed_at) < %(ends)s
     GROUP BY mailbox_id
     UNION ALL
@@ -139,7 +139,7 @@ SELECT mailbox_id, sum(n)::int FROM (
 CAMPAIGNS_USED = """
 SELECT campaign_id, sum(n)::int FROM (
     SELECT campaign_id, count(*) AS n FROM campaign_email_queue
-    WHERE campaign_id = ANY(%(ids)s) AND status IN ('sending', 'sent', 'unknown')
+    WHERE campaign_id = ANY(%(ids)s) AND status IN ('sending', 'sent', 'unknown') AND id IS DISTINCT FROM %(besides)s
       AND COALESCE(handed_over_at, claimed_at) >= %(starts)s AND COALESCE(handed_over_at, claimed_at) < %(ends)s
     GROUP BY campaign_id
     UNION ALL
@@ -150,16 +150,16 @@ SELECT campaign_id, sum(n)::int FROM (
 """
 
 
-def mailboxes_used(ids: Iterable[int], day: date) -> dict[int, int]:
-    """Mailbox id -> how many of its mails, warm-up included, count on this Warsaw day."""
-    return _used(MAILBOXES_USED, ids, day)
+def mailboxes_used(ids: Iterable[int], day: date, besides: int | None = None) -> dict[int, int]:
+    """Mailbox id -> how many of its mails, warm-up included, count on this Warsaw day. besides: not this e-mail."""
+    return _used(MAILBOXES_USED, ids, day, besides)
 
 
-def campaigns_used(ids: Iterable[int], day: date) -> dict[int, int]:
-    """Campaign id -> how many of its mails count on this Warsaw day."""
-    return _used(CAMPAIGNS_USED, ids, day)
+def campaigns_used(ids: Iterable[int], day: date, besides: int | None = None) -> dict[int, int]:
+    """Campaign id -> how many of its mails count on this Warsaw day. besides: not this e-mail."""
+    return _used(CAMPAIGNS_USED, ids, day, besides)
 
 
-def _used(query: str, ids: Iterable[int], day: date) -> dict[int, int]:
+def _used(query: str, ids: Iterable[int], day: date, besides: int | None) -> dict[int, int]:
     starts, ends = warsaw_day_bounds(day)
-    return dict(fetch(query, {"ids": list(ids), "day": day, "starts": starts, "ends": ends}))
+    return dict(fetch(query, {"ids": list(ids), "day": day, "besides": besides, "starts": starts, "ends": ends}))

@@ -45,7 +45,7 @@ class Facts:
     window: Window
     delay: timedelta
     campaign_limit: int
-    campaign_used: int
+    campaign_used: int  # without this e-mail, and so of the mailbox below
     campaign_last_start: datetime | None
     mailbox_status: str
     mailbox_closed_until: datetime | None
@@ -154,7 +154,13 @@ CLAIM: tuple[Gate, ...] = (
     host_has_room,
 )
 # Those that may have closed since the claim, while the mail server was being talked to.
-HAND_OVER: tuple[Gate, ...] = (campaign_is_active, lead_may_be_written_to, window_is_open, mailbox_is_open)
+HAND_OVER: tuple[Gate, ...] = (
+    campaign_is_active,
+    lead_may_be_written_to,
+    window_is_open,
+    under_the_limits,
+    mailbox_is_open,
+)
 
 
 def first_closed(gates: Iterable[Gate], facts: Facts, rules: config.Sending) -> Closed | None:

@@ -212,6 +212,20 @@ class TestHandingOver:
         assert closed is not None
         assert closed.gate == "lead"
 
+    def test_over_midnight_it_asks_for_room_in_the_new_day(self) -> None:
+        first_box, second_box = make.a_mailbox(), make.a_mailbox()
+        campaign_id = make.a_campaign([first_box, second_box], leads=2, limit=1)
+        [before], [after] = (make.planned(campaign_id, box, make.now()) for box in (first_box, second_box))
+        claim = make.claimed(before)
+        make.age(before, timedelta(days=1))
+        make.rested(campaign_id)
+        make.handed_over(after)
+
+        closed = emails.hand_over(claim.held, b"content")
+
+        assert closed is not None
+        assert closed.gate == "limit"
+
     def test_it_happens_once_under_a_claim(self) -> None:
         claim = make.handed_over(make.an_email())
 
