@@ -148,7 +148,9 @@ def _without_pending(campaign_id: int) -> str:
         return "waiting to be planned"
     if Q.select().where(Q.campaign == campaign_id, Q.status == Status.UNKNOWN).exists():
         return "waiting for a person to settle its unknown mails"
-    return "sending its last mails"
+    if Q.select().where(Q.campaign == campaign_id, Q.status == Status.SENDING).exists():
+        return "sending its last mails"
+    return "every mail has its result"
 
 
 def _warsaw(at: datetime | None) -> str:
