@@ -4,6 +4,10 @@ Owns which middleware runs around every message. There is no retry of messages: 
 hinted at is found again in the rows.
 """
 
+import ctypes
+import multiprocessing
+import signal
+import sys
 from functools import partial
 from typing import Any
 from urllib.parse import urlencode
@@ -19,6 +23,8 @@ from actors.identity import this_worker
 from models import database
 from ops import logs
 
+_PR_SET_PDEATHSIG = 1  # prctl(2)
+
 
 class DatabaseConnections(Middleware):
     """Opens the database in every worker process, and gives a thread's connection back after each message."""
@@ -30,6 +36,14 @@ class DatabaseConnections(Middleware):
         database.close()
 
     after_skip_message = after_process_message
+
+
+class EndsWithMaster(Middleware):
+    """Stops in order when Dramatiq's master is killed: an orphan would go on, with old code after the next deploy."""
+
+    def after_process_boot(self, broker: dramatiq.Broker) -> None:
+        if sys.platform == "linux" and multiprocessing.parent_process() is not None:
+            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 class LogContext(Middleware):
@@ -46,6 +60,7 @@ class LogContext(Middleware):
 
 def _middleware() -> list[Middleware]:
     return [
+        EndsWithMaster(),
         # Not here on purpose: Retries, because the rows say what is to be done again and when; TimeLimit, because its
         # asynchronous exception could land between a server's 250 and its record. The sockets carry the timeouts.
         LogContext(),

@@ -219,10 +219,12 @@ def test_make_up_sends_a_campaign_and_brings_back_what_dies(punktual: Punktual) 
     punktual.start([sys.executable, "-m", "ops.supervise"])
     punktual.smtp.arrived(5, seconds=90)
     until(lambda: punktual.messages().get("deliver.DQ"), "delayed messages in the buffer")
-    [worker] = [each for each in punktual.family() if each.cmdline()[1:4] == ["-m", "dramatiq", "actors.deliver"]][:1]
+    master, *_ = [each for each in punktual.family() if each.cmdline()[1:4] == ["-m", "dramatiq", "actors.deliver"]]
+    workers = master.children(recursive=True)
 
-    worker.kill()
+    master.kill()
 
+    until(lambda: not any(each.is_running() for each in workers), "its workers to go with it")
     punktual.smtp.arrived(30, seconds=120)
     until(lambda: all_sent(campaign_id), "the last answers to be recorded")
     assert sorted(Counter(punktual.smtp.message_ids).values()) == [1] * 30
