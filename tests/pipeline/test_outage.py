@@ -1,12 +1,16 @@
-"""The database goes away at the worst moment: after the server's 250, before it is recorded."""
+"""Database and broker go away at the worst moments."""
 
+from collections import Counter
 from pathlib import Path
 
-from models import database, embedded, overview
+from models import campaigns, database, embedded, overview
 from models.states import Status
+from models.tables import CampaignEmailQueue
 from tests import factories as make
 from tests.pipeline.conftest import Punktual
 from tests.waiting import until
+
+Q = CampaignEmailQueue
 
 
 def test_an_answer_read_while_the_database_is_away_survives_the_workers_death(punktual: Punktual, home: Path) -> None:
@@ -36,3 +40,26 @@ def test_an_answer_read_while_the_database_is_away_survives_the_workers_death(pu
     assert len(punktual.smtp.accepted) == 1
     assert overview.history(email_id)[-1].detail["code"] == 250
     assert journal.stat().st_size == 0
+
+
+def test_a_broker_that_crashes_loses_nothing_and_needs_no_restart_of_ours(punktual: Punktual) -> None:
+    campaign_id = make.a_campaign([punktual.mailbox()], leads=40, delay=0.5)
+    processes = [punktual.run("worker"), punktual.run("timekeeper")]
+    punktual.listening()
+    punktual.tick()
+    punktual.smtp.arrived(5)
+
+    punktual.node.kill()
+    punktual.node.start()
+    punktual.listening()
+
+    punktual.smtp.arrived(40, seconds=90)
+    until(lambda: not pending(campaign_id), "the last answers to be recorded")
+    punktual.tick()
+    until(lambda: campaigns.every()[0].status == "completed", "a tick after the crash")
+    assert [process.poll() for process in processes] == [None, None]
+    assert sorted(Counter(punktual.smtp.message_ids).values()) == [1] * 40
+
+
+def pending(campaign_id: int) -> bool:
+    return Q.select().where(Q.campaign == campaign_id, Q.status != Status.SENT).exists()
