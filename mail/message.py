@@ -7,7 +7,6 @@ from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime
-from uuid import uuid4
 
 from mail.address import AddressInvalid, on_the_wire
 
@@ -34,11 +33,6 @@ class Letter:
     html: str | None
     message_id: str  # with its angle brackets
     email_id: int
-
-
-def new_message_id(domain: str) -> str:
-    """Unique, and tells nothing of the machine that made it."""
-    return f"<{uuid4()}@{domain}>"
 
 
 def build(letter: Letter, date: datetime) -> bytes:

@@ -1,7 +1,7 @@
 """A real SMTP server on a loopback socket that does what the address asks, down to single bytes.
 
 `451@`, `550@` and the like answer RCPT with that code; `dot-451@` answers the final dot with it; the other local parts
-are the cases of `_Conversation.misbehave`. `at_rcpt` and `at_dot` answer for any address.
+are told apart in `do_rcpt`, `_data` and `misbehave`.
 """
 
 import base64
@@ -61,8 +61,6 @@ class SmtpServer:
         self.accepted: list[Delivery] = []
         self.commands: list[str] = []
         self.connections = 0
-        self.at_rcpt: dict[str, str] = {}
-        self.at_dot: dict[str, str] = {}
         self.most_at_once: Counter[str] = Counter()
         self._busy: Counter[str] = Counter()
         self._held: dict[tuple[str, str], Held] = {}
@@ -200,9 +198,7 @@ class _Conversation(socketserver.BaseRequestHandler):
             self.owner.stall()
         if local == "endless":
             self.say(*["250-more"] * 100_000)
-        if answer := self.owner.at_rcpt.get(self.recipient):
-            self.say(answer)
-        elif re.fullmatch(r"\d{3}(-\d\.\d\.\d)?", local):
+        if re.fullmatch(r"\d{3}(-\d\.\d\.\d)?", local):
             self.say(ENHANCED.get(local, f"{local} {local[0]}.0.0 as the address asked"))
         else:
             self.say("250 2.1.5 ok")
@@ -230,13 +226,12 @@ class _Conversation(socketserver.BaseRequestHandler):
         self._answer_dot(local, b"".join(lines))
 
     def _answer_dot(self, local: str, content: bytes) -> None:
-        answer = self.owner.at_dot.get(self.recipient)
-        if answer is None and (asked := re.fullmatch(r"dot-(\d{3})", local)):
-            answer = f"{asked[1]} {asked[1][0]}.0.0 as the address asked"
-        if answer is None or answer.startswith("2"):
-            self.owner.record(self.sender, self.recipient, content, self.number)
+        if asked := re.fullmatch(r"dot-(\d{3})", local):
+            self.say(f"{asked[1]} {asked[1][0]}.0.0 as the address asked")
+            return
+        self.owner.record(self.sender, self.recipient, content, self.number)
         self.misbehave(local)
-        self.say(answer or "250 2.0.0 accepted")
+        self.say("250 2.0.0 accepted")
         if local == "reset-after-250":
             self.reset()
 

@@ -1,6 +1,7 @@
 """How plans are written, and when what is planned is planned again."""
 
 import itertools
+import re
 from collections import Counter
 from datetime import timedelta
 
@@ -40,6 +41,15 @@ class TestANewCampaign:
         assert len(at) == 20
         assert all(48 <= gap <= 72.001 for gap in gaps)
         assert len(set(gaps)) > 10
+
+    def test_each_mail_gets_a_message_id_of_its_own_that_names_only_the_senders_domain(self) -> None:
+        make.a_campaign([make.a_mailbox("ola@sender.example")], leads=20)
+
+        plan_new()
+
+        ids = {row.message_id for row in Q.select()}
+        assert len(ids) == 20
+        assert all(re.fullmatch(r"<[0-9a-f-]{36}@sender\.example>", each) for each in ids)
 
     def test_planning_twice_changes_nothing(self) -> None:
         campaign_id = make.a_campaign([make.a_mailbox()], leads=5)
