@@ -1,6 +1,5 @@
 """A connection to a mail server: smtplib's, with deadlines for a whole reply and for the whole conversation."""
 
-import select
 import smtplib
 import socket
 import ssl
@@ -128,9 +127,14 @@ class _Replies:
         return self._sock.recv(4096)
 
     def is_pending(self) -> bool:
-        if self._buffer or (isinstance(self._sock, ssl.SSLSocket) and self._sock.pending()):
-            return True
-        return bool(select.select([self._sock], [], [], 0)[0])
+        """Whether the server has said something, or hung up. Asked by reading: under TLS not all that comes is text."""
+        if not self._buffer:
+            self._sock.settimeout(0)
+            try:
+                self._buffer = self._sock.recv(4096)
+            except (BlockingIOError, ssl.SSLWantReadError):
+                return False
+        return True
 
     def close(self) -> None:
         self._buffer = b""

@@ -211,6 +211,16 @@ class TestEncryption:
         assert isinstance(outcome, Accepted)
 
     @pytest.mark.parametrize("security", ["starttls", "tls"])
+    def test_a_250_in_the_middle_of_the_body_is_no_answer_there_either(self, security: str) -> None:
+        with SmtpServer(security=security) as server, server.holding("early", "early-250@leads.example") as early:
+            assert server.certificate
+            trusting = server.certificate.trusting
+            outcome = send(server, "early-250@leads.example", hand_over=early.wait, context=trusting)
+
+        assert isinstance(outcome, Deferred)
+        assert server.accepted == []
+
+    @pytest.mark.parametrize("security", ["starttls", "tls"])
     def test_an_untrusted_certificate_ends_the_conversation_before_the_password(self, security: str) -> None:
         with SmtpServer(security=security, credentials=("ola", "s3cret")) as server:
             outcome = send(server, username="ola", password="s3cret")
