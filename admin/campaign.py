@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from actors import plan
+from actors.nudge import ask_for_tick
 from admin import show
 from admin.files import CampaignFile, FileInvalid, LeadLine, edited, read_campaign, read_leads
 from admin.person import who
@@ -91,18 +92,20 @@ def edit(
     delay: Annotated[float | None, typer.Option(help="Seconds between two mails.")] = None,
     daily_limit: Annotated[int | None, typer.Option(help="Mails a day.")] = None,
 ) -> None:
-    """Change when a campaign sends; its pending mails are planned again within a minute."""
+    """Change when a campaign sends; its pending mails are planned again."""
     row = campaigns.find(name)
     fresh = edited(row, window_start, window_end, weekdays, delay, daily_limit)
     campaigns.edit(row.id, **fresh)
-    print(f"changed {name!r}; its mails are planned again within a minute")
+    ask_for_tick()
+    print(f"changed {name!r}; its mails are being planned again")
 
 
 @app.command()
 def start(name: Name) -> None:
-    """Start a draft: the next tick plans its mails."""
+    """Start a draft."""
     campaigns.start(campaigns.find(name).id)
-    print(f"started {name!r}; its mails are planned within a minute")
+    ask_for_tick()
+    print(f"started {name!r}; its mails are being planned")
 
 
 @app.command()
@@ -116,7 +119,8 @@ def pause(name: Name) -> None:
 def resume(name: Name) -> None:
     """Go on after a pause: what is pending is planned again, from now on, at the campaign's pace."""
     campaigns.resume(campaigns.find(name).id)
-    print(f"resumed {name!r}; its mails are planned again within a minute")
+    ask_for_tick()
+    print(f"resumed {name!r}; its mails are being planned again")
 
 
 @app.command()

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 import config
+from actors.nudge import ask_for_tick
 from admin import show
 from mail.address import normalise
 from models import database, mailboxes, overview, vault
@@ -72,7 +73,7 @@ def edit(
     daily_limit: Annotated[int | None, typer.Option(min=0, help="Mails a day, warm-up included.")] = None,
     gap: Annotated[float | None, typer.Option(min=0, help="Least seconds between two mails.")] = None,
 ) -> None:
-    """Change what is given; its campaigns are planned again within a minute."""
+    """Change what is given; its campaigns are planned again."""
     given = {
         "smtp_host": host,
         "smtp_port": port,
@@ -84,6 +85,7 @@ def edit(
         "gap_seconds": gap,
     }
     mailboxes.edit(mailboxes.find(normalise(address)).id, **_only_given(given))
+    ask_for_tick()
     print(f"changed {normalise(address)}")
 
 
@@ -127,6 +129,7 @@ def show_(address: Address, json: show.AsJson = False) -> None:
 def pause(address: Address) -> None:
     """Send nothing more from it; its mails move to the campaign's other mailboxes."""
     mailboxes.pause(mailboxes.find(normalise(address)).id)
+    ask_for_tick()
     print(f"paused {normalise(address)}")
 
 
@@ -134,6 +137,7 @@ def pause(address: Address) -> None:
 def resume(address: Address) -> None:
     """Open it again, after a pause or after faults."""
     mailboxes.resume(mailboxes.find(normalise(address)).id)
+    ask_for_tick()
     print(f"resumed {normalise(address)}")
 
 

@@ -3,7 +3,8 @@
 Owns how a session is set up. Knows nothing of the tables.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+import select
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -90,6 +91,22 @@ def execute(query: str, values: Mapping[str, Any] | Sequence[Any] = ()) -> int:
 
 def _run(query: str, values: Mapping[str, Any] | Sequence[Any]) -> Any:
     return database.execute_sql(query, values)  # type: ignore[no-untyped-call]
+
+
+def notify(channel: str) -> None:
+    fetch("SELECT pg_notify(%s, '')", (channel,))
+
+
+def notifications(channel: str) -> Iterator[None]:
+    """Yield at each notification on a channel, for ever; several at once count as one. Raises what FAILURES lists."""
+    execute(f"LISTEN {channel}")
+    connection = database.connection()  # type: ignore[no-untyped-call]
+    while True:
+        if select.select([connection], [], [], 60)[0]:
+            connection.poll()
+        if connection.notifies:
+            connection.notifies.clear()
+            yield
 
 
 def clock() -> datetime:

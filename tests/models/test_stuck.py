@@ -1,13 +1,15 @@
 """Claims whose worker does not report any more, and what a person may rule on."""
 
+import threading
 from datetime import timedelta
 
 import pytest
 
-from models import campaigns, hints, settlement, stuck
+from models import campaigns, database, hints, settlement, stuck
 from models.states import Status
 from models.tables import Campaign, CampaignEmailQueue
 from tests import factories as make
+from tests.waiting import until
 
 pytestmark = pytest.mark.usefixtures("db")
 Q = CampaignEmailQueue
@@ -97,6 +99,25 @@ class TestAPersonsRuling:
 
         with pytest.raises(settlement.SettlementRefused, match="reason"):
             settlement.sent(email_id, " ", "ola")
+
+
+class TestNotifications:
+    def test_one_that_listens_hears_who_notifies_from_another_connection(self) -> None:
+        heard = threading.Event()
+
+        def listen() -> None:
+            next(database.notifications("a_channel"))
+            heard.set()
+            database.close()
+
+        thread = threading.Thread(target=listen)
+        thread.start()
+        until(lambda: database.fetch("SELECT 1 FROM pg_stat_activity WHERE query = 'LISTEN a_channel'"), "the listener")
+
+        database.notify("a_channel")
+
+        assert heard.wait(30)
+        thread.join()
 
 
 class TestHints:

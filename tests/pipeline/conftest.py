@@ -61,6 +61,11 @@ class Punktual:
         self.processes.append(process)
         return process
 
+    def admin(self, *arguments: str) -> None:
+        """What an owner types beside the running processes."""
+        command = [sys.executable, "-m", "admin", *arguments]
+        subprocess.run(command, cwd=config.ROOT, env={**os.environ, **self.environment}, check=True, timeout=60)
+
     def family(self) -> list[psutil.Process]:
         """All running processes of this test, with those below them."""
         running = [psutil.Process(each.pid) for each in self.processes if each.poll() is None]

@@ -269,3 +269,24 @@ def test_a_closed_window_holds_mail_back(punktual: Punktual) -> None:
     until(lambda: window.is_open(make.row(email_id).scheduled_at), "its move to the next opening")
     assert overview.history(email_id)[-1].reason == "window"
     assert punktual.smtp.connections == 0
+
+
+def test_what_an_owner_says_takes_effect_without_waiting_for_the_minute(punktual: Punktual) -> None:
+    """There is no periodiq here: only the owner's own commands can have caused the ticks."""
+    campaign_id = make.a_campaign([punktual.mailbox()], leads=20, delay=0.5, active=False)
+    name = campaigns.every()[0].name
+    punktual.run("worker")
+    punktual.run("timekeeper")
+    punktual.listening("deliver", "deliver.DQ", "tick")
+
+    punktual.admin("campaign", "start", name)
+    punktual.smtp.arrived(3)
+    punktual.admin("campaign", "pause", name)
+    so_far = Q.select().where(Q.campaign == campaign_id, Q.status == Status.SENT).count()
+    punktual.admin("campaign", "resume", name)
+
+    punktual.smtp.arrived(20)
+    until(lambda: all_sent(campaign_id), "the last answers to be recorded")
+    assert so_far < 20
+    assert {row.reason for row in EmailHistory.select().where(EmailHistory.move == Move.REPLAN)} <= {"resumed"}
+    assert sorted(Counter(punktual.smtp.message_ids).values()) == [1] * 20
