@@ -82,10 +82,12 @@ def plan(
 ) -> Iterator[Slot]:
     """The slots of all campaigns in time order. The same arguments give the same slots."""
     future = _Future(campaigns, mailboxes, list(taken), now)
-    waiting = [(future.first_moment(line), line.it.id) for line in future.lines.values() if line.it.leads]
+    first = {line.it.id: future.first_moment(line) for line in future.lines.values() if line.lead}
+    # When, since when it waits, who: a mailbox that several wait for goes to the one that asked first.
+    waiting = [(at, at, campaign_id) for campaign_id, at in first.items()]
     heapq.heapify(waiting)
     while waiting:
-        at, campaign_id = heapq.heappop(waiting)
+        at, since, campaign_id = heapq.heappop(waiting)
         line = future.lines[campaign_id]
         if line.is_past_its_horizon(at):
             continue
@@ -93,9 +95,10 @@ def plan(
         if isinstance(found, Slot):
             yield found
             if line.lead is not None:
-                heapq.heappush(waiting, (future.next_moment(line), campaign_id))
+                at = future.next_moment(line)
+                heapq.heappush(waiting, (at, at, campaign_id))
         elif found is not None:
-            heapq.heappush(waiting, (found, campaign_id))
+            heapq.heappush(waiting, (found, since, campaign_id))
 
 
 def horizon(window: Window, now: datetime, at_least: timedelta) -> datetime:
@@ -180,6 +183,9 @@ class _Line:
     def lead(self) -> Lead | None:
         return self.it.leads[self.placed] if self.placed < len(self.it.leads) else None
 
+    def stands_at(self, at: datetime) -> bool:
+        return self.lead is not None and self.lead.standing is not None and self.lead.standing.at == at
+
     def take(self, at: datetime) -> None:
         self.previous = at if self.previous is None else max(self.previous, at)
         self.per_day[warsaw_day(at)] += 1
@@ -196,7 +202,8 @@ class _Line:
         if opening > at:
             return opening
         closing = self.it.window.closing(at)
-        if closing - at < _LAST_MINUTE and self.it.window.end_minute - self.it.window.start_minute > 2:
+        long_enough = self.it.window.end_minute - self.it.window.start_minute > 2
+        if closing - at < _LAST_MINUTE and long_enough and not self.stands_at(at):
             return self.it.window.next_opening(closing)
         return at if self.room(warsaw_day(at)) > 0 else self.next_day(at)
 
@@ -237,9 +244,12 @@ class _Future:
         """Where its next lead should go: its standing place if it can stay, else one delay after the one before."""
         assert line.lead is not None
         standing = line.lead.standing
-        if standing is not None and standing.at >= self._after_previous(line, 1 - JITTER):
+        if standing is not None and self._can_stand(line, standing.at):
             return standing.at
         return self._after_previous(line, jitter(line.it.id, line.lead.id))
+
+    def _can_stand(self, line: _Line, at: datetime) -> bool:
+        return at >= self._after_previous(line, 1 - JITTER) and line.it.window.is_open(at)
 
     def _after_previous(self, line: _Line, delays: float) -> datetime:
         if line.previous is None:
@@ -306,11 +316,9 @@ class _Future:
             for line in self.lines.values()
             if box.it.id in line.it.mailbox_ids
         }
-        shares = max_min(capacity, demands, turn=day.toordinal())
-        # What a campaign holds already beyond its share stays its own, and is gone for the others.
-        kept = sum(max(shares.get(campaign, 0), count) for campaign, count in held.items())
+        shares = max_min(capacity, demands, held, turn=day.toordinal())
         self._shares[box.it.id, day] = shares
-        self._surplus[box.it.id, day] = capacity - max(kept, sum(shares.values()))
+        self._surplus[box.it.id, day] = capacity - sum(shares.values())
 
     def _demand(self, line: _Line, day: date) -> int:
         """How many more mails it could use on a day from each of its mailboxes that has room then."""

@@ -276,6 +276,19 @@ class TestSharingAMailbox:
 
         assert {slot.campaign_id for slot in slots[:3]} == {1, 2}
 
+    def test_where_the_gap_leaves_too_few_places_the_campaigns_take_turns(self) -> None:
+        slots = run([campaign(1, leads=100), campaign(2, leads=100)], [mailbox(gap=300)])
+
+        assert [slot.campaign_id for slot in slots[:6]] == [1, 2, 1, 2, 1, 2]
+
+    def test_what_one_has_planned_already_stays_and_the_rest_is_shared_by_those_who_come_later(self) -> None:
+        taken = [Taken(1, 1, TUESDAY + number * MINUTE) for number in range(1, 7)]
+        fast, slow = campaign(2, leads=20), campaign(3, leads=20, delay=timedelta(minutes=30))
+
+        slots = run([campaign(1, leads=20), fast, slow], [mailbox(limit=10)], taken)
+
+        assert self.by_campaign_and_day(slots)[warsaw_day(TUESDAY)] == {2: 2, 3: 2}
+
     def test_the_mailbox_with_most_room_left_goes_first(self) -> None:
         it = campaign(leads=6, mailbox_ids=(1, 2))
 
@@ -319,6 +332,20 @@ class TestPlanningAgain:
         slots = run([it], [mailbox(1)])
 
         assert [(slot.mailbox_id, slot.at) for slot in slots] == [(1, each) for each in at]
+
+    def test_what_stands_in_a_windows_last_minute_stays(self) -> None:
+        at = datetime(2026, 11, 24, 15, 59, 30, tzinfo=UTC)
+
+        [slot] = run([campaign(leads=self.standing(at), window=OFFICE)], [mailbox()])
+
+        assert slot.at == at
+
+    def test_what_stands_outside_an_edited_window_goes_at_the_next_moment(self) -> None:
+        leads = self.standing(datetime(2026, 11, 24, 18, 0, tzinfo=UTC))
+
+        [slot] = run([campaign(leads=leads, window=OFFICE)], [mailbox()])
+
+        assert slot.at == TUESDAY
 
 
 class TestNoRoom:
