@@ -3,6 +3,8 @@
 Every step that matters is a guarded move on the row: a doubled or late message finds the guard shut.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
 
@@ -20,7 +22,7 @@ from mail.connection import Server, Timeouts
 from mail.message import Letter, LetterInvalid, build
 from mail.outcome import Deferred, Outcome, Phase, Refused, Scope, no_reply
 from mail.render import TemplateInvalid, render
-from models import emails, vault
+from models import database, emails, vault
 from models.claims import Claim
 from models.gates import Action, Closed
 from ops import logs
@@ -37,8 +39,11 @@ def deliver(email_id: int, scheduled_at_ms: int) -> None:
         heed(claim, email_id, scheduled_at)
         return
     content = compose(claim)
-    outcome = content if isinstance(content, Refused) else converse(claim, content)
-    record(claim, outcome)
+    if isinstance(content, Refused):
+        record(claim, content)
+        return
+    with converse(claim, content) as outcome:
+        record(claim, outcome)
 
 
 def heed(closed: Closed, email_id: int, scheduled_at: datetime) -> None:
@@ -71,21 +76,33 @@ def _letter(claim: Claim) -> Letter:
     )
 
 
-def converse(claim: Claim, content: bytes) -> Outcome:
+@contextmanager
+def converse(claim: Claim, content: bytes) -> Iterator[Outcome]:
+    """What became of the mail, while the connection still stands: the record comes before any good manners."""
     try:
         password = claim.password_encrypted and vault.decrypt(claim.password_encrypted)
     except vault.KeyInvalid as error:
-        return Deferred(Scope.MAILBOX, Phase.AUTH, no_reply(str(error)))
+        yield Deferred(Scope.MAILBOX, Phase.AUTH, no_reply(str(error)))
+        return
     server = Server(claim.smtp_host, claim.smtp_port, claim.smtp_security, claim.username, password)
-    recipient = on_the_wire(claim.recipient)
-    return smtp.send(server, claim.sender, recipient, content, _timeouts(), partial(hand_over, claim, content))
+    to_dot = partial(hand_over, claim, content)
+    with smtp.conversation(server, claim.sender, on_the_wire(claim.recipient), content, _timeouts(), to_dot) as outcome:
+        yield outcome
 
 
-def hand_over(claim: Claim, content: bytes) -> bool:
-    closed = emails.hand_over(claim.held, content)
-    if closed:
-        log.info("hand_over_refused", email_id=claim.held.email_id, gate=closed.gate, reason=closed.reason)
-    return closed is None
+def hand_over(claim: Claim, content: bytes) -> str | None:
+    """Why the dot must not be written, if it must not."""
+    try:
+        closed = emails.hand_over(claim.held, content)
+    except database.FAILURES as failure:
+        if not database.is_outage(failure):
+            raise
+        # It may have been recorded all the same. That no dot follows is proof enough to take it back.
+        return f"the hand-over could not be recorded: {type(failure).__name__}"
+    if closed is None:
+        return None
+    log.info("hand_over_refused", email_id=claim.held.email_id, gate=closed.gate, reason=closed.reason)
+    return f"withdrawn before the dot: {closed.reason}"
 
 
 def _timeouts() -> Timeouts:

@@ -13,7 +13,7 @@ from pathlib import Path
 from uuid import UUID
 
 import config
-from mail.outcome import Accepted, Deferred, Outcome, Phase, Refused, Reply, Scope
+from mail.outcome import Accepted, Deferred, Outcome, Phase, Refused, Reply, Scope, Unanswered, Withdrawn, no_reply
 from models.claims import Attempt, Held
 
 
@@ -91,11 +91,14 @@ def _outcome(kind: str, it: dict[str, str]) -> Outcome:
             return Deferred(Scope(it["scope"]), Phase(it["phase"]), reply)
         case "refused":
             return Refused(Scope(it["scope"]), Phase(it["phase"]), reply)
+        case "withdrawn":
+            return Withdrawn(reply.text)
     raise ValueError(f"there is no outcome {kind!r}")
 
 
 def _plain(attempt: Attempt, outcome: Outcome) -> dict[str, object]:
-    assert isinstance(outcome, Accepted | Deferred | Refused), "only what is proved is worth keeping"
+    assert not isinstance(outcome, Unanswered), "only what is proved is worth keeping"
+    reply = no_reply(outcome.reason) if isinstance(outcome, Withdrawn) else outcome.reply
     it: dict[str, object] = {
         "email_id": attempt.held.email_id,
         "token": str(attempt.held.token),
@@ -104,8 +107,8 @@ def _plain(attempt: Attempt, outcome: Outcome) -> dict[str, object]:
         "mailbox_id": attempt.mailbox_id,
         "attempts": attempt.attempts,
         "outcome": type(outcome).__name__.lower(),
-        "reply": [outcome.reply.code, outcome.reply.enhanced, outcome.reply.text],
+        "reply": [reply.code, reply.enhanced, reply.text],
     }
-    if not isinstance(outcome, Accepted):
+    if isinstance(outcome, Deferred | Refused):
         it |= {"scope": outcome.scope, "phase": outcome.phase}
     return it

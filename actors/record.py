@@ -25,9 +25,8 @@ _KEEP_TRYING_SECONDS = 10.0
 
 def record(claim: Claim, outcome: Outcome) -> None:
     """Record what became of an attempt; what is proved survives an outage of the database, in the journal."""
-    # An unanswered dot proves nothing, and a withdrawal risked nothing: the leases come to the same end without them.
-    worth_keeping = not isinstance(outcome, Unanswered | Withdrawn)
-    event = _insist(claim, outcome) if worth_keeping else _event(move(claim, outcome))
+    # An unanswered dot proves nothing: the lease comes to the same end without it.
+    event = _event(move(claim, outcome)) if isinstance(outcome, Unanswered) else _insist(claim, outcome)
     late = (claim.started_at - claim.scheduled_at).total_seconds()
     _tell(event, claim, outcome, late_seconds=round(late, 3))
 
@@ -53,8 +52,8 @@ def move(attempt: Attempt, outcome: Outcome) -> bool:
             return emails.reject(held, str(reply), _detail(outcome, reply))
         case Unanswered(reason):
             return emails.doubt(held, reason)
-        case Withdrawn():
-            return emails.release(held, "withdrawn before the hand-over")
+        case Withdrawn(reason):
+            return emails.release(held, reason)
     assert_never(outcome)
 
 

@@ -18,6 +18,7 @@ class Phase(StrEnum):
     DATA = "data"
     BODY = "body"
     DOT = "dot"
+    QUIT = "quit"  # the dot was answered: nothing that happens now changes that
 
 
 class Scope(StrEnum):
@@ -71,7 +72,9 @@ class Unanswered:
 
 @dataclass(frozen=True)
 class Withdrawn:
-    """The hand-over was refused: the connection was dropped before the dot."""
+    """The hand-over was refused or could not be recorded: the connection was dropped before the dot."""
+
+    reason: str
 
 
 Outcome = Accepted | Deferred | Refused | Unanswered | Withdrawn

@@ -7,14 +7,14 @@ caller is asked to record the hand-over. Timeouts are per command, as RFC 5321 s
 import re
 import smtplib
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from ipaddress import ip_address
 
 import clock
 from mail.address import domain
 from mail.connection import Connection, Server, Timeouts, expect
 from mail.outcome import (
-    Accepted,
     Deferred,
     Outcome,
     Phase,
@@ -32,27 +32,28 @@ _LINE_END = re.compile(rb"\r\n|\r|\n")
 _LEADING_DOT = re.compile(rb"^\.", re.MULTILINE)
 
 
-def send(
+@contextmanager
+def conversation(
     server: Server,
     sender: str,
     recipient: str,
     content: bytes,
     timeouts: Timeouts,
-    hand_over: Callable[[], bool],
+    hand_over: Callable[[], str | None],
     context: ssl.SSLContext | None = None,
-) -> Outcome:
+) -> Iterator[Outcome]:
     """Send one message (as mail.message builds it) to one recipient, both addresses in their ASCII form.
 
-    hand_over: called when all but the dot is written; only if it returns True is the dot written. What it raises is
-    raised here, after the connection was dropped.
+    Gives what became of it while the connection still stands: the caller records that first, and only then is leave
+    taken of the server, which may take its time. hand_over: called when all but the dot is written; it returns why the
+    dot must not be written, or None to have it written. What it raises is raised here, and the connection is dropped.
     """
     if not recipient.isascii():
-        return Refused(Scope.LEAD, Phase.RCPT, no_reply("the address has no ASCII form"))
+        yield Refused(Scope.LEAD, Phase.RCPT, no_reply("the address has no ASCII form"))
+        return
     conversation = _Conversation(server, timeouts, context or ssl.create_default_context())
     try:
-        if stopped := conversation.up_to_the_dot(sender, recipient, content):
-            return stopped
-        return conversation.dot(hand_over)
+        yield conversation.up_to_the_dot(sender, recipient, content) or conversation.dot(hand_over)
     finally:
         conversation.close()
 
@@ -76,28 +77,27 @@ class _Conversation:
             return judge(self.phase, no_reply(str(error) or type(error).__name__))
         return self._out_of_turn()
 
-    def dot(self, hand_over: Callable[[], bool]) -> Outcome:
+    def dot(self, hand_over: Callable[[], str | None]) -> Outcome:
         connection = self._open()
         began = clock.boottime()
-        if not hand_over():
-            return Withdrawn()
+        if refusal := hand_over():
+            return Withdrawn(refusal)
         if clock.boottime() - began > self.timeouts.dot_after_hand_over_seconds:
             return Deferred(Scope.WORKER, Phase.DOT, no_reply("too long between the hand-over and its dot"))
         if spoke := self._out_of_turn():
             return spoke
         self.phase = Phase.DOT
         try:
-            outcome = judge(Phase.DOT, _reply(*connection.write_dot(self.timeouts.answer_seconds)))
+            answer = connection.write_dot(self.timeouts.answer_seconds)
         except (smtplib.SMTPException, OSError) as error:
             return Unanswered(f"no answer to the final dot: {error}")
-        if isinstance(outcome, Accepted):
-            connection.quit_quietly()
-        return outcome
+        self.phase = Phase.QUIT
+        return judge(Phase.DOT, _reply(*answer))
 
     def close(self) -> None:
         """Inside DATA a QUIT would be text of the message: the connection is only dropped."""
         if self.connection is not None:
-            if self.phase in (Phase.AUTH, Phase.MAIL, Phase.RCPT):
+            if self.phase in (Phase.AUTH, Phase.MAIL, Phase.RCPT, Phase.QUIT):
                 self.connection.quit_quietly()
             self.connection.close()
 

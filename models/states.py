@@ -51,12 +51,12 @@ PATHS: dict[Move, Path] = {
     Move.PLAN: _path(set(), Status.PENDING),
     Move.CLAIM: _path({Status.PENDING}, Status.SENDING),
     Move.HAND_OVER: _path({Status.SENDING}, Status.SENDING),
-    # Late proof is never thrown away: these three are also legal from unknown, for the worker that holds the token.
+    # Late proof is never thrown away: these four are also legal from unknown, for the worker that holds the token.
     Move.ACCEPT: _path(_IN_DOUBT, Status.SENT),
     Move.REJECT: _path(_IN_DOUBT, Status.FAILED),
     # Back to pending, unless the campaign was cancelled meanwhile.
     Move.RETRY: _path(_IN_DOUBT, Status.PENDING, Status.CANCELLED),
-    Move.RELEASE: _path({Status.SENDING}, Status.PENDING, Status.CANCELLED),
+    Move.RELEASE: _path(_IN_DOUBT, Status.PENDING, Status.CANCELLED),
     Move.DOUBT: _path({Status.SENDING}, Status.UNKNOWN),
     Move.CANCEL: _path({Status.PENDING}, Status.CANCELLED),
     Move.REPLAN: _path({Status.PENDING}, Status.PENDING),

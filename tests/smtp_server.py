@@ -40,9 +40,8 @@ class Held:
     reached: threading.Event = field(default_factory=threading.Event)
     released: threading.Event = field(default_factory=threading.Event)
 
-    def wait(self) -> bool:
+    def wait(self) -> None:
         assert self.reached.wait(30), "no conversation came to this point"
-        return True
 
 
 class SmtpServer:

@@ -11,7 +11,7 @@ import pytest
 import config
 from actors import journal
 from actors.record import merge_journal
-from mail.outcome import Accepted, Deferred, Outcome, Phase, Refused, Reply, Scope
+from mail.outcome import Accepted, Deferred, Outcome, Phase, Refused, Reply, Scope, Withdrawn
 from models import overview
 from models.claims import Attempt, Held
 from models.states import Status
@@ -46,6 +46,7 @@ class TestWhatIsAppended:
             Accepted(REPLY),
             Refused(Scope.CONTENT, Phase.DOT, Reply(554, None, "no")),
             Deferred(Scope.MAILBOX, Phase.DOT, Reply(421, None, "later")),
+            Withdrawn("the hand-over could not be recorded"),
         ],
     )
     def test_comes_back_as_it_was_and_only_once(self, file: Path, outcome: Outcome) -> None:

@@ -21,22 +21,23 @@ def server() -> Iterator[SmtpServer]:
         yield running
 
 
-def yes() -> bool:
-    return True
+def yes() -> None:
+    """Nothing speaks against the dot."""
 
 
 def send(
     server: SmtpServer,
     recipient: str = "lead@leads.example",
     *,
-    hand_over: Callable[[], bool] = yes,
+    hand_over: Callable[[], str | None] = yes,
     timeouts: Timeouts = QUICK,
     content: bytes = CONTENT,
     context: ssl.SSLContext | None = None,
     **credentials: str,
 ) -> Outcome:
     target = Server("localhost", server.port, server.security, **credentials)
-    return smtp.send(target, "ola@sender.example", recipient, content, timeouts, hand_over, context)
+    with smtp.conversation(target, "ola@sender.example", recipient, content, timeouts, hand_over, context) as outcome:
+        return outcome
 
 
 class TestASentMail:
@@ -54,6 +55,15 @@ class TestASentMail:
     def test_is_accepted_even_if_the_connection_breaks_right_after(self, server: SmtpServer) -> None:
         assert isinstance(send(server, "reset-after-250@leads.example"), Accepted)
 
+    def test_is_told_before_leave_is_taken_of_the_server(self, server: SmtpServer) -> None:
+        target = Server("localhost", server.port, "none")
+
+        with smtp.conversation(target, "ola@sender.example", "lead@leads.example", CONTENT, QUICK, yes) as outcome:
+            assert isinstance(outcome, Accepted)
+            assert "quit" not in server.commands
+
+        assert server.commands[-1] == "quit"
+
     def test_introduces_itself_with_the_senders_domain(self, server: SmtpServer) -> None:
         send(server)
 
@@ -64,9 +74,8 @@ class TestTheHandOver:
     def test_happens_when_everything_but_the_dot_is_written(self, server: SmtpServer) -> None:
         seen: list[int] = []
 
-        def look() -> bool:
+        def look() -> None:
             seen.append(len(server.accepted))
-            return True
 
         send(server, hand_over=look)
 
@@ -74,13 +83,13 @@ class TestTheHandOver:
         assert len(server.accepted) == 1
 
     def test_refused_no_dot_is_written(self, server: SmtpServer) -> None:
-        outcome = send(server, hand_over=lambda: False)
+        outcome = send(server, hand_over=lambda: "the campaign was paused")
 
-        assert outcome == Withdrawn()
+        assert outcome == Withdrawn("the campaign was paused")
         assert server.accepted == []
 
     def test_failing_no_dot_is_written_and_the_failure_is_told(self, server: SmtpServer) -> None:
-        def fail() -> bool:
+        def fail() -> str:
             raise RuntimeError("the database is away")
 
         with pytest.raises(RuntimeError, match="away"):
@@ -98,7 +107,7 @@ class TestTheHandOver:
         assert server.accepted == []
 
     def test_is_not_asked_for_when_the_server_refused_before(self, server: SmtpServer) -> None:
-        def never() -> bool:
+        def never() -> str:
             raise AssertionError("asked for a hand-over")
 
         assert isinstance(send(server, "550@leads.example", hand_over=never), Refused)
@@ -162,7 +171,9 @@ class TestRepliesBeforeTheDot:
         with socket.create_server(("127.0.0.1", 0)) as closed:
             port = closed.getsockname()[1]
 
-        outcome = smtp.send(Server("127.0.0.1", port, "none"), "a@b.example", "c@d.example", CONTENT, QUICK, yes)
+        target = Server("127.0.0.1", port, "none")
+        with smtp.conversation(target, "a@b.example", "c@d.example", CONTENT, QUICK, yes) as outcome:
+            pass
 
         assert isinstance(outcome, Deferred)
         assert (outcome.scope, outcome.phase) == (Scope.MAILBOX, Phase.CONNECT)
@@ -233,7 +244,8 @@ class TestEncryption:
     def test_a_server_that_does_not_offer_encryption_gets_no_mail(self, server: SmtpServer) -> None:
         target = Server("localhost", server.port, "starttls", "ola", "s3cret")
 
-        outcome = smtp.send(target, "ola@sender.example", "lead@leads.example", CONTENT, QUICK, yes)
+        with smtp.conversation(target, "ola@sender.example", "lead@leads.example", CONTENT, QUICK, yes) as outcome:
+            pass
 
         assert isinstance(outcome, Deferred)
         assert outcome.phase is Phase.TLS
