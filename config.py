@@ -92,6 +92,7 @@ class Sending(Section):
     answer_lease_seconds: PositiveFloat
     smtp_host_concurrency: PositiveInt
     clock_tolerance_seconds: PositiveFloat
+    journal_room_megabytes: PositiveFloat
     max_attempts: PositiveInt
     retry_first_seconds: PositiveFloat
     retry_factor: float = Field(ge=1)

@@ -5,7 +5,7 @@ from dramatiq.middleware import Middleware
 
 from actors.broker import DatabaseConnections, broker
 from actors.identity import is_alive, this_worker
-from actors.record import merge_journal
+from actors.readiness import may_claim
 from models import database, stuck
 from ops import logs
 
@@ -17,7 +17,7 @@ class Boot(Middleware):
 
     def after_process_boot(self, broker: Broker) -> None:
         worker = this_worker()
-        merge_journal()
+        may_claim()
         ruled_on = stuck.settle_dead(worker.host, is_alive, str(worker))
         log.info("worker_booted", worker=str(worker), ruled_on=ruled_on)
         database.close()

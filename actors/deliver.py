@@ -11,18 +11,19 @@ from functools import partial
 import actors.boot  # noqa: F401  # adds to the broker what a worker does first
 import clock
 import config
-from actors import queues
+from actors import queues, witness
 from actors.broker import actor
 from actors.hint import hint, is_soon
 from actors.identity import this_worker
-from actors.record import merge_journal, record
+from actors.readiness import may_claim
+from actors.record import record
 from mail import smtp
 from mail.address import on_the_wire
 from mail.connection import Server, Timeouts
 from mail.message import Letter, LetterInvalid, build
 from mail.outcome import Deferred, Outcome, Phase, Refused, Scope, no_reply
 from mail.render import TemplateInvalid, render
-from models import database, emails, vault
+from models import database, emails, recovery, vault
 from models.claims import Claim
 from models.gates import Action, Closed
 from ops import logs
@@ -33,7 +34,8 @@ log = logs.get()
 @actor(queue_name=queues.DELIVER)
 def deliver(email_id: int, scheduled_at_ms: int) -> None:
     scheduled_at = datetime.fromtimestamp(scheduled_at_ms / 1000, UTC)
-    merge_journal()
+    if not may_claim():
+        return
     claim = emails.claim(email_id, scheduled_at, this_worker())
     if isinstance(claim, Closed):
         heed(claim, email_id, scheduled_at)
@@ -94,6 +96,10 @@ def hand_over(claim: Claim, content: bytes) -> str | None:
     """Why the dot must not be written, if it must not."""
     try:
         closed = emails.hand_over(claim.held, content)
+        if closed is None:
+            witness.note(recovery.of(claim, clock.now()))
+    except OSError as error:
+        return f"the hand-over could not be kept on this machine's disk: {error.strerror}"
     except database.FAILURES as failure:
         if not database.is_outage(failure):
             raise

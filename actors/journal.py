@@ -4,82 +4,87 @@ One file a machine, one JSON line an outcome, each on the disk before append() r
 claims anything; a journal that cannot be read stops claiming, because guessing could send a mail twice.
 """
 
-import fcntl
-import json
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import config
-from mail.outcome import Accepted, Deferred, Outcome, Phase, Refused, Reply, Scope, Unanswered, Withdrawn, no_reply
+from actors import jsonlines
+from mail.outcome import (
+    Accepted,
+    Deferred,
+    Outcome,
+    Phase,
+    Refused,
+    Reply,
+    Scope,
+    Unanswered,
+    Withdrawn,
+    no_reply,
+)
 from models.claims import Attempt, Held
 
 
-class JournalUnreadable(Exception):
-    """The journal has a line that is no outcome: nothing is claimed until a person has looked at it."""
+class JournalUnusable(Exception):
+    """The journal cannot be read, or has no room: nothing is claimed until a person has looked at it."""
 
 
 def append(attempt: Attempt, outcome: Outcome) -> None:
     """Raises OSError where the disk does not take it."""
-    with _locked() as journal:
-        line = json.dumps(_plain(attempt, outcome)).encode() + b"\n"
-        before = os.fstat(journal).st_size
-        try:
-            if os.write(journal, line) != len(line):
-                raise OSError("the disk is full")
-            os.fsync(journal)
-        except OSError:
-            # Half a line would make the whole journal unreadable.
-            os.ftruncate(journal, before)
-            raise
+    with jsonlines.locked(path()) as journal:
+        jsonlines.append(journal, _plain(attempt, outcome))
 
 
 def merge(record: Callable[[Attempt, Outcome], object]) -> None:
     """Record what the journal holds, and empty it. Killed in between, it is recorded again, which changes nothing."""
-    if not _path().exists() or not _path().stat().st_size:
+    if not path().exists() or not path().stat().st_size:
         return
-    with _locked() as journal:
+    with jsonlines.locked(path()) as journal:
         for attempt, outcome in _read(journal):
             record(attempt, outcome)
-        os.ftruncate(journal, 0)
-        os.fsync(journal)
+        jsonlines.empty(journal)
 
 
-def _path() -> Path:
+def check_room() -> None:
+    """Raise JournalUnusable where an outcome might find no place: it must be known before a mail is sent."""
+    least = config.settings().sending.journal_room_megabytes
+    try:
+        with jsonlines.locked(path()) as journal:
+            disk = os.fstatvfs(journal)
+    except OSError as error:
+        raise JournalUnusable(f"{path()} cannot be written: {error.strerror}") from None
+    free = disk.f_bavail * disk.f_frsize / 1e6
+    if free < least:
+        raise JournalUnusable(f"{path().parent} has {free:.0f} MB left, less than sending.journal_room_megabytes")
+
+
+def count() -> int:
+    """How many outcomes wait for the database."""
+    with jsonlines.locked(path()) as journal:
+        return len(_read(journal))
+
+
+def path() -> Path:
     return config.settings().var / "journal" / "outcomes.jsonl"
 
 
-@contextmanager
-def _locked() -> Iterator[int]:
-    """The open journal, while no other process of this machine writes or merges it."""
-    path = _path()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    journal = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
-    try:
-        fcntl.flock(journal, fcntl.LOCK_EX)
-        yield journal
-    finally:
-        os.close(journal)
-
-
 def _read(journal: int) -> list[tuple[Attempt, Outcome]]:
-    size = os.fstat(journal).st_size
-    lines = os.pread(journal, size, 0).split(b"\n")
-    if lines.pop() != b"":
-        raise JournalUnreadable(f"{_path()}: the last line is cut off; remove it, and its mail will show as unknown")
+    try:
+        lines = jsonlines.read(path(), journal)
+    except jsonlines.LinesUnreadable as error:
+        raise JournalUnusable(f"{error}; a mail whose answer is lost shows as unknown") from None
     return [_parsed(number, line) for number, line in enumerate(lines, start=1)]
 
 
-def _parsed(number: int, line: bytes) -> tuple[Attempt, Outcome]:
+def _parsed(number: int, it: Any) -> tuple[Attempt, Outcome]:
     try:
-        it = json.loads(line)
         held = Held(it["email_id"], UUID(it["token"]), it["by"])
         attempt = Attempt(held, it["campaign_id"], it["mailbox_id"], it["attempts"])
         return attempt, _outcome(it["outcome"], it)
     except (ValueError, KeyError, TypeError) as error:
-        raise JournalUnreadable(f"{_path()} line {number} is no outcome: {error!r}") from None
+        raise JournalUnusable(f"{path()} line {number} is no outcome: {error!r}") from None
 
 
 def _outcome(kind: str, it: dict[str, str]) -> Outcome:

@@ -1,7 +1,7 @@
 """The step that rules on claims whose worker will not report any more, and ends campaigns that have nothing left."""
 
 from actors.identity import is_alive, this_worker
-from actors.record import merge_journal
+from actors.readiness import may_claim
 from models import campaigns, stuck
 from ops import logs
 
@@ -10,7 +10,7 @@ BY = "reconcile"
 
 
 def reconcile() -> None:
-    merge_journal()
+    may_claim()
     ruled_on = stuck.settle_dead(this_worker().host, is_alive, BY) + stuck.settle_expired(BY)
     if ruled_on:
         log.warning("stuck_emails_ruled_on", count=ruled_on)

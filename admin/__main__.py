@@ -6,10 +6,12 @@ import typer
 from cryptography.fernet import Fernet
 
 import config
-from admin import campaign, demo, email, mailbox, show, suppression
+from actors.jsonlines import LinesUnreadable
+from admin import arm, campaign, demo, doctor, email, mailbox, show, suppression
+from admin.arm import ArmingRefused
 from admin.files import FileInvalid
 from mail.address import AddressInvalid
-from models import campaigns, database, heartbeats, mailboxes, migrate, overview
+from models import campaigns, database, heartbeats, installation, mailboxes, migrate, overview
 from models.campaigns import CampaignInvalid
 from models.embedded import EmbeddedPostgresFailed
 from models.facts import NoSuchEmail
@@ -19,10 +21,12 @@ from models.vault import KeyInvalid
 
 REFUSALS = (
     AddressInvalid,
+    ArmingRefused,
     CampaignInvalid,
     EmbeddedPostgresFailed,
     FileInvalid,
     KeyInvalid,
+    LinesUnreadable,
     MailboxInvalid,
     NoSuchEmail,
     SettlementRefused,
@@ -30,7 +34,7 @@ REFUSALS = (
     migrate.SchemaOutdated,
 )
 # These work without a database that is up to date.
-_WITHOUT_SCHEMA = {"config", "migrate", "new-key", "catcher", "demo"}
+_WITHOUT_SCHEMA = {"config", "migrate", "new-key", "catcher", "demo", "doctor"}
 
 app = typer.Typer(
     name="python -m admin",
@@ -44,6 +48,8 @@ app.add_typer(campaign.app, name="campaign")
 app.add_typer(email.app, name="email")
 app.add_typer(mailbox.warmup, name="warmup")
 app.add_typer(suppression.app, name="suppression")
+app.command("doctor")(doctor.doctor)
+app.command("arm")(arm.arm)
 app.command("demo")(demo.demo)
 app.command("catcher")(demo.catcher)
 
@@ -93,10 +99,13 @@ def status(json: show.AsJson = False) -> None:
     """Everything at a glance: campaigns, mailboxes, e-mails by status, the last tick."""
     lines = overview.campaigns(campaigns.every())
     boxes = overview.mailboxes(mailboxes.every())
-    counts, tick = overview.counts(), heartbeats.last("tick")
+    counts, tick, disarmed = overview.counts(), heartbeats.last("tick"), installation.disarmed_reason()
     if json:
-        show.as_json({"campaigns": lines, "mailboxes": boxes, "emails": counts, "last_tick_at": tick})
+        values = {"campaigns": lines, "mailboxes": boxes, "emails": counts, "last_tick_at": tick, "disarmed": disarmed}
+        show.as_json(values)
         return
+    if disarmed:
+        print(f"Nothing is being sent: {disarmed}\n")
     rows = [(it.name, it.status, f"{it.counts['sent']}/{it.leads}", it.saying) for it in lines]
     show.table(("campaign", "status", "sent", "now"), rows, "there is no campaign yet")
     print()

@@ -43,6 +43,7 @@ class Attempt:
 class Claim(Attempt):
     """A claimed e-mail with all that is needed to send it."""
 
+    campaign_lead_id: int
     scheduled_at: datetime
     started_at: datetime
     message_id: str
@@ -61,7 +62,7 @@ class Claim(Attempt):
 
 
 CLAIMED = """
-SELECT q.campaign_id, q.mailbox_id, q.attempts, q.scheduled_at, q.claimed_at, q.message_id,
+SELECT q.campaign_id, q.mailbox_id, q.attempts, q.campaign_lead_id, q.scheduled_at, q.claimed_at, q.message_id,
        c.subject, c.text, c.html, cl.address, cl.fields, m.address, m.name,
        m.smtp_host, m.smtp_port, m.smtp_security, m.username, m.password_encrypted
 FROM campaign_email_queue q

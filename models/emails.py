@@ -21,6 +21,7 @@ from models.tables import CLOCK, Campaign, CampaignEmailQueue, EmailContent, Ema
 from scheduling.planner import Slot
 
 Q = CampaignEmailQueue
+_LIMITS = ("campaign_used", "campaign_limit", "mailbox_used", "mailbox_limit")
 Detail = Mapping[str, Any]
 
 _UNCLAIMED: dict[str, Any] = {
@@ -77,7 +78,14 @@ def hand_over(held: Held, content: bytes) -> Closed | None:
         if closed := gates.first_closed(gates.HAND_OVER, seen, rules):
             return closed
         if seen.handed_over_at is not None or not _move(
-            Move.HAND_OVER, held.email_id, Status.SENDING, by=held.by, token=held.token, handed_over_at=seen.now
+            Move.HAND_OVER,
+            held.email_id,
+            Status.SENDING,
+            by=held.by,
+            token=held.token,
+            # The limits may be changed later: this shows that they were kept.
+            detail={name: getattr(seen, name) for name in _LIMITS},
+            handed_over_at=seen.now,
         ):
             return Closed("claim", gates.Action.DROP, "the claim is no longer this worker's")
         _keep_content(held, content)
@@ -166,6 +174,24 @@ def settle_to_send_again(email_id: int, scheduled_at: datetime, reason: str, by:
         counted = row.handed_over_at
         changes = {**_UNCLAIMED, "scheduled_at": scheduled_at, "error": None}
         return _move(Move.SETTLE, email_id, Status.PENDING, by=by, reason=reason, counted=counted, **changes)
+
+
+def recover(
+    email_id: int, token: UUID, handed_over_at: datetime, message_id: str, mailbox_id: int, reason: str, by: str
+) -> bool:
+    """The database had forgotten this hand-over, and does not know any more whether it was answered."""
+    return _move(
+        Move.RECOVER,
+        email_id,
+        Status.UNKNOWN,
+        by=by,
+        reason=reason,
+        claim_token=token,
+        handed_over_at=handed_over_at,
+        message_id=message_id,
+        mailbox=mailbox_id,
+        error=reason,
+    )
 
 
 # What a planner puts into the queue: new leads. A lead that has its e-mail already is left alone.

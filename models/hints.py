@@ -47,9 +47,21 @@ UPDATE campaign_email_queue q SET hinted_for = hinted.scheduled_at FROM hinted W
 """
 
 
+MARKED = """
+SELECT count(*) FROM campaign_email_queue q JOIN campaign c ON c.id = q.campaign_id
+WHERE q.status = 'pending' AND c.status = 'active' AND q.hinted_for = q.scheduled_at
+  AND q.scheduled_at > clock_timestamp()
+"""
+
+
 def mark(published: Sequence[Hint]) -> None:
     values = {"ids": [hint.email_id for hint in published], "times": [hint.scheduled_at for hint in published]}
     execute(MARK, values)
+
+
+def count_marked() -> int:
+    """How many mails of active campaigns wait in the broker for their time, as far as the rows know."""
+    return int(fetch(MARKED)[0][0])
 
 
 def forget() -> None:

@@ -34,6 +34,7 @@ class Move(StrEnum):
     CANCEL = "cancel"  # it will not be sent
     REPLAN = "replan"  # another time or mailbox, with a reason
     SETTLE = "settle"  # a person rules on an unknown
+    RECOVER = "recover"  # a machine's own record of a hand-over that a restored database has forgotten
 
 
 class Path(NamedTuple):
@@ -61,4 +62,5 @@ PATHS: dict[Move, Path] = {
     Move.CANCEL: _path({Status.PENDING}, Status.CANCELLED),
     Move.REPLAN: _path({Status.PENDING}, Status.PENDING),
     Move.SETTLE: _path({Status.UNKNOWN}, Status.SENT, Status.PENDING),
+    Move.RECOVER: _path({Status.PENDING, Status.SENDING}, Status.UNKNOWN),
 }

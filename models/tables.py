@@ -11,6 +11,7 @@ from peewee import (
     SQL,
     BigAutoField,
     BlobField,
+    BooleanField,
     Check,
     CompositeKey,
     DateField,
@@ -279,6 +280,14 @@ class WarmupCount(Table):
         primary_key = CompositeKey("mailbox", "day")
 
 
+class Installation(Table):
+    """The database's own name, and why no machine may claim, if none may. One row, made by the migration."""
+
+    id = UUIDField(primary_key=True, constraints=_default("gen_random_uuid()"))
+    single = BooleanField(unique=True, constraints=[*_default("true"), Check("single", "there_is_one")])
+    disarmed_reason = TextField(null=True)
+
+
 class Heartbeat(Table):
     """When a step of the tick last came to its end."""
 
@@ -298,4 +307,5 @@ TABLES: tuple[type[Table], ...] = (
     EmailContent,
     WarmupCount,
     Heartbeat,
+    Installation,
 )

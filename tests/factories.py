@@ -11,7 +11,7 @@ from models.campaigns import NewCampaign, NewLead
 from models.claims import Claim, Held, Worker
 from models.hints import Hint as Hint
 from models.states import Status
-from models.tables import Campaign, CampaignEmailQueue, CampaignLead, Mailbox
+from models.tables import Campaign, CampaignEmailQueue, CampaignLead, EmailHistory, Mailbox
 from scheduling.planner import Slot
 from scheduling.window import Window
 
@@ -136,6 +136,10 @@ def age(email_id: int, by: timedelta) -> None:
     Q.update(
         scheduled_at=Q.scheduled_at - by, claimed_at=Q.claimed_at - by, handed_over_at=Q.handed_over_at - by
     ).where(Q.id == email_id).execute()
+    H = EmailHistory
+    H.update(at=H.at - by, scheduled_from=H.scheduled_from - by, scheduled_to=H.scheduled_to - by).where(
+        H.email == email_id
+    ).execute()
 
 
 def rested(campaign_id: int) -> None:

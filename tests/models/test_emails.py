@@ -42,6 +42,11 @@ def _plan(held: Held) -> bool:
     )
 
 
+def _recover(held: Held) -> bool:
+    row = make.row(held.email_id)
+    return emails.recover(row.id, uuid4(), make.now(), row.message_id, row.mailbox_id, "a backup", "tests")
+
+
 MOVES: dict[Move, Callable[[Held], bool]] = {
     Move.PLAN: _plan,
     Move.CLAIM: _claim,
@@ -54,6 +59,7 @@ MOVES: dict[Move, Callable[[Held], bool]] = {
     Move.CANCEL: lambda held: emails.cancel(held.email_id, "a test", "tests"),
     Move.REPLAN: _replan,
     Move.SETTLE: lambda held: emails.settle_as_sent(held.email_id, "seen in Sent", "tests"),
+    Move.RECOVER: _recover,
 }
 WITH_TOKEN = [Move.HAND_OVER, Move.ACCEPT, Move.REJECT, Move.RETRY, Move.RELEASE, Move.DOUBT]
 # Legal by status, and yet refused there: only what has been handed over can be in doubt or accepted.

@@ -1,0 +1,60 @@
+"""Files of one JSON value a line, shared by the processes of a machine and safe from crashes and a full disk."""
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+class LinesUnreadable(Exception):
+    """The file does not consist of whole lines of JSON: somebody has to look at it."""
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[int]:
+    """The open file, made if there is none, while no other process of this machine has it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield file
+    finally:
+        os.close(file)
+
+
+def append(file: int, *values: object) -> None:
+    """They are on the disk when this returns. Raises OSError, and leaves no part of them, where the disk is full."""
+    lines = b"".join(json.dumps(value).encode() + b"\n" for value in values)
+    before = os.fstat(file).st_size
+    try:
+        if os.write(file, lines) != len(lines):
+            raise OSError("the disk is full")
+        os.fsync(file)
+    except OSError:
+        # Half a line would make the whole file unreadable.
+        os.ftruncate(file, before)
+        raise
+
+
+def empty(file: int) -> None:
+    os.ftruncate(file, 0)
+    os.fsync(file)
+
+
+def read(path: Path, file: int, last_bytes: int | None = None) -> list[object]:
+    """All values in their order. last_bytes: only those whose lines lie wholly within the file's end."""
+    size = os.fstat(file).st_size
+    start = max(size - last_bytes, 0) if last_bytes else 0
+    lines = os.pread(file, size - start, start).split(b"\n")
+    if lines.pop() != b"":
+        raise LinesUnreadable(f"{path}: the last line is cut off; look at it, and remove it")
+    return [_parsed(path, number, line) for number, line in enumerate(lines, start=1) if number > 1 or not start]
+
+
+def _parsed(path: Path, number: int, line: bytes) -> object:
+    try:
+        return json.loads(line)
+    except ValueError:
+        raise LinesUnreadable(f"{path} line {number} is no JSON") from None

@@ -1,0 +1,22 @@
+"""Whether this machine may claim anything: what it knows must be in the database first, and the other way round."""
+
+from actors import journal, witness
+from actors.journal import JournalUnusable
+from actors.jsonlines import LinesUnreadable
+from actors.record import merge_journal
+from actors.witness import Disarmed
+from ops import logs
+
+log = logs.get()
+
+
+def may_claim() -> bool:
+    """If not, the log says why. A mail whose hint is dropped for it is hinted again when it may."""
+    try:
+        journal.check_room()
+        merge_journal()
+        witness.check()
+    except (JournalUnusable, LinesUnreadable, Disarmed, OSError) as refusal:
+        log.error("claiming_stopped", reason=str(refusal))
+        return False
+    return True

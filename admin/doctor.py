@@ -1,0 +1,98 @@
+"""The command that checks everything that must be true, of the rows and of what is around them."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+
+import typer
+
+import config
+from actors import journal, queues, witness
+from actors.backlog import BrokerAway, backlog
+from actors.journal import JournalUnusable
+from actors.jsonlines import LinesUnreadable
+from admin import show
+from models import database, hints, installation, invariants, mailboxes, migrate, vault
+from models.invariants import Finding
+from models.vault import KeyInvalid
+
+
+def doctor(json: show.AsJson = False) -> None:
+    """Check every invariant and all that sending needs. One line each; exit status 1 if one fails."""
+    database.open_database("punktual doctor")
+    findings = list(examine())
+    if json:
+        show.as_json([asdict(it) for it in findings])
+    else:
+        for it in findings:
+            print(f"ok    {it.rule}" if it.holds else f"FAIL  {it.rule}: {it.broken_by}")
+    if not all(it.holds for it in findings):
+        raise typer.Exit(1)
+
+
+def examine() -> Iterator[Finding]:
+    missing = migrate.missing()
+    yield Finding("every migration is applied", ", ".join(missing) or None)
+    if missing:
+        return  # the other questions are about tables that may not be there
+    yield from invariants.check()
+    for rule, look in SURROUNDINGS:
+        yield Finding(rule, look())
+
+
+def _clock() -> str | None:
+    _, off = database.clock_difference()
+    tolerated = config.settings().sending.clock_tolerance_seconds
+    return None if off.total_seconds() <= tolerated else f"they are {off.total_seconds():.1f} s apart"
+
+
+def _secret_key() -> str | None:
+    try:
+        vault.encrypt("any")
+        for box in mailboxes.every():
+            if box.password_encrypted:
+                vault.decrypt(box.password_encrypted)
+    except KeyInvalid as error:
+        return str(error)
+    return None
+
+
+def _journal() -> str | None:
+    try:
+        journal.check_room()
+        waiting = journal.count()
+    except JournalUnusable as error:
+        return str(error)
+    return f"{waiting} answers in {journal.path()} wait to be recorded" if waiting else None
+
+
+def _witness() -> str | None:
+    if reason := installation.disarmed_reason():
+        return reason
+    try:
+        return None if witness.agrees() else "it knows less; sending stops: run `python -m admin arm`"
+    except LinesUnreadable as error:
+        return str(error)
+
+
+def _broker() -> str | None:
+    """With RabbitMQ: that it answers, that somebody listens, and that it holds what the rows say it does."""
+    if config.settings().broker.embedded:
+        return None
+    try:
+        found = backlog(queues.DELIVER)
+    except BrokerAway as error:
+        return str(error)
+    marked = hints.count_marked()
+    # What a worker holds is not counted by RabbitMQ: only without one do the numbers have to agree.
+    if not found.consumers and found.messages < marked:
+        return f"{marked} mails count as hinted, and the broker holds {found.messages} messages and no worker listens"
+    return None
+
+
+SURROUNDINGS: tuple[tuple[str, Callable[[], str | None]], ...] = (
+    ("this machine's clock agrees with the database's", _clock),
+    ("the secret key opens the stored passwords", _secret_key),
+    ("the journal is empty and has room", _journal),
+    ("the database knows all that this machine has seen", _witness),
+    ("the broker holds what the rows say", _broker),
+)

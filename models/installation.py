@@ -1,0 +1,48 @@
+"""Which database this is, and whether it may send: a restored backup is disarmed until a person has looked at it."""
+
+from typing import NamedTuple
+from uuid import UUID
+
+from models.database import execute, fetch, fetch_row
+
+
+class Mark(NamedTuple):
+    """A row of the history that was seen: a database that lacks it knows less than it did."""
+
+    history_id: int
+    email_id: int
+    at: str  # as text, to the microsecond
+
+
+def identity() -> UUID:
+    """The name that the database was given when it was made; a backup and a copy of it bear the same one."""
+    found: UUID = fetch("SELECT id FROM installation")[0][0]
+    return found
+
+
+def disarmed_reason() -> str | None:
+    found: str | None = fetch("SELECT disarmed_reason FROM installation")[0][0]
+    return found
+
+
+def disarm(reason: str) -> None:
+    """Stop every machine from claiming. The first reason stays."""
+    execute("UPDATE installation SET disarmed_reason = COALESCE(disarmed_reason, %s)", (reason,))
+
+
+def arm() -> None:
+    execute("UPDATE installation SET disarmed_reason = NULL")
+
+
+LATEST = "SELECT id, email_id, at::text FROM email_history ORDER BY id DESC LIMIT 1"
+
+
+def latest() -> Mark | None:
+    """The newest row of the history."""
+    row = fetch_row(LATEST)
+    return Mark(*row) if row else None
+
+
+def knows(mark: Mark) -> bool:
+    query = "SELECT true FROM email_history WHERE id = %s AND email_id = %s AND at::text = %s"
+    return fetch_row(query, mark) is not None

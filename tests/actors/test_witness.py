@@ -1,0 +1,231 @@
+"""A database that went back in time: what this machine remembers of it, and what it then does not do."""
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from actors import deliver as pipeline
+from actors import readiness, witness
+from models import campaigns, database, facts, installation, overview, recovery
+from models.states import Status
+from models.tables import CampaignEmailQueue, CampaignLead, EmailContent, EmailHistory
+from scheduling.window import warsaw_day
+from tests import factories as make
+from tests.conftest import Override
+from tests.smtp_server import SmtpServer
+
+pytestmark = pytest.mark.usefixtures("db")
+Q = CampaignEmailQueue
+
+
+def deliver(email_id: int) -> None:
+    pipeline.deliver(email_id, round(make.row(email_id).scheduled_at.timestamp() * 1000))
+
+
+def sent_mails(smtp: SmtpServer, count: int) -> list[int]:
+    """Mails of one campaign, planned, and the first of them sent."""
+    mailbox_id = make.a_mailbox(smtp_port=smtp.port)
+    campaign_id = make.a_campaign([mailbox_id], leads=count)
+    ids = make.planned(campaign_id, mailbox_id, *[make.now()] * count)
+    deliver(ids[0])
+    make.rested(campaign_id)
+    assert make.row(ids[0]).status == Status.SENT
+    return ids
+
+
+def go_back_before_its_claim(email_id: int) -> None:
+    """What a backup from before the claim knows of this mail."""
+    EmailContent.delete().where(EmailContent.email == email_id).execute()
+    EmailHistory.delete().where(EmailHistory.email == email_id, EmailHistory.move != "plan").execute()
+    changes = dict.fromkeys(("claim_token", "claimed_at", "worker_host", "worker_pid", "handed_over_at", "sent_at"))
+    Q.update(status="pending", attempts=0, **changes).where(Q.id == email_id).execute()
+
+
+def go_back_before_its_plan(email_id: int) -> None:
+    go_back_before_its_claim(email_id)
+    EmailHistory.delete().where(EmailHistory.email == email_id).execute()
+    Q.delete().where(Q.id == email_id).execute()
+
+
+def in_a_thread_of_its_own(email_id: int) -> None:
+    deliver(email_id)
+    database.close()
+
+
+def in_the_way(home: Path) -> None:
+    """A folder stands where the record was, as on a disk that fails."""
+    [file] = (home / "journal").glob("handed-over-*.jsonl")
+    file.unlink()
+    file.mkdir()
+
+
+@pytest.fixture
+def smtp() -> Iterator[SmtpServer]:
+    with SmtpServer() as running:
+        yield running
+
+
+class TestADatabaseThatForgotAHandOver:
+    def test_gets_no_further_claim_and_the_mail_is_not_sent_twice(self, smtp: SmtpServer) -> None:
+        first, second = sent_mails(smtp, 2)
+        go_back_before_its_claim(first)
+
+        deliver(first)
+        deliver(second)
+
+        assert len(smtp.accepted) == 1
+        assert {make.row(first).status, make.row(second).status} == {Status.PENDING}
+        assert "knows less" in str(installation.disarmed_reason())
+
+    def test_is_disarmed_for_the_machines_that_have_seen_nothing_too(self, smtp: SmtpServer, home: Path) -> None:
+        first, second = sent_mails(smtp, 2)
+        go_back_before_its_claim(first)
+        assert not readiness.may_claim()
+        for file in (home / "journal").iterdir():
+            file.unlink()
+
+        deliver(second)
+
+        assert len(smtp.accepted) == 1
+
+    def test_that_forgot_only_what_it_showed_is_noticed_too(self) -> None:
+        email_id = make.an_email()
+        assert readiness.may_claim()
+        EmailHistory.delete().where(EmailHistory.email == email_id).execute()
+
+        assert not readiness.may_claim()
+
+    def test_recovered_the_mail_is_unknown_under_its_token_and_counts_on_its_day(self, smtp: SmtpServer) -> None:
+        first, second = sent_mails(smtp, 2)
+        before = make.row(first)
+        go_back_before_its_claim(first)
+
+        assert recovery.recover(witness.forgotten(), "restored", "tests") == [first]
+
+        row = make.row(first)
+        assert (row.status, row.claim_token, row.message_id) == (
+            Status.UNKNOWN,
+            before.claim_token,
+            before.message_id,
+        )
+        assert facts.mailboxes_used([row.mailbox_id], warsaw_day(row.handed_over_at)) == {row.mailbox_id: 1}
+        assert [move.move for move in overview.history(first)] == ["plan", "recover"]
+        witness.accept_loss()
+        installation.arm()
+        deliver(second)
+        assert len(smtp.accepted) == 2
+
+    def test_from_before_the_plan_gets_the_lead_back_into_the_queue_under_its_message_id(
+        self, smtp: SmtpServer
+    ) -> None:
+        first, _ = sent_mails(smtp, 2)
+        before = make.row(first)
+        go_back_before_its_plan(first)
+
+        [found] = recovery.recover(witness.forgotten(), "restored", "tests")
+
+        row = make.row(found)
+        assert (row.status, row.message_id) == (Status.UNKNOWN, before.message_id)
+        assert row.campaign_lead_id == before.campaign_lead_id
+
+    def test_planned_anew_meanwhile_it_is_found_by_its_lead(self, smtp: SmtpServer) -> None:
+        first, _ = sent_mails(smtp, 2)
+        before = make.row(first)
+        go_back_before_its_plan(first)
+        [anew] = make.planned(before.campaign_id, before.mailbox_id, make.now())
+
+        assert recovery.recover(witness.forgotten(), "restored", "tests") == [anew]
+        assert make.row(anew).message_id == before.message_id
+
+    def test_whose_ids_were_given_to_another_lead_takes_no_wrong_mail(self, smtp: SmtpServer) -> None:
+        first, _ = sent_mails(smtp, 2)
+        go_back_before_its_plan(first)
+        CampaignLead.update(address="somebody.else@leads.example").execute()
+
+        assert recovery.recover(witness.forgotten(), "restored", "tests") == []
+
+
+class TestADatabaseThatForgotNothing:
+    def test_is_not_disarmed_by_a_restart_a_retry_or_a_cancelled_campaign(self, smtp: SmtpServer) -> None:
+        [first, second] = sent_mails(smtp, 2)
+        database.close()
+        campaigns.cancel(make.row(second).campaign_id, "tests")
+
+        assert readiness.may_claim()
+        assert witness.forgotten() == []
+        assert make.row(first).status == Status.SENT
+
+    def test_of_another_installation_has_witnesses_of_its_own(self, smtp: SmtpServer) -> None:
+        sent_mails(smtp, 2)
+        database.execute("UPDATE installation SET id = gen_random_uuid()")
+        EmailHistory.delete().execute()
+
+        assert readiness.may_claim()
+
+
+class TestTheRecordOnTheDisk:
+    def test_holds_no_address(self, smtp: SmtpServer, home: Path) -> None:
+        sent_mails(smtp, 2)
+
+        written = "".join(file.read_text() for file in (home / "journal").iterdir())
+        assert "leads" not in written
+        assert "@campaign" not in written
+
+    def test_cut_off_it_stops_claiming(self, smtp: SmtpServer, home: Path) -> None:
+        _, second = sent_mails(smtp, 2)
+        [file] = (home / "journal").glob("handed-over-*.jsonl")
+        file.write_bytes(file.read_bytes()[:-5])
+
+        deliver(second)
+
+        assert len(smtp.accepted) == 1
+
+    def test_that_cannot_be_read_or_written_stops_claiming(self, smtp: SmtpServer, home: Path) -> None:
+        _, second = sent_mails(smtp, 2)
+        in_the_way(home)
+
+        deliver(second)
+
+        assert smtp.connections == 1
+
+    def test_that_cannot_be_written_in_the_middle_of_a_conversation_no_dot_is_written(
+        self, smtp: SmtpServer, home: Path
+    ) -> None:
+        _, second = sent_mails(smtp, 2)
+        address = CampaignLead.get_by_id(make.row(second).campaign_lead_id).address
+        with smtp.holding("data", address) as held:
+            worker = threading.Thread(target=in_a_thread_of_its_own, args=(second,))
+            worker.start()
+            held.wait()
+            in_the_way(home)
+        worker.join()
+
+        assert len(smtp.accepted) == 1
+        assert make.row(second).status == Status.PENDING
+        assert "could not be kept on this machine's disk" in str(overview.history(second)[-1].reason)
+
+    def test_is_rotated_and_what_was_before_is_still_asked(self, smtp: SmtpServer, home: Path) -> None:
+        first, second = sent_mails(smtp, 2)
+        [file] = (home / "journal").glob("handed-over-*.jsonl")
+        file.replace(file.with_suffix(".before.jsonl"))
+        deliver(second)
+        go_back_before_its_claim(first)
+        go_back_before_its_claim(second)
+
+        assert [it.email_id for it in witness.forgotten()] == [first, second]
+        witness.accept_loss()
+        assert witness.forgotten() == []
+        assert witness.agrees()
+
+
+def test_without_room_for_the_journal_nothing_is_claimed(smtp: SmtpServer, settings: Override) -> None:
+    settings(SENDING_JOURNAL_ROOM_MEGABYTES=1e12)
+    mailbox_id = make.a_mailbox(smtp_port=smtp.port)
+    [email_id] = make.planned(make.a_campaign([mailbox_id]), mailbox_id, make.now())
+
+    deliver(email_id)
+
+    assert smtp.connections == 0
+    assert make.row(email_id).status == Status.PENDING

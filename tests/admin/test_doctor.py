@@ -1,0 +1,143 @@
+"""`python -m admin doctor` and `arm`, as a person types them."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from actors import witness
+from models import database, recovery
+from models.database import clock
+from models.states import Status
+from models.tables import CampaignEmailQueue, EmailContent, EmailHistory
+from tests import factories as make
+from tests.admin.test_commands import admin, done, refused
+
+pytestmark = pytest.mark.usefixtures("db")
+Q = CampaignEmailQueue
+
+
+def journal(home: Path) -> Path:
+    path = home / "journal" / "outcomes.jsonl"
+    path.parent.mkdir(exist_ok=True)
+    return path
+
+
+def forgotten_mail() -> int:
+    """A mail that this machine handed over, in a database from before that."""
+    claim = make.handed_over(make.an_email())
+    email_id = claim.held.email_id
+    witness.note(recovery.of(claim, clock()))
+    EmailContent.delete().execute()
+    EmailHistory.delete().where(EmailHistory.move != "plan").execute()
+    changes = dict.fromkeys(("claim_token", "claimed_at", "worker_host", "worker_pid", "handed_over_at"))
+    Q.update(status="pending", **changes).where(Q.id == email_id).execute()
+    return email_id
+
+
+class TestTheDoctor:
+    def test_says_a_line_for_each_rule_that_holds(self) -> None:
+        make.in_status(Status.SENT)
+
+        lines = done("doctor").splitlines()
+
+        assert len(lines) > 15
+        assert all(line.startswith("ok    ") for line in lines)
+
+    def test_fails_with_the_rule_and_what_breaks_it(self) -> None:
+        email_id, _ = make.in_status(Status.SENT)
+        EmailContent.delete().execute()
+
+        result = admin("doctor")
+
+        assert result.returncode == 1
+        assert f"FAIL  what was sent is kept: {email_id}" in result.stdout.splitlines()
+        assert not result.stderr
+
+    def test_tells_programs_the_same(self) -> None:
+        findings = json.loads(done("doctor", "--json"))
+
+        assert {it["broken_by"] for it in findings} == {None}
+
+    def test_finds_a_broker_that_does_not_answer_without_printing_its_password(self) -> None:
+        result = admin("doctor", PUNKTUAL_BROKER_URL="amqp://ola:s3cret@127.0.0.1:1/")
+
+        assert result.returncode == 1
+        assert "FAIL  the broker holds what the rows say: RabbitMQ does not answer" in result.stdout
+        assert "s3cret" not in result.stdout + result.stderr
+
+    def test_finds_a_key_that_does_not_open_the_stored_passwords(self) -> None:
+        make.a_mailbox(password_encrypted="gAAAA-of-another-key")
+
+        assert "does not open with this PUNKTUAL_SECRET_KEY" in admin("doctor").stdout
+
+    def test_finds_answers_that_wait_in_the_journal_or_a_journal_that_cannot_be_read(self, home: Path) -> None:
+        journal(home).write_text("half a li")
+
+        assert "the last line is cut off" in admin("doctor").stdout
+
+    def test_finds_a_schema_that_is_not_up_to_date(self) -> None:
+        newest = "(SELECT max(name) FROM schema_migration)"
+        [row] = database.fetch(f"DELETE FROM schema_migration WHERE name = {newest} RETURNING name, applied")
+
+        result = admin("doctor")
+
+        database.execute("INSERT INTO schema_migration (name, applied) VALUES (%s, %s)", row)
+        assert result.returncode == 1
+        assert result.stdout == f"FAIL  every migration is applied: {row[0]}\n"
+
+
+class TestArming:
+    def test_there_is_nothing_to_arm_where_nothing_was_forgotten(self) -> None:
+        make.in_status(Status.SENT)
+
+        assert done("arm").startswith("armed: the database knows all")
+
+    def test_shows_what_was_forgotten_and_asks_what_becomes_of_it(self) -> None:
+        email_id = forgotten_mail()
+
+        result = admin("arm")
+
+        assert result.returncode == 1
+        assert make.row(email_id).message_id in result.stdout
+        assert "say what becomes of these 1 mails" in result.stderr
+        assert make.row(email_id).status == Status.PENDING
+
+    @pytest.mark.parametrize(
+        ("verdict", "status", "moves"),
+        [
+            ("unknown", Status.UNKNOWN, ["plan", "recover"]),
+            ("sent", Status.SENT, ["plan", "recover", "settle"]),
+            ("pending", Status.PENDING, ["plan"]),
+        ],
+    )
+    def test_does_what_was_chosen_and_the_doctor_is_content(
+        self, verdict: str, status: Status, moves: list[str]
+    ) -> None:
+        email_id = forgotten_mail()
+        assert "FAIL  the database knows all that this machine has seen" in admin("doctor").stdout
+
+        done("arm", "--forgotten-as", verdict, "--reason", "last night's backup")
+
+        assert make.row(email_id).status == status
+        history = list(EmailHistory.select().where(EmailHistory.email == email_id).order_by(EmailHistory.id))
+        assert [row.move for row in history] == moves
+        assert {row.reason for row in history[1:]} <= {"last night's backup"}
+        assert "ok    the database knows all that this machine has seen" in done("doctor")
+
+    def test_is_refused_on_a_machine_that_misses_nothing_while_another_does(self, home: Path) -> None:
+        forgotten_mail()
+        with pytest.raises(witness.Disarmed):
+            witness.check()
+        for file in (home / "journal").iterdir():
+            file.unlink()
+
+        assert "nothing is missing as far as this machine knows" in refused("arm")
+        assert done("arm", "--anyway").startswith("armed")
+
+    def test_status_says_that_nothing_is_being_sent(self) -> None:
+        forgotten_mail()
+        with pytest.raises(witness.Disarmed):
+            witness.check()
+
+        assert done("status").startswith("Nothing is being sent: the database knows less")
