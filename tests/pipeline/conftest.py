@@ -49,6 +49,12 @@ class Punktual:
     def run(self, name: str, **environment: str) -> subprocess.Popen[bytes]:
         return self.start([sys.executable, "-m", "actors", name], **environment)
 
+    def altered_worker(self, name: str, queue: str = "deliver", **environment: str) -> subprocess.Popen[bytes]:
+        """One of tests/pipeline/workers, in a single process."""
+        options = ["--queues", queue, "--processes", "1", "--threads", "4", "--skip-logging"]
+        command = [sys.executable, "-m", "dramatiq", f"tests.pipeline.workers.{name}", *options]
+        return self.start(command, dramatiq_worker_timeout="20", dramatiq_queue_prefetch="4", **environment)
+
     def start(self, command: list[str], **environment: str) -> subprocess.Popen[bytes]:
         with self.log.open("ab") as output:
             process = subprocess.Popen(

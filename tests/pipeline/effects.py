@@ -1,0 +1,91 @@
+"""Loaded into a real process of the product: names its durable effects as they come, and can die right before one.
+
+A durable effect is what outlives the process: a commit, a message published or acknowledged, bytes on a socket or on
+the disk. Two mere marks stand among them, so that each step of the pipeline has its name: `compose`, and `answer`,
+where the dot has left and its answer has not been read.
+"""
+
+import os
+import re
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from dramatiq.brokers.rabbitmq import RabbitmqBroker, _RabbitmqConsumer
+
+from mail.connection import Connection
+from models.database import database
+
+LOG, DIE_BEFORE = "EFFECTS_LOG", "EFFECTS_DIE_BEFORE"
+_WRITES = re.compile(r"\b(INSERT|UPDATE|DELETE)\b(?! SKIP| OF)")
+_OURS = re.compile(r"^(actors|models|scheduling)\.(\w+)$")
+_PLUMBING = {"models.database", "actors.jsonlines"}
+
+_lock = threading.Lock()
+_count = 0
+
+
+def reached(name: str) -> None:
+    """Called right before the effect. Dead from here on: nothing else of the process happens any more."""
+    global _count
+    with _lock:
+        _count += 1
+        if _count == int(os.environ.get(DIE_BEFORE, "0")):
+            os.kill(os.getpid(), signal.SIGKILL)
+            threading.Event().wait()
+        with Path(os.environ[LOG]).open("a") as log:
+            log.write(f"{name}\n")
+
+
+def watch() -> None:
+    """Put a look-out around every way in which a process can have an effect."""
+    _before(database, "commit", lambda *_: _caller())
+    _before(database, "execute_sql", _statement)
+    _before(RabbitmqBroker, "enqueue", lambda _, message, **__: f"publish {message.queue_name}")
+    _before(_RabbitmqConsumer, "ack", lambda _, message: f"acknowledge {message.queue_name}")
+    _before(Connection, "connect", lambda *_: "connect")
+    _before(Connection, "send", lambda _, sent: _command(sent))
+    _before(Connection, "write_dot", lambda *_: "dot")
+    _before(Connection, "getreply", lambda _, seconds=None: "answer" if seconds is not None else None)
+    _before(os, "fsync", lambda *_: _caller())
+
+
+def mark(owner: Any, attribute: str) -> None:
+    """Name a step that is no effect."""
+    _before(owner, attribute, lambda *_: attribute)
+
+
+def _before(owner: Any, attribute: str, name: Callable[..., str | None]) -> None:
+    original = getattr(owner, attribute)
+
+    def watched(*arguments: Any, **options: Any) -> Any:
+        if effect := name(*arguments, **options):
+            reached(effect)
+        return original(*arguments, **options)
+
+    setattr(owner, attribute, watched)
+
+
+def _statement(query: str, *_: object) -> str | None:
+    """A write outside a transaction is its own commit."""
+    is_write = _WRITES.search(query) and not query.lstrip().startswith("SELECT")
+    return _caller() if is_write and not database.in_transaction() else None
+
+
+def _command(sent: str | bytes) -> str:
+    line = sent.encode() if isinstance(sent, str) else sent
+    verb = line[:4].decode("ascii", "replace").upper()
+    return verb if verb in ("EHLO", "MAIL", "RCPT", "DATA", "QUIT", "AUTH", "RSET") else "body"
+
+
+def _caller() -> str:
+    """The public function of ours that this is done for."""
+    frame = sys._getframe()
+    while frame := frame.f_back:  # type: ignore[assignment]
+        module, function = frame.f_globals.get("__name__", ""), frame.f_code.co_name
+        if (found := _OURS.match(module)) and module not in _PLUMBING and not function.startswith(("_", "<")):
+            return f"{found[2]}.{function}"
+    return "nobody of ours"

@@ -1,0 +1,289 @@
+"""Every point at which a process can die between two durable effects, tried one by one.
+
+Each situation lists the effects that its process has, in their order. One test holds the list against a real run, so
+that no point is left out; for each effect another has the process killed right before it, started again, and run to the
+end.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from itertools import takewhile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from actors import journal
+from actors.identity import this_worker
+from mail.outcome import Accepted, Reply
+from models import emails, suppressions
+from models.claims import Worker
+from models.states import FINAL, Status
+from models.tables import Campaign, CampaignEmailQueue, CampaignLead
+from tests import factories as make
+from tests.pipeline import effects
+from tests.pipeline.conftest import Punktual
+from tests.waiting import until
+
+Q = CampaignEmailQueue
+# The shortest pauses: what matters here is what happens, not when.
+QUICK = {
+    "PUNKTUAL_SENDING_RETRY_FIRST_SECONDS": "0.1",
+    "PUNKTUAL_SENDING_RETRY_CAP_SECONDS": "0.2",
+    "PUNKTUAL_SENDING_MAX_ATTEMPTS": "2",
+}
+
+
+class Victim:
+    """The process that is to die, and the notes that it takes until then."""
+
+    def __init__(self, punktual: Punktual, situation: "Situation", notes: Path) -> None:
+        self.punktual, self.it, self.notes = punktual, situation, notes
+
+    def start(self, **environment: str) -> None:
+        watched = {effects.LOG: str(self.notes), **QUICK, **environment}
+        self.process = self.punktual.altered_worker(f"watched_{self.it.process}", self.it.queue, **watched)
+
+    def effects(self) -> tuple[str, ...]:
+        return tuple(self.notes.read_text().splitlines()) if self.notes.exists() else ()
+
+    def is_dead(self) -> bool:
+        return self.process.poll() is not None
+
+
+@dataclass(frozen=True)
+class Situation:
+    """before: the rows as the process finds them. act: what then sets it going. accepted: 0 where no mail arrives."""
+
+    name: str
+    process: str
+    before: Callable[[Punktual], Any]
+    act: Callable[[Victim], None]
+    effects: tuple[str, ...]
+    ends: tuple[Status, ...] = (Status.SENT,)
+    accepted: int | None = None
+
+    @property
+    def queue(self) -> str:
+        return {"worker": "deliver", "timekeeper": "tick"}[self.process]
+
+    @property
+    def in_doubt(self) -> tuple[str, ...]:
+        """Where the dot may have left and its answer is not recorded: dying right before one of these."""
+        if "dot" not in self.effects or Status.UNKNOWN in self.ends:
+            return ()
+        after = self.effects[self.effects.index("emails.hand_over") + 1 :]
+        answered = next(place for place, name in enumerate(after) if name.startswith("emails."))
+        return after[: answered + 1]
+
+
+def mail_to(address: str, **campaign: Any) -> Callable[[Punktual], int]:
+    def plan(punktual: Punktual) -> int:
+        mailbox_id = punktual.mailbox()
+        campaign_id = make.a_campaign([mailbox_id], leads=[address], **({"delay": 0.01} | campaign))
+        return make.planned(campaign_id, mailbox_id, make.now())[0]
+
+    return plan
+
+
+def hint(victim: Victim) -> None:
+    [row] = Q.select()
+    victim.punktual.hint(make.Hint(row.id, row.scheduled_at))
+
+
+def tick(victim: Victim) -> None:
+    victim.punktual.tick()
+
+
+def boot(victim: Victim) -> None:
+    """Its start alone sets it going."""
+
+
+def hint_a_mail_that_waits_for_the_campaigns_pace(victim: Victim) -> None:
+    Campaign.update(last_start_at=make.now()).execute()
+    hint(victim)
+
+
+def suppress_the_lead_in_the_middle_of_the_conversation(victim: Victim) -> None:
+    address = CampaignLead.get().address
+    with victim.punktual.smtp.holding("data", address) as held:
+        hint(victim)
+        until(lambda: held.reached.is_set() or victim.is_dead(), "the conversation to come to its middle")
+        suppressions.add(address, "she asked us to")
+
+
+def suppressed_mail(punktual: Punktual) -> None:
+    mail_to("anna@leads.example")(punktual)
+    suppressions.add("anna@leads.example", "she asked us to")
+
+
+def held_by_the_dead(punktual: Punktual) -> None:
+    """One claimed and one handed over, by a process of this host that does not run."""
+    dead = Worker(this_worker().host, 999_999_999, 1.0)
+    make.claimed(mail_to("anna@leads.example")(punktual), dead)
+    make.handed_over(mail_to("jan@leads.example")(punktual), dead)
+
+
+def answered_while_the_database_was_away(punktual: Punktual) -> None:
+    claim = make.handed_over(mail_to("anna@leads.example")(punktual), Worker("elsewhere", 1, 1.0))
+    journal.append(claim, Accepted(Reply(250, "2.0.0", "accepted")))
+
+
+def campaign_not_planned_yet(punktual: Punktual) -> None:
+    make.a_campaign([punktual.mailbox()], leads=2, delay=0.5)
+
+
+def overdue_for_hours(punktual: Punktual) -> None:
+    make.age(mail_to("anna@leads.example")(punktual), timedelta(hours=2))
+
+
+def all_sent(punktual: Punktual) -> None:
+    claim = make.handed_over(mail_to("anna@leads.example")(punktual))
+    emails.accept(claim.held, {"code": 250})
+
+
+ANNA, IN_NO_HURRY = mail_to("anna@leads.example"), mail_to("anna@leads.example", delay=0.5)
+CALL = ("emails.claim", "compose", "connect", "EHLO", "MAIL", "RCPT")
+UP_TO_HAND_OVER = (*CALL, "DATA", "body", "emails.hand_over")
+UP_TO_ANSWER = (*UP_TO_HAND_OVER, "witness.note", "dot", "answer")
+ITS_TIME_HAS_COME = ("publish deliver", "acknowledge deliver.DQ")
+HINT_IN_A_WHILE = ("publish deliver", "hints.mark")
+END_OF_TICK = ("campaigns.complete_finished", "heartbeats.beat", "acknowledge tick")
+SITUATIONS = (
+    Situation("sent", "worker", ANNA, hint, (*UP_TO_ANSWER, "emails.accept", "QUIT", "acknowledge deliver")),
+    Situation(
+        "deferred",
+        "worker",
+        mail_to("dot-451@leads.example"),
+        hint,
+        (*UP_TO_ANSWER, "emails.retry", *HINT_IN_A_WHILE, "QUIT", "acknowledge deliver", *ITS_TIME_HAS_COME),
+        ends=(Status.FAILED,),
+    ),
+    Situation(
+        "refused",
+        "worker",
+        mail_to("550@leads.example"),
+        hint,
+        (*CALL, "emails.reject", "QUIT", "acknowledge deliver"),
+        ends=(Status.FAILED,),
+    ),
+    Situation(
+        "unanswered",
+        "worker",
+        mail_to("drop-after-dot@leads.example"),
+        hint,
+        (*UP_TO_ANSWER, "emails.doubt", "acknowledge deliver"),
+        ends=(Status.UNKNOWN,),
+    ),
+    Situation(
+        "withdrawn",
+        "worker",
+        ANNA,
+        suppress_the_lead_in_the_middle_of_the_conversation,
+        (*UP_TO_HAND_OVER, "emails.release", "acknowledge deliver"),
+        ends=(Status.CANCELLED,),
+    ),
+    Situation(
+        "cancelled",
+        "worker",
+        suppressed_mail,
+        hint,
+        ("emails.claim", "emails.cancel", "acknowledge deliver"),
+        ends=(Status.CANCELLED,),
+    ),
+    Situation(
+        "waiting",
+        "worker",
+        IN_NO_HURRY,
+        hint_a_mail_that_waits_for_the_campaigns_pace,
+        ("emails.claim", "publish deliver", "acknowledge deliver", *ITS_TIME_HAS_COME),
+    ),
+    Situation(
+        "booting",
+        "worker",
+        held_by_the_dead,
+        boot,
+        ("emails.release_unhanded", "emails.doubt"),
+        ends=(Status.SENT, Status.UNKNOWN),
+    ),
+    Situation(
+        "merging", "worker", answered_while_the_database_was_away, boot, ("emails.accept", "journal.merge"), accepted=0
+    ),
+    Situation(
+        "planning",
+        "timekeeper",
+        campaign_not_planned_yet,
+        tick,
+        ("plans.write", "publish deliver", *HINT_IN_A_WHILE, *END_OF_TICK),
+        ends=(Status.SENT, Status.SENT),
+    ),
+    Situation("re-planning", "timekeeper", overdue_for_hours, tick, ("plans.write", *HINT_IN_A_WHILE, *END_OF_TICK)),
+    Situation(
+        "reconciling",
+        "timekeeper",
+        held_by_the_dead,
+        tick,
+        ("hints.mark", "emails.release_unhanded", "emails.doubt", *END_OF_TICK),
+        ends=(Status.SENT, Status.UNKNOWN),
+    ),
+    Situation("completing", "timekeeper", all_sent, tick, ("hints.mark", *END_OF_TICK), accepted=0),
+)
+
+
+def points() -> Iterator[Any]:
+    """Each situation with each of its effects, but for those by which it came there like the first."""
+    first, *_ = SITUATIONS
+    for it in SITUATIONS:
+        alike = takewhile(lambda pair: pair[0] == pair[1], zip(first.effects, it.effects, strict=False))
+        known = 0 if it is first else len(list(alike))
+        for number in range(known, len(it.effects)):
+            yield pytest.param(it, number, id=f"{it.name}, before {it.effects[number]} ({number + 1})")
+
+
+@pytest.mark.parametrize("it", SITUATIONS, ids=lambda it: it.name)
+def test_these_are_all_the_effects_that_a_process_has_when_it_is(
+    punktual: Punktual, tmp_path: Path, it: Situation
+) -> None:
+    victim = Victim(punktual, it, tmp_path / "effects")
+    it.before(punktual)
+
+    victim.start()
+    punktual.listening(it.queue)
+    it.act(victim)
+
+    until(lambda: len(victim.effects()) >= len(it.effects), f"{it.effects}, not {victim.effects()}")
+    assert victim.effects()[: len(it.effects)] == it.effects
+
+
+@pytest.mark.parametrize(("it", "number"), points())
+def test_killed_there_and_started_again_no_mail_is_sent_twice_and_none_is_lost(
+    punktual: Punktual, tmp_path: Path, it: Situation, number: int
+) -> None:
+    victim = Victim(punktual, it, tmp_path / "effects")
+    it.before(punktual)
+    victim.start(**{effects.DIE_BEFORE: str(number + 1)})
+    if it.act is not boot:
+        punktual.listening(it.queue)
+        it.act(victim)
+    until(victim.is_dead, "the process to die")
+    assert victim.effects() == it.effects[:number]
+
+    punktual.run("worker", **QUICK)
+    punktual.run("timekeeper", **QUICK)
+    punktual.listening("deliver", "tick")
+    until(lambda: is_over(punktual), "every mail to have its result")
+
+    is_in_doubt = it.effects[number] in it.in_doubt
+    assert sorted(row.status for row in Q.select()) == sorted((Status.UNKNOWN,) if is_in_doubt else it.ends)
+    copies = Counter(punktual.smtp.message_ids)
+    assert not copies or max(copies.values()) == 1
+    sent = Q.select().where(Q.status == Status.SENT)
+    assert {row.message_id for row in sent} - set(copies) == set() or it.accepted == 0
+
+
+def is_over(punktual: Punktual) -> bool:
+    punktual.tick()
+    unfinished = Q.select().where(Q.status.not_in([*FINAL, Status.UNKNOWN])).exists()
+    return not unfinished and Q.select().count() == CampaignLead.select().count()
