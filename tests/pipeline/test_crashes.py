@@ -257,7 +257,7 @@ def test_these_are_all_the_effects_that_a_process_has_when_it_is(
     assert victim.effects()[: len(it.effects)] == it.effects
 
 
-@pytest.mark.parametrize(("it", "number"), points())
+@pytest.mark.parametrize(("it", "number"), list(points()))
 def test_killed_there_and_started_again_no_mail_is_sent_twice_and_none_is_lost(
     punktual: Punktual, tmp_path: Path, it: Situation, number: int
 ) -> None:
