@@ -74,7 +74,6 @@ def _letter(claim: Claim) -> Letter:
         text=render(claim.text, claim.fields, html=False),
         html=None if claim.html is None else render(claim.html, claim.fields, html=True),
         message_id=claim.message_id,
-        email_id=claim.held.email_id,
     )
 
 

@@ -76,7 +76,6 @@ def _check_letter(leads: Path, line: LeadLine, campaign: CampaignFile) -> None:
             text=render(campaign.text, fields, html=False),
             html=None if campaign.html is None else render(campaign.html, fields, html=True),
             message_id="<a-check@example.invalid>",
-            email_id=0,
         )
         build(letter, datetime(2000, 1, 1, tzinfo=UTC))
     except (TemplateInvalid, LetterInvalid) as error:

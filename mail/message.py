@@ -12,6 +12,7 @@ from mail.address import AddressInvalid, on_the_wire
 
 # Some providers rewrite the Message-ID: this header finds the mail again in a Sent folder all the same.
 ID_HEADER = "X-Punktual-Id"
+MESSAGE_ID_HEADER = "Message-ID"
 
 LONGEST_SUBJECT = 500
 
@@ -32,7 +33,6 @@ class Letter:
     text: str
     html: str | None
     message_id: str  # with its angle brackets
-    email_id: int
 
 
 def build(letter: Letter, date: datetime) -> bytes:
@@ -46,12 +46,17 @@ def build(letter: Letter, date: datetime) -> bytes:
     message["To"] = _address("", letter.recipient)
     message["Subject"] = letter.subject
     message["Date"] = format_datetime(date)
-    message["Message-ID"] = letter.message_id
-    message[ID_HEADER] = str(letter.email_id)
+    message[MESSAGE_ID_HEADER] = letter.message_id
+    message[ID_HEADER] = own_id(letter.message_id)
     message.set_content(letter.text)
     if letter.html is not None:
         message.add_alternative(letter.html, subtype="html")
     return message.as_bytes()
+
+
+def own_id(message_id: str) -> str:
+    """What the own header carries: the part of the Message-ID that no other e-mail of any installation has."""
+    return message_id.strip("<>").partition("@")[0]
 
 
 def _address(name: str, address: str) -> Address:

@@ -9,11 +9,11 @@ import smtplib
 import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from ipaddress import ip_address
+from functools import partial
 
 import clock
 from mail.address import domain
-from mail.connection import Connection, Server, Timeouts, expect
+from mail.connection import Connection, Server, Timeouts, expect, why_no_login
 from mail.outcome import (
     Deferred,
     Outcome,
@@ -58,24 +58,33 @@ def conversation(
         conversation.close()
 
 
+def log_in(server: Server, sender: str, timeouts: Timeouts, context: ssl.SSLContext | None = None) -> Outcome | None:
+    """Connect, encrypt, log in and leave, as before a mail from `sender`. None: it works."""
+    conversation = _Conversation(server, timeouts, context or ssl.create_default_context())
+    try:
+        return conversation.log_in(sender)
+    finally:
+        conversation.close()
+
+
 class _Conversation:
     def __init__(self, server: Server, timeouts: Timeouts, context: ssl.SSLContext) -> None:
         self.server, self.timeouts, self.context = server, timeouts, context
         self.phase = Phase.CONNECT
         self.connection: Connection | None = None
 
+    def log_in(self, sender: str) -> Outcome | None:
+        return self._stopped_at(partial(self._connect, sender), self._authenticate)
+
     def up_to_the_dot(self, sender: str, recipient: str, content: bytes) -> Outcome | None:
         """All that comes before the dot. None: everything is written, and only the dot is missing."""
-        try:
-            self._connect(sender)
-            self._authenticate()
-            self._envelope(sender, recipient)
-            self._body(content)
-        except smtplib.SMTPResponseException as error:
-            return judge(self.phase, _reply(error.smtp_code, error.smtp_error))
-        except (smtplib.SMTPException, OSError, UnicodeError) as error:
-            return judge(self.phase, no_reply(str(error) or type(error).__name__))
-        return self._out_of_turn()
+        steps = (
+            partial(self._connect, sender),
+            self._authenticate,
+            partial(self._envelope, sender, recipient),
+            partial(self._body, content),
+        )
+        return self._stopped_at(*steps) or self._out_of_turn()
 
     def dot(self, hand_over: Callable[[], str | None]) -> Outcome:
         connection = self._open()
@@ -101,6 +110,17 @@ class _Conversation:
                 self.connection.quit_quietly()
             self.connection.close()
 
+    def _stopped_at(self, *steps: Callable[[], None]) -> Outcome | None:
+        """Take the steps. None: all went well."""
+        try:
+            for step in steps:
+                step()
+        except smtplib.SMTPResponseException as error:
+            return judge(self.phase, _reply(error.smtp_code, error.smtp_error))
+        except (smtplib.SMTPException, OSError, UnicodeError) as error:
+            return judge(self.phase, no_reply(str(error) or type(error).__name__))
+        return None
+
     def _connect(self, sender: str) -> None:
         self.connection = connection = Connection(self.server, self.timeouts, self.context, domain(sender))
         connection.greet()
@@ -114,12 +134,9 @@ class _Conversation:
         self.phase = Phase.AUTH
         if self.server.username is None:
             return
-        password = self.server.password or ""
-        if self.server.security == "none" and not _is_loopback(self.server.host):
-            raise smtplib.SMTPException("a password is never sent over an unencrypted connection")
-        if not (self.server.username + password).isascii():
-            raise smtplib.SMTPException("the user name or password has letters that SMTP cannot carry")
-        self._open().login(self.server.username, password)
+        if refusal := why_no_login(self.server):
+            raise smtplib.SMTPException(refusal)
+        self._open().login(self.server.username, self.server.password or "")
 
     def _envelope(self, sender: str, recipient: str) -> None:
         connection = self._open()
@@ -153,12 +170,3 @@ class _Conversation:
 
 def _reply(code: int, words: bytes | str) -> Reply:
     return reply(code, words.decode("utf-8", "replace") if isinstance(words, bytes) else words)
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False

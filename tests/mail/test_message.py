@@ -17,8 +17,7 @@ LETTER = Letter(
     subject="Zażółć gęślą jaźń " * 5,
     text="Dzień dobry,\n.\nkropka\n",
     html="<p>Dzień dobry</p>",
-    message_id="<1@sender.example>",
-    email_id=7,
+    message_id="<0b6fa1@sender.example>",
 )
 DATE = datetime(2026, 11, 24, 9, 30, tzinfo=UTC)
 
@@ -35,14 +34,18 @@ class TestAMessage:
 
         assert message["Subject"].strip() == LETTER.subject.strip()
         assert message["From"] == "Ola Żółć <ola@sender.example>"
-        assert message["Message-ID"] == "<1@sender.example>"
-        assert message["X-Punktual-Id"] == "7"
+        assert message["Message-ID"] == "<0b6fa1@sender.example>"
         assert message["Date"].datetime == DATE
         plain, html = message.get_body(("plain",)), message.get_body(("html",))
         assert plain
         assert html
         assert plain.get_content().replace("\r\n", "\n") == LETTER.text
         assert "Dzień dobry" in html.get_content()
+
+    def test_carries_the_unique_part_of_its_message_id_in_a_header_that_no_provider_rewrites(self) -> None:
+        message = read(build(LETTER, DATE))
+
+        assert message["X-Punktual-Id"] == "0b6fa1"
 
     def test_is_7_bit_with_short_lines_that_end_as_smtp_wants(self) -> None:
         content = build(replace(LETTER, text="ą" * 5000), DATE)

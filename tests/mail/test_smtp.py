@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from mail import smtp
-from mail.connection import Server, Timeouts
+from mail.connection import Server, Timeouts, why_no_login
 from mail.outcome import Accepted, Deferred, Outcome, Phase, Refused, Scope, Unanswered, Withdrawn
 from tests.smtp_server import SmtpServer
 
@@ -264,4 +264,4 @@ class TestEncryption:
         target = Server("192.0.2.1", 25, "none", "ola", "s3cret")
 
         assert "s3cret" not in repr(target)
-        assert not smtp._is_loopback(target.host)
+        assert why_no_login(target) == "a password is never sent over an unencrypted connection"
