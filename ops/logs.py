@@ -37,7 +37,7 @@ def configure() -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(settings.level.upper())
-    for chatty in ("pika", "dramatiq", "periodiq"):
+    for chatty in ("pika", "dramatiq", "periodiq", "imapclient"):
         logging.getLogger(chatty).setLevel(max(logging.WARNING, root.level))
 
 

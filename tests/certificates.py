@@ -28,12 +28,12 @@ class Certificate:
             .add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
             .sign(key, hashes.SHA256())
         )
-        pem = certificate.public_bytes(serialization.Encoding.PEM)
+        self.public = certificate.public_bytes(serialization.Encoding.PEM)
         plain = serialization.NoEncryption()
-        secret = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain)
+        self.secret = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain)
         self.server_context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "both.pem"
-            file.write_bytes(pem + secret)
+            file.write_bytes(self.public + self.secret)
             self.server_context.load_cert_chain(file)
-        self.trusting = ssl.create_default_context(cadata=pem.decode())
+        self.trusting = ssl.create_default_context(cadata=self.public.decode())

@@ -12,6 +12,7 @@ from cryptography.fernet import Fernet
 
 import config
 from models import database, embedded, migrate, tables
+from tests.dovecot import Dovecot
 
 # The same examples in every run: a failing test is to be understood, not run again.
 hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None, max_examples=200, database=None)
@@ -57,6 +58,12 @@ def db(postgres: str) -> Iterator[None]:
     yield
     assert not database.database.in_transaction()
     database.close()
+
+
+@pytest.fixture(scope="session")
+def dovecot() -> Iterator[Dovecot]:
+    with Dovecot() as running:
+        yield running
 
 
 @pytest.fixture

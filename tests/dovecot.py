@@ -1,0 +1,167 @@
+"""A real IMAP server on loopback: a Dovecot of the tests' own, below a temporary folder.
+
+Every user of the right password has a mailbox, with a folder marked as the one of sent mails unless told otherwise.
+"""
+
+import grp
+import imaplib
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import Self
+
+from imapclient import IMAPClient
+
+from tests.certificates import Certificate
+from tests.waiting import until
+
+# Dovecot serves no mail of root's and takes other users for its own parts: Debian's, or this very user.
+_MAIL_OWNER, _LOGIN_USER, _INNER_USER = "nobody", "dovenull", "dovecot"
+
+CONFIG = """
+base_dir = {home}/run
+state_dir = {home}/state
+log_path = {home}/dovecot.log
+instance_name = {home}
+protocols = imap
+listen = 127.0.0.1
+ssl = yes
+ssl_cert = <{home}/certificate.pem
+ssl_key = <{home}/key.pem
+disable_plaintext_auth = no
+auth_failure_delay = 0
+default_login_user = {login_user}
+default_internal_user = {inner_user}
+default_internal_group = {inner_group}
+first_valid_uid = 1
+first_valid_gid = 1
+mail_location = maildir:{home}/mail/%u
+passdb {{
+  driver = static
+  args = password={password}
+}}
+userdb {{
+  driver = static
+  args = uid={uid} gid={gid} home={home}/mail/%u
+}}
+namespace inbox {{
+  inbox = yes
+  mailbox "{sent}" {{
+    auto = create
+    {special_use}
+  }}
+}}
+service imap-login {{
+  {chroot}
+  inet_listener imap {{
+    port = {port}
+  }}
+  inet_listener imaps {{
+    port = {tls_port}
+  }}
+}}
+service anvil {{
+  {chroot}
+  unix_listener anvil-auth-penalty {{
+    mode = 0
+  }}
+}}
+"""
+
+
+class Dovecot:
+    host = "localhost"
+    password = "s3cret-imap-word"
+
+    def __init__(self, *, sent: str = "Sent", marked: bool = True) -> None:
+        self.certificate = Certificate(self.host)
+        self.port, self.tls_port = _free_ports(2)
+        self.sent = sent
+        self.home = Path(tempfile.mkdtemp(prefix="punktual-dovecot-"))
+        self._write(marked)
+
+    def __enter__(self) -> Self:
+        command = [_dovecot(), "-F", "-c", str(self.home / "dovecot.conf")]
+        with (self.home / "output.log").open("wb") as output:
+            self._process = subprocess.Popen(command, stdout=output, stderr=output)
+        until(self._answers, f"Dovecot below {self.home} to answer")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.terminate()
+        self._process.wait(30)
+        shutil.rmtree(self.home)
+
+    def file(self, user: str, content: bytes, folder: str | None = None) -> None:
+        """Put a message into the user's Sent folder, as a provider does with what it was given to send."""
+        with self._logged_in(user) as client:
+            if folder is not None:
+                client.create_folder(folder)
+            client.append(folder or self.sent, content)
+
+    def flags(self, user: str) -> list[tuple[bytes, ...]]:
+        """Of each message in the user's Sent folder."""
+        with self._logged_in(user) as client:
+            client.select_folder(self.sent, readonly=True)
+            return list(client.get_flags(client.search()).values())
+
+    def _logged_in(self, user: str) -> IMAPClient:
+        client = IMAPClient(self.host, self.port, ssl=False, timeout=30)
+        client.login(user, self.password)
+        return client
+
+    def _answers(self) -> bool:
+        assert self._process.poll() is None, (self.home / "output.log").read_text()
+        try:
+            imaplib.IMAP4(self.host, self.port, timeout=5).logout()
+        except (OSError, imaplib.IMAP4.error):
+            return False
+        return True
+
+    def _write(self, marked: bool) -> None:
+        as_root = os.geteuid() == 0
+        owner = pwd.getpwnam(_MAIL_OWNER) if as_root else pwd.getpwuid(os.geteuid())
+        inner = pwd.getpwnam(_INNER_USER) if as_root else owner
+        self.home.chmod(0o755)
+        (self.home / "certificate.pem").write_bytes(self.certificate.public)
+        (self.home / "key.pem").write_bytes(self.certificate.secret)
+        mail = self.home / "mail"
+        mail.mkdir()
+        os.chown(mail, owner.pw_uid, owner.pw_gid)
+        text = CONFIG.format(
+            home=self.home,
+            login_user=_LOGIN_USER if as_root else owner.pw_name,
+            inner_user=inner.pw_name,
+            inner_group=_group(inner.pw_gid),
+            uid=owner.pw_uid,
+            gid=owner.pw_gid,
+            password=self.password,
+            sent=self.sent,
+            special_use=r"special_use = \Sent" if marked else "",
+            chroot="" if as_root else "chroot =",
+            port=self.port,
+            tls_port=self.tls_port,
+        )
+        (self.home / "dovecot.conf").write_text(text, encoding="utf-8")
+
+
+def _group(gid: int) -> str:
+    return grp.getgrgid(gid).gr_name
+
+
+def _free_ports(count: int) -> list[int]:
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [int(each.getsockname()[1]) for each in sockets]
+    for each in sockets:
+        each.close()
+    return ports
+
+
+def _dovecot() -> str:
+    found = shutil.which("dovecot") or shutil.which("dovecot", path="/usr/sbin:/usr/local/sbin")
+    assert found, "Dovecot is not installed: `python -m ops.local install`"
+    return found
