@@ -107,6 +107,12 @@ class Smtp(Section):
     hand_over_to_dot_seconds: PositiveFloat
 
 
+class Imap(Section):
+    command_timeout_seconds: PositiveFloat
+    conversation_timeout_seconds: PositiveFloat
+    first_look_seconds: PositiveFloat
+
+
 class Log(Section):
     level: Literal["debug", "info", "warning", "error"]
     format: Literal["auto", "text", "json"]
@@ -125,6 +131,7 @@ class Settings(BaseSettings):
     planning: Planning
     sending: Sending
     smtp: Smtp
+    imap: Imap
     log: Log
 
     @classmethod
@@ -210,6 +217,8 @@ def _contradictions(it: Settings) -> Iterator[str]:
         yield "sending.answer_lease_seconds must be longer than smtp.answer_timeout_seconds and the hand-over before it"
     if it.smtp.command_timeout_seconds > it.smtp.conversation_timeout_seconds:
         yield "smtp.command_timeout_seconds must not be longer than smtp.conversation_timeout_seconds"
+    if it.imap.command_timeout_seconds > it.imap.conversation_timeout_seconds:
+        yield "imap.command_timeout_seconds must not be longer than imap.conversation_timeout_seconds"
     if it.planning.horizon_hours * 60 < it.planning.buffer_minutes:
         yield "planning.horizon_hours must reach beyond planning.buffer_minutes"
 

@@ -10,7 +10,6 @@ from functools import partial
 
 import actors.boot  # noqa: F401  # adds to the broker what a worker does first
 import clock
-import config
 from actors import queues, witness
 from actors.broker import actor
 from actors.hint import hint, is_soon
@@ -86,8 +85,9 @@ def converse(claim: Claim, content: bytes) -> Iterator[Outcome]:
         yield Deferred(Scope.MAILBOX, Phase.AUTH, no_reply(str(error)))
         return
     server = Server(claim.smtp_host, claim.smtp_port, claim.smtp_security, claim.username, password)
-    to_dot = partial(hand_over, claim, content)
-    with smtp.conversation(server, claim.sender, on_the_wire(claim.recipient), content, _timeouts(), to_dot) as outcome:
+    recipient, before_dot = on_the_wire(claim.recipient), partial(hand_over, claim, content)
+    limits = Timeouts.configured()
+    with smtp.conversation(server, claim.sender, recipient, content, limits, before_dot) as outcome:
         yield outcome
 
 
@@ -108,13 +108,3 @@ def hand_over(claim: Claim, content: bytes) -> str | None:
         return None
     log.info("hand_over_refused", email_id=claim.held.email_id, gate=closed.gate, reason=closed.reason)
     return f"withdrawn before the dot: {closed.reason}"
-
-
-def _timeouts() -> Timeouts:
-    limits = config.settings().smtp
-    return Timeouts(
-        command_seconds=limits.command_timeout_seconds,
-        conversation_seconds=limits.conversation_timeout_seconds,
-        answer_seconds=limits.answer_timeout_seconds,
-        dot_after_hand_over_seconds=limits.hand_over_to_dot_seconds,
-    )

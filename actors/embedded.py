@@ -11,7 +11,8 @@ from types import FrameType
 from dramatiq import Worker
 from periodiq import Scheduler
 
-import actors.deliver  # noqa: F401  # declares the actor that sends
+import actors.deliver
+import actors.evidence  # noqa: F401  # the two declare what the worker does
 import config
 from actors.broker import broker
 from actors.nudge import CHANNEL

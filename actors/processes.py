@@ -2,21 +2,22 @@
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import config
 from actors import queues
 
 
 def worker() -> None:
-    """Sends mail: any number of them, on any number of machines."""
+    """Sends mail, and looks for what became of it: any number of them, on any number of machines."""
     settings = config.settings().worker
-    _dramatiq("actors.deliver", queues.DELIVER, settings.processes, settings.threads)
+    modules, names = ("actors.deliver", "actors.evidence"), (queues.DELIVER, queues.EVIDENCE)
+    _dramatiq(modules, names, settings.processes, settings.threads)
 
 
 def timekeeper() -> None:
     """Works off the ticks: plans, hints, reconciles. A second one does no harm."""
-    _dramatiq("scheduling.timetable", queues.TICK, processes=1, threads=1)
+    _dramatiq(("scheduling.timetable",), (queues.TICK,), processes=1, threads=1)
 
 
 def periodiq() -> None:
@@ -39,7 +40,7 @@ PROCESSES: dict[str, Callable[[], None]] = {
 }
 
 
-def _dramatiq(module: str, queue: str, processes: int, threads: int) -> None:
+def _dramatiq(modules: Sequence[str], names: Sequence[str], processes: int, threads: int) -> None:
     # Dramatiq reads these when it is imported. Prefetching no more than there are threads keeps waiting hints
     # from being stuck behind a stalled process.
     limits = {
@@ -48,7 +49,7 @@ def _dramatiq(module: str, queue: str, processes: int, threads: int) -> None:
     }
     os.environ.update({name: str(value) for name, value in limits.items()})
     _become(
-        *("-m", "dramatiq", module, "--queues", queue, "--skip-logging"),
+        *("-m", "dramatiq", *modules, "--queues", *names, "--skip-logging"),
         *("--processes", str(processes), "--threads", str(threads)),
         *("--worker-shutdown-timeout", str(round(config.settings().stop_grace_seconds * 1000))),
     )

@@ -1,8 +1,12 @@
 """The step that rules on claims whose worker will not report any more, and ends campaigns that have nothing left."""
 
+from dramatiq import Message
+
+from actors import queues
+from actors.broker import broker
 from actors.identity import is_alive, this_worker
 from actors.readiness import may_claim
-from models import campaigns, stuck
+from models import campaigns, evidence, stuck
 from ops import logs
 
 log = logs.get()
@@ -14,6 +18,16 @@ def reconcile() -> None:
     ruled_on = stuck.settle_dead(this_worker().host, is_alive, BY) + stuck.settle_expired(BY)
     if ruled_on:
         log.warning("stuck_emails_ruled_on", count=ruled_on)
+    for mailbox_id in evidence.due():
+        ask_for_evidence(mailbox_id)
+
+
+def ask_for_evidence(mailbox_id: int) -> None:
+    """Have a worker look into the Sent folder. The message is a hint: twice, late or never does no harm."""
+    message: Message[None] = Message(
+        queue_name=queues.EVIDENCE, actor_name="seek_evidence", args=(mailbox_id,), kwargs={}, options={}
+    )
+    broker.enqueue(message)
 
 
 def complete() -> None:

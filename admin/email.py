@@ -1,8 +1,9 @@
 """Commands about single e-mails."""
 
 import email as parser
+from collections.abc import Mapping
 from email import policy
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -47,13 +48,17 @@ def show_(id: Id, json: show.AsJson = False) -> None:
         return
     show.pairs(vars(line).items())
     print()
-    rows = [
-        (it.at, it.move, it.to_status, it.scheduled_to, it.reason or (it.detail or {}).get("reply"), it.by)
-        for it in moves
-    ]
+    rows = [(it.at, it.move, it.to_status, it.scheduled_to, it.reason or _why(it.detail or {}), it.by) for it in moves]
     show.table(("at", "move", "status", "planned", "why", "by"), rows, "it has no history")
     if content is not None:
         print(f"\nHanded over to the server:\n\n{_text(content)}")
+
+
+def _why(detail: Mapping[str, Any]) -> str | None:
+    """The server's words, or where the proof was found."""
+    if "folder" in detail:
+        return f"found in {detail['folder']} by its {detail['header']}"
+    return detail.get("reply")
 
 
 def _move(row: EmailHistory) -> dict[str, object]:

@@ -1,7 +1,6 @@
 """Commands about mailboxes and their warm-up."""
 
 import os
-from collections.abc import Mapping
 from datetime import date, datetime
 from enum import StrEnum
 from typing import Annotated
@@ -10,9 +9,10 @@ import typer
 
 import config
 from actors.nudge import ask_for_tick
-from admin import show
+from admin import check, show
 from mail.address import normalise
-from models import database, mailboxes, overview, vault
+from models import database, evidence, mailboxes, overview, vault
+from models.mailboxes import SentMail
 from scheduling.window import warsaw_day
 
 app = typer.Typer(help="Mailboxes: where mail is sent from.", no_args_is_help=True)
@@ -28,6 +28,12 @@ class Security(StrEnum):
 
 
 _PORTS = {Security.STARTTLS: 587, Security.TLS: 465, Security.NONE: 25}
+_IMAP_PORTS = {Security.STARTTLS: 143, Security.TLS: 993, Security.NONE: 143}
+
+ImapHost = Annotated[str | None, typer.Option(help='Where its Sent folder is; "": nowhere any more.')]
+ImapPort = Annotated[int | None, typer.Option(min=1, max=65535, help="Default: 993 or 143 by security.")]
+ImapSecurity = Annotated[Security | None, typer.Option(help="Default: tls.")]
+SentFolder = Annotated[str | None, typer.Option(help='Its name; "", the default: the one that the server marks.')]
 
 
 @app.command()
@@ -40,6 +46,10 @@ def add(
     username: Annotated[str | None, typer.Option(help="Its password: PUNKTUAL_MAILBOX_PASSWORD, or asked for.")] = None,
     name: Annotated[str, typer.Option(help="The name that leads see.")] = "",
     gap: Annotated[float | None, typer.Option(min=0, help="Least seconds between two mails.")] = None,
+    imap_host: ImapHost = None,
+    imap_port: ImapPort = None,
+    imap_security: ImapSecurity = None,
+    sent_folder: SentFolder = None,
 ) -> None:
     """Add a mailbox."""
     mailboxes.add(
@@ -52,6 +62,7 @@ def add(
         password_encrypted=vault.encrypt(_password()) if username else None,
         daily_limit=daily_limit,
         gap_seconds=config.settings().planning.mailbox_gap_seconds if gap is None else gap,
+        sent_mail=_sent_mail(None, imap_host, imap_port, imap_security, sent_folder),
     )
     print(f"added {normalise(address)}")
 
@@ -60,6 +71,26 @@ def _password() -> str:
     """Never an argument: those are in the list of processes and in the shell's history."""
     given = os.environ.get("PUNKTUAL_MAILBOX_PASSWORD")
     return given if given is not None else typer.prompt("Password", hide_input=True)
+
+
+def _sent_mail(
+    before: SentMail | None, host: str | None, port: int | None, security: Security | None, folder: str | None
+) -> SentMail | None:
+    """Where the Sent folder is found: what was known of it, with what is given."""
+    known_host = before.imap_host if before else None
+    host = known_host if host is None else host
+    if not host:
+        if port or security or folder:
+            raise typer.BadParameter("the other options about IMAP want an --imap-host")
+        return None
+    known_security = Security(before.imap_security) if before else None
+    security = security or known_security or Security.TLS
+    return SentMail(
+        imap_host=host,
+        imap_port=port or (before.imap_port if before and security == known_security else _IMAP_PORTS[security]),
+        imap_security=security,
+        sent_folder=(before.sent_folder if before and folder is None else folder) or None,
+    )
 
 
 @app.command()
@@ -72,8 +103,12 @@ def edit(
     name: Annotated[str | None, typer.Option(help="The name that leads see.")] = None,
     daily_limit: Annotated[int | None, typer.Option(min=0, help="Mails a day, warm-up included.")] = None,
     gap: Annotated[float | None, typer.Option(min=0, help="Least seconds between two mails.")] = None,
+    imap_host: ImapHost = None,
+    imap_port: ImapPort = None,
+    imap_security: ImapSecurity = None,
+    sent_folder: SentFolder = None,
 ) -> None:
-    """Change what is given; its campaigns are planned again."""
+    """Change what is given; its campaigns are planned again, unless it is only about IMAP."""
     given = {
         "smtp_host": host,
         "smtp_port": port,
@@ -84,16 +119,19 @@ def edit(
         "daily_limit": daily_limit,
         "gap_seconds": gap,
     }
-    mailboxes.edit(mailboxes.find(normalise(address)).id, **_only_given(given))
+    changes = {name: value for name, value in given.items() if value is not None}
+    about_imap = (imap_host, imap_port, imap_security, sent_folder)
+    if not changes and about_imap == (None,) * 4:
+        raise typer.BadParameter("say what is to be changed")
+    row = mailboxes.find(normalise(address))
+    where = _sent_mail(mailboxes.sent_mail(row), *about_imap)
+    if changes:
+        mailboxes.edit(row.id, **changes)
+    mailboxes.edit_sent_mail(row.id, where)
+    # Whatever kept the last look from finding anything may be mended.
+    evidence.forget(row.id)
     ask_for_tick()
     print(f"changed {normalise(address)}")
-
-
-def _only_given(values: Mapping[str, object]) -> dict[str, object]:
-    changes = {name: value for name, value in values.items() if value is not None}
-    if not changes:
-        raise typer.BadParameter("say what is to be changed")
-    return changes
 
 
 @app.command("list")
@@ -118,11 +156,24 @@ def show_(address: Address, json: show.AsJson = False) -> None:
         "security": row.smtp_security,
         "username": row.username,
         "password": "stored" if row.password_encrypted else "none",
+        "imap": f"{row.imap_host}:{row.imap_port}" if row.imap_host else None,
+        "imap_security": row.imap_security,
+        "sent_folder": row.sent_folder,
     }
     if json:
         show.as_json({**vars(line), **server})
         return
     show.pairs([*vars(line).items(), *server.items()])
+
+
+@app.command("check")
+def check_(address: Address) -> None:
+    """Log in to its servers as if to send a mail and to look for its copy, and tell how it went. Sends nothing."""
+    verdicts = check.servers(mailboxes.find(normalise(address)))
+    for it in verdicts:
+        print(f"{it.server}  {it.says}")
+    if not all(it.works for it in verdicts):
+        raise typer.Exit(1)
 
 
 @app.command()

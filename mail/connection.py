@@ -6,9 +6,10 @@ import ssl
 from contextlib import suppress
 from dataclasses import dataclass, field
 from ipaddress import ip_address
-from typing import Any
+from typing import Any, Self
 
 import clock
+import config
 
 _LONGEST_REPLY_LINES = 100
 _QUIT_SECONDS = 5.0
@@ -47,6 +48,16 @@ class Timeouts:
     conversation_seconds: float  # for everything before the hand-over
     answer_seconds: float  # for the answer to the dot (RFC 5321 section 4.5.3.2.6: ten minutes)
     dot_after_hand_over_seconds: float  # the dot is written this soon after the hand-over, or not at all
+
+    @classmethod
+    def configured(cls) -> Self:
+        limits = config.settings().smtp
+        return cls(
+            command_seconds=limits.command_timeout_seconds,
+            conversation_seconds=limits.conversation_timeout_seconds,
+            answer_seconds=limits.answer_timeout_seconds,
+            dot_after_hand_over_seconds=limits.hand_over_to_dot_seconds,
+        )
 
 
 class Connection(smtplib.SMTP):

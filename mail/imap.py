@@ -22,6 +22,7 @@ from imapclient import IMAPClient
 from imapclient.exceptions import IMAPClientError
 from imapclient.imapclient import SENT
 
+import config
 from mail.connection import Server, why_no_login
 from mail.message import ID_HEADER, MESSAGE_ID_HEADER, own_id
 from mail.outcome import no_reply
@@ -49,6 +50,11 @@ class SentFolderUnreadable(Exception):
 class Patience(NamedTuple):
     command_seconds: float  # for each answer
     conversation_seconds: float  # for everything, however busily the server talks
+
+    @classmethod
+    def configured(cls) -> Self:
+        limits = config.settings().imap
+        return cls(limits.command_timeout_seconds, limits.conversation_timeout_seconds)
 
 
 @dataclass(frozen=True)

@@ -106,7 +106,8 @@ def accept(held: Held, detail: Detail) -> bool:
             attempts=Q.attempts + 1,
             error=None,
         )
-        if moved:
+        # Late proof says that this mail was sent, and nothing of how its mailbox works by now.
+        if moved and row.status == Status.SENDING:
             reopened = {"faults": 0, "closed_until": None, "closed_reason": None}
             Mailbox.update(reopened).where(Mailbox.id == row.mailbox_id, Mailbox.faults > 0).execute()
     return moved

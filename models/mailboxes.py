@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import date, datetime, timedelta
+from typing import NamedTuple
 
 from peewee import IntegrityError
 
@@ -12,6 +13,15 @@ from models.tables import Campaign, CampaignMailbox, Mailbox, WarmupCount
 
 class MailboxInvalid(Exception):
     """What was said about a mailbox cannot be done."""
+
+
+class SentMail(NamedTuple):
+    """Where a mailbox's Sent folder is found."""
+
+    imap_host: str
+    imap_port: int
+    imap_security: str
+    sent_folder: str | None  # None: the one that the server marks
 
 
 def add(
@@ -25,6 +35,7 @@ def add(
     password_encrypted: str | None,
     daily_limit: int,
     gap_seconds: float,
+    sent_mail: SentMail | None = None,
 ) -> int:
     try:
         return int(
@@ -38,18 +49,24 @@ def add(
                 password_encrypted=password_encrypted,
                 daily_limit=daily_limit,
                 gap_seconds=gap_seconds,
+                **(sent_mail._asdict() if sent_mail else {}),
             ).execute()
         )
     except IntegrityError as error:
         if "mailbox_address" in str(error):
             raise MailboxInvalid(f"there is a mailbox {address} already") from None
-        raise
+        raise _refusal(error) from None
 
 
 def find(address: str) -> Mailbox:
     row = Mailbox.get_or_none(Mailbox.address == address)
     if row is None:
         raise MailboxInvalid(f"there is no mailbox {address}")
+    return row
+
+
+def get(mailbox_id: int) -> Mailbox:
+    row: Mailbox = Mailbox.get_by_id(mailbox_id)
     return row
 
 
@@ -66,6 +83,28 @@ def edit(mailbox_id: int, **changes: object) -> None:
         Mailbox.update({**changes, "revision": Mailbox.revision + 1}).where(Mailbox.id == mailbox_id).execute()
         ids = [row.id for row in campaigns if row.status == "active"]
         Campaign.update(replan_reason="edited").where(Campaign.id.in_(ids)).execute()
+
+
+def sent_mail(row: Mailbox) -> SentMail | None:
+    """None: nobody said where its Sent folder is."""
+    if row.imap_host is None or row.imap_port is None or row.imap_security is None:
+        return None
+    return SentMail(row.imap_host, row.imap_port, row.imap_security, row.sent_folder)
+
+
+def edit_sent_mail(mailbox_id: int, where: SentMail | None) -> None:
+    """Change where its Sent folder is found; None: nowhere. No plan depends on it."""
+    changes = where._asdict() if where else dict.fromkeys(SentMail._fields)
+    try:
+        Mailbox.update(changes).where(Mailbox.id == mailbox_id).execute()
+    except IntegrityError as error:
+        raise _refusal(error) from None
+
+
+def _refusal(error: IntegrityError) -> Exception:
+    if "imap_has_its_username" in str(error):
+        return MailboxInvalid("an IMAP server wants the mailbox's user name")
+    return error
 
 
 def pause(mailbox_id: int) -> None:

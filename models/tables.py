@@ -74,6 +74,12 @@ class Mailbox(Table):
     closed_until = MomentField(null=True)
     closed_reason = TextField(null=True)
     last_start_at = MomentField(null=True)
+    imap_host = TextField(null=True)  # where its Sent folder is; user name and password are the same
+    imap_port = IntegerField(null=True)
+    imap_security = TextField(
+        null=True, constraints=[Check("imap_security IN ('tls', 'starttls', 'none')", "imap_security_is_known")]
+    )
+    sent_folder = TextField(null=True)  # null: the one that the server marks
     revision = IntegerField(constraints=_default("1"))  # grows with every change a plan depends on
     created_at = MomentField(constraints=_default("clock_timestamp()"))
 
@@ -82,6 +88,13 @@ class Mailbox(Table):
             _one_of("status", ("active", "paused")),
             Check("daily_limit >= 0 AND gap_seconds >= 0", "limits_are_not_negative"),
             Check("smtp_port BETWEEN 1 AND 65535", "smtp_port_is_a_port"),
+            Check("imap_port BETWEEN 1 AND 65535", "imap_port_is_a_port"),
+            Check(
+                "num_nulls(imap_host, imap_port, imap_security) IN (0, 3)"
+                " AND (sent_folder IS NULL OR imap_host IS NOT NULL)",
+                "imap_is_whole",
+            ),
+            Check("imap_host IS NULL OR username IS NOT NULL", "imap_has_its_username"),
         ]
 
 
@@ -178,6 +191,7 @@ class CampaignEmailQueue(Table):
     worker_pid = IntegerField(null=True)
     worker_started_at = DoubleField(null=True)  # seconds since the epoch: tells a process from a later one with its pid
     handed_over_at = MomentField(null=True)
+    evidence_sought_at = MomentField(null=True)  # when its copy was last looked for in the Sent folder
     sent_at = MomentField(null=True)
     error = TextField(null=True)
     created_at = MomentField(constraints=_default("clock_timestamp()"))

@@ -1,0 +1,76 @@
+"""What a worker does for a mailbox with unknown mails: look for their copies in its Sent folder, over IMAP.
+
+A copy is late proof that the server took the mail. That there is none proves nothing: the mail stays unknown, and is
+looked for again when it is twice as old, until a person rules on it.
+"""
+
+import threading
+from datetime import timedelta
+
+from actors import queues
+from actors.broker import actor
+from mail import imap
+from mail.connection import Server
+from mail.imap import Evidence, Patience, SentFolder, SentFolderUnreadable
+from models import emails, evidence, mailboxes, vault
+from models.claims import Held
+from models.evidence import Doubtful
+from models.mailboxes import SentMail
+from models.tables import Mailbox
+from ops import logs
+
+log = logs.get()
+BY = "evidence"
+
+# Of a process's threads one at most: the others are for mail. What is not looked for now is due at the next tick.
+_ONE_LOOK = threading.Lock()
+# A copy is filed on the day of its hand-over, but for the server's time zone and a clock that is off.
+_FILED_BEFORE = timedelta(days=2)
+
+
+@actor(queue_name=queues.EVIDENCE)
+def seek_evidence(mailbox_id: int) -> None:
+    if not _ONE_LOOK.acquire(blocking=False):
+        return
+    try:
+        with evidence.alone(mailbox_id) as alone:
+            if alone and (mails := evidence.take(mailbox_id)):
+                look_for(mails, mailboxes.get(mailbox_id))
+    finally:
+        _ONE_LOOK.release()
+
+
+def look_for(mails: list[Doubtful], mailbox: Mailbox) -> None:
+    where = mailboxes.sent_mail(mailbox)
+    if where is None:
+        return
+    try:
+        with imap.sent_folder(_server(where, mailbox), where.sent_folder, Patience.configured()) as sent:
+            for mail in mails:
+                rule_on(mail, sent)
+    except (SentFolderUnreadable, vault.KeyInvalid) as failure:
+        # Not the server's words, which may name the mailbox: `mailbox check` shows them to its owner.
+        log.warning("sent_folder_unreadable", mailbox_id=mailbox.id, step=getattr(failure, "step", "password"))
+
+
+def rule_on(mail: Doubtful, sent: SentFolder) -> None:
+    found = sent.find(mail.message_id, (mail.handed_over_at - _FILED_BEFORE).date())
+    if found is None:
+        log.info("evidence_not_found", email_id=mail.email_id)
+        return
+    held = emails.accept(Held(mail.email_id, mail.claim_token, BY), _detail(found))
+    log.info("evidence_found" if held else "evidence_superseded", email_id=mail.email_id, header=found.header)
+
+
+def _detail(found: Evidence) -> emails.Detail:
+    return {
+        "folder": found.folder,
+        "uid": found.uid,
+        "header": found.header,
+        "date": found.filed_at.isoformat(),
+    }
+
+
+def _server(where: SentMail, mailbox: Mailbox) -> Server:
+    password = mailbox.password_encrypted and vault.decrypt(mailbox.password_encrypted)
+    return Server(where.imap_host, where.imap_port, where.imap_security, mailbox.username, password)
