@@ -14,9 +14,13 @@ from ops.rabbitmq import RabbitMQ, RabbitMQFailed, is_installed
 _POLICY = Path("/usr/sbin/policy-rc.d")
 
 
+class NotInstalled(Exception):
+    """A server is missing, and this is not a machine on which we may install it."""
+
+
 def start() -> None:
     """Start both unless they run, and print how to use them."""
-    install()
+    _install_rabbitmq()
     rabbitmq = _rabbitmq()
     rabbitmq.start()
     print(f"export PUNKTUAL_BROKER_URL={rabbitmq.url}")
@@ -41,20 +45,36 @@ def clean() -> None:
 
 
 def install() -> None:
-    """Make sure that RabbitMQ is installed: by Debian's package where we may, else by one sentence."""
-    if is_installed():
-        return
+    """Make sure that all is installed that the tests start servers of their own from."""
+    _install_rabbitmq()
+    if find_dovecot() is None:
+        _install("Dovecot", "dovecot-core", "dovecot-imapd")
+
+
+def _install_rabbitmq() -> None:
+    if not is_installed():
+        _install("RabbitMQ", "rabbitmq-server")
+
+
+def find_dovecot() -> str | None:
+    # Debian keeps it where only root's PATH leads to.
+    return shutil.which("dovecot", path=f"{os.defpath}:/usr/sbin:/usr/local/sbin:{os.environ.get('PATH', '')}")
+
+
+def _install(name: str, *packages: str) -> None:
+    """By Debian's packages where we may, else by one sentence."""
+    listed = " ".join(packages)
     if os.geteuid() != 0 or shutil.which("apt-get") is None:
-        raise RabbitMQFailed("RabbitMQ is not installed: install it (Debian: apt-get install rabbitmq-server)")
-    print("installing Debian's rabbitmq-server (once)", file=sys.stderr)
+        raise NotInstalled(f"{name} is not installed: install it (Debian: apt-get install {listed})")
+    print(f"installing Debian's {listed} (once)", file=sys.stderr)
     _without_starting_daemons(
         ["apt-get", "update", "-qq"],
-        ["apt-get", "install", "-y", "-qq", "--no-install-recommends", "rabbitmq-server"],
+        ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *packages],
     )
 
 
 def _without_starting_daemons(*commands: list[str]) -> None:
-    """Debian starts what it installs, unless a policy says no; the node that we want is our own."""
+    """Debian starts what it installs, unless a policy says no; the servers that we want are our own."""
     ours = not _POLICY.exists()
     if ours:
         _POLICY.write_text("#!/bin/sh\nexit 101\n")
@@ -84,7 +104,7 @@ def main() -> None:
     parser.add_argument("command", choices=COMMANDS)
     try:
         COMMANDS[parser.parse_args().command]()
-    except (RabbitMQFailed, config.SettingsInvalid, embedded.EmbeddedPostgresFailed) as refusal:
+    except (NotInstalled, RabbitMQFailed, config.SettingsInvalid, embedded.EmbeddedPostgresFailed) as refusal:
         sys.exit(f"punktual: {refusal}")
     except subprocess.CalledProcessError as error:
         sys.exit(f"punktual: `{' '.join(error.cmd)}` failed with status {error.returncode}")

@@ -16,6 +16,7 @@ from typing import Self
 
 from imapclient import IMAPClient
 
+from ops.local import find_dovecot
 from tests.certificates import Certificate
 from tests.waiting import until
 
@@ -85,7 +86,9 @@ class Dovecot:
         self._write(marked)
 
     def __enter__(self) -> Self:
-        command = [_dovecot(), "-F", "-c", str(self.home / "dovecot.conf")]
+        dovecot = find_dovecot()
+        assert dovecot, "Dovecot is not installed: `python -m ops.local install`"
+        command = [dovecot, "-F", "-c", str(self.home / "dovecot.conf")]
         with (self.home / "output.log").open("wb") as output:
             self._process = subprocess.Popen(command, stdout=output, stderr=output)
         until(self._answers, f"Dovecot below {self.home} to answer")
@@ -159,9 +162,3 @@ def _free_ports(count: int) -> list[int]:
     for each in sockets:
         each.close()
     return ports
-
-
-def _dovecot() -> str:
-    found = shutil.which("dovecot") or shutil.which("dovecot", path="/usr/sbin:/usr/local/sbin")
-    assert found, "Dovecot is not installed: `python -m ops.local install`"
-    return found

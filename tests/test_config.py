@@ -92,7 +92,8 @@ class TestContradictions:
         [
             ("SMTP_CONVERSATION_TIMEOUT_SECONDS", "300", "claim_lease_seconds must be longer"),
             ("SMTP_ANSWER_TIMEOUT_SECONDS", "895", "answer_lease_seconds must be longer"),
-            ("SMTP_COMMAND_TIMEOUT_SECONDS", "299", "command_timeout_seconds must not be longer"),
+            ("SMTP_COMMAND_TIMEOUT_SECONDS", "299", "smtp.command_timeout_seconds must not be longer"),
+            ("IMAP_COMMAND_TIMEOUT_SECONDS", "61", "imap.command_timeout_seconds must not be longer"),
             ("PLANNING_BUFFER_MINUTES", "30", "planning.buffer_minutes"),
             ("DATABASE_URL", "mysql://host/name", 'must be "embedded" or begin with postgresql://'),
             ("BROKER_URL", "redis://host", 'must be "embedded" or begin with amqp://'),

@@ -106,18 +106,24 @@ def test_another_mail_of_the_same_campaign_is_no_copy_of_it(dovecot: Dovecot, us
     assert seek(another_id).status == Status.SENT
 
 
-def test_a_mail_that_a_person_ruled_on_during_the_look_is_left_alone(dovecot: Dovecot, user: str) -> None:
+@pytest.mark.parametrize("status", [Status.PENDING, Status.SENDING])
+def test_a_mail_that_a_person_had_sent_again_during_the_look_is_left_alone(
+    dovecot: Dovecot, user: str, status: Status
+) -> None:
     email_id = doubtful(dovecot, user)
     dovecot.file(user, handed_over(email_id))
     server = Server(dovecot.host, dovecot.port, "none", user, dovecot.password)
     with imap.sent_folder(server, None, Patience.configured()) as sent:
         [mail] = evidence.take(make.row(email_id).mailbox_id)
         settlement.again(email_id, "it is not in my Sent folder", "ola")
+        if status is Status.SENDING:
+            CampaignEmailQueue.update(scheduled_at=make.now()).execute()
+            make.rested(make.row(email_id).campaign_id)
+            make.handed_over(email_id)
 
         pipeline.rule_on(mail, sent)
 
-    assert make.row(email_id).status == Status.PENDING
-    assert overview.history(email_id)[-1].move == Move.SETTLE
+    assert make.row(email_id).status == status
 
 
 class TestALookThatFails:

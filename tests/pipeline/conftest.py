@@ -23,7 +23,7 @@ from tests.waiting import until
 
 # A queue that is asked for before anybody has declared it is nothing to warn of here.
 logging.getLogger("pika").setLevel(logging.CRITICAL)
-QUEUES = [f"{name}{kind}" for name in ("deliver", "tick") for kind in ("", ".DQ", ".XQ")]
+QUEUES = [f"{name}{kind}" for name in ("deliver", "evidence", "tick") for kind in ("", ".DQ", ".XQ")]
 
 
 @pytest.fixture(scope="session")
@@ -67,10 +67,11 @@ class Punktual:
         self.processes.append(process)
         return process
 
-    def admin(self, *arguments: str) -> None:
+    def admin(self, *arguments: str, **environment: str) -> None:
         """What an owner types beside the running processes."""
         command = [sys.executable, "-m", "admin", *arguments]
-        subprocess.run(command, cwd=config.ROOT, env={**os.environ, **self.environment}, check=True, timeout=60)
+        environment = {**os.environ, **self.environment, **environment}
+        subprocess.run(command, cwd=config.ROOT, env=environment, check=True, timeout=60)
 
     def family(self) -> list[psutil.Process]:
         """All running processes of this test, with those below them."""
