@@ -4,15 +4,20 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import config
+from models import vault
+from models.mailboxes import SentMail
 from models.states import Status
-from models.tables import Campaign, CampaignLead, Mailbox
+from models.tables import Campaign, CampaignEmailQueue, CampaignLead, Mailbox
 from tests import factories as make
+from tests.dovecot import Dovecot
+from tests.smtp_server import SmtpServer
 
 pytestmark = pytest.mark.usefixtures("db")
 EXAMPLES = config.ROOT / "examples"
@@ -112,6 +117,112 @@ class TestMailboxes:
         done("warmup", "record", "ola@sender.example", "9", "--day", "2026-01-01")
 
         assert read("mailbox", "show", "ola@sender.example")["used_today"] == 7
+
+
+class TestTheSentFolderOfAMailbox:
+    ADD = ("mailbox", "add", "ola@sender.example", "--host", "h.example", "--daily-limit", "40", "--username", "ola")
+    PASSWORD = {"PUNKTUAL_MAILBOX_PASSWORD": "s3cret-word"}
+
+    def shown(self) -> tuple[str | None, str | None, str | None]:
+        line = read("mailbox", "show", "ola@sender.example")
+        return line["imap"], line["imap_security"], line["sent_folder"]
+
+    def test_can_be_told_when_it_is_added(self) -> None:
+        done(*self.ADD, "--imap-host", "imap.example", "--sent-folder", "Wysłane", **self.PASSWORD)
+
+        assert self.shown() == ("imap.example:993", "tls", "Wysłane")
+
+    def test_can_be_told_changed_and_taken_back_later(self) -> None:
+        done(*self.ADD, **self.PASSWORD)
+        edit = ("mailbox", "edit", "ola@sender.example")
+
+        done(*edit, "--imap-host", "imap.example", "--imap-port", "1993", "--sent-folder", "Wysłane")
+        assert self.shown() == ("imap.example:1993", "tls", "Wysłane")
+        done(*edit, "--sent-folder", "")
+        assert self.shown() == ("imap.example:1993", "tls", None)
+        done(*edit, "--imap-security", "starttls")
+        assert self.shown() == ("imap.example:143", "starttls", None)
+        done(*edit, "--name", "Ola")
+        assert self.shown() == ("imap.example:143", "starttls", None)
+        done(*edit, "--imap-host", "")
+        assert self.shown() == (None, None, None)
+
+    def test_wants_a_user_name(self, mailbox: int) -> None:
+        reason = refused("mailbox", "edit", "ola@sender.example", "--imap-host", "imap.example")
+
+        assert reason == "punktual: an IMAP server wants the mailbox's user name"
+
+    def test_wants_a_host(self, mailbox: int) -> None:
+        result = admin("mailbox", "edit", "ola@sender.example", "--sent-folder", "Sent")
+
+        assert result.returncode == 2
+        assert "--imap-host" in result.stderr
+
+    def test_told_again_is_looked_into_again(self) -> None:
+        done(*self.ADD, "--imap-host", "imap.example", **self.PASSWORD)
+        email_id, _ = make.in_status(Status.UNKNOWN)
+        ola = Mailbox.get(address="ola@sender.example")
+        CampaignEmailQueue.update(mailbox=ola, evidence_sought_at=make.now()).execute()
+
+        done("mailbox", "edit", "ola@sender.example", "--sent-folder", "Sent")
+
+        assert make.row(email_id).evidence_sought_at is None
+
+
+class TestCheckingAMailbox:
+    @pytest.fixture
+    def smtp(self) -> Iterator[SmtpServer]:
+        with SmtpServer(security="starttls", credentials=("checker", Dovecot.password)) as running:
+            yield running
+
+    def add(self, smtp: SmtpServer, dovecot: Dovecot, **changes: Any) -> None:
+        values: dict[str, Any] = {
+            "smtp_host": "localhost",
+            "smtp_port": smtp.port,
+            "smtp_security": "starttls",
+            "username": "checker",
+            "password_encrypted": vault.encrypt(dovecot.password),
+            "sent_mail": SentMail("localhost", dovecot.port, "none", None),
+        }
+        make.a_mailbox("ola@sender.example", **values | changes)
+
+    def check(self, smtp: SmtpServer, folder: Path) -> subprocess.CompletedProcess[str]:
+        assert smtp.certificate
+        (folder / "trusted.pem").write_bytes(smtp.certificate.public)
+        return admin("mailbox", "check", "ola@sender.example", SSL_CERT_FILE=str(folder / "trusted.pem"))
+
+    def test_tells_that_both_servers_let_it_in_and_sends_nothing(
+        self, smtp: SmtpServer, dovecot: Dovecot, tmp_path: Path
+    ) -> None:
+        self.add(smtp, dovecot)
+
+        result = self.check(smtp, tmp_path)
+
+        assert result.returncode == 0, result.stderr
+        assert result.stdout.splitlines() == ["smtp  ok", "imap  ok, sent mails are in Sent"]
+        assert [command.split()[0].upper() for command in smtp.commands] == ["EHLO", "STARTTLS", "EHLO", "AUTH", "QUIT"]
+
+    def test_tells_of_each_that_does_not_in_its_own_words(
+        self, smtp: SmtpServer, dovecot: Dovecot, tmp_path: Path
+    ) -> None:
+        self.add(smtp, dovecot, password_encrypted=vault.encrypt("wr0ng-one"))
+
+        result = self.check(smtp, tmp_path)
+
+        assert result.returncode == 1
+        assert result.stdout.splitlines() == [
+            "smtp  auth: 535 5.7.8 wrong username or password",
+            "imap  login: [AUTHENTICATIONFAILED] Authentication failed.",
+        ]
+        assert "wr0ng-one" not in result.stdout + result.stderr
+
+    def test_without_imap_is_fine(self, smtp: SmtpServer, dovecot: Dovecot, tmp_path: Path) -> None:
+        self.add(smtp, dovecot, sent_mail=None)
+
+        result = self.check(smtp, tmp_path)
+
+        assert result.returncode == 0, result.stderr
+        assert result.stdout.splitlines()[1] == "imap  not set up: unknown mails wait for a person"
 
 
 class TestAddingACampaign:
