@@ -1,4 +1,4 @@
-"""Checks the history that was there before the last migration: beside the running code, whose moves it does not hold up."""
+"""Checks the history that was there before the last migration, beside the running code and without holding it up."""
 
 from collections.abc import Callable
 
