@@ -19,7 +19,7 @@ from functools import partial
 from typing import NamedTuple, Self
 
 from imapclient import IMAPClient
-from imapclient.exceptions import IMAPClientError
+from imapclient.exceptions import IMAPClientAbortError, IMAPClientError
 from imapclient.imapclient import SENT
 
 import config
@@ -78,10 +78,20 @@ class SentFolder:
         """The mail's copy, if there is one that was filed on that day or later."""
         with _telling(Step.SEARCH, self._deadline):
             for header, value in ((MESSAGE_ID_HEADER, message_id), (ID_HEADER, own_id(message_id))):
-                found = self._client.search(["SINCE", since, "HEADER", header, value])
-                if evidence := self._verify(sorted(found)[-_MOST_CANDIDATES:], header, value):
+                if evidence := self._verify(self._search(header, value, since), header, value):
                     return evidence
         return None
+
+    def _search(self, header: str, value: str, since: date) -> list[int]:
+        try:
+            return sorted(self._client.search(["SINCE", since, "HEADER", header, value]))[-_MOST_CANDIDATES:]
+        except IMAPClientAbortError:
+            raise
+        except IMAPClientError:
+            # Some servers search only for headers that they keep an index of, and refuse ours.
+            if header == ID_HEADER:
+                return []
+            raise
 
     def _verify(self, uids: list[int], header: str, value: str) -> Evidence | None:
         for uid, parts in self._client.fetch(uids, [_HEADERS, "INTERNALDATE"]).items():

@@ -2,7 +2,7 @@
 
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date, timedelta
 from itertools import count
@@ -193,6 +193,52 @@ class TestAFolderThatCannotBeLookedInto:
             ask_for_ever()
 
 
+def test_a_server_that_refuses_to_search_for_our_header_is_asked_for_the_next_mail_all_the_same() -> None:
+    with a_server_that_refuses("X-Punktual-Id") as port:
+        target = Server("127.0.0.1", port, "none", "ola", "s3cret")
+        with imap.sent_folder(target, "Sent", QUICK) as sent:
+            assert [sent.find(MESSAGE_ID, YESTERDAY), sent.find(MESSAGE_ID, YESTERDAY)] == [None, None]
+
+
+def test_a_server_that_refuses_to_search_at_all_cannot_be_asked() -> None:
+    with a_server_that_refuses("Message-ID") as port:
+        target = Server("127.0.0.1", port, "none", "ola", "s3cret")
+        with (
+            imap.sent_folder(target, "Sent", QUICK) as sent,
+            pytest.raises(SentFolderUnreadable, match="not that one"),
+        ):
+            sent.find(MESSAGE_ID, YESTERDAY)
+
+
+@contextmanager
+def a_server_that_refuses(header: str) -> Iterator[int]:
+    """Takes one connection, agrees to everything, finds nothing, and refuses to search for this header."""
+
+    def serve(listening: socket.socket) -> None:
+        connection, _ = listening.accept()
+        with connection, connection.makefile("rwb", buffering=0) as wire:
+            wire.write(b"* OK [CAPABILITY IMAP4rev1] ready\r\n")
+            while line := wire.readline().decode():
+                tag, _, command = line.partition(" ")
+                if header in command:
+                    wire.write(f"{tag} NO not that one\r\n".encode())
+                else:
+                    found = "* SEARCH\r\n" if "SEARCH" in command else "* CAPABILITY IMAP4rev1\r\n"
+                    wire.write(f"{found}{tag} OK done\r\n".encode())
+
+    with serving(serve) as port:
+        yield port
+
+
+@contextmanager
+def serving(serve: Callable[[socket.socket], None]) -> Iterator[int]:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=serve, args=(listening,))
+        thread.start()
+        yield listening.getsockname()[1]
+        thread.join(10)
+
+
 @contextmanager
 def a_server_that_says(byte: bytes) -> Iterator[int]:
     """Takes one connection and repeats the byte until the client has gone."""
@@ -207,9 +253,6 @@ def a_server_that_says(byte: bytes) -> Iterator[int]:
                 except OSError:
                     return
 
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        thread = threading.Thread(target=serve, args=(listening,))
-        thread.start()
-        yield listening.getsockname()[1]
+    with serving(serve) as port:
+        yield port
         over.set()
-        thread.join(10)
