@@ -113,6 +113,12 @@ class Imap(Section):
     first_look_seconds: PositiveFloat
 
 
+class Metrics(Section):
+    host: str
+    worker_port: int = Field(ge=1, le=65535)
+    timekeeper_port: int = Field(ge=1, le=65535)
+
+
 class Log(Section):
     level: Literal["debug", "info", "warning", "error"]
     format: Literal["auto", "text", "json"]
@@ -132,6 +138,7 @@ class Settings(BaseSettings):
     sending: Sending
     smtp: Smtp
     imap: Imap
+    metrics: Metrics
     log: Log
 
     @classmethod

@@ -4,10 +4,7 @@ Owns which middleware runs around every message. There is no retry of messages: 
 hinted at is found again in the rows.
 """
 
-import ctypes
-import multiprocessing
-import signal
-import sys
+import os
 from functools import partial
 from typing import Any
 from urllib.parse import urlencode
@@ -15,15 +12,20 @@ from urllib.parse import urlencode
 import dramatiq
 from dramatiq.brokers.rabbitmq import RabbitmqBroker
 from dramatiq.brokers.stub import StubBroker
+from dramatiq.errors import BrokerError
 from dramatiq.middleware import Middleware
 from periodiq import PeriodiqMiddleware
 
 import config
 from actors.identity import this_worker
+from actors.orphans import EndsWithMaster
 from models import database
 from ops import logs
 
-_PR_SET_PDEATHSIG = 1  # prctl(2)
+# What publishing raises while the broker is away. A name that does not resolve is none of Dramatiq's own errors.
+FAILURES = (BrokerError, OSError)
+
+_TRIES = 6  # that Dramatiq makes to publish a message
 
 
 class DatabaseConnections(Middleware):
@@ -36,14 +38,6 @@ class DatabaseConnections(Middleware):
         database.close()
 
     after_skip_message = after_process_message
-
-
-class EndsWithMaster(Middleware):
-    """Stops in order when Dramatiq's master is killed: an orphan would go on, with old code after the next deploy."""
-
-    def after_process_boot(self, broker: dramatiq.Broker) -> None:
-        if sys.platform == "linux" and multiprocessing.parent_process() is not None:
-            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 class LogContext(Middleware):
@@ -67,12 +61,28 @@ def _middleware() -> list[Middleware]:
         # Drops ticks that waited too long; the next one does their work.
         PeriodiqMiddleware(skip_delay=30),
         DatabaseConnections(),
+        *_exposition(),
     ]
+
+
+def _exposition() -> list[Middleware]:
+    if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+        return []
+    # Imported here because importing it makes a folder, also where nothing is counted.
+    from actors.exposition import Exposition
+
+    return [Exposition()]
 
 
 def _rabbitmq_url(settings: config.Broker) -> str:
     url = settings.url.get_secret_value()
-    limits = {"heartbeat": settings.heartbeat_seconds, "blocked_connection_timeout": settings.blocked_timeout_seconds}
+    one_try = settings.blocked_timeout_seconds / _TRIES
+    limits = {
+        "heartbeat": settings.heartbeat_seconds,
+        "blocked_connection_timeout": one_try,
+        "socket_timeout": one_try,
+        "stack_timeout": one_try,
+    }
     return f"{url}{'&' if '?' in url else '?'}{urlencode(limits)}"
 
 

@@ -3,6 +3,8 @@
 A hint may come twice, late or never, and nothing goes wrong. It carries an id and a time, never an address.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 
 from dramatiq import Message
@@ -10,16 +12,22 @@ from dramatiq import Message
 import clock
 import config
 from actors import queues
-from actors.broker import broker
+from actors.broker import FAILURES, broker
 from models import hints
 from models.hints import Hint
-from ops import logs
+from ops import logs, metrics
 
 log = logs.get()
 
 
 def hint(email_id: int, scheduled_at: datetime, at: datetime) -> None:
-    """Have a worker look at the e-mail at the moment `at`. Returns once the broker has confirmed the message."""
+    """Have a worker look at the e-mail at the moment `at`."""
+    with _left_to_the_tick(email_id):
+        _enqueue(email_id, scheduled_at, at)
+
+
+def _enqueue(email_id: int, scheduled_at: datetime, at: datetime) -> None:
+    """Returns once the broker has confirmed the message."""
     message: Message[None] = Message(
         queue_name=queues.DELIVER,
         actor_name="deliver",
@@ -29,13 +37,29 @@ def hint(email_id: int, scheduled_at: datetime, at: datetime) -> None:
     )
     wait = at - clock.now()
     # Rounded up: a message that came early would only wait once more.
-    broker.enqueue(message, delay=int(wait.total_seconds() * 1000) + 1 if wait > timedelta(0) else None)
+    delay = int(wait.total_seconds() * 1000) + 1 if wait > timedelta(0) else None
+    try:
+        broker.enqueue(message, delay=delay)
+    except FAILURES:
+        metrics.HINT_FAILURES.inc()
+        raise
+    metrics.HINTS_PUBLISHED.inc()
+
+
+@contextmanager
+def _left_to_the_tick(email_id: int) -> Iterator[None]:
+    """For a worker, whose work is done: the row says that it is due, and the tick hints at what is overdue."""
+    try:
+        yield
+    except FAILURES as failure:
+        log.warning("hint_left_to_the_tick", email_id=email_id, error=str(failure))
 
 
 def hint_if_soon(due: Hint) -> None:
     """For a mail that was just given another time: one inside the buffer horizon cannot wait for the tick."""
     if is_soon(due.scheduled_at):
-        _publish([due])
+        with _left_to_the_tick(due.email_id):
+            _publish([due])
 
 
 def is_soon(at: datetime) -> bool:
@@ -53,7 +77,7 @@ def _publish(due: list[Hint]) -> int:
     published = []
     try:
         for each in due:
-            hint(each.email_id, each.scheduled_at, at=each.scheduled_at)
+            _enqueue(each.email_id, each.scheduled_at, at=each.scheduled_at)
             published.append(each)
     finally:
         # Only what the broker has confirmed counts as hinted: the rest is due at the next tick.

@@ -4,7 +4,6 @@ Nothing depends on it. Where nobody hears it, the next tick does the same.
 """
 
 from dramatiq import Message
-from dramatiq.errors import BrokerError
 
 import config
 from actors import queues
@@ -18,10 +17,10 @@ def ask_for_tick() -> None:
         database.notify(CHANNEL)
         return
     # Imported here because importing it reads the settings, whose mistakes the caller wants to tell by itself.
-    from actors.broker import broker
+    from actors.broker import FAILURES, broker
 
     message: Message[None] = Message(queue_name=queues.TICK, actor_name="tick", args=(), kwargs={}, options={})
     try:
         broker.enqueue(message)
-    except BrokerError:
+    except FAILURES:
         return

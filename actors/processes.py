@@ -6,17 +6,20 @@ from collections.abc import Callable, Sequence
 
 import config
 from actors import queues
+from ops import metrics_folder
 
 
 def worker() -> None:
     """Sends mail, and looks for what became of it: any number of them, on any number of machines."""
-    settings = config.settings().worker
+    settings = config.settings()
+    os.environ.update(metrics_folder.prepare("worker", settings.metrics.worker_port))
     modules, names = ("actors.deliver", "actors.evidence"), (queues.DELIVER, queues.EVIDENCE)
-    _dramatiq(modules, names, settings.processes, settings.threads)
+    _dramatiq(modules, names, settings.worker.processes, settings.worker.threads)
 
 
 def timekeeper() -> None:
     """Works off the ticks: plans, hints, reconciles. A second one does no harm."""
+    os.environ.update(metrics_folder.prepare("timekeeper", config.settings().metrics.timekeeper_port))
     _dramatiq(("scheduling.timetable",), (queues.TICK,), processes=1, threads=1)
 
 

@@ -1,1 +1,1 @@
-"""What operators need: logging, services for a machine without docker, process supervision, the mail catcher."""
+"""What operators need: logging, metrics, services without docker, process supervision, the mail catcher."""

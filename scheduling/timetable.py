@@ -8,17 +8,20 @@ from collections.abc import Callable
 
 from periodiq import cron
 
+import clock
 from actors import queues
 from actors.broker import actor
 from actors.hint import hint_due
 from actors.plan import plan_new, replan
 from actors.reconcile import complete, reconcile
 from models import database, heartbeats
-from ops import logs
+from ops import logs, metrics
 
 log = logs.get()
 
 STEPS: tuple[Callable[[], None], ...] = (replan, plan_new, hint_due, reconcile, complete)
+for _step in STEPS:
+    metrics.TICK_STEP_FAILURES.labels(_step.__name__)  # shown as 0 before the first failure
 
 
 @actor(queue_name=queues.TICK, periodic=cron("* * * * *"))
@@ -26,6 +29,7 @@ def tick() -> None:
     succeeded = [run(step) for step in STEPS]
     if all(succeeded):
         heartbeats.beat("tick")
+        metrics.TICK_COMPLETED.set(clock.now().timestamp())
 
 
 def run(step: Callable[[], None]) -> bool:
@@ -34,6 +38,7 @@ def run(step: Callable[[], None]) -> bool:
         step()
     except Exception:
         log.exception("tick_step_failed", step=step.__name__)
+        metrics.TICK_STEP_FAILURES.labels(step.__name__).inc()
         database.close()
         return False
     return True

@@ -366,6 +366,15 @@ class TestACampaignsLife:
         assert len(calendar) == 2
         assert Campaign.get().status == "draft"
 
+    @pytest.mark.parametrize("host", ["nowhere.invalid", "127.0.0.1:1"])
+    def test_is_started_also_while_the_broker_is_away(self, files: tuple[Path, Path], mailbox: int, host: str) -> None:
+        done("campaign", "add", str(files[0]), "--leads", str(files[1]))
+
+        printed = done("campaign", "start", "Autumn", PUNKTUAL_BROKER_URL=f"amqp://ola:s3cret@{host}/")
+
+        assert "started" in printed
+        assert Campaign.get().status == "active"
+
     def test_an_unknown_one_is_refused(self) -> None:
         assert refused("campaign", "start", "Spring") == "punktual: there is no campaign 'Spring'"
 

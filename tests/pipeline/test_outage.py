@@ -1,6 +1,10 @@
 """Database and broker go away at the worst moments."""
 
+import signal
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 
 from models import campaigns, database, embedded, overview
@@ -8,9 +12,14 @@ from models.states import Status
 from models.tables import CampaignEmailQueue
 from tests import factories as make
 from tests.pipeline.conftest import Punktual
+from tests.scraping import free_port, scrape
 from tests.waiting import until
 
 Q = CampaignEmailQueue
+PUBLISHED = "punktual_hints_published_total"
+NOT_PUBLISHED = "punktual_hint_failures_total"
+STEP_FAILED = 'punktual_tick_step_failures_total{step="hint_due"}'
+COMPLETED = "punktual_tick_completed_timestamp_seconds"
 
 
 def test_an_answer_read_while_the_database_is_away_survives_the_workers_death(punktual: Punktual, home: Path) -> None:
@@ -63,3 +72,100 @@ def test_a_broker_that_crashes_loses_nothing_and_needs_no_restart_of_ours(punktu
 
 def pending(campaign_id: int) -> bool:
     return Q.select().where(Q.campaign == campaign_id, Q.status != Status.SENT).exists()
+
+
+class TestATicksPublishing:
+    """Many mails are due, and the broker stops taking hints."""
+
+    def test_that_a_crash_interrupts_is_told_and_caught_up_with(self, punktual: Punktual) -> None:
+        port = free_port()
+        self.many_mails(punktual, 3000)
+        timekeeper = punktual.run("timekeeper", PUNKTUAL_METRICS_TIMEKEEPER_PORT=str(port))
+        punktual.listening("tick")
+        until(lambda: PUBLISHED in scrape(port), "its metrics")
+        assert scrape(port)[STEP_FAILED] == 0
+        punktual.tick()
+        until(lambda: scrape(port)[PUBLISHED] > 50, "the first hints")
+
+        punktual.node.kill()
+
+        until(lambda: scrape(port)[STEP_FAILED] == 1, "the step's failure")
+        assert 50 < scrape(port)[PUBLISHED] == hinted() < 3000
+        assert scrape(port)[NOT_PUBLISHED] == 1
+        assert COMPLETED not in scrape(port) or scrape(port)[COMPLETED] == 0
+        assert "tick_step_failed" in punktual.log.read_text()
+        punktual.node.start()
+        punktual.listening("tick")
+        punktual.tick()
+        until(lambda: hinted() == 3000, "the rest to be hinted")
+        until(lambda: scrape(port)[COMPLETED], "the end of that tick")
+        assert punktual.messages()["deliver.DQ"] >= 3000
+        assert timekeeper.poll() is None
+
+    def test_that_an_alarm_blocks_fails_within_the_blocked_timeout(self, punktual: Punktual) -> None:
+        port = free_port()
+        self.many_mails(punktual, 10)
+        timekeeper = punktual.run(
+            "timekeeper", PUNKTUAL_METRICS_TIMEKEEPER_PORT=str(port), PUNKTUAL_BROKER_BLOCKED_TIMEOUT_SECONDS="12"
+        )
+        punktual.listening("tick")
+        until(lambda: PUBLISHED in scrape(port), "its metrics")
+
+        with frozen(punktual):
+            punktual.tick()
+            punktual.node.ctl("set_vm_memory_high_watermark", "0.00001")
+
+        try:
+            until(lambda: scrape(port)[STEP_FAILED] == 1, "the step's failure", seconds=30)
+            assert hinted() == 0
+        finally:
+            punktual.node.ctl("set_vm_memory_high_watermark", "0.6")
+        punktual.tick()
+        until(lambda: hinted() == 10, "all to be hinted")
+        until(lambda: scrape(port)[COMPLETED], "the end of that tick")
+        assert timekeeper.poll() is None
+
+    def many_mails(self, punktual: Punktual, count: int) -> None:
+        mailbox_id = punktual.mailbox()
+        campaign_id = make.a_campaign([mailbox_id], leads=count, delay=0.001, limit=10_000)
+        soon = make.now() + timedelta(minutes=8)
+        make.planned(campaign_id, mailbox_id, *[soon + timedelta(milliseconds=n) for n in range(count)])
+
+
+def test_a_worker_that_cannot_hint_again_records_its_outcome_and_leaves_the_rest_to_the_tick(
+    punktual: Punktual,
+) -> None:
+    port = free_port()
+    mailbox_id = punktual.mailbox()
+    campaign_id = make.a_campaign([mailbox_id], leads=["dot-451@leads.example"])
+    [email_id] = make.planned(campaign_id, mailbox_id, make.now())
+    worker = punktual.run("worker", PUNKTUAL_METRICS_WORKER_PORT=str(port))
+    punktual.listening()
+    with punktual.smtp.holding("dot", "dot-451@leads.example") as held:
+        punktual.hint(make.Hint(email_id, make.row(email_id).scheduled_at))
+        held.wait()
+        punktual.node.kill()
+
+    until(lambda: "hint_left_to_the_tick" in punktual.log.read_text(), "its word about the hint")
+    row = make.row(email_id)
+    assert (row.status, row.attempts, row.hinted_for) == (Status.PENDING, 1, None)
+    assert scrape(port)[NOT_PUBLISHED] == 1
+    punktual.node.start()
+    punktual.run("timekeeper")
+    punktual.tick()
+    until(lambda: hinted() == 1, "the tick's hint")
+    assert worker.poll() is None
+
+
+def hinted() -> int:
+    return Q.select().where(Q.hinted_for == Q.scheduled_at).count()
+
+
+@contextmanager
+def frozen(punktual: Punktual) -> Iterator[None]:
+    family = punktual.family()
+    for each in family:
+        each.send_signal(signal.SIGSTOP)
+    yield
+    for each in family:
+        each.send_signal(signal.SIGCONT)

@@ -1,0 +1,27 @@
+"""Reads a metrics page as Prometheus does."""
+
+import socket
+import urllib.error
+import urllib.request
+
+from prometheus_client.parser import text_string_to_metric_families
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        return int(found.getsockname()[1])
+
+
+def scrape(port: int) -> dict[str, float]:
+    """Sample -> value, like `name{label="value"}`; nothing while there is no page."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as page:
+            families = list(text_string_to_metric_families(page.read().decode()))
+    except urllib.error.URLError:
+        return {}
+    return {_shown(it.name, it.labels): it.value for family in families for it in family.samples}
+
+
+def _shown(name: str, labels: dict[str, str]) -> str:
+    listed = ",".join(f'{label}="{value}"' for label, value in sorted(labels.items()))
+    return f"{name}{{{listed}}}" if listed else name
