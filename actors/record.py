@@ -9,7 +9,7 @@ import clock
 import config
 from actors import journal
 from actors.hint import hint_if_soon
-from mail.outcome import Accepted, Deferred, Outcome, Refused, Reply, Scope, Unanswered, Withdrawn
+from mail.outcome import Accepted, Deferred, Outcome, Phase, Refused, Reply, Scope, Unanswered, Withdrawn
 from models import database, emails, mailboxes, plans
 from models.claims import Attempt, Claim
 from models.emails import Detail
@@ -49,7 +49,7 @@ def move(attempt: Attempt, outcome: Outcome) -> bool:
         case Deferred(_, _, reply):
             return _try_again(attempt, outcome, reply)
         case Refused(_, _, reply):
-            return emails.reject(held, str(reply), _detail(outcome, reply))
+            return emails.reject(held, str(reply), _detail(outcome, reply), mailbox_works=_proves_mailbox(outcome))
         case Unanswered(reason):
             return emails.doubt(held, reason)
         case Withdrawn(reason):
@@ -78,11 +78,11 @@ def _tell(event: str, attempt: Attempt, outcome: Outcome, **fields: float) -> No
 
 def _try_again(attempt: Attempt, outcome: Deferred, reply: Reply) -> bool:
     number, rules = attempt.attempts + 1, config.settings().sending
-    held, detail = attempt.held, _detail(outcome, reply)
+    held, detail, works = attempt.held, _detail(outcome, reply), _proves_mailbox(outcome)
     if number >= rules.max_attempts:
-        return emails.reject(held, f"gave up after {number} attempts: {reply}", detail)
+        return emails.reject(held, f"gave up after {number} attempts: {reply}", detail, mailbox_works=works)
     moment = plans.retry_moment(held.email_id, not_before=clock.now() + _pause(number - 1))
-    if not emails.retry(held, moment, str(reply), detail):
+    if not emails.retry(held, moment, str(reply), detail, mailbox_works=works):
         return False
     hint_if_soon(Hint(held.email_id, moment))
     return True
@@ -90,9 +90,16 @@ def _try_again(attempt: Attempt, outcome: Deferred, reply: Reply) -> bool:
 
 def _close_mailbox(attempt: Attempt, outcome: Deferred, reply: Reply) -> bool:
     """The mailbox's fault is not the lead's: close the one, give the other back."""
-    until = mailboxes.close(attempt.mailbox_id, str(reply), _pause)
+    until = mailboxes.close_after(attempt.held, str(reply), _detail(outcome, reply), _pause)
+    if until is None:
+        return False
     log.warning("mailbox_closed", mailbox_id=attempt.mailbox_id, until=until.isoformat(), phase=outcome.phase)
-    return emails.release(attempt.held, f"mailbox: {reply}", _detail(outcome, reply))
+    return True
+
+
+def _proves_mailbox(outcome: Deferred | Refused) -> bool:
+    """An answer to the dot that blames lead or content. One to RCPT is none: a provider's limit may still follow it."""
+    return outcome.phase is Phase.DOT
 
 
 def _pause(before: int) -> timedelta:

@@ -106,31 +106,43 @@ def accept(held: Held, detail: Detail) -> bool:
             attempts=Q.attempts + 1,
             error=None,
         )
-        # Late proof says that this mail was sent, and nothing of how its mailbox works by now.
-        if moved and row.status == Status.SENDING:
-            reopened = {"faults": 0, "closed_until": None, "closed_reason": None}
-            Mailbox.update(reopened).where(Mailbox.id == row.mailbox_id, Mailbox.faults > 0).execute()
+        if moved:
+            _forget_faults(row)
     return moved
 
 
-def reject(held: Held, error: str, detail: Detail) -> bool:
-    return _move(
-        Move.REJECT,
-        held.email_id,
-        Status.FAILED,
-        by=held.by,
-        token=held.token,
-        reason=error,
-        detail=detail,
-        attempts=Q.attempts + 1,
-        error=error,
-    )
+def reject(held: Held, error: str, detail: Detail, *, mailbox_works: bool = False) -> bool:
+    """mailbox_works: the server's answer proves it, although it is a no to this mail."""
+    with database.atomic():
+        row = facts.lock_around(held.email_id)
+        moved = _move(
+            Move.REJECT,
+            held.email_id,
+            Status.FAILED,
+            by=held.by,
+            token=held.token,
+            reason=error,
+            detail=detail,
+            attempts=Q.attempts + 1,
+            error=error,
+        )
+        if moved and mailbox_works:
+            _forget_faults(row)
+    return moved
 
 
-def retry(held: Held, scheduled_at: datetime, error: str, detail: Detail) -> bool:
-    """Proved not sent: another attempt at `scheduled_at`, which plans.retry_moment() tells."""
+def retry(held: Held, scheduled_at: datetime, error: str, detail: Detail, *, mailbox_works: bool = False) -> bool:
+    """Proved not sent: another attempt at `scheduled_at`, which plans.retry_moment() tells.
+
+    mailbox_works: as for reject.
+    """
     changes = {**_UNCLAIMED, "attempts": Q.attempts + 1, "scheduled_at": scheduled_at, "error": error}
-    return _back(Move.RETRY, held, error, detail, changes)
+    with database.atomic():
+        row = facts.lock_around(held.email_id)
+        moved = _back(Move.RETRY, held, error, detail, changes)
+        if moved and mailbox_works:
+            _forget_faults(row)
+    return moved
 
 
 def release(held: Held, reason: str, detail: Detail | None = None) -> bool:
@@ -345,6 +357,13 @@ def _record(
         by=by,
         detail=dict(detail) if detail else None,
     ).execute()
+
+
+def _forget_faults(row: CampaignEmailQueue) -> None:
+    """row: as it was before its move. Late proof tells of its mail, and nothing of how the mailbox works by now."""
+    if row.status == Status.SENDING:
+        reopened = {"faults": 0, "closed_until": None, "closed_reason": None}
+        Mailbox.update(reopened).where(Mailbox.id == row.mailbox_id, Mailbox.faults > 0).execute()
 
 
 def _keep_content(held: Held, content: bytes) -> None:

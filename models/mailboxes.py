@@ -6,8 +6,10 @@ from typing import NamedTuple
 
 from peewee import IntegrityError
 
-from models import facts
+from models import emails, facts
+from models.claims import Held
 from models.database import clock, database
+from models.emails import Detail
 from models.tables import Campaign, CampaignMailbox, Mailbox, WarmupCount
 
 
@@ -121,6 +123,18 @@ def _set_status(mailbox_id: int, status: str, **changes: object) -> None:
         facts.lock_mailboxes([mailbox_id])
         changes |= {"status": status, "revision": Mailbox.revision + 1}
         Mailbox.update(changes).where(Mailbox.id == mailbox_id).execute()
+
+
+def close_after(held: Held, fault: str, detail: Detail, pause: Callable[[int], timedelta]) -> datetime | None:
+    """Give an e-mail back that met a fault of its mailbox, and close that. None: the mail is no longer the caller's.
+
+    In one transaction: a mailbox closed alone would leave the mail to its lease, and told twice it would count two.
+    """
+    with database.atomic():
+        row = facts.lock_around(held.email_id)
+        if not emails.release(held, f"mailbox: {fault}", detail):
+            return None
+        return close(row.mailbox_id, fault, pause)
 
 
 def close(mailbox_id: int, reason: str, pause: Callable[[int], timedelta]) -> datetime:

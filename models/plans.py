@@ -173,14 +173,22 @@ def window_of(row: Campaign) -> Window:
     return Window(row.window_start_minute, row.window_end_minute, frozenset(row.weekdays))
 
 
+# A mail that met its mailbox's fault twice after its lead was named goes last where it is planned again: were the fault
+# its own, it would be the first to try the mailbox after each pause, and none behind it would ever leave.
 PENDING = """
-SELECT campaign_id, campaign_lead_id, mailbox_id, scheduled_at FROM campaign_email_queue
-WHERE status = 'pending' AND campaign_id = ANY(%s) ORDER BY scheduled_at, id
+SELECT q.campaign_id, q.campaign_lead_id, q.mailbox_id, q.scheduled_at
+FROM campaign_email_queue q
+LEFT JOIN LATERAL (
+    SELECT count(*) AS met FROM email_history h
+    WHERE h.email_id = q.id AND h.move = 'release'
+      AND h.detail->>'scope' = 'mailbox' AND h.detail->>'phase' NOT IN ('connect', 'tls', 'auth', 'mail')
+) faults ON true
+WHERE q.status = 'pending' AND q.campaign_id = ANY(%s) ORDER BY faults.met >= 2, q.scheduled_at, q.id
 """
 
 
 def _pending(campaign_ids: Sequence[int]) -> defaultdict[int, list[tuple[int, int, datetime]]]:
-    """Campaign id -> its pending mails in time order: campaign lead, mailbox, time."""
+    """Campaign id -> its pending mails in the order of their turns: campaign lead, mailbox, time."""
     found: defaultdict[int, list[tuple[int, int, datetime]]] = defaultdict(list)
     for campaign_id, lead_id, mailbox_id, at in fetch(PENDING, (campaign_ids,)):
         found[campaign_id].append((lead_id, mailbox_id, at))

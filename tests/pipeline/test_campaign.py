@@ -8,10 +8,11 @@ from itertools import pairwise
 
 from models import campaigns, heartbeats, mailboxes, overview
 from models.states import Move, Status
-from models.tables import CampaignEmailQueue, EmailHistory
+from models.tables import CampaignEmailQueue, EmailHistory, Mailbox
 from scheduling.window import WARSAW, Window, warsaw_day
 from tests import factories as make
 from tests.pipeline.conftest import Punktual
+from tests.smtp_server import SmtpServer
 from tests.waiting import until
 
 Q = CampaignEmailQueue
@@ -205,6 +206,34 @@ class TestWhileAMailIsBeingSent:
         punktual.listening()
         punktual.hint(make.Hint(email_id, make.row(email_id).scheduled_at))
         return worker
+
+
+def test_a_mailbox_whose_provider_is_full_hands_its_mails_over_and_comes_back_by_itself(punktual: Punktual) -> None:
+    with SmtpServer(greeting="421 4.7.0 too many connections") as full:
+        sick, well = make.a_mailbox(smtp_port=full.port), punktual.mailbox()
+        campaign_id = make.a_campaign([sick, well], leads=40, delay=0.4)
+        for name in ("worker", "timekeeper"):
+            punktual.run(name, PUNKTUAL_SENDING_RETRY_FIRST_SECONDS="2", PUNKTUAL_SENDING_RETRY_FACTOR="1")
+        punktual.listening()
+
+        punktual.tick()
+        until(lambda: ticked(punktual) and Mailbox.get_by_id(sick).faults >= 2, "a probe that fails")
+        full.greeting = "220 ready"
+        until(lambda: ticked(punktual) and all_sent(campaign_id), "all to be sent", seconds=120)
+
+        assert len(full.accepted) + len(punktual.smtp.accepted) == 40
+        assert full.accepted
+        assert {row.attempts for row in Q.select()} == {1}
+        assert {row.reason for row in EmailHistory.select().where(EmailHistory.move == Move.REPLAN)} == {"mailbox"}
+        row = Mailbox.get_by_id(sick)
+        assert (row.faults, row.closed_until, row.closed_reason) == (0, None, None)
+
+
+def ticked(punktual: Punktual) -> bool:
+    """Asks for a tick, unless one is waiting."""
+    if not punktual.messages()["tick"]:
+        punktual.tick()
+    return True
 
 
 def test_periodiq_sends_the_tick_that_the_timekeeper_works_off(punktual: Punktual) -> None:
