@@ -5,6 +5,7 @@ Owns what a setting may be. Secrets come from the environment alone and never pr
 
 import difflib
 import os
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from functools import cache
@@ -28,6 +29,9 @@ from pydantic_settings import (
     SettingsConfigDict,
     TomlConfigSettingsSource,
 )
+
+_HOST = re.compile(r"(\[[^]]*\]|[^:]*)(:\d*)?")
+_PASSWORD_IN_QUERY = re.compile(r"(password=)[^&]*", re.IGNORECASE)
 
 ROOT = Path(__file__).parent
 EMBEDDED = "embedded"
@@ -194,9 +198,9 @@ def shown(settings: Settings) -> dict[str, Any]:
 
 def without_password(url: str) -> str:
     parts = urlsplit(url)
-    if parts.password is None:
-        return url
-    return urlunsplit(parts._replace(netloc=parts.netloc.replace(f":{parts.password}@", ":***@", 1)))
+    if parts.password is not None:
+        parts = parts._replace(netloc=parts.netloc.replace(f":{parts.password}@", ":***@", 1))
+    return urlunsplit(parts._replace(query=_PASSWORD_IN_QUERY.sub(r"\1***", parts.query)))
 
 
 def _config_file() -> Path:
@@ -211,9 +215,24 @@ S = TypeVar("S", Database, Broker)
 
 def _with_scheme(section: S, *schemes: str) -> S:
     url = section.url.get_secret_value()
-    if url != EMBEDDED and urlsplit(url).scheme not in schemes:
+    if url == EMBEDDED:
+        return section
+    if urlsplit(url).scheme not in schemes:
         raise ValueError(f'url must be "{EMBEDDED}" or begin with {schemes[0]}://')
+    if not _is_well_formed(url):
+        # Else a part of the password would be taken for a host or a port, and told in errors.
+        raise ValueError("url is not well-formed: letters like / ? # @ in a password must be percent-encoded")
     return section
+
+
+def _is_well_formed(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    hosts = parts.netloc.rpartition("@")[2].split(",")
+    misplaced = parts.fragment or "@" in parts.path + parts.query or parts.netloc.count("@") > 1
+    return not misplaced and all(_HOST.fullmatch(host) for host in hosts)
 
 
 def _contradictions(it: Settings) -> Iterator[str]:

@@ -11,6 +11,7 @@ from admin import arm, campaign, demo, doctor, email, mailbox, show, suppression
 from admin.arm import ArmingRefused
 from admin.files import FileInvalid
 from mail.address import AddressInvalid
+from mail.message import LetterInvalid
 from models import campaigns, database, heartbeats, installation, mailboxes, migrate, overview
 from models.campaigns import CampaignInvalid
 from models.embedded import EmbeddedPostgresFailed
@@ -18,6 +19,7 @@ from models.facts import NoSuchEmail
 from models.mailboxes import MailboxInvalid
 from models.settlement import SettlementRefused
 from models.vault import KeyInvalid
+from ops.terminal import harmless
 
 REFUSALS = (
     AddressInvalid,
@@ -26,6 +28,7 @@ REFUSALS = (
     EmbeddedPostgresFailed,
     FileInvalid,
     KeyInvalid,
+    LetterInvalid,
     LinesUnreadable,
     MailboxInvalid,
     NoSuchEmail,
@@ -119,9 +122,9 @@ def main() -> None:
     try:
         app()
     except REFUSALS as refusal:
-        sys.exit(f"punktual: {refusal}")
+        sys.exit(f"punktual: {harmless(str(refusal))}")
     except database.FAILURES as error:
-        sys.exit(f"punktual: the database does not answer: {str(error).splitlines()[0]}")
+        sys.exit(f"punktual: the database does not answer: {harmless(str(error).splitlines()[0])}")
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from admin.person import who
 from models import campaigns, overview, settlement
 from models.states import Status
 from models.tables import EmailHistory
+from ops.terminal import harmless
 
 app = typer.Typer(help="E-mails: the status and history of each.", no_args_is_help=True)
 
@@ -51,7 +52,8 @@ def show_(id: Id, json: show.AsJson = False) -> None:
     rows = [(it.at, it.move, it.to_status, it.scheduled_to, it.reason or _why(it.detail or {}), it.by) for it in moves]
     show.table(("at", "move", "status", "planned", "why", "by"), rows, "it has no history")
     if content is not None:
-        print(f"\nHanded over to the server:\n\n{_text(content)}")
+        print("\nHanded over to the server:\n")
+        print(harmless(str(_text(content)), keep="\n\t"))
 
 
 def _why(detail: Mapping[str, Any]) -> str | None:

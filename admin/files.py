@@ -8,18 +8,25 @@ import io
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from mail.address import AddressInvalid, normalise
+from mail.message import LetterInvalid, refuse_control_characters
 from models.campaigns import NewLead
 from models.tables import Campaign
 from scheduling.window import Window, WindowInvalid
 
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 LONGEST_FIELD = 10_000
+LARGEST_FILE = 50_000_000  # bytes
+MOST_COLUMNS = 200
+MOST_LEADS = 100_000
+# What may stand in a text beside what is printed.
+_LAYOUT = "\t\r\n\u2028\u2029"
 _SHOWN_PROBLEMS = 3
 
 
@@ -40,6 +47,15 @@ class CampaignFile(BaseModel):
     weekdays: list[str] = Field(min_length=1)
     delay_between_emails_seconds: float = Field(gt=0, strict=False)
     daily_limit: int = Field(gt=0)
+
+    @field_validator("name")
+    @classmethod
+    def _check_name(cls, value: str) -> str:
+        try:
+            refuse_control_characters("name", value)
+        except LetterInvalid as error:
+            raise ValueError(str(error)) from None
+        return value
 
     @field_validator("window_start", "window_end")
     @classmethod
@@ -130,9 +146,12 @@ def read_leads(path: Path) -> list[LeadLine]:
     try:
         header = [name.strip().lower() for name in next(reader, [])]
         _check_header(path, header)
-        rows = [(reader.line_num, row) for row in reader if any(cell.strip() for cell in row)]
+        filled = ((reader.line_num, row) for row in reader if any(cell.strip() for cell in row))
+        rows = list(islice(filled, MOST_LEADS + 1))
     except csv.Error as error:
         raise FileInvalid(f"{path.name} line {reader.line_num}: {error}") from None
+    if len(rows) > MOST_LEADS:
+        raise FileInvalid(f"{path.name}: more than {MOST_LEADS} leads; make several campaigns of them")
     leads, problems = _leads(header, rows)
     if problems:
         raise FileInvalid(f"{path.name} {_joined(problems)}")
@@ -164,16 +183,22 @@ def _lead(header: Sequence[str], row: Sequence[str]) -> NewLead:
     fields = {name: cell.strip() for name, cell in zip(header, row, strict=True)}
     address = fields["email"]
     try:
+        for name, value in fields.items():
+            refuse_control_characters(name, value, besides=_LAYOUT)
+    except LetterInvalid as error:
+        raise ValueError(str(error)) from None
+    try:
         return NewLead(address, normalise(address), fields, fields.get("legal_basis") or None)
     except AddressInvalid as error:
         raise ValueError(f"email: {error}") from None
 
 
 def _check_header(path: Path, header: Sequence[str]) -> None:
+    if len(header) > MOST_COLUMNS:
+        raise FileInvalid(f"{path.name} line 1: {len(header)} columns; at most {MOST_COLUMNS} can be read")
     if "email" not in header:
-        raise FileInvalid(
-            f"{path.name} line 1: the header has no column `email`, only {', '.join(header) or 'nothing'}"
-        )
+        only = ", ".join(header)[:200] or "nothing"
+        raise FileInvalid(f"{path.name} line 1: the header has no column `email`, only {only}")
     for name in header:
         if not name.isidentifier():
             raise FileInvalid(
@@ -194,10 +219,14 @@ def _inline(path: Path, key: str, value: object) -> object:
 
 
 def _text(path: Path) -> str:
+    if not path.exists():
+        raise FileInvalid(f"{path}: there is no such file")
+    if not path.is_file():
+        raise FileInvalid(f"{path}: is no file")
+    if path.stat().st_size > LARGEST_FILE:
+        raise FileInvalid(f"{path}: is larger than {LARGEST_FILE // 1_000_000} MB")
     try:
         return path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise FileInvalid(f"{path}: there is no such file") from None
     except (OSError, UnicodeDecodeError) as error:
         raise FileInvalid(f"{path}: cannot be read as UTF-8 text: {error}") from None
 

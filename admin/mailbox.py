@@ -11,6 +11,7 @@ import config
 from actors.nudge import ask_for_tick
 from admin import check, show
 from mail.address import normalise
+from mail.message import check_sender_name
 from models import database, evidence, mailboxes, overview, vault
 from models.mailboxes import SentMail
 from scheduling.window import warsaw_day
@@ -52,6 +53,7 @@ def add(
     sent_folder: SentFolder = None,
 ) -> None:
     """Add a mailbox."""
+    check_sender_name(name)
     mailboxes.add(
         address=normalise(address),
         name=name,
@@ -109,6 +111,7 @@ def edit(
     sent_folder: SentFolder = None,
 ) -> None:
     """Change what is given; its campaigns are planned again, unless it is only about IMAP."""
+    check_sender_name(name or "")
     given = {
         "smtp_host": host,
         "smtp_port": port,

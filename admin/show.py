@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from ops.terminal import harmless
 from scheduling.window import WARSAW
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
@@ -19,7 +20,7 @@ console = Console()
 
 
 def as_json(value: Any) -> None:
-    print(json.dumps(_plain(value), indent=2, ensure_ascii=False))
+    print(harmless(json.dumps(_plain(value), indent=2, ensure_ascii=False), keep="\n"))
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], empty: str) -> None:
@@ -43,7 +44,7 @@ def pairs(values: Iterable[tuple[str, Any]]) -> None:
 def _cell(value: Any) -> str:
     if isinstance(value, datetime):
         return f"{value.astimezone(WARSAW):%Y-%m-%d %H:%M:%S}"
-    return "" if value is None else escape(str(value))
+    return "" if value is None else escape(harmless(str(value)))
 
 
 def _plain(value: Any) -> Any:

@@ -12,6 +12,7 @@ import clock
 import config
 
 _LONGEST_REPLY_LINES = 100
+_LONGEST_REPLY_LINE = 4096  # bytes; RFC 5321 section 4.5.3.1.5 knows 512
 _QUIT_SECONDS = 5.0
 
 
@@ -141,11 +142,14 @@ class _Replies:
         self._lines_left -= 1
         if self._lines_left < 0:
             raise OSError("the reply does not end")
-        while b"\n" not in self._buffer and len(self._buffer) < limit:
+        while b"\n" not in self._buffer and len(self._buffer) <= _LONGEST_REPLY_LINE:
             if not (more := self._receive()):
                 break
             self._buffer += more
-        end = min((self._buffer.find(b"\n") + 1) or len(self._buffer), limit)
+        end = (self._buffer.find(b"\n") + 1) or len(self._buffer)
+        if end > _LONGEST_REPLY_LINE:
+            # Judged here: smtplib would make it a 500 that reads like the server's verdict on the lead.
+            raise OSError("the reply has a line that does not end")
         line, self._buffer = self._buffer[:end], self._buffer[end:]
         return line
 

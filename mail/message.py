@@ -1,5 +1,6 @@
 """Builds the message as it goes over the wire, with the standard library (RFC 5322, MIME)."""
 
+import re
 import unicodedata
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,6 +16,10 @@ ID_HEADER = "X-Punktual-Id"
 MESSAGE_ID_HEADER = "Message-ID"
 
 LONGEST_SUBJECT = 500
+LONGEST_NAME = 200
+
+# The standard library decodes these where they stand in a header's value, line breaks in them included.
+_ENCODED_WORD = re.compile(r"=\?.*?\?.*?\?.*?\?=")
 
 # 7-bit on the wire, whatever the server offers: quoted-printable or base64 where it is needed.
 _POLICY = SMTP.clone(cte_type="7bit", max_line_length=78)
@@ -38,7 +43,9 @@ class Letter:
 def build(letter: Letter, date: datetime) -> bytes:
     """The message with CRLF line ends. date: of this attempt, aware."""
     for name in ("sender_address", "sender_name", "recipient", "subject"):
-        _refuse_control_characters(name, getattr(letter, name))
+        check_header(name.replace("_", " "), getattr(letter, name))
+    for name in ("text", "html"):
+        refuse_control_characters(name, getattr(letter, name) or "", besides="\t\r\n\u2028\u2029")
     if len(letter.subject) > LONGEST_SUBJECT:
         raise LetterInvalid(f"the subject is longer than {LONGEST_SUBJECT} characters")
     message = EmailMessage(_POLICY)
@@ -59,6 +66,19 @@ def own_id(message_id: str) -> str:
     return message_id.strip("<>").partition("@")[0]
 
 
+def check_header(name: str, value: str) -> None:
+    """Raise LetterInvalid where a header with this value would say something else, or begin another one."""
+    refuse_control_characters(name, value)
+    if _ENCODED_WORD.search(value):
+        raise LetterInvalid(f"the {name} has an encoded word (=?…?=), which is no text for people")
+
+
+def check_sender_name(name: str) -> None:
+    check_header("name", name)
+    if len(name) > LONGEST_NAME:
+        raise LetterInvalid(f"the name is longer than {LONGEST_NAME} characters")
+
+
 def _address(name: str, address: str) -> Address:
     try:
         return Address(name, addr_spec=on_the_wire(address))
@@ -66,8 +86,8 @@ def _address(name: str, address: str) -> Address:
         raise LetterInvalid(f"{address!r} cannot stand in a header: {error}") from None
 
 
-def _refuse_control_characters(name: str, value: str) -> None:
-    """A line break in a header would start another: header injection."""
+def refuse_control_characters(name: str, value: str, besides: str = "") -> None:
+    """In a header a line break would begin another one; elsewhere what is no text is a mistake in the leads' file."""
     for character in value:
-        if unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp"):
-            raise LetterInvalid(f"the {name.replace('_', ' ')} has a control character ({character!a})")
+        if character not in besides and unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp"):
+            raise LetterInvalid(f"the {name} has a control character ({character!a})")

@@ -4,6 +4,7 @@ Before the dot every failure proves that nothing was sent; after it only an answ
 caller is asked to record the hand-over. Timeouts are per command, as RFC 5321 section 4.5.3.2 asks.
 """
 
+import base64
 import re
 import smtplib
 import ssl
@@ -116,8 +117,9 @@ class _Conversation:
             for step in steps:
                 step()
         except smtplib.SMTPResponseException as error:
-            return judge(self.phase, _reply(error.smtp_code, error.smtp_error))
-        except (smtplib.SMTPException, OSError, UnicodeError) as error:
+            return judge(self.phase, self._without_password(_reply(error.smtp_code, error.smtp_error)))
+        except (smtplib.SMTPException, OSError, ValueError) as error:
+            # A ValueError, because smtplib decodes what a server sends during the login as if it were well-formed.
             return judge(self.phase, no_reply(str(error) or type(error).__name__))
         return None
 
@@ -163,6 +165,14 @@ class _Conversation:
         except (smtplib.SMTPException, OSError) as error:
             return judge(Phase.BODY, no_reply(str(error)))
 
+    def _without_password(self, it: Reply) -> Reply:
+        """Some servers repeat what they were sent when they refuse a login, and their words are kept and shown."""
+        if self.phase is not Phase.AUTH or not self.server.password:
+            return it
+        sent = (self.server.password, f"\0{self.server.username}\0{self.server.password}")
+        forms = [self.server.password, *(base64.b64encode(each.encode()).decode() for each in sent)]
+        return Reply(it.code, it.enhanced, " ".join(_masked(word, forms) for word in it.text.split(" ")))
+
     def _open(self) -> Connection:
         assert self.connection is not None
         return self.connection
@@ -170,3 +180,10 @@ class _Conversation:
 
 def _reply(code: int, words: bytes | str) -> Reply:
     return reply(code, words.decode("utf-8", "replace") if isinstance(words, bytes) else words)
+
+
+def _masked(word: str, secrets: list[str]) -> str:
+    """A word that is or holds a secret, or enough of one that was cut short."""
+    part = word.strip("\"'`<>()[]{},;:")
+    found = any(secret in word or (len(part) > 5 and part in secret) for secret in secrets)
+    return "***" if found else word

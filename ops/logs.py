@@ -3,22 +3,32 @@
 Dramatiq's, periodiq's and our own lines come out in one form.
 """
 
+import io
 import logging
 import sys
+from typing import TextIO
 
 import structlog
 
 import config
+from ops.terminal import harmless
 
 get = structlog.get_logger
 bind = structlog.contextvars.bind_contextvars
 unbind = structlog.contextvars.clear_contextvars
+
+
+def _on_one_line(logger: object, method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """What a server or an owner wrote must not begin a line that reads like one of ours."""
+    return {key: harmless(value) if isinstance(value, str) else value for key, value in event.items()}
+
 
 _SHARED: list[structlog.typing.Processor] = [
     structlog.contextvars.merge_contextvars,
     structlog.stdlib.add_logger_name,
     structlog.stdlib.add_log_level,
     structlog.processors.TimeStamper(fmt="iso", utc=True),
+    _on_one_line,
     structlog.processors.StackInfoRenderer(),
 ]
 
@@ -37,13 +47,14 @@ def configure() -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(settings.level.upper())
-    for chatty in ("pika", "dramatiq", "periodiq", "imapclient"):
+    # Peewee would tell each statement with its values: addresses and letters.
+    for chatty in ("pika", "dramatiq", "periodiq", "imapclient", "peewee"):
         logging.getLogger(chatty).setLevel(max(logging.WARNING, root.level))
 
 
 def _formatter(as_text: bool) -> logging.Formatter:
     last: list[structlog.typing.Processor] = (
-        [structlog.dev.ConsoleRenderer()]
+        [structlog.dev.ConsoleRenderer(exception_formatter=_traceback)]
         if as_text
         else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     )
@@ -51,3 +62,10 @@ def _formatter(as_text: bool) -> logging.Formatter:
         foreign_pre_chain=_SHARED,
         processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
     )
+
+
+def _traceback(lines: TextIO, failure: structlog.typing.ExcInfo) -> None:
+    """Without local variables, which structlog shows by default: there may be a password among them."""
+    plain = io.StringIO()
+    structlog.dev.plain_traceback(plain, failure)
+    lines.write(harmless(plain.getvalue(), keep="\n"))

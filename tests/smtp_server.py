@@ -13,7 +13,7 @@ import ssl
 import struct
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from email import message_from_bytes
 from typing import Any, Self
@@ -45,7 +45,11 @@ class Held:
 
 
 class SmtpServer:
-    """security: none, starttls or tls. credentials: (username, password) that AUTH must give."""
+    """security: none, starttls or tls. credentials: (username, password) that AUTH must give.
+
+    abuse: (verb or "GREETING", how) instead of that answer; see `_Conversation.torment`. refusal: of a login, with what
+    was sent as {line}. features: more lines for the answer to EHLO.
+    """
 
     def __init__(
         self,
@@ -53,9 +57,14 @@ class SmtpServer:
         security: str = "none",
         credentials: tuple[str, str] | None = None,
         greeting: str = "220 ready",
+        abuse: tuple[str, str] | None = None,
+        refusal: str = "535 5.7.8 wrong username or password",
+        features: Sequence[str] = (),
+        mechanisms: str = "PLAIN LOGIN",
         port: int = 0,
     ) -> None:
         self.security, self.credentials, self.greeting = security, credentials, greeting
+        self.abuse, self.refusal, self.features, self.mechanisms = abuse, refusal, features, mechanisms
         self.certificate = Certificate("localhost") if security != "none" else None
         self.accepted: list[Delivery] = []
         self.commands: list[str] = []
@@ -157,23 +166,42 @@ class _Conversation(socketserver.BaseRequestHandler):
 
     def handle(self) -> None:
         with contextlib.suppress(_Gone, OSError, ssl.SSLError):
+            self.torment("GREETING")
             self.say(self.owner.greeting)
             while True:
                 line = self.line().decode("utf-8", "replace").rstrip("\r\n")
                 self.owner.commands.append(line)
                 verb = line.split(" ")[0].upper()
+                self.torment(verb)
                 getattr(self, f"do_{verb.lower()}", self.unknown)(line)
 
     def finish(self) -> None:
         with contextlib.suppress(OSError):
             self.sock.close()
 
+    def torment(self, point: str) -> None:
+        """What no server should do to a client, for ever, or until it goes away."""
+        if self.owner.abuse is None or self.owner.abuse[0] != point:
+            return
+        match self.owner.abuse[1]:
+            case "trickle":
+                said = b"2"
+            case "endless line":
+                said = b"250 " + b"x" * 100_000
+            case "endless reply":
+                said = b"250-more\r\n" * 10_000
+            case "hang up":
+                raise _Gone
+        while not self.owner._closing.wait(0.02):
+            self.sock.sendall(said)
+
     def do_ehlo(self, line: str) -> None:
         offers = ["250-hello"]
         if self.owner.security == "starttls" and not isinstance(self.sock, ssl.SSLSocket):
             offers.append("250-STARTTLS")
         elif self.owner.credentials:
-            offers.append("250-AUTH PLAIN LOGIN")
+            offers.append(f"250-AUTH {self.owner.mechanisms}")
+        offers += [f"250-{feature}" for feature in self.owner.features]
         self.say(*offers, "250 SIZE 10000000")
 
     def do_starttls(self, line: str) -> None:
@@ -184,7 +212,7 @@ class _Conversation(socketserver.BaseRequestHandler):
         assert self.owner.credentials
         given = base64.b64decode(line.split(" ")[2]).decode().split("\0")[1:]
         self.known = tuple(given) == self.owner.credentials
-        self.say("235 2.7.0 welcome" if self.known else "535 5.7.8 wrong username or password")
+        self.say("235 2.7.0 welcome" if self.known else self.owner.refusal.format(line=line))
 
     def do_mail(self, line: str) -> None:
         self.sender = _address(line)

@@ -81,7 +81,7 @@ class TestEachFault:
     ) -> None:
         with ExitStack() as stack:
             port = stack.enter_context(SmtpServer(**server)).port if server is not None else nobody_listens()
-            password = vault.encrypt("wrong") if "username" in mailbox else None
+            password = vault.encrypt("never-right") if "username" in mailbox else None
             mailbox_id = make.a_mailbox(smtp_port=port, password_encrypted=password, **mailbox)
             _, [email_id] = campaign_of(mailbox_id, leads=[f"{lead}@leads.example"])
 

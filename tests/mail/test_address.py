@@ -12,6 +12,10 @@ class TestNormalising:
             ("Anna.Kowalska@Leads.Example", "anna.kowalska@leads.example"),
             ("  anna@leads.example ", "anna@leads.example"),
             ("anna@ŻÓŁW.example", "anna@xn--w-uga1v8h.example"),
+            ("anna@leads。example", "anna@leads.example"),
+            ("anna@ｌｅａｄｓ.example", "anna@leads.example"),
+            ("anna@z\u0307olw.example", "anna@xn--olw-22a.example"),
+            ("anna@l\u0435ads.example", "anna@xn--lads-v4d.example"),
             ("anna+list@leads.example", "anna+list@leads.example"),
         ],
     )
@@ -24,6 +28,25 @@ class TestNormalising:
         [
             *("", "anna", "anna@", "@leads.example", "a b@leads.example", "anna@leads", "anna@leads..example"),
             *("anna@leads.example\nBcc: x@y.example", "anna@leads.example, b@c.example", "<anna@leads.example>"),
+            *("anna＠leads.example", "anna﹫leads.example", "anna@@leads.example", "\u212aate@leads.example"),
+            *(
+                "a\u0301nna@leads.example",
+                "\u0430nna@leads.example",
+                "\ufeffanna@leads.example",
+                "anna@leads\x00.example",
+            ),
+            *(
+                "anna@lea\u00adds.example",
+                "anna@\u2066leads.example",
+                "anna@l\u200deads.example",
+                "anna@\u05d0a.example",
+            ),
+            *(
+                "anna@[127.0.0.1]",
+                '"a b"@leads.example',
+                "anna@xn--a.example",
+                "anna\r@leads.example",
+            ),
             *("żółw@leads.example", "a\u200bb@leads.example", "anna@\u202eleads.example", "x" * 400 + "@leads.example"),
         ],
     )

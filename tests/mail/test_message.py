@@ -7,6 +7,8 @@ from email.message import EmailMessage
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mail.message import Letter, LetterInvalid, build
 
@@ -19,6 +21,24 @@ LETTER = Letter(
     html="<p>Dzień dobry</p>",
     message_id="<0b6fa1@sender.example>",
 )
+PIECES = [
+    *(
+        "=?",
+        "?=",
+        "?",
+        "utf-8",
+        "?q?",
+        "?b?",
+        "=0D=0A",
+        "\r\n",
+        "Bcc:",
+        " ",
+        "\t",
+        "eA0KQmNjOiB4",
+        "=?utf-8?q?=0ABcc:_x?=",
+    ),
+    *('"', "\\", "<x@y.example>", ",", ";", ":", "(", ")", "ż", "\u2028", "\u202e", "=?utf-8*en?q?=0AX:_y?="),
+]
 DATE = datetime(2026, 11, 24, 9, 30, tzinfo=UTC)
 
 
@@ -67,9 +87,48 @@ class TestHeaderInjection:
         with pytest.raises(LetterInvalid, match="control character"):
             build(evil_letter(name, f"a{evil}"), DATE)
 
+    @pytest.mark.parametrize("name", ["subject", "sender_name"])
+    @pytest.mark.parametrize(
+        "evil",
+        [
+            "=?utf-8?b?eA0KQmNjOiBhbGxAbGVhZHMuZXhhbXBsZQ==?=",
+            "=?UTF-8?Q?x=0D=0ABcc:_all@leads.example?=",
+            "=?utf-8?q?a=00b?=",
+            "=?x-none?q?a?=",
+        ],
+    )
+    def test_an_encoded_word_is_refused_because_it_would_be_decoded_in_place(self, name: str, evil: str) -> None:
+        with pytest.raises(LetterInvalid, match="encoded word"):
+            build(evil_letter(name, f"Hello {evil}"), DATE)
+
+    def test_a_question_about_a_sum_is_no_encoded_word(self) -> None:
+        assert read(build(replace(LETTER, subject="Is 2+2=?"), DATE))["Subject"] == "Is 2+2=?"
+
+    @given(st.lists(st.sampled_from(PIECES) | st.text(max_size=3), max_size=12).map("".join))
+    def test_whatever_a_header_holds_the_message_has_its_own_headers_and_no_other(self, value: str) -> None:
+        for name in ("subject", "sender_name"):
+            try:
+                content = build(evil_letter(name, value), DATE)
+            except LetterInvalid:
+                continue
+            message = read(content)
+            assert message.keys() == read(build(LETTER, DATE)).keys()
+            assert [it.addr_spec for it in message["From"].addresses] == [LETTER.sender_address]
+
     def test_an_endless_subject_is_refused(self) -> None:
         with pytest.raises(LetterInvalid, match="longer than"):
             build(replace(LETTER, subject="x" * 501), DATE)
+
+
+class TestTheText:
+    @pytest.mark.parametrize("name", ["text", "html"])
+    @pytest.mark.parametrize("evil", ["\x00", "\x1b]0;owned\x07", "\ud800", "\x9b31m"])
+    def test_with_a_control_character_is_refused(self, name: str, evil: str) -> None:
+        with pytest.raises(LetterInvalid, match=f"the {name} has a control character"):
+            build(evil_letter(name, f"Dear {evil}"), DATE)
+
+    def test_may_have_tabs_and_any_kind_of_line_end(self) -> None:
+        assert build(replace(LETTER, text="a\tb\r\nc\u2028d"), DATE)
 
 
 def evil_letter(name: str, value: str) -> Letter:

@@ -51,6 +51,23 @@ class TestLeavingTheSandbox:
             "{% include '/etc/passwd' %}",
             "{% import 'os' as os %}",
             "{% extends 'x' %}",
+            "{{ '{0.__class__}'.format(name) }}",
+            "{{ '%s' % name }}",
+            "{{ name|format(name) }}",
+            "{{ name|map(attribute='__class__') }}",
+            "{{ [name].pop() }}",
+            "{{ {}.items() }}",
+            "{{ name[0] }}",
+            "{{ super() }}",
+            "{% raw %}{{ x }}{% endraw %}{{ name.upper() }}",
+            "{% block x %}{% endblock %}",
+            "{% call name() %}{% endcall %}",
+            "{% filter upper %}x{% endfilter %}",
+            "{% with a = name %}{{ a }}{% endwith %}",
+            "{% set a = name %}",
+            "{{ name is sameas name }}",
+            "{{ 2 ** 100000 }}",
+            "{{ -name }}",
         ],
     )
     def test_is_refused(self, template: str) -> None:
@@ -81,6 +98,28 @@ class TestNeverEnding:
         with pytest.raises(TemplateInvalid, match="longer than"):
             render("{{ name }}" * 300, {"name": "x" * 10_000}, html=False)
 
-    def test_deep_nesting_is_refused(self) -> None:
-        with pytest.raises(TemplateInvalid):
-            check("{{ " + "(" * 5000 + "name" + ")" * 5000 + " }}")
+    @pytest.mark.parametrize(
+        "template",
+        [
+            "{{ " + "(" * 5000 + "name" + ")" * 5000 + " }}",
+            "{% if name %}" * 150 + "{% endif %}" * 150,
+            "{{ name" + "|upper" * 60 + " }}",
+            "{{ name" + "|upper" * 250 + " }}",
+            "{{ name" + "|upper" * 5000 + " }}",
+            "{{ " + "not " * 5000 + "name }}",
+            "{{ name" + " and name" * 5000 + " }}",
+        ],
+    )
+    def test_deep_nesting_is_refused(self, template: str) -> None:
+        with pytest.raises(TemplateInvalid, match="nested too deeply"):
+            check(template)
+
+    def test_an_endless_template_or_number_is_refused(self) -> None:
+        for template in ("x" * 200_001, "{{ " + "9" * 5000 + " }}"):
+            with pytest.raises(TemplateInvalid, match="long"):
+                check(template)
+
+    def test_filters_on_filters_grow_no_faster_than_the_template(self) -> None:
+        result = render("{{ name" + "|e|urlencode" * 15 + " }}", {"name": "&" * 100}, html=False)
+
+        assert len(result) < 20_000

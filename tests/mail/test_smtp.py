@@ -1,5 +1,6 @@
 """One conversation with a real server on a socket, phase by phase."""
 
+import re
 import socket
 import ssl
 from collections.abc import Callable, Iterator
@@ -177,6 +178,59 @@ class TestRepliesBeforeTheDot:
 
         assert isinstance(outcome, Deferred)
         assert (outcome.scope, outcome.phase) == (Scope.MAILBOX, Phase.CONNECT)
+
+
+class TestAServerThatMeansHarm:
+    """It can cost a worker its time up to the timeout, and its mailbox a pause; never a lead, and never the worker."""
+
+    PHASES = {
+        "GREETING": Phase.CONNECT,
+        "EHLO": Phase.CONNECT,
+        "AUTH": Phase.AUTH,
+        "MAIL": Phase.MAIL,
+        "RCPT": Phase.RCPT,
+        "DATA": Phase.DATA,
+    }
+
+    @pytest.mark.parametrize("how", ["trickle", "endless line", "endless reply", "hang up"])
+    @pytest.mark.parametrize("point", PHASES)
+    def test_before_the_dot_ends_with_the_mailboxes_fault(self, point: str, how: str) -> None:
+        with SmtpServer(credentials=("ola", "s3cret"), abuse=(point, how)) as server:
+            outcome = send(server, timeouts=Timeouts(0.5, 5, 5, 10), username="ola", password="s3cret")
+
+        assert isinstance(outcome, Deferred)
+        assert (outcome.scope, outcome.phase) == (Scope.MAILBOX, self.PHASES[point])
+        assert server.accepted == []
+
+    def test_may_offer_much_and_is_still_understood(self) -> None:
+        with SmtpServer(features=[f"X-{number} {'x' * 3000}" for number in range(90)]) as server:
+            assert isinstance(send(server), Accepted)
+
+    def test_that_offers_without_end_is_not_listened_to(self) -> None:
+        with SmtpServer(features=["X-MORE"] * 1000) as server:
+            outcome = send(server)
+
+        assert isinstance(outcome, Deferred)
+        assert (outcome.scope, outcome.phase) == (Scope.MAILBOX, Phase.CONNECT)
+
+    def test_that_answers_a_login_with_what_is_no_base64_is_the_mailboxes_fault(self) -> None:
+        with SmtpServer(credentials=("ola", "s3cret"), refusal="334 a") as server:
+            outcome = send(server, username="ola", password="another")
+
+        assert isinstance(outcome, Deferred)
+        assert (outcome.scope, outcome.phase) == (Scope.MAILBOX, Phase.AUTH)
+
+    @pytest.mark.parametrize(
+        "echo", ["535 no: {line}", "500 unknown command '{line}'", "501 {line:.26}", "535 s3cret-word"]
+    )
+    def test_that_repeats_a_password_does_not_get_it_into_the_outcome(self, echo: str) -> None:
+        with SmtpServer(credentials=("ola", "right"), refusal=echo, mechanisms="PLAIN") as server:
+            outcome = send(server, username="ola", password="s3cret-word")
+
+        assert isinstance(outcome, Deferred)
+        assert outcome.phase is Phase.AUTH
+        assert "***" in outcome.reply.text
+        assert not re.search(r"s3cret|AG9sYQ", outcome.reply.text)
 
 
 class TestTheAnswerToTheDot:
