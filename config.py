@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal, TypeVar
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 from pydantic import (
     BaseModel,
@@ -31,7 +31,7 @@ from pydantic_settings import (
 )
 
 _HOST = re.compile(r"(\[[^]]*\]|[^:]*)(:\d*)?")
-_PASSWORD_IN_QUERY = re.compile(r"(password=)[^&]*", re.IGNORECASE)
+_PASSWORD_IN_QUERY = re.compile(r"([?&]\w*password=)[^&]*", re.IGNORECASE)
 
 ROOT = Path(__file__).parent
 EMBEDDED = "embedded"
@@ -197,10 +197,9 @@ def shown(settings: Settings) -> dict[str, Any]:
 
 
 def without_password(url: str) -> str:
-    parts = urlsplit(url)
-    if parts.password is not None:
-        parts = parts._replace(netloc=parts.netloc.replace(f":{parts.password}@", ":***@", 1))
-    return urlunsplit(parts._replace(query=_PASSWORD_IN_QUERY.sub(r"\1***", parts.query)))
+    if password := urlsplit(url).password:
+        url = url.replace(f":{password}@", ":***@", 1)
+    return _PASSWORD_IN_QUERY.sub(r"\1***", url)
 
 
 def _config_file() -> Path:

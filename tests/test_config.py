@@ -97,6 +97,7 @@ class TestContradictions:
             ("PLANNING_BUFFER_MINUTES", "30", "planning.buffer_minutes"),
             ("DATABASE_URL", "mysql://host/name", 'must be "embedded" or begin with postgresql://'),
             ("BROKER_URL", "redis://host", 'must be "embedded" or begin with amqp://'),
+            ("METRICS_WORKER_PORT", "0", r"metrics\.worker_port"),
         ],
     )
     def test_stop_the_start_with_one_line(
@@ -111,6 +112,39 @@ class TestContradictions:
 
 
 class TestSecrets:
+    @pytest.mark.parametrize(
+        "password", ["s3/cret", "s3#cret", "s3?cret", "5432/cret", "5432?cret", "5432#cret", "s3@cret"]
+    )
+    @pytest.mark.parametrize(("name", "scheme"), [("DATABASE_URL", "postgresql"), ("BROKER_URL", "amqp")])
+    def test_that_would_be_taken_for_another_part_of_a_url_stop_the_start_untold(
+        self, file: Path, monkeypatch: pytest.MonkeyPatch, name: str, scheme: str, password: str
+    ) -> None:
+        monkeypatch.setenv(f"PUNKTUAL_{name}", f"{scheme}://ola:{password}@host:1234/name")
+
+        with pytest.raises(SettingsInvalid, match="must be percent-encoded") as refusal:
+            load()
+
+        assert "cret" not in str(refusal.value)
+
+    @pytest.mark.parametrize(
+        ("url", "told"),
+        [
+            ("postgresql://ola:s3%2Fcret@host/name", "postgresql://ola:***@host/name"),
+            ("postgresql://ola:s3:cret@[::1]:5432/name", "postgresql://ola:***@[::1]:5432/name"),
+            ("postgresql://ola:s3cret@one:1,two:2/name", "postgresql://ola:***@one:1,two:2/name"),
+            ("postgresql://host/name?password=s3cret&user=ola", "postgresql://host/name?password=***&user=ola"),
+            ("postgresql://host/name?sslpassword=s3cret", "postgresql://host/name?sslpassword=***"),
+            ("postgresql://postgres:@/postgres?host=/tmp/x", "postgresql://postgres:@/postgres?host=/tmp/x"),
+            ("postgresql:///name", "postgresql:///name"),
+        ],
+    )
+    def test_in_a_url_are_told_as_stars_wherever_they_stand(
+        self, file: Path, monkeypatch: pytest.MonkeyPatch, url: str, told: str
+    ) -> None:
+        monkeypatch.setenv("PUNKTUAL_DATABASE_URL", url)
+
+        assert shown(load())["database"]["url"] == told
+
     def test_never_print(self, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("PUNKTUAL_SECRET_KEY", "s3cret-key")
         monkeypatch.setenv("PUNKTUAL_DATABASE_URL", "postgresql://ola:s3cret-db@host/name")

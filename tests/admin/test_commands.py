@@ -5,13 +5,14 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import config
-from models import vault
+from models import emails, mailboxes, suppressions, vault
 from models.mailboxes import SentMail
 from models.states import Status
 from models.tables import Campaign, CampaignEmailQueue, CampaignLead, Mailbox
@@ -264,6 +265,15 @@ class TestAddingACampaign:
             ("Hello {{ name }}", "Hello {{ nick }}", "leads.csv line 2: 'nick' is undefined"),
             ('text = "Dear', 'text = { file = "nowhere.txt" }\n#', "nowhere.txt: there is no such file"),
             ("name = ", "name == ", "autumn.toml: "),
+            ("Autumn", "Au\\u0000tumn", "autumn.toml: name: the name has a control character"),
+            ("Autumn", "Au\\u001b[2Jtumn", "autumn.toml: name: the name has a control character"),
+            ("how are you?", "\\u0000", "leads.csv line 2: the text has a control character"),
+            (
+                "Dear {{ name }}",
+                "{{ name" + "|upper" * 60 + " }}",
+                "autumn.toml: text: the template is nested too deeply",
+            ),
+            ("Dear {{ name }}", "{{ name.__class__ }}", "autumn.toml: text: line 1: getattr is not available"),
         ],
     )
     def test_a_mistake_in_the_campaign_file_is_named_and_nothing_is_written(
@@ -293,6 +303,16 @@ class TestAddingACampaign:
             ),
             (LEADS + "big@leads.example," + "x" * 10_001 + "\n", "line 4: field larger than field limit"),
             (LEADS + '"open@leads.example,"quote\n', "leads.csv line 4"),
+            (LEADS + '"open@leads.example', "leads.csv line 4"),
+            (LEADS + "eve@leads.example,E\x00ve\n", "line 4: the name has a control character"),
+            (LEADS + "eve@leads.example,\x1b[2JEve\n", "line 4: the name has a control character"),
+            (LEADS + "eve@leads.example,=?utf-8?q?x=0D=0ABcc:_y?=\n", "line 4: the subject has an encoded word"),
+            (LEADS + "eve\u202e@leads.example,Eve\n", "line 4: email: "),
+            ("email\x1b[2J,name\na@b.example,A\n", "no column `email`, only email\\u001b[2j, name"),
+            ("email," + ",".join(f"c{n}" for n in range(200)) + "\n", "line 1: 201 columns; at most 200"),
+            ("x" * 11_000 + "\n", "line 1: field larger than field limit"),
+            ("email,name\n" + "a@b.example,A,B\n", "line 2: 3 columns instead of 2"),
+            ("email,name\n" + "a@b.example,A\n" * 100_001, "more than 100000 leads"),
             ("email,name\n" + "a,b\n" * 9, "; and 6 more problems"),
         ],
     )
@@ -306,12 +326,31 @@ class TestAddingACampaign:
         assert complaint in reason
         assert Campaign.select().count() == CampaignLead.select().count() == 0
 
-    def test_a_file_that_is_no_text_is_refused(self, files: tuple[Path, Path], mailbox: int) -> None:
-        files[1].write_bytes(b"email\n\xff\xfe\n")
+    @pytest.mark.parametrize("content", [b"email\n\xff\xfe\n", LEADS.encode("utf-16"), LEADS.encode("utf-16-be")])
+    def test_a_file_that_is_no_utf_8_text_is_refused(
+        self, files: tuple[Path, Path], mailbox: int, content: bytes
+    ) -> None:
+        files[1].write_bytes(content)
 
-        assert "leads.csv: cannot be read as UTF-8" in refused(
-            "campaign", "add", str(files[0]), "--leads", str(files[1])
-        )
+        reason = refused("campaign", "add", str(files[0]), "--leads", str(files[1]))
+
+        assert "leads.csv: cannot be read as UTF-8" in reason or "the header has no column `email`" in reason
+        assert Campaign.select().count() == 0
+
+    def test_a_byte_order_mark_is_no_part_of_the_first_column(self, files: tuple[Path, Path], mailbox: int) -> None:
+        files[1].write_text(LEADS, encoding="utf-8-sig")
+
+        done("campaign", "add", str(files[0]), "--leads", str(files[1]))
+
+        assert CampaignLead.get().fields["email"] == "anna@leads.example"
+
+    def test_a_file_that_is_too_large_or_no_file_is_not_read(self, files: tuple[Path, Path], mailbox: int) -> None:
+        with files[1].open("wb") as file:
+            file.truncate(50_000_001)
+        os.mkfifo(files[1].with_name("pipe"))
+
+        assert "larger than 50 MB" in refused("campaign", "add", str(files[0]), "--leads", str(files[1]))
+        assert "is no file" in refused("campaign", "add", str(files[0]), "--leads", str(files[1].with_name("pipe")))
 
     def test_the_same_name_twice_is_refused(self, files: tuple[Path, Path], mailbox: int) -> None:
         add = ("campaign", "add", str(files[0]), "--leads", str(files[1]))
@@ -377,6 +416,41 @@ class TestACampaignsLife:
 
     def test_an_unknown_one_is_refused(self) -> None:
         assert refused("campaign", "start", "Spring") == "punktual: there is no campaign 'Spring'"
+
+
+class TestWhatStrangersWrote:
+    """The server's words and the lead's fields reach a person's terminal as text, and never as commands to it."""
+
+    EVIL = "\x1b]0;owned\x07\x1b[2J\x9b31m\u202e"
+
+    @pytest.mark.parametrize("json", [(), ("--json",)])
+    def test_moves_no_cursor_in_any_reading_command(self, mailbox: int, json: tuple[str, ...]) -> None:
+        email_id, held = make.in_status(Status.SENDING)
+        content = f"Subject: =?utf-8?q?a=1b=5b2Jb=c2=9b?=\r\n\r\nDear {self.EVIL}lead"
+        emails.hand_over(held, content.encode())
+        emails.reject(held, f"550 no {self.EVIL}", {"code": 550, "reply": f"no {self.EVIL}"})
+        mailboxes.close(make.row(email_id).mailbox_id, f"421 {self.EVIL}", lambda faults: timedelta(hours=1))
+        suppressions.add("anna@leads.example", f"she asked {self.EVIL}")
+        Campaign.update(name=f"Autumn {self.EVIL}").execute()
+
+        for command in [
+            ("email", "show", str(email_id)),
+            *(("email", "list"), ("mailbox", "list"), ("campaign", "list"), ("suppression", "list"), ("status",)),
+            ("campaign", "show", Campaign.get().name),
+        ]:
+            printed = done(*command, *json)
+            assert "\\u001b" in printed, command
+            assert not set(printed) & set("\x1b\x07\x9b\u202e"), command
+
+    def test_moves_no_cursor_in_a_refusal(self) -> None:
+        assert "\\x1b[2J" in refused("campaign", "show", "\x1b[2J")
+
+    @pytest.mark.parametrize("name", ["Ola\nBcc: all@leads.example", "=?utf-8?q?x=0D=0ABcc:_y?=", "O" * 201])
+    def test_a_senders_name_that_no_header_can_hold_is_refused_before_any_lead_fails_for_it(self, name: str) -> None:
+        add = ("mailbox", "add", "eva@sender.example", "--host", "h.example", "--daily-limit", "4")
+
+        assert "the name " in refused(*add, "--name", name)
+        assert Mailbox.select().count() == 0
 
 
 class TestEmails:
