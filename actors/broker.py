@@ -15,6 +15,7 @@ from dramatiq.brokers.stub import StubBroker
 from dramatiq.errors import BrokerError
 from dramatiq.middleware import Middleware
 from periodiq import PeriodiqMiddleware
+from pika.adapters.utils.connection_workflow import AMQPConnectorException
 
 import config
 from actors.identity import this_worker
@@ -22,8 +23,9 @@ from actors.orphans import EndsWithMaster
 from models import database
 from ops import logs
 
-# What publishing raises while the broker is away. A name that does not resolve is none of Dramatiq's own errors.
-FAILURES = (BrokerError, OSError)
+# What publishing raises while the broker is away. Dramatiq lets through what pika makes of a name that does not resolve
+# and of a broker that takes a connection and then says nothing.
+FAILURES = (BrokerError, OSError, AMQPConnectorException)
 
 _TRIES = 6  # that Dramatiq makes to publish a message
 

@@ -25,8 +25,6 @@ LONGEST_FIELD = 10_000
 LARGEST_FILE = 50_000_000  # bytes
 MOST_COLUMNS = 200
 MOST_LEADS = 100_000
-# What may stand in a text beside what is printed.
-_LAYOUT = "\t\r\n\u2028\u2029"
 _SHOWN_PROBLEMS = 3
 
 
@@ -184,7 +182,7 @@ def _lead(header: Sequence[str], row: Sequence[str]) -> NewLead:
     address = fields["email"]
     try:
         for name, value in fields.items():
-            refuse_control_characters(name, value, besides=_LAYOUT)
+            refuse_control_characters(name, value, lines=True)
     except LetterInvalid as error:
         raise ValueError(str(error)) from None
     try:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -405,11 +406,22 @@ class TestACampaignsLife:
         assert len(calendar) == 2
         assert Campaign.get().status == "draft"
 
-    @pytest.mark.parametrize("host", ["nowhere.invalid", "127.0.0.1:1"])
-    def test_is_started_also_while_the_broker_is_away(self, files: tuple[Path, Path], mailbox: int, host: str) -> None:
+    @pytest.mark.parametrize("broker", ["unknown", "refusing", "silent"])
+    def test_is_started_also_while_the_broker_is_away(
+        self, files: tuple[Path, Path], mailbox: int, broker: str
+    ) -> None:
         done("campaign", "add", str(files[0]), "--leads", str(files[1]))
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            host = {
+                "unknown": "nowhere.invalid",
+                "refusing": "127.0.0.1:1",
+                "silent": f"127.0.0.1:{silent.getsockname()[1]}",
+            }[broker]
+            url = f"amqp://ola:s3cret@{host}/"
 
-        printed = done("campaign", "start", "Autumn", PUNKTUAL_BROKER_URL=f"amqp://ola:s3cret@{host}/")
+            printed = done(
+                *("campaign", "start", "Autumn"), PUNKTUAL_BROKER_URL=url, PUNKTUAL_BROKER_BLOCKED_TIMEOUT_SECONDS="3"
+            )
 
         assert "started" in printed
         assert Campaign.get().status == "active"

@@ -59,6 +59,11 @@ class TestCompose:
         assert ports
         assert all(port.startswith("127.0.0.1:") for port in ports)
 
+    def test_its_metrics_are_open_to_its_own_network_alone(self, services: dict[str, Any]) -> None:
+        for name in ("worker", "timekeeper"):
+            assert services[name]["environment"]["PUNKTUAL_METRICS_HOST"] == "0.0.0.0"
+            assert "ports" not in services[name]
+
     def test_no_secret_is_written_into_it(self) -> None:
         for name in ("POSTGRES_PASSWORD", "RABBITMQ_PASSWORD", "PUNKTUAL_SECRET_KEY"):
             assert re.search(rf"\${{{name}:\?", COMPOSE.read_text())
