@@ -116,7 +116,7 @@ class TestATicksPublishing:
             punktual.node.ctl("set_vm_memory_high_watermark", "0.00001")
 
         try:
-            until(lambda: scrape(port)[STEP_FAILED] == 1, "the step's failure", seconds=30)
+            until(lambda: scrape(port)[STEP_FAILED] == 1, "the step's failure")
             assert hinted() == 0
         finally:
             punktual.node.ctl("set_vm_memory_high_watermark", "0.6")
