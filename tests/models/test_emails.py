@@ -7,7 +7,7 @@ from uuid import uuid4
 import pytest
 from peewee import IntegrityError
 
-from models import emails, overview, suppressions
+from models import emails, overview, settlement, suppressions
 from models.claims import Claim, Held
 from models.gates import Closed
 from models.states import COUNTED, PATHS, Move, Status
@@ -269,7 +269,13 @@ class TestGivingBack:
 @pytest.mark.usefixtures("db")
 class TestLateProof:
     @pytest.mark.parametrize(
-        ("move", "status"), [(Move.ACCEPT, Status.SENT), (Move.REJECT, Status.FAILED), (Move.RETRY, Status.PENDING)]
+        ("move", "status"),
+        [
+            (Move.ACCEPT, Status.SENT),
+            (Move.REJECT, Status.FAILED),
+            (Move.RETRY, Status.PENDING),
+            (Move.RELEASE, Status.PENDING),
+        ],
     )
     def test_the_worker_that_holds_the_token_may_still_tell_what_became_of_an_unknown(
         self, move: Move, status: Status
@@ -280,6 +286,33 @@ class TestLateProof:
 
         assert moved
         assert make.row(email_id).status == status
+
+    @pytest.mark.parametrize("move", [Move.ACCEPT, Move.REJECT, Move.RETRY, Move.RELEASE])
+    @pytest.mark.parametrize("ruling", ["sent", "again"])
+    def test_after_a_persons_ruling_it_changes_nothing(self, ruling: str, move: Move) -> None:
+        email_id, held = make.in_status(Status.UNKNOWN)
+        make.age(email_id, timedelta(seconds=901))
+        getattr(settlement, ruling)(email_id, "a person ruled", "ola")
+        before = make.row(email_id).__data__
+
+        moved = MOVES[move](held)
+
+        assert not moved
+        assert make.row(email_id).__data__ == before
+
+    @pytest.mark.parametrize("move", [Move.ACCEPT, Move.REJECT, Move.RETRY, Move.RELEASE])
+    def test_after_a_persons_ruling_and_another_claim_it_changes_nothing(self, move: Move) -> None:
+        email_id, held = make.in_status(Status.UNKNOWN)
+        make.age(email_id, timedelta(seconds=901))
+        settlement.again(email_id, "a person ruled", "ola")
+        make.rested(make.row(email_id).campaign_id)
+        make.handed_over(email_id, make.ANOTHER_WORKER)
+        before = make.row(email_id).__data__
+
+        moved = MOVES[move](held)
+
+        assert not moved
+        assert make.row(email_id).__data__ == before
 
 
 @pytest.mark.usefixtures("db")
