@@ -11,7 +11,8 @@ import pytest
 from cryptography.fernet import Fernet
 
 import config
-from models import database, embedded, migrate, tables
+from models import database, embedded, migrate
+from tests import factories as make
 from tests.dovecot import Dovecot
 
 # The same examples in every run: a failing test is to be understood, not run again.
@@ -50,9 +51,7 @@ def postgres(home: Path) -> Iterator[str]:
 @pytest.fixture
 def db(postgres: str) -> Iterator[None]:
     """An empty database, and no transaction left open."""
-    names = ", ".join(table._meta.table_name for table in tables.TABLES if table is not tables.Installation)
-    database.execute(f"TRUNCATE {names} RESTART IDENTITY CASCADE")
-    database.execute("UPDATE installation SET disarmed_reason = NULL")
+    make.nothing_left()
     # What this machine remembers of the rows that are gone now.
     shutil.rmtree(_HOME / "journal", ignore_errors=True)
     yield

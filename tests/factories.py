@@ -6,7 +6,7 @@ from itertools import count
 from typing import Any
 from uuid import uuid4
 
-from models import campaigns, database, emails, mailboxes
+from models import campaigns, database, emails, mailboxes, tables
 from models.campaigns import NewCampaign, NewLead
 from models.claims import Claim, Held, Worker
 from models.hints import Hint as Hint
@@ -146,3 +146,27 @@ def rested(campaign_id: int) -> None:
     """Forget when the campaign and its mailboxes last started a mail."""
     Campaign.update(last_start_at=None).where(Campaign.id == campaign_id).execute()
     Mailbox.update(last_start_at=None).execute()
+
+
+GROW_OLDER = """
+UPDATE campaign SET last_start_at = last_start_at - %(by)s;
+UPDATE mailbox SET last_start_at = last_start_at - %(by)s, closed_until = closed_until - %(by)s;
+UPDATE campaign_email_queue
+SET scheduled_at = scheduled_at - %(by)s, hinted_for = hinted_for - %(by)s, claimed_at = claimed_at - %(by)s,
+    handed_over_at = handed_over_at - %(by)s, sent_at = sent_at - %(by)s;
+UPDATE email_history
+SET at = at - %(by)s, scheduled_from = scheduled_from - %(by)s, scheduled_to = scheduled_to - %(by)s,
+    handed_over_at = handed_over_at - %(by)s;
+"""
+
+
+def everything_older(by: timedelta) -> None:
+    """Let time pass: make every instant in the rows this much older."""
+    database.execute(GROW_OLDER, {"by": by})
+
+
+def nothing_left() -> None:
+    """Empty every table, as before each test. The database keeps its name."""
+    names = ", ".join(table._meta.table_name for table in tables.TABLES if table is not tables.Installation)
+    database.execute(f"TRUNCATE {names} RESTART IDENTITY CASCADE")
+    database.execute("UPDATE installation SET disarmed_reason = NULL")

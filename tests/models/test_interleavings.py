@@ -1,0 +1,514 @@
+"""Workers, timekeepers, owners, time and crashes in any order, on real rows: no order of their steps breaks a promise.
+
+Each step is one call of the product's own; what must hold is kept in a ledger of the test's own, which is told only
+what a mail server, an owner and an onlooker of the rows would know. Time passes by making the rows older.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import Enum
+from functools import wraps
+from itertools import groupby, pairwise
+
+import pytest
+from dramatiq import Message
+from hypothesis import Phase as Run
+from hypothesis import settings as run_settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+import config
+from actors import deliver, journal, plan
+from actors.broker import broker
+from actors.hint import hint_due
+from actors.record import move
+from mail.outcome import Accepted, Deferred, Outcome, Phase, Refused, Reply, Scope, Unanswered, Withdrawn
+from models import campaigns, emails, mailboxes, plans, settlement, stuck, suppressions
+from models.campaigns import CampaignInvalid
+from models.claims import Attempt, Claim, Held, Worker
+from models.gates import Closed
+from models.settlement import SettlementRefused
+from models.states import FINAL, Move, Status
+from models.tables import CampaignEmailQueue, CampaignLead, EmailHistory
+from scheduling import planner
+from scheduling.planner import Slot
+from scheduling.window import WARSAW, Window, warsaw_day
+from tests import factories as make
+
+pytestmark = pytest.mark.usefixtures("db")
+Q = CampaignEmailQueue
+
+HERE, ELSEWHERE = "here", "elsewhere"
+NOT_AT_ALL, ENOUGH = timedelta(0), 1000
+MOSTLY = st.sampled_from([True, True, True, False])
+BEFORE_THE_DOT = (
+    Deferred(Scope.LEAD, Phase.RCPT, Reply(451, None, "later")),
+    Refused(Scope.LEAD, Phase.RCPT, Reply(550, "5.1.1", "no such user")),
+    Deferred(Scope.MAILBOX, Phase.MAIL, Reply(421, None, "busy")),
+)
+TO_THE_DOT = (
+    *[Accepted(Reply(250, None, "accepted"))] * 2,
+    Deferred(Scope.CONTENT, Phase.DOT, Reply(451, None, "later")),
+    Refused(Scope.CONTENT, Phase.DOT, Reply(550, None, "spam")),
+    Deferred(Scope.MAILBOX, Phase.DOT, Reply(421, None, "busy")),
+    *[Unanswered("silence")] * 2,
+)
+TOO_LATE = Deferred(Scope.WORKER, Phase.DOT, Reply(None, None, "too long between the hand-over and its dot"))
+OWNERS_WORDS = (
+    *("pause", "resume", "resume", "cancel", "close the window", "open the window", "open the window"),
+    *("limit", "limit", "mailbox limit", "pause mailbox", "resume mailbox", "resume mailbox", "suppress"),
+)
+
+
+class Stage(Enum):
+    CLAIMED = "claimed"
+    HANDED_OVER = "handed over"
+    DOT_WRITTEN = "dot written"
+    ENDED = "ended"
+
+
+@dataclass(eq=False)
+class Try:
+    """One attempt as its worker and the mail server see it. Instants count the time that the test let pass."""
+
+    claim: Claim
+    stage: Stage = Stage.CLAIMED
+    outcome: Outcome | None = None
+    handed_over_at: datetime | None = None
+    has_dot: bool = False
+    disproved: bool = False  # it is recorded that the server did not take it
+    ruled_on: bool = False  # a person took the risk of another copy
+
+    @property
+    def email_id(self) -> int:
+        return self.claim.held.email_id
+
+    def ends(self, outcome: Outcome) -> None:
+        self.outcome, self.stage = outcome, Stage.ENDED
+
+
+@dataclass(eq=False)
+class Process:
+    worker: Worker
+    is_alive: bool = True
+    doing: Try | None = None
+
+
+Event = Callable[["Interleavings", st.DataObject], None]
+
+
+def event(happens: Event) -> Event:
+    """A rule after which the workers take a few steps: else they would hardly get anywhere between the events."""
+
+    @rule(data=st.data())
+    @wraps(happens)
+    def happens_and_workers_go_on(self: "Interleavings", data: st.DataObject) -> None:
+        happens(self, data)
+        for _ in range(data.draw(st.integers(0, 4))):
+            self.check()
+            self.a_worker_takes_its_next_step(data)
+
+    return happens_and_workers_go_on  # type: ignore[no-any-return]
+
+
+class Interleavings(RuleBasedStateMachine):
+    def __init__(self) -> None:
+        super().__init__()
+        make.nothing_left()
+        broker.flush_all()
+        self.passed = NOT_AT_ALL
+        self.hints: defaultdict[int, list[datetime]] = defaultdict(list)
+        self.tries: list[Try] = []
+        self.processes = [Process(Worker(host, pid, 1.0)) for pid, host in enumerate((HERE, HERE, ELSEWHERE), start=1)]
+        self.final: dict[int, str] = {}
+        self.proved_sent: set[int] = set()
+        self.copies_allowed: Counter[int] = Counter()
+        self.suppressed: set[str] = set()
+        self.outdated_plan: tuple[plans.Situation, dict[int, list[Slot]]] | None = None
+        self.outdated_look: Held | None = None
+
+    @initialize()
+    def two_campaigns_share_two_mailboxes(self) -> None:
+        self.mailbox_limits = {make.a_mailbox(daily_limit=limit): limit for limit in (3, 4)}
+        self.paused_mailboxes: set[int] = set()
+        self.limits = {self.campaign(leads=5, limit=3): 3, self.campaign(leads=3, limit=4): 4}
+        self.said = dict.fromkeys(self.limits, "active")
+        self.shut: set[int] = set()
+        self.tick()
+
+    def campaign(self, leads: int, limit: int) -> int:
+        # So short a delay that only the time that the test lets pass matters to the pace.
+        return make.a_campaign(list(self.mailbox_limits), leads=leads, delay=0.0001, limit=limit)
+
+    # What a worker does, a step at a time.
+
+    @event
+    def workers_go_on(self, data: st.DataObject) -> None:
+        self.a_worker_takes_its_next_step(data)
+
+    def a_worker_takes_its_next_step(self, data: st.DataObject) -> None:
+        living = [each for each in self.processes if each.is_alive]
+        if not living:
+            return
+        process = data.draw(st.sampled_from(living))
+        it = process.doing
+        match it and it.stage:
+            case None if self.hints:
+                self.take(process, *self.a_hint(data))
+            case Stage.CLAIMED:
+                self.hand_over(it) if data.draw(MOSTLY) else it.ends(data.draw(st.sampled_from(BEFORE_THE_DOT)))
+            case Stage.HANDED_OVER:
+                self.write_dot(it)
+            case Stage.DOT_WRITTEN:
+                it.ends(data.draw(st.sampled_from(TO_THE_DOT)))
+            case Stage.ENDED:
+                self.record(it.claim, it.outcome) if data.draw(MOSTLY) else self.leave_in_journal(it)
+                process.doing = None
+
+    def a_hint(self, data: st.DataObject) -> tuple[int, datetime]:
+        """Any that was ever published, once its time has come: so they come twice, late, out of order, or never."""
+        email_id = data.draw(st.sampled_from(sorted(self.hints)))
+        its = self.hints[email_id]
+        at = its[-1] if data.draw(MOSTLY) else data.draw(st.sampled_from(its))
+        self.pass_by(max(at - self.passed - make.now(), NOT_AT_ALL))
+        return email_id, at
+
+    def take(self, process: Process, email_id: int, at: datetime) -> None:
+        self.merge_journal()
+        scheduled_at = at - self.passed
+        claim = emails.claim(email_id, scheduled_at, process.worker)
+        if isinstance(claim, Closed):
+            deliver.heed(claim, email_id, scheduled_at)
+        else:
+            process.doing = Try(claim)
+            self.tries.append(process.doing)
+        self.collect_hints()
+
+    def hand_over(self, it: Try) -> None:
+        if emails.hand_over(it.claim.held, b"content") is not None:
+            it.ends(Withdrawn())
+            return
+        handed_over_at = make.row(it.email_id).handed_over_at
+        assert handed_over_at is not None
+        it.handed_over_at, it.stage = handed_over_at + self.passed, Stage.HANDED_OVER
+        self.check_the_owners_word(it)
+        self.check_the_limits(it)
+
+    def write_dot(self, it: Try) -> None:
+        assert it.handed_over_at is not None
+        waited = make.now() + self.passed - it.handed_over_at
+        if waited.total_seconds() > config.settings().smtp.hand_over_to_dot_seconds:
+            it.ends(TOO_LATE)
+            return
+        it.has_dot, it.stage = True, Stage.DOT_WRITTEN
+        live = [each for each in self.of(it.email_id) if each.has_dot and not (each.disproved or each.ruled_on)]
+        assert live == [it], "a second dot although the first may have arrived and no person took that risk"
+
+    def leave_in_journal(self, it: Try) -> None:
+        """Twice: as if a process had been killed between the merge of the journal and its emptying."""
+        if isinstance(it.outcome, Accepted | Deferred | Refused):
+            for _ in range(2):
+                journal.append(plain(it.claim), it.outcome)
+
+    def record(self, attempt: Attempt, outcome: Outcome | None) -> None:
+        assert outcome is not None
+        held = attempt.held
+        before = make.row(held.email_id)
+        is_its_own = before.claim_token == held.token and before.status in (Status.SENDING, Status.UNKNOWN)
+        moved = move(attempt, outcome)
+        assert moved <= is_its_own, "a report over another's claim or a final status"
+        if isinstance(outcome, Unanswered):
+            return
+        assert moved == is_its_own, "proof of the token's holder was thrown away"
+        if moved and isinstance(outcome, Accepted):
+            self.proved_sent.add(held.email_id)
+        elif moved:
+            [it] = [each for each in self.of(held.email_id) if each.claim.held == held]
+            it.disproved = True
+
+    def merge_journal(self) -> None:
+        journal.merge(self.record)
+
+    @event
+    def a_worker_crashes_or_boots_again(self, data: st.DataObject) -> None:
+        process = data.draw(st.sampled_from(self.processes))
+        if not process.is_alive:
+            self.boot(process)
+        else:
+            process.is_alive, process.doing = False, None
+
+    def boot(self, process: Process) -> None:
+        process.worker = replace(process.worker, started_at=process.worker.started_at + 1)
+        process.is_alive = True
+        self.merge_journal()
+        self.settle_dead(process.worker.host)
+
+    # What a timekeeper does.
+
+    def tick(self) -> None:
+        for step in self.steps():
+            step()
+        self.pass_by(timedelta(seconds=1))
+
+    @event
+    def a_timekeeper_does_one_step(self, data: st.DataObject) -> None:
+        data.draw(st.sampled_from(self.steps()))()
+
+    def steps(self) -> list[Callable[[], None]]:
+        return [plan.replan, plan.plan_new, self.hint, self.reconcile, self.complete]
+
+    def hint(self) -> None:
+        hint_due()
+        self.collect_hints()
+
+    def reconcile(self) -> None:
+        self.merge_journal()
+        self.settle_dead(HERE)
+        stuck.settle_expired("tests")
+
+    def complete(self) -> None:
+        for campaign_id in campaigns.complete_finished():
+            self.said[campaign_id] = "completed"
+            leads = CampaignLead.select().where(CampaignLead.campaign == campaign_id).count()
+            ended = Q.select().where(Q.campaign == campaign_id, Q.status.in_(list(FINAL))).count()
+            assert leads == ended, "a campaign was completed before all its leads had a final mail"
+
+    def settle_dead(self, host: str) -> None:
+        living = {each.worker for each in self.processes if each.is_alive}
+        stuck.settle_dead(host, living.__contains__, "tests")
+
+    @event
+    def a_slow_timekeeper_writes_what_it_computed_and_computes_again(self, data: st.DataObject) -> None:
+        if self.outdated_plan is not None:
+            seen, slots = self.outdated_plan
+            for campaign_id, its in slots.items():
+                written = plans.write(campaign_id, its, seen, "tests")
+                assert not written or self.said[campaign_id] == "active", "planned from settings that no longer hold"
+        seen = plans.situation()
+        found = sorted(planner.plan(seen.campaigns, seen.mailboxes, seen.taken, seen.now), key=by_campaign)
+        self.outdated_plan = seen, {campaign_id: list(its) for campaign_id, its in groupby(found, key=by_campaign)}
+
+    @precondition(lambda self: self.outdated_look or self.lapsed())
+    @event
+    def a_slow_reconciler_takes_back_the_claim_that_it_saw_lapse(self, data: st.DataObject) -> None:
+        if self.outdated_look is not None:
+            emails.release_unhanded(self.outdated_look, "its worker did not report in time")
+        self.outdated_look = next(iter(self.lapsed()), None)
+
+    def lapsed(self) -> list[Held]:
+        lease = timedelta(seconds=config.settings().sending.claim_lease_seconds)
+        rows = {row.id: row for row in Q.select().where(Q.status == Status.SENDING, Q.claimed_at < make.now() - lease)}
+        held = [it.claim.held for it in self.tries if it.handed_over_at is None and it.email_id in rows]
+        return [each for each in held if rows[each.email_id].claim_token == each.token]
+
+    # What time does.
+
+    @event
+    def time_passes(self, data: st.DataObject) -> None:
+        self.pass_by(timedelta(seconds=data.draw(st.sampled_from([5, 11, 61, 61, 310, 910, 26 * 3600]))))
+        if data.draw(MOSTLY):
+            self.tick()
+
+    def pass_by(self, by: timedelta) -> None:
+        make.everything_older(by)
+        self.passed += by
+
+    # What an owner does.
+
+    @event
+    def an_owner_speaks(self, data: st.DataObject) -> None:
+        """As often in favour of sending as against it, or little would be sent."""
+        campaign_id = data.draw(st.sampled_from(sorted(self.said)))
+        mailbox_id = data.draw(st.sampled_from(sorted(self.mailbox_limits)))
+        match data.draw(st.sampled_from(OWNERS_WORDS)):
+            case "pause" | "resume" | "cancel" as verb:
+                self.change(campaign_id, verb)
+            case "limit":
+                self.edit(campaign_id, data.draw(st.integers(1, 4)), is_shut=False)
+            case "close the window":
+                self.edit(campaign_id, self.limits[campaign_id], is_shut=True)
+            case "open the window":
+                self.edit(campaign_id, self.limits[campaign_id], is_shut=False)
+            case "mailbox limit":
+                self.limit_mailbox(mailbox_id, data.draw(st.integers(1, 4)))
+            case "pause mailbox":
+                mailboxes.pause(mailbox_id)
+                self.paused_mailboxes.add(mailbox_id)
+            case "resume mailbox":
+                self.resume_mailbox(mailbox_id)
+            case "suppress" if self.tries:
+                self.suppress(data.draw(st.sampled_from([it.claim.recipient for it in self.tries])))
+
+    def change(self, campaign_id: int, verb: str) -> None:
+        with suppress(CampaignInvalid):
+            campaigns.cancel(campaign_id, "ola") if verb == "cancel" else getattr(campaigns, verb)(campaign_id)
+            self.said[campaign_id] = {"pause": "paused", "resume": "active", "cancel": "cancelled"}[verb]
+
+    def edit(self, campaign_id: int, limit: int, is_shut: bool) -> None:
+        window = not_today() if is_shut else make.ALWAYS
+        with suppress(CampaignInvalid):
+            campaigns.edit(campaign_id, daily_limit=limit, weekdays=sorted(window.weekdays))
+            self.limits[campaign_id] = limit
+            (self.shut.add if is_shut else self.shut.discard)(campaign_id)
+
+    def limit_mailbox(self, mailbox_id: int, limit: int) -> None:
+        mailboxes.edit(mailbox_id, daily_limit=limit)
+        self.mailbox_limits[mailbox_id] = limit
+
+    def resume_mailbox(self, mailbox_id: int) -> None:
+        mailboxes.resume(mailbox_id)
+        self.paused_mailboxes.discard(mailbox_id)
+
+    def suppress(self, address: str) -> None:
+        suppressions.add(address, "asked us to")
+        self.suppressed.add(address)
+
+    @precondition(lambda self: self.unknown())
+    @event
+    def a_person_rules_on_an_unknown(self, data: st.DataObject) -> None:
+        email_id = data.draw(st.sampled_from(self.unknown()))
+        if data.draw(MOSTLY):
+            self.pass_by(timedelta(seconds=config.settings().sending.answer_lease_seconds))
+        handed_over_at = make.row(email_id).handed_over_at
+        with suppress(SettlementRefused):
+            if not data.draw(MOSTLY):
+                settlement.sent(email_id, "seen in Sent", "ola")
+                self.proved_sent.add(email_id)
+                return
+            settlement.again(email_id, "not in Sent", "ola")
+            self.copies_allowed[email_id] += 1
+            for it in self.of(email_id):
+                it.ruled_on = True
+            lease = timedelta(seconds=config.settings().sending.answer_lease_seconds)
+            assert handed_over_at is not None
+            assert handed_over_at + lease <= make.now(), "sent again while the server's answer may still come"
+
+    # What must hold, whatever came before.
+
+    def check_the_owners_word(self, it: Try) -> None:
+        assert self.said[it.claim.campaign_id] == "active", "handed over against an owner's word"
+        assert it.claim.campaign_id not in self.shut, "handed over outside the window"
+        assert it.claim.mailbox_id not in self.paused_mailboxes, "handed over from a paused mailbox"
+        assert it.claim.recipient not in self.suppressed, "handed over to a suppressed lead"
+
+    def check_the_limits(self, it: Try) -> None:
+        today = [each.claim for each in self.tries if self.day(each) == self.day(it) and not each.disproved]
+        campaign_id, mailbox_id = it.claim.campaign_id, it.claim.mailbox_id
+        assert sum(each.campaign_id == campaign_id for each in today) <= self.limits[campaign_id]
+        assert sum(each.mailbox_id == mailbox_id for each in today) <= self.mailbox_limits[mailbox_id]
+
+    def day(self, it: Try) -> object:
+        return it.handed_over_at and warsaw_day(it.handed_over_at - self.passed)
+
+    @invariant()
+    def check(self) -> None:
+        self.no_mailbox_sends_two_at_once_and_what_is_final_stays()
+        self.every_history_is_a_chain_that_ends_at_its_row()
+
+    def no_mailbox_sends_two_at_once_and_what_is_final_stays(self) -> None:
+        rows = list(Q.select())
+        sending = Counter(row.mailbox_id for row in rows if row.status == Status.SENDING)
+        assert not sending or max(sending.values()) == 1
+        now = {row.id: row.status for row in rows}
+        assert all(now[email_id] == status for email_id, status in self.final.items())
+        self.final |= {email_id: status for email_id, status in now.items() if status in FINAL}
+        assert {email_id for email_id, status in now.items() if status == Status.SENT} <= self.proved_sent
+
+    def every_history_is_a_chain_that_ends_at_its_row(self) -> None:
+        lines: defaultdict[int, list[EmailHistory]] = defaultdict(list)
+        for line in EmailHistory.select().order_by(EmailHistory.id):
+            lines[line.email_id].append(line)
+        for row in Q.select():
+            its = lines[row.id]
+            assert its[0].move == Move.PLAN
+            assert all((a.to_status, a.scheduled_to) == (b.from_status, b.scheduled_from) for a, b in pairwise(its))
+            assert (its[-1].to_status, its[-1].scheduled_to) == (row.status, row.scheduled_at)
+            assert all(it.reason for it in its[1:] if it.scheduled_from != it.scheduled_to), "moved without a reason"
+
+    def teardown(self) -> None:
+        """Everything is allowed to finish: then every lead is accounted for."""
+        if not self.processes or not hasattr(self, "said"):
+            return
+        self.come_to_an_end()
+        rows = list(Q.select())
+        assert not [row.id for row in rows if row.status in (Status.PENDING, Status.SENDING)]
+        for campaign_id, said in self.said.items():
+            its = [row for row in rows if row.campaign_id == campaign_id]
+            leads = CampaignLead.select().where(CampaignLead.campaign == campaign_id).count()
+            assert said == "cancelled" or len(its) == leads, "a lead was lost"
+            is_open = any(row.status == Status.UNKNOWN for row in its)
+            assert said == "cancelled" or said == ("active" if is_open else "completed")
+
+    def come_to_an_end(self) -> None:
+        for process in self.processes:
+            process.doing = None
+            self.boot(process)
+        self.pass_by(timedelta(seconds=960))
+        for campaign_id in self.said:
+            self.edit(campaign_id, ENOUGH, is_shut=False)
+            self.change(campaign_id, "resume")
+        for mailbox_id in self.mailbox_limits:
+            self.limit_mailbox(mailbox_id, ENOUGH)
+            self.resume_mailbox(mailbox_id)
+        for _ in range(20):
+            self.hints.clear()
+            self.tick()
+            if not (following := Q.select().where(Q.status == Status.PENDING).order_by(Q.scheduled_at).first()):
+                break
+            for email_id, times in list(self.hints.items()):
+                self.send(email_id, times[-1])
+            self.pass_by(max(following.scheduled_at - make.now(), NOT_AT_ALL) + timedelta(minutes=2))
+
+    def send(self, email_id: int, at: datetime) -> None:
+        process = self.processes[0]
+        self.take(process, email_id, at)
+        if it := process.doing:
+            self.hand_over(it)
+            if it.stage is Stage.HANDED_OVER:
+                self.write_dot(it)
+                it.ends(TO_THE_DOT[0])
+            self.record(it.claim, it.outcome)
+            process.doing = None
+
+    # What the steps above ask for.
+
+    def of(self, email_id: int) -> list[Try]:
+        return [each for each in self.tries if each.email_id == email_id]
+
+    def unknown(self) -> list[int]:
+        return [row.id for row in Q.select(Q.id).where(Q.status == Status.UNKNOWN).order_by(Q.id)]
+
+    def collect_hints(self) -> None:
+        for name in ("deliver", "deliver.DQ"):
+            while not broker.queues[name].empty():
+                email_id, at_ms = Message.decode(broker.queues[name].get_nowait()).args
+                at = datetime.fromtimestamp(at_ms / 1000, WARSAW) + self.passed
+                self.hints[email_id].append(at)
+
+
+def plain(claim: Claim) -> Attempt:
+    return Attempt(claim.held, claim.campaign_id, claim.mailbox_id, claim.attempts)
+
+
+def by_campaign(slot: Slot) -> int:
+    return slot.campaign_id
+
+
+def not_today() -> Window:
+    return Window(0, 1440, frozenset({(make.now().astimezone(WARSAW).weekday() + 3) % 7}))
+
+
+def test_no_order_of_steps_breaks_a_promise() -> None:
+    run_state_machine_as_test(
+        Interleavings, settings=run_settings(max_examples=40, stateful_step_count=60, phases=[Run.generate])
+    )
