@@ -51,12 +51,12 @@ Q = CampaignEmailQueue
 HERE, ELSEWHERE = "here", "elsewhere"
 NOT_AT_ALL, ENOUGH = timedelta(0), 1000
 MOSTLY = st.sampled_from([True, True, True, False])
-BEFORE_THE_DOT = (
+BEFORE_THE_DOT: tuple[Outcome, ...] = (
     Deferred(Scope.LEAD, Phase.RCPT, Reply(451, None, "later")),
     Refused(Scope.LEAD, Phase.RCPT, Reply(550, "5.1.1", "no such user")),
     Deferred(Scope.MAILBOX, Phase.MAIL, Reply(421, None, "busy")),
 )
-TO_THE_DOT = (
+TO_THE_DOT: tuple[Outcome, ...] = (
     *[Accepted(Reply(250, None, "accepted"))] * 2,
     Deferred(Scope.CONTENT, Phase.DOT, Reply(451, None, "later")),
     Refused(Scope.CONTENT, Phase.DOT, Reply(550, None, "spam")),
@@ -66,7 +66,8 @@ TO_THE_DOT = (
 TOO_LATE = Deferred(Scope.WORKER, Phase.DOT, Reply(None, None, "too long between the hand-over and its dot"))
 OWNERS_WORDS = (
     *("pause", "resume", "resume", "cancel", "close the window", "open the window", "open the window"),
-    *("limit", "limit", "mailbox limit", "pause mailbox", "resume mailbox", "resume mailbox", "suppress"),
+    *("limit", "limit to what is used", "mailbox limit", "mailbox limit to what is used"),
+    *("pause mailbox", "resume mailbox", "resume mailbox", "suppress"),
 )
 
 
@@ -118,7 +119,7 @@ def event(happens: Event) -> Event:
             self.check()
             self.a_worker_takes_its_next_step(data)
 
-    return happens_and_workers_go_on  # type: ignore[no-any-return]
+    return happens_and_workers_go_on
 
 
 class Interleavings(RuleBasedStateMachine):
@@ -161,12 +162,17 @@ class Interleavings(RuleBasedStateMachine):
         if not living:
             return
         process = data.draw(st.sampled_from(living))
-        it = process.doing
-        match it and it.stage:
-            case None if self.hints:
-                self.take(process, *self.a_hint(data))
+        if process.doing is not None:
+            self.goes_on(process, process.doing, data)
+        elif self.hints:
+            self.take(process, *self.a_hint(data))
+
+    def goes_on(self, process: Process, it: Try, data: st.DataObject) -> None:
+        match it.stage:
+            case Stage.CLAIMED if data.draw(MOSTLY):
+                self.hand_over(it)
             case Stage.CLAIMED:
-                self.hand_over(it) if data.draw(MOSTLY) else it.ends(data.draw(st.sampled_from(BEFORE_THE_DOT)))
+                it.ends(data.draw(st.sampled_from(BEFORE_THE_DOT)))
             case Stage.HANDED_OVER:
                 self.write_dot(it)
             case Stage.DOT_WRITTEN:
@@ -335,12 +341,16 @@ class Interleavings(RuleBasedStateMachine):
                 self.change(campaign_id, verb)
             case "limit":
                 self.edit(campaign_id, data.draw(st.integers(1, 4)), is_shut=False)
+            case "limit to what is used":
+                self.edit(campaign_id, max(self.used_today(campaign_id), 1), is_shut=False)
             case "close the window":
                 self.edit(campaign_id, self.limits[campaign_id], is_shut=True)
             case "open the window":
                 self.edit(campaign_id, self.limits[campaign_id], is_shut=False)
             case "mailbox limit":
                 self.limit_mailbox(mailbox_id, data.draw(st.integers(1, 4)))
+            case "mailbox limit to what is used":
+                self.limit_mailbox(mailbox_id, self.used_today(mailbox_id=mailbox_id))
             case "pause mailbox":
                 mailboxes.pause(mailbox_id)
                 self.paused_mailboxes.add(mailbox_id)
@@ -402,10 +412,19 @@ class Interleavings(RuleBasedStateMachine):
         assert it.claim.recipient not in self.suppressed, "handed over to a suppressed lead"
 
     def check_the_limits(self, it: Try) -> None:
-        today = [each.claim for each in self.tries if self.day(each) == self.day(it) and not each.disproved]
         campaign_id, mailbox_id = it.claim.campaign_id, it.claim.mailbox_id
-        assert sum(each.campaign_id == campaign_id for each in today) <= self.limits[campaign_id]
-        assert sum(each.mailbox_id == mailbox_id for each in today) <= self.mailbox_limits[mailbox_id]
+        assert self.used_today(campaign_id) <= self.limits[campaign_id], "over the campaign's limit"
+        assert self.used_today(mailbox_id=mailbox_id) <= self.mailbox_limits[mailbox_id], "over the mailbox's limit"
+
+    def used_today(self, campaign_id: int | None = None, mailbox_id: int | None = None) -> int:
+        today = warsaw_day(make.now())
+        return sum(
+            self.day(it) == today
+            and not it.disproved
+            and campaign_id in (None, it.claim.campaign_id)
+            and mailbox_id in (None, it.claim.mailbox_id)
+            for it in self.tries
+        )
 
     def day(self, it: Try) -> object:
         return it.handed_over_at and warsaw_day(it.handed_over_at - self.passed)
