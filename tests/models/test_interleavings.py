@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from enum import Enum
 from functools import wraps
 from itertools import groupby, pairwise
+from typing import Any
 
 import pytest
 from dramatiq import Message
@@ -33,13 +34,13 @@ from actors.broker import broker
 from actors.hint import hint_due
 from actors.record import move
 from mail.outcome import Accepted, Deferred, Outcome, Phase, Refused, Reply, Scope, Unanswered, Withdrawn
-from models import campaigns, emails, mailboxes, plans, settlement, stuck, suppressions
+from models import campaigns, database, emails, mailboxes, plans, settlement, stuck, suppressions
 from models.campaigns import CampaignInvalid
 from models.claims import Attempt, Claim, Held, Worker
 from models.gates import Closed
 from models.settlement import SettlementRefused
-from models.states import FINAL, Move, Status
-from models.tables import CampaignEmailQueue, CampaignLead, EmailHistory
+from models.states import FINAL, Status
+from models.tables import CampaignEmailQueue, CampaignLead
 from scheduling import planner
 from scheduling.planner import Slot
 from scheduling.window import WARSAW, Window, warsaw_day
@@ -69,6 +70,9 @@ OWNERS_WORDS = (
     *("limit", "limit to what is used", "mailbox limit", "mailbox limit to what is used"),
     *("pause mailbox", "resume mailbox", "resume mailbox", "suppress"),
 )
+HISTORY = """
+SELECT email_id, from_status, scheduled_from, to_status, scheduled_to, reason FROM email_history ORDER BY id
+"""
 
 
 class Stage(Enum):
@@ -126,9 +130,10 @@ class Interleavings(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         make.nothing_left()
+        database.execute("SET synchronous_commit = off")  # nothing here is to survive a crash of Postgres
         broker.flush_all()
         self.passed = NOT_AT_ALL
-        self.hints: defaultdict[int, list[datetime]] = defaultdict(list)
+        self.hints: list[tuple[int, datetime]] = []
         self.tries: list[Try] = []
         self.processes = [Process(Worker(host, pid, 1.0)) for pid, host in enumerate((HERE, HERE, ELSEWHERE), start=1)]
         self.final: dict[int, str] = {}
@@ -164,8 +169,8 @@ class Interleavings(RuleBasedStateMachine):
         process = data.draw(st.sampled_from(living))
         if process.doing is not None:
             self.goes_on(process, process.doing, data)
-        elif self.hints:
-            self.take(process, *self.a_hint(data))
+        elif hint := self.a_hint(data):
+            self.take(process, *hint)
 
     def goes_on(self, process: Process, it: Try, data: st.DataObject) -> None:
         match it.stage:
@@ -181,13 +186,16 @@ class Interleavings(RuleBasedStateMachine):
                 self.record(it.claim, it.outcome) if data.draw(MOSTLY) else self.leave_in_journal(it)
                 process.doing = None
 
-    def a_hint(self, data: st.DataObject) -> tuple[int, datetime]:
-        """Any that was ever published, once its time has come: so they come twice, late, out of order, or never."""
-        email_id = data.draw(st.sampled_from(sorted(self.hints)))
-        its = self.hints[email_id]
-        at = its[-1] if data.draw(MOSTLY) else data.draw(st.sampled_from(its))
-        self.pass_by(max(at - self.passed - make.now(), NOT_AT_ALL))
-        return email_id, at
+    def a_hint(self, data: st.DataObject) -> tuple[int, datetime] | None:
+        """Mostly one that holds, once its time has come; else any that was ever published: stale, doubled, or early."""
+        pending = [(row.id, row.scheduled_at + self.passed) for row in Q.select().where(Q.status == Status.PENDING)]
+        holding = sorted(hint for hint in pending if hint in self.hints)
+        is_lucky = data.draw(MOSTLY)
+        if holding and is_lucky:
+            email_id, at = data.draw(st.sampled_from(holding))
+            self.pass_by(max(at - self.passed - make.now(), NOT_AT_ALL))
+            return email_id, at
+        return None if is_lucky or not self.hints else data.draw(st.sampled_from(self.hints))
 
     def take(self, process: Process, email_id: int, at: datetime) -> None:
         self.merge_journal()
@@ -321,8 +329,15 @@ class Interleavings(RuleBasedStateMachine):
 
     @event
     def time_passes(self, data: st.DataObject) -> None:
-        self.pass_by(timedelta(seconds=data.draw(st.sampled_from([5, 11, 61, 61, 310, 910, 26 * 3600]))))
+        seconds = data.draw(st.sampled_from([5, 11, 61, 310, 910, 26 * 3600]))
+        self.pass_by(timedelta(seconds=seconds))
         if data.draw(MOSTLY):
+            self.tick()
+
+    @event
+    def time_passes_until_the_next_mail_is_due(self, data: st.DataObject) -> None:
+        if following := self.next_pending():
+            self.pass_by(max(following.scheduled_at - make.now(), NOT_AT_ALL))
             self.tick()
 
     def pass_by(self, by: timedelta) -> None:
@@ -435,24 +450,25 @@ class Interleavings(RuleBasedStateMachine):
         self.every_history_is_a_chain_that_ends_at_its_row()
 
     def no_mailbox_sends_two_at_once_and_what_is_final_stays(self) -> None:
-        rows = list(Q.select())
-        sending = Counter(row.mailbox_id for row in rows if row.status == Status.SENDING)
+        rows = database.fetch("SELECT id, status, mailbox_id FROM campaign_email_queue")
+        sending = Counter(mailbox_id for _, status, mailbox_id in rows if status == Status.SENDING)
         assert not sending or max(sending.values()) == 1
-        now = {row.id: row.status for row in rows}
-        assert all(now[email_id] == status for email_id, status in self.final.items())
+        now = {email_id: status for email_id, status, _ in rows}
+        assert all(now[email_id] == status for email_id, status in self.final.items()), "a final status was overwritten"
         self.final |= {email_id: status for email_id, status in now.items() if status in FINAL}
-        assert {email_id for email_id, status in now.items() if status == Status.SENT} <= self.proved_sent
+        sent = {email_id for email_id, status in now.items() if status == Status.SENT}
+        assert sent <= self.proved_sent, "sent, and neither a server nor a person said so"
 
     def every_history_is_a_chain_that_ends_at_its_row(self) -> None:
-        lines: defaultdict[int, list[EmailHistory]] = defaultdict(list)
-        for line in EmailHistory.select().order_by(EmailHistory.id):
-            lines[line.email_id].append(line)
-        for row in Q.select():
-            its = lines[row.id]
-            assert its[0].move == Move.PLAN
-            assert all((a.to_status, a.scheduled_to) == (b.from_status, b.scheduled_from) for a, b in pairwise(its))
-            assert (its[-1].to_status, its[-1].scheduled_to) == (row.status, row.scheduled_at)
-            assert all(it.reason for it in its[1:] if it.scheduled_from != it.scheduled_to), "moved without a reason"
+        its: defaultdict[int, list[tuple[Any, ...]]] = defaultdict(list)
+        for email_id, *line in database.fetch(HISTORY):
+            its[email_id].append(tuple(line))
+        for email_id, *row in database.fetch("SELECT id, status, scheduled_at FROM campaign_email_queue"):
+            lines = its[email_id]
+            assert lines[0][:2] == (None, None), "a history that does not begin with a plan"
+            assert all(a[2:4] == b[:2] for a, b in pairwise(lines)), "a history with a gap"
+            assert lines[-1][2:4] == tuple(row), "a history that does not end where its mail is"
+            assert all(reason for _, at, _, to, reason in lines[1:] if at != to), "moved without a reason"
 
     def teardown(self) -> None:
         """Everything is allowed to finish: then every lead is accounted for."""
@@ -482,10 +498,10 @@ class Interleavings(RuleBasedStateMachine):
         for _ in range(20):
             self.hints.clear()
             self.tick()
-            if not (following := Q.select().where(Q.status == Status.PENDING).order_by(Q.scheduled_at).first()):
+            if not (following := self.next_pending()):
                 break
-            for email_id, times in list(self.hints.items()):
-                self.send(email_id, times[-1])
+            for email_id, at in list(self.hints):
+                self.send(email_id, at)
             self.pass_by(max(following.scheduled_at - make.now(), NOT_AT_ALL) + timedelta(minutes=2))
 
     def send(self, email_id: int, at: datetime) -> None:
@@ -501,6 +517,10 @@ class Interleavings(RuleBasedStateMachine):
 
     # What the steps above ask for.
 
+    def next_pending(self) -> CampaignEmailQueue | None:
+        found: CampaignEmailQueue | None = Q.select().where(Q.status == Status.PENDING).order_by(Q.scheduled_at).first()
+        return found
+
     def of(self, email_id: int) -> list[Try]:
         return [each for each in self.tries if each.email_id == email_id]
 
@@ -512,7 +532,7 @@ class Interleavings(RuleBasedStateMachine):
             while not broker.queues[name].empty():
                 email_id, at_ms = Message.decode(broker.queues[name].get_nowait()).args
                 at = datetime.fromtimestamp(at_ms / 1000, WARSAW) + self.passed
-                self.hints[email_id].append(at)
+                self.hints.append((email_id, at))
 
 
 def plain(claim: Claim) -> Attempt:
