@@ -1,0 +1,178 @@
+"""Who waits for whom: claims, hand-overs, plans and owners at the same time, from many threads on real locks."""
+
+import random
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import timedelta
+from itertools import cycle
+
+import pytest
+
+from actors.plan import plan_new, replan
+from models import campaigns, database, emails, facts, mailboxes, plans, stuck
+from models.claims import Claim
+from models.states import Move, Status
+from models.tables import CampaignEmailQueue, CampaignLead, EmailHistory
+from scheduling import planner
+from scheduling.planner import Slot
+from tests import factories as make
+from tests.waiting import until
+
+pytestmark = pytest.mark.usefixtures("db")
+Q = CampaignEmailQueue
+
+
+Beside = Callable[[Callable[[], object]], Future[object]]
+
+
+@pytest.fixture
+def beside() -> Iterator[Beside]:
+    """Does something in a thread and on a connection of its own."""
+
+    def on_a_connection_of_its_own(action: Callable[[], object]) -> object:
+        try:
+            return action()
+        finally:
+            database.close()
+
+    with ThreadPoolExecutor(8) as pool:
+        yield lambda action: pool.submit(on_a_connection_of_its_own, action)
+
+
+@contextmanager
+def another_holds(email_id: int) -> Iterator[None]:
+    """The locks that a claim or a hand-over of this mail holds."""
+    with database.database.atomic():
+        facts.lock_around(email_id)
+        yield
+
+
+def somebody_waits() -> bool:
+    return bool(database.fetch("SELECT 1 FROM pg_locks WHERE NOT granted"))
+
+
+class TestALockWait:
+    def test_a_claim_is_dated_after_its_wait_and_not_before_it(self, beside: Beside) -> None:
+        email_id = make.an_email()
+        with another_holds(email_id):
+            waiter = beside(lambda: make.claimed(email_id))
+            until(somebody_waits, "the claim to wait")
+            released_at = make.now()
+
+        claim = waiter.result(60)
+
+        assert isinstance(claim, Claim)
+        assert claim.started_at >= released_at
+
+    def test_the_hand_overs_before_a_limit_count_although_they_came_during_the_wait(self, beside: Beside) -> None:
+        first_box, second_box = make.a_mailbox(), make.a_mailbox()
+        campaign_id = make.a_campaign([first_box, second_box], leads=2, limit=1, delay=0.001)
+        [winner], [loser] = (make.planned(campaign_id, box, make.now()) for box in (first_box, second_box))
+        at = make.row(loser).scheduled_at
+        with another_holds(winner):
+            waiter = beside(lambda: emails.claim(loser, at, make.ANOTHER_WORKER))
+            until(somebody_waits, "the second claim to wait")
+            make.handed_over(winner)
+
+        waiter.result(60)
+
+        assert Q.select().where(Q.status == Status.SENDING).count() == 1
+
+
+class TestAPlanBesideAClaim:
+    def test_its_rows_are_inserted_while_the_claim_holds_their_campaign_and_mailbox(self, beside: Beside) -> None:
+        email_id = make.an_email(leads=2)
+        row = make.row(email_id)
+        other = CampaignLead.get(CampaignLead.campaign == row.campaign_id, CampaignLead.id != row.campaign_lead_id)
+        slot = Slot(row.campaign_id, other.id, row.mailbox_id, make.now())
+        with another_holds(email_id):
+            written = beside(lambda: emails.plan(row.campaign_id, [slot], "tests"))
+
+            assert written.result(60) == 1
+
+    def test_two_timekeepers_that_computed_the_same_plan_write_it_once(self, beside: Beside) -> None:
+        campaign_id = make.a_campaign([make.a_mailbox()], leads=20)
+        both_have_computed = threading.Barrier(2)
+
+        def compute_and_write() -> int | None:
+            seen = plans.situation()
+            slots = list(planner.plan(seen.campaigns, seen.mailboxes, seen.taken, seen.now))
+            both_have_computed.wait(30)
+            return plans.write(campaign_id, slots, seen, "tests")
+
+        timekeepers = [beside(compute_and_write) for _ in range(2)]
+
+        assert {each.result(60) for each in timekeepers} == {20, None}
+        assert Q.select().count() == EmailHistory.select().count() == 20
+
+
+class TestEverythingAtOnce:
+    """Two hundred operations on the same few rows: whoever took locks out of order would meet another who did not."""
+
+    OPERATIONS = 40
+
+    def test_nobody_deadlocks(self, beside: Beside) -> None:
+        self.boxes = [make.a_mailbox() for _ in range(2)]
+        self.campaigns = [make.a_campaign(self.boxes, leads=60, delay=0.0001) for _ in range(2)]
+        plan_new()
+        before = deadlocks()
+
+        busy = [beside(work) for work in (self.send, self.send, self.doubt, self.plan, self.own)]
+        for each in busy:
+            each.result(120)
+
+        assert deadlocks() == before
+        assert Q.select().where(Q.status != Status.PENDING).exists()
+        assert EmailHistory.select().where(EmailHistory.move == Move.REPLAN).exists()
+
+    def send(self) -> None:
+        for claim in self.claims():
+            if emails.hand_over(claim.held, b"content") is None:
+                emails.accept(claim.held, {"code": 250})
+            else:
+                emails.release(claim.held, "a gate closed")
+
+    def doubt(self) -> None:
+        for claim in self.claims():
+            emails.hand_over(claim.held, b"content")
+            make.age(claim.held.email_id, timedelta(seconds=1000))
+            stuck.settle_expired("tests")
+            emails.retry(claim.held, make.now(), "451 later", {"code": 451})
+
+    def claims(self) -> Iterator[Claim]:
+        for _ in range(self.OPERATIONS):
+            hint = Q.select(Q.id, Q.scheduled_at).where(Q.status == Status.PENDING).order_by(Q.scheduled_at).first()
+            claim = hint and emails.claim(hint.id, hint.scheduled_at, make.WORKER)
+            if isinstance(claim, Claim):
+                yield claim
+
+    def plan(self) -> None:
+        for _ in range(self.OPERATIONS // 2):
+            plan_new()
+            replan()
+
+    def own(self) -> None:
+        draw = random.Random(1)
+        words = [self.edit, self.edit_mailbox, self.close_mailbox, self.pause_and_resume]
+        for word, _ in zip(cycle(words), range(self.OPERATIONS), strict=False):
+            word(draw.choice(self.campaigns), draw.choice(self.boxes))
+        campaigns.cancel(self.campaigns[1], "tests")
+
+    def edit(self, campaign_id: int, mailbox_id: int) -> None:
+        campaigns.edit(campaign_id, daily_limit=999)
+
+    def edit_mailbox(self, campaign_id: int, mailbox_id: int) -> None:
+        mailboxes.edit(mailbox_id, daily_limit=999)
+
+    def close_mailbox(self, campaign_id: int, mailbox_id: int) -> None:
+        mailboxes.close(mailbox_id, "421 busy", lambda faults: timedelta(milliseconds=1))
+
+    def pause_and_resume(self, campaign_id: int, mailbox_id: int) -> None:
+        campaigns.pause(campaign_id)
+        campaigns.resume(campaign_id)
+
+
+def deadlocks() -> int:
+    return int(database.fetch("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()")[0][0])
