@@ -349,8 +349,7 @@ class Interleavings(RuleBasedStateMachine):
     @event
     def an_owner_speaks(self, data: st.DataObject) -> None:
         """As often in favour of sending as against it, or little would be sent."""
-        campaign_id = data.draw(st.sampled_from(sorted(self.said)))
-        mailbox_id = data.draw(st.sampled_from(sorted(self.mailbox_limits)))
+        campaign_id, mailbox_id, address = self.concerned(data)
         match data.draw(st.sampled_from(OWNERS_WORDS)):
             case "pause" | "resume" | "cancel" as verb:
                 self.change(campaign_id, verb)
@@ -371,8 +370,17 @@ class Interleavings(RuleBasedStateMachine):
                 self.paused_mailboxes.add(mailbox_id)
             case "resume mailbox":
                 self.resume_mailbox(mailbox_id)
-            case "suppress" if self.tries:
-                self.suppress(data.draw(st.sampled_from([it.claim.recipient for it in self.tries])))
+            case "suppress" if address is not None:
+                self.suppress(address)
+
+    def concerned(self, data: st.DataObject) -> tuple[int, int, str | None]:
+        """Mostly those of a mail that is just being sent."""
+        being_sent = [each.doing.claim for each in self.processes if each.doing is not None]
+        if being_sent and data.draw(MOSTLY):
+            claim = data.draw(st.sampled_from(being_sent))
+            return claim.campaign_id, claim.mailbox_id, claim.recipient
+        campaign_id = data.draw(st.sampled_from(sorted(self.said)))
+        return campaign_id, data.draw(st.sampled_from(sorted(self.mailbox_limits))), None
 
     def change(self, campaign_id: int, verb: str) -> None:
         with suppress(CampaignInvalid):

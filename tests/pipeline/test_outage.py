@@ -51,6 +51,54 @@ def test_an_answer_read_while_the_database_is_away_survives_the_workers_death(pu
     assert journal.stat().st_size == 0
 
 
+class TestAWorkersConnectionToTheDatabaseDies:
+    """In the middle of a message, with one thread, so that the next message meets the same thread."""
+
+    def test_before_the_hand_over_no_dot_follows_and_the_next_mail_leaves_without_a_restart(
+        self, punktual: Punktual
+    ) -> None:
+        [email_id] = self.planned(punktual, "held@leads.example")
+        [following] = self.planned(punktual, "next@leads.example")
+        worker = punktual.run("worker", PUNKTUAL_WORKER_THREADS="1")
+        punktual.listening()
+        with punktual.smtp.holding("data", "held@leads.example") as held:
+            self.hint(punktual, email_id)
+            held.wait()
+            self.end_the_workers_sessions()
+
+        self.hint(punktual, following)
+
+        until(lambda: make.row(following).status == Status.SENT, "the next mail")
+        assert worker.poll() is None
+        assert [mail.recipient for mail in punktual.smtp.accepted] == ["next@leads.example"]
+        assert make.row(email_id).handed_over_at is None
+
+    def test_before_the_answer_is_recorded_it_is_recorded_all_the_same(self, punktual: Punktual) -> None:
+        [email_id] = self.planned(punktual, "held@leads.example")
+        punktual.run("worker", PUNKTUAL_WORKER_THREADS="1")
+        punktual.listening()
+        with punktual.smtp.holding("dot", "held@leads.example") as held:
+            self.hint(punktual, email_id)
+            held.wait()
+            self.end_the_workers_sessions()
+
+        until(lambda: make.row(email_id).status == Status.SENT, "the record")
+        assert len(punktual.smtp.accepted) == 1
+
+    def planned(self, punktual: Punktual, address: str) -> list[int]:
+        mailbox_id = punktual.mailbox()
+        return make.planned(make.a_campaign([mailbox_id], leads=[address]), mailbox_id, make.now())
+
+    def hint(self, punktual: Punktual, email_id: int) -> None:
+        punktual.hint(make.Hint(email_id, make.row(email_id).scheduled_at))
+
+    def end_the_workers_sessions(self) -> None:
+        ended = database.fetch(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'punktual %'"
+        )
+        assert ended
+
+
 def test_a_broker_that_crashes_loses_nothing_and_needs_no_restart_of_ours(punktual: Punktual) -> None:
     campaign_id = make.a_campaign([punktual.mailbox()], leads=40, delay=0.5)
     processes = [punktual.run("worker"), punktual.run("timekeeper")]

@@ -189,3 +189,37 @@ class TestFrozenBetweenTheHandOverAndTheDot:
             scene.punktual.run("timekeeper")
         scene.another_worker_sends_it()
         assert len(scene.punktual.smtp.accepted) == 1
+
+
+class TestFrozenInsideATransaction:
+    """The others go on once Postgres has ended its session, and what it does when it wakes up changes nothing."""
+
+    SETTINGS = {"PUNKTUAL_DATABASE_IDLE_IN_TRANSACTION_SECONDS": "1"}
+
+    @pytest.mark.parametrize("name", ["stops_in_claim", "stops_in_hand_over"])
+    def test_its_mail_is_sent_once_by_another_worker(self, scene: Scene, name: str) -> None:
+        scene.punktual.altered_worker(name, **self.SETTINGS)
+        scene.punktual.listening()
+        scene.hint()
+        pid = self.frozen(scene)
+        with going_on_afterwards(pid):
+            if scene.status == Status.SENDING:
+                scene.leases_end(CLAIM_LEASE, Status.PENDING)
+            else:
+                scene.punktual.run("timekeeper")
+            scene.another_worker_sends_it()
+            before = make.row(scene.email_id).__data__
+
+            scene.goes_on(pid, saying="idle-in-transaction timeout")
+
+        assert len(scene.punktual.smtp.accepted) == 1
+        assert make.row(scene.email_id).__data__ == before
+        assert before["worker_pid"] != pid
+        assert scene.moves()[-3:] == ["claim", "hand_over", "accept"]
+
+    def frozen(self, scene: Scene) -> int:
+        def stopped() -> list[int]:
+            return [each.pid for each in scene.punktual.family() if each.status() == psutil.STATUS_STOPPED]
+
+        until(stopped, "the worker to be frozen")
+        return stopped()[0]

@@ -1,0 +1,55 @@
+"""What a worker process looks at before it claims anything: its clock, and what its machine left behind."""
+
+import socket
+import subprocess
+import sys
+
+from actors.identity import this_worker
+from models.claims import Worker
+from models.states import Status
+from tests import factories as make
+from tests.pipeline.conftest import Punktual
+from tests.waiting import until
+
+
+class TestAClockTwoSecondsOff:
+    def test_claims_nothing_and_says_so_while_another_worker_sends(self, punktual: Punktual) -> None:
+        mailbox_id = punktual.mailbox()
+        [email_id] = make.planned(make.a_campaign([mailbox_id]), mailbox_id, make.now())
+        hint = make.Hint(email_id, make.row(email_id).scheduled_at)
+        wrong = punktual.altered_worker("two_seconds_fast")
+        punktual.listening()
+
+        punktual.hint(hint)
+
+        until(lambda: "claim_refused" in punktual.log.read_text(), "the refusal")
+        assert "this worker's clock is 2.0 s off the database's" in punktual.log.read_text()
+        assert make.row(email_id).status == Status.PENDING
+        assert punktual.smtp.connections == 0
+
+        punktual.kill(wrong)
+        punktual.run("worker")
+        punktual.hint(hint)
+        punktual.smtp.arrived(1)
+
+
+class TestAMachineThatRestarts:
+    def test_settles_at_once_what_its_dead_process_held_and_leaves_another_machines_alone(
+        self, punktual: Punktual
+    ) -> None:
+        dead = Worker(socket.gethostname(), pid_of_the_dead(), 1.0)
+        claimed, handed_over = make.claimed(make.an_email(), dead), make.handed_over(make.an_email(), dead)
+        elsewhere = make.claimed(make.an_email(), make.ANOTHER_WORKER)
+        of_the_living = make.claimed(make.an_email(), this_worker())
+
+        punktual.run("worker")
+
+        until(lambda: "worker_booted" in punktual.log.read_text(), "the boot")
+        statuses = [make.row(each.held.email_id).status for each in (claimed, handed_over, elsewhere, of_the_living)]
+        assert statuses == [Status.PENDING, Status.UNKNOWN, Status.SENDING, Status.SENDING]
+
+
+def pid_of_the_dead() -> int:
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return process.pid

@@ -1,0 +1,11 @@
+"""A worker on a machine whose clock is two seconds fast."""
+
+from datetime import timedelta
+
+import clock
+
+correct = clock.now
+# Before anything of the product is imported: the database's module keeps the function that it finds then.
+clock.now = lambda: correct() + timedelta(seconds=2)
+
+import actors.deliver  # noqa: E402, F401  # the actor, which finds what was changed above
