@@ -376,7 +376,8 @@ class Interleavings(RuleBasedStateMachine):
     def concerned(self, data: st.DataObject) -> tuple[int, int, str | None]:
         """Mostly those of a mail that is just being sent."""
         being_sent = [each.doing.claim for each in self.processes if each.doing is not None]
-        if being_sent and data.draw(MOSTLY):
+        is_of_these = data.draw(MOSTLY)
+        if being_sent and is_of_these:
             claim = data.draw(st.sampled_from(being_sent))
             return claim.campaign_id, claim.mailbox_id, claim.recipient
         campaign_id = data.draw(st.sampled_from(sorted(self.said)))

@@ -94,7 +94,7 @@ class TestAWorkersConnectionToTheDatabaseDies:
 
     def end_the_workers_sessions(self) -> None:
         ended = database.fetch(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'punktual %'"
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE starts_with(application_name, 'punktual')"
         )
         assert ended
 

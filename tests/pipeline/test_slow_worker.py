@@ -210,7 +210,7 @@ class TestFrozenInsideATransaction:
             scene.another_worker_sends_it()
             before = make.row(scene.email_id).__data__
 
-            scene.goes_on(pid, saying="idle-in-transaction timeout")
+            scene.goes_on(pid, saying="Failed to process message")
 
         assert len(scene.punktual.smtp.accepted) == 1
         assert make.row(scene.email_id).__data__ == before
