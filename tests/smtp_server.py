@@ -1,7 +1,8 @@
 """A real SMTP server on a loopback socket that does what the address asks, down to single bytes.
 
 `451@`, `550@` and the like answer RCPT with that code; `dot-451@` answers the final dot with it; the other local parts
-are told apart in `do_rcpt`, `_data` and `misbehave`.
+are told apart in `do_rcpt`, `_data` and `misbehave`. `451x2@` asks for it in its first two conversations only, and what
+follows a `+` makes an address unique: `451x2+17@`. User names ask in the same way: `535x3+ola` is ola, refused thrice.
 """
 
 import base64
@@ -12,12 +13,14 @@ import socketserver
 import ssl
 import struct
 import threading
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from email import message_from_bytes
 from typing import Any, Self
 
+import clock
 from tests.certificates import Certificate
 
 ENHANCED = {"550": "550 5.1.1 no such user", "550-5.4.5": "550 5.4.5 daily sending quota exceeded"}
@@ -31,6 +34,16 @@ class Delivery:
     content: bytes
     connection: int
     order: int
+    at: datetime  # when its final dot was taken
+
+
+@dataclass(frozen=True)
+class InData:
+    """A conversation between its 354 and what it got for its dot."""
+
+    sender: str
+    recipient: str
+    since: datetime
 
 
 @dataclass
@@ -70,7 +83,9 @@ class SmtpServer:
         self.commands: list[str] = []
         self.connections = 0
         self.most_at_once: Counter[str] = Counter()
-        self._busy: Counter[str] = Counter()
+        self.overlaps: list[tuple[InData, InData]] = []
+        self._in_data: defaultdict[str, list[InData]] = defaultdict(list)
+        self._asked: Counter[str] = Counter()
         self._held: dict[tuple[str, str], Held] = {}
         self._changed = threading.Condition()
         self._closing = threading.Event()
@@ -123,14 +138,30 @@ class SmtpServer:
     def record(self, sender: str, recipient: str, content: bytes, connection: int) -> None:
         message_id = str(message_from_bytes(content)["Message-ID"])
         with self._changed:
-            delivery = Delivery(sender, recipient, message_id, content, connection, len(self.accepted))
+            delivery = Delivery(sender, recipient, message_id, content, connection, len(self.accepted), clock.now())
             self.accepted.append(delivery)
             self._changed.notify_all()
 
-    def busy(self, sender: str, change: int) -> None:
+    @contextlib.contextmanager
+    def in_data(self, sender: str, recipient: str) -> Iterator[None]:
+        here = InData(sender, recipient, clock.now())
         with self._changed:
-            self._busy[sender] += change
-            self.most_at_once[sender] = max(self.most_at_once[sender], self._busy[sender])
+            others = self._in_data[sender]
+            self.overlaps += [(earlier, here) for earlier in others]
+            others.append(here)
+            self.most_at_once[sender] = max(self.most_at_once[sender], len(others))
+        try:
+            yield
+        finally:
+            with self._changed:
+                others.remove(here)
+
+    def wish(self, name: str) -> str:
+        """What an address or a user name asks for in this conversation; nothing once it has asked often enough."""
+        wish, times = wish_of(name)
+        with self._changed:
+            self._asked[name] += 1
+            return wish if times is None or self._asked[name] <= times else ""
 
     def stall(self) -> None:
         self._closing.wait(60)
@@ -159,7 +190,7 @@ class _Conversation(socketserver.BaseRequestHandler):
         self.number = self.owner.connections
         self.sock: socket.socket = self.request
         self.buffer = b""
-        self.sender = self.recipient = ""
+        self.sender = self.recipient = self.wish = ""
         self.known = self.owner.credentials is None
         if self.owner.security == "tls":
             self._encrypt()
@@ -210,8 +241,9 @@ class _Conversation(socketserver.BaseRequestHandler):
 
     def do_auth(self, line: str) -> None:
         assert self.owner.credentials
-        given = base64.b64decode(line.split(" ")[2]).decode().split("\0")[1:]
-        self.known = tuple(given) == self.owner.credentials
+        name, *password = base64.b64decode(line.split(" ")[2]).decode().split("\0")[1:] or [""]
+        is_refused = bool(password) and self.owner.wish(name) == "535"
+        self.known = (name.rpartition("+")[2], *password) == self.owner.credentials and not is_refused
         self.say("235 2.7.0 welcome" if self.known else self.owner.refusal.format(line=line))
 
     def do_mail(self, line: str) -> None:
@@ -220,50 +252,49 @@ class _Conversation(socketserver.BaseRequestHandler):
 
     def do_rcpt(self, line: str) -> None:
         self.recipient = _address(line)
-        local = self.recipient.partition("@")[0]
-        if local == "stall-at-rcpt":
+        wish = self.wish = self.owner.wish(self.recipient)
+        if wish == "stall-at-rcpt":
             self.owner.stall()
-        if local == "endless":
+        if wish == "endless":
             self.say(*["250-more"] * 100_000)
-        if re.fullmatch(r"\d{3}(-\d\.\d\.\d)?", local):
-            self.say(ENHANCED.get(local, f"{local} {local[0]}.0.0 as the address asked"))
+        if re.fullmatch(r"\d{3}(-\d\.\d\.\d)?", wish):
+            self.say(ENHANCED.get(wish, f"{wish} {wish[0]}.0.0 as the address asked"))
         else:
             self.say("250 2.1.5 ok")
 
     def do_data(self, line: str) -> None:
         self.owner.hold("data", self.recipient)
         self.say("354 go ahead")
-        self.owner.busy(self.sender, +1)
-        try:
-            self._data(self.recipient.partition("@")[0])
-        finally:
-            self.owner.busy(self.sender, -1)
+        with self.owner.in_data(self.sender, self.recipient):
+            self._data(self.wish)
 
-    def _data(self, local: str) -> None:
-        if local == "drop-before-dot":
+    def _data(self, wish: str) -> None:
+        if wish == "drop-before-dot":
             self.line()
             raise _Gone
         lines = []
         while (line := self.line()) != b".\r\n":
             lines.append(line[1:] if line.startswith(b".") else line)
-            if local == "early-250" and len(lines) == 1:
+            if wish == "early-250" and len(lines) == 1:
                 self.say("250 2.0.0 already")
                 self.owner.hold("early", self.recipient)
         self.owner.hold("dot", self.recipient)
-        self._answer_dot(local, b"".join(lines))
+        self._answer_dot(wish, b"".join(lines))
 
-    def _answer_dot(self, local: str, content: bytes) -> None:
-        if asked := re.fullmatch(r"dot-(\d{3})", local):
+    def _answer_dot(self, wish: str, content: bytes) -> None:
+        if asked := re.fullmatch(r"dot-(\d{3})", wish):
             self.say(f"{asked[1]} {asked[1][0]}.0.0 as the address asked")
             return
         self.owner.record(self.sender, self.recipient, content, self.number)
-        self.misbehave(local)
+        self.misbehave(wish)
         self.say("250 2.0.0 accepted")
-        if local == "reset-after-250":
+        if wish == "reset-after-250":
             self.reset()
 
-    def misbehave(self, local: str) -> None:
-        match local:
+    def misbehave(self, wish: str) -> None:
+        if late := re.fullmatch(r"250-after-(\d+)", wish):
+            self.owner._closing.wait(int(late[1]))
+        match wish:
             case "drop-after-dot":
                 raise _Gone
             case "reset-after-dot":
@@ -278,6 +309,8 @@ class _Conversation(socketserver.BaseRequestHandler):
                     self.sock.sendall(b"2")
 
     def do_quit(self, line: str) -> None:
+        if self.wish == "reset-at-quit":
+            self.reset()
         self.say("221 bye")
         raise _Gone
 
@@ -305,6 +338,14 @@ class _Conversation(socketserver.BaseRequestHandler):
     def _encrypt(self) -> None:
         assert self.owner.certificate
         self.sock = self.owner.certificate.server_context.wrap_socket(self.sock, server_side=True)
+
+
+def wish_of(name: str) -> tuple[str, int | None]:
+    """What an address or a user name asks for, and in how many conversations: None for always."""
+    wish = name.partition("@")[0].partition("+")[0]
+    if found := re.fullmatch(r"(.+)x(\d+)", wish):
+        return found[1], int(found[2])
+    return wish, None
 
 
 def _address(line: str) -> str:

@@ -1,0 +1,82 @@
+"""The mails of a run: campaigns that share mailboxes, and leads whose addresses ask for every kind of answer."""
+
+from dataclasses import dataclass
+from random import Random
+
+from models import vault
+from models.tables import Campaign
+from tests import factories as make
+from tests.chaos.servers import CREDENTIALS
+
+# What addresses ask the mail server for. What is asked for a number of times is got over, and the mail sent.
+REFUSED = ("550", "552", "554", "dot-554", "450")  # the last one until the attempts are used up
+GOT_OVER = (
+    *("421x1", "450x1", "451x2", "452x1", "454x1", "550-5.4.5x1", "dot-451x1"),
+    *("drop-before-dotx1", "early-250x1", "reset-at-quit"),
+)
+IN_DOUBT = ("drop-after-dot", "reset-after-dot", "garbage-at-dot")
+
+_LEAST_MAILS = 60
+_MAILS_A_SECOND = 0.9
+_MAIN = ("north", "east", "south", "west")
+_LIMIT, _OVER_THE_LIMIT = 5, 3
+_MAILBOXES = 7
+_SENDING_PART = 0.55  # of the run's time, were there no faults
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Campaign -> the addresses of its leads, and the pace of each."""
+
+    leads: dict[str, list[str]]
+    delay_seconds: float
+
+    @property
+    def count(self) -> int:
+        return sum(len(addresses) for addresses in self.leads.values())
+
+
+def plan(seed: int, seconds: float) -> Plan:
+    count = max(_LEAST_MAILS, round(_MAILS_A_SECOND * seconds))
+    addresses = _addresses(Random(seed), count, late_seconds(seconds))
+    leads = {
+        "limited": [addresses.pop() for _ in range(_LIMIT + _OVER_THE_LIMIT)],
+        "fleeting": [addresses.pop() for _ in range(count // 12)],
+    }
+    leads |= {name: addresses[number :: len(_MAIN)] for number, name in enumerate(_MAIN)}
+    return Plan(leads, _SENDING_PART * seconds / len(leads["north"]))
+
+
+def late_seconds(seconds: float) -> int:
+    """How long the slowest answers to a dot take in a run of this length."""
+    return 30 if seconds > 120 else 10
+
+
+def _addresses(random: Random, count: int, late: int) -> list[str]:
+    asking = [*REFUSED, *GOT_OVER, *IN_DOUBT, f"250-after-{late}"] * (count // _LEAST_MAILS)
+    wishes = asking + ["lead"] * (count - len(asking))
+    random.shuffle(wishes)
+    return [f"{wish}+{number}@leads.example" for number, wish in enumerate(wishes, start=1)]
+
+
+def write(plan: Plan, smtp_port: int) -> None:
+    """Mailboxes and started campaigns, into an empty database."""
+    mailboxes = [_mailbox(number, plan, smtp_port) for number in range(_MAILBOXES)]
+    for number, (name, addresses) in enumerate(plan.leads.items()):
+        shared = [mailboxes[(number + step) % _MAILBOXES] for step in range(3)]
+        limit = _LIMIT if name == "limited" else 10_000
+        campaign_id = make.a_campaign(shared, addresses, delay=plan.delay_seconds, limit=limit)
+        Campaign.update(name=name).where(Campaign.id == campaign_id).execute()
+
+
+def _mailbox(number: int, plan: Plan, smtp_port: int) -> int:
+    username, password = CREDENTIALS
+    return make.a_mailbox(
+        f"ola{number}@sender{number}.example",
+        smtp_port=smtp_port,
+        # The first mailbox's password is refused for a while, and the second one's limit is soon reached.
+        username=f"535x3+{username}" if number == 0 else username,
+        password_encrypted=vault.encrypt(password),
+        daily_limit=plan.count // 20 if number == 1 else 10_000,
+        gap_seconds=0.5 + number / 5,
+    )

@@ -1,0 +1,192 @@
+"""Holds the rows against the mail server's own log, rule by rule. Every violation is a sentence with its evidence."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from itertools import pairwise
+
+from models.states import FINAL, PATHS, Move, Status
+from models.tables import Campaign, CampaignEmailQueue, CampaignLead, EmailHistory, Mailbox
+from scheduling.window import warsaw_day
+from tests.chaos.load import IN_DOUBT
+from tests.chaos.schedule import Kind
+from tests.chaos.strikes import Incident
+from tests.smtp_server import Delivery, InData, SmtpServer, wish_of
+
+Q = CampaignEmailQueue
+
+# Between a hand-over and its record these leave no way to know what the server took.
+_ENDS_CONVERSATIONS = frozenset({Kind.CUT_SMTP, Kind.STALL_SMTP})
+_ENDS_WORKERS = frozenset({Kind.KILL_WORKER})
+# What keeps the end of a conversation from the server while the next one may begin.
+_HIDES_AN_END = _ENDS_CONVERSATIONS | {Kind.SLOW_SMTP, *_ENDS_WORKERS}
+# A hand-over's time is read a little before it is committed.
+_SLACK = timedelta(seconds=1)
+
+
+@dataclass(frozen=True)
+class Evidence:
+    rows: Sequence[Q]
+    history: dict[int, list[EmailHistory]]
+    recipients: dict[int, str]  # e-mail id -> address
+    mailbox_limits: dict[int, int]
+    campaign_limits: dict[int, int]
+    deliveries: Sequence[Delivery]
+    overlaps: Sequence[tuple[InData, InData]]
+    incidents: Sequence[Incident]
+
+    @property
+    def accepted(self) -> Counter[str]:
+        return Counter(delivery.message_id for delivery in self.deliveries)
+
+    def named(self, row: Q) -> str:
+        return f"e-mail {row.id} to {self.recipients[row.id]} ({row.status})"
+
+
+def evidence(smtp: SmtpServer, incidents: Sequence[Incident]) -> Evidence:
+    rows = list(Q.select().order_by(Q.id))
+    history: dict[int, list[EmailHistory]] = {row.id: [] for row in rows}
+    for line in EmailHistory.select().order_by(EmailHistory.id):
+        history[line.email_id].append(line)
+    addresses = {lead.id: lead.address for lead in CampaignLead.select()}
+    return Evidence(
+        rows,
+        history,
+        recipients={row.id: addresses[row.campaign_lead_id] for row in rows},
+        mailbox_limits={row.id: row.daily_limit for row in Mailbox.select()},
+        campaign_limits={row.id: row.daily_limit for row in Campaign.select()},
+        deliveries=list(smtp.accepted),
+        overlaps=list(smtp.overlaps),
+        incidents=incidents,
+    )
+
+
+@dataclass(frozen=True)
+class Verdict:
+    statuses: Counter[str]
+    duplicates: int
+    missing: int
+    unknowns: list[str] = field(default_factory=list)
+    violations: list[str] = field(default_factory=list)
+
+
+def judge(it: Evidence) -> Verdict:
+    accepted = it.accepted
+    return Verdict(
+        statuses=Counter(str(row.status) for row in it.rows),
+        duplicates=accepted.total() - len(accepted),
+        missing=sum(row.status == Status.SENT and not accepted[row.message_id] for row in it.rows),
+        unknowns=[_told(it, row) for row in it.rows if row.status == Status.UNKNOWN],
+        violations=[violation for rule in RULES for violation in rule(it)],
+    )
+
+
+def accepted_once_at_the_most(it: Evidence) -> Iterator[str]:
+    for message_id, times in it.accepted.items():
+        if times > 1:
+            yield f"{message_id} was accepted {times} times"
+
+
+def sent_is_what_was_accepted(it: Evidence) -> Iterator[str]:
+    accepted = it.accepted
+    for row in it.rows:
+        if row.status == Status.SENT and not accepted[row.message_id]:
+            yield f"{it.named(row)}: the server never took it"
+        if row.status not in (Status.SENT, Status.UNKNOWN) and accepted[row.message_id]:
+            yield f"{it.named(row)}: the server took it"
+    for message_id in accepted.keys() - {row.message_id for row in it.rows}:
+        yield f"{message_id} was accepted, and there is no such e-mail"
+
+
+def nothing_is_left(it: Evidence) -> Iterator[str]:
+    for row in it.rows:
+        if row.status not in FINAL | {Status.UNKNOWN}:
+            yield f"{it.named(row)}: neither final nor unknown"
+
+
+def unknown_is_explained(it: Evidence) -> Iterator[str]:
+    for row in it.rows:
+        if row.status == Status.UNKNOWN and explanation(it, row) is None:
+            yield f"{it.named(row)}: nothing explains it: {row.error}"
+
+
+def limits_hold(it: Evidence) -> Iterator[str]:
+    took = {row.id for row in it.rows if row.status in (Status.SENT, Status.UNKNOWN)}
+    for column, limits in (("mailbox_id", it.mailbox_limits), ("campaign_id", it.campaign_limits)):
+        used = Counter((getattr(row, column), warsaw_day(row.handed_over_at)) for row in it.rows if row.id in took)
+        for (owner, day), count in used.items():
+            if count > limits[owner]:
+                yield f"{column} {owner}: {count} mails on {day}, and its limit is {limits[owner]}"
+
+
+def one_conversation_a_mailbox(it: Evidence) -> Iterator[str]:
+    for earlier, later in it.overlaps:
+        hidden = (each for each in it.incidents if each.kind in _HIDES_AN_END)
+        if not any(each.overlaps(earlier.since - _SLACK, later.since) for each in hidden):
+            to = f"{earlier.recipient} and to {later.recipient}"
+            yield f"{later.sender} was sending to {to} at {later.since:%H:%M:%S}"
+
+
+def history_is_complete(it: Evidence) -> Iterator[str]:
+    for row in it.rows:
+        lines = it.history[row.id]
+        if not lines or lines[0].move != Move.PLAN:
+            yield f"{it.named(row)}: its history does not begin with its plan"
+            continue
+        if (lines[-1].to_status, lines[-1].scheduled_to) != (row.status, row.scheduled_at):
+            yield f"{it.named(row)}: its history does not lead to where it is"
+        for before, line in pairwise(lines):
+            if (before.to_status, before.scheduled_to) != (line.from_status, line.scheduled_from):
+                yield f"{it.named(row)}: between {before.move} and {line.move} something moved it without a word"
+        for line in lines:
+            if flaw := _flaw(line):
+                yield f"{it.named(row)}: {line.move} {flaw}"
+
+
+def _flaw(line: EmailHistory) -> str | None:
+    path = PATHS[Move(line.move)]
+    if line.to_status not in path.targets or (line.from_status is None) != (not path.sources):
+        return f"from {line.from_status} to {line.to_status}"
+    if line.from_status is not None and line.from_status not in path.sources:
+        return f"from {line.from_status}"
+    if line.scheduled_from not in (None, line.scheduled_to) and not line.reason:
+        return "moved it without a reason"
+    return None
+
+
+RULES: tuple[Callable[[Evidence], Iterator[str]], ...] = (
+    accepted_once_at_the_most,
+    sent_is_what_was_accepted,
+    nothing_is_left,
+    unknown_is_explained,
+    limits_hold,
+    one_conversation_a_mailbox,
+    history_is_complete,
+)
+
+
+def explanation(it: Evidence, row: Q) -> str | None:
+    """Which fault came between the hand-over and the record, so that nobody can know."""
+    wish, _ = wish_of(it.recipients[row.id])
+    if wish in IN_DOUBT:
+        return f"its address asked for {wish}"
+    since, until = row.handed_over_at - _SLACK, doubted_at(it, row)
+    for incident in it.incidents:
+        if not incident.overlaps(since, until):
+            continue
+        if incident.kind in _ENDS_WORKERS and row.worker_pid in incident.pids:
+            return f"its worker was struck: {incident}"
+        if incident.kind in _ENDS_CONVERSATIONS:
+            return f"its conversation was struck: {incident}"
+    return None
+
+
+def doubted_at(it: Evidence, row: Q) -> datetime:
+    moments: list[datetime] = [line.at for line in it.history[row.id] if line.move == Move.DOUBT]
+    return max(moments)
+
+
+def _told(it: Evidence, row: Q) -> str:
+    took = "the server had taken it" if it.accepted[row.message_id] else "the server had not taken it"
+    return f"{it.named(row)}, {took}: {explanation(it, row) or 'UNEXPLAINED'}"

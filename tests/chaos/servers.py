@@ -1,0 +1,77 @@
+"""The three servers that Punktual leans on, private ones, each behind a proxy through which alone it sees them."""
+
+import contextlib
+import threading
+from pathlib import Path
+from typing import Self
+from urllib.parse import parse_qs, urlsplit
+
+import pika
+
+from models import embedded
+from ops.rabbitmq import RabbitMQ
+from tests.chaos.proxy import Proxy
+from tests.smtp_server import SmtpServer
+
+CREDENTIALS = ("ola", "correct horse")
+_QUEUES = [f"{name}{kind}" for name in ("deliver", "tick") for kind in ("", ".DQ")]
+
+
+class Servers:
+    def __init__(self, home: Path) -> None:
+        self.database_home = home / "postgres"
+        self.broker = RabbitMQ(home / "rabbitmq")
+        self.smtp = SmtpServer(credentials=CREDENTIALS)
+        self.broker_lock, self.database_lock = threading.Lock(), threading.Lock()
+        self._open = contextlib.ExitStack()
+
+    def __enter__(self) -> Self:
+        with contextlib.ExitStack() as stack:
+            self.database_url = embedded.start(self.database_home)
+            stack.callback(embedded.stop, self.database_home, "immediate")
+            stack.callback(self.broker.stop)
+            self.broker.start()
+            stack.enter_context(self.smtp)
+            self.proxies = {
+                "broker": stack.enter_context(Proxy(("127.0.0.1", self.broker.port))),
+                "database": stack.enter_context(Proxy(_socket_of(self.database_url))),
+                "smtp": stack.enter_context(Proxy(("127.0.0.1", self.smtp.port))),
+            }
+            self._open = stack.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._open.close()
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Where Punktual finds them: at the proxies."""
+        broker, database = self.proxies["broker"].port, self.proxies["database"].port
+        return {
+            "PUNKTUAL_BROKER_URL": f"amqp://guest:guest@127.0.0.1:{broker}/%2F",
+            "PUNKTUAL_DATABASE_URL": f"postgresql://postgres@127.0.0.1:{database}/postgres?sslmode=disable&gssencmode=disable",
+        }
+
+    def purge(self) -> bool:
+        """Empty the queues. False: the broker is away."""
+        return self._ask_broker(lambda channel, queue: channel.queue_purge(queue), _QUEUES)
+
+    def publish(self, queue: str, message: bytes) -> bool:
+        return self._ask_broker(lambda channel, name: channel.basic_publish("", name, message), [queue])
+
+    def _ask_broker(self, act: object, queues: list[str]) -> bool:
+        assert callable(act)
+        try:
+            with pika.BlockingConnection(pika.URLParameters(self.broker.url)) as connection:
+                for queue in queues:
+                    with contextlib.suppress(pika.exceptions.ChannelClosedByBroker):  # nobody has declared it yet
+                        act(connection.channel(), queue)
+        except (pika.exceptions.AMQPError, OSError):
+            return False
+        return True
+
+
+def _socket_of(url: str) -> str:
+    """The Unix socket on which the embedded Postgres listens."""
+    [folder] = parse_qs(urlsplit(url).query)["host"]
+    return f"{folder}/.s.PGSQL.5432"
