@@ -2,12 +2,14 @@
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 PYTHON ?= python3
+SEED ?= 1
+MINUTES ?= 10
 VENV := .venv
 BIN := $(VENV)/bin
 RUN_READY := $(VENV)/.run-ready
 DEV_READY := $(VENV)/.dev-ready
 
-.PHONY: help demo run up services services-stop test check lint types format lock clean
+.PHONY: help demo run up services services-stop test chaos check lint types format lock clean
 
 help: ## Print this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -30,6 +32,10 @@ services-stop: $(RUN_READY) ## Stop what `make services` started
 test: $(DEV_READY) ## Install what the tests need and run them all
 	@$(BIN)/python -m ops.local install
 	@$(BIN)/python -m pytest $(TESTS)
+
+chaos: $(DEV_READY) ## Run it all for MINUTES under faults that SEED decides, and compare with the mail server's log
+	@$(BIN)/python -m ops.local install
+	@$(BIN)/python -m tests.chaos --seed $(SEED) --minutes $(MINUTES)
 
 check: lint types test ## Everything that must be green before a change is done
 

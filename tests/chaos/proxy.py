@@ -10,7 +10,7 @@ from typing import Self
 
 # A server's address: (host, port), or the path of a Unix socket.
 Upstream = tuple[str, int] | str
-_PIECE = 16_384
+_LARGEST = 16_384
 _AT_ONCE_SECONDS = 0.1
 
 
@@ -102,16 +102,22 @@ class Proxy:
             server.close()
 
     async def _pump(self, source: socket.socket, target: socket.socket) -> None:
-        while piece := await self._loop.sock_recv(source, self._piece()):
-            await self._flowing.wait()
-            if self._rate:
-                await asyncio.sleep(len(piece) / self._rate)
-            await self._loop.sock_sendall(target, piece)
+        while got := await self._loop.sock_recv(source, _LARGEST):
+            while got:
+                await self._flowing.wait()
+                size, seconds = self._pace(len(got))
+                await asyncio.sleep(seconds)
+                await self._loop.sock_sendall(target, got[:size])
+                got = got[size:]
         await self._flowing.wait()
         target.shutdown(socket.SHUT_WR)
 
-    def _piece(self) -> int:
-        return _PIECE if self._rate is None else max(1, int(self._rate * _AT_ONCE_SECONDS))
+    def _pace(self, waiting: int) -> tuple[int, float]:
+        """How many of the bytes that wait may go next, and after how long."""
+        if self._rate is None:
+            return waiting, 0.0
+        size = min(waiting, max(1, int(self._rate * _AT_ONCE_SECONDS)))
+        return size, size / self._rate
 
 
 def _socket_for(upstream: Upstream) -> socket.socket:

@@ -1,0 +1,148 @@
+"""The rules by which a run is judged: each is broken once, by hand, and must be found broken."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+
+import clock
+from models import emails
+from models.states import Status
+from models.tables import CampaignEmailQueue, Mailbox
+from tests import factories as make
+from tests.chaos import oracle
+from tests.chaos.oracle import Verdict
+from tests.chaos.schedule import Kind
+from tests.chaos.strikes import Incident
+from tests.smtp_server import SmtpServer
+
+pytestmark = pytest.mark.usefixtures("db")
+Q = CampaignEmailQueue
+
+
+@pytest.fixture
+def smtp() -> Iterator[SmtpServer]:
+    with SmtpServer() as server:
+        yield server
+
+
+def took(smtp: SmtpServer, email_id: int) -> None:
+    row = make.row(email_id)
+    smtp.record("ola@sender.example", "lead@leads.example", f"Message-ID: {row.message_id}\r\n\r\n".encode(), 1)
+
+
+def judged(smtp: SmtpServer, *incidents: Incident) -> Verdict:
+    return oracle.judge(oracle.evidence(smtp, incidents))
+
+
+def incident(kind: Kind, pid: int = make.WORKER.pid, ended_ago: timedelta = timedelta(0)) -> Incident:
+    ended = clock.now() - ended_ago
+    return Incident(kind, ended - timedelta(minutes=1), ended, [pid])
+
+
+def test_mails_that_were_sent_and_taken_once_keep_every_promise(smtp: SmtpServer) -> None:
+    for _ in range(3):
+        email_id, _ = make.in_status(Status.SENT)
+        took(smtp, email_id)
+
+    verdict = judged(smtp)
+
+    assert verdict.violations == []
+    assert (verdict.statuses, verdict.duplicates, verdict.missing) == ({"sent": 3}, 0, 0)
+
+
+class TestAViolation:
+    def test_is_a_mail_that_was_taken_twice(self, smtp: SmtpServer) -> None:
+        email_id, _ = make.in_status(Status.SENT)
+        took(smtp, email_id)
+        took(smtp, email_id)
+
+        verdict = judged(smtp)
+
+        assert [violation.endswith("was accepted 2 times") for violation in verdict.violations] == [True]
+        assert verdict.duplicates == 1
+
+    def test_is_a_sent_mail_that_was_never_taken(self, smtp: SmtpServer) -> None:
+        make.in_status(Status.SENT)
+
+        verdict = judged(smtp)
+
+        assert [violation.endswith("the server never took it") for violation in verdict.violations] == [True]
+        assert verdict.missing == 1
+
+    @pytest.mark.parametrize("status", [Status.FAILED, Status.CANCELLED])
+    def test_is_a_mail_that_was_not_sent_and_yet_taken(self, smtp: SmtpServer, status: Status) -> None:
+        email_id, _ = make.in_status(status)
+        took(smtp, email_id)
+
+        assert [violation.endswith("the server took it") for violation in judged(smtp).violations] == [True]
+
+    def test_is_a_taken_mail_that_nobody_knows(self, smtp: SmtpServer) -> None:
+        smtp.record("ola@sender.example", "lead@leads.example", b"Message-ID: <stray@x.example>\r\n\r\n", 1)
+
+        assert judged(smtp).violations == ["<stray@x.example> was accepted, and there is no such e-mail"]
+
+    @pytest.mark.parametrize("status", [Status.PENDING, Status.SENDING])
+    def test_is_a_mail_that_came_to_no_end(self, smtp: SmtpServer, status: Status) -> None:
+        make.in_status(status)
+
+        assert [violation.endswith("neither final nor unknown") for violation in judged(smtp).violations] == [True]
+
+    def test_is_a_limit_that_was_passed(self, smtp: SmtpServer) -> None:
+        email_id, _ = make.in_status(Status.SENT)
+        took(smtp, email_id)
+        Mailbox.update(daily_limit=0).execute()
+
+        assert ["its limit is 0" in violation for violation in judged(smtp).violations] == [True]
+
+    def test_is_a_move_without_its_history(self, smtp: SmtpServer) -> None:
+        email_id, _ = make.in_status(Status.PENDING)
+        Q.update(status=Status.FAILED, error="by hand").where(Q.id == email_id).execute()
+
+        assert ["history does not lead" in violation for violation in judged(smtp).violations] == [True]
+
+    def test_is_a_mailbox_in_two_conversations(self, smtp: SmtpServer) -> None:
+        with smtp.in_data("ola@sender.example", "a@x.example"), smtp.in_data("ola@sender.example", "b@x.example"):
+            pass
+
+        assert ["was sending to a@x.example and to b@x.example" in each for each in judged(smtp).violations] == [True]
+        assert judged(smtp, incident(Kind.CUT_SMTP)).violations == []
+        assert len(judged(smtp, incident(Kind.CUT_DATABASE)).violations) == 1
+
+
+class TestAnUnknown:
+    def test_that_nothing_explains_is_a_violation(self, smtp: SmtpServer) -> None:
+        make.in_status(Status.UNKNOWN)
+
+        assert ["nothing explains it" in violation for violation in judged(smtp).violations] == [True]
+
+    def test_is_explained_by_what_its_address_asked_for(self, smtp: SmtpServer) -> None:
+        claim = make.handed_over(make.an_email(leads=["drop-after-dot+1@leads.example"]))
+        emails.doubt(claim.held, "silence")
+
+        verdict = judged(smtp)
+
+        assert verdict.violations == []
+        assert "its address asked for drop-after-dot" in verdict.unknowns[0]
+
+    @pytest.mark.parametrize("kind", [Kind.KILL_WORKER, Kind.CUT_SMTP, Kind.STALL_SMTP])
+    def test_is_explained_by_what_struck_its_worker_or_its_conversation(self, smtp: SmtpServer, kind: Kind) -> None:
+        make.in_status(Status.UNKNOWN)
+
+        assert judged(smtp, incident(kind)).violations == []
+
+    @pytest.mark.parametrize("kind", [Kind.KILL_BROKER, Kind.CRASH_DATABASE, Kind.CUT_DATABASE, Kind.KILL_MASTER])
+    def test_is_not_explained_by_what_leaves_its_worker_the_answer(self, smtp: SmtpServer, kind: Kind) -> None:
+        make.in_status(Status.UNKNOWN)
+
+        assert len(judged(smtp, incident(kind)).violations) == 1
+
+    def test_is_not_explained_by_the_death_of_another_worker(self, smtp: SmtpServer) -> None:
+        make.in_status(Status.UNKNOWN)
+
+        assert len(judged(smtp, incident(Kind.KILL_WORKER, pid=make.ANOTHER_WORKER.pid)).violations) == 1
+
+    def test_is_not_explained_by_what_was_over_before_its_hand_over(self, smtp: SmtpServer) -> None:
+        make.in_status(Status.UNKNOWN)
+
+        assert len(judged(smtp, incident(Kind.CUT_SMTP, ended_ago=timedelta(minutes=1))).violations) == 1

@@ -1,0 +1,29 @@
+"""A short run of `make chaos`: everything at once, for forty seconds."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import config
+
+
+def test_no_promise_breaks_while_servers_and_processes_do(tmp_path: Path) -> None:
+    run = [sys.executable, "-m", "tests.chaos", "--seed", "2", "--minutes", "0.67", "--home", str(tmp_path / "run")]
+
+    status, said = ended(run)
+
+    assert status == 0, said[-20_000:]
+    assert "duplicates 0\nmissing    0" in said
+
+
+def ended(command: list[str]) -> tuple[int, str]:
+    """The status and the words of a command that ends what it started also when its time is up."""
+    process = subprocess.Popen(
+        command, cwd=config.ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+    )
+    try:
+        said, _ = process.communicate(timeout=240)
+    except subprocess.TimeoutExpired:
+        process.terminate()
+        said, _ = process.communicate()
+    return process.returncode, said
