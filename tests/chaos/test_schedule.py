@@ -53,7 +53,7 @@ class TestTheLoad:
 
         asked = {address.partition("+")[0] for address in addresses}
 
-        assert asked == {*load.REFUSED, *load.GOT_OVER, *load.IN_DOUBT, "250-after-10", "lead"}
+        assert asked == {*load.REFUSED, *load.GOT_OVER, *load.IN_DOUBT, *load.WILLING, "250-after-10"}
 
     def test_writes_to_no_address_twice(self) -> None:
         addresses = [address for leads in load.plan(1, TEN_MINUTES).leads.values() for address in leads]
