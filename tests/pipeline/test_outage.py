@@ -99,6 +99,34 @@ class TestAWorkersConnectionToTheDatabaseDies:
         assert ended
 
 
+def test_a_mail_whose_hand_over_met_an_outage_is_given_back_without_waiting_for_a_lease(
+    punktual: Punktual, home: Path
+) -> None:
+    journal = home / "journal" / "outcomes.jsonl"
+    mailbox_id = punktual.mailbox()
+    campaign_id = make.a_campaign([mailbox_id], leads=["held@leads.example"])
+    [email_id] = make.planned(campaign_id, mailbox_id, make.now())
+    hint = make.Hint(email_id, make.row(email_id).scheduled_at)
+    punktual.run("worker")
+    punktual.run("timekeeper")
+    punktual.listening("deliver", "deliver.DQ", "tick")
+
+    with punktual.smtp.holding("data", "held@leads.example") as held:
+        punktual.hint(hint)
+        held.wait()
+        database.close()
+        embedded.stop(home / "postgres", "immediate")
+    try:
+        until(lambda: journal.exists() and journal.stat().st_size, "the worker's word that it wrote no dot")
+    finally:
+        embedded.start(home / "postgres")
+    punktual.tick()
+
+    until(lambda: make.row(email_id).status == Status.PENDING, "its release")
+    assert str(overview.history(email_id)[-1].reason).startswith("the hand-over could not be recorded")
+    assert punktual.smtp.accepted == []
+
+
 def test_a_broker_that_crashes_loses_nothing_and_needs_no_restart_of_ours(punktual: Punktual) -> None:
     campaign_id = make.a_campaign([punktual.mailbox()], leads=40, delay=0.5)
     processes = [punktual.run("worker"), punktual.run("timekeeper")]
