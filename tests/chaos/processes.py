@@ -115,6 +115,13 @@ def frozen(processes: list[psutil.Process]) -> Iterator[list[int]]:
             _signalled(process, signal.SIGCONT)
 
 
+def talks_to(process: psutil.Process, port: int) -> bool:
+    try:
+        return any(each.raddr and each.raddr.port == port for each in process.net_connections("tcp4"))
+    except psutil.Error:
+        return False
+
+
 def _signalled(process: psutil.Process, number: signal.Signals) -> bool:
     """psutil refuses when the process is gone, also when another has its pid by now."""
     try:

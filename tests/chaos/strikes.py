@@ -11,10 +11,13 @@ import psutil
 
 import clock
 from models import embedded
-from tests.chaos.processes import Processes, frozen
+from tests.chaos.processes import Processes, frozen, talks_to
 from tests.chaos.proxy import Proxy
 from tests.chaos.schedule import Fault, Kind
 from tests.chaos.servers import Servers
+
+# How long a fault that is meant for a worker with a mail on its way waits for one.
+_LONGEST_AIM_SECONDS = 3.0
 
 
 @dataclass
@@ -40,7 +43,7 @@ class Strikes:
         self.incidents: list[Incident] = []
         self._over = threading.Event()
         self._strike: dict[Kind, Callable[[Fault, Incident], None]] = {
-            Kind.KILL_WORKER: lambda fault, it: self._kill(it, self._one_of(fault, processes.workers())),
+            Kind.KILL_WORKER: lambda fault, it: self._kill(it, self._one_of(fault, self._conversing())),
             Kind.KILL_MASTER: lambda fault, it: self._kill(it, self._one_of(fault, processes.masters())),
             Kind.KILL_TIMEKEEPER: lambda fault, it: self._kill(it, processes.all_of("timekeeper")),
             Kind.KILL_PERIODIQ: lambda fault, it: self._kill(it, processes.all_of("periodiq")),
@@ -68,8 +71,7 @@ class Strikes:
             each.result()
 
     def _carry_out(self, fault: Fault) -> None:
-        now = clock.now()
-        incident = Incident(fault.kind, now, now)
+        incident = Incident(fault.kind, clock.now(), clock.now())
         try:
             if fault.kind in self._strike:
                 self._strike[fault.kind](fault, incident)
@@ -85,12 +87,23 @@ class Strikes:
     def _one_of(self, fault: Fault, found: list[psutil.Process]) -> list[psutil.Process]:
         return [found[int(fault.draw * len(found))]] if found else []
 
+    def _conversing(self) -> list[psutil.Process]:
+        """The workers that talk to the mail server; all of them, where none does for a while."""
+        until = clock.boottime() + _LONGEST_AIM_SECONDS
+        while clock.boottime() < until:
+            if found := [
+                each for each in self.processes.workers() if talks_to(each, self.servers.proxies["smtp"].port)
+            ]:
+                return found
+            self._wait(0.05)
+        return self.processes.workers()
+
     def _kill(self, incident: Incident, processes: list[psutil.Process]) -> None:
         incident.pids = self.processes.kill(processes)
         incident.struck = bool(incident.pids)
 
     def _freeze(self, fault: Fault, incident: Incident) -> None:
-        with frozen(self._one_of(fault, self.processes.workers())) as pids:
+        with frozen(self._one_of(fault, self._conversing())) as pids:
             incident.pids, incident.struck = pids, bool(pids)
             self._wait(fault.seconds)
 
