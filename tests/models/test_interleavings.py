@@ -210,7 +210,7 @@ class Interleavings(RuleBasedStateMachine):
 
     def hand_over(self, it: Try) -> None:
         if emails.hand_over(it.claim.held, b"content") is not None:
-            it.ends(Withdrawn())
+            it.ends(Withdrawn("a gate closed"))
             return
         handed_over_at = make.row(it.email_id).handed_over_at
         assert handed_over_at is not None
