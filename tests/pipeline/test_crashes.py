@@ -15,10 +15,11 @@ from typing import Any
 
 import pytest
 
+import config
 from actors import journal
 from actors.identity import this_worker
 from mail.outcome import Accepted, Reply
-from models import emails, suppressions
+from models import database, emails, embedded, suppressions
 from models.claims import Worker
 from models.states import FINAL, Status
 from models.tables import Campaign, CampaignEmailQueue, CampaignLead
@@ -28,6 +29,7 @@ from tests.pipeline.conftest import Punktual
 from tests.waiting import until
 
 Q = CampaignEmailQueue
+DATABASE = config.settings().var / "postgres"
 # The shortest pauses: what matters here is what happens, not when.
 QUICK = {
     "PUNKTUAL_SENDING_RETRY_FIRST_SECONDS": "0.1",
@@ -75,7 +77,7 @@ class Situation:
         if "dot" not in self.effects or Status.UNKNOWN in self.ends:
             return ()
         after = self.effects[self.effects.index("emails.hand_over") + 1 :]
-        answered = next(place for place, name in enumerate(after) if name.startswith("emails."))
+        answered = next(place for place, name in enumerate(after) if name.startswith(("emails.", "journal.")))
         return after[: answered + 1]
 
 
@@ -112,6 +114,19 @@ def suppress_the_lead_in_the_middle_of_the_conversation(victim: Victim) -> None:
         hint(victim)
         until(lambda: held.reached.is_set() or victim.is_dead(), "the conversation to come to its middle")
         suppressions.add(address, "she asked us to")
+
+
+def stop_the_database_before_the_answer(victim: Victim) -> None:
+    address = CampaignLead.get().address
+    with victim.punktual.smtp.holding("dot", address) as held:
+        hint(victim)
+        until(lambda: held.reached.is_set() or victim.is_dead(), "the dot to arrive")
+        database.close()
+        embedded.stop(DATABASE, "immediate")
+    try:
+        until(lambda: victim.is_dead() or victim.effects()[-1:] == ("acknowledge deliver",), "it to give up")
+    finally:
+        embedded.start(DATABASE)
 
 
 def suppressed_mail(punktual: Punktual) -> None:
@@ -176,6 +191,20 @@ SITUATIONS = (
         hint,
         (*UP_TO_ANSWER, "emails.doubt", "acknowledge deliver"),
         ends=(Status.UNKNOWN,),
+    ),
+    Situation(
+        "journaling",
+        "worker",
+        ANNA,
+        stop_the_database_before_the_answer,
+        (*UP_TO_ANSWER, "journal.append", "QUIT", "acknowledge deliver"),
+    ),
+    Situation(
+        "closing its mailbox",
+        "worker",
+        mail_to("421x1@leads.example"),
+        hint,
+        (*CALL, "mailboxes.close_after", "QUIT", "acknowledge deliver"),
     ),
     Situation(
         "withdrawn",
