@@ -43,10 +43,11 @@ def _new_folder(parent: Path, name: str) -> Path:
 
 
 def _remove_if_dead(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        with suppress(BlockingIOError):
+    """Where it cannot be removed it stays: no start may fail for it."""
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             shutil.rmtree(folder)
-    finally:
-        os.close(descriptor)
+        finally:
+            os.close(descriptor)

@@ -65,6 +65,14 @@ class TestTheFolderOfAStart:
         assert [path.name for path in (tmp_path / "metrics").iterdir()] == [kept.name]
         assert not left_behind.exists()
 
+    def test_is_made_also_beside_what_nobody_knows(self, tmp_path: Path) -> None:
+        (tmp_path / "metrics").mkdir()
+        (tmp_path / "metrics" / "a-file").write_text("left by somebody")
+
+        with started(tmp_path) as process:
+            assert folder_of(process).is_dir()
+            process.communicate()
+
 
 def started(data_dir: Path) -> subprocess.Popen[str]:
     return subprocess.Popen(

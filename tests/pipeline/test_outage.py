@@ -150,6 +150,21 @@ def pending(campaign_id: int) -> bool:
     return Q.select().where(Q.campaign == campaign_id, Q.status != Status.SENT).exists()
 
 
+def test_processes_that_start_before_the_broker_wait_for_it(punktual: Punktual) -> None:
+    campaign_id = make.a_campaign([punktual.mailbox()])
+    punktual.node.kill()
+    processes = [punktual.run("worker"), punktual.run("timekeeper")]
+    until(lambda: punktual.log.read_text().count("connection error") >= 3, "both to miss it")
+
+    punktual.node.start()
+    punktual.listening()
+    punktual.tick()
+
+    punktual.smtp.arrived(1)
+    until(lambda: not pending(campaign_id), "its record")
+    assert [process.poll() for process in processes] == [None, None]
+
+
 class TestATicksPublishing:
     """Many mails are due, and the broker stops taking hints."""
 
