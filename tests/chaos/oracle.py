@@ -9,13 +9,14 @@ from itertools import pairwise
 from models.states import FINAL, PATHS, Move, Status
 from models.tables import Campaign, CampaignEmailQueue, CampaignLead, EmailHistory, Mailbox
 from scheduling.window import warsaw_day
-from tests.chaos.load import IN_DOUBT
+from tests.chaos.load import IN_DOUBT, REFUSED
 from tests.chaos.schedule import Kind
 from tests.chaos.strikes import Incident
 from tests.smtp_server import Delivery, InData, SmtpServer, wish_of
 
 Q = CampaignEmailQueue
 
+_REFUSED_FOR_GOOD = {(wish, None) for wish in REFUSED}
 # Between a hand-over and its record these leave no way to know what the server took.
 _ENDS_CONVERSATIONS = frozenset({Kind.CUT_SMTP, Kind.STALL_SMTP})
 _ENDS_WORKERS = frozenset({Kind.KILL_WORKER})
@@ -99,6 +100,13 @@ def sent_is_what_was_accepted(it: Evidence) -> Iterator[str]:
         yield f"{message_id} was accepted, and there is no such e-mail"
 
 
+def only_those_fail_that_were_refused(it: Evidence) -> Iterator[str]:
+    """No lead is burnt for what was its mailbox's fault, a server's, or a fault's."""
+    for row in it.rows:
+        if row.status == Status.FAILED and wish_of(it.recipients[row.id]) not in _REFUSED_FOR_GOOD:
+            yield f"{it.named(row)}: it was never refused for good: {row.error}"
+
+
 def nothing_is_left(it: Evidence) -> Iterator[str]:
     for row in it.rows:
         if row.status not in FINAL | {Status.UNKNOWN}:
@@ -158,6 +166,7 @@ def _flaw(line: EmailHistory) -> str | None:
 RULES: tuple[Callable[[Evidence], Iterator[str]], ...] = (
     accepted_once_at_the_most,
     sent_is_what_was_accepted,
+    only_those_fail_that_were_refused,
     nothing_is_left,
     unknown_is_explained,
     limits_hold,

@@ -1,6 +1,6 @@
 """The rules by which a run is judged: each is broken once, by hand, and must be found broken."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 
 import pytest
@@ -40,6 +40,14 @@ def incident(kind: Kind, pid: int = make.WORKER.pid, ended_ago: timedelta = time
     return Incident(kind, ended - timedelta(minutes=1), ended, [pid])
 
 
+def failed(email_id: int) -> None:
+    assert emails.reject(make.handed_over(email_id).held, "550 no", {"code": 550})
+
+
+def cancelled(email_id: int) -> None:
+    assert emails.cancel(email_id, "a test", "tests")
+
+
 def test_mails_that_were_sent_and_taken_once_keep_every_promise(smtp: SmtpServer) -> None:
     for _ in range(3):
         email_id, _ = make.in_status(Status.SENT)
@@ -70,12 +78,19 @@ class TestAViolation:
         assert [violation.endswith("the server never took it") for violation in verdict.violations] == [True]
         assert verdict.missing == 1
 
-    @pytest.mark.parametrize("status", [Status.FAILED, Status.CANCELLED])
-    def test_is_a_mail_that_was_not_sent_and_yet_taken(self, smtp: SmtpServer, status: Status) -> None:
-        email_id, _ = make.in_status(status)
+    @pytest.mark.parametrize("end", [failed, cancelled])
+    def test_is_a_mail_that_was_not_sent_and_yet_taken(self, smtp: SmtpServer, end: Callable[[int], None]) -> None:
+        email_id = make.an_email(leads=["550+1@leads.example"])
+        end(email_id)
         took(smtp, email_id)
 
         assert [violation.endswith("the server took it") for violation in judged(smtp).violations] == [True]
+
+    @pytest.mark.parametrize("wish", ["lead", "450x1"])
+    def test_is_a_lead_that_failed_without_being_refused_for_good(self, smtp: SmtpServer, wish: str) -> None:
+        failed(make.an_email(leads=[f"{wish}+1@leads.example"]))
+
+        assert ["never refused for good" in violation for violation in judged(smtp).violations] == [True]
 
     def test_is_a_taken_mail_that_nobody_knows(self, smtp: SmtpServer) -> None:
         smtp.record("ola@sender.example", "lead@leads.example", b"Message-ID: <stray@x.example>\r\n\r\n", 1)
@@ -97,7 +112,7 @@ class TestAViolation:
 
     def test_is_a_move_without_its_history(self, smtp: SmtpServer) -> None:
         email_id, _ = make.in_status(Status.PENDING)
-        Q.update(status=Status.FAILED, error="by hand").where(Q.id == email_id).execute()
+        Q.update(status=Status.CANCELLED).where(Q.id == email_id).execute()
 
         assert ["history does not lead" in violation for violation in judged(smtp).violations] == [True]
 
