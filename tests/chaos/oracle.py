@@ -36,6 +36,7 @@ class Evidence:
     deliveries: Sequence[Delivery]
     overlaps: Sequence[tuple[InData, InData]]
     incidents: Sequence[Incident]
+    stuck: Sequence[str]  # what campaigns said that came to no end although everything was whole again
 
     @property
     def accepted(self) -> Counter[str]:
@@ -45,7 +46,7 @@ class Evidence:
         return f"e-mail {row.id} to {self.recipients[row.id]} ({row.status})"
 
 
-def evidence(smtp: SmtpServer, incidents: Sequence[Incident]) -> Evidence:
+def evidence(smtp: SmtpServer, incidents: Sequence[Incident], stuck: Sequence[str] = ()) -> Evidence:
     rows = list(Q.select().order_by(Q.id))
     history: dict[int, list[EmailHistory]] = {row.id: [] for row in rows}
     for line in EmailHistory.select().order_by(EmailHistory.id):
@@ -60,6 +61,7 @@ def evidence(smtp: SmtpServer, incidents: Sequence[Incident]) -> Evidence:
         deliveries=list(smtp.accepted),
         overlaps=list(smtp.overlaps),
         incidents=incidents,
+        stuck=stuck,
     )
 
 
@@ -108,6 +110,7 @@ def only_those_fail_that_were_refused(it: Evidence) -> Iterator[str]:
 
 
 def nothing_is_left(it: Evidence) -> Iterator[str]:
+    yield from (f"stuck: {saying}" for saying in it.stuck)
     for row in it.rows:
         if row.status not in FINAL | {Status.UNKNOWN}:
             yield f"{it.named(row)}: neither final nor unknown"

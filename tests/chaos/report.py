@@ -9,7 +9,7 @@ from tests.chaos.strikes import Incident
 
 
 def report(verdict: Verdict, incidents: Sequence[Incident]) -> Iterator[str]:
-    yield f"{'fault':<18}{'times':>6}{'struck':>8}"
+    yield f"{'fault':<18}{'times':>6}{'struck':>8}"  # struck: what it was meant for was there
     times = Counter(incident.kind for incident in incidents)
     struck = Counter(incident.kind for incident in incidents if incident.struck)
     for kind in Kind:
@@ -22,3 +22,5 @@ def report(verdict: Verdict, incidents: Sequence[Incident]) -> Iterator[str]:
     yield from (f"  {unknown}" for unknown in verdict.unknowns)
     yield ""
     yield from (f"VIOLATION  {violation}" for violation in verdict.violations)
+    if not verdict.violations:
+        yield f"survived all {struck.total()} faults that struck: every promise held"

@@ -103,6 +103,11 @@ class TestAViolation:
 
         assert [violation.endswith("neither final nor unknown") for violation in judged(smtp).violations] == [True]
 
+    def test_is_a_campaign_that_is_stuck(self, smtp: SmtpServer) -> None:
+        verdict = oracle.judge(oracle.evidence(smtp, [], ["north: waiting for ever"]))
+
+        assert verdict.violations == ["stuck: north: waiting for ever"]
+
     def test_is_a_limit_that_was_passed(self, smtp: SmtpServer) -> None:
         email_id, _ = make.in_status(Status.SENT)
         took(smtp, email_id)
