@@ -40,7 +40,7 @@ def run(seed: int, seconds: float, home: Path) -> Evidence:
             with _ticking(servers), _owner(schedule.deeds(seconds)):
                 strikes.carry_out(schedule.faults(seed, seconds), _tell)
                 _tell("the faults are over; everything is whole again")
-                stuck = _stuck_after(_longest_end())
+                stuck = _stuck()
             found = oracle.evidence(servers.smtp, strikes.incidents, stuck)
     _keep(found, home)
     return found
@@ -143,29 +143,30 @@ def _done(deed: Deed) -> bool:
     return True
 
 
-def _longest_end() -> float:
-    return 90 + 2 * config.settings().sending.answer_lease_seconds
-
-
-def _stuck_after(seconds: float) -> list[str]:
-    """Wait until every campaign has come to its end. What those say that have not in time."""
-    until = clock.boottime() + seconds
-    while (unfinished := _unfinished()) and clock.boottime() < until:
+def _stuck() -> list[str]:
+    """Wait until every campaign has come to its end. What those say that have not, when nothing moves any more."""
+    # A lost hand-over holds its mailbox until its lease ends, and a tick, a plan and a pause come after it.
+    patience = 60 + config.settings().sending.answer_lease_seconds
+    left, until = -1, 0.0
+    while unfinished := _unfinished():
+        if (now_left := sum(_left(it) for it in unfinished)) != left:
+            left, until = now_left, clock.boottime() + patience
+        elif clock.boottime() > until:
+            break
         threading.Event().wait(0.5)
-    return unfinished
+    return [f"{it.name}: {it.saying}, {_left(it)} mails left" for it in unfinished]
 
 
-def _unfinished() -> list[str]:
-    """What every campaign that has not come to its end says of itself."""
+def _unfinished() -> list[overview.CampaignLine]:
     database.close()  # the server that it led to may have crashed
-    found = overview.campaigns(list(Campaign.select().order_by(Campaign.id)))
-    return [f"{it.name}: {it.saying} ({it.counts}, {it.leads} leads)" for it in found if not _is_over(it)]
+    return [it for it in overview.campaigns(list(Campaign.select().order_by(Campaign.id))) if _left(it)]
 
 
-def _is_over(it: overview.CampaignLine) -> bool:
-    if it.counts[Status.PENDING] or it.counts[Status.SENDING]:
-        return False
-    return it.status == "cancelled" or sum(it.counts.values()) == it.leads
+def _left(it: overview.CampaignLine) -> int:
+    """How many of its leads have neither a final nor an unknown mail. A cancelled campaign plans no more of them."""
+    planned = sum(it.counts.values())
+    unplanned = 0 if it.status == "cancelled" else it.leads - planned
+    return unplanned + it.counts[Status.PENDING] + it.counts[Status.SENDING]
 
 
 def _keep(found: Evidence, home: Path) -> None:

@@ -39,7 +39,7 @@ class Fault:
         return f"{self.at:7.1f} s  {self.kind:<16} {lasts:<12} {self.draw:.3f}"
 
 
-_BETWEEN = (3.0, 8.0)
+_BETWEEN = (4.0, 9.0)
 _LASTS = {
     Kind.FREEZE_WORKER: (3.0, 26.0),  # some longer than a claim's lease
     Kind.STOP_BROKER: (0.0, 5.0),
