@@ -9,6 +9,7 @@ import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from functools import cache
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 from urllib.parse import urlsplit
@@ -119,6 +120,7 @@ class Imap(Section):
 
 class Metrics(Section):
     host: str
+    password: SecretStr | None = None
     worker_port: int = Field(ge=1, le=65535)
     timekeeper_port: int = Field(ge=1, le=65535)
 
@@ -191,6 +193,7 @@ def shown(settings: Settings) -> dict[str, Any]:
     """The settings as plain values, in the order of config.toml, without their secrets."""
     plain: dict[str, Any] = settings.model_dump(mode="json")
     plain["secret_key"] = "set" if settings.secret_key else "not set"
+    plain["metrics"]["password"] = "set" if settings.metrics.password else "not set"
     plain["database"]["url"] = without_password(settings.database.url.get_secret_value())
     plain["broker"]["url"] = without_password(settings.broker.url.get_secret_value())
     return plain
@@ -244,8 +247,17 @@ def _contradictions(it: Settings) -> Iterator[str]:
         yield "smtp.command_timeout_seconds must not be longer than smtp.conversation_timeout_seconds"
     if it.imap.command_timeout_seconds > it.imap.conversation_timeout_seconds:
         yield "imap.command_timeout_seconds must not be longer than imap.conversation_timeout_seconds"
+    if it.metrics.password is None and not _is_loopback(it.metrics.host):
+        yield "metrics.host is open to other machines: set PUNKTUAL_METRICS_PASSWORD, or leave it at 127.0.0.1"
     if it.planning.horizon_hours * 60 < it.planning.buffer_minutes:
         yield "planning.horizon_hours must reach beyond planning.buffer_minutes"
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _refuse_secrets_in_file(path: Path) -> None:
@@ -253,8 +265,12 @@ def _refuse_secrets_in_file(path: Path) -> None:
         keys = tomllib.loads(path.read_text(encoding="utf-8"))
     except tomllib.TOMLDecodeError as error:
         raise SettingsInvalid(f"{path.name}: {error}") from None
-    if "secret_key" in keys:
-        raise SettingsInvalid(f"{path.name}: secret_key belongs into the environment, as PUNKTUAL_SECRET_KEY")
+    for place, secret, name in (
+        (keys, "secret_key", "PUNKTUAL_SECRET_KEY"),
+        (keys.get("metrics", {}), "password", "PUNKTUAL_METRICS_PASSWORD"),
+    ):
+        if secret in place:
+            raise SettingsInvalid(f"{path.name}: {secret} belongs into the environment, as {name}")
 
 
 def _refuse_unknown_variables(environment: Mapping[str, str]) -> None:

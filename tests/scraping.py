@@ -1,5 +1,6 @@
 """Reads a metrics page as Prometheus does."""
 
+import base64
 import socket
 import urllib.error
 import urllib.request
@@ -12,11 +13,16 @@ def free_port() -> int:
         return int(found.getsockname()[1])
 
 
-def scrape(port: int) -> dict[str, float]:
-    """Sample -> value, like `name{label="value"}`; nothing while there is no page."""
+def scrape(port: int, password: str | None = None) -> dict[str, float]:
+    """Sample -> value, like `name{label="value"}`; nothing while there is no page. Raises HTTPError where refused."""
+    request = urllib.request.Request(f"http://127.0.0.1:{port}/metrics")
+    if password is not None:
+        request.add_header("Authorization", f"Basic {base64.b64encode(f'prometheus:{password}'.encode()).decode()}")
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as page:
+        with urllib.request.urlopen(request, timeout=10) as page:
             families = list(text_string_to_metric_families(page.read().decode()))
+    except urllib.error.HTTPError:
+        raise
     except urllib.error.URLError:
         return {}
     return {_shown(it.name, it.labels): it.value for family in families for it in family.samples}

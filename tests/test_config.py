@@ -77,10 +77,14 @@ class TestTheFile:
         with pytest.raises(SettingsInvalid, match=r"/nowhere/config\.toml: there is no such"):
             load()
 
-    def test_holds_no_secret(self, file: Path) -> None:
-        file.write_text('secret_key = "s3cret"\n' + file.read_text())
+    @pytest.mark.parametrize(
+        ("before", "key", "name"),
+        [("data_dir", "secret_key", "PUNKTUAL_SECRET_KEY"), ("worker_port", "password", "PUNKTUAL_METRICS_PASSWORD")],
+    )
+    def test_holds_no_secret(self, file: Path, before: str, key: str, name: str) -> None:
+        file.write_text(file.read_text().replace(f"\n{before} =", f'\n{key} = "s3cret"\n{before} ='))
 
-        with pytest.raises(SettingsInvalid, match="PUNKTUAL_SECRET_KEY") as refusal:
+        with pytest.raises(SettingsInvalid, match=name) as refusal:
             load()
 
         assert "s3cret" not in str(refusal.value)
@@ -98,6 +102,7 @@ class TestContradictions:
             ("DATABASE_URL", "mysql://host/name", 'must be "embedded" or begin with postgresql://'),
             ("BROKER_URL", "redis://host", 'must be "embedded" or begin with amqp://'),
             ("METRICS_WORKER_PORT", "0", r"metrics\.worker_port"),
+            ("METRICS_HOST", "0.0.0.0", "set PUNKTUAL_METRICS_PASSWORD"),
         ],
     )
     def test_stop_the_start_with_one_line(

@@ -62,10 +62,11 @@ class TestCompose:
     def test_its_metrics_are_open_to_its_own_network_alone(self, services: dict[str, Any]) -> None:
         for name in ("worker", "timekeeper"):
             assert services[name]["environment"]["PUNKTUAL_METRICS_HOST"] == "0.0.0.0"
+            assert "PUNKTUAL_METRICS_PASSWORD" in services[name]["environment"]
             assert "ports" not in services[name]
 
     def test_no_secret_is_written_into_it(self) -> None:
-        for name in ("POSTGRES_PASSWORD", "RABBITMQ_PASSWORD", "PUNKTUAL_SECRET_KEY"):
+        for name in ("POSTGRES_PASSWORD", "RABBITMQ_PASSWORD", "PUNKTUAL_SECRET_KEY", "PUNKTUAL_METRICS_PASSWORD"):
             assert re.search(rf"\${{{name}:\?", COMPOSE.read_text())
 
 

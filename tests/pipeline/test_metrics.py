@@ -1,6 +1,9 @@
 """The pages on which Prometheus reads what the running processes count."""
 
+import urllib.error
+
 import psutil
+import pytest
 
 from models.states import Status
 from tests import factories as make
@@ -49,6 +52,18 @@ def test_it_listens_on_this_machine_alone_unless_told_otherwise(punktual: Punktu
     heard_at = {each.laddr.ip for each in psutil.net_connections("tcp") if each.laddr and each.laddr.port == port}
 
     assert heard_at == {"127.0.0.1"}
+
+
+def test_told_to_listen_to_others_it_asks_for_its_password(punktual: Punktual) -> None:
+    port = free_port()
+    open_to_others = {"PUNKTUAL_METRICS_HOST": "0.0.0.0", "PUNKTUAL_METRICS_PASSWORD": "s3cret"}
+
+    punktual.run("timekeeper", PUNKTUAL_METRICS_TIMEKEEPER_PORT=str(port), **open_to_others)
+
+    until(lambda: scrape(port, password="s3cret"), "its page")
+    for wrong in (None, "another"):
+        with pytest.raises(urllib.error.HTTPError, match="401"):
+            scrape(port, password=wrong)
 
 
 def due(punktual: Punktual) -> make.Hint:
