@@ -31,6 +31,7 @@ class Exposition(prometheus.Prometheus):
 
 
 def serve() -> int:
+    logs.configure()
     end_with_master()
     registry = CollectorRegistry()
     MultiProcessCollector(registry, prometheus.DB_PATH)  # type: ignore[no-untyped-call]

@@ -1,6 +1,7 @@
 """Reads a metrics page as Prometheus does."""
 
 import base64
+import http.client
 import socket
 import urllib.error
 import urllib.request
@@ -23,7 +24,7 @@ def scrape(port: int, password: str | None = None) -> dict[str, float]:
             families = list(text_string_to_metric_families(page.read().decode()))
     except urllib.error.HTTPError:
         raise
-    except urllib.error.URLError:
+    except (OSError, http.client.HTTPException):
         return {}
     return {_shown(it.name, it.labels): it.value for family in families for it in family.samples}
 

@@ -34,7 +34,7 @@ def test_a_worker_whose_port_is_taken_sends_all_the_same(punktual: Punktual) -> 
     hint = due(punktual)
 
     second = punktual.run("worker", PUNKTUAL_METRICS_WORKER_PORT=str(port))
-    until(lambda: "metrics_not_served" in punktual.log.read_text(), "its word about the port")
+    until(lambda: '"event": "metrics_not_served"' in punktual.log.read_text(), "its word about the port")
     psutil.Process(first.pid).kill()
     until(lambda: not scrape(port), "the page to go with its master")
     punktual.listening()
