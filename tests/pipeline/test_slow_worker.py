@@ -171,7 +171,7 @@ class TestFrozenBetweenTheHandOverAndTheDot:
 
     def started(self, scene: Scene) -> subprocess.Popen[bytes]:
         worker = scene.punktual.altered_worker(
-            "stops_after_hand_over", PUNKTUAL_SMTP_HAND_OVER_TO_DOT_SECONDS=str(self.LONGEST)
+            "freezes_after_hand_over", PUNKTUAL_SMTP_HAND_OVER_TO_DOT_SECONDS=str(self.LONGEST)
         )
         scene.punktual.listening()
         scene.hint()
@@ -196,7 +196,7 @@ class TestFrozenInsideATransaction:
 
     SETTINGS = {"PUNKTUAL_DATABASE_IDLE_IN_TRANSACTION_SECONDS": "1"}
 
-    @pytest.mark.parametrize("name", ["stops_in_claim", "stops_in_hand_over"])
+    @pytest.mark.parametrize("name", ["freezes_in_claim", "freezes_in_hand_over"])
     def test_its_mail_is_sent_once_by_another_worker(self, scene: Scene, name: str) -> None:
         scene.punktual.altered_worker(name, **self.SETTINGS)
         scene.punktual.listening()

@@ -1,21 +1,19 @@
 """A worker that is frozen right after each hand-over, before its dot, until somebody has it go on."""
 
-import os
-import signal
-
 from models import emails
 from models.claims import Held
 from models.gates import Closed
+from tests.pipeline.workers.freezing import freeze
 
 hand_over = emails.hand_over
 
 
-def hand_over_and_stop(held: Held, content: bytes) -> Closed | None:
+def hand_over_and_freeze(held: Held, content: bytes) -> Closed | None:
     closed = hand_over(held, content)
-    os.kill(os.getpid(), signal.SIGSTOP)
+    freeze()
     return closed
 
 
-emails.hand_over = hand_over_and_stop
+emails.hand_over = hand_over_and_freeze
 
 import actors.deliver  # noqa: E402, F401  # the actor, which finds what was changed above
