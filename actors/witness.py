@@ -5,6 +5,7 @@ written, and nothing is claimed while the database has forgotten one of them, or
 """
 
 import os
+import threading
 from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import datetime
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import clock
 import config
 from actors import jsonlines
 from actors.identity import this_worker
@@ -22,6 +24,7 @@ from models.recovery import HandOver
 # About two hundred thousand mails; the file before this one is kept too.
 _LONGEST_BYTES = 64 * 1024 * 1024
 _LAST_LINES_BYTES = 4096
+_MARK_EVERY_SECONDS = 5
 
 
 class Disarmed(Exception):
@@ -38,7 +41,8 @@ def check() -> None:
             " run `python -m admin arm` on that machine"
         )
         raise Disarmed(str(installation.disarmed_reason()))
-    _keep_mark()
+    if not _is_fresh(_mark_file()):
+        _keep_mark()
 
 
 def agrees() -> bool:
@@ -102,13 +106,19 @@ def _mark() -> Mark | None:
 
 def _keep_mark() -> None:
     """The newest row of the history. Losing the file to a crash does no harm: the hand-overs are the proof."""
-    _mark_file().parent.mkdir(parents=True, exist_ok=True)
+    path = _mark_file()
+    path.parent.mkdir(parents=True, exist_ok=True)
     if mark := installation.latest():
-        draft = _mark_file().with_suffix(f".{os.getpid()}")
+        # Threads of several processes write it at the same time: each its own draft, and the last one stands.
+        draft = path.with_suffix(f".{os.getpid()}-{threading.get_ident()}")
         draft.write_text("\n".join(map(str, mark)), encoding="utf-8")
-        draft.replace(_mark_file())
+        draft.replace(path)
     else:
-        _mark_file().unlink(missing_ok=True)
+        path.unlink(missing_ok=True)
+
+
+def _is_fresh(path: Path) -> bool:
+    return path.exists() and path.stat().st_mtime > clock.now().timestamp() - _MARK_EVERY_SECONDS
 
 
 def _mark_file() -> Path:

@@ -10,7 +10,7 @@ import smtplib
 import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
+from functools import cache, partial
 
 import clock
 from mail.address import domain
@@ -52,7 +52,7 @@ def conversation(
     if not recipient.isascii():
         yield Refused(Scope.LEAD, Phase.RCPT, no_reply("the address has no ASCII form"))
         return
-    conversation = _Conversation(server, timeouts, context or ssl.create_default_context())
+    conversation = _Conversation(server, timeouts, context or _trusted())
     try:
         yield conversation.up_to_the_dot(sender, recipient, content) or conversation.dot(hand_over)
     finally:
@@ -61,11 +61,17 @@ def conversation(
 
 def log_in(server: Server, sender: str, timeouts: Timeouts, context: ssl.SSLContext | None = None) -> Outcome | None:
     """Connect, encrypt, log in and leave, as before a mail from `sender`. None: it works."""
-    conversation = _Conversation(server, timeouts, context or ssl.create_default_context())
+    conversation = _Conversation(server, timeouts, context or _trusted())
     try:
         return conversation.log_in(sender)
     finally:
         conversation.close()
+
+
+@cache
+def _trusted() -> ssl.SSLContext:
+    """Who is trusted, read once: that takes as long as half a conversation."""
+    return ssl.create_default_context()
 
 
 class _Conversation:

@@ -26,6 +26,10 @@ class SentMail(NamedTuple):
     sent_folder: str | None  # None: the one that the server marks
 
 
+_LOGIN = {"smtp_host", "smtp_port", "smtp_security", "username", "password_encrypted"}
+_WITHOUT_FAULTS: dict[str, object] = {"faults": 0, "closed_until": None, "closed_reason": None}
+
+
 def add(
     *,
     address: str,
@@ -77,7 +81,12 @@ def every() -> list[Mailbox]:
 
 
 def edit(mailbox_id: int, **changes: object) -> None:
-    """Change its server, password, limit or gap. Its campaigns are planned again, by what is true then."""
+    """Change its server, password, limit or gap. Its campaigns are planned again, by what is true then.
+
+    What changes how it logs in opens it: the faults were of the old way.
+    """
+    if _LOGIN & changes.keys():
+        changes |= _WITHOUT_FAULTS
     with database.atomic():
         used_by = CampaignMailbox.select(CampaignMailbox.campaign).where(CampaignMailbox.mailbox == mailbox_id)
         campaigns = facts.lock_campaigns(row.campaign_id for row in used_by)
@@ -115,7 +124,7 @@ def pause(mailbox_id: int) -> None:
 
 def resume(mailbox_id: int) -> None:
     """Open it again, after a pause or after faults."""
-    _set_status(mailbox_id, "active", faults=0, closed_until=None, closed_reason=None)
+    _set_status(mailbox_id, "active", **_WITHOUT_FAULTS)
 
 
 def _set_status(mailbox_id: int, status: str, **changes: object) -> None:

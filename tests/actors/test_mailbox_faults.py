@@ -212,6 +212,18 @@ class TestTheFirstMailAfterThePause:
         assert Q.select().where(Q.mailbox == mailbox_id).count() > 0
 
 
+class TestAnOwnerWhoCorrectsTheLogin:
+    def test_opens_the_mailbox_at_once(self, smtp: SmtpServer) -> None:
+        mailbox_id = make.a_mailbox()
+        Mailbox.update(faults=3, closed_until=make.now() + timedelta(hours=1), closed_reason="535").execute()
+
+        mailboxes.edit(mailbox_id, daily_limit=5)
+        assert Mailbox.get().closed_until is not None
+        mailboxes.edit(mailbox_id, password_encrypted=vault.encrypt("right"))
+
+        assert (Mailbox.get().faults, Mailbox.get().closed_until) == (0, None)
+
+
 class TestAMailThatIsTheFaultItself:
     """Its server hangs up at this lead alone, and calls it a lack of room."""
 

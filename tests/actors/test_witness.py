@@ -1,5 +1,6 @@
 """A database that went back in time: what this machine remembers of it, and what it then does not do."""
 
+import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -166,6 +167,27 @@ class TestADatabaseThatForgotNothing:
 
 
 class TestTheRecordOnTheDisk:
+    def test_is_kept_by_many_threads_at_once(self, home: Path) -> None:
+        make.an_email()
+        assert readiness.may_claim()
+        [mark] = (home / "journal").glob("seen-*")
+        refused: list[str] = []
+
+        def ask() -> None:
+            for _ in range(20):
+                os.utime(mark, (0, 0))
+                if not readiness.may_claim():
+                    refused.append("claiming stopped")
+            database.close()
+
+        threads = [threading.Thread(target=ask) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+        assert refused == []
+
     def test_holds_no_address(self, smtp: SmtpServer, home: Path) -> None:
         sent_mails(smtp, 2)
 

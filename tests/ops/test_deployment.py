@@ -65,6 +65,13 @@ class TestCompose:
             assert "PUNKTUAL_METRICS_PASSWORD" in services[name]["environment"]
             assert "ports" not in services[name]
 
+    def test_no_two_containers_can_pass_for_one_host(self, services: dict[str, Any]) -> None:
+        """A worker that boots rules on what dead processes of its host held."""
+        hosts = [service["hostname"] for service in services.values() if "hostname" in service]
+
+        assert len(set(hosts)) == len(hosts)
+        assert "container_name" in services["worker"]
+
     def test_no_secret_is_written_into_it(self) -> None:
         for name in ("POSTGRES_PASSWORD", "RABBITMQ_PASSWORD", "PUNKTUAL_SECRET_KEY", "PUNKTUAL_METRICS_PASSWORD"):
             assert re.search(rf"\${{{name}:\?", COMPOSE.read_text())

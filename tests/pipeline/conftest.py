@@ -15,6 +15,7 @@ import pytest
 from dramatiq import Message
 
 import config
+from models import invariants
 from models.hints import Hint
 from ops.rabbitmq import RabbitMQ
 from tests import factories as make
@@ -151,6 +152,8 @@ def punktual(db: None, rabbitmq: RabbitMQ, tmp_path: Path) -> Iterator[Punktual]
         running.purge()
         yield running
         running.end()
+        broken = [it for it in invariants.check() if not it.holds]
         running.purge()
     if running.log.exists():
         print(running.log.read_text()[-20_000:])
+    assert not broken, "whatever a test does, the rows agree in the end"
