@@ -137,7 +137,7 @@ def age(email_id: int, by: timedelta) -> None:
         scheduled_at=Q.scheduled_at - by, claimed_at=Q.claimed_at - by, handed_over_at=Q.handed_over_at - by
     ).where(Q.id == email_id).execute()
     H = EmailHistory
-    H.update(at=H.at - by, scheduled_from=H.scheduled_from - by, scheduled_to=H.scheduled_to - by).where(
+    H.update(scheduled_from=H.scheduled_from - by, scheduled_to=H.scheduled_to - by).where(
         H.email == email_id
     ).execute()
 
