@@ -12,8 +12,8 @@ from datetime import datetime, timedelta
 from enum import Enum
 from functools import wraps
 from itertools import groupby
+from random import Random
 from typing import NamedTuple
-from uuid import UUID
 
 import pytest
 from dramatiq import Message
@@ -24,7 +24,6 @@ from hypothesis.stateful import (
     RuleBasedStateMachine,
     initialize,
     invariant,
-    precondition,
     rule,
     run_state_machine_as_test,
 )
@@ -37,7 +36,7 @@ from actors.record import move
 from mail.outcome import Accepted, Deferred, Outcome, Phase, Refused, Reply, Scope, Unanswered, Withdrawn
 from models import campaigns, database, emails, mailboxes, plans, settlement, stuck, suppressions
 from models.campaigns import CampaignInvalid
-from models.claims import Attempt, Claim, Held, Worker
+from models.claims import Attempt, Claim, Worker
 from models.gates import Closed
 from models.settlement import SettlementRefused
 from models.states import FINAL, Status
@@ -52,7 +51,8 @@ Q = CampaignEmailQueue
 
 HERE, ELSEWHERE = "here", "elsewhere"
 NOT_AT_ALL, ENOUGH = timedelta(0), 1000
-MOSTLY = st.sampled_from([True, True, True, False])
+# Luck is drawn whole, before each step: what is drawn must not depend on how fast the step before it was.
+LUCK = st.integers(0, 2**32).map(Random)
 BEFORE_THE_DOT: tuple[Outcome, ...] = (
     Deferred(Scope.LEAD, Phase.RCPT, Reply(451, None, "later")),
     Refused(Scope.LEAD, Phase.RCPT, Reply(550, "5.1.1", "no such user")),
@@ -69,12 +69,9 @@ TOO_LATE = Deferred(Scope.WORKER, Phase.DOT, Reply(None, None, "too long between
 OWNERS_WORDS = (
     *("pause", "resume", "resume", "cancel", "close the window", "open the window", "open the window"),
     *("limit", "limit to what is used", "mailbox limit", "mailbox limit to what is used"),
-    *("pause mailbox", "resume mailbox", "resume mailbox", "suppress"),
+    *("pause mailbox", "resume mailbox", "resume mailbox", "suppress", "settle", "settle", "settle"),
 )
-ROWS = """
-SELECT id, status, mailbox_id, scheduled_at, claim_token, clock_timestamp() > claimed_at + %s
-FROM campaign_email_queue ORDER BY id
-"""
+ROWS = "SELECT id, status, mailbox_id, scheduled_at FROM campaign_email_queue ORDER BY id"
 LINES = """
 SELECT id, email_id, from_status, scheduled_from, to_status, scheduled_to, reason
 FROM email_history WHERE id > %s ORDER BY id
@@ -86,8 +83,6 @@ class Row(NamedTuple):
     status: str
     mailbox_id: int
     scheduled_at: datetime
-    claim_token: UUID | None
-    is_lapsed: bool | None  # claimed longer ago than the lease; None: not claimed
 
 
 class Stage(Enum):
@@ -124,18 +119,18 @@ class Process:
     doing: Try | None = None
 
 
-Event = Callable[["Interleavings", st.DataObject], None]
+Event = Callable[["Interleavings", Random], None]
 
 
 def event(happens: Event) -> Event:
     """A rule after which the workers take a few steps: else they would hardly get anywhere between the events."""
 
-    @rule(data=st.data())
+    @rule(luck=LUCK)
     @wraps(happens)
-    def happens_and_workers_go_on(self: "Interleavings", data: st.DataObject) -> None:
-        happens(self, data)
-        for _ in range(data.draw(st.integers(0, 4))):
-            self.a_worker_takes_its_next_step(data)
+    def happens_and_workers_go_on(self: "Interleavings", luck: Random) -> None:
+        happens(self, luck)
+        for _ in range(luck.randint(0, 4)):
+            self.a_worker_takes_its_next_step(luck)
 
     return happens_and_workers_go_on
 
@@ -158,7 +153,6 @@ class Interleavings(RuleBasedStateMachine):
         self.copies_allowed: Counter[int] = Counter()
         self.suppressed: set[str] = set()
         self.outdated_plan: tuple[plans.Situation, dict[int, list[Slot]]] | None = None
-        self.outdated_look: Held | None = None
 
     @initialize()
     def two_campaigns_share_two_mailboxes(self) -> None:
@@ -176,44 +170,44 @@ class Interleavings(RuleBasedStateMachine):
     # What a worker does, a step at a time.
 
     @event
-    def workers_go_on(self, data: st.DataObject) -> None:
-        self.a_worker_takes_its_next_step(data)
+    def workers_go_on(self, luck: Random) -> None:
+        self.a_worker_takes_its_next_step(luck)
 
-    def a_worker_takes_its_next_step(self, data: st.DataObject) -> None:
+    def a_worker_takes_its_next_step(self, luck: Random) -> None:
         living = [each for each in self.processes if each.is_alive]
         if not living:
             return
-        process = data.draw(st.sampled_from(living))
+        process = luck.choice(living)
         self.check()
         if process.doing is not None:
-            self.goes_on(process, process.doing, data)
-        elif hint := self.a_hint(data):
+            self.goes_on(process, process.doing, luck)
+        elif hint := self.a_hint(luck):
             self.take(process, *hint)
 
-    def goes_on(self, process: Process, it: Try, data: st.DataObject) -> None:
+    def goes_on(self, process: Process, it: Try, luck: Random) -> None:
         match it.stage:
-            case Stage.CLAIMED if data.draw(MOSTLY):
+            case Stage.CLAIMED if mostly(luck):
                 self.hand_over(it)
             case Stage.CLAIMED:
-                it.ends(data.draw(st.sampled_from(BEFORE_THE_DOT)))
+                it.ends(luck.choice(BEFORE_THE_DOT))
             case Stage.HANDED_OVER:
                 self.write_dot(it)
             case Stage.DOT_WRITTEN:
-                it.ends(data.draw(st.sampled_from(TO_THE_DOT)))
+                it.ends(luck.choice(TO_THE_DOT))
             case Stage.ENDED:
-                self.record(it.claim, it.outcome) if data.draw(MOSTLY) else self.leave_in_journal(it)
+                self.record(it.claim, it.outcome) if mostly(luck) else self.leave_in_journal(it)
                 process.doing = None
 
-    def a_hint(self, data: st.DataObject) -> tuple[int, datetime] | None:
+    def a_hint(self, luck: Random) -> tuple[int, datetime] | None:
         """Mostly one that holds, once its time has come; else any that was ever published: stale, doubled, or early."""
         pending = [(row.id, row.scheduled_at + self.passed) for row in self.rows if row.status == Status.PENDING]
         holding = sorted(hint for hint in pending if hint in self.hints)
-        is_lucky = data.draw(MOSTLY)
+        is_lucky = mostly(luck)
         if holding and is_lucky:
-            email_id, at = data.draw(st.sampled_from(holding))
+            email_id, at = luck.choice(holding)
             self.pass_by(max(at - self.passed - make.now(), NOT_AT_ALL))
             return email_id, at
-        return None if is_lucky or not self.hints else data.draw(st.sampled_from(self.hints))
+        return None if is_lucky or not self.hints else luck.choice(self.hints)
 
     def take(self, process: Process, email_id: int, at: datetime) -> None:
         self.merge_journal()
@@ -272,8 +266,8 @@ class Interleavings(RuleBasedStateMachine):
         journal.merge(self.record)
 
     @event
-    def a_worker_crashes_or_boots_again(self, data: st.DataObject) -> None:
-        process = data.draw(st.sampled_from(self.processes))
+    def a_worker_crashes_or_boots_again(self, luck: Random) -> None:
+        process = luck.choice(self.processes)
         if not process.is_alive:
             self.boot(process)
         else:
@@ -293,8 +287,8 @@ class Interleavings(RuleBasedStateMachine):
         self.pass_by(timedelta(seconds=1))
 
     @event
-    def a_timekeeper_does_one_step(self, data: st.DataObject) -> None:
-        data.draw(st.sampled_from(self.steps()))()
+    def a_timekeeper_does_one_step(self, luck: Random) -> None:
+        luck.choice(self.steps())()
 
     def steps(self) -> list[Callable[[], None]]:
         return [plan.replan, plan.plan_new, self.hint, self.reconcile, self.complete]
@@ -320,7 +314,7 @@ class Interleavings(RuleBasedStateMachine):
         stuck.settle_dead(host, living.__contains__, "tests")
 
     @event
-    def a_slow_timekeeper_writes_what_it_computed_and_computes_again(self, data: st.DataObject) -> None:
+    def a_slow_timekeeper_writes_what_it_computed_and_computes_again(self, luck: Random) -> None:
         if self.outdated_plan is not None:
             seen, slots = self.outdated_plan
             for campaign_id, its in slots.items():
@@ -330,28 +324,27 @@ class Interleavings(RuleBasedStateMachine):
         found = sorted(planner.plan(seen.campaigns, seen.mailboxes, seen.taken, seen.now), key=by_campaign)
         self.outdated_plan = seen, {campaign_id: list(its) for campaign_id, its in groupby(found, key=by_campaign)}
 
-    @precondition(lambda self: self.outdated_look or self.lapsed())
     @event
-    def a_slow_reconciler_takes_back_the_claim_that_it_saw_lapse(self, data: st.DataObject) -> None:
-        if self.outdated_look is not None:
-            emails.release_unhanded(self.outdated_look, "its worker did not report in time")
-        self.outdated_look = next(iter(self.lapsed()), None)
-
-    def lapsed(self) -> list[Held]:
-        held = {row.claim_token for row in self.rows if row.status == Status.SENDING and row.is_lapsed}
-        return [it.claim.held for it in self.tries if it.claim.held.token in held and it.handed_over_at is None]
+    def a_reconciler_takes_back_a_lapsed_claim_whose_worker_hands_over_meanwhile(self, luck: Random) -> None:
+        if not (claimed := self.claimed()):
+            return
+        it = luck.choice(claimed)
+        self.pass_by(timedelta(seconds=config.settings().sending.claim_lease_seconds))
+        if mostly(luck):
+            self.hand_over(it)
+        emails.release_unhanded(it.claim.held, "its worker did not report in time")
 
     # What time does.
 
     @event
-    def time_passes(self, data: st.DataObject) -> None:
-        seconds = data.draw(st.sampled_from([5, 11, 61, 310, 910, 26 * 3600]))
+    def time_passes(self, luck: Random) -> None:
+        seconds = luck.choice([5, 11, 61, 310, 910, 26 * 3600])
         self.pass_by(timedelta(seconds=seconds))
-        if data.draw(MOSTLY):
+        if mostly(luck):
             self.tick()
 
     @event
-    def time_passes_until_the_next_mail_is_due(self, data: st.DataObject) -> None:
+    def time_passes_until_the_next_mail_is_due(self, luck: Random) -> None:
         if following := self.next_pending():
             self.pass_by(max(following.scheduled_at - make.now(), NOT_AT_ALL))
             self.tick()
@@ -363,14 +356,14 @@ class Interleavings(RuleBasedStateMachine):
     # What an owner does.
 
     @event
-    def an_owner_speaks(self, data: st.DataObject) -> None:
+    def an_owner_speaks(self, luck: Random) -> None:
         """As often in favour of sending as against it, or little would be sent."""
-        campaign_id, mailbox_id, address = self.concerned(data)
-        match data.draw(st.sampled_from(OWNERS_WORDS)):
+        campaign_id, mailbox_id, address = self.concerned(luck)
+        match luck.choice(OWNERS_WORDS):
             case "pause" | "resume" | "cancel" as verb:
                 self.change(campaign_id, verb)
             case "limit":
-                self.edit(campaign_id, data.draw(st.integers(1, 4)), is_shut=False)
+                self.edit(campaign_id, luck.randint(1, 4), is_shut=False)
             case "limit to what is used":
                 self.edit(campaign_id, max(self.used_today(campaign_id), 1), is_shut=False)
             case "close the window":
@@ -378,7 +371,7 @@ class Interleavings(RuleBasedStateMachine):
             case "open the window":
                 self.edit(campaign_id, self.limits[campaign_id], is_shut=False)
             case "mailbox limit":
-                self.limit_mailbox(mailbox_id, data.draw(st.integers(1, 4)))
+                self.limit_mailbox(mailbox_id, luck.randint(1, 4))
             case "mailbox limit to what is used":
                 self.limit_mailbox(mailbox_id, self.used_today(mailbox_id=mailbox_id))
             case "pause mailbox":
@@ -386,18 +379,20 @@ class Interleavings(RuleBasedStateMachine):
                 self.paused_mailboxes.add(mailbox_id)
             case "resume mailbox":
                 self.resume_mailbox(mailbox_id)
+            case "settle":
+                self.settle(luck)
             case "suppress" if address is not None:
                 self.suppress(address)
 
-    def concerned(self, data: st.DataObject) -> tuple[int, int, str | None]:
+    def concerned(self, luck: Random) -> tuple[int, int, str | None]:
         """Mostly those of a mail that is just being sent."""
         being_sent = [each.doing.claim for each in self.processes if each.doing is not None]
-        is_of_these = data.draw(MOSTLY)
+        is_of_these = mostly(luck)
         if being_sent and is_of_these:
-            claim = data.draw(st.sampled_from(being_sent))
+            claim = luck.choice(being_sent)
             return claim.campaign_id, claim.mailbox_id, claim.recipient
-        campaign_id = data.draw(st.sampled_from(sorted(self.said)))
-        return campaign_id, data.draw(st.sampled_from(sorted(self.mailbox_limits))), None
+        campaign_id = luck.choice(sorted(self.said))
+        return campaign_id, luck.choice(sorted(self.mailbox_limits)), None
 
     def change(self, campaign_id: int, verb: str) -> None:
         with suppress(CampaignInvalid):
@@ -423,15 +418,19 @@ class Interleavings(RuleBasedStateMachine):
         suppressions.add(address, "asked us to")
         self.suppressed.add(address)
 
-    @precondition(lambda self: self.unknown())
     @event
-    def a_person_rules_on_an_unknown(self, data: st.DataObject) -> None:
-        email_id = data.draw(st.sampled_from(self.unknown()))
-        if data.draw(MOSTLY):
+    def a_person_rules_on_an_unknown(self, luck: Random) -> None:
+        self.settle(luck)
+
+    def settle(self, luck: Random) -> None:
+        if not (unknown := self.unknown()):
+            return
+        email_id = luck.choice(unknown)
+        if mostly(luck):
             self.pass_by(timedelta(seconds=config.settings().sending.answer_lease_seconds))
         handed_over_at = make.row(email_id).handed_over_at
         with suppress(SettlementRefused):
-            if not data.draw(MOSTLY):
+            if not mostly(luck):
                 settlement.sent(email_id, "seen in Sent", "ola")
                 self.proved_sent.add(email_id)
                 return
@@ -471,8 +470,7 @@ class Interleavings(RuleBasedStateMachine):
 
     @invariant()
     def check(self) -> None:
-        lease = timedelta(seconds=config.settings().sending.claim_lease_seconds)
-        self.rows = [Row(*row) for row in database.fetch(ROWS, [lease])]
+        self.rows = [Row(*row) for row in database.fetch(ROWS)]
         self.no_mailbox_sends_two_at_once_and_what_is_final_stays()
         self.every_history_is_a_chain_that_ends_at_its_row()
 
@@ -548,6 +546,9 @@ class Interleavings(RuleBasedStateMachine):
     def of(self, email_id: int) -> list[Try]:
         return [each for each in self.tries if each.email_id == email_id]
 
+    def claimed(self) -> list[Try]:
+        return [each.doing for each in self.processes if each.doing is not None and each.doing.stage is Stage.CLAIMED]
+
     def unknown(self) -> list[int]:
         return [row.id for row in self.rows if row.status == Status.UNKNOWN]
 
@@ -556,7 +557,12 @@ class Interleavings(RuleBasedStateMachine):
             while not broker.queues[name].empty():
                 email_id, at_ms = Message.decode(broker.queues[name].get_nowait()).args
                 at = datetime.fromtimestamp(at_ms / 1000, WARSAW) + self.passed
-                self.hints.append((email_id, at))
+                if (email_id, at) not in self.hints:
+                    self.hints.append((email_id, at))
+
+
+def mostly(luck: Random) -> bool:
+    return luck.random() < 0.75
 
 
 def plain(claim: Claim) -> Attempt:
