@@ -49,7 +49,8 @@ from tests import factories as make
 pytestmark = pytest.mark.usefixtures("db")
 Q = CampaignEmailQueue
 
-HERE, ELSEWHERE = "here", "elsewhere"
+HERE = "here"
+HOSTS = (HERE, HERE, "elsewhere", "elsewhere")
 NOT_AT_ALL, ENOUGH = timedelta(0), 1000
 # Luck is drawn whole, before each step: what is drawn must not depend on how fast the step before it was.
 LUCK = st.integers(0, 2**32).map(Random)
@@ -67,7 +68,7 @@ TO_THE_DOT: tuple[Outcome, ...] = (
 )
 TOO_LATE = Deferred(Scope.WORKER, Phase.DOT, Reply(None, None, "too long between the hand-over and its dot"))
 OWNERS_WORDS = (
-    *("pause", "resume", "resume", "cancel", "close the window", "open the window", "open the window"),
+    *("pause", "pause", "resume", "resume", "cancel", "close the window", "open the window", "open the window"),
     *("limit", "limit to what is used", "mailbox limit", "mailbox limit to what is used"),
     *("pause mailbox", "resume mailbox", "resume mailbox", "suppress", "settle", "settle", "settle"),
 )
@@ -116,6 +117,7 @@ class Try:
 class Process:
     worker: Worker
     is_alive: bool = True
+    is_frozen: bool = False
     doing: Try | None = None
 
 
@@ -144,7 +146,7 @@ class Interleavings(RuleBasedStateMachine):
         self.passed = NOT_AT_ALL
         self.hints: list[tuple[int, datetime]] = []
         self.tries: list[Try] = []
-        self.processes = [Process(Worker(host, pid, 1.0)) for pid, host in enumerate((HERE, HERE, ELSEWHERE), start=1)]
+        self.processes = [Process(Worker(host, pid, 1.0)) for pid, host in enumerate(HOSTS, start=1)]
         self.rows: list[Row] = []
         self.last_line = 0
         self.ends: dict[int, tuple[str, datetime]] = {}
@@ -174,10 +176,10 @@ class Interleavings(RuleBasedStateMachine):
         self.a_worker_takes_its_next_step(luck)
 
     def a_worker_takes_its_next_step(self, luck: Random) -> None:
-        living = [each for each in self.processes if each.is_alive]
-        if not living:
+        awake = [each for each in self.processes if each.is_alive and not each.is_frozen]
+        if not awake:
             return
-        process = luck.choice(living)
+        process = luck.choice(awake)
         self.check()
         if process.doing is not None:
             self.goes_on(process, process.doing, luck)
@@ -266,12 +268,21 @@ class Interleavings(RuleBasedStateMachine):
         journal.merge(self.record)
 
     @event
-    def a_worker_crashes_or_boots_again(self, luck: Random) -> None:
+    def a_worker_freezes_or_crashes_or_comes_back(self, luck: Random) -> None:
         process = luck.choice(self.processes)
         if not process.is_alive:
             self.boot(process)
+        elif process.is_frozen or (process.doing and mostly(luck)):
+            process.is_frozen = not process.is_frozen
         else:
             process.is_alive, process.doing = False, None
+
+    @event
+    def frozen_workers_come_back(self, luck: Random) -> None:
+        for process in self.processes:
+            process.is_frozen = False
+            if process.is_alive and process.doing is not None:
+                self.goes_on(process, process.doing, luck)
 
     def boot(self, process: Process) -> None:
         process.worker = replace(process.worker, started_at=process.worker.started_at + 1)
@@ -507,9 +518,8 @@ class Interleavings(RuleBasedStateMachine):
             assert said == "cancelled" or said == ("active" if is_open else "completed")
 
     def come_to_an_end(self) -> None:
-        for process in self.processes:
-            process.doing = None
-            self.boot(process)
+        # No process is known to be dead: what they hold is left to the leases.
+        self.processes = [Process(each.worker) for each in self.processes]
         self.pass_by(timedelta(seconds=960))
         for campaign_id in self.said:
             self.edit(campaign_id, ENOUGH, is_shut=False)
