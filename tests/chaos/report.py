@@ -1,11 +1,17 @@
-"""What a run came to, as a person reads it."""
+"""What a person reads: line by line what happens, and in the end what it came to."""
 
+import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
+import clock
 from tests.chaos.oracle import Verdict
 from tests.chaos.schedule import Kind
 from tests.chaos.strikes import Incident
+
+
+def tell(line: str) -> None:
+    print(f"{clock.now():%H:%M:%S}  {line}", file=sys.stderr, flush=True)
 
 
 def report(verdict: Verdict, incidents: Sequence[Incident]) -> Iterator[str]:

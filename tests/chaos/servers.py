@@ -2,8 +2,9 @@
 
 import contextlib
 import threading
+from collections.abc import Callable
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 from urllib.parse import parse_qs, urlsplit
 
 import pika
@@ -46,10 +47,10 @@ class Servers:
     @property
     def environment(self) -> dict[str, str]:
         """Where Punktual finds them: at the proxies."""
-        broker, database = self.proxies["broker"].port, self.proxies["database"].port
+        broker, database = (f"127.0.0.1:{self.proxies[name].port}" for name in ("broker", "database"))
         return {
-            "PUNKTUAL_BROKER_URL": f"amqp://guest:guest@127.0.0.1:{broker}/%2F",
-            "PUNKTUAL_DATABASE_URL": f"postgresql://postgres@127.0.0.1:{database}/postgres?sslmode=disable&gssencmode=disable",
+            "PUNKTUAL_BROKER_URL": f"amqp://guest:guest@{broker}/%2F",
+            "PUNKTUAL_DATABASE_URL": f"postgresql://postgres@{database}/postgres?sslmode=disable&gssencmode=disable",
         }
 
     def purge(self) -> bool:
@@ -59,8 +60,7 @@ class Servers:
     def publish(self, queue: str, message: bytes) -> bool:
         return self._ask_broker(lambda channel, name: channel.basic_publish("", name, message), [queue])
 
-    def _ask_broker(self, act: object, queues: list[str]) -> bool:
-        assert callable(act)
+    def _ask_broker(self, act: Callable[[Any, str], object], queues: list[str]) -> bool:
         try:
             with pika.BlockingConnection(pika.URLParameters(self.broker.url)) as connection:
                 for queue in queues:

@@ -1,0 +1,40 @@
+"""Settings under which everything comes to its end soon: short leases, timeouts and pauses."""
+
+import os
+from pathlib import Path
+
+from cryptography.fernet import Fernet
+
+import config
+from tests.chaos import load
+
+
+def settle(home: Path, seconds: float) -> None:
+    """Set them for this process and for those that it starts, and no others of Punktual's."""
+    late = load.late_seconds(seconds)
+    values = {
+        "PUNKTUAL_DATA_DIR": home,
+        "PUNKTUAL_SECRET_KEY": Fernet.generate_key().decode(),
+        "PUNKTUAL_LOG_FORMAT": "json",
+        "PUNKTUAL_DATABASE_LOCK_TIMEOUT_SECONDS": 3,
+        "PUNKTUAL_DATABASE_STATEMENT_TIMEOUT_SECONDS": 6,
+        "PUNKTUAL_DATABASE_IDLE_IN_TRANSACTION_SECONDS": 4,
+        "PUNKTUAL_BROKER_HEARTBEAT_SECONDS": 5,
+        "PUNKTUAL_BROKER_BLOCKED_TIMEOUT_SECONDS": 5,
+        "PUNKTUAL_WORKER_PROCESSES": 2,
+        "PUNKTUAL_WORKER_THREADS": 4,
+        "PUNKTUAL_PLANNING_BUFFER_MINUTES": 2,
+        "PUNKTUAL_SENDING_LATE_TOLERANCE_SECONDS": 10,
+        "PUNKTUAL_SENDING_CLAIM_LEASE_SECONDS": late // 2 + 5,
+        "PUNKTUAL_SENDING_ANSWER_LEASE_SECONDS": late + 25,
+        "PUNKTUAL_SENDING_RETRY_FIRST_SECONDS": 2,
+        "PUNKTUAL_SENDING_RETRY_FACTOR": 2,
+        "PUNKTUAL_SENDING_RETRY_CAP_SECONDS": 10,
+        "PUNKTUAL_SMTP_COMMAND_TIMEOUT_SECONDS": late // 3,
+        "PUNKTUAL_SMTP_CONVERSATION_TIMEOUT_SECONDS": late // 2,
+        "PUNKTUAL_SMTP_ANSWER_TIMEOUT_SECONDS": late + 15,
+        "PUNKTUAL_SMTP_HAND_OVER_TO_DOT_SECONDS": 5,
+    }
+    for name in [name for name in os.environ if name.startswith(config.PREFIX)]:
+        del os.environ[name]
+    os.environ.update({name: str(value) for name, value in values.items()})
