@@ -6,6 +6,9 @@ from collections import Counter
 from datetime import timedelta
 from itertools import pairwise
 
+import psutil
+
+from actors.orphans import MASTER_DIED
 from models import campaigns, heartbeats, mailboxes, overview
 from models.states import Move, Status
 from models.tables import CampaignEmailQueue, EmailHistory, Mailbox
@@ -194,6 +197,21 @@ class TestWhileAMailIsBeingSent:
 
         assert len(punktual.smtp.accepted) == 1
         assert make.row(email_id).status == Status.UNKNOWN
+
+    def test_a_killed_master_leaves_its_worker_the_time_to_record_the_answer(self, punktual: Punktual) -> None:
+        _, email_id, address = self.one_mail(punktual)
+        with punktual.smtp.holding("dot", address) as held:
+            master = self.send(punktual, email_id)
+            held.wait()
+            worker = psutil.Process(make.row(email_id).worker_pid)
+            master.kill()
+            master.wait()
+            # Linux tells the worker of it once or twice, by chance: here it is twice at the least.
+            worker.send_signal(MASTER_DIED)
+
+        until(lambda: make.row(email_id).status != Status.SENDING, "the record")
+        assert make.row(email_id).status == Status.SENT
+        until(lambda: not worker.is_running() or worker.status() == psutil.STATUS_ZOMBIE, "the worker's end")
 
     def one_mail(self, punktual: Punktual) -> tuple[int, int, str]:
         mailbox_id = punktual.mailbox()
