@@ -189,6 +189,8 @@ def explanation(it: Evidence, row: Q) -> str | None:
             continue
         if incident.kind in _ENDS_WORKERS and row.worker_pid in incident.pids:
             return f"its worker was struck: {incident}"
+        if incident.kind is Kind.SLOW_SMTP and wish == "drop-before-dot":
+            return f"its server hung up, and the word of it came slower than the dot left: {incident}"
         if incident.kind in _ENDS_CONVERSATIONS:
             return f"its conversation was struck: {incident}"
     return None

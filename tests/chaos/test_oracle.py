@@ -157,6 +157,13 @@ class TestAnUnknown:
 
         assert len(judged(smtp, incident(kind)).violations) == 1
 
+    def test_is_explained_by_a_server_that_hung_up_where_the_word_of_it_came_slowly(self, smtp: SmtpServer) -> None:
+        claim = make.handed_over(make.an_email(leads=["drop-before-dotx1+1@leads.example"]))
+        emails.doubt(claim.held, "silence")
+
+        assert len(judged(smtp).violations) == 1
+        assert judged(smtp, incident(Kind.SLOW_SMTP)).violations == []
+
     def test_is_not_explained_by_the_death_of_another_worker(self, smtp: SmtpServer) -> None:
         make.in_status(Status.UNKNOWN)
 
