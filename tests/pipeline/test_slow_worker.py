@@ -196,8 +196,11 @@ class TestFrozenInsideATransaction:
 
     SETTINGS = {"PUNKTUAL_DATABASE_IDLE_IN_TRANSACTION_SECONDS": "1"}
 
-    @pytest.mark.parametrize("name", ["freezes_in_claim", "freezes_in_hand_over"])
-    def test_its_mail_is_sent_once_by_another_worker(self, scene: Scene, name: str) -> None:
+    @pytest.mark.parametrize(
+        ("name", "saying"),
+        [("freezes_in_claim", "Failed to process message"), ("freezes_in_hand_over", "attempt_superseded")],
+    )
+    def test_its_mail_is_sent_once_by_another_worker(self, scene: Scene, name: str, saying: str) -> None:
         scene.punktual.altered_worker(name, **self.SETTINGS)
         scene.punktual.listening()
         scene.hint()
@@ -210,7 +213,7 @@ class TestFrozenInsideATransaction:
             scene.another_worker_sends_it()
             before = make.row(scene.email_id).__data__
 
-            scene.goes_on(pid, saying="Failed to process message")
+            scene.goes_on(pid, saying)
 
         assert len(scene.punktual.smtp.accepted) == 1
         assert make.row(scene.email_id).__data__ == before
