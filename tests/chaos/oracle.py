@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import pairwise
 
+from models import invariants
 from models.states import FINAL, PATHS, Move, Status
 from models.tables import Campaign, CampaignEmailQueue, CampaignLead, EmailHistory, Mailbox
 from scheduling.window import warsaw_day
@@ -37,6 +38,7 @@ class Evidence:
     overlaps: Sequence[tuple[InData, InData]]
     incidents: Sequence[Incident]
     stuck: Sequence[str]  # what campaigns said that came to no end although everything was whole again
+    broken: Sequence[str]  # what the product's own doctor says of the rows
 
     @property
     def accepted(self) -> Counter[str]:
@@ -62,6 +64,7 @@ def evidence(smtp: SmtpServer, incidents: Sequence[Incident], stuck: Sequence[st
         overlaps=list(smtp.overlaps),
         incidents=incidents,
         stuck=stuck,
+        broken=[f"{it.rule}: {it.broken_by}" for it in invariants.check() if not it.holds],
     )
 
 
@@ -166,6 +169,10 @@ def _flaw(line: EmailHistory) -> str | None:
     return None
 
 
+def invariants_hold(it: Evidence) -> Iterator[str]:
+    yield from it.broken
+
+
 RULES: tuple[Callable[[Evidence], Iterator[str]], ...] = (
     accepted_once_at_the_most,
     sent_is_what_was_accepted,
@@ -175,6 +182,7 @@ RULES: tuple[Callable[[Evidence], Iterator[str]], ...] = (
     limits_hold,
     one_conversation_a_mailbox,
     history_is_complete,
+    invariants_hold,
 )
 
 

@@ -119,7 +119,9 @@ class TestAViolation:
         email_id, _ = make.in_status(Status.PENDING)
         Q.update(status=Status.CANCELLED).where(Q.id == email_id).execute()
 
-        assert ["history does not lead" in violation for violation in judged(smtp).violations] == [True]
+        seen, told_by_the_doctor = judged(smtp).violations
+        assert "history does not lead" in seen
+        assert told_by_the_doctor == f"each history ends where its mail stands: {email_id}"
 
     def test_is_a_mailbox_in_two_conversations(self, smtp: SmtpServer) -> None:
         with smtp.in_data("ola@sender.example", "a@x.example"), smtp.in_data("ola@sender.example", "b@x.example"):
