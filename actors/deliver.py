@@ -5,7 +5,7 @@ Every step that matters is a guarded move on the row: a doubled or late message 
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 
 import actors.boot  # noqa: F401  # adds to the broker what a worker does first
@@ -29,15 +29,14 @@ from ops import logs
 
 log = logs.get()
 
+_WHEN_THE_DATABASE_MAY_BE_BACK = timedelta(seconds=5)
+
 
 @actor(queue_name=queues.DELIVER)
 def deliver(email_id: int, scheduled_at_ms: int) -> None:
     scheduled_at = datetime.fromtimestamp(scheduled_at_ms / 1000, UTC)
-    if not may_claim():
-        return
-    claim = emails.claim(email_id, scheduled_at, this_worker())
-    if isinstance(claim, Closed):
-        heed(claim, email_id, scheduled_at)
+    claim = take(email_id, scheduled_at)
+    if claim is None:
         return
     content = compose(claim)
     if isinstance(content, Refused):
@@ -45,6 +44,25 @@ def deliver(email_id: int, scheduled_at_ms: int) -> None:
         return
     with converse(claim, content) as outcome:
         record(claim, outcome)
+
+
+def take(email_id: int, scheduled_at: datetime) -> Claim | None:
+    """The e-mail under a claim; None where this machine, or a gate, or the database does not let us have it now."""
+    try:
+        if not may_claim():
+            return None
+        claim = emails.claim(email_id, scheduled_at, this_worker())
+    except database.FAILURES as failure:
+        if not database.is_outage(failure):
+            raise
+        log.warning("claim_postponed", email_id=email_id, error=type(failure).__name__)
+        database.close()
+        hint(email_id, scheduled_at, clock.now() + _WHEN_THE_DATABASE_MAY_BE_BACK)
+        return None
+    if isinstance(claim, Closed):
+        heed(claim, email_id, scheduled_at)
+        return None
+    return claim
 
 
 def heed(closed: Closed, email_id: int, scheduled_at: datetime) -> None:

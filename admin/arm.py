@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from actors import witness
+from actors.identity import this_worker
 from actors.nudge import ask_for_tick
 from admin import show
 from admin.person import who
@@ -14,7 +15,7 @@ from models.recovery import HandOver
 
 
 class ArmingRefused(Exception):
-    """Sending cannot go on yet, or not from here."""
+    """Sending cannot go on before a person has chosen."""
 
 
 class Verdict(StrEnum):
@@ -32,26 +33,38 @@ def arm(
         ),
     ] = None,
     reason: Annotated[str, typer.Option(help="Kept in the history of each.")] = "the database was restored",
-    anyway: Annotated[bool, typer.Option("--anyway", help="The machine that noticed is gone for good.")] = False,
+    anyway: Annotated[
+        bool, typer.Option("--anyway", help="The other machines that send were asked, or are gone for good.")
+    ] = False,
 ) -> None:
     """Go on sending after a backup was restored, having chosen what becomes of what may have been sent since."""
-    stopped, lost = installation.disarmed_reason(), witness.forgotten()
-    if stopped is None and not lost and witness.agrees():
+    if witness.agrees() and installation.disarmed_reason() is None:
         print("armed: the database knows all that this machine has seen of it")
         return
-    if stopped is not None and not lost and witness.agrees() and not anyway:
-        raise ArmingRefused(f"nothing is missing as far as this machine knows. {stopped}; if it is gone, say --anyway")
+    lost = witness.forgotten()
     if lost and forgotten_as is None:
         _show(lost)
         raise ArmingRefused(f"say what becomes of these {len(lost)} mails: --forgotten-as unknown, sent or pending")
-    found = [] if forgotten_as is Verdict.PENDING else recovery.recover(lost, reason, who())
-    if forgotten_as is Verdict.SENT:
+    count = _rule_on(lost, forgotten_as, reason)
+    print(f"of {len(lost)} mails of this machine that were forgotten, {count} are {forgotten_as or 'changed'}")
+    # What those have sent since the backup this machine cannot know, and would send again.
+    others = recovery.hosts_that_sent() - {this_worker().host}
+    if others and not anyway:
+        print(f"still disarmed: run this on {', '.join(sorted(others))} too, and then once more with --anyway")
+        return
+    installation.arm()
+    ask_for_tick()
+    print("armed")
+
+
+def _rule_on(lost: list[HandOver], verdict: Verdict | None, reason: str) -> int:
+    installation.disarm(f"what {this_worker().host} sent before the database was restored is being brought back")
+    found = [] if verdict is Verdict.PENDING else recovery.recover(lost, reason, who())
+    if verdict is Verdict.SENT:
         for email_id in found:
             settlement.sent(email_id, reason, who())
     witness.accept_loss()
-    installation.arm()
-    ask_for_tick()
-    print(f"armed; of {len(lost)} forgotten mails {len(found)} are {forgotten_as or 'changed'}")
+    return len(found)
 
 
 def _show(lost: list[HandOver]) -> None:

@@ -75,6 +75,11 @@ def recover(those: Iterable[HandOver], reason: str, by: str) -> list[int]:
     return found
 
 
+def hosts_that_sent() -> set[str]:
+    """The machines whose claims the database remembers."""
+    return {host for (host,) in fetch("SELECT DISTINCT worker_host FROM campaign_email_queue WHERE worker_host <> ''")}
+
+
 OF_LEAD = "SELECT id FROM campaign_email_queue WHERE campaign_id = %s AND campaign_lead_id = %s"
 
 

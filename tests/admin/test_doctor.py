@@ -11,7 +11,7 @@ from models.database import clock
 from models.states import Status
 from models.tables import CampaignEmailQueue, EmailContent, EmailHistory
 from tests import factories as make
-from tests.admin.test_commands import admin, done, refused
+from tests.admin.test_commands import admin, done
 
 pytestmark = pytest.mark.usefixtures("db")
 Q = CampaignEmailQueue
@@ -117,7 +117,7 @@ class TestArming:
         email_id = forgotten_mail()
         assert "FAIL  the database knows all that this machine has seen" in admin("doctor").stdout
 
-        done("arm", "--forgotten-as", verdict, "--reason", "last night's backup")
+        assert done("arm", "--forgotten-as", verdict, "--reason", "last night's backup").endswith("armed\n")
 
         assert make.row(email_id).status == status
         history = list(EmailHistory.select().where(EmailHistory.email == email_id).order_by(EmailHistory.id))
@@ -125,15 +125,18 @@ class TestArming:
         assert {row.reason for row in history[1:]} <= {"last night's backup"}
         assert "ok    the database knows all that this machine has seen" in done("doctor")
 
-    def test_is_refused_on_a_machine_that_misses_nothing_while_another_does(self, home: Path) -> None:
+    def test_stays_disarmed_until_every_machine_that_sends_was_asked(self) -> None:
+        sent_elsewhere, _ = make.in_status(Status.SENT)
         forgotten_mail()
+
+        told = done("arm", "--forgotten-as", "sent")
+
+        assert make.row(sent_elsewhere).worker_host == "testhost"
+        assert "still disarmed: run this on testhost too" in told
         with pytest.raises(witness.Disarmed):
             witness.check()
-        for file in (home / "journal").iterdir():
-            file.unlink()
-
-        assert "nothing is missing as far as this machine knows" in refused("arm")
-        assert done("arm", "--anyway").startswith("armed")
+        assert done("arm", "--anyway").endswith("armed\n")
+        witness.check()
 
     def test_status_says_that_nothing_is_being_sent(self) -> None:
         forgotten_mail()

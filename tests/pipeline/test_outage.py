@@ -127,6 +127,26 @@ def test_a_mail_whose_hand_over_met_an_outage_is_given_back_without_waiting_for_
     assert punktual.smtp.accepted == []
 
 
+def test_a_hint_that_meets_a_database_that_is_away_comes_again_by_itself(punktual: Punktual, home: Path) -> None:
+    """There is no timekeeper here that could hint again."""
+    mailbox_id = punktual.mailbox()
+    [email_id] = make.planned(make.a_campaign([mailbox_id]), mailbox_id, make.now())
+    hint = make.Hint(email_id, make.row(email_id).scheduled_at)
+    punktual.run("worker")
+    punktual.listening()
+
+    database.close()
+    embedded.stop(home / "postgres", "immediate")
+    try:
+        punktual.hint(hint)
+        until(lambda: "claim_postponed" in punktual.log.read_text(), "the hint to meet no database")
+    finally:
+        embedded.start(home / "postgres")
+
+    until(lambda: make.row(email_id).status == Status.SENT, "the mail")
+    assert len(punktual.smtp.accepted) == 1
+
+
 def test_a_broker_that_crashes_loses_nothing_and_needs_no_restart_of_ours(punktual: Punktual) -> None:
     campaign_id = make.a_campaign([punktual.mailbox()], leads=40, delay=0.5)
     processes = [punktual.run("worker"), punktual.run("timekeeper")]

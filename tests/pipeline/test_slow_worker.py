@@ -198,7 +198,7 @@ class TestFrozenInsideATransaction:
 
     @pytest.mark.parametrize(
         ("name", "saying"),
-        [("freezes_in_claim", "Failed to process message"), ("freezes_in_hand_over", "attempt_superseded")],
+        [("freezes_in_claim", "claim_postponed"), ("freezes_in_hand_over", "attempt_superseded")],
     )
     def test_its_mail_is_sent_once_by_another_worker(self, scene: Scene, name: str, saying: str) -> None:
         scene.punktual.altered_worker(name, **self.SETTINGS)
