@@ -35,6 +35,14 @@ def rabbitmq(home: Path) -> Iterator[RabbitMQ]:
     node.stop()
 
 
+def runs(process: psutil.Process) -> bool:
+    """One that has ended and waits for its parent to notice does not."""
+    try:
+        return bool(process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
+
+
 class Punktual:
     """The running processes of one test, and what a test may do to them."""
 
@@ -77,7 +85,7 @@ class Punktual:
     def family(self) -> list[psutil.Process]:
         """All running processes of this test, with those below them."""
         running = [psutil.Process(each.pid) for each in self.processes if each.poll() is None]
-        return [member for each in running for member in (each, *each.children(recursive=True))]
+        return [member for each in running for member in (each, *each.children(recursive=True)) if runs(member)]
 
     def kill(self, process: subprocess.Popen[bytes]) -> None:
         """SIGKILL to the process and all below it, at once."""

@@ -14,7 +14,7 @@ from models.states import Move, Status
 from models.tables import CampaignEmailQueue, EmailHistory, Mailbox
 from scheduling.window import WARSAW, Window, warsaw_day
 from tests import factories as make
-from tests.pipeline.conftest import Punktual
+from tests.pipeline.conftest import Punktual, runs
 from tests.smtp_server import SmtpServer
 from tests.waiting import until
 
@@ -211,7 +211,7 @@ class TestWhileAMailIsBeingSent:
 
         until(lambda: make.row(email_id).status != Status.SENDING, "the record")
         assert make.row(email_id).status == Status.SENT
-        until(lambda: not worker.is_running() or worker.status() == psutil.STATUS_ZOMBIE, "the worker's end")
+        until(lambda: not runs(worker), "the worker's end")
 
     def one_mail(self, punktual: Punktual) -> tuple[int, int, str]:
         mailbox_id = punktual.mailbox()
@@ -271,7 +271,7 @@ def test_make_up_sends_a_campaign_and_brings_back_what_dies(punktual: Punktual) 
 
     master.kill()
 
-    until(lambda: not any(each.is_running() for each in workers), "its workers to go with it")
+    until(lambda: not any(runs(each) for each in workers), "its workers to go with it")
     punktual.smtp.arrived(30, seconds=120)
     until(lambda: all_sent(campaign_id), "the last answers to be recorded")
     assert sorted(Counter(punktual.smtp.message_ids).values()) == [1] * 30
