@@ -155,6 +155,7 @@ class Punktual:
 
 @pytest.fixture
 def punktual(db: None, rabbitmq: RabbitMQ, tmp_path: Path) -> Iterator[Punktual]:
+    rabbitmq.start()  # a test that failed may have left it stopped
     with SmtpServer() as smtp:
         running = Punktual(rabbitmq, smtp, tmp_path / "processes.log")
         running.purge()

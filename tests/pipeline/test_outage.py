@@ -260,7 +260,7 @@ def test_a_worker_that_cannot_hint_again_records_its_outcome_and_leaves_the_rest
     until(lambda: "hint_left_to_the_tick" in punktual.log.read_text(), "its word about the hint")
     row = make.row(email_id)
     assert (row.status, row.attempts, row.hinted_for) == (Status.PENDING, 1, None)
-    assert scrape(port)[NOT_PUBLISHED] == 1
+    until(lambda: scrape(port).get(NOT_PUBLISHED) == 1, "its page to tell of it")
     punktual.node.start()
     punktual.run("timekeeper")
     punktual.tick()
