@@ -23,6 +23,7 @@ _ENDS_CONVERSATIONS = frozenset({Kind.CUT_SMTP, Kind.STALL_SMTP})
 _ENDS_WORKERS = frozenset({Kind.KILL_WORKER})
 # What keeps the end of a conversation from the server while the next one may begin.
 _HIDES_AN_END = _ENDS_CONVERSATIONS | {Kind.SLOW_SMTP, *_ENDS_WORKERS}
+_OFTEN = 4  # faults of a kind, of which one at the least must find something to strike
 # A hand-over's time is read a little before it is committed.
 _SLACK = timedelta(seconds=1)
 
@@ -173,6 +174,15 @@ def invariants_hold(it: Evidence) -> Iterator[str]:
     yield from it.broken
 
 
+def every_kind_struck(it: Evidence) -> Iterator[str]:
+    """A fault that never finds anything to strike proves nothing of it."""
+    aimed = Counter(incident.kind for incident in it.incidents)
+    struck = Counter(incident.kind for incident in it.incidents if incident.struck)
+    for kind, times in aimed.items():
+        if times >= _OFTEN and not struck[kind]:
+            yield f"{kind}: none of {times} faults struck, so the run proves nothing of them"
+
+
 RULES: tuple[Callable[[Evidence], Iterator[str]], ...] = (
     accepted_once_at_the_most,
     sent_is_what_was_accepted,
@@ -183,6 +193,7 @@ RULES: tuple[Callable[[Evidence], Iterator[str]], ...] = (
     one_conversation_a_mailbox,
     history_is_complete,
     invariants_hold,
+    every_kind_struck,
 )
 
 

@@ -75,8 +75,7 @@ class Processes:
 
     def _below(self, name: str) -> list[psutil.Process]:
         with contextlib.suppress(psutil.NoSuchProcess):
-            found = [child for process in self._of(name) for child in process.children(recursive=True)]
-            return [child for child in found if "resource_tracker" not in " ".join(child.cmdline())]
+            return [child for process in self._of(name) for child in process.children(recursive=True) if _works(child)]
         return []
 
     def _watch(self) -> None:
@@ -113,6 +112,14 @@ def frozen(processes: list[psutil.Process]) -> Iterator[list[int]]:
     finally:
         for process in struck:
             _signalled(process, signal.SIGCONT)
+
+
+def _works(process: psutil.Process) -> bool:
+    """Not one that has ended and waits for its parent to notice, nor Python's own helper."""
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE and "resource_tracker" not in " ".join(process.cmdline())
+    except psutil.Error:
+        return False
 
 
 def talks_to(process: psutil.Process, port: int) -> bool:

@@ -1,6 +1,7 @@
 """The rules by which a run is judged: each is broken once, by hand, and must be found broken."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -122,6 +123,13 @@ class TestAViolation:
         seen, told_by_the_doctor = judged(smtp).violations
         assert "history does not lead" in seen
         assert told_by_the_doctor == f"each history ends where its mail stands: {email_id}"
+
+    def test_is_a_kind_of_fault_that_never_struck(self, smtp: SmtpServer) -> None:
+        missed = [replace(incident(Kind.FREEZE_WORKER), struck=False) for _ in range(4)]
+
+        assert judged(smtp, *missed[:3]).violations == []
+        assert [each.startswith("freeze-worker: none of 4") for each in judged(smtp, *missed).violations] == [True]
+        assert judged(smtp, *missed, incident(Kind.FREEZE_WORKER)).violations == []
 
     def test_is_a_mailbox_in_two_conversations(self, smtp: SmtpServer) -> None:
         with smtp.in_data("ola@sender.example", "a@x.example"), smtp.in_data("ola@sender.example", "b@x.example"):
