@@ -14,8 +14,9 @@ def may_claim() -> bool:
     """If not, the log says why. A mail whose hint is dropped for it is hinted again when it may."""
     try:
         journal.check_room()
-        merge_journal()
+        # Before the journal: its answers are proof of hand-overs that a person may have to bring back first.
         witness.check()
+        merge_journal()
     except (JournalUnusable, LinesUnreadable, Disarmed, OSError) as refusal:
         log.error("claiming_stopped", reason=str(refusal))
         return False

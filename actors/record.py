@@ -13,6 +13,7 @@ from mail.outcome import Accepted, Deferred, Outcome, Phase, Refused, Reply, Sco
 from models import database, emails, mailboxes, plans
 from models.claims import Attempt, Claim
 from models.emails import Detail
+from models.facts import NoSuchEmail
 from models.hints import Hint
 from ops import logs
 from scheduling import backoff
@@ -58,7 +59,11 @@ def move(attempt: Attempt, outcome: Outcome) -> bool:
 
 
 def _record_late(attempt: Attempt, outcome: Outcome) -> None:
-    _tell(_event(move(attempt, outcome)), attempt, outcome)
+    try:
+        held = move(attempt, outcome)
+    except NoSuchEmail:
+        held = False  # the database was put back to before its plan, and a person has let that stand
+    _tell(_event(held), attempt, outcome)
 
 
 def _event(held: bool) -> str:

@@ -97,7 +97,9 @@ def to_replan() -> dict[int, str]:
 
 def retry_moment(email_id: int, not_before: datetime) -> datetime:
     """The first moment for another attempt that keeps window, limits and mailbox gap and moves no other mail."""
-    row = Q.get_by_id(email_id)
+    row = Q.get_or_none(Q.id == email_id)
+    if row is None:
+        raise facts.NoSuchEmail(f"there is no e-mail {email_id}")
     campaign, mailbox = Campaign.get_by_id(row.campaign_id), Mailbox.get_by_id(row.mailbox_id)
     near = fetch(NEAR, {"email": email_id, "campaign": campaign.id, "mailbox": mailbox.id})
     now = clock()

@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from actors import deliver as pipeline
-from actors import readiness, witness
+from actors import journal, readiness, witness
+from mail.outcome import Accepted, Deferred, Phase, Reply, Scope
 from models import campaigns, database, facts, installation, overview, recovery
+from models.claims import Attempt, Held
 from models.states import Status
 from models.tables import CampaignEmailQueue, CampaignLead, EmailContent, EmailHistory
 from scheduling.window import warsaw_day
@@ -146,6 +148,47 @@ class TestADatabaseThatForgotAHandOver:
         CampaignLead.update(address="somebody.else@leads.example").execute()
 
         assert recovery.recover(witness.forgotten(), "restored", "tests") == []
+
+
+class TestAnAnswerInTheJournal:
+    """Read while the database was away, which was then put back to an earlier state."""
+
+    def journaled(self, smtp: SmtpServer) -> tuple[int, int]:
+        first, second = sent_mails(smtp, 2)
+        row = make.row(first)
+        assert row.claim_token is not None
+        attempt = Attempt(Held(first, row.claim_token, "host:1"), row.campaign_id, row.mailbox_id, 0)
+        journal.append(attempt, Deferred(Scope.LEAD, Phase.DOT, Reply(451, None, "later")))
+        journal.append(attempt, Accepted(Reply(250, "2.0.0", "accepted")))
+        return first, second
+
+    def test_waits_for_a_person_and_then_ends_what_was_brought_back(self, smtp: SmtpServer) -> None:
+        first, _ = sent_mails(smtp, 2)
+        row = make.row(first)
+        assert row.claim_token is not None
+        attempt = Attempt(Held(first, row.claim_token, "host:1"), row.campaign_id, row.mailbox_id, 0)
+        journal.append(attempt, Accepted(Reply(250, "2.0.0", "accepted")))
+        go_back_before_its_claim(first)
+        assert not readiness.may_claim()
+        assert journal.count() == 1
+
+        recovery.recover(witness.forgotten(), "restored", "tests")
+        witness.accept_loss()
+        installation.arm()
+
+        assert readiness.may_claim()
+        assert make.row(first).status == Status.SENT
+        assert journal.count() == 0
+
+    def test_for_a_mail_that_is_not_there_any_more_holds_up_nobody(self, smtp: SmtpServer) -> None:
+        first, second = self.journaled(smtp)
+        go_back_before_its_plan(first)
+        witness.accept_loss()
+
+        deliver(second)
+
+        assert len(smtp.accepted) == 2
+        assert journal.count() == 0
 
 
 class TestADatabaseThatForgotNothing:
