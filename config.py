@@ -247,13 +247,14 @@ def _contradictions(it: Settings) -> Iterator[str]:
         yield "smtp.command_timeout_seconds must not be longer than smtp.conversation_timeout_seconds"
     if it.imap.command_timeout_seconds > it.imap.conversation_timeout_seconds:
         yield "imap.command_timeout_seconds must not be longer than imap.conversation_timeout_seconds"
-    if it.metrics.password is None and not _is_loopback(it.metrics.host):
+    if it.metrics.password is None and not is_loopback(it.metrics.host):
         yield "metrics.host is open to other machines: set PUNKTUAL_METRICS_PASSWORD, or leave it at 127.0.0.1"
     if it.planning.horizon_hours * 60 < it.planning.buffer_minutes:
         yield "planning.horizon_hours must reach beyond planning.buffer_minutes"
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can be meant by it."""
     try:
         return host == "localhost" or ip_address(host).is_loopback
     except ValueError:

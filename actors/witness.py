@@ -70,8 +70,10 @@ def accept_loss() -> None:
     """From now on what the database knows is all there was. Called once a person has ruled on the difference."""
     lost = {it.token for it in forgotten()}
     path = _file()
-    kept = [_plain(it) for it in [*_read(_before(path)), *_read(path)] if it.token not in lost]
     with jsonlines.locked(path) as file:
+        # Read under the same lock: a mail that was claimed before may be handed over at this moment.
+        here = map(_hand_over, jsonlines.read(path, file))
+        kept = [_plain(it) for it in [*_read(_before(path)), *here] if it.token not in lost]
         jsonlines.empty(file)
         jsonlines.append(file, *kept)
     _before(path).unlink(missing_ok=True)

@@ -72,7 +72,7 @@ def _witness() -> str | None:
         return reason
     try:
         return None if witness.agrees() else "it knows less; sending stops: run `python -m admin arm`"
-    except LinesUnreadable as error:
+    except (LinesUnreadable, OSError) as error:
         return str(error)
 
 

@@ -5,7 +5,6 @@ import socket
 import ssl
 from contextlib import suppress
 from dataclasses import dataclass, field
-from ipaddress import ip_address
 from typing import Any, Self
 
 import clock
@@ -27,20 +26,11 @@ class Server:
 
 def why_no_login(server: Server) -> str | None:
     """Why this server must not be told the password, or cannot be. None: it may."""
-    if server.security == "none" and not _is_loopback(server.host):
+    if server.security == "none" and not config.is_loopback(server.host):
         return "a password is never sent over an unencrypted connection"
     if not f"{server.username}{server.password}".isascii():
         return "the user name or password has letters that cannot be carried"
     return None
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 @dataclass(frozen=True)

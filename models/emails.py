@@ -21,6 +21,7 @@ from models.tables import CLOCK, Campaign, CampaignEmailQueue, EmailContent, Ema
 from scheduling.planner import Slot
 
 Q = CampaignEmailQueue
+WITHOUT_FAULTS: dict[str, object] = {"faults": 0, "closed_until": None, "closed_reason": None}  # of a mailbox
 _LIMITS = ("campaign_used", "campaign_limit", "mailbox_used", "mailbox_limit")
 Detail = Mapping[str, Any]
 
@@ -362,8 +363,7 @@ def _record(
 def _forget_faults(row: CampaignEmailQueue) -> None:
     """row: as it was before its move. Late proof tells of its mail, and nothing of how the mailbox works by now."""
     if row.status == Status.SENDING:
-        reopened = {"faults": 0, "closed_until": None, "closed_reason": None}
-        Mailbox.update(reopened).where(Mailbox.id == row.mailbox_id, Mailbox.faults > 0).execute()
+        Mailbox.update(WITHOUT_FAULTS).where(Mailbox.id == row.mailbox_id, Mailbox.faults > 0).execute()
 
 
 def _keep_content(held: Held, content: bytes) -> None:

@@ -9,7 +9,7 @@ from peewee import IntegrityError
 from models import emails, facts
 from models.claims import Held
 from models.database import clock, database
-from models.emails import Detail
+from models.emails import WITHOUT_FAULTS, Detail
 from models.tables import Campaign, CampaignMailbox, Mailbox, WarmupCount
 
 
@@ -27,7 +27,6 @@ class SentMail(NamedTuple):
 
 
 _LOGIN = {"smtp_host", "smtp_port", "smtp_security", "username", "password_encrypted"}
-_WITHOUT_FAULTS: dict[str, object] = {"faults": 0, "closed_until": None, "closed_reason": None}
 
 
 def add(
@@ -86,7 +85,7 @@ def edit(mailbox_id: int, **changes: object) -> None:
     What changes how it logs in opens it: the faults were of the old way.
     """
     if _LOGIN & changes.keys():
-        changes |= _WITHOUT_FAULTS
+        changes |= WITHOUT_FAULTS
     with database.atomic():
         used_by = CampaignMailbox.select(CampaignMailbox.campaign).where(CampaignMailbox.mailbox == mailbox_id)
         campaigns = facts.lock_campaigns(row.campaign_id for row in used_by)
@@ -124,7 +123,7 @@ def pause(mailbox_id: int) -> None:
 
 def resume(mailbox_id: int) -> None:
     """Open it again, after a pause or after faults."""
-    _set_status(mailbox_id, "active", **_WITHOUT_FAULTS)
+    _set_status(mailbox_id, "active", **WITHOUT_FAULTS)
 
 
 def _set_status(mailbox_id: int, status: str, **changes: object) -> None:
