@@ -131,7 +131,7 @@ def _watch(row: Campaign, worker: subprocess.Popen[bytes]) -> None:
         if worker.poll() is not None:
             sys.exit(f"punktual: the worker ended with status {worker.returncode}; its log is {_log()}")
         if clock.boottime() > until:
-            sys.exit(f"punktual: not finished after {LONGEST_SECONDS} s: {overview.saying(row)}; the log is {_log()}")
+            sys.exit(f"punktual: not finished after {LONGEST_SECONDS} s: {overview.standing(row)}; the log is {_log()}")
         threading.Event().wait(0.25)
 
 

@@ -16,6 +16,7 @@ from models import claims, facts, gates
 from models.claims import Claim, Held, Worker
 from models.database import database, execute
 from models.gates import Closed
+from models.sentences import said
 from models.states import PATHS, Move, Status
 from models.tables import CLOCK, Campaign, CampaignEmailQueue, EmailContent, EmailHistory, Mailbox
 from scheduling.planner import Slot
@@ -45,7 +46,7 @@ def claim(email_id: int, scheduled_at: datetime, worker: Worker) -> Claim | Clos
     with database.atomic():
         row = facts.lock_around(email_id)
         if row.status != Status.PENDING or row.scheduled_at != scheduled_at:
-            return Closed("hint", gates.Action.DROP, "the hint is stale")
+            return Closed("hint", gates.Action.DROP, said("the hint is stale"))
         _lock_smtp_host(row.mailbox_id)
         seen = facts.read(email_id)
         if closed := gates.first_closed((gates.workers_clock_agrees, *gates.CLAIM), seen, rules):
@@ -88,7 +89,7 @@ def hand_over(held: Held, content: bytes) -> Closed | None:
             detail={name: getattr(seen, name) for name in _LIMITS},
             handed_over_at=seen.now,
         ):
-            return Closed("claim", gates.Action.DROP, "the claim is no longer this worker's")
+            return Closed("claim", gates.Action.DROP, said("the claim is no longer this worker's"))
         _keep_content(held, content)
     return None
 

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 import config
+from models.sentences import Sentence, said
 from models.states import Status
 from scheduling.window import Window
 
@@ -25,8 +26,12 @@ class Action(StrEnum):
 class Closed:
     gate: str
     action: Action
-    reason: str
+    because: Sentence
     until: datetime | None = None  # when it opens, where that is known
+
+    @property
+    def reason(self) -> str:
+        return str(self.because)
 
 
 @dataclass(frozen=True)
@@ -72,73 +77,77 @@ def workers_clock_agrees(it: Facts, rules: config.Sending) -> Closed | None:
     """Asked by workers alone: one with a wrong clock would wait for its messages until the wrong moment."""
     if it.clock_off.total_seconds() <= rules.clock_tolerance_seconds:
         return None
-    reason = f"this worker's clock is {it.clock_off.total_seconds():.1f} s off the database's"
-    return Closed("clock", Action.WAIT, reason, it.now + timedelta(minutes=1))
+    because = said("this worker's clock is %(seconds).1f s off the database's", seconds=it.clock_off.total_seconds())
+    return Closed("clock", Action.WAIT, because, it.now + timedelta(minutes=1))
 
 
 def campaign_is_active(it: Facts, rules: config.Sending) -> Closed | None:
     if it.campaign_status == "active":
         return None
-    return Closed("campaign", Action.DROP, f"the campaign is {it.campaign_status}")
+    return Closed("campaign", Action.DROP, said("the campaign is %(status)s", status=it.campaign_status))
 
 
 def lead_may_be_written_to(it: Facts, rules: config.Sending) -> Closed | None:
     if it.suppressed is not None:
-        return Closed("lead", Action.CANCEL, f"suppressed: {it.suppressed}")
+        return Closed("lead", Action.CANCEL, said("suppressed: %(reason)s", reason=it.suppressed))
     if rules.require_legal_basis and not it.legal_basis:
-        return Closed("lead", Action.CANCEL, "no legal basis is recorded for this lead")
+        return Closed("lead", Action.CANCEL, said("no legal basis is recorded for this lead"))
     return None
 
 
 def not_too_early(it: Facts, rules: config.Sending) -> Closed | None:
     if it.now >= it.scheduled_at:
         return None
-    return Closed("time", Action.WAIT, "planned for later", it.scheduled_at)
+    return Closed("time", Action.WAIT, said("planned for later"), it.scheduled_at)
 
 
 def not_too_late(it: Facts, rules: config.Sending) -> Closed | None:
     if it.now <= it.scheduled_at + tolerance(it.delay, rules):
         return None
-    return Closed("downtime", Action.REPLAN, "its time passed while nothing could be sent")
+    return Closed("downtime", Action.REPLAN, said("its time passed while nothing could be sent"))
 
 
 def window_is_open(it: Facts, rules: config.Sending) -> Closed | None:
     if it.window.is_open(it.now):
         return None
-    return Closed("window", Action.REPLAN, "outside the window", it.window.next_opening(it.now))
+    return Closed("window", Action.REPLAN, said("outside the window"), it.window.next_opening(it.now))
 
 
 def under_the_limits(it: Facts, rules: config.Sending) -> Closed | None:
     if it.campaign_used >= it.campaign_limit:
-        return Closed("limit", Action.REPLAN, f"the campaign's {it.campaign_limit} mails of today are used")
+        because = said("the campaign's %(limit)d mails of today are used", limit=it.campaign_limit)
+        return Closed("limit", Action.REPLAN, because)
     if it.mailbox_used >= it.mailbox_limit:
-        return Closed("limit", Action.REPLAN, f"the mailbox's {it.mailbox_limit} mails of today are used")
+        because = said("the mailbox's %(limit)d mails of today are used", limit=it.mailbox_limit)
+        return Closed("limit", Action.REPLAN, because)
     return None
 
 
 def mailbox_is_open(it: Facts, rules: config.Sending) -> Closed | None:
     if it.mailbox_status != "active":
-        return Closed("mailbox", Action.REPLAN, f"the mailbox is {it.mailbox_status}")
+        return Closed("mailbox", Action.REPLAN, said("the mailbox is %(status)s", status=it.mailbox_status))
     if it.mailbox_closed_until is not None and it.mailbox_closed_until > it.now:
-        return Closed("mailbox", Action.REPLAN, f"closed: {it.mailbox_closed_reason}", it.mailbox_closed_until)
+        because = said("closed: %(reason)s", reason=it.mailbox_closed_reason)
+        return Closed("mailbox", Action.REPLAN, because, it.mailbox_closed_until)
     return None
 
 
 def mailbox_is_free(it: Facts, rules: config.Sending) -> Closed | None:
     if it.mailbox_busy:
-        return Closed("mailbox_busy", Action.WAIT, "the mailbox is sending another mail", it.now + _ASK_AGAIN)
-    return _after("mailbox_gap", it, it.mailbox_last_start, it.mailbox_gap, "the mailbox sent a moment ago")
+        because = said("the mailbox is sending another mail")
+        return Closed("mailbox_busy", Action.WAIT, because, it.now + _ASK_AGAIN)
+    return _after("mailbox_gap", it, it.mailbox_last_start, it.mailbox_gap, said("the mailbox sent a moment ago"))
 
 
 def campaign_keeps_its_pace(it: Facts, rules: config.Sending) -> Closed | None:
-    return _after("pace", it, it.campaign_last_start, it.delay * _LEAST_PACE, "the campaign sent a moment ago")
+    return _after("pace", it, it.campaign_last_start, it.delay * _LEAST_PACE, said("the campaign sent a moment ago"))
 
 
 def host_has_room(it: Facts, rules: config.Sending) -> Closed | None:
     if it.host_sending < rules.smtp_host_concurrency:
         return None
-    reason = f"{it.host_sending} mails are on their way through its mail server"
-    return Closed("smtp_host", Action.WAIT, reason, it.now + _ASK_AGAIN)
+    because = said("%(count)d mails are on their way through its mail server", count=it.host_sending)
+    return Closed("smtp_host", Action.WAIT, because, it.now + _ASK_AGAIN)
 
 
 CLAIM: tuple[Gate, ...] = (
@@ -172,7 +181,7 @@ def tolerance(delay: timedelta, rules: config.Sending) -> timedelta:
     return max(timedelta(seconds=rules.late_tolerance_seconds), 2 * delay)
 
 
-def _after(gate: str, it: Facts, last: datetime | None, gap: timedelta, reason: str) -> Closed | None:
+def _after(gate: str, it: Facts, last: datetime | None, gap: timedelta, because: Sentence) -> Closed | None:
     if last is None or it.now >= last + gap:
         return None
-    return Closed(gate, Action.WAIT, reason, last + gap)
+    return Closed(gate, Action.WAIT, because, last + gap)

@@ -9,9 +9,10 @@ import config
 from models import facts, gates
 from models.database import clock, fetch, fetch_row
 from models.facts import NoSuchEmail
+from models.sentences import Sentence, said
 from models.states import Status
 from models.tables import Campaign, CampaignEmailQueue, EmailHistory, Mailbox
-from scheduling.window import WARSAW, warsaw_day
+from scheduling.window import warsaw_day
 
 Q = CampaignEmailQueue
 
@@ -74,6 +75,26 @@ def content(email_id: int) -> bytes | None:
     return None if row is None else bytes(row[0])
 
 
+# Gates behind which a campaign goes on by itself within moments.
+_MOMENTS = {"time", "mailbox_busy", "mailbox_gap", "pace", "smtp_host"}
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Whether a campaign is sending, and if not why: by the gates that its next claim will ask."""
+
+    gate: str | None  # which one is closed; also inactive, unplanned, unknown, last, done; None: all are open
+    sentence: Sentence
+    until: datetime | None = None
+
+    def __str__(self) -> str:
+        return str(self.sentence)
+
+    @property
+    def sends(self) -> bool:
+        return self.gate is None or self.gate in _MOMENTS | {"last"}
+
+
 @dataclass(frozen=True)
 class CampaignLine:
     id: int
@@ -84,7 +105,11 @@ class CampaignLine:
     used_today: int
     daily_limit: int
     next_at: datetime | None  # of the next pending e-mail
-    saying: str  # whether it is sending, and if not why
+    standing: Standing
+
+    @property
+    def saying(self) -> str:
+        return str(self.standing)
 
 
 CAMPAIGN_COUNTS = """
@@ -114,27 +139,31 @@ def campaigns(rows: Sequence[Campaign]) -> list[CampaignLine]:
             used_today=used.get(row.id, 0),
             daily_limit=row.daily_limit,
             next_at=next_at.get(row.id),
-            saying=saying(row),
+            standing=standing(row),
         )
         for row in rows
     ]
 
 
-def saying(row: Campaign) -> str:
-    """One sentence: sending, or waiting and why. Asks the gates that the next claim will ask."""
+def standing(row: Campaign) -> Standing:
     if row.status != "active":
-        return f"the campaign is {row.status}"
+        return Standing("inactive", said("the campaign is %(status)s", status=row.status))
     upcoming = Q.select(Q.id).where(Q.campaign == row.id, Q.status == Status.PENDING)
     first = upcoming.order_by(Q.scheduled_at).first()
     if first is None:
         return _without_pending(row.id)
     closed = gates.first_closed(gates.CLAIM, facts.read(first.id), config.settings().sending)
-    if closed is None:
-        return "sending"
+    return _behind(closed) if closed else Standing(None, said("sending"))
+
+
+def _behind(closed: gates.Closed) -> Standing:
     if closed.gate == "time":
-        return f"sending; the next mail goes at {_warsaw(closed.until)}"
-    until = f" until {_warsaw(closed.until)}" if closed.until else ""
-    return f"waiting{until}: {closed.reason}"
+        sentence = said("sending; the next mail goes at %(until)s", until=closed.until)
+    elif closed.until:
+        sentence = said("waiting until %(until)s: %(because)s", until=closed.until, because=closed.because)
+    else:
+        sentence = said("waiting: %(because)s", because=closed.because)
+    return Standing(closed.gate, sentence, closed.until)
 
 
 UNPLANNED = """
@@ -143,19 +172,14 @@ SELECT EXISTS (SELECT FROM campaign_lead l WHERE l.campaign_id = %(id)s AND NOT 
 """
 
 
-def _without_pending(campaign_id: int) -> str:
+def _without_pending(campaign_id: int) -> Standing:
     if fetch(UNPLANNED, {"id": campaign_id})[0][0]:
-        return "waiting to be planned"
+        return Standing("unplanned", said("waiting to be planned"))
     if Q.select().where(Q.campaign == campaign_id, Q.status == Status.UNKNOWN).exists():
-        return "waiting for a person to settle its unknown mails"
+        return Standing("unknown", said("waiting for a person to settle its unknown mails"))
     if Q.select().where(Q.campaign == campaign_id, Q.status == Status.SENDING).exists():
-        return "sending its last mails"
-    return "every mail has its result"
-
-
-def _warsaw(at: datetime | None) -> str:
-    assert at is not None
-    return f"{at.astimezone(WARSAW):%a %Y-%m-%d %H:%M:%S}"
+        return Standing("last", said("sending its last mails"))
+    return Standing("done", said("every mail has its result"))
 
 
 @dataclass(frozen=True)

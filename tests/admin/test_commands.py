@@ -521,7 +521,7 @@ class TestTheRest:
         status = read("status")
 
         assert status["emails"]["sent"] == 1
-        assert status["campaigns"][0]["saying"]
+        assert status["campaigns"][0]["standing"]["sentence"]
         assert "last tick" in done("status")
 
     def test_config_prints_the_settings_without_their_secrets(self) -> None:
