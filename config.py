@@ -125,6 +125,14 @@ class Metrics(Section):
     timekeeper_port: int = Field(ge=1, le=65535)
 
 
+class Web(Section):
+    host: str
+    port: int = Field(ge=1, le=65535)
+    behind_https: bool
+    password_hash: SecretStr | None = None
+    token: SecretStr | None = None
+
+
 class Log(Section):
     level: Literal["debug", "info", "warning", "error"]
     format: Literal["auto", "text", "json"]
@@ -145,6 +153,7 @@ class Settings(BaseSettings):
     smtp: Smtp
     imap: Imap
     metrics: Metrics
+    web: Web
     log: Log
 
     @classmethod
@@ -193,6 +202,8 @@ def shown(settings: Settings) -> dict[str, Any]:
     """The settings as plain values, in the order of config.toml, without their secrets."""
     plain: dict[str, Any] = settings.model_dump(mode="json")
     plain["secret_key"] = "set" if settings.secret_key else "not set"
+    for name in ("password_hash", "token"):
+        plain["web"][name] = "set" if getattr(settings.web, name) else "not set"
     plain["metrics"]["password"] = "set" if settings.metrics.password else "not set"
     plain["database"]["url"] = without_password(settings.database.url.get_secret_value())
     plain["broker"]["url"] = without_password(settings.broker.url.get_secret_value())
@@ -249,6 +260,11 @@ def _contradictions(it: Settings) -> Iterator[str]:
         yield "imap.command_timeout_seconds must not be longer than imap.conversation_timeout_seconds"
     if it.metrics.password is None and not is_loopback(it.metrics.host):
         yield "metrics.host is open to other machines: set PUNKTUAL_METRICS_PASSWORD, or leave it at 127.0.0.1"
+    if it.web.password_hash is None and it.web.token is None and not is_loopback(it.web.host):
+        yield (
+            "web.host is open to other machines: set PUNKTUAL_WEB_PASSWORD_HASH (`python -m admin new-password`) or"
+            " PUNKTUAL_WEB_TOKEN, or leave it at 127.0.0.1"
+        )
     if it.planning.horizon_hours * 60 < it.planning.buffer_minutes:
         yield "planning.horizon_hours must reach beyond planning.buffer_minutes"
 
@@ -269,6 +285,8 @@ def _refuse_secrets_in_file(path: Path) -> None:
     for place, secret, name in (
         (keys, "secret_key", "PUNKTUAL_SECRET_KEY"),
         (keys.get("metrics", {}), "password", "PUNKTUAL_METRICS_PASSWORD"),
+        (keys.get("web", {}), "password_hash", "PUNKTUAL_WEB_PASSWORD_HASH"),
+        (keys.get("web", {}), "token", "PUNKTUAL_WEB_TOKEN"),
     ):
         if secret in place:
             raise SettingsInvalid(f"{path.name}: {secret} belongs into the environment, as {name}")
