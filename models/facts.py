@@ -6,7 +6,7 @@ planner's inserts, whose foreign keys share-lock their campaign, would deadlock 
 
 from collections.abc import Iterable
 from datetime import date, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from models.database import clock_difference, fetch, fetch_row
 from models.gates import Facts
@@ -122,17 +122,17 @@ def _facts(now: datetime, off: timedelta, row: tuple[Any, ...]) -> Facts:
 # A mail counts on the Warsaw day of its hand-over, or of its claim while it is not handed over; a hand-over that a
 # person ruled to be sent again still counts, and so do the warm-up mails of another system.
 MAILBOXES_USED = """
-SELECT mailbox_id, sum(n)::int FROM (
-    SELECT mailbox_id, count(*) AS n FROM campaign_email_queue
+SELECT mailbox_id, sum(campaign)::int, sum(warmup)::int FROM (
+    SELECT mailbox_id, count(*) AS campaign, 0 AS warmup FROM campaign_email_queue
     WHERE mailbox_id = ANY(%(ids)s) AND status IN ('sending', 'sent', 'unknown') AND id IS DISTINCT FROM %(besides)s
       AND COALESCE(handed_over_at, claimed_at) >= %(starts)s AND COALESCE(handed_over_at, claimed_at) < %(ends)s
     GROUP BY mailbox_id
     UNION ALL
-    SELECT mailbox_id, count(*) FROM email_history
+    SELECT mailbox_id, count(*), 0 FROM email_history
     WHERE mailbox_id = ANY(%(ids)s) AND handed_over_at >= %(starts)s AND handed_over_at < %(ends)s
     GROUP BY mailbox_id
     UNION ALL
-    SELECT mailbox_id, count FROM warmup_count WHERE mailbox_id = ANY(%(ids)s) AND day = %(day)s
+    SELECT mailbox_id, 0, count FROM warmup_count WHERE mailbox_id = ANY(%(ids)s) AND day = %(day)s
 ) counted GROUP BY mailbox_id
 """
 
@@ -152,14 +152,25 @@ SELECT campaign_id, sum(n)::int FROM (
 
 def mailboxes_used(ids: Iterable[int], day: date, besides: int | None = None) -> dict[int, int]:
     """Mailbox id -> how many of its mails, warm-up included, count on this Warsaw day. besides: not this e-mail."""
-    return _used(MAILBOXES_USED, ids, day, besides)
+    return {mailbox_id: sum(used) for mailbox_id, used in mailboxes_used_by(ids, day, besides).items()}
+
+
+class Used(NamedTuple):
+    """How many mails of a mailbox count on a day, by who sent them."""
+
+    campaign: int
+    warmup: int
+
+
+def mailboxes_used_by(ids: Iterable[int], day: date, besides: int | None = None) -> dict[int, Used]:
+    return {mailbox_id: Used(*used) for mailbox_id, *used in _used(MAILBOXES_USED, ids, day, besides)}
 
 
 def campaigns_used(ids: Iterable[int], day: date, besides: int | None = None) -> dict[int, int]:
     """Campaign id -> how many of its mails count on this Warsaw day. besides: not this e-mail."""
-    return _used(CAMPAIGNS_USED, ids, day, besides)
+    return dict(_used(CAMPAIGNS_USED, ids, day, besides))
 
 
-def _used(query: str, ids: Iterable[int], day: date, besides: int | None) -> dict[int, int]:
+def _used(query: str, ids: Iterable[int], day: date, besides: int | None) -> list[tuple[Any, ...]]:
     starts, ends = warsaw_day_bounds(day)
-    return dict(fetch(query, {"ids": list(ids), "day": day, "besides": besides, "starts": starts, "ends": ends}))
+    return fetch(query, {"ids": list(ids), "day": day, "besides": besides, "starts": starts, "ends": ends})

@@ -1,5 +1,6 @@
 """What people are shown: read from the rows that the sender obeys, and computed no second way."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -29,21 +30,27 @@ class EmailLine:
     attempts: int
     error: str | None
     message_id: str
+    campaign_id: int
+    mailbox_id: int
 
 
-EMAIL_LINES = """
-SELECT q.id, c.name, cl.address, m.address, q.status, q.scheduled_at, q.sent_at, q.attempts, q.error,
-       q.message_id
+EMAIL_COLUMNS = """
+       q.id, c.name, cl.address, m.address, q.status, q.scheduled_at, q.sent_at, q.attempts, q.error, q.message_id,
+       q.campaign_id, q.mailbox_id
 FROM campaign_email_queue q
 JOIN campaign c ON c.id = q.campaign_id
 JOIN campaign_lead cl ON cl.id = q.campaign_lead_id
 JOIN mailbox m ON m.id = q.mailbox_id
+"""
+
+EMAIL_LINES = f"""
+SELECT {EMAIL_COLUMNS}
 WHERE (%(email)s::bigint IS NULL OR q.id = %(email)s)
   AND (%(campaign)s::bigint IS NULL OR q.campaign_id = %(campaign)s)
   AND (%(status)s::text IS NULL OR q.status = %(status)s)
   AND q.id > %(after)s
 ORDER BY q.id LIMIT %(limit)s
-"""
+"""  # only our own words
 
 
 def emails(
@@ -183,6 +190,17 @@ def _without_pending(campaign_id: int) -> Standing:
 
 
 @dataclass(frozen=True)
+class MailboxError:
+    """What a mailbox's server said instead of yes."""
+
+    at: datetime
+    email_id: int
+    move: str
+    reason: str | None
+    code: int | None
+
+
+@dataclass(frozen=True)
 class MailboxLine:
     id: int
     address: str
@@ -192,15 +210,39 @@ class MailboxLine:
     used_today: int  # warm-up included
     daily_limit: int
     gap_seconds: float
+    used_campaign: int
+    used_warmup: int
+    faults: int  # one after the other, since the last accepted mail
+    closed_phase: str | None  # of the conversation whose fault closed it
+    errors: list[MailboxError]  # the last five
 
 
 def mailboxes(rows: Sequence[Mailbox]) -> list[MailboxLine]:
     now = clock()
-    used = facts.mailboxes_used([row.id for row in rows], warsaw_day(now))
-    return [_mailbox(row, used.get(row.id, 0), now) for row in rows]
+    ids = [row.id for row in rows]
+    used, errors = facts.mailboxes_used_by(ids, warsaw_day(now)), _errors(ids)
+    return [_mailbox(row, used.get(row.id, facts.Used(0, 0)), errors[row.id], now) for row in rows]
 
 
-def _mailbox(row: Mailbox, used: int, now: datetime) -> MailboxLine:
+ERRORS = """
+SELECT ids.id, h.at, h.email_id, h.move, h.reason, (h.detail->>'code')::int
+FROM unnest(%s::bigint[]) AS ids (id) CROSS JOIN LATERAL (
+    SELECT * FROM email_history h
+    WHERE h.mailbox_id = ids.id
+      AND (h.move = 'doubt' OR (h.move IN ('reject', 'retry', 'release') AND h.detail IS NOT NULL))
+    ORDER BY h.id DESC LIMIT 5
+) h ORDER BY h.id DESC
+"""
+
+
+def _errors(mailbox_ids: Sequence[int]) -> defaultdict[int, list[MailboxError]]:
+    found: defaultdict[int, list[MailboxError]] = defaultdict(list)
+    for mailbox_id, *error in fetch(ERRORS, (mailbox_ids,)):
+        found[mailbox_id].append(MailboxError(*error))
+    return found
+
+
+def _mailbox(row: Mailbox, used: facts.Used, errors: list[MailboxError], now: datetime) -> MailboxLine:
     closed = row.closed_until is not None and row.closed_until > now
     return MailboxLine(
         id=row.id,
@@ -208,9 +250,14 @@ def _mailbox(row: Mailbox, used: int, now: datetime) -> MailboxLine:
         status="closed" if closed and row.status == "active" else row.status,
         reason=row.closed_reason if closed else None,
         closed_until=row.closed_until if closed else None,
-        used_today=used,
+        used_today=sum(used),
         daily_limit=row.daily_limit,
         gap_seconds=row.gap_seconds,
+        used_campaign=used.campaign,
+        used_warmup=used.warmup,
+        faults=row.faults,
+        closed_phase=row.closed_phase if closed else None,
+        errors=errors,
     )
 
 

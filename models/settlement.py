@@ -1,9 +1,9 @@
 """A person's ruling on an e-mail of which nothing proves whether it was sent."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import config
-from models import emails, facts, plans
+from models import emails, facts, nudge, plans
 from models.database import clock, database
 from models.states import Status
 from models.tables import Campaign, CampaignEmailQueue
@@ -28,12 +28,18 @@ def again(email_id: int, reason: str, by: str) -> None:
         if refusal := _refusal(row):
             raise SettlementRefused(refusal)
         emails.settle_to_send_again(email_id, plans.retry_moment(email_id, not_before=clock()), reason, by)
+        nudge.ask_for_tick()
+
+
+def may_send_again_from(handed_over_at: datetime) -> datetime:
+    """Until then its worker may still get the server's answer."""
+    return handed_over_at + timedelta(seconds=config.settings().sending.answer_lease_seconds)
 
 
 def _refusal(row: CampaignEmailQueue) -> str | None:
     if row.status != Status.UNKNOWN:
         return _not_unknown(row)
-    until = row.handed_over_at + timedelta(seconds=config.settings().sending.answer_lease_seconds)
+    until = may_send_again_from(row.handed_over_at)
     if clock() < until:
         return f"its worker may still get the server's answer until {until:%H:%M:%S} UTC"
     if Campaign.get_by_id(row.campaign_id).status in ("cancelled", "completed"):

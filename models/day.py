@@ -1,0 +1,160 @@
+"""Today's lines: where the mails of each campaign stand on this Warsaw day, and what became of those that moved."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import takewhile
+from typing import Any
+
+from models import overview
+from models.database import clock, fetch
+from models.plans import window_of
+from models.tables import Campaign
+from scheduling.window import warsaw_day, warsaw_day_bounds
+
+_MOST = 1000
+_LATE = timedelta(minutes=1)
+
+
+@dataclass(frozen=True)
+class Moved:
+    """The latest move of a mail's time."""
+
+    at_from: datetime
+    at_to: datetime
+    reason: str | None
+
+
+@dataclass(frozen=True)
+class Mark:
+    email_id: int
+    lead: str
+    mailbox: str
+    status: str
+    scheduled_at: datetime
+    at: datetime  # where it stands: when it was handed over or claimed, or else when it is planned
+    late: bool  # started, or still pending, more than a minute after its time
+    moved: Moved | None
+
+
+@dataclass(frozen=True)
+class MovedAway:
+    """A mail that was planned for this day and stands on another now."""
+
+    email_id: int
+    lead: str
+    at_from: datetime
+    at_to: datetime
+    reason: str | None
+
+
+@dataclass(frozen=True)
+class Line:
+    campaign: overview.CampaignLine
+    opens: datetime | None  # None: closed all day
+    closes: datetime | None
+    marks: list[Mark]  # in order; at most 1,000, those nearest to now
+    not_drawn: int  # how many more there are
+    moved_away: list[MovedAway]  # in order; at most 1,000
+    moved_away_not_listed: int
+
+
+# A mail that may have reached its lead stands where it counts: see facts.CAMPAIGNS_USED. Any other where it is planned.
+MARKS = """
+WITH the_day AS (
+    SELECT id, campaign_id, COALESCE(handed_over_at, claimed_at) AS at FROM campaign_email_queue
+    WHERE campaign_id = ANY(%(ids)s) AND status IN ('sending', 'sent', 'unknown')
+      AND COALESCE(handed_over_at, claimed_at) >= %(starts)s AND COALESCE(handed_over_at, claimed_at) < %(ends)s
+    UNION ALL
+    SELECT id, campaign_id, COALESCE(handed_over_at, claimed_at, scheduled_at) FROM campaign_email_queue
+    WHERE campaign_id = ANY(%(ids)s) AND status IN ('pending', 'failed', 'cancelled')
+      AND scheduled_at >= %(starts)s AND scheduled_at < %(ends)s
+), nearest AS (
+    SELECT *, count(*) OVER of_campaign AS of_them,
+           row_number() OVER (of_campaign ORDER BY abs(extract(epoch FROM at - %(now)s)), id) AS nearness
+    FROM the_day WINDOW of_campaign AS (PARTITION BY campaign_id)
+)
+SELECT n.campaign_id, n.of_them::int, q.id, cl.address, m.address, q.status, q.scheduled_at, n.at,
+       COALESCE(q.claimed_at, q.handed_over_at), moved.scheduled_from, moved.scheduled_to, moved.reason
+FROM nearest n
+JOIN campaign_email_queue q ON q.id = n.id
+JOIN campaign_lead cl ON cl.id = q.campaign_lead_id
+JOIN mailbox m ON m.id = q.mailbox_id
+LEFT JOIN LATERAL (
+    SELECT h.scheduled_from, h.scheduled_to, h.reason FROM email_history h
+    WHERE h.email_id = q.id AND h.scheduled_from <> h.scheduled_to ORDER BY h.id DESC LIMIT 1
+) moved ON true
+WHERE n.nearness <= %(most)s
+ORDER BY n.campaign_id, n.at, q.id
+"""
+
+# Of each mail its latest move away from the day; one that has come back is not away.
+MOVED_AWAY = """
+WITH left_the_day AS (
+    SELECT DISTINCT ON (q.id) q.id, q.campaign_id, q.campaign_lead_id, h.scheduled_from, h.scheduled_to, h.reason
+    FROM email_history h JOIN campaign_email_queue q ON q.id = h.email_id
+    WHERE h.scheduled_from <> h.scheduled_to AND h.scheduled_from >= %(starts)s AND h.scheduled_from < %(ends)s
+      AND (h.scheduled_to < %(starts)s OR h.scheduled_to >= %(ends)s)
+      AND q.campaign_id = ANY(%(ids)s)
+      AND (q.scheduled_at < %(starts)s OR q.scheduled_at >= %(ends)s)
+      AND NOT COALESCE(COALESCE(q.handed_over_at, q.claimed_at) BETWEEN %(starts)s AND %(ends)s, false)
+    ORDER BY q.id, h.id DESC
+), numbered AS (
+    SELECT *, count(*) OVER of_campaign AS of_them,
+           row_number() OVER (of_campaign ORDER BY scheduled_from, id) AS number
+    FROM left_the_day WINDOW of_campaign AS (PARTITION BY campaign_id)
+)
+SELECT n.campaign_id, n.of_them::int, n.id, cl.address, n.scheduled_from, n.scheduled_to, n.reason
+FROM numbered n JOIN campaign_lead cl ON cl.id = n.campaign_lead_id
+WHERE n.number <= %(most)s ORDER BY n.campaign_id, n.number
+"""
+
+
+def today(rows: Sequence[Campaign]) -> tuple[datetime, list[Line]]:
+    """The database's time, and a line for each campaign."""
+    now = clock()
+    starts, ends = warsaw_day_bounds(warsaw_day(now))
+    values = {"ids": [row.id for row in rows], "starts": starts, "ends": ends, "now": now, "most": _MOST}
+    marks, moved_away = _by_campaign(fetch(MARKS, values)), _by_campaign(fetch(MOVED_AWAY, values))
+    lines = [
+        Line(
+            campaign,
+            *_opening_hours(row, starts, ends),
+            marks=[_mark(now, *mark) for mark in marks[row.id][1]],
+            not_drawn=marks[row.id][0] - len(marks[row.id][1]),
+            moved_away=[MovedAway(*each) for each in moved_away[row.id][1]],
+            moved_away_not_listed=moved_away[row.id][0] - len(moved_away[row.id][1]),
+        )
+        for row, campaign in zip(rows, overview.campaigns(rows), strict=True)
+    ]
+    return now, lines
+
+
+def _by_campaign(rows: Iterable[tuple[Any, ...]]) -> defaultdict[int, tuple[int, list[tuple[Any, ...]]]]:
+    """Campaign id -> how many there are, and those of them that were read."""
+    found: defaultdict[int, tuple[int, list[tuple[Any, ...]]]] = defaultdict(lambda: (0, []))
+    for campaign_id, count, *rest in rows:
+        found[campaign_id] = count, [*found[campaign_id][1], tuple(rest)]
+    return found
+
+
+def _mark(
+    now: datetime,
+    email_id: int,
+    lead: str,
+    mailbox: str,
+    status: str,
+    scheduled_at: datetime,
+    at: datetime,
+    started_at: datetime | None,
+    *move: Any,
+) -> Mark:
+    begun = started_at or (now if status == "pending" else scheduled_at)
+    moved = Moved(*move) if move[0] else None
+    return Mark(email_id, lead, mailbox, status, scheduled_at, at, begun - scheduled_at > _LATE, moved)
+
+
+def _opening_hours(row: Campaign, starts: datetime, ends: datetime) -> tuple[datetime | None, datetime | None]:
+    stretches = list(takewhile(lambda stretch: stretch[0] < ends, window_of(row).stretches(starts)))
+    return (stretches[0][0], stretches[-1][1]) if stretches else (None, None)

@@ -1,0 +1,34 @@
+"""The e-mails that wait for a person: the dot may have left, and nothing proves what became of it."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from models.database import fetch
+from models.overview import EMAIL_COLUMNS, EmailLine
+from models.settlement import may_send_again_from
+
+
+@dataclass(frozen=True)
+class Unknown:
+    line: EmailLine
+    since: datetime  # when it was handed over
+    reason: str | None
+    evidence_sought_at: datetime | None  # when a copy was last looked for
+    mailbox_searchable: bool  # whether a copy can be looked for at all
+    may_send_again_from: datetime  # before, its worker may still get the answer
+    campaign_ended: bool  # nothing of it can be sent again
+
+
+UNKNOWN = f"""
+SELECT q.handed_over_at, q.error, q.evidence_sought_at, m.imap_host IS NOT NULL,
+       c.status IN ('completed', 'cancelled'), {EMAIL_COLUMNS}
+WHERE q.status = 'unknown' AND q.id > %(after)s ORDER BY q.id LIMIT %(limit)s
+"""  # only our own words
+
+
+def page(after: int = 0, limit: int = 50) -> list[Unknown]:
+    """By id. after: the last id of the page before."""
+    return [
+        Unknown(EmailLine(*line), since, reason, sought_at, searchable, may_send_again_from(since), ended)
+        for since, reason, sought_at, searchable, ended, *line in fetch(UNKNOWN, {"after": after, "limit": limit})
+    ]
