@@ -28,12 +28,6 @@ def replan() -> None:
         _tell("emails_replanned", campaign_id, plans.write(campaign_id, slots, seen, BY, reason), reason=reason)
 
 
-def forecast(campaign_id: int) -> list[Slot]:
-    """The whole calendar of a campaign, were it to run from now on beside those that are running. Writes nothing."""
-    seen = plans.situation([campaign_id], forecast=True)
-    return list(planner.plan(seen.campaigns, seen.mailboxes, seen.taken, seen.now))
-
-
 def _by_campaign(seen: Situation) -> Iterable[tuple[int, list[Slot]]]:
     slots = sorted(planner.plan(seen.campaigns, seen.mailboxes, seen.taken, seen.now), key=lambda it: it.campaign_id)
     return [(campaign_id, list(found)) for campaign_id, found in groupby(slots, key=lambda it: it.campaign_id)]

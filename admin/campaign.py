@@ -6,8 +6,6 @@ from typing import Annotated
 
 import typer
 
-from actors import plan
-from actors.nudge import ask_for_tick
 from admin import show
 from admin.files import CampaignFile, FileInvalid, LeadLine, edited, read_campaign, read_leads
 from admin.person import who
@@ -15,6 +13,7 @@ from mail.address import AddressInvalid, normalise
 from mail.message import Letter, LetterInvalid, build
 from mail.render import TemplateInvalid, check, render
 from models import campaigns, mailboxes, overview
+from models import forecast as forecasts
 from models.campaigns import NewCampaign
 from models.mailboxes import MailboxInvalid
 
@@ -45,7 +44,7 @@ def add(
         delay_seconds=campaign.delay_between_emails_seconds,
         daily_limit=campaign.daily_limit,
     )
-    campaigns.add(new, [line.lead for line in lines])
+    campaigns.add(new, [line.lead for line in lines], who())
     print(f"added {campaign.name!r} with {len(lines)} leads, as a draft")
 
 
@@ -94,31 +93,28 @@ def edit(
     """Change when a campaign sends; its pending mails are planned again."""
     row = campaigns.find(name)
     fresh = edited(row, window_start, window_end, weekdays, delay, daily_limit)
-    campaigns.edit(row.id, **fresh)
-    ask_for_tick()
+    campaigns.edit(row.id, who(), **fresh)
     print(f"changed {name!r}; its mails are being planned again")
 
 
 @app.command()
 def start(name: Name) -> None:
     """Start a draft."""
-    campaigns.start(campaigns.find(name).id)
-    ask_for_tick()
+    campaigns.start(campaigns.find(name).id, who())
     print(f"started {name!r}; its mails are being planned")
 
 
 @app.command()
 def pause(name: Name) -> None:
     """Send nothing more of it until it is resumed."""
-    campaigns.pause(campaigns.find(name).id)
+    campaigns.pause(campaigns.find(name).id, who())
     print(f"paused {name!r}")
 
 
 @app.command()
 def resume(name: Name) -> None:
     """Go on after a pause: what is pending is planned again, from now on, at the campaign's pace."""
-    campaigns.resume(campaigns.find(name).id)
-    ask_for_tick()
+    campaigns.resume(campaigns.find(name).id, who())
     print(f"resumed {name!r}; its mails are being planned again")
 
 
@@ -165,7 +161,7 @@ def show_(name: Name, json: show.AsJson = False) -> None:
 def forecast(name: Name, json: show.AsJson = False) -> None:
     """The whole calendar of a campaign, were it to go on from now. Writes nothing."""
     row = campaigns.find(name)
-    slots = plan.forecast(row.id)
+    slots = forecasts.forecast(row.id)
     if json:
         show.as_json(
             [{"at": slot.at, "campaign_lead_id": slot.lead_id, "mailbox_id": slot.mailbox_id} for slot in slots]

@@ -7,8 +7,9 @@ from datetime import timedelta
 
 import pytest
 
-from actors.plan import forecast, plan_new, replan
+from actors.plan import plan_new, replan
 from models import campaigns, emails, mailboxes, overview, plans
+from models.forecast import forecast
 from models.states import Move, Status
 from models.tables import Campaign, CampaignEmailQueue, EmailHistory, Mailbox
 from scheduling import planner
@@ -90,7 +91,7 @@ class TestANewCampaign:
         campaign_id = make.a_campaign([make.a_mailbox()], leads=3)
         seen = plans.situation()
         slots = list(planner.plan(seen.campaigns, seen.mailboxes, seen.taken, seen.now))
-        campaigns.pause(campaign_id)
+        campaigns.pause(campaign_id, "tests")
 
         written = plans.write(campaign_id, slots, seen, "tests")
 
@@ -150,7 +151,7 @@ class TestAMailboxThatIsLost:
         campaign_id = make.a_campaign([lost, other], delay=60)
         at = make.now() + timedelta(minutes=10)
         [email_id] = make.planned(campaign_id, lost, at)
-        mailboxes.pause(lost)
+        mailboxes.pause(lost, "tests")
 
         replan()
 
@@ -161,7 +162,7 @@ class TestAMailboxThatIsLost:
     def test_without_another_one_they_wait_where_they_are(self) -> None:
         email_id = make.an_email(make.now() + timedelta(minutes=10))
         before = make.row(email_id).scheduled_at
-        mailboxes.pause(make.row(email_id).mailbox_id)
+        mailboxes.pause(make.row(email_id).mailbox_id, "tests")
 
         replan()
 
@@ -207,7 +208,7 @@ class TestEditing:
         noon = warsaw_day_bounds(warsaw_day(make.now()) + timedelta(days=1))[0] + timedelta(hours=12)
         ids = make.planned(campaign_id, mailbox_id, *[noon + timedelta(minutes=number) for number in range(10)])
 
-        campaigns.edit(campaign_id, daily_limit=4)
+        campaigns.edit(campaign_id, "tests", daily_limit=4)
         replan()
 
         places = [make.row(email_id).scheduled_at for email_id in ids]
@@ -221,11 +222,11 @@ class TestPauseResumeCancel:
         mailbox_id = make.a_mailbox()
         campaign_id = make.a_campaign([mailbox_id], leads=2, delay=60)
         make.planned(campaign_id, mailbox_id, *[make.now() - timedelta(hours=1)] * 2)
-        campaigns.pause(campaign_id)
+        campaigns.pause(campaign_id, "tests")
         replan()
         assert replans() == []
 
-        campaigns.resume(campaign_id)
+        campaigns.resume(campaign_id, "tests")
         replan()
 
         assert replans() == ["resumed"] * 2
@@ -250,7 +251,7 @@ class TestPauseResumeCancel:
         Campaign.update(status=status).execute()
 
         with pytest.raises(campaigns.CampaignInvalid, match=f"cannot {verb}"):
-            getattr(campaigns, verb)(campaign_id)
+            getattr(campaigns, verb)(campaign_id, "tests")
 
 
 class TestTwoCampaignsOnABusyMailbox:
@@ -300,14 +301,14 @@ class TestCompletion:
         [first] = make.planned(campaign_id, mailbox_id, make.now())
         emails.accept(make.handed_over(first).held, {})
 
-        assert campaigns.complete_finished() == []
+        assert campaigns.complete_finished("tests") == []
 
         [second] = make.planned(campaign_id, mailbox_id, make.now())
         emails.cancel(second, "a test", "tests")
 
-        assert campaigns.complete_finished() == [campaign_id]
+        assert campaigns.complete_finished("tests") == [campaign_id]
 
     def test_an_unknown_keeps_it_open(self) -> None:
         make.in_status(Status.UNKNOWN)
 
-        assert campaigns.complete_finished() == []
+        assert campaigns.complete_finished("tests") == []
