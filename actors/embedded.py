@@ -5,7 +5,6 @@ Its messages end with it, and that costs nothing: the rows tell what is to be do
 
 import signal
 import sys
-import threading
 from types import FrameType
 
 from dramatiq import Worker
@@ -15,7 +14,6 @@ import actors.deliver
 import actors.evidence  # noqa: F401  # the two declare what the worker does
 import config
 from actors.broker import broker
-from actors.nudge import CHANNEL
 from models import database, hints, migrate
 from ops import logs
 from scheduling.timetable import tick
@@ -35,7 +33,6 @@ def run() -> None:
     broker.emit_after("process_boot")
     worker = Worker(broker, worker_timeout=settings.wakeup_milliseconds, worker_threads=settings.threads)
     worker.start()
-    threading.Thread(target=_listen, daemon=True).start()
     log.info("embedded_started")
     try:
         scheduler = Scheduler([tick])
@@ -45,15 +42,6 @@ def run() -> None:
         log.info("embedded_stopping")
     finally:
         worker.stop(round(config.settings().stop_grace_seconds * 1000))
-
-
-def _listen() -> None:
-    """Tick when somebody asks for it. An outage ends this, and the minute's tick goes on without."""
-    try:
-        for _ in database.notifications(CHANNEL):
-            tick.send()
-    except database.FAILURES as failure:
-        log.warning("nudges_no_longer_heard", error=str(failure))
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

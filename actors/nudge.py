@@ -1,26 +1,49 @@
-"""Asks for a tick now: an owner who starts or resumes a campaign need not wait for the minute.
+"""Hears who asks for a tick, and has one worked off at once.
 
-Nothing depends on it. Where nobody hears it, the next tick does the same.
+In the process that works off the ticks, and nowhere else. Nothing depends on it: see models/nudge.py.
 """
 
-from dramatiq import Message
+import threading
 
-import config
+from dramatiq import Broker, Message
+from dramatiq.middleware import Middleware
+
 from actors import queues
-from models import database
+from actors.broker import FAILURES, DatabaseConnections, broker
+from models import database, nudge
+from ops import logs
 
-CHANNEL = "punktual_tick"  # on which the embedded process listens in Postgres, having no broker that others reach
+log = logs.get()
+
+# The minute's tick comes anyway: no need to hammer at a database that is away.
+_PAUSE_SECONDS = 5.0
 
 
-def ask_for_tick() -> None:
-    if config.settings().broker.embedded:
-        database.notify(CHANNEL)
-        return
-    # Imported here because importing it reads the settings, whose mistakes the caller wants to tell by itself.
-    from actors.broker import FAILURES, broker
+class Nudges(Middleware):
+    """Listens beside the worker, for as long as its process lives."""
 
+    def after_process_boot(self, broker: Broker) -> None:
+        threading.Thread(target=_listen, name="nudges", daemon=True).start()
+
+
+# What follows a boot runs from the last middleware to the first: the database is opened before this needs it.
+broker.add_middleware(Nudges(), before=DatabaseConnections)
+
+
+def _listen() -> None:
+    while True:
+        try:
+            for _ in nudge.heard():
+                _send_tick()
+        except database.FAILURES as failure:
+            log.warning("nudges_not_heard", error=str(failure))
+            database.close()
+        threading.Event().wait(_PAUSE_SECONDS)
+
+
+def _send_tick() -> None:
     message: Message[None] = Message(queue_name=queues.TICK, actor_name="tick", args=(), kwargs={}, options={})
     try:
         broker.enqueue(message)
-    except FAILURES:
-        return
+    except FAILURES as failure:
+        log.warning("nudge_left_to_the_tick", error=str(failure))

@@ -31,5 +31,5 @@ def ask_for_evidence(mailbox_id: int) -> None:
 
 
 def complete() -> None:
-    for campaign_id in campaigns.complete_finished():
+    for campaign_id in campaigns.complete_finished(BY):
         log.info("campaign_completed", campaign_id=campaign_id)

@@ -7,7 +7,6 @@ import typer
 
 from actors import witness
 from actors.identity import this_worker
-from actors.nudge import ask_for_tick
 from admin import show
 from admin.person import who
 from models import installation, recovery, settlement
@@ -53,7 +52,6 @@ def arm(
         print(f"still disarmed: run this on {', '.join(sorted(others))} too, and then once more with --anyway")
         return
     installation.arm()
-    ask_for_tick()
     print("armed")
 
 

@@ -19,6 +19,7 @@ import typer
 import clock
 import config
 from admin import campaign as campaign_commands
+from admin.person import who
 from admin.show import console
 from models import campaigns, database, mailboxes, migrate, overview
 from models.campaigns import CampaignInvalid
@@ -79,7 +80,7 @@ def _prepare(port: int) -> Campaign:
     """Load the example, or find what an earlier run left to be done."""
     for address, name in MAILBOXES.items():
         try:
-            mailboxes.edit(mailboxes.find(address).id, smtp_host="127.0.0.1", smtp_port=port)
+            mailboxes.edit(mailboxes.find(address).id, who(), smtp_host="127.0.0.1", smtp_port=port)
         except MailboxInvalid:
             mailboxes.add(
                 address=address,
@@ -91,6 +92,7 @@ def _prepare(port: int) -> Campaign:
                 password_encrypted=None,
                 daily_limit=DAILY_LIMIT,
                 gap_seconds=GAP_SECONDS,
+                by=who(),
             )
     try:
         row = campaigns.find(CAMPAIGN)
@@ -98,7 +100,7 @@ def _prepare(port: int) -> Campaign:
         campaign_commands.add(EXAMPLES / "campaign.toml", leads=EXAMPLES / "leads.csv")
         row = campaigns.find(CAMPAIGN)
     if row.status == "draft":
-        campaigns.start(row.id)
+        campaigns.start(row.id, who())
     return row
 
 

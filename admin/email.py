@@ -7,7 +7,6 @@ from typing import Annotated, Any
 
 import typer
 
-from actors.nudge import ask_for_tick
 from admin import show
 from admin.person import who
 from models import campaigns, overview, settlement
@@ -94,5 +93,4 @@ def settle(
         settlement.sent(id, reason, who())
     else:
         settlement.again(id, reason, who())
-        ask_for_tick()
     print(f"e-mail {id} is {overview.email(id).status}")

@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 import config
-from actors.nudge import ask_for_tick
 from admin import check, show
+from admin.person import who
 from mail.address import normalise
 from mail.message import check_sender_name
 from models import database, evidence, mailboxes, overview, vault
@@ -65,6 +65,7 @@ def add(
         password_encrypted=vault.encrypt(_password()) if username else None,
         daily_limit=daily_limit,
         gap_seconds=config.settings().planning.mailbox_gap_seconds if gap is None else gap,
+        by=who(),
         sent_mail=_sent_mail(None, imap_host, imap_port, imap_security, sent_folder),
     )
     print(f"added {normalise(address)}")
@@ -130,11 +131,10 @@ def edit(
     row = mailboxes.find(normalise(address))
     where = _sent_mail(mailboxes.sent_mail(row), *about_imap)
     if changes:
-        mailboxes.edit(row.id, **changes)
-    mailboxes.edit_sent_mail(row.id, where)
+        mailboxes.edit(row.id, who(), **changes)
     # Whatever kept the last look from finding anything may be mended.
     evidence.forget(row.id)
-    ask_for_tick()
+    mailboxes.edit_sent_mail(row.id, where, who())
     print(f"changed {normalise(address)}")
 
 
@@ -183,16 +183,14 @@ def check_(address: Address) -> None:
 @app.command()
 def pause(address: Address) -> None:
     """Send nothing more from it; its mails move to the campaign's other mailboxes."""
-    mailboxes.pause(mailboxes.find(normalise(address)).id)
-    ask_for_tick()
+    mailboxes.pause(mailboxes.find(normalise(address)).id, who())
     print(f"paused {normalise(address)}")
 
 
 @app.command()
 def resume(address: Address) -> None:
     """Open it again, after a pause or after faults."""
-    mailboxes.resume(mailboxes.find(normalise(address)).id)
-    ask_for_tick()
+    mailboxes.resume(mailboxes.find(normalise(address)).id, who())
     print(f"resumed {normalise(address)}")
 
 

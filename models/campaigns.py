@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from peewee import EXCLUDED, IntegrityError, chunked, fn
 
-from models import emails, facts
+from models import changes, emails, facts, nudge
 from models.database import database, fetch
 from models.tables import Campaign, CampaignLead, CampaignMailbox, Lead
 from scheduling.window import Window
@@ -13,6 +13,10 @@ from scheduling.window import Window
 
 class CampaignInvalid(Exception):
     """What was said about a campaign cannot be done."""
+
+
+class NoSuchCampaign(LookupError):
+    """There is no campaign with this id."""
 
 
 @dataclass(frozen=True)
@@ -35,10 +39,10 @@ class NewLead:
     legal_basis: str | None
 
 
-def add(new: NewCampaign, leads: Sequence[NewLead]) -> int:
+def add(new: NewCampaign, leads: Sequence[NewLead], by: str) -> int:
     """Write a draft with all its leads, or nothing at all."""
     with database.atomic():
-        campaign_id = _insert(new)
+        campaign_id = _insert(new, by)
         links = [{"campaign": campaign_id, "mailbox": mailbox} for mailbox in new.mailbox_ids]
         CampaignMailbox.insert_many(links).execute()
         ids = _lead_ids(leads)
@@ -57,25 +61,23 @@ def add(new: NewCampaign, leads: Sequence[NewLead]) -> int:
     return campaign_id
 
 
-def _insert(new: NewCampaign) -> int:
+def _insert(new: NewCampaign, by: str) -> int:
+    letter = {"name": new.name, "subject": new.subject, "text": new.text, "html": new.html}
+    pace = {
+        "window_start_minute": new.window.start_minute,
+        "window_end_minute": new.window.end_minute,
+        "weekdays": sorted(new.window.weekdays),
+        "delay_seconds": new.delay_seconds,
+        "daily_limit": new.daily_limit,
+    }
     try:
-        return int(
-            Campaign.insert(
-                name=new.name,
-                subject=new.subject,
-                text=new.text,
-                html=new.html,
-                window_start_minute=new.window.start_minute,
-                window_end_minute=new.window.end_minute,
-                weekdays=sorted(new.window.weekdays),
-                delay_seconds=new.delay_seconds,
-                daily_limit=new.daily_limit,
-            ).execute()
-        )
+        campaign_id = int(Campaign.insert({**letter, **pace}).execute())
     except IntegrityError as error:
         if "campaign_name" in str(error):
             raise CampaignInvalid(f"there is a campaign {new.name!r} already") from None
         raise
+    changes.record_added(Campaign, campaign_id, pace, by)
+    return campaign_id
 
 
 def _lead_ids(leads: Iterable[NewLead]) -> dict[str, int]:
@@ -97,64 +99,89 @@ def find(name: str) -> Campaign:
     return row
 
 
+def get(campaign_id: int) -> Campaign:
+    row: Campaign | None = Campaign.get_or_none(Campaign.id == campaign_id)
+    if row is None:
+        raise NoSuchCampaign(f"there is no campaign {campaign_id}")
+    return row
+
+
 def every() -> list[Campaign]:
     return list(Campaign.select().order_by(Campaign.id))
 
 
-def start(campaign_id: int) -> None:
-    _change(campaign_id, "active", allowed={"draft"}, verb="start")
+def start(campaign_id: int, by: str) -> None:
+    _change(campaign_id, "active", allowed={"draft"}, verb="start", by=by)
 
 
-def pause(campaign_id: int) -> None:
+def pause(campaign_id: int, by: str, reason: str | None = None) -> None:
     """From the commit on no claim and no hand-over of it succeeds."""
-    _change(campaign_id, "paused", allowed={"active"}, verb="pause")
+    _change(campaign_id, "paused", allowed={"active"}, verb="pause", by=by, reason=reason)
 
 
-def resume(campaign_id: int) -> None:
+def resume(campaign_id: int, by: str) -> None:
     """Its pending mails are planned again, from now on."""
-    _change(campaign_id, "active", allowed={"paused"}, verb="resume", replan_reason="resumed")
+    _change(campaign_id, "active", allowed={"paused"}, verb="resume", by=by, replan_reason="resumed")
 
 
-def edit(campaign_id: int, **changes: object) -> None:
+def edit(campaign_id: int, by: str, **fresh: object) -> None:
     """Change its window, pace or limit: the columns of a campaign. Its pending mails are planned again."""
     with database.atomic():
-        [row] = facts.lock_campaigns([campaign_id])
+        row = _locked(campaign_id)
         if row.status in ("completed", "cancelled"):
             raise CampaignInvalid(f"cannot edit the campaign {row.name!r}: it is {row.status}")
-        changes |= {"revision": Campaign.revision + 1, "replan_reason": "edited"}
-        Campaign.update(changes).where(Campaign.id == campaign_id).execute()
+        _write(row, {**fresh, "replan_reason": "edited"}, by, "edit")
 
 
 def cancel(campaign_id: int, by: str) -> int:
     """End it, and return how many pending mails were cancelled. What is being sent is cancelled at its hand-over."""
     with database.atomic():
-        _change(campaign_id, "cancelled", allowed={"draft", "active", "paused"}, verb="cancel")
+        _change(campaign_id, "cancelled", allowed={"draft", "active", "paused"}, verb="cancel", by=by)
         return emails.cancel_pending(campaign_id, "the campaign was cancelled", by)
 
 
-def _change(campaign_id: int, status: str, *, allowed: set[str], verb: str, **changes: object) -> None:
+def _change(
+    campaign_id: int, status: str, *, allowed: set[str], verb: str, by: str, reason: str | None = None, **fresh: object
+) -> None:
     with database.atomic():
-        [row] = facts.lock_campaigns([campaign_id])
+        row = _locked(campaign_id)
         if row.status not in allowed:
             raise CampaignInvalid(f"cannot {verb} the campaign {row.name!r}: it is {row.status}")
-        changes |= {"status": status, "revision": Campaign.revision + 1}
-        Campaign.update(changes).where(Campaign.id == campaign_id).execute()
+        _write(row, {"status": status, **fresh}, by, verb, reason)
 
 
-# A campaign has ended when every lead has a final row, not when nothing happens to be pending.
+def _locked(campaign_id: int) -> Campaign:
+    for row in facts.lock_campaigns([campaign_id]):
+        return row
+    raise NoSuchCampaign(f"there is no campaign {campaign_id}")
+
+
+def _write(row: Campaign, fresh: dict[str, object], by: str, verb: str, reason: str | None = None) -> None:
+    Campaign.update({**fresh, "revision": Campaign.revision + 1}).where(Campaign.id == row.id).execute()
+    changes.record(row, fresh, by, verb, reason)
+    nudge.ask_for_tick()
+
+
+# A campaign has ended when every lead has a final row, not when nothing happens to be pending. Counted last, and only
+# where no mail is under way: a lead without an e-mail is one that the queue has fewer rows for.
 COMPLETE = """
 WITH finished AS (
     SELECT c.id FROM campaign c
-    WHERE c.status = 'active' AND NOT EXISTS (
-        SELECT FROM campaign_lead l
-        LEFT JOIN campaign_email_queue q ON q.campaign_id = l.campaign_id AND q.campaign_lead_id = l.id
-        WHERE l.campaign_id = c.id AND (q.id IS NULL OR q.status NOT IN ('sent', 'failed', 'cancelled')))
+    WHERE c.status = 'active' AND CASE WHEN EXISTS (
+            SELECT FROM campaign_email_queue q
+            WHERE q.campaign_id = c.id AND q.status IN ('pending', 'sending', 'unknown')) THEN false
+        ELSE (SELECT count(*) FROM campaign_lead l WHERE l.campaign_id = c.id)
+           = (SELECT count(*) FROM campaign_email_queue q WHERE q.campaign_id = c.id) END
     ORDER BY c.id FOR NO KEY UPDATE SKIP LOCKED
+), completed AS (
+    UPDATE campaign c SET status = 'completed', revision = revision + 1 FROM finished WHERE c.id = finished.id
+    RETURNING c.id
 )
-UPDATE campaign c SET status = 'completed', revision = revision + 1 FROM finished WHERE c.id = finished.id
-RETURNING c.id
+INSERT INTO change (by, verb, campaign_id, values)
+SELECT %(by)s, 'complete', id, '{"status": ["active", "completed"]}' FROM completed ORDER BY id
+RETURNING campaign_id
 """
 
 
-def complete_finished() -> list[int]:
-    return [row[0] for row in fetch(COMPLETE)]
+def complete_finished(by: str) -> list[int]:
+    return [row[0] for row in fetch(COMPLETE, {"by": by})]

@@ -22,7 +22,7 @@ from models.tables import CLOCK, Campaign, CampaignEmailQueue, EmailContent, Ema
 from scheduling.planner import Slot
 
 Q = CampaignEmailQueue
-WITHOUT_FAULTS: dict[str, object] = {"faults": 0, "closed_until": None, "closed_reason": None}  # of a mailbox
+WITHOUT_FAULTS: dict[str, object] = dict.fromkeys(("closed_until", "closed_reason", "closed_phase")) | {"faults": 0}
 _LIMITS = ("campaign_used", "campaign_limit", "mailbox_used", "mailbox_limit")
 Detail = Mapping[str, Any]
 

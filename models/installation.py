@@ -3,7 +3,8 @@
 from typing import NamedTuple
 from uuid import UUID
 
-from models.database import execute, fetch, fetch_row
+from models import nudge
+from models.database import database, execute, fetch, fetch_row
 
 
 class Mark(NamedTuple):
@@ -31,7 +32,9 @@ def disarm(reason: str) -> None:
 
 
 def arm() -> None:
-    execute("UPDATE installation SET disarmed_reason = NULL")
+    with database.atomic():
+        execute("UPDATE installation SET disarmed_reason = NULL")
+        nudge.ask_for_tick()
 
 
 LATEST = "SELECT id, email_id, at::text FROM email_history ORDER BY id DESC LIMIT 1"

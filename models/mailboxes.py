@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from peewee import IntegrityError
 
-from models import emails, facts
+from models import changes, emails, facts, nudge
 from models.claims import Held
 from models.database import clock, database
 from models.emails import WITHOUT_FAULTS, Detail
@@ -15,6 +15,10 @@ from models.tables import Campaign, CampaignMailbox, Mailbox, WarmupCount
 
 class MailboxInvalid(Exception):
     """What was said about a mailbox cannot be done."""
+
+
+class NoSuchMailbox(LookupError):
+    """There is no mailbox with this id."""
 
 
 class SentMail(NamedTuple):
@@ -40,27 +44,30 @@ def add(
     password_encrypted: str | None,
     daily_limit: int,
     gap_seconds: float,
+    by: str,
     sent_mail: SentMail | None = None,
 ) -> int:
+    values: dict[str, object] = {
+        "address": address,
+        "name": name,
+        "smtp_host": smtp_host,
+        "smtp_port": smtp_port,
+        "smtp_security": smtp_security,
+        "username": username,
+        "password_encrypted": password_encrypted,
+        "daily_limit": daily_limit,
+        "gap_seconds": gap_seconds,
+        **(sent_mail._asdict() if sent_mail else {}),
+    }
     try:
-        return int(
-            Mailbox.insert(
-                address=address,
-                name=name,
-                smtp_host=smtp_host,
-                smtp_port=smtp_port,
-                smtp_security=smtp_security,
-                username=username,
-                password_encrypted=password_encrypted,
-                daily_limit=daily_limit,
-                gap_seconds=gap_seconds,
-                **(sent_mail._asdict() if sent_mail else {}),
-            ).execute()
-        )
+        with database.atomic():
+            mailbox_id = int(Mailbox.insert(values).execute())
+            changes.record_added(Mailbox, mailbox_id, values, by)
     except IntegrityError as error:
         if "mailbox_address" in str(error):
             raise MailboxInvalid(f"there is a mailbox {address} already") from None
         raise _refusal(error) from None
+    return mailbox_id
 
 
 def find(address: str) -> Mailbox:
@@ -71,7 +78,9 @@ def find(address: str) -> Mailbox:
 
 
 def get(mailbox_id: int) -> Mailbox:
-    row: Mailbox = Mailbox.get_by_id(mailbox_id)
+    row: Mailbox | None = Mailbox.get_or_none(Mailbox.id == mailbox_id)
+    if row is None:
+        raise NoSuchMailbox(f"there is no mailbox {mailbox_id}")
     return row
 
 
@@ -79,18 +88,17 @@ def every() -> list[Mailbox]:
     return list(Mailbox.select().order_by(Mailbox.address))
 
 
-def edit(mailbox_id: int, **changes: object) -> None:
+def edit(mailbox_id: int, by: str, **fresh: object) -> None:
     """Change its server, password, limit or gap. Its campaigns are planned again, by what is true then.
 
     What changes how it logs in opens it: the faults were of the old way.
     """
-    if _LOGIN & changes.keys():
-        changes |= WITHOUT_FAULTS
+    if _LOGIN & fresh.keys():
+        fresh |= WITHOUT_FAULTS
     with database.atomic():
         used_by = CampaignMailbox.select(CampaignMailbox.campaign).where(CampaignMailbox.mailbox == mailbox_id)
         campaigns = facts.lock_campaigns(row.campaign_id for row in used_by)
-        facts.lock_mailboxes([mailbox_id])
-        Mailbox.update({**changes, "revision": Mailbox.revision + 1}).where(Mailbox.id == mailbox_id).execute()
+        _write(mailbox_id, fresh, by, "edit")
         ids = [row.id for row in campaigns if row.status == "active"]
         Campaign.update(replan_reason="edited").where(Campaign.id.in_(ids)).execute()
 
@@ -102,11 +110,15 @@ def sent_mail(row: Mailbox) -> SentMail | None:
     return SentMail(row.imap_host, row.imap_port, row.imap_security, row.sent_folder)
 
 
-def edit_sent_mail(mailbox_id: int, where: SentMail | None) -> None:
+def edit_sent_mail(mailbox_id: int, where: SentMail | None, by: str) -> None:
     """Change where its Sent folder is found; None: nowhere. No plan depends on it."""
-    changes = where._asdict() if where else dict.fromkeys(SentMail._fields)
+    fresh = where._asdict() if where else dict.fromkeys(SentMail._fields)
     try:
-        Mailbox.update(changes).where(Mailbox.id == mailbox_id).execute()
+        with database.atomic():
+            row = _locked(mailbox_id)
+            Mailbox.update(fresh).where(Mailbox.id == mailbox_id).execute()
+            changes.record(row, fresh, by, "edit")
+            nudge.ask_for_tick()
     except IntegrityError as error:
         raise _refusal(error) from None
 
@@ -117,20 +129,31 @@ def _refusal(error: IntegrityError) -> Exception:
     return error
 
 
-def pause(mailbox_id: int) -> None:
-    _set_status(mailbox_id, "paused")
+def pause(mailbox_id: int, by: str) -> None:
+    _order(mailbox_id, {"status": "paused"}, by, "pause")
 
 
-def resume(mailbox_id: int) -> None:
+def resume(mailbox_id: int, by: str) -> None:
     """Open it again, after a pause or after faults."""
-    _set_status(mailbox_id, "active", **WITHOUT_FAULTS)
+    _order(mailbox_id, {"status": "active", **WITHOUT_FAULTS}, by, "resume")
 
 
-def _set_status(mailbox_id: int, status: str, **changes: object) -> None:
+def _order(mailbox_id: int, fresh: dict[str, object], by: str, verb: str) -> None:
     with database.atomic():
-        facts.lock_mailboxes([mailbox_id])
-        changes |= {"status": status, "revision": Mailbox.revision + 1}
-        Mailbox.update(changes).where(Mailbox.id == mailbox_id).execute()
+        _write(mailbox_id, fresh, by, verb)
+
+
+def _write(mailbox_id: int, fresh: dict[str, object], by: str, verb: str) -> None:
+    row = _locked(mailbox_id)
+    Mailbox.update({**fresh, "revision": Mailbox.revision + 1}).where(Mailbox.id == mailbox_id).execute()
+    changes.record(row, fresh, by, verb)
+    nudge.ask_for_tick()
+
+
+def _locked(mailbox_id: int) -> Mailbox:
+    for row in facts.lock_mailboxes([mailbox_id]):
+        return row
+    raise NoSuchMailbox(f"there is no mailbox {mailbox_id}")
 
 
 def close_after(held: Held, fault: str, detail: Detail, pause: Callable[[int], timedelta]) -> datetime | None:
@@ -142,24 +165,20 @@ def close_after(held: Held, fault: str, detail: Detail, pause: Callable[[int], t
         row = facts.lock_around(held.email_id)
         if not emails.release(held, f"mailbox: {fault}", detail):
             return None
-        return close(row.mailbox_id, fault, pause)
+        return close(row.mailbox_id, fault, pause, detail.get("phase"))
 
 
-def close(mailbox_id: int, reason: str, pause: Callable[[int], timedelta]) -> datetime:
+def close(mailbox_id: int, reason: str, pause: Callable[[int], timedelta], phase: str | None = None) -> datetime:
     """Close it after a fault until the pause is over; the next mail after that shows whether it works again.
 
-    pause: how long, given how many faults came one after the other before this one.
+    pause: how long, given how many faults came one after the other before this one. phase: of the conversation.
     """
     with database.atomic():
-        [row] = facts.lock_mailboxes([mailbox_id])
+        row = _locked(mailbox_id)
         until = clock() + pause(row.faults)
-        changes = {
-            "faults": row.faults + 1,
-            "closed_until": until,
-            "closed_reason": reason,
-            "revision": row.revision + 1,
-        }
-        Mailbox.update(changes).where(Mailbox.id == mailbox_id).execute()
+        closed = {"closed_until": until, "closed_reason": reason, "closed_phase": phase}
+        counted = {"faults": row.faults + 1, "revision": row.revision + 1}
+        Mailbox.update({**closed, **counted}).where(Mailbox.id == mailbox_id).execute()
     return until
 
 

@@ -1,10 +1,11 @@
 """Brings the database's schema up to date, one process at a time."""
 
+import threading
 from pathlib import Path
 
 from playhouse.migrations import Runner
 
-from models.database import database, execute
+from models.database import database, execute, fetch
 
 _FOLDER = Path(__file__).parent / "migrations"
 _LOCK = 7_364_250_919  # an arbitrary number that nothing else in this database locks
@@ -19,7 +20,10 @@ def migrate() -> list[str]:
     with database.connection_context():
         # The lock belongs to the session: a process that dies gives it back. Another's migration may take its time.
         execute("SET lock_timeout = 0; SET statement_timeout = 0")
-        execute("SELECT pg_advisory_lock(%s)", (_LOCK,))
+        # Asked for again and again: an index built beside running code waits for every statement that has begun, and
+        # so would wait for one that waits for the lock.
+        while not fetch("SELECT pg_try_advisory_lock(%s)", (_LOCK,))[0][0]:
+            threading.Event().wait(0.2)
         try:
             names: list[str] = _runner().up()  # type: ignore[no-untyped-call]
             return names

@@ -73,6 +73,7 @@ class Mailbox(Table):
     faults = IntegerField(constraints=_default("0"))  # one after the other, since the last accepted mail
     closed_until = MomentField(null=True)
     closed_reason = TextField(null=True)
+    closed_phase = TextField(null=True)  # of the conversation whose fault closed it: connect, tls, auth, mail, …
     last_start_at = MomentField(null=True)
     imap_host = TextField(null=True)  # where its Sent folder is; user name and password are the same
     imap_port = IntegerField(null=True)
@@ -217,7 +218,12 @@ class CampaignEmailQueue(Table):
             Check("status <> 'failed' OR error IS NOT NULL", "failed_has_its_error"),
             Check("attempts >= 0", "attempts_are_not_negative"),
         ]
-        indexes = ((("campaign", "campaign_lead"), True), (("status", "scheduled_at"), False))
+        indexes = (
+            (("campaign", "campaign_lead"), True),
+            (("status", "scheduled_at"), False),
+            (("campaign", "scheduled_at", "id"), False),
+            (("campaign", "status", "scheduled_at", "id"), False),
+        )
 
 
 _COUNTED = SQL("status IN (%s)" % ", ".join(f"'{status}'" for status in sorted(COUNTED)))  # noqa: UP031
@@ -231,10 +237,10 @@ def _index(name: str, *fields: Field | SQL, where: SQL, unique: bool = False) ->
 
 _Q = CampaignEmailQueue
 _index("one_sending_per_mailbox", _Q.mailbox, where=SQL("status = 'sending'"), unique=True)
-_index("pending_by_campaign", _Q.campaign, _Q.scheduled_at, where=_PENDING)
 _index("pending_by_mailbox", _Q.mailbox, _Q.scheduled_at, where=_PENDING)
 _index("counted_by_campaign", _Q.campaign, _STARTED, where=_COUNTED)
 _index("counted_by_mailbox", _Q.mailbox, _STARTED, where=_COUNTED)
+_index("unknown_by_id", _Q.id, where=SQL("status = 'unknown'"))
 
 
 class EmailHistory(Table):
@@ -271,6 +277,17 @@ EmailHistory.add_index(
         name="counted_again_by_mailbox",
     )
 )
+EmailHistory.add_index(
+    EmailHistory.index(EmailHistory.scheduled_from, where=SQL("scheduled_from <> scheduled_to"), name="moves_by_time")
+)
+EmailHistory.add_index(
+    EmailHistory.index(
+        EmailHistory.mailbox,
+        EmailHistory.id,
+        where=SQL("move = 'doubt' OR (move IN ('reject', 'retry', 'release') AND detail IS NOT NULL)"),
+        name="errors_by_mailbox",
+    )
+)
 
 
 class EmailContent(Table):
@@ -292,6 +309,28 @@ class WarmupCount(Table):
 
     class Meta:
         primary_key = CompositeKey("mailbox", "day")
+
+
+class Change(Table):
+    """What was done to a campaign or a mailbox, by whom: never changed."""
+
+    campaign_id: int | None
+    mailbox_id: int | None
+    id = BigAutoField()
+    at = MomentField(constraints=_default("clock_timestamp()"))
+    by = TextField()  # which person, or part of the product
+    verb = TextField()
+    campaign = ForeignKeyField(Campaign, index=False, null=True)
+    mailbox = ForeignKeyField(Mailbox, index=False, null=True)
+    values = JSONField()  # name -> [old, new]
+    reason = TextField(null=True)
+
+    class Meta:
+        constraints = [Check("num_nonnulls(campaign_id, mailbox_id) = 1", "change_is_of_one")]
+        indexes = ((("campaign", "id"), False), (("mailbox", "id"), False))
+
+
+Change._meta.columns["values"].field_type = "JSONB"
 
 
 class Installation(Table):
@@ -320,6 +359,7 @@ TABLES: tuple[type[Table], ...] = (
     EmailHistory,
     EmailContent,
     WarmupCount,
+    Change,
     Heartbeat,
     Installation,
 )

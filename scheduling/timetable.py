@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from periodiq import cron
 
+import actors.nudge  # noqa: F401  # a tick comes at once where somebody asks for one
 import clock
 from actors import queues
 from actors.broker import actor

@@ -38,6 +38,7 @@ def a_mailbox(address: str | None = None, **changes: Any) -> int:
         "password_encrypted": None,
         "daily_limit": 1000,
         "gap_seconds": 0.0,
+        "by": "tests",
     }
     return mailboxes.add(address=address or f"mailbox{number}@sender.example", **(values | changes))
 
@@ -66,9 +67,9 @@ def a_campaign(
     people = [
         NewLead(address, address.lower(), {"email": address, "name": f"Lead {address}"}, None) for address in addresses
     ]
-    campaign_id = campaigns.add(new, people)
+    campaign_id = campaigns.add(new, people, "tests")
     if active:
-        campaigns.start(campaign_id)
+        campaigns.start(campaign_id, "tests")
     return campaign_id
 
 

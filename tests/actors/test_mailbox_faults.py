@@ -217,9 +217,9 @@ class TestAnOwnerWhoCorrectsTheLogin:
         mailbox_id = make.a_mailbox()
         Mailbox.update(faults=3, closed_until=make.now() + timedelta(hours=1), closed_reason="535").execute()
 
-        mailboxes.edit(mailbox_id, daily_limit=5)
+        mailboxes.edit(mailbox_id, "tests", daily_limit=5)
         assert Mailbox.get().closed_until is not None
-        mailboxes.edit(mailbox_id, password_encrypted=vault.encrypt("right"))
+        mailboxes.edit(mailbox_id, "tests", password_encrypted=vault.encrypt("right"))
 
         assert (Mailbox.get().faults, Mailbox.get().closed_until) == (0, None)
 

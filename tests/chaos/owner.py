@@ -61,9 +61,9 @@ def _done(deed: Deed) -> bool:
         campaign_id = campaigns.find(deed.campaign).id
         match deed.verb:
             case Verb.PAUSE:
-                campaigns.pause(campaign_id)
+                campaigns.pause(campaign_id, "chaos")
             case Verb.RESUME:
-                campaigns.resume(campaign_id)
+                campaigns.resume(campaign_id, "chaos")
             case Verb.CANCEL:
                 campaigns.cancel(campaign_id, "chaos")
     except database.FAILURES:

@@ -128,7 +128,7 @@ class TestTheMailbox:
 
     def test_a_paused_one_sends_nothing(self) -> None:
         email_id = make.an_email()
-        mailboxes.pause(make.row(email_id).mailbox_id)
+        mailboxes.pause(make.row(email_id).mailbox_id, "tests")
 
         closed = ask(email_id)
 
@@ -292,6 +292,6 @@ class TestLimits:
 def test_pausing_takes_the_campaigns_lock_so_that_no_claim_passes_it() -> None:
     email_id = make.an_email()
 
-    campaigns.pause(make.row(email_id).campaign_id)
+    campaigns.pause(make.row(email_id).campaign_id, "tests")
 
     assert ask(email_id).gate == "campaign"

@@ -314,7 +314,7 @@ class Interleavings(RuleBasedStateMachine):
         stuck.settle_expired("tests")
 
     def complete(self) -> None:
-        for campaign_id in campaigns.complete_finished():
+        for campaign_id in campaigns.complete_finished("ola"):
             self.said[campaign_id] = "completed"
             leads = CampaignLead.select().where(CampaignLead.campaign == campaign_id).count()
             ended = Q.select().where(Q.campaign == campaign_id, Q.status.in_(list(FINAL))).count()
@@ -386,7 +386,7 @@ class Interleavings(RuleBasedStateMachine):
             case "mailbox limit to what is used":
                 self.limit_mailbox(mailbox_id, self.used_today(mailbox_id=mailbox_id))
             case "pause mailbox":
-                mailboxes.pause(mailbox_id)
+                mailboxes.pause(mailbox_id, "ola")
                 self.paused_mailboxes.add(mailbox_id)
             case "resume mailbox":
                 self.resume_mailbox(mailbox_id)
@@ -407,22 +407,22 @@ class Interleavings(RuleBasedStateMachine):
 
     def change(self, campaign_id: int, verb: str) -> None:
         with suppress(CampaignInvalid):
-            campaigns.cancel(campaign_id, "ola") if verb == "cancel" else getattr(campaigns, verb)(campaign_id)
+            getattr(campaigns, verb)(campaign_id, "ola")
             self.said[campaign_id] = {"pause": "paused", "resume": "active", "cancel": "cancelled"}[verb]
 
     def edit(self, campaign_id: int, limit: int, is_shut: bool) -> None:
         window = not_today() if is_shut else make.ALWAYS
         with suppress(CampaignInvalid):
-            campaigns.edit(campaign_id, daily_limit=limit, weekdays=sorted(window.weekdays))
+            campaigns.edit(campaign_id, "ola", daily_limit=limit, weekdays=sorted(window.weekdays))
             self.limits[campaign_id] = limit
             (self.shut.add if is_shut else self.shut.discard)(campaign_id)
 
     def limit_mailbox(self, mailbox_id: int, limit: int) -> None:
-        mailboxes.edit(mailbox_id, daily_limit=limit)
+        mailboxes.edit(mailbox_id, "ola", daily_limit=limit)
         self.mailbox_limits[mailbox_id] = limit
 
     def resume_mailbox(self, mailbox_id: int) -> None:
-        mailboxes.resume(mailbox_id)
+        mailboxes.resume(mailbox_id, "ola")
         self.paused_mailboxes.discard(mailbox_id)
 
     def suppress(self, address: str) -> None:

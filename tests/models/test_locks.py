@@ -161,17 +161,17 @@ class TestEverythingAtOnce:
         campaigns.cancel(self.campaigns[1], "tests")
 
     def edit(self, campaign_id: int, mailbox_id: int) -> None:
-        campaigns.edit(campaign_id, daily_limit=999)
+        campaigns.edit(campaign_id, "tests", daily_limit=999)
 
     def edit_mailbox(self, campaign_id: int, mailbox_id: int) -> None:
-        mailboxes.edit(mailbox_id, daily_limit=999)
+        mailboxes.edit(mailbox_id, "tests", daily_limit=999)
 
     def close_mailbox(self, campaign_id: int, mailbox_id: int) -> None:
         mailboxes.close(mailbox_id, "421 busy", lambda faults: timedelta(milliseconds=1))
 
     def pause_and_resume(self, campaign_id: int, mailbox_id: int) -> None:
-        campaigns.pause(campaign_id)
-        campaigns.resume(campaign_id)
+        campaigns.pause(campaign_id, "tests")
+        campaigns.resume(campaign_id, "tests")
 
 
 def deadlocks() -> int:

@@ -146,7 +146,7 @@ class TestHints:
 
     def test_a_paused_campaigns_mails_are_not_hinted_at(self) -> None:
         email_id = make.an_email()
-        campaigns.pause(make.row(email_id).campaign_id)
+        campaigns.pause(make.row(email_id).campaign_id, "tests")
 
         assert hints.due() == []
 

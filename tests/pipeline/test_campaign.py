@@ -133,7 +133,7 @@ class TestWhileAMailIsBeingSent:
             self.send(punktual, email_id)
             held.wait()
 
-            campaigns.pause(campaign_id)
+            campaigns.pause(campaign_id, "tests")
 
         until(lambda: make.row(email_id).status == Status.PENDING, "the mail to be given back")
         assert punktual.smtp.accepted == []
@@ -152,7 +152,7 @@ class TestWhileAMailIsBeingSent:
 
     def test_a_resume_sends_what_the_pause_held_back(self, punktual: Punktual) -> None:
         campaign_id, email_id, _ = self.one_mail(punktual)
-        campaigns.pause(campaign_id)
+        campaigns.pause(campaign_id, "tests")
         punktual.run("worker")
         punktual.run("timekeeper")
         punktual.listening()
@@ -160,7 +160,7 @@ class TestWhileAMailIsBeingSent:
         until(lambda: sum(punktual.messages().values()) == 0, "the hint to be worked off")
         assert punktual.smtp.accepted == []
 
-        campaigns.resume(campaign_id)
+        campaigns.resume(campaign_id, "tests")
         punktual.tick()
 
         punktual.smtp.arrived(1)

@@ -54,8 +54,8 @@ def test_imap_servers_that_say_nothing_hold_up_neither_the_tick_nor_the_mail(pun
         for _ in range(4):  # as many as the worker has threads
             mailbox_id = punktual.mailbox()
             in_doubt(mailbox_id)
-            mailboxes.edit(mailbox_id, username="ola")
-            mailboxes.edit_sent_mail(mailbox_id, where)
+            mailboxes.edit(mailbox_id, "tests", username="ola")
+            mailboxes.edit_sent_mail(mailbox_id, where, "tests")
         punktual.run("worker", **patient)
         punktual.run("timekeeper")
         punktual.listening("deliver", "deliver.DQ", "evidence", "tick")
