@@ -21,7 +21,7 @@ ALLOWED: dict[str, set[str]] = {
     "actors": {"config", "clock", "mail", "models", "ops", "scheduling", "scheduling (pure)"},
     "admin": {"config", "clock", "mail", "models", "ops", "actors", "scheduling (pure)"},
     "ops": {"config", "clock", "models"},
-    "web": {"config", "clock", "models", "ops", "scheduling (pure)"},
+    "web": {"config", "clock", "mail", "models", "ops", "scheduling (pure)"},
 }
 OURS = {"actors", "admin", "clock", "config", "mail", "models", "ops", "scheduling", "web"}
 
