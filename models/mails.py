@@ -5,11 +5,12 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from models.database import fetch
 from models.overview import EMAIL_COLUMNS, EmailLine
 from models.states import Status
+from scheduling.window import warsaw_day, warsaw_day_bounds
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -25,7 +26,7 @@ class Page:
     previous: str | None
 
 
-class _Cursor(NamedTuple):
+class Cursor(NamedTuple):
     """A place between two e-mails, and which way to read from it."""
 
     forward: bool
@@ -38,14 +39,14 @@ class _Cursor(NamedTuple):
         return urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
-_START = _Cursor(True, _EPOCH - timedelta(days=1), 0)
+_START = Cursor(True, _EPOCH - timedelta(days=1), 0)
 
 
-def _read(cursor: str) -> _Cursor:
+def _read(cursor: str) -> Cursor:
     try:
         text = urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode("ascii")
         at, _, id = text[1:].partition(".")
-        found = _Cursor({">": True, "<": False}[text[0]], _EPOCH + timedelta(milliseconds=int(at)), int(id))
+        found = Cursor({">": True, "<": False}[text[0]], _EPOCH + timedelta(milliseconds=int(at)), int(id))
     except (binascii.Error, ValueError, KeyError, IndexError, OverflowError):
         raise CursorInvalid("this is no cursor of a page") from None
     if str(found) != cursor or not 0 <= found.id < 2**63:
@@ -89,8 +90,8 @@ def _page(lines: list[EmailLine], is_first: bool, is_last: bool) -> Page:
     if not lines:
         return Page([], None, None)
     first, last = lines[0], lines[-1]
-    following = _Cursor(True, last.scheduled_at, last.id)
-    preceding = _Cursor(False, first.scheduled_at, first.id)
+    following = Cursor(True, last.scheduled_at, last.id)
+    preceding = Cursor(False, first.scheduled_at, first.id)
     return Page(lines, None if is_last else str(following), None if is_first else str(preceding))
 
 
@@ -117,17 +118,34 @@ class Day:
     unknown: int
 
 
-# On the day on which a mail counts, or else on the one that it is or was planned for.
+LAST_DAY = """
+SELECT max(scheduled_at) FROM campaign_email_queue WHERE campaign_id = %(campaign)s AND scheduled_at < %(ends)s
+"""
+# On the day on which a mail counts, or else on the one that it is or was planned for, as day.MARKS has it.
 DAYS = """
-SELECT (COALESCE(handed_over_at, claimed_at, scheduled_at) AT TIME ZONE 'Europe/Warsaw')::date AS day, status,
-       count(*)::int
-FROM campaign_email_queue WHERE campaign_id = %s GROUP BY 1, 2
+SELECT (at AT TIME ZONE 'Europe/Warsaw')::date, status, count(*)::int FROM (
+    SELECT COALESCE(handed_over_at, claimed_at) AS at, status FROM campaign_email_queue
+    WHERE campaign_id = %(campaign)s AND status IN ('sending', 'sent', 'unknown')
+      AND COALESCE(handed_over_at, claimed_at) >= %(starts)s AND COALESCE(handed_over_at, claimed_at) < %(ends)s
+    UNION ALL
+    SELECT scheduled_at, status FROM campaign_email_queue
+    WHERE campaign_id = %(campaign)s AND status IN ('pending', 'failed', 'cancelled')
+      AND scheduled_at >= %(starts)s AND scheduled_at < %(ends)s
+) mails GROUP BY 1, 2
 """
 
 
-def days(campaign_id: int) -> list[Day]:
-    """How many of a campaign's e-mails stand on each Warsaw day, in order."""
+def days(campaign_id: int, before: date | None = None, most: int = 31) -> list[Day]:
+    """How many of a campaign's e-mails stand on each Warsaw day, in order; days without any are left out.
+
+    The last days that have some, or the last before a day: `most` of the calendar's.
+    """
+    values: dict[str, Any] = {"campaign": campaign_id, "ends": warsaw_day_bounds(before)[0] if before else "infinity"}
+    last = fetch(LAST_DAY, values)[0][0]
+    if last is None:
+        return []
+    starts, _ = warsaw_day_bounds(warsaw_day(last) - timedelta(days=most - 1))
     found: defaultdict[date, Counter[str]] = defaultdict(Counter)
-    for day, status, count in fetch(DAYS, (campaign_id,)):
+    for day, status, count in fetch(DAYS, {**values, "starts": starts}):
         found[day][status] = count
     return [Day(day, **{status: found[day][status] for status in Status}) for day in sorted(found)]

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 import config
-from models import facts, gates
+from models import facts, gates, plans
 from models.database import clock, fetch, fetch_row
 from models.facts import NoSuchEmail
 from models.sentences import Sentence, said
@@ -123,7 +123,11 @@ CAMPAIGN_COUNTS = """
 SELECT campaign_id, status, count(*)::int, min(scheduled_at)
 FROM campaign_email_queue WHERE campaign_id = ANY(%s) GROUP BY campaign_id, status
 """
-LEAD_COUNTS = "SELECT campaign_id, count(*)::int FROM campaign_lead WHERE campaign_id = ANY(%s) GROUP BY campaign_id"
+# Of each campaign by itself: asked of all at once, Postgres would read the table from end to end.
+LEAD_COUNTS = """
+SELECT ids.id, (SELECT count(*)::int FROM campaign_lead l WHERE l.campaign_id = ids.id)
+FROM unnest(%s::bigint[]) AS ids (id)
+"""
 
 
 def campaigns(rows: Sequence[Campaign]) -> list[CampaignLine]:
@@ -173,14 +177,8 @@ def _behind(closed: gates.Closed) -> Standing:
     return Standing(closed.gate, sentence, closed.until)
 
 
-UNPLANNED = """
-SELECT EXISTS (SELECT FROM campaign_lead l WHERE l.campaign_id = %(id)s AND NOT EXISTS (
-    SELECT FROM campaign_email_queue q WHERE q.campaign_id = %(id)s AND q.campaign_lead_id = l.id))
-"""
-
-
 def _without_pending(campaign_id: int) -> Standing:
-    if fetch(UNPLANNED, {"id": campaign_id})[0][0]:
+    if plans.unplanned(campaign_id, limit=1):
         return Standing("unplanned", said("waiting to be planned"))
     if Q.select().where(Q.campaign == campaign_id, Q.status == Status.UNKNOWN).exists():
         return Standing("unknown", said("waiting for a person to settle its unknown mails"))

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 import config
 from models import emails, facts, gates
-from models.database import clock, database, fetch
+from models.database import clock, database, fetch, fetch_row
 from models.tables import Campaign, CampaignEmailQueue, CampaignMailbox, Mailbox, WarmupCount
 from scheduling import planner
 from scheduling.planner import Lead, Slot, Standing, Taken
@@ -34,12 +34,19 @@ class Situation:
     revisions: Mapping[tuple[str, int], int]
 
 
-def situation(campaign_ids: Sequence[int] | None = None, *, again: bool = False, forecast: bool = False) -> Situation:
+def situation(
+    campaign_ids: Sequence[int] | None = None,
+    *,
+    again: bool = False,
+    forecast: bool = False,
+    most_leads: int | None = None,
+) -> Situation:
     """The active campaigns with the leads that are still to be planned.
 
     campaign_ids: only these get leads to place; the others count with what is planned already.
     again: the leads to place are those that are planned already, with the places they hold.
     forecast: to the last lead instead of to the planning horizon, and drafts and paused campaigns too.
+    most_leads: so many of each campaign at most; None: all, or as many as the horizon may take.
     """
     now = clock()
     rows = _campaigns(campaign_ids if forecast else None)
@@ -48,7 +55,9 @@ def situation(campaign_ids: Sequence[int] | None = None, *, again: bool = False,
     pending = _pending([row.id for row in rows])
     return Situation(
         now=now,
-        campaigns=_planned_campaigns([row for row in rows if row.id in chosen], pending, now, again, forecast),
+        campaigns=_planned_campaigns(
+            [row for row in rows if row.id in chosen], pending, now, again, forecast, most_leads
+        ),
         mailboxes=_planned_mailboxes(mailboxes, now),
         taken=[
             Taken(campaign, mailbox, at)
@@ -124,6 +133,7 @@ def _planned_campaigns(
     now: datetime,
     again: bool,
     forecast: bool,
+    most_leads: int | None = None,
 ) -> list[planner.Campaign]:
     ids = [row.id for row in rows]
     today = warsaw_day(now)
@@ -142,7 +152,7 @@ def _planned_campaigns(
                 mailbox_ids=tuple(mailboxes[row.id]),
                 used={today: used.get(row.id, 0)},
                 last_start=row.last_start_at,
-                leads=_standing(pending[row.id]) if again else _unplanned(row, forecast),
+                leads=_standing(pending[row.id]) if again else _new(row, most_leads, forecast),
                 until=None if again or forecast else planner.horizon(window, now, hours),
             )
         )
@@ -203,15 +213,38 @@ def _standing(mails: Iterable[tuple[int, int, datetime]]) -> list[Lead]:
 
 UNPLANNED = """
 SELECT l.id FROM campaign_lead l
-WHERE l.campaign_id = %(campaign)s AND NOT EXISTS (
+WHERE l.campaign_id = %(campaign)s AND l.position > %(after)s AND NOT EXISTS (
     SELECT FROM campaign_email_queue q WHERE q.campaign_id = l.campaign_id AND q.campaign_lead_id = l.id)
 ORDER BY l.position LIMIT %(limit)s
 """
+LAST_PLANNED = """
+SELECT position FROM campaign_lead
+WHERE id = (SELECT max(campaign_lead_id) FROM campaign_email_queue WHERE campaign_id = %s)
+"""
+COUNTS = """
+SELECT (SELECT count(*) FROM campaign_lead WHERE campaign_id = %(campaign)s),
+       (SELECT count(*) FROM campaign_email_queue WHERE campaign_id = %(campaign)s)
+"""
 
 
-def _unplanned(row: Campaign, forecast: bool) -> list[Lead]:
-    limit = None if forecast else _DAYS_AHEAD * row.daily_limit
-    return [Lead(lead_id) for (lead_id,) in fetch(UNPLANNED, {"campaign": row.id, "limit": limit})]
+def unplanned(campaign_id: int, limit: int | None) -> list[int]:
+    """The leads that have no e-mail yet, in the order of their turns.
+
+    Leads get theirs in that order, so those after the last that has one come first: a search among hundreds of
+    thousands that were planned before is only for one that was passed over.
+    """
+    last = fetch_row(LAST_PLANNED, (campaign_id,))
+    values = {"campaign": campaign_id, "limit": limit}
+    found = fetch(UNPLANNED, {**values, "after": last[0] if last else 0})
+    if not found and last:
+        leads, mails = fetch(COUNTS, values)[0]
+        found = fetch(UNPLANNED, {**values, "after": 0}) if leads > mails else []
+    return [lead_id for (lead_id,) in found]
+
+
+def _new(row: Campaign, most_leads: int | None, forecast: bool) -> list[Lead]:
+    most = most_leads if forecast else _DAYS_AHEAD * row.daily_limit
+    return [Lead(lead_id) for lead_id in unplanned(row.id, most)]
 
 
 def _mailboxes_of(campaign_ids: Iterable[int]) -> defaultdict[int, list[int]]:

@@ -14,6 +14,7 @@ import config
 from models import database, embedded, migrate
 from tests import factories as make
 from tests.dovecot import Dovecot
+from tests.million import million, million_url, plans_of  # noqa: F401  # fixtures
 
 # The same examples in every run: a failing test is to be understood, not run again.
 hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None, max_examples=200, database=None)

@@ -1,0 +1,191 @@
+"""A database with a million e-mails, and the plans by which Postgres answers what is asked of it.
+
+Filled once a run, beside the database that every other test empties. Nothing here is a measure of time.
+"""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import pytest
+
+import config
+from models import database, migrate
+from models.database import database as peewee
+
+BIG = ("campaign_email_queue", "email_history", "campaign_lead", "lead")
+
+
+@dataclass(frozen=True)
+class Million:
+    """The ids of its campaigns."""
+
+    running: int = 1  # 500,000 sent, 10,000 planned, 40,000 leads not planned yet
+    in_doubt: int = 2  # 300,000 sent, two unknown: nothing else is left
+    finished: int = 3  # 100,000, all with their result, and still active
+    completed: int = 4  # 60,000
+    draft: int = 5  # 30,000 leads
+    mailboxes: int = 20
+    mails: int = 970_002
+
+
+# Without the triggers of the foreign keys, which would take longer than all the rest.
+CAMPAIGNS = """
+SET session_replication_role = replica;
+INSERT INTO mailbox (address, smtp_host, smtp_port, smtp_security, daily_limit, gap_seconds, last_start_at)
+SELECT 'mailbox' || n || '@sender.example', 'smtp.sender.example', 587, 'starttls', 10000, 1, now()
+FROM generate_series(1, 20) n;
+INSERT INTO campaign (name, subject, text, window_start_minute, window_end_minute, weekdays, delay_seconds, daily_limit,
+                      status, last_start_at)
+SELECT name, 'Hello', 'Hello', 0, 1440, '{0,1,2,3,4,5,6}', 8, 8000, status, now()
+FROM (VALUES ('running', 'active'), ('in doubt', 'active'), ('finished', 'active'), ('completed', 'completed'),
+             ('draft', 'draft')) AS c (name, status);
+INSERT INTO campaign_mailbox (campaign_id, mailbox_id)
+SELECT c, m FROM generate_series(1, 5) c CROSS JOIN generate_series(1, 20) m;
+INSERT INTO lead (address) SELECT 'lead' || n || '@leads.example' FROM generate_series(1, 550000) n;
+INSERT INTO campaign_lead (campaign_id, lead_id, position, address, fields)
+SELECT c, n, n, 'Lead' || n || '@leads.example', '{}'
+FROM (VALUES (1, 550000), (2, 300002), (3, 100000), (4, 60000), (5, 30000)) AS of (c, leads)
+CROSS JOIN LATERAL generate_series(1, leads) n ORDER BY c, n;
+"""
+# 8,000 a day up to this moment, and from it on. A few failed, a few were tried twice, a few moved from today.
+MAILS = """
+INSERT INTO campaign_email_queue
+    (campaign_id, campaign_lead_id, mailbox_id, status, scheduled_at, hinted_for, attempts, message_id, claim_token,
+     claimed_at, worker_host, worker_pid, worker_started_at, handed_over_at, sent_at, error)
+SELECT campaign_id, id, 1 + position %% 20, status, at, CASE WHEN begun THEN at END, begun::int,
+       '<' || id || '@sender.example>', CASE WHEN begun THEN gen_random_uuid() END, CASE WHEN begun THEN at END,
+       CASE WHEN begun THEN 'host' END, CASE WHEN begun THEN 1 END, CASE WHEN begun THEN 1.0 END,
+       CASE WHEN status IN ('sent', 'unknown') THEN at END, CASE WHEN status = 'sent' THEN at END,
+       CASE WHEN status IN ('failed', 'unknown') THEN 'no answer' END
+FROM (
+    SELECT l.*, status, status <> 'pending' AS begun,
+           date_trunc('second', now()) + (position - done) * interval '10.8 seconds' AS at
+    FROM (VALUES (1, 500000, 510000, 0), (2, 300000, 300002, 2), (3, 100000, 100000, 0), (4, 60000, 60000, 0))
+        AS of (c, done, planned, unknown)
+    JOIN campaign_lead l ON l.campaign_id = c AND l.position <= planned
+    CROSS JOIN LATERAL (SELECT CASE
+        WHEN position > done THEN CASE WHEN unknown > 0 THEN 'unknown' ELSE 'pending' END
+        WHEN position %% 100 = 0 THEN 'failed' ELSE 'sent' END AS status) s
+) mails ORDER BY campaign_id, position;
+INSERT INTO email_history (email_id, at, move, to_status, scheduled_to, mailbox_id, by)
+SELECT id, scheduled_at, 'plan', 'pending', scheduled_at, mailbox_id, 'planner' FROM campaign_email_queue;
+INSERT INTO email_history (email_id, at, move, from_status, to_status, reason, scheduled_from, scheduled_to, mailbox_id,
+                           by, detail)
+SELECT id, scheduled_at, CASE status WHEN 'sent' THEN 'accept' WHEN 'failed' THEN 'reject' ELSE 'doubt' END, 'sending',
+       status, error, scheduled_at, scheduled_at, mailbox_id, 'worker', '{"code": 250}'
+FROM campaign_email_queue WHERE status <> 'pending';
+INSERT INTO email_history (email_id, at, move, from_status, to_status, reason, scheduled_from, scheduled_to, mailbox_id,
+                           by)
+SELECT id, scheduled_at, 'replan', 'pending', 'pending', 'downtime', scheduled_at - interval '1 day', scheduled_at,
+       mailbox_id, 'planner'
+FROM campaign_email_queue WHERE id %% 20 = 0 ORDER BY id;
+"""
+
+
+@pytest.fixture(scope="session")
+def million_url(postgres: str) -> str:
+    database.execute("CREATE DATABASE million")
+    database.close()
+    url = urlunsplit(urlsplit(postgres)._replace(path="/million"))
+    with _working_on(url):
+        migrate.migrate()
+        database.execute("SET statement_timeout = 0")
+        database.execute(CAMPAIGNS)
+        database.execute(MAILS)
+        database.execute("VACUUM ANALYZE")
+    return url
+
+
+@pytest.fixture
+def million(million_url: str) -> Iterator[Million]:
+    with _working_on(million_url):
+        yield Million()
+
+
+@contextmanager
+def _working_on(url: str) -> Iterator[None]:
+    """This process's database is another one for a while."""
+    before = os.environ["PUNKTUAL_DATABASE_URL"]
+    _open(url)
+    try:
+        yield
+    finally:
+        _open(before)
+
+
+def _open(url: str) -> None:
+    database.close()
+    os.environ["PUNKTUAL_DATABASE_URL"] = url
+    config.settings.cache_clear()
+    database.open_database("tests")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How Postgres answered one statement."""
+
+    sql: str
+    root: dict[str, Any]
+    milliseconds: float  # to be looked at, never to be asserted
+
+    def nodes(self, node: dict[str, Any] | None = None) -> Iterator[dict[str, Any]]:
+        node = node or self.root
+        yield node
+        for child in node.get("Plans", ()):
+            yield from self.nodes(child)
+
+    @property
+    def read_from_end_to_end(self) -> set[str]:
+        return {node["Relation Name"] for node in self.nodes() if node["Node Type"] == "Seq Scan"}
+
+    @property
+    def rows_examined(self) -> int:
+        """Of the tables: those found and those found in vain. What an index tells by itself is not counted."""
+        return sum(_examined(node) for node in self.nodes() if "Relation Name" in node)
+
+    @property
+    def counts(self) -> int:
+        """Entries of indexes that were counted without a look at their rows."""
+        return sum(_rows(node) for node in self.nodes() if node["Node Type"] == "Index Only Scan")
+
+
+def _examined(node: dict[str, Any]) -> int:
+    return int(node.get("Heap Fetches", 0)) if node["Node Type"] == "Index Only Scan" else _rows(node)
+
+
+def _rows(node: dict[str, Any]) -> int:
+    names = ("Actual Rows", "Rows Removed by Filter", "Rows Removed by Index Recheck")
+    return round(sum(float(node.get(name, 0)) for name in names) * int(node["Actual Loops"]))
+
+
+@pytest.fixture
+def plans_of(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], object]], list[Plan]]:
+    """The plans of all the statements that a callable has Postgres run, with what each found on the way."""
+    found: list[Plan] = []
+    run: Callable[..., Any] = peewee.execute_sql
+
+    def explained(sql: str, values: Any = None) -> Any:
+        if sql.lstrip().upper().startswith(("SELECT", "WITH", "INSERT", "UPDATE", "DELETE")):
+            found.append(_explain(run, sql, values))
+        return run(sql, values)
+
+    def plans(callable: Callable[[], object]) -> list[Plan]:
+        found.clear()
+        with monkeypatch.context() as patch:
+            patch.setattr(peewee, "execute_sql", explained)
+            callable()
+        return list(found)
+
+    return plans
+
+
+def _explain(run: Callable[..., Any], sql: str, values: Any) -> Plan:
+    """What it writes is taken back: it is run in earnest afterwards."""
+    with peewee.atomic() as transaction:
+        [[[answer]]] = run(f"EXPLAIN (ANALYZE, FORMAT JSON) {sql}", values).fetchall()
+        transaction.rollback()
+    return Plan(sql, answer["Plan"], answer["Execution Time"])

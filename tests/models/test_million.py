@@ -1,0 +1,105 @@
+"""What people look at, asked of a million e-mails: by the plans of Postgres, never by the clock."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from models import campaigns, changes, database, day, forecast, hints, mailboxes, mails, overview, plans, unknowns
+from models.states import Status
+from scheduling.window import warsaw_day
+from tests.million import BIG, Million, Plan
+
+PlansOf = Callable[[Callable[[], object]], list[Plan]]
+IT = Million()
+# A mail, a page or a day's line is found among a few rows; what is counted is counted in an index.
+A_FEW, A_PAGE, A_DAY = 50, 1_000, 50_000
+
+
+def the_middle() -> str:
+    """The cursor of a page with hundreds of thousands of mails before it."""
+    return str(mails.Cursor(True, database.clock().replace(microsecond=0), 0))
+
+
+def before_the_middle() -> str | None:
+    return mails.page(IT.running, cursor=the_middle()).previous
+
+
+READS: dict[str, tuple[int, Callable[[], object]]] = {
+    "one e-mail": (A_FEW, lambda: overview.email(400_000)),
+    "its history": (A_FEW, lambda: overview.history(400_000)),
+    "a person's mails": (A_FEW, lambda: mails.find("lead40000@leads.example")),
+    "a campaign's mail to a person": (A_FEW, lambda: mails.page(IT.running, lead="lead400000@leads.example")),
+    "a campaign's first page": (A_PAGE, lambda: mails.page(IT.running)),
+    "a page from the middle": (A_PAGE, lambda: mails.page(IT.running, cursor=the_middle())),
+    "the page before": (
+        A_PAGE,
+        lambda: mails.page(IT.running, cursor=before_the_middle()),
+    ),
+    "a page of the few that failed": (A_PAGE, lambda: mails.page(IT.running, status=Status.FAILED)),
+    "a page of a status that has none": (A_FEW, lambda: mails.page(IT.running, status=Status.CANCELLED)),
+    "the unknown ones": (A_FEW, lambda: unknowns.page()),
+    "the changes of a campaign": (A_FEW, lambda: changes.of_campaign(IT.running)),
+    "the mailboxes": (A_DAY, lambda: overview.mailboxes(mailboxes.every())),
+    "the campaigns": (A_DAY, lambda: overview.campaigns(campaigns.every())),
+    "today's lines": (A_DAY, lambda: day.today(campaigns.every())),
+    "a week of a campaign": (2 * A_DAY, lambda: mails.days(IT.running, most=7)),
+    "how many mails there are": (A_FEW, overview.counts),
+    "why a campaign of unknowns waits": (A_FEW, lambda: overview.standing(campaigns.get(IT.in_doubt))),
+    "why a finished campaign waits": (A_FEW, lambda: overview.standing(campaigns.get(IT.finished))),
+    "when a campaign ends": (A_DAY, lambda: forecast.ends_at(IT.running)),
+    "which leads are to be planned": (2 * A_DAY, plans.situation),
+    "which mails are to be planned again": (A_DAY, plans.to_replan),
+    "which hints are due": (A_DAY, hints.due),
+}
+pytestmark = pytest.mark.timeout(600)  # the first of these fills the database
+
+
+@pytest.mark.parametrize(("most", "read"), READS.values(), ids=READS)
+def test_it_is_answered_from_indexes(
+    million: Million, plans_of: PlansOf, most: int, read: Callable[[], object]
+) -> None:
+    found = plans_of(read)
+
+    assert found
+    assert [it.sql for it in found if it.read_from_end_to_end & set(BIG)] == []
+    assert sum(it.rows_examined for it in found) <= most
+
+
+@pytest.fixture
+def taken_back(million: Million) -> Iterator[None]:
+    with database.database.atomic() as transaction:
+        yield
+        transaction.rollback()
+
+
+@pytest.mark.usefixtures("taken_back")
+def test_a_campaign_that_has_ended_is_found_without_looking_at_its_mails(plans_of: PlansOf) -> None:
+    found = plans_of(lambda: campaigns.complete_finished("tests"))
+
+    assert [it.sql for it in found if it.read_from_end_to_end & set(BIG)] == []
+    assert sum(it.rows_examined for it in found) <= A_FEW
+    assert campaigns.get(IT.finished).status == "completed"
+    assert campaigns.get(IT.in_doubt).status == "active"
+
+
+@pytest.mark.usefixtures("million")
+class TestWhatIsRead:
+    def test_it_counts_every_mail_once(self) -> None:
+        lines = overview.campaigns(campaigns.every())
+
+        assert sum(overview.counts().values()) == IT.mails
+        assert sum(sum(it.counts.values()) for it in lines) == IT.mails
+
+    def test_a_line_draws_the_thousand_nearest_to_now_and_tells_how_many_more_there_are(self) -> None:
+        _, [line] = day.today([campaigns.get(IT.running)])
+
+        [in_doubt] = [it for it in mails.days(IT.running) if it.day == warsaw_day(line.marks[0].at)]
+        assert len(line.marks) == 1000
+        assert len(line.marks) + line.not_drawn == in_doubt.sent + in_doubt.failed + in_doubt.pending
+
+    def test_an_end_too_far_off_to_be_simulated_is_not_said_but_that_it_comes_later(self) -> None:
+        found = forecast.ending(IT.running)
+
+        assert found is not None
+        assert not found.is_exact
+        assert forecast.ends_at(IT.running) is None
