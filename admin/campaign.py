@@ -12,7 +12,7 @@ from admin.person import who
 from mail.address import AddressInvalid, normalise
 from mail.message import Letter, LetterInvalid, build
 from mail.render import TemplateInvalid, check, render
-from models import campaigns, mailboxes, overview
+from models import campaigns, changes, mailboxes, overview
 from models import forecast as forecasts
 from models.campaigns import NewCampaign
 from models.mailboxes import MailboxInvalid
@@ -140,8 +140,9 @@ def list_(json: show.AsJson = False) -> None:
 def show_(name: Name, json: show.AsJson = False) -> None:
     """One campaign."""
     [line] = overview.campaigns([campaigns.find(name)])
+    orders = changes.of_campaign(line.id, show.FEW)
     if json:
-        show.as_json(line)
+        show.as_json({**vars(line), "changes": orders})
         return
     counts = ", ".join(f"{count} {status}" for status, count in line.counts.items() if count)
     show.pairs(
@@ -155,6 +156,7 @@ def show_(name: Name, json: show.AsJson = False) -> None:
             ("next mail", line.next_at),
         ]
     )
+    show.changes(orders)
 
 
 @app.command()

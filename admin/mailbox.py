@@ -12,7 +12,7 @@ from admin import check, show
 from admin.person import who
 from mail.address import normalise
 from mail.message import check_sender_name
-from models import database, evidence, mailboxes, overview, vault
+from models import changes, database, evidence, mailboxes, overview, vault
 from models.mailboxes import SentMail
 from ops.terminal import harmless
 from scheduling.window import warsaw_day
@@ -124,14 +124,14 @@ def edit(
         "daily_limit": daily_limit,
         "gap_seconds": gap,
     }
-    changes = {name: value for name, value in given.items() if value is not None}
+    fresh = {name: value for name, value in given.items() if value is not None}
     about_imap = (imap_host, imap_port, imap_security, sent_folder)
-    if not changes and about_imap == (None,) * 4:
+    if not fresh and about_imap == (None,) * 4:
         raise typer.BadParameter("say what is to be changed")
     row = mailboxes.find(normalise(address))
     where = _sent_mail(mailboxes.sent_mail(row), *about_imap)
-    if changes:
-        mailboxes.edit(row.id, who(), **changes)
+    if fresh:
+        mailboxes.edit(row.id, who(), **fresh)
     # Whatever kept the last look from finding anything may be mended.
     evidence.forget(row.id)
     mailboxes.edit_sent_mail(row.id, where, who())
@@ -164,10 +164,17 @@ def show_(address: Address, json: show.AsJson = False) -> None:
         "imap_security": row.imap_security,
         "sent_folder": row.sent_folder,
     }
+    orders = changes.of_mailbox(row.id, show.FEW)
     if json:
-        show.as_json({**vars(line), **server})
+        show.as_json({**vars(line), **server, "changes": orders})
         return
-    show.pairs([*vars(line).items(), *server.items()])
+    pairs = {**vars(line), **server}
+    errors = [(it.at, it.email_id, it.move, it.code, it.reason) for it in pairs.pop("errors")]
+    show.pairs(pairs.items())
+    if errors:
+        print()
+        show.table(("at", "e-mail", "move", "code", "its server said"), errors, "")
+    show.changes(orders)
 
 
 @app.command("check")

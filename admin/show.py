@@ -4,6 +4,7 @@ import dataclasses
 import json
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from itertools import starmap
 from typing import Annotated, Any
 
 import typer
@@ -11,11 +12,14 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from models.changes import Change
 from models.sentences import Sentence
 from ops.terminal import harmless
 from scheduling.window import WARSAW
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+
+FEW = 5  # orders that are shown with what they were about
 
 console = Console()
 
@@ -40,6 +44,19 @@ def pairs(values: Iterable[tuple[str, Any]]) -> None:
     for name, value in values:
         grid.add_row(f"[bold]{name}[/bold]", _cell(value))
     console.print(grid)
+
+
+def changes(found: Iterable[Change]) -> None:
+    """What was ordered lately, where anything was."""
+    rows = [(it.at, it.by, it.verb, ", ".join(starmap(_difference, it.values.items())), it.reason) for it in found]
+    if rows:
+        print()
+        table(("at", "by", "order", "what changed", "reason"), rows, "")
+
+
+def _difference(name: str, values: Sequence[Any]) -> str:
+    old, new = ("none" if value is None else value for value in values)
+    return f"{name}: {old} → {new}"
 
 
 def _cell(value: Any) -> str:

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import takewhile
 from typing import Any
@@ -114,29 +114,40 @@ WHERE n.number <= %(most)s ORDER BY n.campaign_id, n.number
 def today(rows: Sequence[Campaign]) -> tuple[datetime, list[Line]]:
     """The database's time, and a line for each campaign."""
     now = clock()
+    return now, lines(rows, now)
+
+
+def lines(rows: Sequence[Campaign], now: datetime) -> list[Line]:
+    """Those of the Warsaw day of `now`."""
     starts, ends = warsaw_day_bounds(warsaw_day(now))
     values = {"ids": [row.id for row in rows], "starts": starts, "ends": ends, "now": now, "most": _MOST}
     marks, moved_away = _by_campaign(fetch(MARKS, values)), _by_campaign(fetch(MOVED_AWAY, values))
-    lines = [
+    return [
         Line(
             campaign,
             *_opening_hours(row, starts, ends),
-            marks=[_mark(now, *mark) for mark in marks[row.id][1]],
-            not_drawn=marks[row.id][0] - len(marks[row.id][1]),
-            moved_away=[MovedAway(*each) for each in moved_away[row.id][1]],
-            moved_away_not_listed=moved_away[row.id][0] - len(moved_away[row.id][1]),
+            marks=[_mark(now, *mark) for mark in marks[row.id].rows],
+            not_drawn=marks[row.id].of_them - len(marks[row.id].rows),
+            moved_away=[MovedAway(*each) for each in moved_away[row.id].rows],
+            moved_away_not_listed=moved_away[row.id].of_them - len(moved_away[row.id].rows),
         )
         for row, campaign in zip(rows, overview.campaigns(rows), strict=True)
     ]
-    return now, lines
 
 
-def _by_campaign(rows: Iterable[tuple[Any, ...]]) -> defaultdict[int, tuple[int, list[tuple[Any, ...]]]]:
+@dataclass
+class _Found:
+    of_them: int = 0
+    rows: list[tuple[Any, ...]] = field(default_factory=list)
+
+
+def _by_campaign(found: Iterable[tuple[Any, ...]]) -> defaultdict[int, _Found]:
     """Campaign id -> how many there are, and those of them that were read."""
-    found: defaultdict[int, tuple[int, list[tuple[Any, ...]]]] = defaultdict(lambda: (0, []))
-    for campaign_id, count, *rest in rows:
-        found[campaign_id] = count, [*found[campaign_id][1], tuple(rest)]
-    return found
+    by_campaign: defaultdict[int, _Found] = defaultdict(_Found)
+    for campaign_id, of_them, *row in found:
+        by_campaign[campaign_id].of_them = of_them
+        by_campaign[campaign_id].rows.append(tuple(row))
+    return by_campaign
 
 
 def _mark(

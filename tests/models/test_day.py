@@ -1,0 +1,232 @@
+"""Today's lines: which mails stand on them, where, and what became of those that moved."""
+
+from datetime import datetime, timedelta
+
+import pytest
+
+from actors.plan import replan
+from models import campaigns, day, emails, mailboxes
+from models.day import Line
+from models.states import Status
+from models.tables import CampaignEmailQueue, EmailHistory, Mailbox
+from scheduling.planner import Slot
+from scheduling.window import Window, warsaw_day, warsaw_day_bounds
+from tests import factories as make
+
+pytestmark = pytest.mark.usefixtures("db")
+Q = CampaignEmailQueue
+SECOND, MINUTE, DAY = timedelta(seconds=1), timedelta(minutes=1), timedelta(days=1)
+
+
+def noon() -> datetime:
+    """The middle of the day that it is, so that no test's minutes reach into another."""
+    begin, end = warsaw_day_bounds(warsaw_day(make.now()))
+    return begin + (end - begin) / 2
+
+
+def line_of(campaign_id: int, now: datetime | None = None) -> Line:
+    [line] = day.lines([campaigns.get(campaign_id)], now or noon())
+    return line
+
+
+def put(email_id: int, **columns: datetime | None) -> None:
+    Q.update(columns).where(Q.id == email_id).execute()
+
+
+def moved(email_id: int, to: datetime, reason: str) -> None:
+    row = make.row(email_id)
+    slot = Slot(row.campaign_id, row.campaign_lead_id, row.mailbox_id, to)
+    assert emails.replan(row.campaign_id, [slot], reason, "tests") == 1
+
+
+class TestTheMarks:
+    def test_a_pending_mail_stands_where_it_is_planned(self) -> None:
+        email_id = make.an_email(noon())
+
+        [mark] = line_of(make.row(email_id).campaign_id).marks
+
+        assert (mark.email_id, mark.status, mark.at, mark.moved) == (email_id, "pending", noon(), None)
+        assert mark.lead.startswith("lead1@")
+        assert mark.mailbox == Mailbox.get().address
+
+    def test_one_that_was_handed_over_stands_where_that_was_not_where_it_was_planned(self) -> None:
+        email_id, _ = make.in_status(Status.SENT)
+        put(email_id, scheduled_at=noon(), claimed_at=noon() + SECOND, handed_over_at=noon() + 2 * SECOND)
+
+        [mark] = line_of(make.row(email_id).campaign_id).marks
+
+        assert (mark.at, mark.scheduled_at) == (noon() + 2 * SECOND, noon())
+
+    def test_one_whose_attempt_failed_before_the_hand_over_stands_where_the_attempt_began(self) -> None:
+        email_id = make.an_email()
+        emails.reject(make.claimed(email_id).held, "550 no", {"code": 550})
+        put(email_id, scheduled_at=noon(), claimed_at=noon() + SECOND)
+
+        [mark] = line_of(make.row(email_id).campaign_id).marks
+
+        assert (mark.status, mark.at) == ("failed", noon() + SECOND)
+
+    @pytest.mark.parametrize("status", Status)
+    def test_a_mail_in_any_status_has_one(self, status: Status) -> None:
+        email_id, _ = make.in_status(status)
+
+        line = line_of(make.row(email_id).campaign_id)
+
+        assert [(mark.email_id, mark.status) for mark in line.marks] == [(email_id, status)]
+        assert line.not_drawn == 0
+
+    def test_one_that_left_after_midnight_stands_on_the_day_on_which_it_counts(self) -> None:
+        begin, _ = warsaw_day_bounds(warsaw_day(make.now()))
+        late, _ = make.in_status(Status.SENT)
+        put(late, scheduled_at=begin - SECOND, claimed_at=begin, handed_over_at=begin)
+        early, _ = make.in_status(Status.SENT)
+        put(early, scheduled_at=begin, claimed_at=begin - SECOND, handed_over_at=begin - SECOND)
+
+        lines = [line_of(make.row(email_id).campaign_id) for email_id in (late, early)]
+
+        assert [[mark.email_id for mark in line.marks] for line in lines] == [[late], []]
+        assert [line.campaign.used_today for line in lines] == [1, 0]
+
+    def test_those_of_yesterday_and_tomorrow_have_none(self) -> None:
+        mailbox_id = make.a_mailbox()
+        campaign_id = make.a_campaign([mailbox_id], leads=2)
+        begin, end = warsaw_day_bounds(warsaw_day(make.now()))
+        make.planned(campaign_id, mailbox_id, begin - SECOND, end)
+
+        assert line_of(campaign_id).marks == []
+
+    def test_they_are_in_the_order_of_their_places_each_on_its_own_line(self) -> None:
+        mailbox_id = make.a_mailbox()
+        ids = [make.a_campaign([mailbox_id], leads=2) for _ in range(2)]
+        for campaign_id in ids:
+            make.planned(campaign_id, mailbox_id, noon() + MINUTE, noon())
+
+        _, lines = day.today([campaigns.get(campaign_id) for campaign_id in reversed(ids)])
+
+        assert [line.campaign.id for line in lines] == ids[::-1]
+        assert [[mark.at for mark in line.marks] for line in lines] == [[noon(), noon() + MINUTE]] * 2
+
+
+class TestLateness:
+    @pytest.mark.parametrize(("waits", "is_late"), [(59, False), (61, True)])
+    def test_a_mail_that_waits_for_more_than_a_minute_is_late(self, waits: int, is_late: bool) -> None:
+        email_id = make.an_email(noon())
+
+        [mark] = line_of(make.row(email_id).campaign_id, now=noon() + waits * SECOND).marks
+
+        assert mark.late is is_late
+
+    @pytest.mark.parametrize(("after", "is_late"), [(59, False), (61, True)])
+    def test_one_that_was_started_is_late_by_its_start_however_long_its_server_took(
+        self, after: int, is_late: bool
+    ) -> None:
+        email_id, _ = make.in_status(Status.SENT)
+        started = noon() + after * SECOND
+        put(email_id, scheduled_at=noon(), claimed_at=started, handed_over_at=started + 2 * MINUTE)
+
+        [mark] = line_of(make.row(email_id).campaign_id).marks
+
+        assert mark.late is is_late
+
+    def test_one_that_will_never_start_is_not_late(self) -> None:
+        email_id, _ = make.in_status(Status.CANCELLED)
+        put(email_id, scheduled_at=noon() - 60 * MINUTE)
+
+        [mark] = line_of(make.row(email_id).campaign_id).marks
+
+        assert not mark.late
+
+
+class TestMoves:
+    def test_a_mark_shows_the_latest_move_of_its_time_and_why(self) -> None:
+        email_id = make.an_email(noon())
+        moved(email_id, noon() + MINUTE, "downtime")
+        moved(email_id, noon() + 3 * MINUTE, "mailbox")
+
+        [mark] = line_of(make.row(email_id).campaign_id).marks
+
+        assert mark.moved == day.Moved(noon() + MINUTE, noon() + 3 * MINUTE, "mailbox")
+
+    def test_what_kept_its_time_has_not_moved(self) -> None:
+        email_id = make.an_email()
+        emails.release(make.claimed(email_id).held, "withdrawn")
+
+        [mark] = line_of(make.row(email_id).campaign_id).marks
+
+        assert mark.moved is None
+
+    def test_a_retry_is_a_move_with_the_servers_words(self) -> None:
+        email_id = make.an_email(make.now())
+        claim = make.claimed(email_id)
+        at = claim.scheduled_at
+        emails.retry(claim.held, at + SECOND, "450 busy", {"code": 450})
+
+        [mark] = line_of(make.row(email_id).campaign_id).marks
+
+        assert mark.moved == day.Moved(at, at + SECOND, "450 busy")
+
+    def test_a_mail_that_moved_to_another_day_is_told_of_on_the_line_it_left(self) -> None:
+        email_id = make.an_email(noon())
+        moved(email_id, noon() + DAY, "limit")
+
+        line = line_of(make.row(email_id).campaign_id)
+
+        assert line.marks == []
+        [away] = line.moved_away
+        assert (away.email_id, away.at_from, away.at_to, away.reason) == (email_id, noon(), noon() + DAY, "limit")
+        assert away.lead.startswith("lead1@")
+
+    def test_one_that_came_back_is_not_away(self) -> None:
+        email_id = make.an_email(noon())
+        moved(email_id, noon() + DAY, "limit")
+        moved(email_id, noon() + MINUTE, "edited")
+
+        line = line_of(make.row(email_id).campaign_id)
+
+        assert [mark.email_id for mark in line.marks] == [email_id]
+        assert line.moved_away == []
+
+    def test_one_that_was_sent_today_after_all_is_not_away(self) -> None:
+        email_id, _ = make.in_status(Status.SENT)
+        put(email_id, scheduled_at=noon() + DAY)
+        EmailHistory.update(move="replan", scheduled_from=noon(), scheduled_to=noon() + DAY, reason="limit").where(
+            EmailHistory.move == "hand_over"
+        ).execute()
+
+        line = line_of(make.row(email_id).campaign_id)
+
+        assert [mark.email_id for mark in line.marks] == [email_id]
+        assert line.moved_away == []
+
+    def test_what_the_product_itself_moves_is_seen_with_its_reason(self) -> None:
+        mailbox_id = make.a_mailbox()
+        campaign_id = make.a_campaign([mailbox_id])
+        make.planned(campaign_id, mailbox_id, noon())
+        mailboxes.close(mailbox_id, "421 busy", lambda faults: 2 * DAY)
+
+        replan()
+
+        [away] = line_of(campaign_id).moved_away
+        assert away.reason == "mailbox"
+
+
+class TestOpeningHours:
+    def test_they_are_those_of_this_warsaw_day(self) -> None:
+        today = warsaw_day(make.now())
+        campaign_id = make.a_campaign([make.a_mailbox()], window=Window(60, 120, frozenset({today.weekday()})))
+        begin, _ = warsaw_day_bounds(today)
+
+        line = line_of(campaign_id)
+
+        assert line.opens is not None
+        assert line.closes is not None
+        assert timedelta(0) <= line.opens - begin <= timedelta(hours=2)
+        assert line.opens < line.closes <= line.opens + timedelta(hours=2)
+
+    def test_a_day_that_is_closed_has_none(self) -> None:
+        tomorrow = (warsaw_day(make.now()).weekday() + 1) % 7
+        campaign_id = make.a_campaign([make.a_mailbox()], window=Window(0, 1440, frozenset({tomorrow})))
+
+        line = line_of(campaign_id)
+
+        assert (line.opens, line.closes) == (None, None)
