@@ -78,4 +78,4 @@ def _shown(column: str, value: object) -> object:
     """Never a secret, not even encrypted: only whether there is one."""
     if column in _SECRET:
         return None if value is None else _HIDDEN
-    return value.isoformat() if isinstance(value, datetime) else value
+    return value.isoformat(timespec="milliseconds") if isinstance(value, datetime) else value

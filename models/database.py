@@ -8,7 +8,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from peewee import DatabaseError, InterfaceError, OperationalError, PostgresqlDatabase
+from peewee import (
+    DatabaseError,
+    InterfaceError,
+    OperationalError,
+    PostgresqlDatabase,
+    __exception_wrapper__,  # type: ignore[attr-defined]
+)
 
 import config
 from clock import now
@@ -103,7 +109,8 @@ def notifications(channel: str) -> Iterator[None]:
     connection = database.connection()  # type: ignore[no-untyped-call]
     while True:
         if select.select([connection], [], [], 60)[0]:
-            connection.poll()
+            with __exception_wrapper__:  # what the driver raises, as everything else of it comes
+                connection.poll()
         if connection.notifies:
             connection.notifies.clear()
             yield

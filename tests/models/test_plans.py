@@ -11,7 +11,7 @@ from actors.plan import plan_new, replan
 from models import campaigns, emails, mailboxes, overview, plans
 from models.forecast import forecast
 from models.states import Move, Status
-from models.tables import Campaign, CampaignEmailQueue, EmailHistory, Mailbox
+from models.tables import Campaign, CampaignEmailQueue, CampaignLead, EmailHistory, Mailbox
 from scheduling import planner
 from scheduling.window import WARSAW, Window, warsaw_day, warsaw_day_bounds
 from tests import factories as make
@@ -51,6 +51,18 @@ class TestANewCampaign:
         ids = {row.message_id for row in Q.select()}
         assert len(ids) == 20
         assert all(re.fullmatch(r"<[0-9a-f-]{36}@sender\.example>", each) for each in ids)
+
+    def test_a_lead_that_was_passed_over_gets_its_time_too(self) -> None:
+        mailbox_id = make.a_mailbox()
+        campaign_id = make.a_campaign([mailbox_id], leads=3)
+        first, second, third = (row.id for row in CampaignLead.select().order_by(CampaignLead.position))
+        emails.plan(campaign_id, [planner.Slot(campaign_id, second, mailbox_id, make.now())], "tests")
+
+        plan_new()
+        plan_new()
+
+        assert {row.campaign_lead_id for row in Q.select()} == {first, second, third}
+        assert plans.unplanned(campaign_id, limit=10) == []
 
     def test_planning_twice_changes_nothing(self) -> None:
         campaign_id = make.a_campaign([make.a_mailbox()], leads=5)

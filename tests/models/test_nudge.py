@@ -1,0 +1,122 @@
+"""Asking for a tick: in the transaction of whatever the tick is wanted for."""
+
+import threading
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+
+import pytest
+
+from models import campaigns, database, installation, mailboxes, nudge, settlement
+from models.states import Status
+from tests import factories as make
+from tests.waiting import until
+
+pytestmark = pytest.mark.usefixtures("db")
+LISTENS = "SELECT 1 FROM pg_stat_activity WHERE query ILIKE 'LISTEN punktual_tick' AND state = 'idle'"
+
+
+class Listener:
+    """Another connection that listens, as the timekeeper does."""
+
+    def __init__(self) -> None:
+        self.heard = 0
+        self.thread = threading.Thread(target=self._listen, daemon=True)
+
+    def _listen(self) -> None:
+        try:
+            for _ in nudge.heard():
+                self.heard += 1
+        except database.FAILURES:
+            database.close()
+
+
+@pytest.fixture
+def listener() -> Iterator[Listener]:
+    running = Listener()
+    running.thread.start()
+    until(lambda: database.fetch(LISTENS), "the listener")
+    yield running
+    database.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query ILIKE 'LISTEN punktual_tick'")
+    running.thread.join(30)
+    assert not running.thread.is_alive()
+
+
+def a_draft() -> int:
+    return make.a_campaign([make.a_mailbox()], active=False)
+
+
+def an_active_one() -> int:
+    return make.a_campaign([make.a_mailbox()])
+
+
+def a_paused_one() -> int:
+    campaign_id = an_active_one()
+    campaigns.pause(campaign_id, "ola")
+    return campaign_id
+
+
+def an_unknown_mail() -> int:
+    email_id, _ = make.in_status(Status.UNKNOWN)
+    make.age(email_id, timedelta(hours=1))
+    return email_id
+
+
+ORDERS: dict[str, tuple[Callable[[], int], Callable[[int], object]]] = {
+    "start": (a_draft, lambda id: campaigns.start(id, "ola")),
+    "pause": (an_active_one, lambda id: campaigns.pause(id, "ola")),
+    "resume": (a_paused_one, lambda id: campaigns.resume(id, "ola")),
+    "edit": (an_active_one, lambda id: campaigns.edit(id, "ola", daily_limit=7)),
+    "cancel": (an_active_one, lambda id: campaigns.cancel(id, "ola")),
+    "pause a mailbox": (make.a_mailbox, lambda id: mailboxes.pause(id, "ola")),
+    "resume a mailbox": (make.a_mailbox, lambda id: mailboxes.resume(id, "ola")),
+    "edit a mailbox": (make.a_mailbox, lambda id: mailboxes.edit(id, "ola", daily_limit=7)),
+    "say where its copies are": (make.a_mailbox, lambda id: mailboxes.edit_sent_mail(id, None, "ola")),
+    "send an unknown mail again": (an_unknown_mail, lambda id: settlement.again(id, "she asked", "ola")),
+    "arm": (make.a_mailbox, lambda id: installation.arm()),
+}
+
+
+@pytest.mark.parametrize(("prepare", "order"), ORDERS.values(), ids=ORDERS)
+def test_an_order_asks_for_one(
+    prepare: Callable[[], int], order: Callable[[int], object], request: pytest.FixtureRequest
+) -> None:
+    id = prepare()
+    listener: Listener = request.getfixturevalue("listener")
+
+    order(id)
+
+    until(lambda: listener.heard == 1, "the order to be heard")
+
+
+def test_it_is_heard_when_the_order_is_committed_and_not_before(listener: Listener) -> None:
+    with database.database.atomic():
+        nudge.ask_for_tick()
+        with database.database.atomic() as inner:
+            nudge.ask_for_tick()
+            inner.rollback()
+        assert listener.heard == 0
+
+    until(lambda: listener.heard == 1, "the order to be heard")
+
+
+def test_an_order_that_is_taken_back_is_not_heard(listener: Listener) -> None:
+    with database.database.atomic() as transaction:
+        nudge.ask_for_tick()
+        transaction.rollback()
+    before = listener.heard
+
+    nudge.ask_for_tick()
+
+    until(lambda: listener.heard, "the order after it to be heard")
+    assert (before, listener.heard) == (0, 1)
+
+
+def test_several_in_one_transaction_count_as_one(listener: Listener) -> None:
+    with database.database.atomic():
+        for _ in range(20):
+            nudge.ask_for_tick()
+    until(lambda: listener.heard, "them to be heard")
+
+    nudge.ask_for_tick()
+
+    until(lambda: listener.heard == 2, "the next to be heard")
