@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from peewee import (
+from peewee import (  # type: ignore[attr-defined]  # of the last one the stubs do not know
     DatabaseError,
     InterfaceError,
     OperationalError,
     PostgresqlDatabase,
-    __exception_wrapper__,  # type: ignore[attr-defined]
+    __exception_wrapper__,
 )
 
 import config

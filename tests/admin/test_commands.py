@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 import config
+from admin.person import who
 from models import emails, mailboxes, suppressions, vault
 from models.mailboxes import SentMail
 from models.states import Status
@@ -86,7 +87,9 @@ class TestMailboxes:
         done("mailbox", "pause", "ola@sender.example")
         assert read("mailbox", "show", "ola@sender.example")["status"] == "paused"
         done("mailbox", "resume", "ola@sender.example")
-        assert read("mailbox", "show", "ola@sender.example")["status"] == "active"
+        shown = read("mailbox", "show", "ola@sender.example")
+        assert shown["status"] == "active"
+        assert [(it["by"], it["verb"]) for it in shown["changes"]] == [(who(), it) for it in ("resume", "pause", "add")]
 
     def test_its_password_comes_from_the_environment_and_is_stored_encrypted(self) -> None:
         add = (
@@ -398,6 +401,17 @@ class TestACampaignsLife:
             refused("campaign", "resume", "Autumn") == "punktual: cannot resume the campaign 'Autumn': it is cancelled"
         )
 
+    def test_tells_who_ordered_what_lately(self, files: tuple[Path, Path], mailbox: int) -> None:
+        done("campaign", "add", str(files[0]), "--leads", str(files[1]))
+        done("campaign", "edit", "Autumn", "--daily-limit", "40")
+        done("campaign", "start", "Autumn")
+
+        changes = read("campaign", "show", "Autumn")["changes"]
+
+        assert [(it["by"], it["verb"]) for it in changes] == [(who(), verb) for verb in ("start", "edit", "add")]
+        assert changes[1]["values"] == {"daily_limit": [50, 40]}
+        assert "daily_limit: 50 → 40" in done("campaign", "show", "Autumn")
+
     def test_its_calendar_can_be_seen_before_it_starts(self, files: tuple[Path, Path], mailbox: int) -> None:
         done("campaign", "add", str(files[0]), "--leads", str(files[1]))
 
@@ -449,6 +463,7 @@ class TestWhatStrangersWrote:
             ("email", "show", str(email_id)),
             *(("email", "list"), ("mailbox", "list"), ("campaign", "list"), ("suppression", "list"), ("status",)),
             ("campaign", "show", Campaign.get().name),
+            ("mailbox", "show", mailboxes.get(make.row(email_id).mailbox_id).address),
         ]:
             printed = done(*command, *json)
             assert "\\u001b" in printed, command
