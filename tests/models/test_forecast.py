@@ -1,0 +1,56 @@
+"""What a campaign has before it."""
+
+from datetime import timedelta
+
+import pytest
+
+from actors.plan import plan_new
+from models import forecast, mailboxes
+from models.states import Status
+from models.tables import CampaignEmailQueue
+from tests import factories as make
+
+pytestmark = pytest.mark.usefixtures("db")
+Q = CampaignEmailQueue
+
+
+def test_a_draft_ends_with_its_last_lead() -> None:
+    campaign_id = make.a_campaign([make.a_mailbox()], leads=20, active=False)
+
+    slots = forecast.forecast(campaign_id)
+
+    assert len(slots) == 20
+    end = forecast.ends_at(campaign_id)
+    assert end is not None
+    assert abs(end - slots[-1].at) < timedelta(seconds=10)
+    assert not Q.select().exists()
+
+
+def test_one_that_is_planned_whole_ends_with_its_last_mail() -> None:
+    campaign_id = make.a_campaign([make.a_mailbox()], leads=20)
+    plan_new()
+
+    last = max(row.scheduled_at for row in Q.select())
+    assert forecast.ending(campaign_id) == forecast.Ending(last, is_exact=True)
+
+
+def test_one_with_nothing_left_to_send_has_no_end_before_it() -> None:
+    email_id, _ = make.in_status(Status.SENT)
+
+    assert forecast.ends_at(make.row(email_id).campaign_id) is None
+
+
+def test_one_that_no_mailbox_may_send_has_none() -> None:
+    mailbox_id = make.a_mailbox()
+    campaign_id = make.a_campaign([mailbox_id], leads=2)
+    mailboxes.pause(mailbox_id, "ola")
+
+    assert forecast.ends_at(campaign_id) is None
+
+
+def test_no_more_leads_are_looked_at_than_asked_for() -> None:
+    campaign_id = make.a_campaign([make.a_mailbox()], leads=20, active=False)
+
+    slots = forecast.forecast(campaign_id, most_leads=5)
+
+    assert [it.lead_id for it in slots] == [it.lead_id for it in forecast.forecast(campaign_id)][:5]
