@@ -87,6 +87,16 @@ class TestMigrating:
         assert sorted(applied) == [[], names]
         database.execute("DROP SCHEMA aside CASCADE")
 
+    def test_one_outside_a_transaction_that_was_interrupted_is_applied_from_its_beginning(self, db: None) -> None:
+        before = database.fetch(INDEXES, {"schema": "public"})
+        database.execute("DELETE FROM schema_migration WHERE name = '0006_reads'")
+        database.execute("UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'moves_by_time'::regclass")
+
+        assert migrate.migrate() == ["0006_reads"]
+
+        assert database.fetch(INDEXES, {"schema": "public"}) == before
+        assert database.fetch("SELECT 1 FROM pg_index WHERE NOT indisvalid") == []
+
     def test_a_database_that_lacks_one_is_refused(self, db: None) -> None:
         names: list[tuple[Any, ...]] = database.fetch("SELECT name FROM schema_migration ORDER BY id DESC LIMIT 1")
         database.execute("DELETE FROM schema_migration WHERE name = %s", names[0])
