@@ -21,7 +21,7 @@ import config
 from actors.identity import this_worker
 from actors.orphans import EndsWithMaster
 from models import database
-from ops import logs
+from ops import logs, moves
 
 # What publishing raises while the broker is away. Dramatiq lets through what pika makes of a name that does not resolve
 # and of a broker that takes a connection and then says nothing.
@@ -96,6 +96,7 @@ def _broker(settings: config.Broker) -> dramatiq.Broker:
 
 
 logs.configure()
+moves.watch()
 broker = _broker(config.settings().broker)
 dramatiq.set_broker(broker)
 actor = partial(dramatiq.actor, broker=broker)

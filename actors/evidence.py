@@ -59,7 +59,8 @@ def rule_on(mail: Doubtful, sent: SentFolder) -> None:
         log.info("evidence_not_found", email_id=mail.email_id)
         return
     held = emails.accept(Held(mail.email_id, mail.claim_token, BY), _detail(found))
-    log.info("evidence_found" if held else "evidence_superseded", email_id=mail.email_id, header=found.header)
+    if not held:
+        log.info("evidence_superseded", email_id=mail.email_id, header=found.header)
 
 
 def _detail(found: Evidence) -> emails.Detail:

@@ -17,7 +17,7 @@ def plan_new() -> None:
     """Put leads into the queue up to the planning horizon."""
     seen = plans.situation()
     for campaign_id, slots in _by_campaign(seen):
-        _tell("emails_planned", campaign_id, plans.write(campaign_id, slots, seen, BY))
+        _write(campaign_id, slots, seen)
 
 
 def replan() -> None:
@@ -25,7 +25,7 @@ def replan() -> None:
     for campaign_id, reason in plans.to_replan().items():
         seen = plans.situation([campaign_id], again=True)
         slots = [slot for _, found in _by_campaign(seen) for slot in found]
-        _tell("emails_replanned", campaign_id, plans.write(campaign_id, slots, seen, BY, reason), reason=reason)
+        _write(campaign_id, slots, seen, reason)
 
 
 def _by_campaign(seen: Situation) -> Iterable[tuple[int, list[Slot]]]:
@@ -33,9 +33,7 @@ def _by_campaign(seen: Situation) -> Iterable[tuple[int, list[Slot]]]:
     return [(campaign_id, list(found)) for campaign_id, found in groupby(slots, key=lambda it: it.campaign_id)]
 
 
-def _tell(event: str, campaign_id: int, count: int | None, **fields: str) -> None:
-    if count is None:
+def _write(campaign_id: int, slots: list[Slot], seen: Situation, reason: str | None = None) -> None:
+    if plans.write(campaign_id, slots, seen, BY, reason) is None:
         # Its settings changed while its plan was made: the next tick plans from what is true then.
-        log.info("plan_outdated", campaign_id=campaign_id, **fields)
-    elif count:
-        log.info(event, campaign_id=campaign_id, count=count, **fields)
+        log.info("plan_outdated", campaign_id=campaign_id)

@@ -15,9 +15,8 @@ BY = "reconcile"
 
 def reconcile() -> None:
     may_claim()
-    ruled_on = stuck.settle_dead(this_worker().host, is_alive, BY) + stuck.settle_expired(BY)
-    if ruled_on:
-        log.warning("stuck_emails_ruled_on", count=ruled_on)
+    stuck.settle_dead(this_worker().host, is_alive, BY)
+    stuck.settle_expired(BY)
     for mailbox_id in evidence.due():
         ask_for_evidence(mailbox_id)
 

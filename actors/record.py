@@ -7,7 +7,7 @@ from typing import assert_never
 
 import clock
 import config
-from actors import journal
+from actors import journal, tally
 from actors.hint import hint_if_soon
 from mail.outcome import Accepted, Deferred, Outcome, Phase, Refused, Reply, Scope, Unanswered, Withdrawn
 from models import database, emails, mailboxes, plans
@@ -15,7 +15,7 @@ from models.claims import Attempt, Claim
 from models.emails import Detail
 from models.facts import NoSuchEmail
 from models.hints import Hint
-from ops import logs
+from ops import logs, metrics
 from scheduling import backoff
 
 log = logs.get()
@@ -26,10 +26,12 @@ _KEEP_TRYING_SECONDS = 10.0
 
 def record(claim: Claim, outcome: Outcome) -> None:
     """Record what became of an attempt; what is proved survives an outage of the database, in the journal."""
+    tally.conversed(outcome)
     # An unanswered dot proves nothing: the lease comes to the same end without it.
-    event = _event(move(claim, outcome)) if isinstance(outcome, Unanswered) else _insist(claim, outcome)
-    late = (claim.started_at - claim.scheduled_at).total_seconds()
-    _tell(event, claim, outcome, late_seconds=round(late, 3))
+    if isinstance(outcome, Unanswered):
+        _tell(move(claim, outcome), claim, outcome)
+    else:
+        _insist(claim, outcome)
 
 
 def merge_journal() -> None:
@@ -52,9 +54,9 @@ def move(attempt: Attempt, outcome: Outcome) -> bool:
         case Refused(_, _, reply):
             return emails.reject(held, str(reply), _detail(outcome, reply), mailbox_works=_proves_mailbox(outcome))
         case Unanswered(reason):
-            return emails.doubt(held, reason)
+            return emails.doubt(held, reason, _times(outcome))
         case Withdrawn(reason):
-            return emails.release(held, reason)
+            return emails.release(held, reason, _times(outcome))
     assert_never(outcome)
 
 
@@ -63,21 +65,24 @@ def _record_late(attempt: Attempt, outcome: Outcome) -> None:
         held = move(attempt, outcome)
     except NoSuchEmail:
         held = False  # the database was put back to before its plan, and a person has let that stand
-    _tell(_event(held), attempt, outcome)
+    _tell(held, attempt, outcome)
 
 
-def _event(held: bool) -> str:
-    return "attempt_recorded" if held else "attempt_superseded"
+def _tell(held: bool, attempt: Attempt, outcome: Outcome) -> None:
+    """Of what was recorded its move has told the log already."""
+    if held:
+        tally.recorded(outcome)
+    else:
+        _log("attempt_superseded", attempt, outcome)
 
 
-def _tell(event: str, attempt: Attempt, outcome: Outcome, **fields: float) -> None:
-    log.info(
+def _log(event: str, attempt: Attempt, outcome: Outcome) -> None:
+    log.warning(
         event,
         email_id=attempt.held.email_id,
         campaign_id=attempt.campaign_id,
         mailbox_id=attempt.mailbox_id,
         outcome=type(outcome).__name__.lower(),
-        **fields,
     )
 
 
@@ -99,6 +104,7 @@ def _close_mailbox(attempt: Attempt, outcome: Deferred, reply: Reply) -> bool:
     if until is None:
         return False
     log.warning("mailbox_closed", mailbox_id=attempt.mailbox_id, until=until.isoformat(), phase=outcome.phase)
+    metrics.MAILBOX_CLOSURES.labels(outcome.phase).inc()
     return True
 
 
@@ -115,24 +121,31 @@ def _pause(before: int) -> timedelta:
 
 
 def _detail(outcome: Accepted | Deferred | Refused, reply: Reply) -> Detail:
-    detail = {"code": reply.code, "enhanced": reply.enhanced, "reply": reply.text}
+    detail = {"code": reply.code, "enhanced": reply.enhanced, "reply": reply.text, **_times(outcome)}
     if not isinstance(outcome, Accepted):
         detail |= {"scope": outcome.scope, "phase": outcome.phase}
     return detail
 
 
-def _insist(claim: Claim, outcome: Outcome) -> str:
+def _times(outcome: Outcome) -> Detail:
+    seconds = {str(phase): round(took, 3) for phase, took in outcome.seconds.items()}
+    return {"seconds": seconds} if seconds else {}
+
+
+def _insist(claim: Claim, outcome: Outcome) -> None:
     """Record it in the database, or else in the journal. Asking twice is harmless: the guard holds once."""
     until = clock.boottime() + _KEEP_TRYING_SECONDS
     while True:
         try:
-            return _event(move(claim, outcome))
+            _tell(move(claim, outcome), claim, outcome)
+            return
         except database.FAILURES as failure:
             if not database.is_outage(failure):
                 raise
             database.close()
             if clock.boottime() > until and _to_journal(claim, outcome):
-                return "attempt_journaled"
+                _log("attempt_journaled", claim, outcome)
+                return
             threading.Event().wait(0.5)
 
 

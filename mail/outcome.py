@@ -4,7 +4,8 @@ One function maps a phase and a reply to an outcome (RFC 5321 section 4.2, enhan
 """
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 
@@ -38,15 +39,20 @@ class Reply:
         return " ".join(str(part) for part in (self.code, self.enhanced, self.text) if part)
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Timed:
+    seconds: Mapping[Phase, float] = field(default_factory=dict, compare=False)  # that each phase took
+
+
 @dataclass(frozen=True)
-class Accepted:
+class Accepted(_Timed):
     """The server has taken responsibility (RFC 5321 section 6.1)."""
 
     reply: Reply
 
 
 @dataclass(frozen=True)
-class Deferred:
+class Deferred(_Timed):
     """Proved not sent; may be tried again."""
 
     scope: Scope
@@ -55,7 +61,7 @@ class Deferred:
 
 
 @dataclass(frozen=True)
-class Refused:
+class Refused(_Timed):
     """Proved not sent, and never to be tried again as it is."""
 
     scope: Scope
@@ -64,14 +70,14 @@ class Refused:
 
 
 @dataclass(frozen=True)
-class Unanswered:
+class Unanswered(_Timed):
     """The final dot may have left, and no answer to it was read."""
 
     reason: str
 
 
 @dataclass(frozen=True)
-class Withdrawn:
+class Withdrawn(_Timed):
     """The hand-over was refused or could not be recorded: the connection was dropped before the dot."""
 
     reason: str

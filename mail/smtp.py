@@ -10,6 +10,7 @@ import smtplib
 import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cache, partial
 
 import clock
@@ -54,7 +55,8 @@ def conversation(
         return
     conversation = _Conversation(server, timeouts, context or _trusted())
     try:
-        yield conversation.up_to_the_dot(sender, recipient, content) or conversation.dot(hand_over)
+        outcome = conversation.up_to_the_dot(sender, recipient, content) or conversation.dot(hand_over)
+        yield replace(outcome, seconds=conversation.seconds)
     finally:
         conversation.close()
 
@@ -78,6 +80,7 @@ class _Conversation:
     def __init__(self, server: Server, timeouts: Timeouts, context: ssl.SSLContext) -> None:
         self.server, self.timeouts, self.context = server, timeouts, context
         self.phase = Phase.CONNECT
+        self.seconds: dict[Phase, float] = {}
         self.connection: Connection | None = None
 
     def log_in(self, sender: str) -> Outcome | None:
@@ -102,9 +105,9 @@ class _Conversation:
             return Deferred(Scope.WORKER, Phase.DOT, no_reply("too long between the hand-over and its dot"))
         if spoke := self._out_of_turn():
             return spoke
-        self.phase = Phase.DOT
         try:
-            answer = connection.write_dot(self.timeouts.answer_seconds)
+            with self._in(Phase.DOT):
+                answer = connection.write_dot(self.timeouts.answer_seconds)
         except (smtplib.SMTPException, OSError) as error:
             return Unanswered(f"no answer to the final dot: {error}")
         self.phase = Phase.QUIT
@@ -129,14 +132,25 @@ class _Conversation:
             return judge(self.phase, no_reply(str(error) or type(error).__name__))
         return None
 
+    @contextmanager
+    def _in(self, phase: Phase) -> Iterator[None]:
+        """The conversation has come to this phase, and stays in it until it comes to another."""
+        self.phase = phase
+        began = clock.boottime()
+        try:
+            yield
+        finally:
+            self.seconds[phase] = clock.boottime() - began
+
     def _connect(self, sender: str) -> None:
-        self.connection = connection = Connection(self.server, self.timeouts, self.context, domain(sender))
-        connection.greet()
-        connection.ehlo_or_helo_if_needed()
-        if self.server.security == "starttls":
-            self.phase = Phase.TLS
-            connection.starttls(context=self.context)
+        with self._in(Phase.CONNECT):
+            self.connection = connection = Connection(self.server, self.timeouts, self.context, domain(sender))
+            connection.greet()
             connection.ehlo_or_helo_if_needed()
+        if self.server.security == "starttls":
+            with self._in(Phase.TLS):
+                connection.starttls(context=self.context)
+                connection.ehlo_or_helo_if_needed()
 
     def _authenticate(self) -> None:
         self.phase = Phase.AUTH
@@ -144,22 +158,23 @@ class _Conversation:
             return
         if refusal := why_no_login(self.server):
             raise smtplib.SMTPException(refusal)
-        self._open().login(self.server.username, self.server.password or "")
+        with self._in(Phase.AUTH):
+            self._open().login(self.server.username, self.server.password or "")
 
     def _envelope(self, sender: str, recipient: str) -> None:
         connection = self._open()
-        self.phase = Phase.MAIL
-        expect(2, connection.mail(sender))
-        self.phase = Phase.RCPT
-        expect(2, connection.rcpt(recipient))
-        self.phase = Phase.DATA
-        expect(3, connection.docmd("DATA"))
+        with self._in(Phase.MAIL):
+            expect(2, connection.mail(sender))
+        with self._in(Phase.RCPT):
+            expect(2, connection.rcpt(recipient))
+        with self._in(Phase.DATA):
+            expect(3, connection.docmd("DATA"))
 
     def _body(self, content: bytes) -> None:
-        self.phase = Phase.BODY
         lines = _LINE_END.sub(b"\r\n", content)
         whole = lines if lines.endswith(b"\r\n") else lines + b"\r\n"
-        self._open().write(_LEADING_DOT.sub(b"..", whole))
+        with self._in(Phase.BODY):
+            self._open().write(_LEADING_DOT.sub(b"..", whole))
 
     def _out_of_turn(self) -> Outcome | None:
         """What the server says before the dot is no answer to it, whatever it says."""

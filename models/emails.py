@@ -12,10 +12,11 @@ from uuid import UUID, uuid4
 from peewee import fn
 
 import config
-from models import claims, facts, gates
+from models import claims, facts, gates, moves
 from models.claims import Claim, Held, Worker
 from models.database import database, execute
 from models.gates import Closed
+from models.moves import Moved
 from models.sentences import said
 from models.states import PATHS, Move, Status
 from models.tables import CLOCK, Campaign, CampaignEmailQueue, EmailContent, EmailHistory, Mailbox
@@ -231,7 +232,7 @@ SELECT id, 'plan', 'pending', scheduled_at, mailbox_id, %(by)s FROM planned ORDE
 def plan(campaign_id: int, slots: Sequence[Slot], by: str) -> int:
     """Put leads into the queue, each with its mailbox and time. Returns how many were new."""
     values = {"campaign": campaign_id, "by": by, **_columns(slots)}
-    return execute(PLAN, values)
+    return _told(Move.PLAN, execute(PLAN, values), campaign_id, by)
 
 
 # Moves only what still stands where the planner saw it, and only what really moves.
@@ -264,7 +265,7 @@ def replan(campaign_id: int, slots: Sequence[Slot], reason: str, by: str) -> int
     The caller holds the campaign's lock, under which no pending mail of it can move otherwise.
     """
     values = {"campaign": campaign_id, "by": by, "reason": reason, **_columns(slots)}
-    return execute(REPLAN, values)
+    return _told(Move.REPLAN, execute(REPLAN, values), campaign_id, by, reason)
 
 
 CANCEL_PENDING = """
@@ -286,7 +287,13 @@ FROM cancelled ORDER BY id
 def cancel_pending(campaign_id: int, reason: str, by: str) -> int:
     """Cancel all that is still to come of a campaign. The caller holds the campaign's lock."""
     values = {"campaign": campaign_id, "reason": reason, "by": by}
-    return execute(CANCEL_PENDING, values)
+    return _told(Move.CANCEL, execute(CANCEL_PENDING, values), campaign_id, by, reason)
+
+
+def _told(move: Move, count: int, campaign_id: int, by: str, reason: str | None = None) -> int:
+    if count:
+        moves.tell(Moved(move=move, count=count, campaign_id=campaign_id, by=by, reason=reason))
+    return count
 
 
 def _columns(slots: Sequence[Slot]) -> dict[str, list[Any]]:
@@ -359,6 +366,21 @@ def _record(
         by=by,
         detail=dict(detail) if detail else None,
     ).execute()
+    moves.tell(
+        Moved(
+            move=move,
+            email_id=after.id,
+            campaign_id=after.campaign_id,
+            mailbox_id=after.mailbox_id,
+            from_status=Status(before.status),
+            to_status=Status(after.status),
+            reason=reason,
+            scheduled_at=after.scheduled_at,
+            sent_at=after.sent_at,
+            by=by,
+            detail=detail or {},
+        )
+    )
 
 
 def _forget_faults(row: CampaignEmailQueue) -> None:

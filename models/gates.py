@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Literal, get_args
 
 import config
 from models.sentences import Sentence, said
@@ -22,9 +23,28 @@ class Action(StrEnum):
     CANCEL = "cancel"  # the mail will not be sent
 
 
+GateName = Literal[
+    "hint",  # it does not match the row
+    "claim",  # somebody else has it by now
+    "clock",
+    "campaign",
+    "lead",
+    "time",
+    "downtime",
+    "window",
+    "limit",
+    "mailbox",
+    "mailbox_busy",
+    "mailbox_gap",
+    "pace",
+    "smtp_host",
+]
+NAMES: tuple[GateName, ...] = get_args(GateName)
+
+
 @dataclass(frozen=True)
 class Closed:
-    gate: str
+    gate: GateName
     action: Action
     because: Sentence
     until: datetime | None = None  # when it opens, where that is known
@@ -181,7 +201,7 @@ def tolerance(delay: timedelta, rules: config.Sending) -> timedelta:
     return max(timedelta(seconds=rules.late_tolerance_seconds), 2 * delay)
 
 
-def _after(gate: str, it: Facts, last: datetime | None, gap: timedelta, because: Sentence) -> Closed | None:
+def _after(gate: GateName, it: Facts, last: datetime | None, gap: timedelta, because: Sentence) -> Closed | None:
     if last is None or it.now >= last + gap:
         return None
     return Closed(gate, Action.WAIT, because, last + gap)

@@ -91,6 +91,10 @@ def write(campaign_id: int, slots: Sequence[Slot], seen: Situation, by: str, rea
         return count
 
 
+# Of every replan: what an owner did, or which gate says that a mail cannot stay where it is.
+REASONS = ("resumed", "edited", "downtime", "window", "limit", "mailbox")
+
+
 def to_replan() -> dict[int, str]:
     """Active campaign id -> why its pending mails cannot stay where they are."""
     reasons: dict[int, str] = dict(fetch(ASKED_FOR))

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from periodiq import cron
 
 import actors.nudge  # noqa: F401  # a tick comes at once where somebody asks for one
-import clock
 from actors import queues
 from actors.broker import actor
 from actors.hint import hint_due
@@ -23,6 +22,7 @@ log = logs.get()
 STEPS: tuple[Callable[[], None], ...] = (replan, plan_new, hint_due, reconcile, complete)
 for _step in STEPS:
     metrics.TICK_STEP_FAILURES.labels(_step.__name__)  # shown as 0 before the first failure
+    metrics.TICK_STEP.labels(_step.__name__)
 
 
 @actor(queue_name=queues.TICK, periodic=cron("* * * * *"))
@@ -30,13 +30,13 @@ def tick() -> None:
     succeeded = [run(step) for step in STEPS]
     if all(succeeded):
         heartbeats.beat("tick")
-        metrics.TICK_COMPLETED.set(clock.now().timestamp())
 
 
 def run(step: Callable[[], None]) -> bool:
     """One step's outage must not keep the others from their work: hints that cannot be published, for instance."""
     try:
-        step()
+        with metrics.TICK_STEP.labels(step.__name__).time():
+            step()
     except Exception:
         log.exception("tick_step_failed", step=step.__name__)
         metrics.TICK_STEP_FAILURES.labels(step.__name__).inc()

@@ -19,6 +19,7 @@ from tests.waiting import until
 
 ADDRESS = "held@leads.example"
 CLAIM_LEASE, ANSWER_LEASE = timedelta(seconds=301), timedelta(seconds=901)
+ACCEPTED, RELEASED = '"move": "accept"', '"move": "release"'
 
 
 class Scene:
@@ -121,7 +122,7 @@ class TestFrozenAfterTheDot:
         with scene.frozen_at("dot") as pid:
             scene.leases_end(ANSWER_LEASE, Status.UNKNOWN)
 
-            scene.goes_on(pid, saying="attempt_recorded")
+            scene.goes_on(pid, saying=ACCEPTED)
 
         assert scene.status == Status.SENT
         assert len(scene.punktual.smtp.accepted) == 1
@@ -151,7 +152,7 @@ class TestFrozenBetweenTheHandOverAndTheDot:
         with going_on_afterwards(scene.claimant()):
             self.too_long()
 
-            scene.goes_on(scene.claimant(), saying="attempt_recorded")
+            scene.goes_on(scene.claimant(), saying=RELEASED)
 
         assert scene.punktual.smtp.accepted == []
         assert scene.moves() == ["plan", "claim", "hand_over", "release"]
@@ -163,7 +164,7 @@ class TestFrozenBetweenTheHandOverAndTheDot:
             self.too_long()
             scene.leases_end(ANSWER_LEASE, Status.UNKNOWN)
 
-            scene.goes_on(scene.claimant(), saying="attempt_recorded")
+            scene.goes_on(scene.claimant(), saying=RELEASED)
 
         assert scene.punktual.smtp.accepted == []
         assert scene.moves() == ["plan", "claim", "hand_over", "doubt", "release"]

@@ -1,0 +1,69 @@
+"""Counts what attempts come to. The names of outcomes are few and known beforehand; what a server says is made so."""
+
+from typing import NamedTuple, assert_never
+
+from mail.outcome import Accepted, Deferred, Outcome, Phase, Refused, Reply, Scope, Unanswered, Withdrawn
+from ops import metrics
+
+PHASES = tuple(phase for phase in Phase if phase not in (Phase.COMPOSE, Phase.QUIT))
+NAMES = (
+    ("accepted", "none"),
+    *(("deferred", scope) for scope in Scope),
+    *(("refused", scope) for scope in (Scope.LEAD, Scope.CONTENT)),
+    ("unanswered", "none"),
+    ("withdrawn", "none"),
+)
+for _name in NAMES:
+    metrics.OUTCOMES.labels(*_name)
+for _phase in PHASES:
+    metrics.SMTP_PHASE.labels(_phase)
+    metrics.MAILBOX_CLOSURES.labels(_phase)
+
+# Subject -> the highest detail that RFC 3463 and the registry that it began know.
+_HIGHEST_DETAIL = {0: 0, 1: 10, 2: 4, 3: 6, 4: 7, 5: 6, 6: 10, 7: 30}
+
+
+class Said(NamedTuple):
+    """The reply that an attempt ended with; none was read where it has no code."""
+
+    phase: Phase
+    reply: Reply
+
+
+def conversed(outcome: Outcome) -> None:
+    """What a server said, and how long it took: whatever the rows make of it."""
+    for phase, seconds in outcome.seconds.items():
+        metrics.SMTP_PHASE.labels(phase).observe(seconds)
+    if (said := _said(outcome)) and said.phase in PHASES:
+        metrics.SMTP_REPLIES.labels(said.phase, code(said.reply), enhanced(said.reply)).inc()
+
+
+def recorded(outcome: Outcome) -> None:
+    """Called once its move is committed."""
+    scope = outcome.scope if isinstance(outcome, Deferred | Refused) else "none"
+    metrics.OUTCOMES.labels(type(outcome).__name__.lower(), scope).inc()
+
+
+def code(it: Reply) -> str:
+    return str(it.code) if it.code is not None and 200 <= it.code < 600 else "none"
+
+
+def enhanced(it: Reply) -> str:
+    if it.enhanced is None:
+        return "none"
+    kind, subject, detail = map(int, it.enhanced.split("."))
+    known = kind in (2, 4, 5) and detail <= _HIGHEST_DETAIL.get(subject, -1)
+    return f"{kind}.{subject}.{detail}" if known else "other"
+
+
+def _said(outcome: Outcome) -> Said | None:
+    match outcome:
+        case Accepted(reply):
+            return Said(Phase.DOT, reply)
+        case Deferred(Scope.WORKER, _, _) | Withdrawn():
+            return None
+        case Deferred(_, phase, reply) | Refused(_, phase, reply):
+            return Said(phase, reply)
+        case Unanswered(reason):
+            return Said(Phase.DOT, Reply(None, None, reason))
+    assert_never(outcome)
