@@ -11,11 +11,12 @@ from dramatiq import Worker
 from periodiq import Scheduler
 
 import actors.deliver
-import actors.evidence  # noqa: F401  # the two declare what the worker does
+import actors.evidence  # noqa: F401  # the two declare what the worker does, beside what is named below
 import config
 from actors.broker import broker
+from actors.examine import examine
 from models import database, hints, migrate
-from ops import logs
+from ops import exposition, logs
 from scheduling.timetable import tick
 
 log = logs.get()
@@ -33,9 +34,10 @@ def run() -> None:
     broker.emit_after("process_boot")
     worker = Worker(broker, worker_timeout=settings.wakeup_milliseconds, worker_threads=settings.threads)
     worker.start()
+    exposition.serve_beside(config.settings().metrics.worker_port)
     log.info("embedded_started")
     try:
-        scheduler = Scheduler([tick])
+        scheduler = Scheduler([tick, examine])
         scheduler.schedule()
         scheduler.loop()
     except KeyboardInterrupt:

@@ -13,7 +13,8 @@ def worker() -> None:
     """Sends mail, and looks for what became of it: any number of them, on any number of machines."""
     settings = config.settings()
     os.environ.update(metrics_folder.prepare("worker", settings.metrics.worker_port))
-    modules, names = ("actors.deliver", "actors.evidence"), (queues.DELIVER, queues.EVIDENCE)
+    modules = ("actors.deliver", "actors.evidence", "actors.examine")
+    names = (queues.DELIVER, queues.EVIDENCE, queues.UPKEEP)
     _dramatiq(modules, names, settings.worker.processes, settings.worker.threads)
 
 
@@ -24,8 +25,8 @@ def timekeeper() -> None:
 
 
 def periodiq() -> None:
-    """Sends a tick every minute."""
-    _become("-c", "from periodiq import entrypoint; entrypoint()", "scheduling.timetable")
+    """Sends a tick every minute, and asks for the examination every quarter of an hour."""
+    _become("-m", "ops.logged", "periodiq", "scheduling.timetable", "actors.examine")
 
 
 def embedded() -> None:
@@ -52,7 +53,7 @@ def _dramatiq(modules: Sequence[str], names: Sequence[str], processes: int, thre
     }
     os.environ.update({name: str(value) for name, value in limits.items()})
     _become(
-        *("-m", "dramatiq", *modules, "--queues", *names, "--skip-logging"),
+        *("-m", "ops.logged", "dramatiq", *modules, "--queues", *names, "--skip-logging"),
         *("--processes", str(processes), "--threads", str(threads)),
         *("--worker-shutdown-timeout", str(round(config.settings().stop_grace_seconds * 1000))),
     )

@@ -15,6 +15,7 @@ from peewee import (  # type: ignore[attr-defined]  # of the last one the stubs 
     PostgresqlDatabase,
     __exception_wrapper__,
 )
+from psycopg2.errors import QueryCanceled
 
 import config
 from clock import now
@@ -31,6 +32,11 @@ def is_outage(failure: Exception) -> bool:
     The driver tells of a server that went away in the middle of a statement by the base class of all failures.
     """
     return isinstance(failure, OperationalError | InterfaceError) or type(failure) is DatabaseError
+
+
+def took_too_long(failure: Exception) -> bool:
+    """Whether Postgres ended a statement at its timeout."""
+    return isinstance(failure, OperationalError) and isinstance(failure.args[0], QueryCanceled)
 
 
 def open_database(name: str = "punktual") -> None:

@@ -348,6 +348,15 @@ class Heartbeat(Table):
     at = MomentField()
 
 
+class Finding(Table):
+    """What the latest examination of an invariant found."""
+
+    rule = TextField(primary_key=True)
+    violations = IntegerField(constraints=[Check("violations >= 0", "violations_are_not_negative")])
+    example = TextField(null=True)
+    checked_at = MomentField()
+
+
 TABLES: tuple[type[Table], ...] = (
     Mailbox,
     Campaign,
@@ -362,4 +371,5 @@ TABLES: tuple[type[Table], ...] = (
     Change,
     Heartbeat,
     Installation,
+    Finding,
 )

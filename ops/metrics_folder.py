@@ -20,7 +20,6 @@ def prepare(name: str, port: int) -> dict[str, str]:
     return {
         "PROMETHEUS_MULTIPROC_DIR": folder,
         "dramatiq_prom_db": folder,
-        "dramatiq_prom_host": config.settings().metrics.host,
         "dramatiq_prom_port": str(port),
     }
 

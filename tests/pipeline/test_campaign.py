@@ -266,7 +266,7 @@ def test_make_up_sends_a_campaign_and_brings_back_what_dies(punktual: Punktual) 
     punktual.start([sys.executable, "-m", "ops.supervise"])
     punktual.smtp.arrived(5, seconds=90)
     until(lambda: punktual.messages().get("deliver.DQ"), "delayed messages in the buffer")
-    master, *_ = [each for each in punktual.family() if each.cmdline()[1:4] == ["-m", "dramatiq", "actors.deliver"]]
+    master, *_ = [each for each in punktual.family() if each.cmdline()[3:5] == ["dramatiq", "actors.deliver"]]
     workers = master.children(recursive=True)
 
     master.kill()
