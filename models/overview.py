@@ -183,10 +183,15 @@ def standings(rows: Sequence[Campaign]) -> dict[int, Standing]:
     seen = facts.read_pending(upcoming.values())
     found = {campaign_id: _before(seen[email_id]) for campaign_id, email_id in upcoming.items() if email_id in seen}
     found |= _without_pending([campaign_id for campaign_id in active if campaign_id not in found])
-    inactive = [row for row in rows if row.id not in found]
-    return found | {
-        row.id: Standing("inactive", said("the campaign is %(status)s", status=row.status)) for row in inactive
-    }
+    return {row.id: found.get(row.id) or _inactive(row) for row in rows}
+
+
+def standing(row: Campaign) -> Standing:
+    return standings([row])[row.id]
+
+
+def _inactive(row: Campaign) -> Standing:
+    return Standing("inactive", said("the campaign is %(status)s", status=row.status))
 
 
 def _before(seen: gates.Facts) -> Standing:

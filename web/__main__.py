@@ -7,7 +7,7 @@ import waitress
 import config
 from models import database, migrate
 from models.database import FAILURES
-from ops import logs
+from ops import logs, moves
 from web.app import create_app
 
 log = logs.get()
@@ -26,6 +26,7 @@ def main() -> None:
     except FAILURES as error:
         sys.exit(f"punktual: the database does not answer: {str(error).splitlines()[0]}")
     logs.configure()
+    moves.watch()
     log.info("web_started", host=settings.host, port=settings.port)
     waitress.serve(create_app(), host=settings.host, port=settings.port, threads=_THREADS, ident="punktual")
 
