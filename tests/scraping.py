@@ -21,14 +21,19 @@ def scrape(port: int, password: str | None = None) -> dict[str, float]:
         request.add_header("Authorization", f"Basic {base64.b64encode(f'prometheus:{password}'.encode()).decode()}")
     try:
         with urllib.request.urlopen(request, timeout=10) as page:
-            families = list(text_string_to_metric_families(page.read().decode()))
+            return samples(page.read().decode())
     except urllib.error.HTTPError:
         raise
     except (OSError, http.client.HTTPException):
         return {}
-    return {_shown(it.name, it.labels): it.value for family in families for it in family.samples}
 
 
-def _shown(name: str, labels: dict[str, str]) -> str:
+def samples(page: str) -> dict[str, float]:
+    """As scrape() gives them."""
+    found = [it for family in text_string_to_metric_families(page) for it in family.samples]
+    return {named(it.name, **it.labels): it.value for it in found}
+
+
+def named(name: str, /, **labels: object) -> str:
     listed = ",".join(f'{label}="{value}"' for label, value in sorted(labels.items()))
     return f"{name}{{{listed}}}" if listed else name
