@@ -15,7 +15,7 @@ from peewee import (  # type: ignore[attr-defined]  # of the last one the stubs 
     PostgresqlDatabase,
     __exception_wrapper__,
 )
-from psycopg2.errors import QueryCanceled
+from psycopg2.errors import LockNotAvailable, QueryCanceled
 
 import config
 from clock import now
@@ -35,8 +35,8 @@ def is_outage(failure: Exception) -> bool:
 
 
 def took_too_long(failure: Exception) -> bool:
-    """Whether Postgres ended a statement at its timeout."""
-    return isinstance(failure, OperationalError) and isinstance(failure.args[0], QueryCanceled)
+    """Whether Postgres ended a statement at its timeout, or at that of the locks it waited for."""
+    return isinstance(getattr(failure, "orig", None), QueryCanceled | LockNotAvailable)
 
 
 def open_database(name: str = "punktual") -> None:

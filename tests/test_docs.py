@@ -2,10 +2,14 @@
 
 import ast
 import re
+from collections.abc import Iterator, Sequence
 
 import pytest
+from prometheus_client.metrics import MetricWrapperBase
 
 import config
+from ops import metrics
+from ops.metrics import State
 
 RELIABILITY = (config.ROOT / "docs" / "reliability.md").read_text(encoding="utf-8")
 NAMED = sorted(set(re.findall(r"`(tests/[\w/]+\.py(?:::\w+)+)`", RELIABILITY)))
@@ -24,3 +28,25 @@ def test_each_named_test_exists(name: str) -> None:
         inside = {it.name: it for it in ast.iter_child_nodes(here) if isinstance(it, ast.ClassDef | ast.FunctionDef)}
         assert step in inside
         here = inside[step]
+
+
+METRICS = (config.ROOT / "docs" / "metrics.md").read_text(encoding="utf-8")
+LISTED = re.findall(r"^\| `(punktual_\w+)` \| (\w+) \| (.*?) \| (.*) \|$", METRICS, re.MULTILINE)
+
+
+def declared() -> Iterator[tuple[str, str, str, str]]:
+    for it in vars(metrics).values():
+        if isinstance(it, State):
+            yield it.name, "gauge", labels(it.labels), it.help
+        if isinstance(it, MetricWrapperBase):
+            [family] = it.describe()
+            name = f"{family.name}_total" if family.type == "counter" else family.name
+            yield name, family.type, labels(it._labelnames), family.documentation
+
+
+def labels(names: Sequence[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names) or "–"
+
+
+def test_each_metric_is_listed_as_it_is_declared() -> None:
+    assert sorted(LISTED) == sorted(declared())

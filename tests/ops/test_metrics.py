@@ -3,26 +3,43 @@
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+from prometheus_client import REGISTRY
 from prometheus_client.metrics import MetricWrapperBase
 
 import config
+from actors import tally
+from models import gates, plans
 from ops import metrics
+from ops.metrics import State
+from scheduling import timetable
 
-DECLARED = [it for it in vars(metrics).values() if isinstance(it, MetricWrapperBase)]
-# Labels whose values are few and known beforehand: an address or an id would make a series of its own for ever.
-BOUNDED = {"step"}
+COUNTED = [it for it in vars(metrics).values() if isinstance(it, MetricWrapperBase)]
+STATES = [it for it in vars(metrics).values() if isinstance(it, State)]
+# Labels whose values are few and known beforehand, and ids of what an owner makes: never a lead's, never an address.
+BOUNDED = {"step", "gate", "reason", "phase", "outcome", "scope", "code", "enhanced", "result", "campaign", "mailbox"}
+UNITS = ("_seconds", "_emails", "_info")
 
 
-@pytest.mark.parametrize("metric", DECLARED, ids=lambda it: it._name)
-def test_a_metrics_name_says_whose_it_is_and_its_labels_are_bounded(metric: MetricWrapperBase) -> None:
+@pytest.mark.parametrize("metric", COUNTED, ids=lambda it: it._name)
+def test_what_is_counted_has_a_name_that_says_whose_it_is_and_labels_that_are_bounded(
+    metric: MetricWrapperBase,
+) -> None:
     [described] = metric.describe()
 
     assert described.name.startswith("punktual_")
     assert described.documentation.endswith(".")
-    assert described.type == "counter" or described.name.endswith(("_seconds", "_ratio", "_bytes"))
+    assert described.type == "counter" or (described.type, described.name[-8:]) == ("histogram", "_seconds")
     assert set(metric._labelnames) <= BOUNDED
+
+
+@pytest.mark.parametrize("state", STATES, ids=lambda it: it.name)
+def test_a_state_has_a_name_that_says_whose_it_is_and_labels_that_are_bounded(state: State) -> None:
+    assert state.name.startswith("punktual_")
+    assert state.help.endswith(".")
+    assert set(state.labels) <= BOUNDED | {"status", "kind", "state", "rule", "name"}
 
 
 def test_no_metric_is_declared_elsewhere() -> None:
@@ -31,6 +48,36 @@ def test_no_metric_is_declared_elsewhere() -> None:
     declaring = {path for path in files if "from prometheus_client import Counter" in path.read_text()}
 
     assert declaring == {config.ROOT / "ops" / "metrics.py"}
+
+
+def shown(name: str) -> set[tuple[str, ...]]:
+    """The label values that a metric has samples for."""
+    families = [it for it in REGISTRY.collect() if it.name == name]
+    return {tuple(sample.labels.values()) for it in families for sample in it.samples if "le" not in sample.labels}
+
+
+class TestBeforeAnythingHappened:
+    @pytest.mark.parametrize(
+        ("name", "values"),
+        [
+            ("punktual_claims_refused", {(gate,) for gate in gates.NAMES}),
+            ("punktual_replanned_emails", {(reason,) for reason in plans.REASONS}),
+            ("punktual_outcomes", set(tally.NAMES)),
+            ("punktual_smtp_phase_seconds", {(phase,) for phase in tally.PHASES}),
+            ("punktual_mailbox_closures", {(phase,) for phase in tally.PHASES}),
+            ("punktual_notices", {("sent",), ("failed",)}),
+            ("punktual_tick_step_failures", {(step.__name__,) for step in timetable.STEPS}),
+            ("punktual_tick_step_seconds", {(step.__name__,) for step in timetable.STEPS}),
+        ],
+    )
+    def test_all_that_can_be_counted_is_shown(self, name: str, values: set[tuple[Any, ...]]) -> None:
+        assert values <= shown(name)
+
+    def test_the_reasons_of_a_replan_are_those_that_the_gates_and_the_owners_give(self) -> None:
+        given_by_gates = {"downtime", "window", "limit", "mailbox"}
+
+        assert set(plans.REASONS) == given_by_gates | {"resumed", "edited"}
+        assert given_by_gates < set(gates.NAMES)
 
 
 OURS = {"actors", "admin", "mail", "models", "ops", "scheduling", "web"}
