@@ -4,7 +4,20 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from models import campaigns, changes, database, day, forecast, hints, mailboxes, mails, overview, plans, unknowns
+from models import (
+    campaigns,
+    changes,
+    database,
+    day,
+    forecast,
+    gauges,
+    hints,
+    mailboxes,
+    mails,
+    overview,
+    plans,
+    unknowns,
+)
 from models.states import Status
 from scheduling.window import warsaw_day
 from tests.million import BIG, Million, Plan
@@ -44,6 +57,7 @@ READS: dict[str, tuple[int, Callable[[], object]]] = {
     "today's lines": (A_DAY, lambda: day.today(campaigns.every())),
     "a week of a campaign": (2 * A_DAY, lambda: mails.days(IT.running, most=7)),
     "how many mails there are": (A_FEW, overview.counts),
+    "what monitoring is told": (A_DAY, gauges.read),
     "why a campaign of unknowns waits": (A_FEW, lambda: overview.standing(campaigns.get(IT.in_doubt))),
     "why a finished campaign waits": (A_FEW, lambda: overview.standing(campaigns.get(IT.finished))),
     "when a campaign ends": (A_DAY, lambda: forecast.ends_at(IT.running)),
