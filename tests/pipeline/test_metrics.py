@@ -122,6 +122,17 @@ def test_it_listens_on_this_machine_alone_unless_told_otherwise(punktual: Punktu
     assert heard_at == {"127.0.0.1"}
 
 
+def test_all_in_one_process_it_has_one_page(punktual: Punktual) -> None:
+    port = free_port()
+    row = make.row(due(punktual).email_id)
+    sent = named("punktual_sent_total", campaign=row.campaign_id, mailbox=row.mailbox_id)
+
+    punktual.run("embedded", PUNKTUAL_BROKER_URL="embedded", PUNKTUAL_METRICS_WORKER_PORT=str(port))
+
+    until(lambda: scrape(port).get(sent) == 1, "the mail on the page")
+    assert scrape(port)[named("punktual_tick_step_seconds_count", step="reconcile")] >= 1
+
+
 def test_told_to_listen_to_others_it_asks_for_its_password(punktual: Punktual) -> None:
     port = free_port()
     open_to_others = {"PUNKTUAL_METRICS_HOST": "0.0.0.0", "PUNKTUAL_METRICS_PASSWORD": "s3cret"}
