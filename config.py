@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -103,6 +103,9 @@ class Sending(Section):
     retry_factor: float = Field(ge=1)
     retry_cap_seconds: PositiveFloat
     require_legal_basis: bool
+    # Not more than the results that are looked at.
+    pause_after_results: int = Field(ge=1, le=1000)
+    pause_at_failed_percent: Annotated[float, Field(gt=0, le=100)] | Literal["off"]
 
 
 class Smtp(Section):
@@ -123,6 +126,14 @@ class Metrics(Section):
     password: SecretStr | None = None
     worker_port: int = Field(ge=1, le=65535)
     timekeeper_port: int = Field(ge=1, le=65535)
+
+
+class Notices(Section):
+    urls: SecretStr | None = None
+    pages_url: str = Field(pattern=r"^(https?://\S+)?$")
+    repeat_hours: PositiveFloat
+    answer_timeout_seconds: PositiveFloat
+    max_attempts: PositiveInt
 
 
 class Web(Section):
@@ -153,6 +164,7 @@ class Settings(BaseSettings):
     smtp: Smtp
     imap: Imap
     metrics: Metrics
+    notices: Notices
     web: Web
     log: Log
 
@@ -204,6 +216,7 @@ def shown(settings: Settings) -> dict[str, Any]:
     plain["secret_key"] = "set" if settings.secret_key else "not set"
     for name in ("password_hash", "token"):
         plain["web"][name] = "set" if getattr(settings.web, name) else "not set"
+    plain["notices"]["urls"] = "set" if settings.notices.urls else "not set"
     plain["metrics"]["password"] = "set" if settings.metrics.password else "not set"
     plain["database"]["url"] = without_password(settings.database.url.get_secret_value())
     plain["broker"]["url"] = without_password(settings.broker.url.get_secret_value())
@@ -285,6 +298,7 @@ def _refuse_secrets_in_file(path: Path) -> None:
     for place, secret, name in (
         (keys, "secret_key", "PUNKTUAL_SECRET_KEY"),
         (keys.get("metrics", {}), "password", "PUNKTUAL_METRICS_PASSWORD"),
+        (keys.get("notices", {}), "urls", "PUNKTUAL_NOTICES_URLS"),
         (keys.get("web", {}), "password_hash", "PUNKTUAL_WEB_PASSWORD_HASH"),
         (keys.get("web", {}), "token", "PUNKTUAL_WEB_TOKEN"),
     ):

@@ -6,6 +6,7 @@ import sys
 import config
 from actors.processes import PROCESSES
 from models import database, migrate
+from ops import places
 
 # The embedded process brings the schema up to date itself, and periodiq never looks at it.
 ON_CURRENT_SCHEMA = {"worker", "timekeeper"}
@@ -17,6 +18,7 @@ def main() -> None:
     name = parser.parse_args().process
     try:
         config.settings()
+        places.configured()
         if name in ON_CURRENT_SCHEMA:
             database.open_database(f"punktual {name}")
             migrate.check()

@@ -11,7 +11,8 @@ from dramatiq import Worker
 from periodiq import Scheduler
 
 import actors.deliver
-import actors.evidence  # noqa: F401  # the two declare what the worker does, beside what is named below
+import actors.evidence
+import actors.notices  # noqa: F401  # the three declare what the worker does, beside what is named below
 import config
 from actors.broker import broker
 from actors.examine import examine

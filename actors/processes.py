@@ -13,7 +13,7 @@ def worker() -> None:
     """Sends mail, and looks for what became of it: any number of them, on any number of machines."""
     settings = config.settings()
     os.environ.update(metrics_folder.prepare("worker", settings.metrics.worker_port))
-    modules = ("actors.deliver", "actors.evidence", "actors.examine")
+    modules = ("actors.deliver", "actors.evidence", "actors.examine", "actors.notices")
     names = (queues.DELIVER, queues.EVIDENCE, queues.UPKEEP)
     _dramatiq(modules, names, settings.worker.processes, settings.worker.threads)
 

@@ -6,4 +6,4 @@ Each has two companions of Dramatiq's: NAME.DQ holds delayed messages until thei
 DELIVER = "deliver"  # one message an e-mail that is due soon
 EVIDENCE = "evidence"  # one message a mailbox whose Sent folder is to be looked into
 TICK = "tick"  # one message a minute, on its own queue so that it never waits behind mail
-UPKEEP = "upkeep"  # what takes its time and holds nobody up: the examination of all rows
+UPKEEP = "upkeep"  # what takes its time and holds nobody up: the examination of all rows, and telling people

@@ -1,12 +1,13 @@
-"""The step that rules on claims whose worker will not report any more, and ends campaigns that have nothing left."""
+"""The steps that set right what went wrong, and end campaigns that have nothing left."""
 
 from dramatiq import Message
 
+import config
 from actors import queues
 from actors.broker import broker
 from actors.identity import is_alive, this_worker
 from actors.readiness import may_claim
-from models import campaigns, evidence, stuck
+from models import campaigns, evidence, notices, protection, stuck
 from ops import logs
 
 log = logs.get()
@@ -27,6 +28,25 @@ def ask_for_evidence(mailbox_id: int) -> None:
         queue_name=queues.EVIDENCE, actor_name="seek_evidence", args=(mailbox_id,), kwargs={}, options={}
     )
     broker.enqueue(message)
+
+
+def protect() -> None:
+    for paused in protection.protect():
+        log.warning(
+            "campaign_paused_itself",
+            campaign_id=paused.campaign_id,
+            results=paused.results.count,
+            refused=paused.results.refused,
+        )
+
+
+def ask_for_notices() -> None:
+    """Have a worker tell the people in charge. Nothing is published where nobody is to be told, or nothing is new."""
+    if config.settings().notices.urls and notices.any_due():
+        message: Message[None] = Message(
+            queue_name=queues.UPKEEP, actor_name="tell_people", args=(), kwargs={}, options={}
+        )
+        broker.enqueue(message)
 
 
 def complete() -> None:

@@ -7,7 +7,7 @@ from cryptography.fernet import Fernet
 
 import config
 from actors.jsonlines import LinesUnreadable
-from admin import arm, campaign, demo, doctor, email, mailbox, show, suppression
+from admin import arm, campaign, demo, doctor, email, mailbox, notices, show, suppression
 from admin.arm import ArmingRefused
 from admin.files import FileInvalid
 from mail.address import AddressInvalid
@@ -51,6 +51,7 @@ app.add_typer(campaign.app, name="campaign")
 app.add_typer(email.app, name="email")
 app.add_typer(mailbox.warmup, name="warmup")
 app.add_typer(suppression.app, name="suppression")
+app.add_typer(notices.app, name="notices")
 app.command("doctor")(doctor.doctor)
 app.command("arm")(arm.arm)
 app.command("demo")(demo.demo)

@@ -7,8 +7,10 @@ from peewee import EXCLUDED, IntegrityError, chunked, fn
 
 from models import changes, emails, facts, nudge
 from models.database import database, fetch
-from models.tables import Campaign, CampaignLead, CampaignMailbox, Lead
+from models.tables import CLOCK, Campaign, CampaignLead, CampaignMailbox, Lead
 from scheduling.window import Window
+
+_WATCHED_ANEW: dict[str, object] = {"watched_from": CLOCK, "paused_by": None, "paused_reason": None}
 
 
 class CampaignInvalid(Exception):
@@ -111,17 +113,19 @@ def every() -> list[Campaign]:
 
 
 def start(campaign_id: int, by: str) -> None:
-    _change(campaign_id, "active", allowed={"draft"}, verb="start", by=by)
+    _change(campaign_id, "active", allowed={"draft"}, verb="start", by=by, **_WATCHED_ANEW)
 
 
 def pause(campaign_id: int, by: str, reason: str | None = None) -> None:
     """From the commit on no claim and no hand-over of it succeeds."""
-    _change(campaign_id, "paused", allowed={"active"}, verb="pause", by=by, reason=reason)
+    why = {"paused_by": by, "paused_reason": reason}
+    _change(campaign_id, "paused", allowed={"active"}, verb="pause", by=by, reason=reason, **why)
 
 
 def resume(campaign_id: int, by: str) -> None:
-    """Its pending mails are planned again, from now on."""
-    _change(campaign_id, "active", allowed={"paused"}, verb="resume", by=by, replan_reason="resumed")
+    """Its pending mails are planned again, from now on, and what was refused before counts no more against it."""
+    anew = {"replan_reason": "resumed", **_WATCHED_ANEW}
+    _change(campaign_id, "active", allowed={"paused"}, verb="resume", by=by, **anew)
 
 
 def edit(campaign_id: int, by: str, **fresh: object) -> None:

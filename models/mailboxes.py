@@ -6,10 +6,11 @@ from typing import NamedTuple
 
 from peewee import IntegrityError
 
-from models import changes, emails, facts, nudge
+from models import changes, emails, facts, notices, nudge
 from models.claims import Held
 from models.database import clock, database
 from models.emails import WITHOUT_FAULTS, Detail
+from models.notices import Kind
 from models.tables import Campaign, CampaignMailbox, Mailbox, WarmupCount
 
 
@@ -93,7 +94,8 @@ def edit(mailbox_id: int, by: str, **fresh: object) -> None:
 
     What changes how it logs in opens it: the faults were of the old way.
     """
-    if _LOGIN & fresh.keys():
+    mended = bool(_LOGIN & fresh.keys())
+    if mended:
         fresh |= WITHOUT_FAULTS
     with database.atomic():
         used_by = CampaignMailbox.select(CampaignMailbox.campaign).where(CampaignMailbox.mailbox == mailbox_id)
@@ -101,6 +103,8 @@ def edit(mailbox_id: int, by: str, **fresh: object) -> None:
         _write(mailbox_id, fresh, by, "edit")
         ids = [row.id for row in campaigns if row.status == "active"]
         Campaign.update(replan_reason="edited").where(Campaign.id.in_(ids)).execute()
+        if mended:
+            notices.over(Kind.MAILBOX, mailbox_id)
 
 
 def sent_mail(row: Mailbox) -> SentMail | None:
@@ -141,6 +145,7 @@ def resume(mailbox_id: int, by: str) -> None:
 def _order(mailbox_id: int, fresh: dict[str, object], by: str, verb: str) -> None:
     with database.atomic():
         _write(mailbox_id, fresh, by, verb)
+        notices.over(Kind.MAILBOX, mailbox_id)
 
 
 def _write(mailbox_id: int, fresh: dict[str, object], by: str, verb: str) -> None:

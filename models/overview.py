@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 import config
-from models import facts, gates
+from models import facts, gates, protection
 from models.database import clock, fetch, fetch_row
 from models.facts import NoSuchEmail
 from models.sentences import Sentence, said
@@ -183,20 +183,24 @@ def standings(rows: Sequence[Campaign]) -> dict[int, Standing]:
     seen = facts.read_pending(upcoming.values())
     found = {campaign_id: _before(seen[email_id]) for campaign_id, email_id in upcoming.items() if email_id in seen}
     found |= _without_pending([campaign_id for campaign_id in active if campaign_id not in found])
-    return {row.id: found.get(row.id) or _inactive(row) for row in rows}
+    return {row.id: found.get(row.id) or Standing("inactive", _inactive(row)) for row in rows}
 
 
 def standing(row: Campaign) -> Standing:
     return standings([row])[row.id]
 
 
-def _inactive(row: Campaign) -> Standing:
-    return Standing("inactive", said("the campaign is %(status)s", status=row.status))
-
-
 def _before(seen: gates.Facts) -> Standing:
     closed = gates.first_closed(gates.CLAIM, seen, config.settings().sending)
     return _behind(closed) if closed else Standing(None, said("sending"))
+
+
+def _inactive(row: Campaign) -> Sentence:
+    if row.status != "paused" or row.paused_reason is None:
+        return said("the campaign is %(status)s", status=row.status)
+    if row.paused_by == protection.BY:
+        return said("the campaign paused itself: %(because)s", because=row.paused_reason)
+    return said("the campaign is paused: %(because)s", because=row.paused_reason)
 
 
 def _behind(closed: gates.Closed) -> Standing:

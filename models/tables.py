@@ -10,6 +10,7 @@ from typing import Any
 from peewee import (
     SQL,
     BigAutoField,
+    BigIntegerField,
     BlobField,
     BooleanField,
     Check,
@@ -115,6 +116,9 @@ class Campaign(Table):
     last_start_at = MomentField(null=True)
     revision = IntegerField(constraints=_default("1"))
     created_at = MomentField(constraints=_default("clock_timestamp()"))
+    watched_from = MomentField(null=True)  # results since then count for its protection; null: all of them
+    paused_by = TextField(null=True)
+    paused_reason = TextField(null=True)
 
     class Meta:
         constraints = [
@@ -357,6 +361,34 @@ class Finding(Table):
     checked_at = MomentField()
 
 
+class Notice(Table):
+    """What the people in charge are told, from when its cause is noticed until it is over."""
+
+    id = BigAutoField()
+    kind = TextField()
+    subject = BigIntegerField()  # the id of its campaign or mailbox, by its kind; 0: the whole installation
+    opened_at = MomentField(constraints=_default("clock_timestamp()"))
+    closed_at = MomentField(null=True)  # when its cause was found to be over
+    due_at = MomentField(null=True)  # when it is to be told (again); null: for now it is not
+    attempts = IntegerField(constraints=_default("0"))  # to tell what is due
+    reached: Any = ArrayField(TextField, index=False, constraints=_default("'{}'"))  # type: ignore[no-untyped-call]  # the places that have been told what is due
+    told_at = MomentField(null=True)  # when every place had last been told
+    said = TextField(null=True)
+    error = TextField(null=True)  # of the last attempt
+
+    class Meta:
+        constraints = [
+            _one_of("kind", ("unknown", "mailbox", "campaign", "disarmed")),
+            Check("attempts >= 0", "attempts_are_not_negative"),
+            Check("closed_at IS NULL OR due_at IS NULL", "closed_is_not_due"),
+        ]
+
+
+Notice.add_index(
+    Notice.index(Notice.kind, Notice.subject, unique=True, where=SQL("closed_at IS NULL"), name="one_open_notice")
+)
+
+
 TABLES: tuple[type[Table], ...] = (
     Mailbox,
     Campaign,
@@ -372,4 +404,5 @@ TABLES: tuple[type[Table], ...] = (
     Heartbeat,
     Installation,
     Finding,
+    Notice,
 )

@@ -13,13 +13,21 @@ from actors import queues
 from actors.broker import actor
 from actors.hint import hint_due
 from actors.plan import plan_new, replan
-from actors.reconcile import complete, reconcile
+from actors.reconcile import ask_for_notices, complete, protect, reconcile
 from models import database, heartbeats
 from ops import logs, metrics
 
 log = logs.get()
 
-STEPS: tuple[Callable[[], None], ...] = (replan, plan_new, hint_due, reconcile, complete)
+STEPS: tuple[Callable[[], None], ...] = (
+    replan,
+    plan_new,
+    hint_due,
+    reconcile,
+    complete,
+    protect,
+    ask_for_notices,
+)
 for _step in STEPS:
     metrics.TICK_STEP_FAILURES.labels(_step.__name__)  # shown as 0 before the first failure
     metrics.TICK_STEP.labels(_step.__name__)

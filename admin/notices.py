@@ -1,0 +1,38 @@
+"""`python -m admin notices …`: whether the people in charge can be told, and what they were told."""
+
+import typer
+
+from admin import show
+from models import notices
+from ops import places
+
+app = typer.Typer(help="What the people in charge are told, where PUNKTUAL_NOTICES_URLS says.", no_args_is_help=True)
+
+
+@app.command()
+def test() -> None:
+    """Send a test notice to each place, and tell how it went."""
+    where = places.configured()
+    if not where:
+        print("nobody is told: PUNKTUAL_NOTICES_URLS names no place")
+        raise typer.Exit(1)
+    failures = [_tell(place) for place in where]
+    if any(failures):
+        raise typer.Exit(1)
+
+
+def _tell(place: places.Place) -> str | None:
+    failure = place.tell("Punktual: a test", "This place is told when something needs a person.")
+    print(f"{place.name}  {failure or 'ok'}")
+    return failure
+
+
+@app.command("list")
+def list_(json: show.AsJson = False) -> None:
+    """The latest notices, the last one first."""
+    lines = notices.latest()
+    if json:
+        show.as_json([it._asdict() for it in lines])
+        return
+    rows = [(it.opened_at, (it.said or it.kind).splitlines()[0], it.told_at, it.closed_at, it.error) for it in lines]
+    show.table(("since", "what", "told", "over", "not told because"), rows, "there was nothing to tell yet")

@@ -1,0 +1,98 @@
+"""Pauses a campaign of whose mails too many are refused, before that costs the domain its reputation.
+
+Counted are the results of what the campaign sent since it was last started or resumed: its owner, who resumes it, has
+seen the earlier ones.
+"""
+
+from dataclasses import dataclass
+
+import config
+from models import campaigns, facts
+from models.database import database, fetch
+from models.tables import Campaign
+
+BY = "protection"
+
+
+@dataclass(frozen=True)
+class Results:
+    """Of so many latest mails of a campaign, to which a server gave its last word, so many were refused."""
+
+    count: int
+    refused: int
+
+
+@dataclass(frozen=True)
+class Paused:
+    campaign_id: int
+    results: Results
+
+
+def protect() -> list[Paused]:
+    """Pause each active campaign whose latest results are too bad. Safe beside owners and beside itself."""
+    return [paused for row in _suspects() if _too_many(results(row)) and (paused := _pause(row.id))]
+
+
+# Most campaigns have nothing refused, and are not looked at any further.
+SUSPECTS = """
+SELECT c.* FROM campaign c
+WHERE c.status = 'active' AND EXISTS (
+    SELECT FROM campaign_email_queue q
+    WHERE q.campaign_id = c.id AND q.status = 'failed'
+      AND q.scheduled_at >= COALESCE(c.watched_from, '-infinity'))
+ORDER BY c.id
+"""
+
+
+def _suspects() -> list[Campaign]:
+    if config.settings().sending.pause_at_failed_percent == "off":
+        return []
+    return list(Campaign.raw(SUSPECTS))
+
+
+def _pause(campaign_id: int) -> Paused | None:
+    """Judged once more under the lock: its owner may have paused or resumed it meanwhile."""
+    with database.atomic():
+        [row] = facts.lock_campaigns([campaign_id])
+        found = results(row)
+        if row.status != "active" or not _too_many(found):
+            return None
+        reason = f"{found.refused} of its last {found.count} mails were refused"
+        campaigns.pause(campaign_id, by=BY, reason=reason)
+    return Paused(campaign_id, found)
+
+
+# The answer of the server that refused a mail is kept: to its lead, to its content, or to the last of its attempts. A
+# mail that could not be composed never left, and hurts no reputation. Older results than the latest thousand say little
+# of the leads whose turn it is now; the bound keeps the question cheap.
+RESULTS = """
+WITH latest AS (
+    (SELECT id, status, scheduled_at FROM campaign_email_queue
+     WHERE campaign_id = %(campaign)s AND status = 'sent'
+       AND scheduled_at >= COALESCE(%(since)s::timestamptz, '-infinity')
+     ORDER BY scheduled_at DESC LIMIT 1000)
+    UNION ALL
+    (SELECT id, status, scheduled_at FROM campaign_email_queue
+     WHERE campaign_id = %(campaign)s AND status = 'failed'
+       AND scheduled_at >= COALESCE(%(since)s::timestamptz, '-infinity')
+     ORDER BY scheduled_at DESC LIMIT 1000)
+    ORDER BY scheduled_at DESC LIMIT 1000
+), answered AS (
+    SELECT status FROM latest WHERE status = 'sent' OR EXISTS (
+        SELECT FROM email_history h
+        WHERE h.email_id = latest.id AND h.move = 'reject' AND h.detail->>'code' IS NOT NULL)
+)
+SELECT count(*)::int, (count(*) FILTER (WHERE status = 'failed'))::int FROM answered
+"""
+
+
+def results(row: Campaign) -> Results:
+    return Results(*fetch(RESULTS, {"campaign": row.id, "since": row.watched_from})[0])
+
+
+def _too_many(found: Results) -> bool:
+    rules = config.settings().sending
+    percent = rules.pause_at_failed_percent
+    return (
+        percent != "off" and found.count >= rules.pause_after_results and found.refused * 100 >= found.count * percent
+    )
