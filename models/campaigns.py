@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from peewee import EXCLUDED, IntegrityError, chunked, fn
 
@@ -10,7 +11,7 @@ from models.database import database, fetch
 from models.tables import CLOCK, Campaign, CampaignLead, CampaignMailbox, Lead
 from scheduling.window import Window
 
-_WATCHED_ANEW: dict[str, object] = {"watched_from": CLOCK, "paused_by": None, "paused_reason": None}
+_WATCHED_ANEW: dict[str, Any] = {"watched_from": CLOCK, "paused_by": None, "paused_reason": None}
 
 
 class CampaignInvalid(Exception):
@@ -118,13 +119,13 @@ def start(campaign_id: int, by: str) -> None:
 
 def pause(campaign_id: int, by: str, reason: str | None = None) -> None:
     """From the commit on no claim and no hand-over of it succeeds."""
-    why = {"paused_by": by, "paused_reason": reason}
+    why: dict[str, Any] = {"paused_by": by, "paused_reason": reason}
     _change(campaign_id, "paused", allowed={"active"}, verb="pause", by=by, reason=reason, **why)
 
 
 def resume(campaign_id: int, by: str) -> None:
     """Its pending mails are planned again, from now on, and what was refused before counts no more against it."""
-    anew = {"replan_reason": "resumed", **_WATCHED_ANEW}
+    anew: dict[str, Any] = {"replan_reason": "resumed", **_WATCHED_ANEW}
     _change(campaign_id, "active", allowed={"paused"}, verb="resume", by=by, **anew)
 
 

@@ -1,0 +1,212 @@
+"""A campaign of whose mails too many are refused pauses itself, and its owner resumes it knowingly."""
+
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from models import campaigns, changes, database, emails, facts, overview, protection, tables
+from models.protection import Paused, Results
+from models.states import Status
+from models.tables import Campaign, CampaignEmailQueue
+from tests import factories as make
+from tests.conftest import Override
+from tests.waiting import until
+
+Q = CampaignEmailQueue
+ANSWERS: dict[str, dict[str, Any]] = {
+    "sent": {"code": 250},
+    "lead": {"code": 550, "scope": "lead", "phase": "rcpt"},
+    "content": {"code": 554, "scope": "content", "phase": "dot"},
+    "gave up": {"code": 451, "scope": "lead", "phase": "rcpt"},
+    "composed": {"code": None, "scope": "content", "phase": "compose"},
+}
+
+
+@pytest.fixture(autouse=True)
+def four_results_of_which_half(db: None, settings: Override) -> None:
+    settings(SENDING_PAUSE_AFTER_RESULTS=4, SENDING_PAUSE_AT_FAILED_PERCENT=50)
+
+
+def a_campaign(*answers: str) -> int:
+    campaign_id = make.a_campaign([make.a_mailbox()], leads=20, delay=0.001)
+    answered(campaign_id, *answers)
+    return campaign_id
+
+
+def answered(campaign_id: int, *answers: str) -> None:
+    """What a server said to the campaign's next mails."""
+    mailbox_id = tables.CampaignMailbox.get(tables.CampaignMailbox.campaign == campaign_id).mailbox_id
+    for answer in answers:
+        [email_id] = make.planned(campaign_id, mailbox_id, make.now())
+        make.rested(campaign_id)
+        held = make.handed_over(email_id).held
+        detail = ANSWERS[answer]
+        assert emails.accept(held, detail) if answer == "sent" else emails.reject(held, answer, detail)
+
+
+def status(campaign_id: int) -> str:
+    return str(Campaign.get_by_id(campaign_id).status)
+
+
+class TestACampaign:
+    @pytest.mark.parametrize("refusal", ["lead", "content", "gave up"])
+    def test_pauses_itself_when_enough_of_its_results_are_refusals(self, refusal: str) -> None:
+        campaign_id = a_campaign("sent", refusal, "sent", refusal)
+
+        paused = protection.protect()
+
+        assert [(it.campaign_id, it.results) for it in paused] == [(campaign_id, Results(4, 2))]
+        assert status(campaign_id) == "paused"
+
+    def test_goes_on_below_the_share(self) -> None:
+        campaign_id = a_campaign("sent", "lead", "sent", "lead", "sent")
+
+        assert protection.protect() == []
+        assert status(campaign_id) == "active"
+
+    def test_is_not_judged_by_fewer_results(self) -> None:
+        campaign_id = a_campaign("lead", "lead", "lead")
+
+        assert protection.protect() == []
+        assert status(campaign_id) == "active"
+
+    def test_is_not_judged_by_mails_that_no_server_ever_saw(self) -> None:
+        campaign_id = a_campaign("composed", "composed", "composed", "composed", "sent", "sent", "sent", "lead")
+
+        assert protection.protect() == []
+        assert protection.results(Campaign.get_by_id(campaign_id)) == Results(4, 1)
+
+    def test_is_judged_by_its_own_results_alone(self) -> None:
+        good, bad = a_campaign("sent", "sent", "sent", "sent"), a_campaign("lead", "lead", "lead", "lead")
+
+        protection.protect()
+
+        assert (status(good), status(bad)) == ("active", "paused")
+
+    def test_never_pauses_itself_where_that_is_off(self, settings: Override) -> None:
+        settings(SENDING_PAUSE_AT_FAILED_PERCENT="off")
+        campaign_id = a_campaign("lead", "lead", "lead", "lead")
+
+        assert protection.protect() == []
+        assert status(campaign_id) == "active"
+
+    def test_pauses_itself_once(self) -> None:
+        campaign_id = a_campaign("lead", "lead", "lead", "lead")
+
+        assert len(protection.protect()) == 1
+        assert protection.protect() == []
+        assert [it.verb for it in changes.of_campaign(campaign_id) if it.by == protection.BY] == ["pause"]
+
+    def test_is_judged_by_its_latest_thousand_results(self, settings: Override) -> None:
+        settings(SENDING_PAUSE_AFTER_RESULTS=4, SENDING_PAUSE_AT_FAILED_PERCENT=1)
+        campaign_id = a_campaign("lead", "lead")
+        thousand_sent_after(campaign_id)
+
+        assert protection.results(Campaign.get_by_id(campaign_id)) == Results(1000, 0)
+
+
+class TestItsOwner:
+    def test_sees_who_paused_it_and_why(self) -> None:
+        campaign_id = a_campaign("sent", "lead", "lead", "lead")
+
+        protection.protect()
+
+        [last, *_] = changes.of_campaign(campaign_id)
+        assert (last.by, last.verb, last.reason) == ("protection", "pause", "3 of its last 4 mails were refused")
+        standing = overview.standing(Campaign.get_by_id(campaign_id))
+        assert str(standing) == "the campaign paused itself: 3 of its last 4 mails were refused"
+        assert standing.gate == "inactive"
+
+    def test_resumes_it_and_what_was_refused_before_counts_no_more(self) -> None:
+        campaign_id = a_campaign("lead", "lead", "lead", "lead")
+        protection.protect()
+
+        campaigns.resume(campaign_id, "ola")
+
+        answered(campaign_id, "sent", "sent", "lead")
+        assert protection.protect() == []
+        assert protection.results(Campaign.get_by_id(campaign_id)) == Results(3, 1)
+        answered(campaign_id, "lead")
+        assert len(protection.protect()) == 1
+
+    def test_who_gave_no_reason_for_a_pause_of_his_own_sees_none(self) -> None:
+        campaign_id = a_campaign("lead", "lead", "lead", "lead")
+        protection.protect()
+        campaigns.resume(campaign_id, "ola")
+
+        campaigns.pause(campaign_id, "ola")
+
+        assert str(overview.standing(Campaign.get_by_id(campaign_id))) == "the campaign is paused"
+
+    def test_who_gave_one_sees_it(self) -> None:
+        campaign_id = a_campaign()
+
+        campaigns.pause(campaign_id, "ola", reason="holidays")
+
+        assert str(overview.standing(Campaign.get_by_id(campaign_id))) == "the campaign is paused: holidays"
+
+
+@pytest.fixture
+def looks() -> Callable[[], "Future[list[Paused]]"]:
+    """Has it looked for campaigns to pause, in a thread and on a connection of its own."""
+    pool = ThreadPoolExecutor(4)
+
+    def look() -> list[Paused]:
+        try:
+            return protection.protect()
+        finally:
+            database.close()
+
+    return lambda: pool.submit(look)
+
+
+class TestAtTheSameMoment:
+    def test_an_owner_who_resumes_it_has_it_judged_by_what_is_true_then(
+        self, looks: Callable[[], "Future[list[Paused]]"]
+    ) -> None:
+        campaign_id = a_campaign("lead", "lead", "lead", "lead")
+
+        with database.database.atomic():
+            campaigns.pause(campaign_id, "ola")
+            looking = looks()
+            until(lambda: waiting() == 1, "the look to wait for the owner")
+            campaigns.resume(campaign_id, "ola")
+
+        assert looking.result(30) == []
+        assert status(campaign_id) == "active"
+
+    def test_two_that_look_pause_it_once(self, looks: Callable[[], "Future[list[Paused]]"]) -> None:
+        campaign_id = a_campaign("lead", "lead", "lead", "lead")
+
+        with database.database.atomic():
+            facts.lock_campaigns([campaign_id])
+            looking = [looks(), looks()]
+            until(lambda: waiting() == 2, "both to wait")
+
+        assert sum(len(each.result(30)) for each in looking) == 1
+        assert [it.verb for it in changes.of_campaign(campaign_id)].count("pause") == 1
+
+
+def waiting() -> int:
+    return int(database.fetch("SELECT count(*) FROM pg_locks WHERE NOT granted")[0][0])
+
+
+THOUSAND_SENT = """
+WITH lead AS (
+    INSERT INTO lead (address) SELECT 'many' || n || '@leads.example' FROM generate_series(1, 1000) n RETURNING id
+), campaign_lead AS (
+    INSERT INTO campaign_lead (campaign_id, lead_id, position, address, fields)
+    SELECT %(campaign)s, id, 1000 + id, 'many', '{}' FROM lead RETURNING id
+)
+INSERT INTO campaign_email_queue
+    (campaign_id, campaign_lead_id, mailbox_id, scheduled_at, message_id, status, handed_over_at, sent_at)
+SELECT %(campaign)s, id, %(mailbox)s, clock_timestamp() + interval '1 s', 'many' || id, 'sent', now(), now()
+FROM campaign_lead
+"""
+
+
+def thousand_sent_after(campaign_id: int) -> None:
+    [mailbox_id] = {row.mailbox_id for row in Q.select().where(Q.status == Status.FAILED)}
+    database.execute(THOUSAND_SENT, {"campaign": campaign_id, "mailbox": mailbox_id})
