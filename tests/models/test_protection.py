@@ -50,6 +50,10 @@ def status(campaign_id: int) -> str:
     return str(Campaign.get_by_id(campaign_id).status)
 
 
+def standing(campaign_id: int) -> overview.Standing:
+    return overview.standings([Campaign.get_by_id(campaign_id)])[campaign_id]
+
+
 class TestACampaign:
     @pytest.mark.parametrize("refusal", ["lead", "content", "gave up"])
     def test_pauses_itself_when_enough_of_its_results_are_refusals(self, refusal: str) -> None:
@@ -115,9 +119,8 @@ class TestItsOwner:
 
         [last, *_] = changes.of_campaign(campaign_id)
         assert (last.by, last.verb, last.reason) == ("protection", "pause", "3 of its last 4 mails were refused")
-        standing = overview.standing(Campaign.get_by_id(campaign_id))
-        assert str(standing) == "the campaign paused itself: 3 of its last 4 mails were refused"
-        assert standing.gate == "inactive"
+        assert str(standing(campaign_id)) == "the campaign paused itself: 3 of its last 4 mails were refused"
+        assert standing(campaign_id).gate == "inactive"
 
     def test_resumes_it_and_what_was_refused_before_counts_no_more(self) -> None:
         campaign_id = a_campaign("lead", "lead", "lead", "lead")
@@ -138,14 +141,14 @@ class TestItsOwner:
 
         campaigns.pause(campaign_id, "ola")
 
-        assert str(overview.standing(Campaign.get_by_id(campaign_id))) == "the campaign is paused"
+        assert str(standing(campaign_id)) == "the campaign is paused"
 
     def test_who_gave_one_sees_it(self) -> None:
         campaign_id = a_campaign()
 
         campaigns.pause(campaign_id, "ola", reason="holidays")
 
-        assert str(overview.standing(Campaign.get_by_id(campaign_id))) == "the campaign is paused: holidays"
+        assert str(standing(campaign_id)) == "the campaign is paused: holidays"
 
 
 @pytest.fixture

@@ -1,0 +1,267 @@
+"""What people are to be told: each thing that needs one, once while its cause lasts, and anew when it comes back."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+
+import pytest
+
+from models import campaigns, database, emails, installation, mailboxes, notices, protection, settlement
+from models.notices import Due, Kind
+from models.states import Status
+from models.tables import CampaignEmailQueue, Mailbox, Notice
+from tests import factories as make
+from tests.conftest import Override
+
+pytestmark = pytest.mark.usefixtures("db")
+Q = CampaignEmailQueue
+LEASE = timedelta(minutes=2)
+
+
+def unknown(campaign_id: int, mailbox_id: int) -> int:
+    """One more mail in doubt, whose time to be told has come."""
+    [email_id] = make.planned(campaign_id, mailbox_id, make.now())
+    make.rested(campaign_id)
+    assert emails.doubt(make.handed_over(email_id).held, "silence")
+    make.age(email_id, timedelta(minutes=2))
+    return email_id
+
+
+def an_unknown_mail(campaign_id: int | None = None) -> int:
+    mailbox_id = make.a_mailbox()
+    campaign_id = campaign_id or make.a_campaign([mailbox_id], leads=2, delay=0.001)
+    unknown(campaign_id, mailbox_id)
+    return campaign_id
+
+
+def a_closed_mailbox(mailbox_id: int | None = None) -> int:
+    mailbox_id = mailbox_id or make.a_mailbox()
+    mailboxes.close(mailbox_id, "535 5.7.8 wrong password", lambda faults: timedelta(minutes=1))
+    return mailbox_id
+
+
+def a_campaign_that_paused_itself(campaign_id: int | None = None) -> int:
+    campaign_id = campaign_id or make.a_campaign([make.a_mailbox()])
+    campaigns.pause(campaign_id, protection.BY, reason="3 of its last 50 mails were refused")
+    return campaign_id
+
+
+def a_disarmed_installation(_: int | None = None) -> int:
+    installation.disarm("a backup was restored")
+    return 0
+
+
+def settle(campaign_id: int) -> None:
+    for row in Q.select().where(Q.campaign == campaign_id, Q.status == Status.UNKNOWN):
+        settlement.sent(row.id, "it is in my Sent folder", "ola")
+
+
+def no_faults(mailbox_id: int) -> None:
+    """As after a mail that was accepted."""
+    Mailbox.update(emails.WITHOUT_FAULTS).where(Mailbox.id == mailbox_id).execute()
+
+
+def take_all() -> list[Due]:
+    """What everybody is told now, in one round."""
+    notices.refresh()
+    found = []
+    while due := notices.take(LEASE):
+        notices.told(due.id, due.name)
+        found.append(due)
+    return found
+
+
+CAUSES: dict[Kind, tuple[Callable[[int | None], int], Callable[[int], object]]] = {
+    Kind.UNKNOWN: (an_unknown_mail, settle),
+    Kind.MAILBOX: (a_closed_mailbox, no_faults),
+    Kind.CAMPAIGN: (a_campaign_that_paused_itself, lambda id: campaigns.resume(id, "ola")),
+    Kind.DISARMED: (a_disarmed_installation, lambda _: installation.arm()),
+}
+
+
+@pytest.mark.parametrize("kind", Kind)
+class TestEachThingThatNeedsAPerson:
+    def test_is_told_once(self, kind: Kind) -> None:
+        subject = CAUSES[kind][0](None)
+
+        told = [take_all(), take_all()]
+
+        assert [[(it.kind, it.subject, it.count) for it in each] for each in told] == [[(kind, subject, 1)], []]
+
+    def test_is_not_told_once_it_is_over(self, kind: Kind) -> None:
+        begin, end = CAUSES[kind]
+        subject = begin(None)
+        notices.refresh()
+
+        end(subject)
+
+        assert notices.any_due()
+        assert take_all() == []
+        assert not notices.any_due()
+
+    def test_is_told_again_while_it_lasts(self, kind: Kind, settings: Override) -> None:
+        settings(NOTICES_REPEAT_HOURS=12)
+        CAUSES[kind][0](None)
+        take_all()
+        assert not notices.any_due()
+
+        Notice.update(due_at=Notice.due_at - timedelta(hours=12)).execute()
+
+        assert notices.any_due()
+        assert [it.kind for it in take_all()] == [kind]
+
+    def test_that_begins_anew_is_told_anew(self, kind: Kind) -> None:
+        begin, end = CAUSES[kind]
+        subject = begin(None)
+        take_all()
+        end(subject)
+        take_all()
+
+        begin(subject)
+
+        assert notices.any_due()
+        assert [(it.kind, it.subject) for it in take_all()] == [(kind, subject)]
+
+
+def test_nothing_is_due_while_all_is_well() -> None:
+    make.in_status(Status.SENT)
+
+    assert not notices.any_due()
+    assert take_all() == []
+
+
+class TestUnknownMails:
+    def test_of_one_campaign_are_one_notice_with_their_count(self) -> None:
+        mailbox_id = make.a_mailbox()
+        campaign_id = make.a_campaign([mailbox_id], leads=3, delay=0.001)
+        for _ in range(3):
+            unknown(campaign_id, mailbox_id)
+
+        assert [(it.subject, it.count) for it in take_all()] == [(campaign_id, 3)]
+
+    def test_of_two_campaigns_are_two(self) -> None:
+        first, second = an_unknown_mail(), an_unknown_mail()
+
+        assert [it.subject for it in take_all()] == [first, second]
+
+    def test_are_not_told_before_a_first_look_was_due(self) -> None:
+        email_id = make.an_email()
+        emails.doubt(make.handed_over(email_id).held, "silence")
+
+        assert take_all() == []
+
+    def test_with_a_sent_folder_wait_for_the_end_of_the_first_look(self) -> None:
+        campaign_id = an_unknown_mail()
+        Mailbox.update(username="ola", imap_host="127.0.0.1", imap_port=993, imap_security="tls").execute()
+
+        assert take_all() == []
+        Q.update(evidence_sought_at=make.now()).execute()
+        assert take_all() == []
+        Q.update(evidence_sought_at=make.now() - timedelta(seconds=61)).execute()
+        assert [it.subject for it in take_all()] == [campaign_id]
+
+    def test_do_not_wait_for_ever_for_a_look_that_never_comes(self) -> None:
+        campaign_id = an_unknown_mail()
+        Mailbox.update(username="ola", imap_host="127.0.0.1", imap_port=993, imap_security="tls").execute()
+
+        make.everything_older(timedelta(minutes=5))
+
+        assert [it.subject for it in take_all()] == [campaign_id]
+
+
+class TestAMailbox:
+    def test_that_closes_again_and_again_is_told_once(self) -> None:
+        mailbox_id = a_closed_mailbox()
+        take_all()
+
+        for _ in range(3):
+            mailboxes.close(mailbox_id, "535 5.7.8 wrong password", lambda faults: timedelta(minutes=1))
+
+            assert take_all() == []
+
+    @pytest.mark.parametrize("mend", ["resume", "edit"])
+    def test_that_fails_again_before_anybody_looked_is_told_anew_to_who_had_mended_it(self, mend: str) -> None:
+        mailbox_id = a_closed_mailbox()
+        take_all()
+
+        if mend == "resume":
+            mailboxes.resume(mailbox_id, "ola")
+        else:
+            mailboxes.edit(mailbox_id, "ola", password_encrypted="another")
+        mailboxes.close(mailbox_id, "535 5.7.8 wrong password", lambda faults: timedelta(minutes=1))
+
+        assert [it.subject for it in take_all()] == [mailbox_id]
+
+    def test_that_its_owner_paused_needs_nobody(self) -> None:
+        mailboxes.pause(a_closed_mailbox(), "ola")
+
+        assert take_all() == []
+
+
+def test_a_campaign_that_its_owner_paused_is_told_to_nobody() -> None:
+    campaigns.pause(make.a_campaign([make.a_mailbox()]), "ola", reason="holidays")
+
+    assert take_all() == []
+
+
+class TestAClaim:
+    def test_is_nobody_elses(self) -> None:
+        a_closed_mailbox()
+        notices.refresh()
+
+        assert notices.take(LEASE) is not None
+        assert notices.take(LEASE) is None
+        assert not notices.any_due()
+
+    def test_of_one_who_died_is_taken_again_after_its_lease(self) -> None:
+        mailbox_id = a_closed_mailbox()
+        notices.refresh()
+        notices.take(LEASE)
+
+        Notice.update(due_at=Notice.due_at - LEASE).execute()
+
+        again = notices.take(LEASE)
+        assert again is not None
+        assert (again.subject, again.attempt) == (mailbox_id, 2)
+
+    def test_of_many_at_once_is_made_by_one_for_each_notice(self) -> None:
+        for _ in range(4):
+            a_closed_mailbox()
+
+        def tell() -> list[Due]:
+            try:
+                return take_all()
+            finally:
+                database.close()
+
+        with ThreadPoolExecutor(8) as pool:
+            rounds = [each.result(30) for each in [pool.submit(tell) for _ in range(8)]]
+
+        assert sorted(it.subject for each in rounds for it in each) == [row.id for row in Mailbox.select()]
+        assert Notice.select().count() == 4
+
+    def test_knows_the_places_that_were_reached_before(self) -> None:
+        a_closed_mailbox()
+        notices.refresh()
+        first = notices.take(LEASE)
+        assert first is not None
+        notices.reached(first.id, "one")
+
+        notices.try_again(first.id, "said", "two: no answer", timedelta(0))
+
+        again = notices.take(LEASE)
+        assert again is not None
+        assert again.reached == ["one"]
+
+    def test_whose_cause_ended_meanwhile_leaves_nothing_due(self) -> None:
+        mailbox_id = a_closed_mailbox()
+        notices.refresh()
+        due = notices.take(LEASE)
+        assert due is not None
+        mailboxes.resume(mailbox_id, "ola")
+
+        notices.try_again(due.id, "said", "no answer", timedelta(0))
+        notices.told(due.id, "said")
+
+        assert Notice.get().due_at is None
+        assert take_all() == []
