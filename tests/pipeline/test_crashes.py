@@ -6,8 +6,8 @@ end.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import takewhile
 from pathlib import Path
@@ -19,7 +19,7 @@ import config
 from actors import journal
 from actors.identity import this_worker
 from mail.outcome import Accepted, Reply
-from models import database, emails, embedded, suppressions
+from models import database, emails, embedded, installation, suppressions
 from models.claims import Worker
 from models.states import FINAL, Status
 from models.tables import Campaign, CampaignEmailQueue, CampaignLead
@@ -45,7 +45,7 @@ class Victim:
         self.punktual, self.it, self.notes = punktual, situation, notes
 
     def start(self, **environment: str) -> None:
-        watched = {effects.LOG: str(self.notes), **QUICK, **environment}
+        watched = {effects.LOG: str(self.notes), **QUICK, **self.it.environment, **environment}
         self.process = self.punktual.altered_worker(f"watched_{self.it.process}", self.it.queue, **watched)
 
     def effects(self) -> tuple[str, ...]:
@@ -66,6 +66,7 @@ class Situation:
     effects: tuple[str, ...]
     ends: tuple[Status, ...] = (Status.SENT,)
     accepted: int | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def queue(self) -> str:
@@ -152,6 +153,11 @@ def campaign_not_planned_yet(punktual: Punktual) -> None:
 
 def overdue_for_hours(punktual: Punktual) -> None:
     make.age(mail_to("anna@leads.example")(punktual), timedelta(hours=2))
+
+
+def nothing_is_sent(punktual: Punktual) -> None:
+    all_sent(punktual)
+    installation.disarm("a backup was restored")
 
 
 def all_sent(punktual: Punktual) -> None:
@@ -258,6 +264,15 @@ SITUATIONS = (
         ends=(Status.SENT, Status.UNKNOWN),
     ),
     Situation("completing", "timekeeper", all_sent, tick, ("hints.mark", *END_OF_TICK), accepted=0),
+    Situation(
+        "asking for a notice",
+        "timekeeper",
+        nothing_is_sent,
+        tick,
+        ("hints.mark", "campaigns.complete_finished", "publish upkeep", "heartbeats.beat", "acknowledge tick"),
+        accepted=0,
+        environment={"PUNKTUAL_NOTICES_URLS": "json://127.0.0.1:9"},
+    ),
 )
 
 
