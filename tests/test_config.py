@@ -79,7 +79,11 @@ class TestTheFile:
 
     @pytest.mark.parametrize(
         ("before", "key", "name"),
-        [("data_dir", "secret_key", "PUNKTUAL_SECRET_KEY"), ("worker_port", "password", "PUNKTUAL_METRICS_PASSWORD")],
+        [
+            ("data_dir", "secret_key", "PUNKTUAL_SECRET_KEY"),
+            ("worker_port", "password", "PUNKTUAL_METRICS_PASSWORD"),
+            ("pages_url", "urls", "PUNKTUAL_NOTICES_URLS"),
+        ],
     )
     def test_holds_no_secret(self, file: Path, before: str, key: str, name: str) -> None:
         file.write_text(file.read_text().replace(f"\n{before} =", f'\n{key} = "s3cret"\n{before} ='))
@@ -103,6 +107,10 @@ class TestContradictions:
             ("BROKER_URL", "redis://host", 'must be "embedded" or begin with amqp://'),
             ("METRICS_WORKER_PORT", "0", r"metrics\.worker_port"),
             ("METRICS_HOST", "0.0.0.0", "set PUNKTUAL_METRICS_PASSWORD"),
+            ("SENDING_PAUSE_AT_FAILED_PERCENT", "0", r"pause_at_failed_percent.*'off'"),
+            ("SENDING_PAUSE_AT_FAILED_PERCENT", "101", r"pause_at_failed_percent.*'off'"),
+            ("SENDING_PAUSE_AFTER_RESULTS", "1001", "pause_after_results"),
+            ("NOTICES_PAGES_URL", "punktual.sender.example", "notices.pages_url"),
         ],
     )
     def test_stop_the_start_with_one_line(
@@ -154,6 +162,7 @@ class TestSecrets:
         monkeypatch.setenv("PUNKTUAL_SECRET_KEY", "s3cret-key")
         monkeypatch.setenv("PUNKTUAL_DATABASE_URL", "postgresql://ola:s3cret-db@host/name")
         monkeypatch.setenv("PUNKTUAL_BROKER_URL", "amqp://ola:s3cret-mq@host:5672/%2F")
+        monkeypatch.setenv("PUNKTUAL_NOTICES_URLS", "json://s3cret-place")
 
         settings = load()
 
