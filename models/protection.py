@@ -78,9 +78,12 @@ WITH latest AS (
      ORDER BY scheduled_at DESC LIMIT 1000)
     ORDER BY scheduled_at DESC LIMIT 1000
 ), answered AS (
-    SELECT status FROM latest WHERE status = 'sent' OR EXISTS (
-        SELECT FROM email_history h
-        WHERE h.email_id = latest.id AND h.move = 'reject' AND h.detail->>'code' IS NOT NULL)
+    SELECT status FROM latest LEFT JOIN LATERAL (
+        SELECT h.detail->>'code' AS code FROM email_history h
+        WHERE latest.status = 'failed' AND h.email_id = latest.id AND h.move = 'reject'
+        ORDER BY h.id DESC LIMIT 1
+    ) refusal ON true
+    WHERE status = 'sent' OR refusal.code IS NOT NULL
 )
 SELECT count(*)::int, (count(*) FILTER (WHERE status = 'failed'))::int FROM answered
 """
