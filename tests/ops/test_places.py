@@ -167,6 +167,15 @@ class TestAMail:
             assert "s3cret" not in says
             assert not [command for command in server.commands if command.startswith("AUTH")]
 
+    def test_that_is_refused_is_a_failure_told_without_the_parts_of_the_url(self, settings: Override) -> None:
+        with SmtpServer() as server:
+            url = f"mailto://localhost:{server.port}/?from=punktual@sender.example&to=550@owner.example"
+            settings(NOTICES_ANSWER_TIMEOUT_SECONDS=10)
+
+            says = str(failure(settings, url))
+
+        assert says == "Sending email to *** failed."
+
     def test_has_a_title_that_begins_no_header_of_its_own(self, settings: Override) -> None:
         with SmtpServer() as server:
             url = f"mailto://localhost:{server.port}/?from=punktual@sender.example&to=ola@owner.example"
