@@ -51,7 +51,7 @@ def status(campaign_id: int) -> str:
 
 
 def standing(campaign_id: int) -> overview.Standing:
-    return overview.standings([Campaign.get_by_id(campaign_id)])[campaign_id]
+    return overview.standing(Campaign.get_by_id(campaign_id))
 
 
 class TestACampaign:

@@ -153,7 +153,7 @@ def test_a_campaign_whose_leads_are_refused_pauses_itself_and_its_owner_is_told_
 
     row = Campaign.get_by_id(campaign_id)
     assert webhook.titles == [f"Punktual: the campaign {row.name} paused itself"]
-    assert str(overview.standings([row])[campaign_id]).startswith("the campaign paused itself: ")
+    assert str(overview.standing(row)).startswith("the campaign paused itself: ")
     assert 3 <= failed < 20
     assert Q.select().where(Q.status == Status.FAILED).count() == failed
     campaigns.resume(campaign_id, "ola")
