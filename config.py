@@ -32,6 +32,8 @@ from pydantic_settings import (
 )
 
 _HOST = re.compile(r"(\[[^]]*\]|[^:]*)(:\d*)?")
+_ARGON2ID = re.compile(r"\$argon2id\$v=\d+\$m=\d+,t=\d+,p=\d+\$[\w+/]+\$[\w+/]+", re.ASCII)
+_TOKEN = re.compile(r"[\x21-\x7e]{20,}")
 _PASSWORD_IN_QUERY = re.compile(r"([?&]\w*password=)[^&]*", re.IGNORECASE)
 
 ROOT = Path(__file__).parent
@@ -142,6 +144,11 @@ class Web(Section):
     behind_https: bool
     password_hash: SecretStr | None = None
     token: SecretStr | None = None
+
+    @property
+    def protected(self) -> bool:
+        """Whether it asks who is there."""
+        return self.password_hash is not None or self.token is not None
 
 
 class Log(Section):
@@ -273,13 +280,24 @@ def _contradictions(it: Settings) -> Iterator[str]:
         yield "imap.command_timeout_seconds must not be longer than imap.conversation_timeout_seconds"
     if it.metrics.password is None and not is_loopback(it.metrics.host):
         yield "metrics.host is open to other machines: set PUNKTUAL_METRICS_PASSWORD, or leave it at 127.0.0.1"
-    if it.web.password_hash is None and it.web.token is None and not is_loopback(it.web.host):
-        yield (
-            "web.host is open to other machines: set PUNKTUAL_WEB_PASSWORD_HASH (`python -m admin new-password`) or"
-            " PUNKTUAL_WEB_TOKEN, or leave it at 127.0.0.1"
-        )
+    yield from _open_to_strangers(it.web)
     if it.planning.horizon_hours * 60 < it.planning.buffer_minutes:
         yield "planning.horizon_hours must reach beyond planning.buffer_minutes"
+
+
+def _open_to_strangers(web: Web) -> Iterator[str]:
+    wanted = "set PUNKTUAL_WEB_PASSWORD_HASH (`python -m admin new-password`) or PUNKTUAL_WEB_TOKEN"
+    if not web.protected and not is_loopback(web.host):
+        yield f"web.host is open to other machines: {wanted}, or leave it at 127.0.0.1"
+    if not web.protected and web.behind_https:
+        yield f"web.behind_https means that others come through a proxy: {wanted}"
+    if web.password_hash and not _ARGON2ID.fullmatch(web.password_hash.get_secret_value()):
+        yield (
+            "PUNKTUAL_WEB_PASSWORD_HASH must be what `python -m admin new-password` prints, in single quotes where a"
+            " shell reads it"
+        )
+    if web.token and not _TOKEN.fullmatch(web.token.get_secret_value()):
+        yield "PUNKTUAL_WEB_TOKEN must have at least 20 letters, digits and signs of ASCII, and no space"
 
 
 def is_loopback(host: str) -> bool:

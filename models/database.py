@@ -39,10 +39,11 @@ def took_too_long(failure: Exception) -> bool:
     return isinstance(getattr(failure, "orig", None), QueryCanceled | LockNotAvailable)
 
 
-def open_database(name: str = "punktual") -> None:
+def open_database(name: str = "punktual", connect_seconds: int = 10) -> None:
     """Tell this process which database it works on, starting the embedded one when it is the one configured.
 
-    name: shown by pg_stat_activity. Must be called again in a forked process.
+    name: shown by pg_stat_activity. connect_seconds: no connection takes longer.
+    Must be called again in a forked process.
     """
     settings = config.settings().database
     url = embedded.start(config.settings().var / "postgres") if settings.embedded else settings.url.get_secret_value()
@@ -50,7 +51,7 @@ def open_database(name: str = "punktual") -> None:
         url.replace("postgres://", "postgresql://", 1),
         isolation_level="READ COMMITTED",
         application_name=name,
-        connect_timeout=10,
+        connect_timeout=connect_seconds,
         # A claim read from a standby that lags behind would be a duplicate: only a primary will do.
         target_session_attrs="read-write",
         # A server that vanished without a word is noticed within about half a minute.
@@ -83,6 +84,11 @@ def close() -> None:
         database.close()
     except FAILURES:
         database._state.reset()  # type: ignore[attr-defined]  # forget the dead connection without talking to it
+
+
+def bound_statements(seconds: float) -> None:
+    """Let no statement of this thread's connection take longer from now on."""
+    execute(f"SET statement_timeout = {round(seconds * 1000)}")
 
 
 def fetch(query: str, values: Mapping[str, Any] | Sequence[Any] = ()) -> list[tuple[Any, ...]]:

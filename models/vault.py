@@ -4,6 +4,8 @@ import os
 from pathlib import Path
 
 from cryptography.fernet import Fernet, InvalidToken
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 import config
 
@@ -23,15 +25,25 @@ def decrypt(token: str) -> str:
         raise KeyInvalid("a stored mailbox password does not open with this PUNKTUAL_SECRET_KEY") from None
 
 
+def derived_key(purpose: str, *, bound_to: str = "") -> bytes:
+    """A key for something else than the passwords, which tells nothing of theirs, and changes with bound_to."""
+    _fernet()
+    derivation = HKDF(algorithm=SHA256(), length=32, salt=bound_to.encode(), info=purpose.encode())
+    return derivation.derive(_secret_key().encode())
+
+
 def _fernet() -> Fernet:
-    key = config.settings().secret_key
-    text = key.get_secret_value() if key else _embedded_key()
     try:
-        return Fernet(text)
+        return Fernet(_secret_key())
     except ValueError:
         raise KeyInvalid(
             "PUNKTUAL_SECRET_KEY must be 32 url-safe base64-encoded bytes, as `python -m admin new-key` prints"
         ) from None
+
+
+def _secret_key() -> str:
+    key = config.settings().secret_key
+    return key.get_secret_value() if key else _embedded_key()
 
 
 def _embedded_key() -> str:

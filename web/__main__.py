@@ -1,34 +1,71 @@
 """`python -m web`: serves pages and API until it is told to stop."""
 
+import os
+import signal
 import sys
+from types import FrameType
 
-import waitress
+from waitress.server import BaseWSGIServer, MultiSocketServer, create_server
 
 import config
 from models import database, migrate
 from models.database import FAILURES
+from models.vault import KeyInvalid
 from ops import logs, moves
-from web.app import create_app
+from web.app import MOST_BYTES, create_app
 
 log = logs.get()
 # Each is a connection to the database while it answers.
 _THREADS = 8
+# People wait for a page no longer than this for a database that is away.
+_CONNECT_SECONDS = 3
+NO_PLACE_TO_LISTEN = os.EX_UNAVAILABLE
 
 
 def main() -> None:
     try:
         settings = config.settings().web
-        database.open_database("punktual web")
+        database.open_database("punktual web", _CONNECT_SECONDS)
         migrate.check()
         database.close()
-    except (config.SettingsInvalid, migrate.SchemaOutdated) as error:
+        logs.configure()
+        server = _server(settings)
+    except (config.SettingsInvalid, migrate.SchemaOutdated, KeyInvalid) as error:
         sys.exit(f"punktual: {error}")
     except FAILURES as error:
         sys.exit(f"punktual: the database does not answer: {str(error).splitlines()[0]}")
-    logs.configure()
     moves.watch()
+    signal.signal(signal.SIGTERM, _end)
+    print(f"the pages are at {url(settings)}", flush=True)
     log.info("web_started", host=settings.host, port=settings.port)
-    waitress.serve(create_app(), host=settings.host, port=settings.port, threads=_THREADS, ident="punktual")
+    server.run()
+    log.info("web_stopped")
+
+
+def _server(settings: config.Web) -> BaseWSGIServer | MultiSocketServer:
+    try:
+        return create_server(
+            create_app(),
+            host=settings.host,
+            port=settings.port,
+            threads=_THREADS,
+            ident=None,
+            max_request_body_size=MOST_BYTES,
+            # They are for us to read where a proxy has set them, and to forget where anybody may have.
+            clear_untrusted_proxy_headers=not settings.behind_https,
+        )
+    except OSError as error:
+        print(f"punktual: no pages at {url(settings)}: {error.strerror} (web.port names another)", file=sys.stderr)
+        sys.exit(NO_PLACE_TO_LISTEN)
+
+
+def url(settings: config.Web) -> str:
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    return f"http://{host}:{settings.port}"
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    sys.exit()
 
 
 if __name__ == "__main__":

@@ -1,19 +1,57 @@
 """Puts the parts together: whoever asks, what is answered, and what the answer may do in a browser."""
 
-from apiflask import APIFlask
+from typing import Any
+
+from apiflask import APIFlask, abort
+from flask import request
+from flask.json.provider import DefaultJSONProvider
+from pydantic_core import from_json
+from werkzeug.routing import IntegerConverter
 
 from models import database
-from web import api, metrics, pages
+from web import access, api, errors, headers, health, metrics, pages
+
+MOST_BYTES = 64 * 1024
+
+
+class _Id(IntegerConverter):
+    """What an id may be: a bigint of Postgres, in the digits of ASCII."""
+
+    regex = "[0-9]{1,19}"
+
+    def __init__(self, map: Any) -> None:
+        super().__init__(map, min=1, max=2**63 - 1)
+
+
+class _Json(DefaultJSONProvider):
+    def loads(self, s: str | bytes, **_: Any) -> Any:
+        """Python's own parser runs out of stack on what is nested deeply."""
+        return from_json(s)
 
 
 def create_app() -> APIFlask:
     # No docs page: the ones on offer load scripts from elsewhere. The document itself is at spec_path.
     app = APIFlask("web", title="Punktual", version="1", spec_path="/api/openapi.json", docs_path=None)
-    app.register_blueprint(api.blueprint)
+    app.json = _Json(app)
+    app.url_map.converters["int"] = _Id
+    app.config.update(MAX_CONTENT_LENGTH=MOST_BYTES, MAX_FORM_MEMORY_SIZE=MOST_BYTES, MAX_FORM_PARTS=50)
+    headers.init(app)
+    access.init(app)
+    errors.init(app)
+    api.init(app)
+    app.register_blueprint(health.blueprint)
     app.register_blueprint(metrics.blueprint)
     app.register_blueprint(pages.blueprint)
+    app.before_request(_refuse_nul)
     app.teardown_request(_give_back_connection)
     return app
+
+
+def _refuse_nul() -> None:
+    """Postgres has no text with NUL in it, and would fail where a person mistyped."""
+    given = {name: value for name, values in request.values.lists() for value in values if "\0" in name + value}
+    if given or "\0" in request.path:
+        abort(422, detail={"input": {name.replace("\0", "\ufffd"): ["has a NUL character"] for name in given}})
 
 
 def _give_back_connection(failure: BaseException | None) -> None:

@@ -1,0 +1,84 @@
+"""What is answered when something is refused or fails: a page to people, and one form of JSON to programs."""
+
+from apiflask import APIFlask, HTTPError
+from flask import Response, jsonify, make_response, render_template, request
+from flask_wtf.csrf import CSRFError
+from pydantic import BaseModel, ConfigDict, Field
+from werkzeug.http import HTTP_STATUS_CODES
+
+from models import database
+from models.campaigns import CampaignInvalid
+from models.facts import NoSuchEmail
+from models.settlement import SettlementRefused
+from ops import logs
+
+log = logs.get()
+
+_SENTENCES = {
+    401: "Log in, or send the token.",
+    404: "There is nothing at this address.",
+    405: "This address does not take that method.",
+    413: "That is more than is taken at once.",
+    415: "Send JSON, and say so: Content-Type: application/json.",
+    429: "Too many attempts. Try again in a minute.",
+    500: "Something went wrong on our side. It is in the log.",
+}
+_FORM_TOO_OLD = "This form is no longer good. Go back, load the page again, and send it once more."
+_FOR_PROGRAMS = ("/api/", "/health/", "/metrics")
+
+
+class Refusal(BaseModel):
+    """Why it was not done."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    message: str = Field(description="One sentence for people.")
+    fields: dict[str, list[str]] = Field(description="What is wrong with each field of the input.")
+
+
+def init(app: APIFlask) -> None:
+    app.config.update(HTTP_ERROR_SCHEMA=Refusal, VALIDATION_ERROR_SCHEMA=Refusal)
+    app.error_processor(_answer)
+    app.register_error_handler(CSRFError, lambda error: _answer(HTTPError(400, _FORM_TOO_OLD)))
+    for missing in (NoSuchEmail,):
+        app.register_error_handler(missing, lambda error: _answer(HTTPError(404, str(error))))
+    for refused in (CampaignInvalid, SettlementRefused):
+        app.register_error_handler(refused, lambda error: _answer(HTTPError(409, str(error))))
+    for failure in database.FAILURES:
+        app.register_error_handler(failure, _database_failed)
+
+
+def _answer(error: HTTPError) -> Response:
+    fields = _fields(error.detail)
+    message = _sentence(error, fields)
+    if request.path.startswith(_FOR_PROGRAMS):
+        response = jsonify(message=message, fields=fields)
+    else:
+        response = make_response(render_template("error.html", status=error.status_code, message=message))
+    response.status_code = error.status_code
+    response.headers.extend(error.headers)
+    if error.status_code == 401:
+        response.headers["WWW-Authenticate"] = "Bearer"
+    return response
+
+
+def _fields(detail: object) -> dict[str, list[str]]:
+    """From where the input was found -> field -> faults, without the first."""
+    places = detail.values() if isinstance(detail, dict) else ()
+    return {field: faults for place in places for field, faults in place.items()}
+
+
+def _sentence(error: HTTPError, fields: dict[str, list[str]]) -> str:
+    if fields:
+        return "; ".join(f"{field}: {', '.join(faults)}" for field, faults in fields.items())
+    if error.message in (None, HTTP_STATUS_CODES.get(error.status_code)):
+        return _SENTENCES.get(error.status_code, HTTP_STATUS_CODES[error.status_code])
+    return error.message
+
+
+def _database_failed(failure: Exception) -> Response:
+    if not database.is_outage(failure):
+        log.exception("request_failed", path=request.path)
+        return _answer(HTTPError(500))
+    log.warning("database_away", error=str(failure).splitlines()[0])
+    return _answer(HTTPError(503, "The database does not answer. Try again in a moment."))

@@ -1,0 +1,101 @@
+"""Whether this process lives, and whether all that sending needs is there. Open to all: tells no secret."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+import pika
+from flask import Blueprint
+from flask.typing import ResponseReturnValue
+from pika.adapters.utils.connection_workflow import AMQPConnectorException
+from pika.exceptions import AMQPError, ProbableAuthenticationError
+
+import clock
+import config
+from models import database, heartbeats, migrate
+
+# A timekeeper ticks every minute; one that is started anew may miss the first.
+LONGEST_WITHOUT_TICK = timedelta(minutes=5)
+SECONDS = 2.0
+KEPT_SECONDS = 1.0
+
+blueprint = Blueprint("health", __name__, url_prefix="/health")
+
+
+@blueprint.get("/live")
+def live() -> ResponseReturnValue:
+    return {"live": True}
+
+
+@blueprint.get("/ready")
+def ready() -> ResponseReturnValue:
+    """503 unless each check is ok."""
+    found = _latest.read()
+    checks = {name: {"ok": why is None, "why": why} for name, why in found.items()}
+    is_ready = not any(found.values())
+    return {"ready": is_ready, "checks": checks}, 200 if is_ready else 503
+
+
+def examine() -> dict[str, str | None]:
+    """Check -> why it fails, None where it does not."""
+    found = _database()
+    if not config.settings().broker.embedded:
+        found["broker"] = _broker()
+    return found
+
+
+def _database() -> dict[str, str | None]:
+    try:
+        database.bound_statements(SECONDS)
+        lacks = migrate.missing()
+        return {
+            "database": None,
+            "schema": f"it lacks {', '.join(lacks)}" if lacks else None,
+            "tick": None if lacks else _tick(),
+        }
+    except database.FAILURES:
+        return dict.fromkeys(("database", "schema", "tick"), "the database does not answer")
+
+
+def _tick() -> str | None:
+    last = heartbeats.last("tick")
+    if last is None:
+        return "no tick has completed yet"
+    age = database.clock() - last
+    return None if age <= LONGEST_WITHOUT_TICK else f"the last tick completed {round(age.total_seconds())} s ago"
+
+
+def _broker() -> str | None:
+    parameters = pika.URLParameters(config.settings().broker.url.get_secret_value())
+    parameters.connection_attempts = 1
+    parameters.socket_timeout = parameters.stack_timeout = parameters.blocked_connection_timeout = SECONDS
+    try:
+        pika.BlockingConnection(parameters).close()
+    except ProbableAuthenticationError:
+        return "RabbitMQ refuses our login"
+    except (AMQPError, AMQPConnectorException, OSError):
+        return "RabbitMQ does not answer"
+    return None
+
+
+@dataclass
+class Latest:
+    """What was found a moment ago is told again: who asks every second, or ten at once, costs one look."""
+
+    look: Callable[[], dict[str, str | None]]
+
+    def __post_init__(self) -> None:
+        self._lock = threading.Lock()
+        self._found: dict[str, str | None] = {}
+        self._until = 0.0
+
+    def read(self) -> dict[str, str | None]:
+        with self._lock:
+            if clock.boottime() >= self._until:
+                self._found = self.look()
+                self._until = clock.boottime() + KEPT_SECONDS
+            return self._found
+
+
+_latest = Latest(examine)
