@@ -98,8 +98,8 @@ def _attempts_of() -> str:
 
 
 @blueprint.route("/login", methods=["GET", "POST"])
-@limiter.limit("5/minute", key_func=_attempts_of, methods=["POST"])
 @limiter.limit("30/minute", key_func=lambda: "all", methods=["POST"], exempt_when=lambda: "known" in session)
+@limiter.limit("5/minute", key_func=_attempts_of, methods=["POST"])
 def log_in() -> ResponseReturnValue:
     stored, back = config.settings().web.password_hash, local_path(request.args.get("next"))
     if g.person:

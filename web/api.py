@@ -1,20 +1,176 @@
 """The JSON API: what the pages show, and the few things that a person may order."""
 
+from typing import Any
+
 from apiflask import APIBlueprint, APIFlask, abort
 from flask import request
 
-from web import access
+from mail.address import AddressInvalid, normalise
+from models import campaigns, changes, day, mailboxes, mails, overview, settlement, unknowns
+from models.mails import CursorInvalid
+from web import access, document, shapes
 
-blueprint = APIBlueprint("api", __name__, url_prefix="/api")
+blueprint = APIBlueprint("api", __name__, url_prefix="/api", tag="Punktual")
 
 
 def init(app: APIFlask) -> None:
     access.csrf.exempt(blueprint)
+    document.init(app)
     app.register_blueprint(blueprint)
 
 
 @blueprint.before_request
 def _take_only_json() -> None:
     """A form, which any page may send for whoever looks at it, cannot say that it is JSON."""
-    if request.method not in {"GET", "HEAD", "OPTIONS"} and request.mimetype != "application/json":
+    if request.method != "POST":
+        return
+    if request.mimetype != "application/json":
         abort(415)
+    if not isinstance(request.get_json(), dict):
+        abort(422, "An order is a JSON object.")
+
+
+@blueprint.get("/today")
+@blueprint.output(shapes.Today)
+def today() -> Any:
+    """The line of each campaign on this Warsaw day"""
+    now, lines = day.today(campaigns.every())
+    return {"now": now, "lines": lines}
+
+
+@blueprint.get("/counts")
+@blueprint.output(shapes.Counts)
+def counts() -> Any:
+    """How many e-mails are in each status"""
+    return overview.counts()
+
+
+@blueprint.get("/campaigns")
+@blueprint.output(list[shapes.Campaign])  # type: ignore[arg-type]
+def every_campaign() -> Any:
+    """All campaigns, each with whether it is sending, and if not why"""
+    return overview.campaigns(campaigns.every())
+
+
+@blueprint.get("/campaigns/<int:id>")
+@blueprint.output(shapes.Campaign)
+def campaign(id: int) -> Any:
+    """One campaign"""
+    return _campaign(id)
+
+
+def _campaign(id: int) -> overview.CampaignLine:
+    return overview.campaigns([campaigns.get(id)])[0]
+
+
+@blueprint.get("/campaigns/<int:id>/emails")
+@blueprint.input(shapes.EmailQuery, location="query", arg_name="query")
+@blueprint.output(shapes.EmailPage)
+def emails(id: int, query: shapes.EmailQuery) -> Any:
+    """A campaign's e-mails in the order of their times, page by page"""
+    campaigns.get(id)
+    lead = None if query.lead is None else _address(query.lead)
+    try:
+        page = mails.page(id, status=query.status, lead=lead, cursor=query.cursor, limit=query.limit)
+    except CursorInvalid as error:
+        return abort(422, detail={"query": {"cursor": [str(error)]}})
+    return {"emails": page.lines, "next": page.next, "previous": page.previous}
+
+
+def _address(text: str) -> str:
+    try:
+        return normalise(text)
+    except AddressInvalid as error:
+        return abort(422, detail={"query": {"lead": [str(error)]}})
+
+
+@blueprint.get("/campaigns/<int:id>/changes")
+@blueprint.input(shapes.LimitQuery, location="query", arg_name="query")
+@blueprint.output(list[shapes.Change])  # type: ignore[arg-type]
+def changes_of_campaign(id: int, query: shapes.LimitQuery) -> Any:
+    """Who ordered what of a campaign"""
+    campaigns.get(id)
+    return changes.of_campaign(id, query.limit)
+
+
+@blueprint.get("/emails/<int:id>")
+@blueprint.output(shapes.Email)
+def email(id: int) -> Any:
+    """One e-mail"""
+    return overview.email(id)
+
+
+@blueprint.get("/emails/<int:id>/history")
+@blueprint.output(list[shapes.History])  # type: ignore[arg-type]
+def history(id: int) -> Any:
+    """Every move of an e-mail, in order"""
+    overview.email(id)
+    return [{name: getattr(row, name) for name in shapes.History.model_fields} for row in overview.history(id)]
+
+
+@blueprint.get("/mailboxes")
+@blueprint.output(list[shapes.Mailbox])  # type: ignore[arg-type]
+def every_mailbox() -> Any:
+    """All mailboxes"""
+    return overview.mailboxes(mailboxes.every())
+
+
+@blueprint.get("/mailboxes/<int:id>")
+@blueprint.output(shapes.Mailbox)
+def mailbox(id: int) -> Any:
+    """One mailbox"""
+    return overview.mailboxes([mailboxes.get(id)])[0]
+
+
+@blueprint.get("/unknown")
+@blueprint.input(shapes.PageQuery, location="query", arg_name="query")
+@blueprint.output(list[shapes.Unknown])  # type: ignore[arg-type]
+def unknown(query: shapes.PageQuery) -> Any:
+    """The e-mails that wait for a person, by id"""
+    return [{**vars(it), "email": it.line} for it in unknowns.page(query.after, query.limit)]
+
+
+@blueprint.post("/campaigns/<int:id>/start")
+@blueprint.input(shapes.Order, arg_name="order")
+@blueprint.output(shapes.Campaign)
+def start(id: int, order: shapes.Order) -> Any:
+    """Start a draft"""
+    campaigns.start(id, access.person())
+    return _campaign(id)
+
+
+@blueprint.post("/campaigns/<int:id>/pause")
+@blueprint.input(shapes.Pause, arg_name="order")
+@blueprint.output(shapes.Campaign)
+def pause(id: int, order: shapes.Pause) -> Any:
+    """Send nothing more of it until it is resumed"""
+    campaigns.pause(id, access.person(), order.reason)
+    return _campaign(id)
+
+
+@blueprint.post("/campaigns/<int:id>/resume")
+@blueprint.input(shapes.Order, arg_name="order")
+@blueprint.output(shapes.Campaign)
+def resume(id: int, order: shapes.Order) -> Any:
+    """Go on after a pause"""
+    campaigns.resume(id, access.person())
+    return _campaign(id)
+
+
+@blueprint.post("/campaigns/<int:id>/cancel")
+@blueprint.input(shapes.Order, arg_name="order")
+@blueprint.output(shapes.Campaign)
+def cancel(id: int, order: shapes.Order) -> Any:
+    """End it for good: nothing that has not been sent will be"""
+    campaigns.cancel(id, access.person())
+    return _campaign(id)
+
+
+@blueprint.post("/emails/<int:id>/settle")
+@blueprint.input(shapes.Settle, arg_name="order")
+@blueprint.output(shapes.Email)
+def settle(id: int, order: shapes.Settle) -> Any:
+    """Rule on an e-mail of which nobody knows whether the server took it"""
+    rule = {"sent": settlement.sent, "again": settlement.again}[order.verdict]
+    rule(id, order.reason, access.person())
+    return overview.email(id)

@@ -7,8 +7,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from werkzeug.http import HTTP_STATUS_CODES
 
 from models import database
-from models.campaigns import CampaignInvalid
+from models.campaigns import CampaignInvalid, NoSuchCampaign
 from models.facts import NoSuchEmail
+from models.mailboxes import NoSuchMailbox
 from models.settlement import SettlementRefused
 from ops import logs
 
@@ -37,10 +38,9 @@ class Refusal(BaseModel):
 
 
 def init(app: APIFlask) -> None:
-    app.config.update(HTTP_ERROR_SCHEMA=Refusal, VALIDATION_ERROR_SCHEMA=Refusal)
     app.error_processor(_answer)
     app.register_error_handler(CSRFError, lambda error: _answer(HTTPError(400, _FORM_TOO_OLD)))
-    for missing in (NoSuchEmail,):
+    for missing in (NoSuchCampaign, NoSuchEmail, NoSuchMailbox):
         app.register_error_handler(missing, lambda error: _answer(HTTPError(404, str(error))))
     for refused in (CampaignInvalid, SettlementRefused):
         app.register_error_handler(refused, lambda error: _answer(HTTPError(409, str(error))))

@@ -1,14 +1,23 @@
-"""Browsers and programs that ask the application, without a socket."""
+"""Browsers and programs that ask the application, without a socket or at the real process."""
 
+import os
 import re
+import subprocess
+import sys
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 from argon2 import PasswordHasher
 from flask.testing import FlaskClient
 from itsdangerous import URLSafeTimedSerializer
 
+import config
 from tests.conftest import Override
+from tests.scraping import free_port
 from web.app import create_app
 
 PASSWORD = "zażółć gęślą jaźń"
@@ -35,8 +44,8 @@ def protected(db: None, settings: Override) -> Browser:
     return app.test_client
 
 
-def csrf_token(client: FlaskClient, path: str = "/login") -> str:
-    [found] = re.findall(r'name="csrf_token"[^>]*value="([^"]+)"', client.get(path).text)
+def csrf_token(client: FlaskClient, path: str = "/login", **options: Any) -> str:
+    [found] = re.findall(r'name="csrf_token"[^>]*value="([^"]+)"', client.get(path, **options).text)
     return str(found)
 
 
@@ -44,10 +53,65 @@ def token_of(client: FlaskClient) -> str:
     """What a page would have in its forms."""
     with client.session_transaction() as session:
         raw = session.setdefault("csrf_token", "raw")
-    return str(URLSafeTimedSerializer(client.application.secret_key, salt="wtf-csrf-token").dumps(raw))
+    secret = client.application.secret_key
+    assert secret is not None
+    return str(URLSafeTimedSerializer(secret, salt="wtf-csrf-token").dumps(raw))
 
 
-def log_in(client: FlaskClient, password: str = PASSWORD, path: str = "/login", **options: object) -> int:
+def log_in(client: FlaskClient, password: str = PASSWORD, path: str = "/login", **options: Any) -> int:
     """The status of the answer."""
     form = {"csrf_token": csrf_token(client), "password": password}
     return client.post(path, data=form, **options).status_code
+
+
+class Served:
+    """The real process on a socket of its own."""
+
+    def __init__(self, log: Path, **environment: str) -> None:
+        self.port = free_port()
+        self.log = log
+        environment = {**os.environ, "PUNKTUAL_WEB_PORT": str(self.port), **environment}
+        with log.open("ab") as lines:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "web"],
+                cwd=config.ROOT,
+                env=environment,
+                stdout=subprocess.PIPE,
+                stderr=lines,
+                text=True,
+            )
+        assert self.process.stdout is not None
+        self.said = self.process.stdout.readline().strip()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def get(self, path: str, **headers: str) -> tuple[int, str]:
+        """The status and the body."""
+        request = urllib.request.Request(self.url + path, headers=headers)
+        try:
+            with urllib.request.urlopen(request, timeout=20) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read().decode()
+
+    def end(self) -> None:
+        self.process.terminate()
+        self.process.wait(20)
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+
+
+@pytest.fixture
+def serve(db: None, tmp_path: Path) -> Iterator[Callable[..., Served]]:
+    """Start the real process, with more in its environment."""
+    running: list[Served] = []
+
+    def start(**environment: str) -> Served:
+        running.append(Served(tmp_path / "web.log", **environment))
+        return running[-1]
+
+    yield start
+    for each in running:
+        each.end()

@@ -1,0 +1,21 @@
+"""A database in which there is something of everything to be read."""
+
+from datetime import timedelta
+
+from models import campaigns, emails
+from models.states import Status
+from tests import factories as make
+
+
+def something_of_everything() -> dict[Status, int]:
+    """Status -> an e-mail in it. A campaign in each status too, and a mailbox that is closed."""
+    found = {status: make.in_status(status)[0] for status in Status}
+    make.age(found[Status.UNKNOWN], timedelta(hours=1))
+    mailbox_id = make.a_mailbox()
+    make.a_campaign([mailbox_id], active=False)
+    campaigns.pause(make.a_campaign([mailbox_id]), "tests", "a holiday")
+    campaigns.cancel(make.a_campaign([mailbox_id]), "tests")
+    several = make.a_campaign([mailbox_id], leads=7)
+    ids = make.planned(several, mailbox_id, *(make.now() + timedelta(minutes=i) for i in range(7)))
+    emails.cancel(ids[0], "a test", "tests")
+    return found

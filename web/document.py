@@ -1,0 +1,52 @@
+"""The OpenAPI document of the JSON API, beyond what its views say by themselves."""
+
+from typing import Any
+
+from apiflask import APIFlask
+
+import config
+from web.errors import Refusal
+from web.shapes import HIGHEST_ID
+
+_ANY = {400: "Bad request", 401: "Not let in", 403: "Not from here", 503: "The database is away"}
+_OF_ONE = {404: "There is none with this id"}
+_WITH_INPUT = {422: "Input that is not as described"}
+_ORDERS = {409: "It cannot be done, and why", 413: "Too much", 415: "Not JSON"}
+_SCHEMES: dict[str, Any] = {
+    "token": {"type": "http", "scheme": "bearer", "description": "PUNKTUAL_WEB_TOKEN"},
+    "login": {"type": "apiKey", "in": "cookie", "name": "punktual", "description": "Of a browser that is logged in."},
+}
+
+
+def init(app: APIFlask) -> None:
+    app.config.update(AUTO_SERVERS=False, AUTO_404_RESPONSE=False, AUTO_VALIDATION_ERROR_RESPONSE=False)
+    app.servers = [{"url": "/"}]
+    app.spec_processor(_complete)  # type: ignore[arg-type]  # JSON, never the text of YAML
+
+
+def _complete(spec: dict[str, Any]) -> dict[str, Any]:
+    components = spec.setdefault("components", {})
+    components["schemas"]["Refusal"] = Refusal.model_json_schema()
+    if config.settings().web.protected:
+        components["securitySchemes"] = _SCHEMES
+        spec["security"] = [{name: []} for name in _SCHEMES]
+    for path, operations in spec["paths"].items():
+        for method, operation in operations.items():
+            _complete_operation(path, method, operation)
+    return spec
+
+
+def _complete_operation(path: str, method: str, operation: dict[str, Any]) -> None:
+    for parameter in operation.get("parameters", []):
+        if parameter["in"] == "path":
+            parameter["schema"] = {"type": "integer", "format": "int64", "minimum": 1, "maximum": HIGHEST_ID}
+    expected = _ANY | (_OF_ONE if "{id}" in path else {}) | (_ORDERS if method == "post" else {})
+    if method == "post" or "parameters" in operation:
+        expected |= _WITH_INPUT
+    for status, why in expected.items():
+        operation["responses"][str(status)] = {"description": why, "content": {"application/json": {"schema": _REF}}}
+    if "requestBody" in operation:
+        operation["requestBody"]["required"] = True
+
+
+_REF = {"$ref": "#/components/schemas/Refusal"}
