@@ -17,10 +17,10 @@ help: ## Print this list
 demo: $(RUN_READY) ## Send the example campaign to a catcher on this machine and compare
 	@$(BIN)/python -m admin demo
 
-run: $(RUN_READY) ## Run everything in one process on the embedded default, until Ctrl-C
-	@$(BIN)/python -m actors embedded
+run: $(RUN_READY) ## Run everything on the embedded default, the pages too, until Ctrl-C
+	@$(BIN)/python -m ops.together
 
-up: $(RUN_READY) ## Run worker, timekeeper and periodiq under a supervisor, on the configured RabbitMQ and Postgres
+up: $(RUN_READY) ## Run worker, timekeeper, periodiq and web under a supervisor, on the configured RabbitMQ and Postgres
 	@$(BIN)/python -m ops.supervise
 
 services: $(RUN_READY) ## Start a private RabbitMQ and Postgres below var/ and print their URLs

@@ -1,6 +1,5 @@
 """Ends the processes below Dramatiq's master with it: an orphan would go on, with old code after the next deploy."""
 
-import ctypes
 import multiprocessing
 import signal
 import sys
@@ -9,7 +8,8 @@ from types import FrameType
 from dramatiq import Broker, Worker
 from dramatiq.middleware import Middleware
 
-_PR_SET_PDEATHSIG = 1  # prctl(2)
+from ops.tied import signal_when_parent_dies
+
 MASTER_DIED = signal.SIGUSR2
 
 
@@ -17,7 +17,7 @@ def end_with_master() -> None:
     """Stop in order when the master is killed."""
     if _has_master():
         signal.signal(MASTER_DIED, _stop_once)
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, MASTER_DIED)
+        signal_when_parent_dies(MASTER_DIED)
 
 
 class EndsWithMaster(Middleware):

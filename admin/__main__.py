@@ -19,6 +19,8 @@ from models.facts import NoSuchEmail
 from models.mailboxes import MailboxInvalid
 from models.settlement import SettlementRefused
 from models.vault import KeyInvalid
+from ops import passwords
+from ops.passwords import PasswordInvalid
 from ops.terminal import harmless
 
 REFUSALS = (
@@ -32,12 +34,13 @@ REFUSALS = (
     LinesUnreadable,
     MailboxInvalid,
     NoSuchEmail,
+    PasswordInvalid,
     SettlementRefused,
     config.SettingsInvalid,
     migrate.SchemaOutdated,
 )
 # These work without a database that is up to date.
-_WITHOUT_SCHEMA = {"config", "migrate", "new-key", "catcher", "demo", "doctor"}
+_WITHOUT_SCHEMA = {"config", "migrate", "new-key", "new-password", "catcher", "demo", "doctor"}
 
 app = typer.Typer(
     name="python -m admin",
@@ -96,6 +99,17 @@ def config_(json: show.AsJson = False) -> None:
 def new_key() -> None:
     """Print a new PUNKTUAL_SECRET_KEY."""
     print(Fernet.generate_key().decode())
+
+
+@app.command("new-password")
+def new_password() -> None:
+    """Print the PUNKTUAL_WEB_PASSWORD_HASH of a password for the pages, asked for twice or read from a pipe."""
+    if sys.stdin.isatty():
+        password = typer.prompt("Password for the pages", hide_input=True, confirmation_prompt=True, err=True)
+        print("Set it in single quotes: PUNKTUAL_WEB_PASSWORD_HASH='…'", file=sys.stderr)
+    else:
+        password = sys.stdin.readline().removesuffix("\n")
+    print(passwords.hashed(password))
 
 
 @app.command()

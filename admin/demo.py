@@ -28,6 +28,7 @@ from models.overview import EmailLine
 from models.states import FINAL
 from models.tables import Campaign
 from ops.catcher import Catcher, read_caught
+from ops.pages import Pages
 from scheduling.window import WARSAW
 
 EXAMPLES = config.ROOT / "examples"
@@ -49,7 +50,7 @@ def demo() -> None:
     with Catcher(folder) as catcher:
         row = _prepare(catcher.port)
         try:
-            with _worker(settings.var / "demo" / "worker.log") as worker:
+            with _served(), _worker(settings.var / "demo" / "worker.log") as worker:
                 _watch(row, worker)
         except KeyboardInterrupt:
             console.print("\nstopped; `make demo` goes on from here")
@@ -102,6 +103,14 @@ def _prepare(port: int) -> Campaign:
     if row.status == "draft":
         campaigns.start(row.id, who())
     return row
+
+
+@contextmanager
+def _served() -> Iterator[None]:
+    """The pages are for looking on: the demo goes its way without them too."""
+    with (config.settings().var / "demo" / "web.log").open("ab") as lines, Pages(lines) as pages:
+        console.print(f"{pages.said}\n", highlight=False, soft_wrap=True)
+        yield
 
 
 @contextmanager
@@ -196,6 +205,7 @@ def _report(found: Comparison, folder: Path) -> None:
     console.print(f"\n{verdict}: {found}")
     console.print(f"The mails are in {_short(folder)}")
     console.print(f"Look at the rows with: {_short(Path(sys.executable))} -m admin status")
+    console.print("Look at the pages, as long as you like, with: make run")
 
 
 def _log() -> Path:

@@ -1,4 +1,4 @@
-"""`python -m ops.supervise`: worker, timekeeper and periodiq under supervisord, which restarts what dies."""
+"""`python -m ops.supervise`: worker, timekeeper, periodiq and web under supervisord, which restarts what dies."""
 
 import os
 import sys
@@ -30,7 +30,7 @@ def main() -> None:
     settings.var.mkdir(parents=True, exist_ok=True)
     # supervisord reads these as %(ENV_…)s.
     os.environ.update(SUPERVISED_PYTHON=sys.executable, SUPERVISED_VAR=str(settings.var.resolve()))
-    print("running worker, timekeeper and periodiq until Ctrl-C", flush=True)
+    print("running worker, timekeeper, periodiq and web until Ctrl-C", flush=True)
     command = [sys.executable, "-m", "supervisor.supervisord", "--configuration", str(CONFIG)]
     os.execv(sys.executable, command)  # noqa: S606  # our own process
 

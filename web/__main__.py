@@ -1,6 +1,5 @@
 """`python -m web`: serves pages and API until it is told to stop."""
 
-import os
 import signal
 import sys
 from types import FrameType
@@ -12,6 +11,7 @@ from models import database, migrate
 from models.database import FAILURES
 from models.vault import KeyInvalid
 from ops import logs, moves
+from ops.pages import NO_PLACE_TO_LISTEN
 from web.app import MOST_BYTES, create_app
 
 log = logs.get()
@@ -19,7 +19,6 @@ log = logs.get()
 _THREADS = 8
 # People wait for a page no longer than this for a database that is away.
 _CONNECT_SECONDS = 3
-NO_PLACE_TO_LISTEN = os.EX_UNAVAILABLE
 
 
 def main() -> None:

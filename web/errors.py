@@ -63,9 +63,14 @@ def _answer(error: HTTPError) -> Response:
 
 
 def _fields(detail: object) -> dict[str, list[str]]:
-    """From where the input was found -> field -> faults, without the first."""
-    places = detail.values() if isinstance(detail, dict) else ()
-    return {field: faults for place in places for field, faults in place.items()}
+    """From where the input was found -> place in it -> faults; without the first, and without "or it is left out"."""
+    found: dict[str, list[str]] = {}
+    for places in detail.values() if isinstance(detail, dict) else ():
+        for place, faults in places.items():
+            field, _, alternative = place.partition(".")
+            if alternative != "none":
+                found.setdefault(field, []).extend(faults)
+    return found
 
 
 def _sentence(error: HTTPError, fields: dict[str, list[str]]) -> str:

@@ -2,7 +2,6 @@
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import timedelta
 
 import pika
@@ -31,7 +30,7 @@ def live() -> ResponseReturnValue:
 @blueprint.get("/ready")
 def ready() -> ResponseReturnValue:
     """503 unless each check is ok."""
-    found = _latest.read()
+    found = latest.read()
     checks = {name: {"ok": why is None, "why": why} for name, why in found.items()}
     is_ready = not any(found.values())
     return {"ready": is_ready, "checks": checks}, 200 if is_ready else 503
@@ -79,23 +78,24 @@ def _broker() -> str | None:
     return None
 
 
-@dataclass
 class Latest:
     """What was found a moment ago is told again: who asks every second, or ten at once, costs one look."""
 
-    look: Callable[[], dict[str, str | None]]
-
-    def __post_init__(self) -> None:
+    def __init__(self, look: Callable[[], dict[str, str | None]]) -> None:
+        self._look = look
         self._lock = threading.Lock()
+        self.forget()
+
+    def forget(self) -> None:
         self._found: dict[str, str | None] = {}
         self._until = 0.0
 
     def read(self) -> dict[str, str | None]:
         with self._lock:
             if clock.boottime() >= self._until:
-                self._found = self.look()
+                self._found = self._look()
                 self._until = clock.boottime() + KEPT_SECONDS
             return self._found
 
 
-_latest = Latest(examine)
+latest = Latest(examine)

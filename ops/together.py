@@ -1,0 +1,41 @@
+"""`python -m ops.together`: all of Punktual on the embedded default, the sender and its pages, until Ctrl-C."""
+
+import signal
+import subprocess
+import sys
+
+import config
+from models import database, migrate
+from models.embedded import EmbeddedPostgresFailed
+from ops import tied
+from ops.pages import Pages
+
+
+def main() -> None:
+    try:
+        settings = config.settings()
+        if not settings.broker.embedded:
+            sys.exit("punktual: broker.url names a RabbitMQ: `make up` runs worker, timekeeper, periodiq and web")
+        database.open_database("punktual migrate")
+        migrate.migrate()
+    except (config.SettingsInvalid, EmbeddedPostgresFailed) as error:
+        sys.exit(f"punktual: {error}")
+    except database.FAILURES as error:
+        sys.exit(f"punktual: the database does not answer: {str(error).splitlines()[0]}")
+    sender = _start_sender()
+    with Pages() as pages:
+        print(pages.said, flush=True)
+        status = sender.wait()
+    sys.exit(status)
+
+
+def _start_sender() -> subprocess.Popen[bytes]:
+    """Of its own process group, so that it is told once to end: it decides what is still to be waited for."""
+    sender = subprocess.Popen(tied.command("actors", "embedded"), cwd=config.ROOT, process_group=0)  # noqa: S603
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: sender.send_signal(signal.SIGTERM))
+    return sender
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,307 @@
+"""What the JSON API tells and takes, beside what its document says."""
+
+import json
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+import schemathesis
+from flask.testing import FlaskClient
+from typer.testing import CliRunner
+
+from admin.__main__ import app as admin
+from models import campaigns, changes, emails, mails, overview
+from models.states import Status
+from models.tables import Campaign
+from tests import factories as make
+from tests.web.conftest import TOKEN, Browser
+from tests.web.rows import something_of_everything
+
+BEARER = {"Authorization": f"Bearer {TOKEN}"}
+BEYOND_ALL_IDS = (0, 2**63 - 1, 2**63, 10**30, "١", "1e3", "-1", "+1", "0x1", "1.0", "%20" + "1", "a")
+
+
+def told_by_admin(*arguments: str) -> Any:
+    done = CliRunner().invoke(admin, [*arguments, "--json"], catch_exceptions=False)
+    return json.loads(done.stdout)
+
+
+class TestReads:
+    def test_campaigns_and_mailboxes_are_told_as_the_admin_script_tells_them(self, browser: FlaskClient) -> None:
+        something_of_everything()
+
+        told = told_by_admin("status")
+
+        assert browser.get("/api/campaigns").json == told["campaigns"]
+        assert browser.get("/api/mailboxes").json == told["mailboxes"]
+        assert browser.get("/api/counts").json == told["emails"]
+
+    @pytest.mark.parametrize("status", Status)
+    def test_an_email_and_its_history_too(self, browser: FlaskClient, status: Status) -> None:
+        email_id, _ = make.in_status(status)
+
+        told = told_by_admin("email", "show", str(email_id))
+
+        assert browser.get(f"/api/emails/{email_id}/history").json == told.pop("history")
+        del told["content"]
+        assert browser.get(f"/api/emails/{email_id}").json == told
+
+    def test_times_bear_the_offset_of_warsaw(self, browser: FlaskClient) -> None:
+        email_id = make.an_email(datetime.fromisoformat("2031-07-01T10:00:00.123Z"))
+
+        assert browser.get(f"/api/emails/{email_id}").json["scheduled_at"] == "2031-07-01T12:00:00.123+02:00"  # type: ignore[index]
+
+    def test_today_holds_what_the_pages_draw(self, browser: FlaskClient) -> None:
+        email_id, _ = make.in_status(Status.SENT)
+
+        found = browser.get("/api/today").json
+
+        assert found is not None
+        [line] = found["lines"]
+        assert [mark["email_id"] for mark in line["marks"]] == [email_id]
+        assert line["campaign"] == browser.get("/api/campaigns").json[0]  # type: ignore[index]
+
+    def test_each_mailbox_and_campaign_stands_alone_as_it_does_among_all(self, browser: FlaskClient) -> None:
+        something_of_everything()
+
+        for kind in ("campaigns", "mailboxes"):
+            listed = browser.get(f"/api/{kind}").json
+            assert listed
+            assert [browser.get(f"/api/{kind}/{it['id']}").json for it in listed] == listed
+
+    def test_what_waits_for_a_person_says_from_when_it_may_be_sent_again(self, browser: FlaskClient) -> None:
+        email_id, _ = make.in_status(Status.UNKNOWN)
+
+        [found] = browser.get("/api/unknown").json or []
+
+        assert found["email"] == browser.get(f"/api/emails/{email_id}").json
+        since, until = (datetime.fromisoformat(found[name]) for name in ("since", "may_send_again_from"))
+        assert until - since == timedelta(minutes=15)
+        assert browser.get(f"/api/unknown?after={email_id}").json == []
+
+    def test_what_was_ordered_is_told_with_who_ordered_it(self, browser: FlaskClient) -> None:
+        campaign_id = make.a_campaign([make.a_mailbox()])
+        campaigns.pause(campaign_id, "ola", "a holiday")
+
+        latest = (browser.get(f"/api/campaigns/{campaign_id}/changes").json or [])[0]
+
+        assert (latest["verb"], latest["by"], latest["reason"]) == ("pause", "ola", "a holiday")
+        assert latest["values"] == {"status": ["active", "paused"]}
+
+
+class TestPages:
+    @pytest.fixture
+    def campaign_id(self, db: None) -> int:
+        mailbox_id = make.a_mailbox()
+        campaign_id = make.a_campaign([mailbox_id], leads=5)
+        ids = make.planned(campaign_id, mailbox_id, *(make.now() + timedelta(minutes=i) for i in range(5)))
+        emails.cancel(ids[0], "a test", "tests")
+        return campaign_id
+
+    def test_cursors_lead_through_all_and_back(self, browser: FlaskClient, campaign_id: int) -> None:
+        path = f"/api/campaigns/{campaign_id}/emails?limit=2"
+
+        first = browser.get(path).json or {}
+        second = browser.get(f"{path}&cursor={first['next']}").json or {}
+        third = browser.get(f"{path}&cursor={second['next']}").json or {}
+
+        assert [len(page["emails"]) for page in (first, second, third)] == [2, 2, 1]
+        assert (first["previous"], third["next"]) == (None, None)
+        assert (browser.get(f"{path}&cursor={third['previous']}").json or {})["emails"] == second["emails"]
+
+    def test_they_may_be_of_one_status_or_one_lead(self, browser: FlaskClient, campaign_id: int) -> None:
+        path = f"/api/campaigns/{campaign_id}/emails"
+        lead = mails.page(campaign_id).lines[2].lead
+
+        of_status = (browser.get(f"{path}?status=cancelled").json or {})["emails"]
+        of_lead = (browser.get(f"{path}?lead=%20{lead.upper()}").json or {})["emails"]
+
+        assert [it["status"] for it in of_status] == ["cancelled"]
+        assert [it["lead"] for it in of_lead] == [lead]
+
+    @pytest.mark.parametrize(
+        ("query", "field"),
+        [
+            ("status=asleep", "status"),
+            ("lead=nobody", "lead"),
+            ("lead=a%00b@leads.example", "lead"),
+            ("cursor=nonsense", "cursor"),
+            ("cursor=" + "a" * 101, "cursor"),
+            ("limit=0", "limit"),
+            ("limit=201", "limit"),
+            ("limit=1e999", "limit"),
+            ("limit=" + "9" * 5000, "limit"),
+            ("limit=many", "limit"),
+            ("sort=id", "sort"),
+        ],
+    )
+    def test_bad_input_is_told_by_its_field(
+        self, browser: FlaskClient, campaign_id: int, query: str, field: str
+    ) -> None:
+        answer = browser.get(f"/api/campaigns/{campaign_id}/emails?{query}")
+
+        assert answer.status_code == 422
+        assert list((answer.json or {})["fields"]) == [field]
+        assert field in (answer.json or {})["message"]
+
+
+class TestOrders:
+    def test_a_campaign_is_started_paused_resumed_and_cancelled(self, browser: FlaskClient) -> None:
+        campaign_id = make.a_campaign([make.a_mailbox()], active=False)
+
+        statuses = [order(browser, campaign_id, verb)["status"] for verb in ("start", "pause", "resume", "cancel")]
+
+        assert statuses == ["active", "paused", "active", "cancelled"]
+        assert Campaign.get_by_id(campaign_id).status == "cancelled"
+
+    def test_whoever_orders_it_is_recorded(self, protected: Browser) -> None:
+        campaign_id = make.a_campaign([make.a_mailbox()])
+
+        order(protected(), campaign_id, "pause", {"reason": "a holiday"}, headers=BEARER)
+
+        latest = changes.of_campaign(campaign_id)[0]
+        assert (latest.verb, latest.by, latest.reason) == ("pause", "api:token", "a holiday")
+
+    def test_on_the_machine_itself_that_is_the_web(self, browser: FlaskClient) -> None:
+        campaign_id = make.a_campaign([make.a_mailbox()])
+
+        order(browser, campaign_id, "pause")
+
+        assert changes.of_campaign(campaign_id)[0].by == "web"
+
+    def test_one_that_cannot_be_done_is_refused_with_its_reason(self, browser: FlaskClient) -> None:
+        campaign_id = make.a_campaign([make.a_mailbox()])
+
+        answer = browser.post(f"/api/campaigns/{campaign_id}/start", json={})
+
+        assert answer.status_code == 409
+        assert "it is active" in (answer.json or {})["message"]
+
+    @pytest.mark.parametrize("verdict", ["sent", "again"])
+    def test_an_unknown_email_is_settled(self, browser: FlaskClient, verdict: str) -> None:
+        email_id, _ = make.in_status(Status.UNKNOWN)
+        make.age(email_id, timedelta(hours=1))
+
+        answer = browser.post(f"/api/emails/{email_id}/settle", json={"verdict": verdict, "reason": "the lead said so"})
+
+        assert answer.status_code == 200
+        assert make.row(email_id).status == {"sent": "sent", "again": "pending"}[verdict]
+        latest = overview.history(email_id)[-1]
+        assert (latest.by, latest.reason) == ("web", "the lead said so")
+
+    def test_not_before_its_answer_can_no_longer_come(self, browser: FlaskClient) -> None:
+        email_id, _ = make.in_status(Status.UNKNOWN)
+
+        answer = browser.post(f"/api/emails/{email_id}/settle", json={"verdict": "again", "reason": "impatience"})
+
+        assert answer.status_code == 409
+        assert "may still get the server's answer" in (answer.json or {})["message"]
+
+    @pytest.mark.parametrize(
+        ("body", "field"),
+        [
+            ({"verdict": "perhaps", "reason": "x"}, "verdict"),
+            ({"verdict": "sent"}, "reason"),
+            ({"verdict": "sent", "reason": ""}, "reason"),
+            ({"verdict": "sent", "reason": "a\0b"}, "reason"),
+            ({"verdict": "sent", "reason": "a" * 1001}, "reason"),
+            ({"verdict": "sent", "reason": 7}, "reason"),
+            ({"verdict": "sent", "reason": None}, "reason"),
+            ({"verdict": "sent", "reason": "x", "force": True}, "force"),
+        ],
+    )
+    def test_a_ruling_that_is_not_whole_is_told_by_its_field(
+        self, browser: FlaskClient, body: dict[str, Any], field: str
+    ) -> None:
+        email_id, _ = make.in_status(Status.UNKNOWN)
+
+        answer = browser.post(f"/api/emails/{email_id}/settle", json=body)
+
+        assert answer.status_code == 422
+        assert list((answer.json or {})["fields"]) == [field]
+        assert make.row(email_id).status == Status.UNKNOWN
+
+    @pytest.mark.parametrize(
+        ("body", "status"),
+        [
+            (b"", 400),
+            (b"{", 400),
+            (b"\xff\xfe{}", 400),
+            (b'{"reason": "\\ud800"}', 400),
+            (b'{"reason": ' + b"9" * 5000 + b"}", 400),
+            (b"[" * 30_000, 400),
+            (b'{"reason": ' * 5_000, 400),
+            (b"[]", 422),
+            (b"null", 422),
+            (b'"pause"', 422),
+            (b" " * 70_000, 413),
+        ],
+        ids=lambda value: str(value)[:20],
+    )
+    def test_what_is_no_order_is_no_failure_either(self, browser: FlaskClient, body: bytes, status: int) -> None:
+        campaign_id = make.a_campaign([make.a_mailbox()])
+
+        answer = browser.post(f"/api/campaigns/{campaign_id}/pause", data=body, content_type="application/json")
+
+        assert answer.status_code == status
+        assert set(answer.json or {}) == {"message", "fields"}
+        assert Campaign.get_by_id(campaign_id).status == "active"
+
+
+class TestWhatDoesNotExist:
+    @pytest.mark.parametrize("id", BEYOND_ALL_IDS)
+    @pytest.mark.parametrize(
+        "path",
+        [
+            "campaigns/{}",
+            "campaigns/{}/emails",
+            "campaigns/{}/changes",
+            "emails/{}",
+            "emails/{}/history",
+            "mailboxes/{}",
+        ],
+    )
+    def test_is_not_found_whatever_its_id(self, browser: FlaskClient, path: str, id: object) -> None:
+        answer = browser.get(f"/api/{path.format(id)}")
+
+        assert answer.status_code == 404
+        assert (answer.json or {})["message"]
+
+    @pytest.mark.parametrize("path", ["campaigns/{}/start", "campaigns/{}/cancel", "emails/{}/settle"])
+    def test_cannot_be_ordered_about(self, browser: FlaskClient, path: str) -> None:
+        answer = browser.post(
+            f"/api/{path.format(7)}", json={"verdict": "sent", "reason": "x"} if "settle" in path else {}
+        )
+
+        assert answer.status_code == 404
+        assert "7" in (answer.json or {})["message"]
+
+    def test_another_method_is_told_which_ones_there_are(self, browser: FlaskClient) -> None:
+        answer = browser.delete("/api/campaigns")
+
+        assert answer.status_code == 405
+        assert "GET" in answer.headers["Allow"]
+        assert "message" in (answer.json or {})
+
+
+class TestDocument:
+    def test_it_is_valid(self, browser: FlaskClient) -> None:
+        schemathesis.openapi.from_wsgi("/api/openapi.json", browser.application).validate()
+
+    def test_it_names_the_token_only_where_one_is_asked_for(self, browser: FlaskClient, protected: Browser) -> None:
+        assert "security" not in (browser.get("/api/openapi.json").json or {})
+        assert {"token": []} in (protected().get("/api/openapi.json", headers=BEARER).json or {})["security"]
+
+    def test_it_says_the_same_whatever_host_it_was_first_asked_at(self, protected: Browser) -> None:
+        client = protected()
+
+        first = client.get("/api/openapi.json", headers=BEARER | {"Host": "evil.example"}).text
+
+        assert "evil" not in first
+        assert client.get("/api/openapi.json", headers=BEARER).text == first
+
+
+def order(client: FlaskClient, campaign_id: int, verb: str, body: Any = None, **options: Any) -> dict[str, Any]:
+    answer = client.post(f"/api/campaigns/{campaign_id}/{verb}", json=body or {}, **options)
+    assert answer.status_code == 200, answer.text
+    return answer.json or {}
