@@ -19,7 +19,7 @@ _SCHEMES: dict[str, Any] = {
 
 
 def init(app: APIFlask) -> None:
-    app.config.update(AUTO_SERVERS=False, AUTO_404_RESPONSE=False, AUTO_VALIDATION_ERROR_RESPONSE=False)
+    app.config.update(AUTO_404_RESPONSE=False, AUTO_VALIDATION_ERROR_RESPONSE=False)
     app.servers = [{"url": "/"}]
     app.spec_processor(_complete)  # type: ignore[arg-type]  # JSON, never the text of YAML
 

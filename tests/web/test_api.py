@@ -143,6 +143,7 @@ class TestPages:
         assert answer.status_code == 422
         assert list((answer.json or {})["fields"]) == [field]
         assert field in (answer.json or {})["message"]
+        assert "None" not in (answer.json or {})["message"]
 
 
 class TestOrders:
@@ -266,6 +267,14 @@ class TestWhatDoesNotExist:
 
         assert answer.status_code == 404
         assert (answer.json or {})["message"]
+
+    def test_an_id_is_written_in_one_way_alone(self, browser: FlaskClient) -> None:
+        campaign_id = make.a_campaign([make.a_mailbox()])
+
+        assert browser.get(f"/api/campaigns/{campaign_id}").status_code == 200
+        for digits in ("٠١٢٣٤٥٦٧٨٩", "０１２３４５６７８９"):
+            written = str(campaign_id).translate(str.maketrans("0123456789", digits))
+            assert browser.get(f"/api/campaigns/{written}").status_code == 404
 
     @pytest.mark.parametrize("path", ["campaigns/{}/start", "campaigns/{}/cancel", "emails/{}/settle"])
     def test_cannot_be_ordered_about(self, browser: FlaskClient, path: str) -> None:
