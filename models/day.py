@@ -1,6 +1,6 @@
 """Today's lines: where the mails of each campaign stand on this Warsaw day, and what became of those that moved."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -61,16 +61,18 @@ class Line:
 
 
 # A mail that may have reached its lead stands where it counts: see facts.CAMPAIGNS_USED. Any other where it is planned.
-MARKS = """
-WITH the_day AS (
-    SELECT id, campaign_id, COALESCE(handed_over_at, claimed_at) AS at FROM campaign_email_queue
+_THE_DAY = """
+    SELECT id, campaign_id, status, COALESCE(handed_over_at, claimed_at) AS at FROM campaign_email_queue
     WHERE campaign_id = ANY(%(ids)s) AND status IN ('sending', 'sent', 'unknown')
       AND COALESCE(handed_over_at, claimed_at) >= %(starts)s AND COALESCE(handed_over_at, claimed_at) < %(ends)s
     UNION ALL
-    SELECT id, campaign_id, COALESCE(handed_over_at, claimed_at, scheduled_at) FROM campaign_email_queue
+    SELECT id, campaign_id, status, COALESCE(handed_over_at, claimed_at, scheduled_at) FROM campaign_email_queue
     WHERE campaign_id = ANY(%(ids)s) AND status IN ('pending', 'failed', 'cancelled')
       AND scheduled_at >= %(starts)s AND scheduled_at < %(ends)s
-), nearest AS (
+"""
+
+MARKS = f"""
+WITH the_day AS ({_THE_DAY}), nearest AS (
     SELECT *, count(*) OVER of_campaign AS of_them,
            row_number() OVER (of_campaign ORDER BY abs(extract(epoch FROM at - %(now)s)), id) AS nearness
     FROM the_day WINDOW of_campaign AS (PARTITION BY campaign_id)
@@ -87,7 +89,7 @@ LEFT JOIN LATERAL (
 ) moved ON true
 WHERE n.nearness <= %(most)s
 ORDER BY n.campaign_id, n.at, q.id
-"""
+"""  # noqa: S608  # only our own words
 
 # Of each mail its latest move away from the day; one that has come back is not away.
 MOVED_AWAY = """
@@ -133,6 +135,19 @@ def lines(rows: Sequence[Campaign], now: datetime) -> list[Line]:
         )
         for row, campaign in zip(rows, overview.campaigns(rows), strict=True)
     ]
+
+
+COUNTS = f"SELECT campaign_id, status, count(*)::int FROM ({_THE_DAY}) the_day GROUP BY campaign_id, status"  # noqa: S608  # only our own words
+
+
+def counts(rows: Sequence[Campaign]) -> dict[int, Counter[str]]:
+    """Campaign id -> status -> how many of its mails stand on this day. Campaigns that have none are left out."""
+    starts, ends = warsaw_day_bounds(warsaw_day(clock()))
+    found: defaultdict[int, Counter[str]] = defaultdict(Counter)
+    values = {"ids": [row.id for row in rows], "starts": starts, "ends": ends}
+    for campaign_id, status, count in fetch(COUNTS, values):
+        found[campaign_id][status] = count
+    return dict(found)
 
 
 @dataclass

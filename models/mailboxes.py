@@ -89,6 +89,12 @@ def every() -> list[Mailbox]:
     return list(Mailbox.select().order_by(Mailbox.address))
 
 
+def of_campaign(campaign_id: int) -> list[Mailbox]:
+    """Those that the campaign may send from."""
+    links = CampaignMailbox.select(CampaignMailbox.mailbox).where(CampaignMailbox.campaign == campaign_id)
+    return list(Mailbox.select().where(Mailbox.id.in_(links)).order_by(Mailbox.address))
+
+
 def edit(mailbox_id: int, by: str, **fresh: object) -> None:
     """Change its server, password, limit or gap. Its campaigns are planned again, by what is true then.
 

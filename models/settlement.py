@@ -5,12 +5,17 @@ from datetime import datetime, timedelta
 import config
 from models import emails, facts, nudge, plans
 from models.database import clock, database
+from models.sentences import Sentence, said
 from models.states import Status
 from models.tables import Campaign, CampaignEmailQueue
 
 
 class SettlementRefused(Exception):
     """The e-mail cannot be ruled on, or not in this way, or not yet."""
+
+    def __init__(self, because: Sentence) -> None:
+        super().__init__(str(because))
+        self.because = because
 
 
 def sent(email_id: int, reason: str, by: str) -> None:
@@ -36,21 +41,21 @@ def may_send_again_from(handed_over_at: datetime) -> datetime:
     return handed_over_at + timedelta(seconds=config.settings().sending.answer_lease_seconds)
 
 
-def _refusal(row: CampaignEmailQueue) -> str | None:
+def _refusal(row: CampaignEmailQueue) -> Sentence | None:
     if row.status != Status.UNKNOWN:
         return _not_unknown(row)
     until = may_send_again_from(row.handed_over_at)
     if clock() < until:
-        return f"its worker may still get the server's answer until {until:%H:%M:%S} UTC"
+        return said("its worker may still get the server's answer until %(until)s", until=until)
     if Campaign.get_by_id(row.campaign_id).status in ("cancelled", "completed"):
-        return "its campaign has ended"
+        return said("its campaign has ended")
     return None
 
 
 def _check_reason(reason: str) -> None:
     if not reason.strip():
-        raise SettlementRefused("a ruling needs a reason")
+        raise SettlementRefused(said("a ruling needs a reason"))
 
 
-def _not_unknown(row: CampaignEmailQueue) -> str:
-    return f"e-mail {row.id} is {row.status}: only an unknown one can be settled"
+def _not_unknown(row: CampaignEmailQueue) -> Sentence:
+    return said("e-mail %(id)d is %(status)s: only an unknown one can be settled", id=row.id, status=row.status)

@@ -32,3 +32,8 @@ def page(after: int = 0, limit: int = 50) -> list[Unknown]:
         Unknown(EmailLine(*line), since, reason, sought_at, searchable, may_send_again_from(since), ended)
         for since, reason, sought_at, searchable, ended, *line in fetch(UNKNOWN, {"after": after, "limit": limit})
     ]
+
+
+def count() -> int:
+    found: int = fetch("SELECT count(*)::int FROM campaign_email_queue WHERE status = 'unknown'")[0][0]
+    return found

@@ -9,7 +9,7 @@ from pydantic_core import from_json
 from werkzeug.routing import IntegerConverter
 
 from models import database
-from web import access, api, errors, headers, health, metrics, pages
+from web import access, api, errors, headers, health, language, metrics, orders, pages
 
 MOST_BYTES = 64 * 1024
 
@@ -36,12 +36,14 @@ def create_app() -> APIFlask:
     app.url_map.converters["int"] = _Id
     app.config.update(MAX_CONTENT_LENGTH=MOST_BYTES, MAX_FORM_MEMORY_SIZE=MOST_BYTES, MAX_FORM_PARTS=50)
     headers.init(app)
+    language.init(app)
     access.init(app)
     errors.init(app)
     api.init(app)
     app.register_blueprint(health.blueprint)
     app.register_blueprint(metrics.blueprint)
     app.register_blueprint(pages.blueprint)
+    app.register_blueprint(orders.blueprint)
     app.before_request(_refuse_nul)
     app.teardown_request(_give_back_connection)
     return app

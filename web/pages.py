@@ -1,5 +1,172 @@
-"""The pages that people look at."""
+"""The pages that people look at. They only read: what is ordered on them is in orders.py."""
 
-from flask import Blueprint
+from collections import Counter
+from collections.abc import Iterable
+
+from apiflask import abort
+from flask import Blueprint, Response, make_response, request
+
+from mail.address import AddressInvalid, normalise
+from models import campaigns, changes, database, day, mailboxes, mails, overview, unknowns
+from models.campaigns import NoSuchCampaign
+from models.mails import CursorInvalid
+from models.states import Status
+from models.tables import Campaign
+from web import headers, letter, outlook, picture, story, words
+from web.language import noted
+from web.screen import show
 
 blueprint = Blueprint("pages", __name__)
+blueprint.app_context_processor(lambda: {"words": words})
+
+_A_PAGE = 50
+_ON_THE_WAY = {"active", "paused"}
+_FIRST = {"active": 0, "paused": 1}
+
+
+@blueprint.get("/")
+def today() -> Response:
+    rows = campaigns.every()
+    counts = day.counts(rows)
+    shown = [row for row in rows if row.status in _ON_THE_WAY or row.id in counts]
+    now, lines = day.today(sorted(shown, key=lambda row: (_FIRST.get(row.status, 2), row.id)))
+    hour = request.args.get("show") == "hour"
+    return show(
+        "today.html",
+        drawn=picture.draw(now, lines, hour=hour),
+        counts=counts,
+        totals=_totals(rows, counts),
+        hour=hour,
+    )
+
+
+def _totals(rows: Iterable[Campaign], counts: dict[int, Counter[str]]) -> dict[str, int]:
+    """What is planned by a campaign that is not active will not go."""
+    of_day: Counter[str] = sum(counts.values(), Counter())
+    active = [counts[row.id]["pending"] for row in rows if row.status == "active" and row.id in counts]
+    return {"sent": of_day["sent"], "pending": sum(active), "failed": of_day["failed"]}
+
+
+@blueprint.get("/campaigns")
+def campaign_list() -> Response:
+    order = ("active", "paused", "draft", "completed", "cancelled")
+    rows = sorted(campaigns.every(), key=lambda row: (order.index(row.status), -row.id))
+    return show("campaigns.html", lines=overview.campaigns(rows))
+
+
+@blueprint.get("/campaigns/<int:campaign_id>")
+def campaign(campaign_id: int) -> Response:
+    return campaign_page(campaign_id)
+
+
+def campaign_page(campaign_id: int, refusal: str | None = None) -> Response:
+    """refusal: why an order that came from this page was not carried out."""
+    row = _campaign(campaign_id)
+    status, lead = request.args.get("status", ""), request.args.get("lead", "").strip()
+    [line] = overview.campaigns([row])
+    ahead = outlook.of(row)
+    return show(
+        "campaign.html",
+        409 if refusal else 200,
+        row=row,
+        line=line,
+        ahead=ahead,
+        days=outlook.days(mails.days(row.id), ahead.forecast, ahead.today),
+        senders=mailboxes.of_campaign(row.id),
+        changes=changes.of_campaign(row.id),
+        page=_mails(row.id, status, lead),
+        status=status,
+        lead_wanted=lead,
+        statuses=list(Status),
+        refusal=refusal,
+    )
+
+
+def _campaign(campaign_id: int) -> Campaign:
+    try:
+        return campaigns.get(campaign_id)
+    except NoSuchCampaign:
+        abort(404)
+
+
+def _mails(campaign_id: int, status: str, lead: str) -> mails.Page:
+    wanted = Status(status) if status in set(Status) else None
+    try:
+        address = normalise(lead) if lead else None
+        return mails.page(
+            campaign_id, status=wanted, lead=address, cursor=request.args.get("cursor") or None, limit=_A_PAGE
+        )
+    except AddressInvalid:
+        return mails.Page([], None, None)
+    except CursorInvalid:
+        abort(400, noted("This address is not one that a page of ours leads to."))
+
+
+@blueprint.get("/emails/<int:email_id>")
+def email(email_id: int) -> Response:
+    return email_page(email_id)
+
+
+def email_page(email_id: int, refusal: str | None = None, typed: str = "") -> Response:
+    """refusal: why a ruling was not taken. typed: the reason that was given for it."""
+    line, moves = overview.email(email_id), overview.history(email_id)
+    content = overview.content(email_id)
+    return show(
+        "email.html",
+        409 if refusal else 200,
+        line=line,
+        moves=moves,
+        times=story.times(line, moves),
+        letter=letter.read(content) if content is not None else None,
+        unknown=_unknown(line.id) if line.status == Status.UNKNOWN else None,
+        refusal=refusal,
+        typed=typed,
+        now=database.clock(),
+    )
+
+
+@blueprint.get("/emails/<int:email_id>/html")
+@headers.letter
+def html(email_id: int) -> Response:
+    """What a lead was sent, by itself: the page shows it in a frame that may do nothing."""
+    overview.email(email_id)
+    content = overview.content(email_id)
+    read = letter.read(content) if content is not None else None
+    if read is None or read.html is None:
+        abort(404)
+    response = make_response(read.html)
+    response.mimetype = "text/html"
+    return response
+
+
+@blueprint.get("/mailboxes")
+def mailbox_list() -> Response:
+    return show("mailboxes.html", lines=overview.mailboxes(mailboxes.every()))
+
+
+@blueprint.get("/unknown")
+def unknown_list() -> Response:
+    after = request.args.get("after", 0, type=int)
+    found = unknowns.page(max(after, 0), _A_PAGE + 1)
+    shown = found[:_A_PAGE]
+    return show(
+        "unknown.html",
+        found=[(each, story.hand_over(overview.history(each.line.id))) for each in shown],
+        after=after,
+        next=shown[-1].line.id if len(found) > _A_PAGE else None,
+        now=database.clock(),
+    )
+
+
+@blueprint.get("/find")
+def find() -> Response:
+    wanted = request.args.get("address", "").strip()
+    try:
+        lines = mails.find(normalise(wanted)) if wanted else []
+    except AddressInvalid:
+        lines = None
+    return show("find.html", wanted=wanted, lines=lines)
+
+
+def _unknown(email_id: int) -> unknowns.Unknown | None:
+    return next((each for each in unknowns.page(email_id - 1, 1) if each.line.id == email_id), None)

@@ -1,0 +1,165 @@
+"""The language of the pages, Polish or English, and how they tell times, which are Warsaw's in both."""
+
+from datetime import date, datetime, timedelta
+from functools import cache
+from io import BytesIO
+from pathlib import Path
+from urllib.parse import urlencode
+
+from apiflask import APIFlask
+from babel import Locale, dates, numbers
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po
+from babel.support import NullTranslations, Translations
+from flask import Response, request
+from flask_babel import Babel, Domain, get_locale, gettext
+from markupsafe import Markup
+
+import clock
+from models.sentences import Sentence
+from scheduling.window import WARSAW, warsaw_day
+
+LANGUAGES = ("en", "pl")
+CATALOGUES = Path(__file__).parent / "translations"
+_COOKIE = "language"
+_A_YEAR = timedelta(days=365)
+
+
+class _Catalogues(Domain):
+    """Read from the text that translators write, so that there is nothing to compile."""
+
+    def get_translations(self) -> NullTranslations:
+        return _catalogue(language())
+
+
+class _Babel(Babel):
+    domain_instance = _Catalogues()
+
+
+def init(app: APIFlask) -> None:
+    _Babel(app, locale_selector=_chosen)
+    app.after_request(_remember)
+    app.jinja_env.globals.update(language=language, languages=LANGUAGES, in_language=in_language)
+    app.jinja_env.filters.update(
+        day=day,
+        moment=moment,
+        minute=minute,
+        second=second,
+        duration=duration,
+        number=number,
+        says=says,
+        word=word,
+        in_words=in_words,
+        sentence=sentence,
+        warsaw_date=warsaw_day,
+    )
+
+
+def language() -> str:
+    return str(get_locale() or LANGUAGES[0])
+
+
+def in_language(name: str) -> str:
+    """Where the page that is being shown is found in another language."""
+    if request.method != "GET":
+        return f"/?lang={name}"
+    return f"{request.path}?{urlencode({**request.args.to_dict(), 'lang': name})}"
+
+
+def _chosen() -> str:
+    for wish in (request.args.get("lang"), request.cookies.get(_COOKIE)):
+        if wish in LANGUAGES:
+            return wish
+    return request.accept_languages.best_match(LANGUAGES, LANGUAGES[0])
+
+
+def _remember(response: Response) -> Response:
+    if (wish := request.args.get("lang")) in LANGUAGES:
+        response.set_cookie(
+            _COOKIE, wish, max_age=_A_YEAR, httponly=True, samesite="Lax", secure=request.is_secure, path="/"
+        )
+    return response
+
+
+@cache
+def _catalogue(name: str) -> NullTranslations:
+    path = CATALOGUES / name / "LC_MESSAGES" / "messages.po"
+    if not path.exists():
+        return NullTranslations()
+    compiled = BytesIO()
+    with path.open("rb") as file:
+        write_mo(compiled, read_po(file, locale=name))
+    compiled.seek(0)
+    return Translations(compiled)
+
+
+def noted(text: str) -> str:
+    """Does nothing: what it is called with is taken into the catalogues."""
+    return text
+
+
+def word(text: object) -> str:
+    """One of our own words that stands in a row; what is not ours stays as it is."""
+    return gettext(str(text)) if text else ""
+
+
+def says(sentence: Sentence) -> str:
+    return sentence.say(word, in_words)
+
+
+def sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}."
+
+
+def in_words(at: datetime) -> str:
+    """Short where it is of today."""
+    return second(at) if warsaw_day(at) == warsaw_day(clock.now()) else _formatted(at, "EEE d MMM HH:mm")
+
+
+def moment(at: datetime | None) -> Markup:
+    """For tables: an element that also tells programs, and whoever points at it, the whole instant."""
+    if at is None:
+        return Markup("–")
+    whole = f"{_formatted(at, 'EEEE, d MMMM y, HH:mm:ss.SSS')} {gettext('Warsaw time')}"
+    return Markup('<time datetime="{}" title="{}">{}</time>').format(at.isoformat(), whole, in_words(at))
+
+
+def day(at: date, pattern: str = "EEEE, d MMMM y") -> str:
+    return dates.format_date(at, pattern, locale=_locale())
+
+
+def minute(at: datetime) -> str:
+    return f"{at.astimezone(WARSAW):%H:%M}"
+
+
+def second(at: datetime) -> str:
+    return f"{at.astimezone(WARSAW):%H:%M:%S}"
+
+
+def duration(length: timedelta) -> str:
+    """In its two largest units, below ten seconds to the tenth. Never negative: who shows it says which way it is."""
+    seconds = abs(length.total_seconds())
+    if seconds < 9.95:
+        return f"{numbers.format_decimal(round(seconds, 1), locale=_locale())} s"
+    whole, parts = round(seconds), []
+    for name, size in (("d", 86400), ("h", 3600), ("min", 60), ("s", 1)):
+        count, whole = divmod(whole, size)
+        parts.append((count, name))
+    first = next(place for place, (count, _) in enumerate(parts) if count)
+    return " ".join(f"{count} {name}" for count, name in parts[first : first + 2] if count)
+
+
+def duration_of_seconds(seconds: float) -> str:
+    return duration(timedelta(seconds=seconds))
+
+
+def number(value: float) -> str:
+    return numbers.format_decimal(value, locale=_locale())
+
+
+def _formatted(at: datetime, pattern: str) -> str:
+    return dates.format_datetime(at, pattern, tzinfo=WARSAW, locale=_locale())
+
+
+def _locale() -> Locale:
+    return get_locale() or Locale.parse(LANGUAGES[0])

@@ -1,0 +1,52 @@
+"""What people order on the pages: forms that are carried out, and lead back to what came of it."""
+
+from collections.abc import Callable
+
+from flask import Blueprint, redirect, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext
+
+from models import campaigns, settlement
+from models.campaigns import CampaignInvalid, NoSuchCampaign
+from models.settlement import SettlementRefused
+from web import access, words
+from web.language import says
+from web.pages import campaign_page, email_page
+
+blueprint = Blueprint("orders", __name__)
+
+_CAMPAIGN: dict[str, Callable[[int, str], object]] = {
+    "start": campaigns.start,
+    "pause": campaigns.pause,
+    "resume": campaigns.resume,
+    "cancel": campaigns.cancel,
+}
+_VERDICTS: dict[str, Callable[[int, str, str], None]] = {"sent": settlement.sent, "again": settlement.again}
+
+
+@blueprint.post("/campaigns/<int:campaign_id>/<any(start, pause, resume, cancel):order>")
+def order(campaign_id: int, order: str) -> ResponseReturnValue:
+    try:
+        _CAMPAIGN[order](campaign_id, access.person())
+    except NoSuchCampaign:
+        return campaign_page(campaign_id)
+    except CampaignInvalid:
+        status = words.status(campaigns.get(campaign_id).status)
+        return campaign_page(
+            campaign_id, gettext("That was not done: by now the campaign is %(status)s.", status=status)
+        )
+    return redirect(url_for("pages.campaign", campaign_id=campaign_id), 303)
+
+
+@blueprint.post("/emails/<int:email_id>/settle")
+def settle(email_id: int) -> ResponseReturnValue:
+    reason, rule = request.form.get("reason", "").strip(), _VERDICTS.get(request.form.get("verdict", ""))
+    if rule is None:
+        return email_page(
+            email_id, gettext("Say which it is: that it was sent, or that it shall be sent again."), reason
+        )
+    try:
+        rule(email_id, reason, access.person())
+    except SettlementRefused as refusal:
+        return email_page(email_id, gettext("That was not done: %(because)s.", because=says(refusal.because)), reason)
+    return redirect(url_for("pages.email", email_id=email_id), 303)

@@ -1,0 +1,81 @@
+"""What a campaign has before it, and its days as bars: rows where there are rows, the planner's forecast beyond."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from functools import lru_cache
+
+import clock
+from models import forecast
+from models.mails import Day
+from models.tables import Campaign
+from scheduling.window import warsaw_day
+
+_PLANNABLE = {"draft", "active", "paused"}
+# Bars: what was comes first, and what will be has at least as much room.
+_BEFORE, _DAYS = timedelta(days=9), 28
+STATUSES = ("sent", "sending", "unknown", "failed", "cancelled", "pending")
+
+
+@dataclass(frozen=True)
+class Ahead:
+    today: date
+    ends_at: datetime | None
+    forecast: Mapping[date, int]  # Warsaw day -> mails that are not planned yet
+
+
+def of(row: Campaign) -> Ahead:
+    now = clock.now()
+    if row.status not in _PLANNABLE:
+        return Ahead(warsaw_day(now), None, {})
+    # The whole future is played for it: once a minute is enough, or whenever the settings change.
+    ends_at, ahead = _played(row.id, row.revision, now.replace(second=0, microsecond=0))
+    return Ahead(warsaw_day(now), ends_at, ahead)
+
+
+@lru_cache(maxsize=64)
+def _played(campaign_id: int, revision: int, minute: datetime) -> tuple[datetime | None, Mapping[date, int]]:
+    slots = forecast.forecast(campaign_id)
+    return forecast.ends_at(campaign_id), Counter(warsaw_day(slot.at) for slot in slots)
+
+
+@dataclass(frozen=True)
+class Part:
+    status: str
+    count: int
+    top: float  # in percent of the tallest bar, from the top
+    height: float
+
+
+@dataclass(frozen=True)
+class Bar:
+    day: date
+    when: str  # past, today or future
+    total: int
+    parts: list[Part]
+
+
+def days(found: Sequence[Day], ahead: Mapping[date, int], today: date) -> list[Bar]:
+    """Every day from the first to the last that has mails, as many as there is room for."""
+    counts = {each.day: Counter({status: getattr(each, status) for status in STATUSES}) for each in found}
+    for each, count in ahead.items():
+        counts.setdefault(each, Counter())["forecast"] = count
+    if not counts:
+        return []
+    first = max(min(counts), min(today, max(counts)) - _BEFORE)
+    last = min(max(counts), first + timedelta(days=_DAYS - 1))
+    shown = [first + timedelta(days=number) for number in range((last - first).days + 1)]
+    tallest = max(counts.get(each, Counter()).total() for each in shown) or 1
+    return [_bar(each, counts.get(each, Counter()), tallest, today) for each in shown]
+
+
+def _bar(day: date, counts: Counter[str], tallest: int, today: date) -> Bar:
+    parts, top = [], 100.0
+    for status in (*STATUSES, "forecast"):
+        if counts[status]:
+            height = counts[status] / tallest * 100
+            top -= height
+            parts.append(Part(status, counts[status], round(top, 2), round(height, 2)))
+    when = "today" if day == today else "past" if day < today else "future"
+    return Bar(day, when, counts.total(), parts)

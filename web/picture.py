@@ -1,0 +1,120 @@
+"""Where the marks of a day stand: instants become places on an axis, in percent of its width. Pure."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from models.day import Line, Mark, MovedAway
+from scheduling.window import WARSAW, warsaw_day, warsaw_day_bounds
+
+_HOUR = timedelta(hours=1)
+_BEFORE, _AFTER = timedelta(minutes=20), timedelta(minutes=40)
+_MOST_LABELS = 13
+# With more marks than this in sight they are drawn as thin strokes, and their moves only where one points.
+_MANY = 120
+
+
+@dataclass(frozen=True)
+class Tick:
+    x: float
+    at: datetime
+    minor: bool  # has no room on a small screen
+
+
+@dataclass(frozen=True)
+class Axis:
+    start: datetime
+    end: datetime
+    step: timedelta
+
+    def place(self, at: datetime) -> float:
+        """In percent, never beyond the edges."""
+        return round(min(max((at - self.start) / (self.end - self.start), 0), 1) * 100, 3)
+
+    def shows(self, at: datetime) -> bool:
+        return self.start <= at <= self.end
+
+    @property
+    def ticks(self) -> list[Tick]:
+        count = int((self.end - self.start) / self.step)
+        first = self.start + (-_past_midnight(self.start) % self.step)
+        times = [first + number * self.step for number in range(count + 1)]
+        return [Tick(self.place(at), at, bool(place % 2)) for place, at in enumerate(times) if self.shows(at)]
+
+
+@dataclass(frozen=True)
+class Placed:
+    mark: Mark
+    x: float
+    origin: float | None  # where it stood before its latest move, if that is on the axis too
+
+
+@dataclass(frozen=True)
+class Drawn:
+    line: Line
+    open: tuple[float, float] | None
+    marks: list[Placed]
+    left: list[tuple[float, MovedAway]]
+    moved: Counter[str]  # reason -> how many of this day's mails
+    dense: bool
+
+
+@dataclass(frozen=True)
+class Picture:
+    axis: Axis
+    now: datetime
+    now_at: float
+    lines: list[Drawn]
+
+    @property
+    def dense(self) -> bool:
+        return any(line.dense for line in self.lines)
+
+
+def draw(now: datetime, lines: Sequence[Line], *, hour: bool = False) -> Picture:
+    """hour: only what is around now, an hour of it."""
+    axis = _around(now) if hour else _whole_day(now, lines)
+    return Picture(axis, now, axis.place(now), [_drawn(line, axis) for line in lines])
+
+
+def _around(now: datetime) -> Axis:
+    minute = now.replace(second=0, microsecond=0)
+    return Axis(minute - _BEFORE, minute + _AFTER, timedelta(minutes=5))
+
+
+def _whole_day(now: datetime, lines: Sequence[Line]) -> Axis:
+    """From the first window's opening to the last one's closing, and as far as there are marks, in whole hours."""
+    begin, end = warsaw_day_bounds(warsaw_day(now))
+    times = [at for line in lines for at in _extent(line)] or [begin, end]
+    start = begin + (min(times) - begin) // _HOUR * _HOUR
+    stop = begin - (begin - max(times)) // _HOUR * _HOUR
+    start, stop = max(start, begin), min(max(stop, start + _HOUR), end)
+    return Axis(start, stop, _HOUR * -(-((stop - start) // _HOUR) // _MOST_LABELS))
+
+
+def _extent(line: Line) -> Iterator[datetime]:
+    yield from (at for at in (line.opens, line.closes) if at)
+    yield from (mark.at for mark in (*line.marks[:1], *line.marks[-1:]))
+
+
+def _drawn(line: Line, axis: Axis) -> Drawn:
+    in_sight = [mark for mark in line.marks if axis.shows(mark.at)]
+    return Drawn(
+        line=line,
+        open=(axis.place(line.opens), axis.place(line.closes)) if line.opens and line.closes else None,
+        marks=[_placed(mark, axis) for mark in in_sight],
+        left=[(axis.place(each.at_from), each) for each in line.moved_away if axis.shows(each.at_from)],
+        moved=Counter(mark.moved.reason or "" for mark in line.marks if mark.moved),
+        dense=len(in_sight) > _MANY,
+    )
+
+
+def _placed(mark: Mark, axis: Axis) -> Placed:
+    origin = mark.moved.at_from if mark.moved else None
+    return Placed(mark, axis.place(mark.at), axis.place(origin) if origin and axis.shows(origin) else None)
+
+
+def _past_midnight(at: datetime) -> timedelta:
+    local = at.astimezone(WARSAW)
+    return timedelta(hours=local.hour, minutes=local.minute, seconds=local.second, microseconds=local.microsecond)

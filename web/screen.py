@@ -1,0 +1,62 @@
+"""A page as it goes to a browser: in its frame, with nothing invisible in it, and no second time unless it changed."""
+
+import re
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from hashlib import sha256
+from typing import Any
+
+from flask import Response, g, make_response, render_template, request
+
+from models import database, heartbeats, installation, unknowns
+from web import access
+
+# A timekeeper ticks every minute; one that is started anew may miss the first.
+_LONGEST_WITHOUT_TICK = timedelta(minutes=3)
+# Controls, and what reorders or hides the text around it. The joiners that scripts and emoji are written with stay.
+_INVISIBLE = re.compile(
+    "[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b\u200e\u200f"
+    "\u2028-\u202e\u2060-\u206f\u3164\ufeff\uffa0\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e0fff]"
+)
+
+
+@dataclass(frozen=True)
+class Frame:
+    """What every page tells, whatever it is about."""
+
+    unknown: int
+    disarmed: str | None  # why no machine may send
+    last_tick: datetime | None
+    tick_is_old: bool
+    may_log_out: bool
+
+
+def show(template: str, code: int = 200, **values: Any) -> Response:
+    response = make_response(visible(render_template(template, frame=_frame(), **values)), code)
+    if request.method == "GET" and code == 200:
+        response.set_etag(_fingerprint(response))
+        response.make_conditional(request)
+    return response
+
+
+def visible(html: str) -> str:
+    """Strangers' text with each character shown that would change what people see without being seen."""
+    return _INVISIBLE.sub(lambda found: f"⟨U+{ord(found[0]):04X}⟩", html.replace("\r\n", "\n"))
+
+
+def _fingerprint(response: Response) -> str:
+    """Of all but the token of its forms, which is another one in every answer."""
+    token = str(g.get("csrf_token", ""))
+    html = response.get_data(as_text=True)
+    return sha256((html.replace(token, "") if token else html).encode()).hexdigest()[:32]
+
+
+def _frame() -> Frame:
+    last = heartbeats.last("tick")
+    return Frame(
+        unknown=unknowns.count(),
+        disarmed=installation.disarmed_reason(),
+        last_tick=last,
+        tick_is_old=last is None or database.clock() - last > _LONGEST_WITHOUT_TICK,
+        may_log_out=access.person() == "web:password",
+    )

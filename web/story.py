@@ -1,0 +1,46 @@
+"""What an e-mail's history tells: when it should have gone, and when it went."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from models.overview import EmailLine
+from models.states import Move, Status
+from models.tables import EmailHistory
+
+_ANSWERS = {Move.ACCEPT, Move.REJECT, Move.RETRY}
+
+
+@dataclass(frozen=True)
+class Times:
+    first_planned: datetime | None
+    planned: datetime
+    handed_over: datetime | None
+    answered: datetime | None
+
+    @property
+    def late(self) -> timedelta | None:
+        """How long after its time the hand-over was; negative where before."""
+        return None if self.handed_over is None else self.handed_over - self.planned
+
+
+def times(line: EmailLine, moves: Sequence[EmailHistory]) -> Times:
+    """Of its latest attempt. One that a person sends again, or that was given back, begins anew."""
+    planned = [row.scheduled_to for row in moves if row.scheduled_to is not None]
+    attempt = _attempt(moves) if line.status != Status.PENDING else []
+    return Times(
+        first_planned=planned[0] if planned else None,
+        planned=line.scheduled_at,
+        handed_over=next((row.at for row in attempt if row.move == Move.HAND_OVER), None),
+        answered=next((row.at for row in attempt if row.move in _ANSWERS), None),
+    )
+
+
+def hand_over(moves: Sequence[EmailHistory]) -> EmailHistory | None:
+    """The latest: when the dot may have left, and which process wrote it."""
+    return next((row for row in reversed(moves) if row.move == Move.HAND_OVER), None)
+
+
+def _attempt(moves: Sequence[EmailHistory]) -> Sequence[EmailHistory]:
+    begins = [place for place, row in enumerate(moves) if row.move == Move.CLAIM]
+    return moves[begins[-1] :] if begins else ()

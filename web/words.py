@@ -1,0 +1,154 @@
+"""What the words in rows are called on the pages. Translated where they are shown; a test sees that each can be."""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from itertools import pairwise
+from typing import Any
+
+from babel import dates
+from flask_babel import get_locale
+
+from web.language import duration_of_seconds, in_words, noted, number, word
+
+STATUSES = {
+    "pending": noted("planned"),
+    "sending": noted("sending"),
+    "sent": noted("sent"),
+    "failed": noted("failed"),
+    "unknown": noted("unknown"),
+    "cancelled": noted("cancelled"),
+    "draft": noted("draft"),
+    "active": noted("active"),
+    "paused": noted("paused"),
+    "completed": noted("completed"),
+    "closed": noted("closed"),
+}
+
+MEANINGS = {
+    "pending": noted("It is planned for its time. Nothing has begun."),
+    "sending": noted("A worker is talking to the server about it right now."),
+    "sent": noted("The server answered that it has taken it."),
+    "failed": noted("It is proved not accepted, and will not be tried again."),
+    "cancelled": noted("It will not be sent."),
+    "unknown": noted(
+        "It was handed over, and no answer was recorded: nobody knows whether it arrived. It is never sent again by"
+        " itself."
+    ),
+}
+
+MOVES = {
+    "plan": noted("planned"),
+    "claim": noted("taken by a worker"),
+    "hand_over": noted("handed over to the server"),
+    "accept": noted("accepted"),
+    "reject": noted("refused"),
+    "retry": noted("to be tried again"),
+    "release": noted("given back, not sent"),
+    "doubt": noted("left without an answer"),
+    "cancel": noted("cancelled"),
+    "replan": noted("moved"),
+    "settle": noted("ruled on by a person"),
+    "recover": noted("found in a machine's own record"),
+}
+
+# Others are a server's or a person's words, and stay as they were said.
+REASONS = {
+    "downtime": noted("its time passed while nothing could be sent"),
+    "window": noted("outside the window"),
+    "limit": noted("the limit of the day was reached"),
+    "mailbox": noted("its mailbox could not be used"),
+    "edited": noted("the settings were changed"),
+    "resumed": noted("the campaign was resumed"),
+    **{
+        text: text
+        for text in (
+            noted("the campaign was cancelled"),
+            noted("its worker died"),
+            noted("its worker died after the hand-over"),
+            noted("its worker did not report in time"),
+            noted("its worker did not report in time after the hand-over"),
+        )
+    },
+}
+
+VERBS = {
+    "add": noted("added"),
+    "start": noted("started"),
+    "pause": noted("paused"),
+    "resume": noted("resumed"),
+    "edit": noted("changed"),
+    "cancel": noted("cancelled"),
+    "complete": noted("completed"),
+}
+
+COLUMNS = {
+    "status": noted("status"),
+    "window_start_minute": noted("window opens"),
+    "window_end_minute": noted("window closes"),
+    "weekdays": noted("weekdays"),
+    "delay_seconds": noted("delay"),
+    "daily_limit": noted("daily limit"),
+    "gap_seconds": noted("least gap"),
+    "password": noted("password"),
+}
+
+_IN_SENTENCES = (noted("pending"),)
+
+
+def status(name: str) -> str:
+    return word(STATUSES.get(name, name))
+
+
+def meaning(name: str) -> str:
+    return word(MEANINGS[name])
+
+
+def move(name: str) -> str:
+    return word(MOVES.get(name, name))
+
+
+def reason(text: str | None) -> str:
+    return word(REASONS[text]) if text in REASONS else text or ""
+
+
+def verb(name: str) -> str:
+    return word(VERBS.get(name, name))
+
+
+def column(name: str) -> str:
+    return word(COLUMNS.get(name, name))
+
+
+def value(name: str, given: Any) -> str:
+    """A setting as a person would say it."""
+    show: Callable[[Any], str] | None = _VALUES.get(name)
+    if given is None:
+        return "–"
+    return show(given) if show else str(given)
+
+
+def wall_clock(minutes: int) -> str:
+    return f"{minutes // 60:02}:{minutes % 60:02}"
+
+
+def weekdays(numbers: Sequence[int]) -> str:
+    """Mon–Fri, where they follow each other."""
+    names: Mapping[int, str] = dates.get_day_names("abbreviated", locale=get_locale())
+    days = sorted(numbers)
+    if len(days) == 7:
+        return word(noted("every day"))
+    if len(days) > 2 and all(later - earlier == 1 for earlier, later in pairwise(days)):
+        return f"{names[days[0]]}–{names[days[-1]]}"
+    return ", ".join(names[each] for each in days)
+
+
+_VALUES: dict[str, Callable[[Any], str]] = {
+    "status": status,
+    "window_start_minute": wall_clock,
+    "window_end_minute": wall_clock,
+    "weekdays": weekdays,
+    "delay_seconds": duration_of_seconds,
+    "gap_seconds": duration_of_seconds,
+    "daily_limit": number,
+    "closed_until": lambda text: in_words(datetime.fromisoformat(text)),
+}
