@@ -122,9 +122,7 @@ def a_mailbox(address: str, port: int, limit: int) -> int:
     )
 
 
-def a_campaign(
-    name: str, boxes: list[int], leads: int, window: Window, delay: float, *, asks: dict[int, str]
-) -> None:
+def a_campaign(name: str, boxes: list[int], leads: int, window: Window, delay: float, *, asks: dict[int, str]) -> None:
     """asks: number of a lead -> what its server does with the mail."""
     new = NewCampaign(
         name=name,
@@ -178,7 +176,13 @@ def pause(name: str) -> None:
 @contextmanager
 def being_sent(smtp: SmtpServer) -> Iterator[None]:
     """A conversation that is going on while one looks."""
-    row = Q.select().join(Campaign).where(Q.status == "pending", Campaign.status == "active").order_by(Q.scheduled_at).first()
+    row = (
+        Q.select()
+        .join(Campaign)
+        .where(Q.status == "pending", Campaign.status == "active")
+        .order_by(Q.scheduled_at)
+        .first()
+    )
     set_clocks(row.scheduled_at)
     heartbeats.beat("tick")
     with smtp.holding("dot", row.campaign_lead.address) as held:

@@ -12,19 +12,20 @@ from models.facts import NoSuchEmail
 from models.mailboxes import NoSuchMailbox
 from models.settlement import SettlementRefused
 from ops import logs
+from web.language import noted
 
 log = logs.get()
 
 _SENTENCES = {
-    401: "Log in, or send the token.",
-    404: "There is nothing at this address.",
-    405: "This address does not take that method.",
-    413: "That is more than is taken at once.",
-    415: "Send JSON, and say so: Content-Type: application/json.",
-    429: "Too many attempts. Try again in a minute.",
-    500: "Something went wrong on our side. It is in the log.",
+    401: noted("Log in, or send the token."),
+    404: noted("There is nothing at this address."),
+    405: noted("This address does not take that method."),
+    413: noted("That is more than is taken at once."),
+    415: noted("Send JSON, and say so: Content-Type: application/json."),
+    429: noted("Too many attempts. Try again in a minute."),
+    500: noted("Something went wrong on our side. It is in the log."),
 }
-_FORM_TOO_OLD = "This form is no longer good. Go back, load the page again, and send it once more."
+_FORM_TOO_OLD = noted("This form is no longer good. Go back, load the page again, and send it once more.")
 _FOR_PROGRAMS = ("/api/", "/health/", "/metrics")
 
 
@@ -86,4 +87,4 @@ def _database_failed(failure: Exception) -> Response:
         log.exception("request_failed", path=request.path)
         return _answer(HTTPError(500))
     log.warning("database_away", error=str(failure).splitlines()[0])
-    return _answer(HTTPError(503, "The database does not answer. Try again in a moment."))
+    return _answer(HTTPError(503, noted("The database does not answer. Try again in a moment.")))

@@ -120,7 +120,7 @@ def moment(at: datetime | None) -> Markup:
     """For tables: an element that also tells programs, and whoever points at it, the whole instant."""
     if at is None:
         return Markup("–")
-    whole = f"{_formatted(at, 'EEEE, d MMMM y, HH:mm:ss.SSS')} {gettext('Warsaw time')}"
+    whole = gettext("%(at)s, Warsaw time", at=_formatted(at, "EEEE, d MMMM y, HH:mm:ss.SSS"))
     return Markup('<time datetime="{}" title="{}">{}</time>').format(at.isoformat(), whole, in_words(at))
 
 

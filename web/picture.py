@@ -13,6 +13,7 @@ _BEFORE, _AFTER = timedelta(minutes=20), timedelta(minutes=40)
 _MOST_LABELS = 13
 # With more marks than this in sight they are drawn as thin strokes, and their moves only where one points.
 _MANY = 120
+_ABOVE = {"sending", "failed", "unknown"}
 
 
 @dataclass(frozen=True)
@@ -100,6 +101,8 @@ def _extent(line: Line) -> Iterator[datetime]:
 
 def _drawn(line: Line, axis: Axis) -> Drawn:
     in_sight = [mark for mark in line.marks if axis.shows(mark.at)]
+    # What is drawn last lies above what it meets.
+    in_sight.sort(key=lambda mark: mark.status in _ABOVE)
     return Drawn(
         line=line,
         open=(axis.place(line.opens), axis.place(line.closes)) if line.opens and line.closes else None,

@@ -6,7 +6,7 @@ from itertools import pairwise
 from typing import Any
 
 from babel import dates
-from flask_babel import get_locale
+from flask_babel import get_locale, ngettext
 
 from web.language import duration_of_seconds, in_words, noted, number, word
 
@@ -53,7 +53,7 @@ MOVES = {
 
 # Others are a server's or a person's words, and stay as they were said.
 REASONS = {
-    "downtime": noted("its time passed while nothing could be sent"),
+    "downtime": noted("nothing could be sent at the time"),
     "window": noted("outside the window"),
     "limit": noted("the limit of the day was reached"),
     "mailbox": noted("its mailbox could not be used"),
@@ -93,6 +93,21 @@ COLUMNS = {
 }
 
 _IN_SENTENCES = (noted("pending"),)
+
+
+COUNTS: dict[str, Callable[[int], str]] = {
+    "pending": lambda count: ngettext("%(num)d planned", "%(num)d planned", count),
+    "sending": lambda count: ngettext("%(num)d being sent", "%(num)d being sent", count),
+    "sent": lambda count: ngettext("%(num)d sent", "%(num)d sent", count),
+    "failed": lambda count: ngettext("%(num)d failed", "%(num)d failed", count),
+    "unknown": lambda count: ngettext("%(num)d unknown", "%(num)d unknown", count),
+    "cancelled": lambda count: ngettext("%(num)d cancelled", "%(num)d cancelled", count),
+    "forecast": lambda count: ngettext("%(num)d forecast", "%(num)d forecast", count),
+}
+
+
+def count(name: str, number: int) -> str:
+    return COUNTS[name](number)
 
 
 def status(name: str) -> str:

@@ -109,7 +109,8 @@ function arrange() {
 }
 
 function marksOf(line) {
-  return [...line.querySelectorAll(".mark")];
+  const place = (mark) => parseFloat(mark.querySelector("[href='#hit']").getAttribute("x"));
+  return [...line.querySelectorAll(".mark")].sort((one, other) => place(one) - place(other));
 }
 
 function read(mark) {
