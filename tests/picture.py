@@ -1,6 +1,6 @@
 """`python -m tests.picture docs/today.png`: the picture of Today in the README.
 
-A real day in seconds: the product's own functions plan, send to a mail server on this machine, wait, fail and plan again
+A real day in a minute: the product's own functions plan, send to a mail server on this machine, fail and plan again,
 while the clocks of this process and of its database are set from minute to minute. The page is drawn by a browser.
 """
 
@@ -57,7 +57,8 @@ CREATE FUNCTION pretended.clock_timestamp() RETURNS timestamptz LANGUAGE sql VOL
 DO $$ DECLARE it record; BEGIN
     FOR it IN SELECT table_name, column_name FROM information_schema.columns
         WHERE table_schema = 'public' AND column_default LIKE 'clock_timestamp()%%' LOOP
-        EXECUTE format('ALTER TABLE %%I ALTER %%I SET DEFAULT pretended.clock_timestamp()', it.table_name, it.column_name);
+        EXECUTE format('ALTER TABLE %%I ALTER %%I SET DEFAULT pretended.clock_timestamp()',
+                       it.table_name, it.column_name);
     END LOOP;
     EXECUTE format('ALTER DATABASE %%I SET search_path = pretended, pg_catalog, public', current_database());
 END $$

@@ -25,14 +25,14 @@ _COOKIE = "language"
 _A_YEAR = timedelta(days=365)
 
 
-class _Catalogues(Domain):
+class _Catalogues(Domain):  # type: ignore[misc]  # it has no types
     """Read from the text that translators write, so that there is nothing to compile."""
 
     def get_translations(self) -> NullTranslations:
         return _catalogue(language())
 
 
-class _Babel(Babel):
+class _Babel(Babel):  # type: ignore[misc]
     domain_instance = _Catalogues()
 
 

@@ -39,7 +39,9 @@ def polish() -> Catalog:
 
 
 def texts(message: Message) -> list[str]:
-    return list(message.string) if isinstance(message.string, tuple) else [message.string]
+    return (
+        [text or "" for text in message.string] if isinstance(message.string, (tuple, list)) else [message.string or ""]
+    )
 
 
 def placeholders(text: str) -> list[tuple[str, ...]]:
