@@ -5,7 +5,9 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import config
 from models import embedded
@@ -15,16 +17,42 @@ _POLICY = Path("/usr/sbin/policy-rc.d")
 
 
 class NotInstalled(Exception):
-    """A server is missing, and this is not a machine on which we may install it."""
+    """Something is missing, and this is not a machine on which we may install it."""
+
+
+class Need(NamedTuple):
+    name: str
+    is_met: Callable[[], object]
+    packages: tuple[str, ...]  # Debian's
+
+
+def find_dovecot() -> str | None:
+    # Debian keeps it where only root's PATH leads to.
+    return shutil.which("dovecot", path=f"{os.defpath}:/usr/sbin:/usr/local/sbin:{os.environ.get('PATH', '')}")
+
+
+def _has_prometheus() -> bool:
+    return all(shutil.which(name) for name in ("prometheus", "promtool"))
+
+
+RABBITMQ = Need("RabbitMQ", is_installed, ("rabbitmq-server",))
+# What the tests start: servers of their own, and a browser.
+OF_TESTS = (
+    RABBITMQ,
+    Need("Dovecot", find_dovecot, ("dovecot-core", "dovecot-imapd")),
+    Need("Prometheus", _has_prometheus, ("prometheus",)),
+    Need("Chromium", lambda: shutil.which("chromium"), ("chromium",)),
+)
 
 
 def start() -> None:
     """Start both unless they run, and print how to use them."""
-    _install_rabbitmq()
+    _install(RABBITMQ)
     rabbitmq = _rabbitmq()
     rabbitmq.start()
     print(f"export PUNKTUAL_BROKER_URL={rabbitmq.url}")
     print(f"export PUNKTUAL_DATABASE_URL='{embedded.start(_home() / 'postgres')}'")
+    print(f"RabbitMQ's own pages: {rabbitmq.pages} (user guest, password guest)", file=sys.stderr)
 
 
 def stop() -> None:
@@ -45,28 +73,20 @@ def clean() -> None:
 
 
 def install() -> None:
-    """Make sure that all is installed that the tests start servers of their own from."""
-    _install_rabbitmq()
-    if find_dovecot() is None:
-        _install("Dovecot", "dovecot-core", "dovecot-imapd")
+    """Make sure that everything is installed that the tests start."""
+    _install(*OF_TESTS)
 
 
-def _install_rabbitmq() -> None:
-    if not is_installed():
-        _install("RabbitMQ", "rabbitmq-server")
-
-
-def find_dovecot() -> str | None:
-    # Debian keeps it where only root's PATH leads to.
-    return shutil.which("dovecot", path=f"{os.defpath}:/usr/sbin:/usr/local/sbin:{os.environ.get('PATH', '')}")
-
-
-def _install(name: str, *packages: str) -> None:
-    """By Debian's packages where we may, else by one sentence."""
-    listed = " ".join(packages)
+def _install(*needs: Need) -> None:
+    """What is missing, by Debian's packages where we may, else by one sentence."""
+    missing = [need for need in needs if not need.is_met()]
+    if not missing:
+        return
+    packages = [package for need in missing for package in need.packages]
     if os.geteuid() != 0 or shutil.which("apt-get") is None:
-        raise NotInstalled(f"{name} is not installed: install it (Debian: apt-get install {listed})")
-    print(f"installing Debian's {listed} (once)", file=sys.stderr)
+        names, listed = ", ".join(need.name for need in missing), " ".join(packages)
+        raise NotInstalled(f"not installed: {names}; install what is missing (Debian: apt-get install {listed})")
+    print(f"installing Debian's {' '.join(packages)} (once)", file=sys.stderr)
     _without_starting_daemons(
         ["apt-get", "update", "-qq"],
         ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *packages],

@@ -1,4 +1,4 @@
-"""A private RabbitMQ node: its own name, ports, data and log below one folder, on loopback only.
+"""A private RabbitMQ node: its own name, ports, pages, data and log below one folder, on loopback only.
 
 For machines without docker, and for tests, which may kill it. It is ended by its process id and touches no other node.
 """
@@ -24,7 +24,12 @@ listeners.tcp.1 = 127.0.0.1:{port}
 loopback_users.guest = true
 disk_free_limit.absolute = 50MB
 log.file.level = warning
+prometheus.tcp.ip = 127.0.0.1
+prometheus.tcp.port = {metrics_port}
+management.tcp.ip = 127.0.0.1
+management.tcp.port = {pages_port}
 """
+PLUGINS = "[rabbitmq_management,rabbitmq_prometheus].\n"
 
 
 class RabbitMQFailed(Exception):
@@ -37,17 +42,23 @@ class RabbitMQ:
     def __init__(self, home: Path) -> None:
         self.home = home.resolve()
         self.home.mkdir(parents=True, exist_ok=True)
-        self.port, self._dist_port, self._epmd_port = self._ports()
+        self.port, self._dist_port, self._epmd_port, self.metrics_port, self._pages_port = self._ports()
 
     @property
     def url(self) -> str:
         return f"amqp://guest:guest@127.0.0.1:{self.port}/%2F"
 
+    @property
+    def pages(self) -> str:
+        """Where a browser finds RabbitMQ's own pages; the user and the password are guest."""
+        return f"http://127.0.0.1:{self._pages_port}"
+
     def start(self) -> None:
         """Start the node unless it runs, and wait until it takes connections."""
         if not self.is_running():
-            (self.home / "rabbitmq.conf").write_text(CONFIG.format(port=self.port))
-            (self.home / "enabled_plugins").write_text("[].\n")
+            ports = {"port": self.port, "metrics_port": self.metrics_port, "pages_port": self._pages_port}
+            (self.home / "rabbitmq.conf").write_text(CONFIG.format(**ports))
+            (self.home / "enabled_plugins").write_text(PLUGINS)
             with (self.home / "output.log").open("ab") as output:
                 process = subprocess.Popen(  # noqa: S603  # Debian's own script
                     [_script("rabbitmq-server")],
@@ -105,16 +116,16 @@ class RabbitMQ:
             "RABBITMQ_PID_FILE": str(self.home / "beam.pid"),
         }
 
-    def _ports(self) -> tuple[int, int, int]:
-        """AMQP, Erlang distribution and Erlang's name server: free ones, chosen once."""
+    def _ports(self) -> list[int]:
+        """AMQP, Erlang distribution, Erlang's name server, metrics and pages: free ones, each chosen once."""
         file = self.home / "ports"
-        if not file.exists():
-            sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(3)]
-            file.write_text(" ".join(str(each.getsockname()[1]) for each in sockets))
-            for each in sockets:
-                each.close()
-        amqp, distribution, names = (int(port) for port in file.read_text().split())
-        return amqp, distribution, names
+        known = [int(port) for port in file.read_text().split()] if file.exists() else []
+        sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(5 - len(known))]
+        ports = known + [each.getsockname()[1] for each in sockets]
+        for each in sockets:
+            each.close()
+        file.write_text(" ".join(map(str, ports)))
+        return ports
 
     def _processes(self) -> list[psutil.Process]:
         """The node's own: the start script and the Erlang machine below it, in the session that start() made."""

@@ -9,6 +9,8 @@ import psutil
 import pytest
 
 from ops.rabbitmq import RabbitMQ
+from tests.scraping import scrape
+from tests.waiting import until
 
 
 @pytest.fixture
@@ -38,9 +40,25 @@ def test_it_keeps_a_durable_message_over_a_crash_and_leaves_nothing_behind(node:
 
 
 def test_it_listens_on_this_machine_alone(node: RabbitMQ) -> None:
-    ours = (node.port, node._dist_port, node._epmd_port)
-    listening = [each.laddr for each in psutil.net_connections("tcp") if each.status == psutil.CONN_LISTEN]
-    addresses = {address[0] for address in listening if address and address[1] in ours}
+    ours = set(node._ports())
 
-    assert addresses
-    assert all(ip_address(address).is_loopback for address in addresses)
+    until(lambda: ours <= set(listening()), "all its ports")
+
+    assert all(ip_address(address).is_loopback for port, address in listening().items() if port in ours)
+    assert scrape(node.metrics_port)
+
+
+def test_a_home_that_knows_fewer_ports_keeps_them(tmp_path: Path) -> None:
+    (tmp_path / "ports").write_text("61001 61002 61003")
+
+    ports = RabbitMQ(tmp_path)._ports()
+
+    assert ports[:3] == [61001, 61002, 61003]
+    assert len(set(ports)) == 5
+    assert RabbitMQ(tmp_path)._ports() == ports
+
+
+def listening() -> dict[int, str]:
+    """Port -> address, of everything on this machine."""
+    found = [each.laddr for each in psutil.net_connections("tcp") if each.status == psutil.CONN_LISTEN]
+    return {address[1]: address[0] for address in found if address}
