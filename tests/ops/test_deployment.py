@@ -15,16 +15,33 @@ from ruamel.yaml import YAML
 
 import config
 from actors.processes import PROCESSES
+from ops import exposition
+from tests import watching
 from tests.waiting import until
 
 COMPOSE = config.ROOT / "docker-compose.yml"
 SUPERVISORD = config.ROOT / "ops" / "supervisord.conf"
+PROVISIONING = config.ROOT / "ops" / "grafana" / "provisioning"
+SECRETS = (
+    *("POSTGRES_PASSWORD", "RABBITMQ_PASSWORD", "PUNKTUAL_SECRET_KEY"),
+    *("PUNKTUAL_METRICS_PASSWORD", "PUNKTUAL_WEB_PASSWORD_HASH", "GRAFANA_PASSWORD"),
+)
 SEPARATE = set(PROCESSES) - {"embedded"}
+
+
+def loaded() -> dict[str, Any]:
+    found: dict[str, Any] = YAML(typ="safe").load(COMPOSE.read_text())
+    return found
+
+
+def scraped() -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = watching.loaded("prometheus.yml")["scrape_configs"]
+    return found
 
 
 @pytest.fixture
 def services() -> dict[str, Any]:
-    found: dict[str, Any] = YAML(typ="safe").load(COMPOSE.read_text())["services"]
+    found: dict[str, Any] = loaded()["services"]
     return found
 
 
@@ -59,6 +76,22 @@ class TestCompose:
         assert ports
         assert all(port.startswith("127.0.0.1:") for port in ports)
 
+    def test_its_pages_ask_for_a_password_and_say_that_they_live(self, services: dict[str, Any]) -> None:
+        web = services["web"]
+
+        assert web["command"] == ["python", "-m", "web"]
+        assert web["environment"]["PUNKTUAL_WEB_HOST"] == "0.0.0.0"
+        assert "PUNKTUAL_WEB_PASSWORD_HASH" in web["environment"]
+        assert web["ports"] == ["127.0.0.1:8025:8025"]
+        assert "http://127.0.0.1:8025/health/live" in web["healthcheck"]["test"][-1]
+
+    def test_each_variable_of_ours_is_a_setting(self, services: dict[str, Any]) -> None:
+        given = {name for service in services.values() for name in service.get("environment", {})}
+        ours = {name for name in given if name.startswith(config.PREFIX)}
+
+        assert ours
+        assert ours <= set(config._variable_names())
+
     def test_its_metrics_are_open_to_its_own_network_alone(self, services: dict[str, Any]) -> None:
         for name in ("worker", "timekeeper"):
             assert services[name]["environment"]["PUNKTUAL_METRICS_HOST"] == "0.0.0.0"
@@ -73,8 +106,54 @@ class TestCompose:
         assert "container_name" in services["worker"]
 
     def test_no_secret_is_written_into_it(self) -> None:
-        for name in ("POSTGRES_PASSWORD", "RABBITMQ_PASSWORD", "PUNKTUAL_SECRET_KEY", "PUNKTUAL_METRICS_PASSWORD"):
+        for name in SECRETS:
             assert re.search(rf"\${{{name}:\?", COMPOSE.read_text())
+
+    def test_the_file_that_has_them_goes_into_neither_image_nor_repository(self) -> None:
+        for name in (".dockerignore", ".gitignore"):
+            assert ".env" in (config.ROOT / name).read_text().splitlines()
+
+
+class TestWatching:
+    def test_each_target_is_a_service_of_compose_and_each_page_a_target(self, services: dict[str, Any]) -> None:
+        found = {it["job_name"]: it["static_configs"][0]["targets"] for it in scraped()}
+
+        settings = config.settings()
+        assert found == {
+            "punktual-web": [f"web:{settings.web.port}"],
+            "punktual-worker": [f"worker:{settings.metrics.worker_port}"],
+            "punktual-timekeeper": [f"timekeeper:{settings.metrics.timekeeper_port}"],
+            "rabbitmq": ["rabbitmq:15692"],
+            "rabbitmq-queues": ["rabbitmq:15692"],
+        }
+        assert {target.partition(":")[0] for targets in found.values() for target in targets} <= set(services)
+
+    def test_prometheus_asks_our_pages_with_the_password_that_compose_gives_it(self, services: dict[str, Any]) -> None:
+        asking = [it["basic_auth"] for it in scraped() if it["job_name"].startswith("punktual-")]
+        [secret] = services["prometheus"]["secrets"]
+
+        assert len(asking) == 3
+        assert all(it["password_file"] == f"/run/secrets/{secret}" for it in asking)
+        assert all(it["username"] == exposition.USER for it in asking)
+        assert loaded()["secrets"][secret] == {"environment": "PUNKTUAL_METRICS_PASSWORD"}
+
+    def test_what_prometheus_and_grafana_read_is_mounted_where_they_look(self, services: dict[str, Any]) -> None:
+        mounts = [mount for name in ("prometheus", "grafana") for mount in services[name]["volumes"]]
+        sources = [mount.split(":")[0] for mount in mounts if mount.startswith("./")]
+        [provider] = YAML(typ="safe").load((PROVISIONING / "dashboards" / "punktual.yml").read_text())["providers"]
+
+        assert all((config.ROOT / source).exists() for source in sources)
+        assert all(mount.endswith(":ro") for mount in mounts if mount.startswith("./"))
+        assert f"./ops/grafana/dashboards:{provider['options']['path']}:ro" in mounts
+
+    def test_nobody_sees_grafana_without_a_password(self, services: dict[str, Any]) -> None:
+        environment = services["grafana"]["environment"]
+
+        assert environment["GF_AUTH_ANONYMOUS_ENABLED"] == "false"
+        assert "${GRAFANA_PASSWORD:?" in environment["GF_SECURITY_ADMIN_PASSWORD"]
+
+    def test_rabbitmqs_page_for_prometheus_is_not_published(self, services: dict[str, Any]) -> None:
+        assert services["rabbitmq"]["ports"] == ["127.0.0.1:15672:15672"]
 
 
 class TestSupervisord:
