@@ -84,6 +84,16 @@ class TestASentMail:
         for phase in ("tls", "auth"):
             assert count("punktual_smtp_phase_seconds_count", phase=phase) == 0
 
+    def test_whose_proof_came_late_is_counted_without_a_lag(self, db: None) -> None:
+        claim = make.handed_over(make.an_email())
+        emails.doubt(claim.held, "silence")
+        count = Counting()
+
+        emails.accept(claim.held, {"folder": "Sent"})
+
+        assert count("punktual_sent_total", campaign=str(claim.campaign_id), mailbox=str(claim.mailbox_id)) == 1
+        assert count("punktual_schedule_lag_seconds_count") == 0
+
 
 class TestAMailThatWasNotSent:
     @pytest.mark.parametrize(

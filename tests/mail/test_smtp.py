@@ -7,10 +7,12 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+import clock
 from mail import smtp
 from mail.connection import Server, Timeouts
 from mail.outcome import Accepted, Deferred, Outcome, Phase, Refused, Scope, Unanswered, Withdrawn
 from tests.smtp_server import SmtpServer
+from tests.waiting import until
 
 CONTENT = b"From: a@b.example\r\nMessage-ID: <1@b.example>\r\n\r\nDear lead,\r\n.\r\n..two dots\r\nend"
 QUICK = Timeouts(command_seconds=5, conversation_seconds=5, answer_seconds=5, dot_after_hand_over_seconds=10)
@@ -64,6 +66,18 @@ class TestASentMail:
             assert "quit" not in server.commands
 
         assert server.commands[-1] == "quit"
+
+    def test_tells_how_long_each_phase_took_and_not_what_was_done_between_them(self, server: SmtpServer) -> None:
+        began = clock.boottime()
+
+        outcome = send(server, hand_over=lambda: until(lambda: clock.boottime() > began + 0.2, "a slow hand-over"))
+
+        assert list(outcome.seconds) == ["connect", "mail", "rcpt", "data", "body", "dot"]
+        assert all(seconds >= 0 for seconds in outcome.seconds.values())
+        assert sum(outcome.seconds.values()) < clock.boottime() - began - 0.1
+
+    def test_tells_how_long_the_phase_took_that_it_ended_in(self, server: SmtpServer) -> None:
+        assert list(send(server, "550@leads.example").seconds) == ["connect", "mail", "rcpt"]
 
     def test_introduces_itself_with_the_senders_domain(self, server: SmtpServer) -> None:
         send(server)
