@@ -199,7 +199,7 @@ def _inactive(row: Campaign) -> Sentence:
     if row.status != "paused" or row.paused_reason is None:
         return said("the campaign is %(status)s", status=row.status)
     if row.paused_by == protection.BY:
-        return said("the campaign paused itself: %(because)s", because=row.paused_reason)
+        return said("the campaign paused itself: %(because)s", because=protection.why(row.paused_reason))
     return said("the campaign is paused: %(because)s", because=row.paused_reason)
 
 

@@ -4,11 +4,13 @@ Counted are the results of what the campaign sent since it was last started or r
 seen the earlier ones.
 """
 
+import re
 from dataclasses import dataclass
 
 import config
 from models import campaigns, facts
 from models.database import database, fetch
+from models.sentences import Sentence, said
 from models.tables import Campaign
 
 BY = "protection"
@@ -20,6 +22,16 @@ class Results:
 
     count: int
     refused: int
+
+    @property
+    def sentence(self) -> Sentence:
+        return said("%(refused)d of its last %(count)d mails were refused", refused=self.refused, count=self.count)
+
+
+def why(reason: str) -> Sentence:
+    """The sentence again of a reason that is kept in a row as text."""
+    refused, count = map(int, re.findall(r"\d+", reason))
+    return Results(count, refused).sentence
 
 
 @dataclass(frozen=True)
@@ -57,8 +69,7 @@ def _pause(campaign_id: int) -> Paused | None:
         found = results(row)
         if row.status != "active" or not _too_many(found):
             return None
-        reason = f"{found.refused} of its last {found.count} mails were refused"
-        campaigns.pause(campaign_id, by=BY, reason=reason)
+        campaigns.pause(campaign_id, by=BY, reason=str(found.sentence))
     return Paused(campaign_id, found)
 
 
