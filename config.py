@@ -280,6 +280,8 @@ def _contradictions(it: Settings) -> Iterator[str]:
         yield "imap.command_timeout_seconds must not be longer than imap.conversation_timeout_seconds"
     if it.metrics.password is None and not is_loopback(it.metrics.host):
         yield "metrics.host is open to other machines: set PUNKTUAL_METRICS_PASSWORD, or leave it at 127.0.0.1"
+    if it.metrics.password is not None and not it.metrics.password.get_secret_value():
+        yield "PUNKTUAL_METRICS_PASSWORD is empty"
     yield from _open_to_strangers(it.web)
     if it.planning.horizon_hours * 60 < it.planning.buffer_minutes:
         yield "planning.horizon_hours must reach beyond planning.buffer_minutes"
@@ -291,12 +293,12 @@ def _open_to_strangers(web: Web) -> Iterator[str]:
         yield f"web.host is open to other machines: {wanted}, or leave it at 127.0.0.1"
     if not web.protected and web.behind_https:
         yield f"web.behind_https means that others come through a proxy: {wanted}"
-    if web.password_hash and not _ARGON2ID.fullmatch(web.password_hash.get_secret_value()):
+    if web.password_hash is not None and not _ARGON2ID.fullmatch(web.password_hash.get_secret_value()):
         yield (
             "PUNKTUAL_WEB_PASSWORD_HASH must be what `python -m admin new-password` prints, in single quotes where a"
             " shell reads it"
         )
-    if web.token and not _TOKEN.fullmatch(web.token.get_secret_value()):
+    if web.token is not None and not _TOKEN.fullmatch(web.token.get_secret_value()):
         yield "PUNKTUAL_WEB_TOKEN must have at least 20 letters, digits and signs of ASCII, and no space"
 
 

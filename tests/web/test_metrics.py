@@ -137,7 +137,7 @@ class TestWhoMayRead:
     def test_is_nobody_where_the_pages_are_open_to_others_and_no_password_is_set(
         self, client: FlaskClient, settings: Override
     ) -> None:
-        settings(WEB_HOST="0.0.0.0", WEB_TOKEN="t0ken")
+        settings(WEB_HOST="0.0.0.0", WEB_TOKEN="t0ken" * 4)
 
         assert client.get("/metrics").status_code == 401
 
