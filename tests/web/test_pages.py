@@ -1,0 +1,242 @@
+"""What the pages say, and to whom; how they are met in a browser is in tests/pipeline/test_pages.py."""
+
+import re
+from datetime import timedelta
+
+import pytest
+from flask.testing import FlaskClient
+
+from models import campaigns, database, emails, heartbeats, installation
+from models.states import Status
+from models.tables import Campaign, CampaignEmailQueue, Heartbeat
+from tests import factories as make
+from tests.web.conftest import token_of
+from tests.web.rows import something_of_everything
+
+
+def page(browser: FlaskClient, path: str, status: int = 200) -> str:
+    answer = browser.get(path)
+    assert answer.status_code == status, answer.text
+    return answer.text
+
+
+def text(html: str) -> str:
+    """As a person reads it."""
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", html))
+
+
+class TestEveryPage:
+    def test_answers_whatever_is_in_the_rows(self, browser: FlaskClient) -> None:
+        found = something_of_everything()
+        paths = ["/", "/?show=hour", "/campaigns", "/mailboxes", "/unknown", "/find", "/find?address=a@b.example"]
+        paths += [f"/campaigns/{row.id}" for row in campaigns.every()] + [f"/emails/{each}" for each in found.values()]
+
+        for path in paths:
+            for language in ("en", "pl"):
+                page(browser, f"{path}{'&' if '?' in path else '?'}lang={language}")
+
+    def test_answers_where_there_is_nothing_yet(self, browser: FlaskClient) -> None:
+        for path in ("/", "/campaigns", "/mailboxes", "/unknown", "/find"):
+            page(browser, path)
+
+    def test_is_sent_a_second_time_only_if_it_changed(self, browser: FlaskClient) -> None:
+        email_id, _ = make.in_status(Status.UNKNOWN)
+        first = browser.get("/unknown")
+        again = {"If-None-Match": first.headers["ETag"]}
+
+        assert browser.get("/unknown", headers=again).status_code == 304
+        CampaignEmailQueue.update(error="news").where(CampaignEmailQueue.id == email_id).execute()
+        assert browser.get("/unknown", headers=again).status_code == 200
+
+    def test_has_no_style_or_handler_that_the_policy_forbids(self, browser: FlaskClient) -> None:
+        found = something_of_everything()
+
+        for path in ("/", "/campaigns", f"/emails/{found[Status.UNKNOWN]}", "/mailboxes", "/unknown"):
+            html = page(browser, path)
+            assert not re.findall(r"<[^>]*\s(?:style|on\w+)\s*=", html)
+            assert re.findall(r"<script([^>]*)>", html) == [' type="module" src="/static/live.js"']
+
+    def test_warns_where_nothing_may_be_sent(self, browser: FlaskClient) -> None:
+        installation.disarm("the database went back in time")
+
+        assert "Nothing may be sent. the database went back in time" in text(page(browser, "/campaigns"))
+
+    @pytest.mark.parametrize(("minutes", "warns"), [(2, False), (4, True)])
+    def test_warns_where_the_timekeeper_is_not_heard_of(self, browser: FlaskClient, minutes: int, warns: bool) -> None:
+        heartbeats.beat("tick")
+        Heartbeat.update(at=database.clock() - timedelta(minutes=minutes)).execute()
+
+        assert ("Nothing is being planned." in page(browser, "/")) == warns
+
+    def test_that_does_not_exist_says_so(self, browser: FlaskClient) -> None:
+        for path in ("/nothing", "/emails/4711", "/emails/4711/html", "/campaigns/4711"):
+            assert "404" in text(page(browser, path, 404))
+        assert "Pod tym adresem nic nie ma." in page(browser, "/nothing?lang=pl", 404)
+
+
+class TestToday:
+    def test_shows_where_a_moved_mail_came_from_and_why(self, browser: FlaskClient) -> None:
+        email_id = make.an_email(make.now() + timedelta(seconds=5))
+        row = make.row(email_id)
+        emails.replan(row.campaign_id, [slot(row, row.scheduled_at + timedelta(seconds=2))], "downtime", "tests")
+
+        html = page(browser, "/")
+
+        assert re.search(r"moved from \d\d:\d\d:\d\d: nothing could be sent at the time", html)
+        assert "1 moved: nothing could be sent at the time" in text(html)
+
+    def test_marks_late_mails_so(self, browser: FlaskClient) -> None:
+        email_id = make.an_email(make.now() - timedelta(minutes=2))
+
+        assert f'id="mark-{email_id}" class="mark pending late"' in page(browser, "/")
+
+    def test_keeps_a_campaign_that_ended_today(self, browser: FlaskClient) -> None:
+        make.in_status(Status.SENT)
+        campaigns.complete_finished("tests")
+
+        html = page(browser, "/")
+
+        assert Campaign.get().status == "completed"
+        assert "1 sent" in text(html)
+
+    def test_does_not_count_as_planned_what_a_paused_campaign_holds(self, browser: FlaskClient) -> None:
+        email_id = make.an_email(make.now())
+        assert "Still planned today 1" in text(page(browser, "/"))
+
+        campaigns.pause(make.row(email_id).campaign_id, "tests")
+
+        assert "Still planned today 0" in text(page(browser, "/"))
+
+
+class TestCampaign:
+    def test_filters_its_mails_by_status_and_exact_address(self, browser: FlaskClient) -> None:
+        mailbox_id = make.a_mailbox()
+        campaign_id = make.a_campaign([mailbox_id], leads=["anna@leads.example", "jan@leads.example"])
+        make.planned(campaign_id, mailbox_id, make.now(), make.now() + timedelta(minutes=1))
+
+        def rows(query: str) -> list[str]:
+            return re.findall(r"(\w+)@leads.example", page(browser, f"/campaigns/{campaign_id}?{query}"))
+
+        assert rows("") == ["anna", "jan"]
+        assert rows("status=pending&lead=") == ["anna", "jan"]
+        assert rows("status=sent") == []
+        assert rows("lead=JAN@Leads.example")[-1] == "jan"
+        assert "no such mail" in page(browser, f"/campaigns/{campaign_id}?lead=j")
+
+    def test_leads_from_page_to_page_and_back(self, browser: FlaskClient) -> None:
+        mailbox_id = make.a_mailbox()
+        campaign_id = make.a_campaign([mailbox_id], leads=51)
+        make.planned(campaign_id, mailbox_id, *(make.now() + timedelta(minutes=each) for each in range(51)))
+
+        first = page(browser, f"/campaigns/{campaign_id}")
+        second = page(browser, link(first, "next"))
+        back = page(browser, link(second, "prev"))
+
+        assert [html.count('<tr id="mail-') for html in (first, second, back)] == [50, 1, 50]
+
+    def test_a_page_that_was_made_up_is_refused(self, browser: FlaskClient) -> None:
+        campaign_id = make.a_campaign([make.a_mailbox()])
+
+        assert "400" in page(browser, f"/campaigns/{campaign_id}?cursor=nonsense", 400)
+
+    def test_shows_who_changed_what_from_what_to_what(self, browser: FlaskClient) -> None:
+        campaign_id = make.a_campaign([make.a_mailbox()], delay=60)
+        campaigns.edit(campaign_id, "admin:ola", delay_seconds=90.0, window_start_minute=540)
+
+        said = text(page(browser, f"/campaigns/{campaign_id}"))
+
+        assert "changed by admin:ola" in said
+        assert "delay: 1 min → 1 min 30 s" in said
+        assert "window opens: 00:00 → 09:00" in said
+
+    def test_is_ordered_only_by_its_own_forms(self, browser: FlaskClient) -> None:
+        campaign_id = make.a_campaign([make.a_mailbox()])
+
+        refused = browser.post(f"/campaigns/{campaign_id}/pause")
+        assert refused.status_code == 400
+        assert Campaign.get_by_id(campaign_id).status == "active"
+
+        token = csrf_token_of_any_form(browser, f"/campaigns/{campaign_id}")
+        assert browser.post(f"/campaigns/{campaign_id}/pause", data={"csrf_token": token}).status_code == 303
+        assert Campaign.get_by_id(campaign_id).status == "paused"
+
+
+class TestEmail:
+    def test_says_that_nothing_was_sent_where_nothing_was(self, browser: FlaskClient) -> None:
+        email_id = make.an_email()
+
+        said = text(page(browser, f"/emails/{email_id}"))
+
+        assert "Nothing has been handed over to a server." in said
+        assert "how are you" not in said
+        assert "iframe" not in page(browser, f"/emails/{email_id}")
+
+    def test_does_not_call_sent_what_was_refused(self, browser: FlaskClient) -> None:
+        email_id, _ = make.in_status(Status.FAILED)
+
+        said = text(page(browser, f"/emails/{email_id}"))
+
+        assert "What was offered to the server, and not accepted" in said
+        assert "What was sent" not in said
+
+    def test_shows_bytes_that_are_no_message_as_they_are(self, browser: FlaskClient) -> None:
+        email_id = make.an_email()
+        emails.hand_over(make.claimed(email_id).held, b"Content-Type: text/plain; charset=klingon\r\n\r\n\xff<b>qapla")
+
+        assert "&lt;b&gt;qapla" in page(browser, f"/emails/{email_id}")
+
+    def test_a_letters_html_comes_with_a_policy_that_lets_it_do_nothing(self, browser: FlaskClient) -> None:
+        email_id = make.an_email()
+        emails.hand_over(make.claimed(email_id).held, b"Content-Type: text/html\r\n\r\n<p>Dear Anna</p>")
+
+        answer = browser.get(f"/emails/{email_id}/html")
+
+        policy = answer.headers["Content-Security-Policy"]
+        assert "sandbox" in policy
+        assert "default-src 'none'" in policy
+        assert answer.mimetype == "text/html"
+        assert answer.text.strip() == "<p>Dear Anna</p>"
+
+    def test_is_settled_in_one_of_two_ways_only(self, browser: FlaskClient) -> None:
+        email_id, _ = make.in_status(Status.UNKNOWN)
+        browser.get("/unknown")
+
+        form = {"csrf_token": token_of(browser), "verdict": "perhaps", "reason": "I guess"}
+        answer = browser.post(f"/emails/{email_id}/settle", data=form)
+
+        assert answer.status_code == 409
+        assert "I guess" in answer.text
+        assert make.row(email_id).status == Status.UNKNOWN
+
+
+class TestInvisibleCharacters:
+    def test_are_shown_where_they_would_change_what_is_read(self, browser: FlaskClient) -> None:
+        campaign_id = make.a_campaign([make.a_mailbox()])
+        name = "invoice\u202egpj.exe \u200bzero \x1b[2J bell"
+        Campaign.update(name=name).where(Campaign.id == campaign_id).execute()
+
+        html = page(browser, "/campaigns")
+
+        assert "invoice⟨U+202E⟩gpj.exe ⟨U+200B⟩zero ⟨U+001B⟩[2J bell" in html
+
+    def test_leave_letters_of_any_script_alone(self, browser: FlaskClient) -> None:
+        campaign_id = make.a_campaign([make.a_mailbox()])
+        name = "Zażółć gęślą jaźń 👩‍💻 שלום می‌خواهم"
+        Campaign.update(name=name).where(Campaign.id == campaign_id).execute()
+
+        assert name in page(browser, "/campaigns")
+
+
+def slot(row: CampaignEmailQueue, at: object) -> object:
+    from scheduling.planner import Slot
+
+    return Slot(row.campaign_id, row.campaign_lead_id, row.mailbox_id, at)
+
+
+def link(html: str, rel: str) -> str:
+    [found] = re.findall(rf'rel="{rel}" href="([^"#]+)', html)
+    return str(found).replace("&amp;", "&")
+
+
+def csrf_token_of_any_form(browser: FlaskClient, path: str) -> str:
+    return str(re.findall(r'name="csrf_token" value="([^"]+)"', page(browser, path))[0])
