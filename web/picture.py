@@ -12,7 +12,7 @@ _HOUR = timedelta(hours=1)
 _BEFORE, _AFTER = timedelta(minutes=20), timedelta(minutes=40)
 _MOST_LABELS = 13
 # With more marks than this in sight they are drawn as thin strokes, and their moves only where one points.
-_MANY = 120
+MANY = 120
 _ABOVE = {"sending", "failed", "unknown"}
 
 
@@ -109,7 +109,7 @@ def _drawn(line: Line, axis: Axis) -> Drawn:
         marks=[_placed(mark, axis) for mark in in_sight],
         left=[(axis.place(each.at_from), each) for each in line.moved_away if axis.shows(each.at_from)],
         moved=Counter(mark.moved.reason or "" for mark in line.marks if mark.moved),
-        dense=len(in_sight) > _MANY,
+        dense=len(in_sight) > MANY,
     )
 
 

@@ -1,7 +1,7 @@
 """What the pages say, and to whom; how they are met in a browser is in tests/pipeline/test_pages.py."""
 
 import re
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from flask.testing import FlaskClient
@@ -9,6 +9,7 @@ from flask.testing import FlaskClient
 from models import campaigns, database, emails, heartbeats, installation
 from models.states import Status
 from models.tables import Campaign, CampaignEmailQueue, Heartbeat
+from scheduling.planner import Slot
 from tests import factories as make
 from tests.web.conftest import token_of
 from tests.web.rows import something_of_everything
@@ -227,9 +228,7 @@ class TestInvisibleCharacters:
         assert name in page(browser, "/campaigns")
 
 
-def slot(row: CampaignEmailQueue, at: object) -> object:
-    from scheduling.planner import Slot
-
+def slot(row: CampaignEmailQueue, at: datetime) -> Slot:
     return Slot(row.campaign_id, row.campaign_lead_id, row.mailbox_id, at)
 
 

@@ -1,0 +1,109 @@
+"""Where a day's marks stand on its axis."""
+
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+
+from models.day import Line, Mark, Moved
+from models.overview import CampaignLine, Standing
+from models.sentences import said
+from scheduling.window import warsaw_day_bounds
+from web import picture
+
+NOON = datetime(2026, 11, 17, 11, 0, tzinfo=UTC)  # 12:00 in Warsaw
+
+
+def a_line(*marks: Mark, opens: datetime | None = None, closes: datetime | None = None) -> Line:
+    campaign = CampaignLine(1, "Autumn", "active", 1, {}, 0, 10, None, Standing(None, said("sending")))
+    return Line(campaign, opens, closes, list(marks), 0, [], 0)
+
+
+def a_mark(at: datetime, moved: Moved | None = None) -> Mark:
+    return Mark(1, "anna@leads.example", "ola@sender.example", "pending", at, at, False, moved)
+
+
+def labels(drawn: picture.Picture) -> list[str]:
+    return [f"{tick.at:%H:%M}" for tick in drawn.axis.ticks]
+
+
+class TestAWholeDay:
+    def test_reaches_from_the_first_opening_to_the_last_closing(self) -> None:
+        early = a_line(opens=NOON - timedelta(hours=4), closes=NOON)
+        late = a_line(opens=NOON, closes=NOON + timedelta(hours=6, minutes=30))
+
+        drawn = picture.draw(NOON, [early, late])
+
+        assert drawn.axis.start == NOON - timedelta(hours=4)
+        assert drawn.axis.end == NOON + timedelta(hours=7)
+        assert drawn.lines[0].open == pytest.approx((0, 4 / 11 * 100), abs=0.001)
+
+    def test_has_room_for_marks_outside_every_window(self) -> None:
+        lonely = a_mark(NOON + timedelta(hours=3, minutes=5))
+
+        drawn = picture.draw(NOON, [a_line(lonely, opens=NOON, closes=NOON + timedelta(hours=1))])
+
+        assert drawn.axis.end == NOON + timedelta(hours=4)
+        assert drawn.lines[0].marks[0].x == pytest.approx(185 / 240 * 100, abs=0.001)
+
+    @pytest.mark.parametrize(("when", "hours"), [(date(2026, 3, 29), 23), (date(2026, 10, 25), 25)])
+    def test_is_as_long_as_the_day_that_the_clocks_change(self, when: date, hours: int) -> None:
+        starts, ends = warsaw_day_bounds(when)
+
+        drawn = picture.draw(starts + timedelta(hours=12), [a_line(opens=starts, closes=ends)])
+
+        assert (drawn.axis.end - drawn.axis.start) == timedelta(hours=hours)
+        assert drawn.axis.place(ends) == 100
+
+    def test_labels_no_more_hours_than_have_room(self) -> None:
+        starts, ends = warsaw_day_bounds(NOON.date())
+
+        ticks = picture.draw(NOON, [a_line(opens=starts, closes=ends)]).axis.ticks
+
+        assert len(ticks) == 13
+        assert [tick.minor for tick in ticks[:3]] == [False, True, False]
+
+    def test_keeps_now_at_the_edge_where_it_is_outside(self) -> None:
+        closed = a_line(opens=NOON - timedelta(hours=4), closes=NOON - timedelta(hours=2))
+
+        assert picture.draw(NOON, [closed]).now_at == 100
+
+
+class TestAroundNow:
+    def test_shows_an_hour_and_only_its_marks(self) -> None:
+        near, far = a_mark(NOON + timedelta(minutes=10)), a_mark(NOON + timedelta(hours=2))
+
+        drawn = picture.draw(NOON, [a_line(near, far)], hour=True)
+
+        assert [placed.mark for placed in drawn.lines[0].marks] == [near]
+        assert drawn.now_at == pytest.approx(100 / 3, abs=0.001)
+        assert drawn.lines[0].marks[0].x == 50
+
+
+class TestAMovedMail:
+    def test_keeps_the_place_that_it_came_from(self) -> None:
+        moved = Moved(NOON + timedelta(hours=1), NOON + timedelta(hours=2), "downtime")
+        line = a_line(a_mark(NOON + timedelta(hours=2), moved), opens=NOON, closes=NOON + timedelta(hours=4))
+
+        [placed] = picture.draw(NOON, [line]).lines[0].marks
+
+        assert (placed.origin, placed.x) == (25, 50)
+
+    def test_has_none_where_that_is_another_day(self) -> None:
+        moved = Moved(NOON - timedelta(days=1), NOON, "limit")
+        line = a_line(a_mark(NOON, moved), opens=NOON, closes=NOON + timedelta(hours=4))
+
+        assert picture.draw(NOON, [line]).lines[0].marks[0].origin is None
+
+
+def test_many_marks_are_drawn_thin() -> None:
+    marks = [a_mark(NOON + timedelta(seconds=20 * number)) for number in range(picture.MANY + 1)]
+
+    assert picture.draw(NOON, [a_line(*marks)]).dense
+    assert not picture.draw(NOON, [a_line(*marks[1:])]).dense
+
+
+def test_what_matters_lies_above_what_it_meets() -> None:
+    unknown = Mark(1, "a@b.example", "c@d.example", "unknown", NOON, NOON, False, None)
+    line = a_line(unknown, a_mark(NOON + timedelta(seconds=1)))
+
+    assert [placed.mark.status for placed in picture.draw(NOON, [line]).lines[0].marks] == ["pending", "unknown"]
