@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 RUN_READY := $(VENV)/.run-ready
 DEV_READY := $(VENV)/.dev-ready
 
-.PHONY: help demo run up services services-stop test chaos check lint types format lock clean
+.PHONY: help demo run up services services-stop test chaos picture check lint types format lock clean
 
 help: ## Print this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -38,6 +38,9 @@ chaos: $(DEV_READY) ## Run it all for MINUTES under faults that SEED decides, an
 	@$(BIN)/python -m tests.chaos --seed $(SEED) --minutes $(MINUTES)
 
 check: lint types test ## Everything that must be green before a change is done
+
+picture: $(DEV_READY) ## Draw docs/today.png anew: run a day in a minute, and look at its page
+	@$(BIN)/python -m tests.picture docs/today.png
 
 lint: $(DEV_READY) ## Style and formatting
 	@$(BIN)/ruff check .

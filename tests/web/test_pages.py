@@ -46,6 +46,7 @@ class TestEveryPage:
         again = {"If-None-Match": first.headers["ETag"]}
 
         assert browser.get("/unknown", headers=again).status_code == 304
+        assert browser.application.test_client().get("/unknown").headers["ETag"] == first.headers["ETag"]
         CampaignEmailQueue.update(error="news").where(CampaignEmailQueue.id == email_id).execute()
         assert browser.get("/unknown", headers=again).status_code == 200
 
