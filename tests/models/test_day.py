@@ -230,3 +230,17 @@ class TestOpeningHours:
         line = line_of(campaign_id)
 
         assert (line.opens, line.closes) == (None, None)
+
+
+class TestTheDaysCounts:
+    def test_are_of_what_stands_on_this_day_by_campaign_and_status(self, db: None) -> None:
+        email_id, _ = make.in_status(Status.SENT)
+        mailbox_id = make.a_mailbox()
+        campaign_id = make.a_campaign([mailbox_id], leads=2)
+        make.planned(campaign_id, mailbox_id, make.now(), make.now() + timedelta(days=2))
+        without = make.a_campaign([mailbox_id])
+
+        found = day.counts(campaigns.every())
+
+        assert found == {make.row(email_id).campaign_id: {"sent": 1}, campaign_id: {"pending": 1}}
+        assert without not in found
