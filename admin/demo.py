@@ -109,7 +109,8 @@ def _prepare(port: int) -> Campaign:
 def _served() -> Iterator[None]:
     """The pages are for looking on: the demo goes its way without them too."""
     with (config.settings().var / "demo" / "web.log").open("ab") as lines, Pages(lines) as pages:
-        console.print(f"{pages.said}\n", highlight=False, soft_wrap=True)
+        closely = "; look at /?show=hour there to see each mail" if pages.found else ""
+        console.print(f"{pages.said}{closely}\n", highlight=False, soft_wrap=True)
         yield
 
 

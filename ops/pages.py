@@ -18,7 +18,8 @@ NO_PLACE_TO_LISTEN = os.EX_UNAVAILABLE
 class Pages:
     """`python -m web`, started again when it dies, unless it finds no place to listen.
 
-    said: one sentence for people, where the pages are or why there are none. It knows when it is entered.
+    said: one sentence for people, where the pages are or why there are none. found: whether they are anywhere.
+    Both are known when it is entered.
     """
 
     def __init__(self, log: IO[bytes] | None = None) -> None:
@@ -30,7 +31,8 @@ class Pages:
         self._process = self._start()
         assert self._process.stdout is not None
         # It says so once it listens, and says nothing if it ends before.
-        self.said = self._process.stdout.readline().strip() or self._why_not()
+        where = self._process.stdout.readline().strip()
+        self.found, self.said = bool(where), where or self._why_not()
         self._keeper = threading.Thread(target=self._keep, daemon=True)
         self._keeper.start()
         return self

@@ -9,7 +9,8 @@ from models.day import Line, Mark, MovedAway
 from scheduling.window import WARSAW, warsaw_day, warsaw_day_bounds
 
 _HOUR = timedelta(hours=1)
-_BEFORE, _AFTER = timedelta(minutes=20), timedelta(minutes=40)
+# How much is shown around now, and how far its labels are apart: as little as holds all marks of the hour.
+_AROUND = [(timedelta(minutes=whole), timedelta(minutes=step)) for whole, step in ((3, 1), (15, 1), (60, 5))]
 _MOST_LABELS = 13
 # With more marks than this in sight they are drawn as thin strokes, and their moves only where one points.
 MANY = 120
@@ -74,14 +75,16 @@ class Picture:
 
 
 def draw(now: datetime, lines: Sequence[Line], *, hour: bool = False) -> Picture:
-    """hour: only what is around now, an hour of it."""
-    axis = _around(now) if hour else _whole_day(now, lines)
+    """hour: only what is around now, at most an hour of it."""
+    axis = _around(now, lines) if hour else _whole_day(now, lines)
     return Picture(axis, now, axis.place(now), [_drawn(line, axis) for line in lines])
 
 
-def _around(now: datetime) -> Axis:
+def _around(now: datetime, lines: Sequence[Line]) -> Axis:
     minute = now.replace(second=0, microsecond=0)
-    return Axis(minute - _BEFORE, minute + _AFTER, timedelta(minutes=5))
+    *closer, hour = [Axis(minute - whole / 3, minute + whole * 2 / 3, step) for whole, step in _AROUND]
+    times = [mark.at for line in lines for mark in line.marks if hour.shows(mark.at)]
+    return next((axis for axis in closer if times and all(map(axis.shows, times))), hour)
 
 
 def _whole_day(now: datetime, lines: Sequence[Line]) -> Axis:

@@ -70,13 +70,22 @@ class TestAWholeDay:
 
 class TestAroundNow:
     def test_shows_an_hour_and_only_its_marks(self) -> None:
-        near, far = a_mark(NOON + timedelta(minutes=10)), a_mark(NOON + timedelta(hours=2))
+        near, far = a_mark(NOON + timedelta(minutes=25)), a_mark(NOON + timedelta(hours=2))
 
         drawn = picture.draw(NOON, [a_line(near, far)], hour=True)
 
         assert [placed.mark for placed in drawn.lines[0].marks] == [near]
         assert drawn.now_at == pytest.approx(100 / 3, abs=0.001)
-        assert drawn.lines[0].marks[0].x == 50
+        assert drawn.lines[0].marks[0].x == 75
+
+    @pytest.mark.parametrize(("minutes", "whole"), [(1, 3), (9, 15), (11, 60)])
+    def test_comes_as_close_as_the_marks_of_the_hour_let_it(self, minutes: int, whole: int) -> None:
+        line = a_line(a_mark(NOON), a_mark(NOON + timedelta(minutes=minutes)))
+
+        drawn = picture.draw(NOON, [line], hour=True)
+
+        assert drawn.axis.end - drawn.axis.start == timedelta(minutes=whole)
+        assert len(drawn.lines[0].marks) == 2
 
 
 class TestAMovedMail:

@@ -13,6 +13,7 @@ let pause = EVERY;
 let timer = null;
 
 async function refresh() {
+  const asked = performance.now();
   try {
     const headers = etag ? { "If-None-Match": etag } : {};
     const answer = await fetch(location.href, { headers, cache: "no-store", signal: AbortSignal.timeout(PATIENCE) });
@@ -23,7 +24,8 @@ async function refresh() {
       etag = answer.headers.get("ETag");
     }
     seen = new Date();
-    pause = EVERY;
+    // A page that costs the server much is asked for less often.
+    pause = Math.min(Math.max(EVERY, 2 * (performance.now() - asked)), SLOWEST);
     tell("liveNow", false);
   } catch {
     pause = Math.min(pause * 2, SLOWEST);
