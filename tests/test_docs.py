@@ -10,6 +10,7 @@ from prometheus_client.metrics import MetricWrapperBase
 import config
 from ops import metrics
 from ops.metrics import State
+from scheduling import timetable
 
 RELIABILITY = (config.ROOT / "docs" / "reliability.md").read_text(encoding="utf-8")
 NAMED = sorted(set(re.findall(r"`(tests/[\w/]+\.py(?:::\w+)+)`", RELIABILITY)))
@@ -46,6 +47,12 @@ def declared() -> Iterator[tuple[str, str, str, str]]:
 
 def labels(names: Sequence[str]) -> str:
     return ", ".join(f"`{name}`" for name in names) or "–"
+
+
+def test_each_step_of_the_tick_is_listed() -> None:
+    [row] = re.findall(r"^\| `step` \|.*$", METRICS, re.MULTILINE)
+
+    assert re.findall(r"`(\w+)`", row)[1:] == [step.__name__ for step in timetable.STEPS]
 
 
 def test_each_metric_is_listed_as_it_is_declared() -> None:

@@ -39,9 +39,10 @@ def page() -> Response:
 
 
 def _may_read() -> bool:
+    """Where the pages ask who is there, so does this one: behind a proxy everybody comes from this machine."""
     settings = config.settings()
     if settings.metrics.password is None:
-        return config.is_loopback(settings.web.host)
+        return not settings.web.protected
     return exposition.may_read(request.headers.get("Authorization", ""))
 
 

@@ -134,10 +134,11 @@ class TestWhoMayRead:
         assert page.status_code == status
         assert ("punktual_armed" in page.text) == (status == 200)
 
-    def test_is_nobody_where_the_pages_are_open_to_others_and_no_password_is_set(
-        self, client: FlaskClient, settings: Override
+    @pytest.mark.parametrize("others", [{"WEB_HOST": "0.0.0.0"}, {"WEB_BEHIND_HTTPS": True}, {}])
+    def test_is_nobody_where_the_pages_ask_who_is_there_and_no_password_is_set(
+        self, client: FlaskClient, settings: Override, others: dict[str, object]
     ) -> None:
-        settings(WEB_HOST="0.0.0.0", WEB_TOKEN="t0ken" * 4)
+        settings(WEB_TOKEN="t0ken" * 4, **others)
 
         assert client.get("/metrics").status_code == 401
 
