@@ -27,6 +27,7 @@ from models.mailboxes import MailboxInvalid
 from models.overview import EmailLine
 from models.states import FINAL
 from models.tables import Campaign
+from ops import tied
 from ops.catcher import Catcher, read_caught
 from ops.pages import Pages
 from scheduling.window import WARSAW
@@ -117,8 +118,9 @@ def _served() -> Iterator[None]:
 @contextmanager
 def _worker(log: Path) -> Iterator[subprocess.Popen[bytes]]:
     with log.open("ab") as lines:
-        command = [sys.executable, "-m", "actors", "embedded"]
-        process = subprocess.Popen(command, cwd=config.ROOT, stderr=lines, stdout=lines)  # noqa: S603  # our own
+        # Of its own process group: Ctrl-C is for the demo, which tells it once to end, so that no mail is cut off.
+        command = tied.command("actors", "embedded")
+        process = subprocess.Popen(command, cwd=config.ROOT, stderr=lines, stdout=lines, process_group=0)  # noqa: S603
     try:
         yield process
     finally:

@@ -5,6 +5,7 @@ Owns how a session is set up. Knows nothing of the tables.
 
 import select
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -22,6 +23,9 @@ from clock import now
 from models import embedded
 
 database = PostgresqlDatabase(None)
+# Peewee lets one thread connect at a time: behind a server that does not answer all of them would queue up, those too
+# that have another host to go to. What a connection consists of is each thread's own.
+database._lock = nullcontext()  # type: ignore[attr-defined]
 
 FAILURES = (DatabaseError, InterfaceError)
 

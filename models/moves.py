@@ -1,5 +1,6 @@
 """Tells of each move once it is committed, to the log and the counters: models know of neither."""
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -28,6 +29,7 @@ class Moved:
     detail: Mapping[str, Any] = field(default_factory=dict)
 
 
+_log = logging.getLogger(__name__)
 _listeners: list[Callable[[Moved], None]] = []
 
 
@@ -38,5 +40,13 @@ def listen(listener: Callable[[Moved], None]) -> None:
 
 def tell(moved: Moved) -> None:
     """A move that is rolled back is never told of."""
+    database.after_commit(partial(_tell, moved))
+
+
+def _tell(moved: Moved) -> None:
+    """The move has happened: whatever goes wrong here must not look like a failure of it."""
     for listener in _listeners:
-        database.after_commit(partial(listener, moved))
+        try:
+            listener(moved)
+        except Exception:  # noqa: BLE001  # whatever it is
+            _log.exception("a move was not told of")

@@ -22,7 +22,8 @@ unbind = structlog.contextvars.clear_contextvars
 
 
 # What reads like an address, wherever it was said: in a server's words, or in an exception's.
-_ADDRESS = re.compile(r"[^\s<>()\[\]{}\"',;:=/]+@[^\s<>()\[\]{}\"',;:=/]+")
+# Bounded as addresses are (RFC 5321 section 4.5.3.1): a long text without an @ would cost the square of its length.
+_ADDRESS = re.compile(r"[^\s<>()\[\]{}\"',;:=/@]{1,64}@[^\s<>()\[\]{}\"',;:=/]{1,255}")
 
 
 def _without_addresses(logger: object, method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:

@@ -50,6 +50,10 @@ def _server(settings: config.Web) -> BaseWSGIServer | MultiSocketServer:
             threads=_THREADS,
             ident=None,
             max_request_body_size=MOST_BYTES,
+            # So that a hundred connections that say nothing, or a hundred viewers, do not shut the others out.
+            connection_limit=1000,
+            channel_timeout=30,
+            asyncore_use_poll=True,
             # They are for us to read where a proxy has set them, and to forget where anybody may have.
             clear_untrusted_proxy_headers=not settings.behind_https,
         )

@@ -64,6 +64,8 @@ def up(migrator: SchemaMigrator, db: PostgresqlDatabase) -> None:
     run: Callable[..., object] = db.execute_sql
     for statement in TABLES.split(";"):
         run(statement)
+    # These wait for all that has begun, and hold nobody up meanwhile.
+    run("SET lock_timeout = 0")
     for name, what in INDEXES.items():
         # One that an interrupted run left behind is there, and not valid.
         run(f"DROP INDEX CONCURRENTLY IF EXISTS {name}")
@@ -72,3 +74,4 @@ def up(migrator: SchemaMigrator, db: PostgresqlDatabase) -> None:
         run(f"COMMENT ON {thing} IS %s", (reason,))
     # The index by campaign, status and time does its work.
     run("DROP INDEX CONCURRENTLY IF EXISTS pending_by_campaign")
+    run("SET lock_timeout = 1500")

@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 
 import config
-from models import database, migrate, tables
+from models import database, facts, migrate, tables
+from tests import factories as make
+from tests.waiting import until
 
 COLUMNS = """
 SELECT c.relname, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull,
@@ -61,6 +63,11 @@ class TestTheSchema:
         assert database.fetch(WITHOUT_COMMENT) == []
 
 
+WAITS_FOR_MAILBOX = """
+SELECT 1 FROM pg_locks WHERE relation = 'mailbox'::regclass AND mode = 'AccessExclusiveLock' AND NOT granted
+"""
+
+
 class TestMigrating:
     def test_a_second_time_there_is_nothing_to_apply(self, db: None) -> None:
         assert migrate.migrate() == []
@@ -96,6 +103,39 @@ class TestMigrating:
 
         assert database.fetch(INDEXES, {"schema": "public"}) == before
         assert database.fetch("SELECT 1 FROM pg_index WHERE NOT indisvalid") == []
+
+    def test_lets_mail_pass_while_it_waits_for_a_table_that_a_backup_reads(self, db: None) -> None:
+        make.a_mailbox()
+        database.execute("DELETE FROM schema_migration WHERE name = '0006_reads'")
+        reads, may_end = threading.Event(), threading.Event()
+        applied: list[list[str]] = []
+
+        def backup() -> None:
+            with database.database.atomic():
+                database.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
+                database.fetch("SELECT count(*) FROM mailbox")
+                reads.set()
+                may_end.wait(30)
+            database.close()
+
+        def apply() -> None:
+            applied.append(migrate.migrate())
+            database.close()
+
+        threads = [threading.Thread(target=backup), threading.Thread(target=apply)]
+        threads[0].start()
+        reads.wait(30)
+        threads[1].start()
+        until(lambda: database.fetch(WAITS_FOR_MAILBOX), "the migration to ask for the table")
+        try:
+            with database.database.atomic():
+                assert facts.lock_mailboxes([1])
+            assert applied == []
+        finally:
+            may_end.set()
+            for thread in threads:
+                thread.join()
+        assert applied == [["0006_reads"]]
 
     def test_a_database_that_lacks_one_is_refused(self, db: None) -> None:
         names: list[tuple[Any, ...]] = database.fetch("SELECT name FROM schema_migration ORDER BY id DESC LIMIT 1")

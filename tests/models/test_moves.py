@@ -75,6 +75,19 @@ class TestAMove:
         assert told == []
 
 
+def test_a_listener_that_fails_harms_neither_the_move_nor_the_others(told: list[Moved]) -> None:
+    def fails(moved: Moved) -> None:
+        raise Interrupted
+
+    moves._listeners.insert(0, fails)
+    email_id = make.an_email()
+
+    assert emails.cancel(email_id, "a test", "tests")
+
+    assert make.row(email_id).status == Status.CANCELLED
+    assert told[-1].move is Move.CANCEL
+
+
 def test_many_moves_at_once_are_told_of_together(told: list[Moved]) -> None:
     box = make.a_mailbox()
     campaign_id = make.a_campaign([box], leads=3)
