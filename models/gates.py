@@ -182,6 +182,8 @@ CLAIM: tuple[Gate, ...] = (
     campaign_keeps_its_pace,
     host_has_room,
 )
+# In the order in which people are told: that its time has passed is a reason where there is no other.
+TOLD: tuple[Gate, ...] = (*(gate for gate in CLAIM if gate is not not_too_late), not_too_late)
 # Those that may have closed since the claim, while the mail server was being talked to.
 HAND_OVER: tuple[Gate, ...] = (
     campaign_is_active,

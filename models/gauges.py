@@ -145,7 +145,8 @@ def _mailbox(line: MailboxLine, planned: int, oldest: datetime | None, now: date
         limit=line.daily_limit,
         gap_seconds=line.gap_seconds,
         planned=planned,
-        due_oldest_seconds=(now - oldest).total_seconds() if oldest else 0.0,
+        # Where the mailbox itself is shut, that is the news, and its mails wait for it.
+        due_oldest_seconds=(now - oldest).total_seconds() if oldest and line.status == "active" else 0.0,
     )
 
 

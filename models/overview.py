@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 import config
-from models import facts, gates, protection
+from models import facts, gates, installation, protection
 from models.database import clock, fetch, fetch_row
 from models.facts import NoSuchEmail
 from models.sentences import Sentence, said
@@ -82,11 +82,11 @@ def content(email_id: int) -> bytes | None:
     return None if row is None else bytes(row[0])
 
 
-StandingName = gates.GateName | Literal["inactive", "unplanned", "unknown", "last", "done"]
+StandingName = gates.GateName | Literal["inactive", "disarmed", "unplanned", "unknown", "last", "done"]
 # What may hold an active campaign back.
 HOLDING: tuple[StandingName, ...] = (
     *("lead", "time", "downtime", "window", "limit", "mailbox", "mailbox_busy", "mailbox_gap", "pace", "smtp_host"),
-    *("unplanned", "unknown", "last", "done"),
+    *("disarmed", "unplanned", "unknown", "last", "done"),
 )
 # Gates behind which a campaign goes on by itself within moments.
 _MOMENTS = {"time", "mailbox_busy", "mailbox_gap", "pace", "smtp_host"}
@@ -179,6 +179,9 @@ SELECT c.id, next.id FROM unnest(%s::bigint[]) AS c (id) CROSS JOIN LATERAL (
 def standings(rows: Sequence[Campaign]) -> dict[int, Standing]:
     """Campaign id -> how it stands, in as many queries for a hundred as for one."""
     active = [row.id for row in rows if row.status == "active"]
+    if disarmed := installation.disarmed_reason():
+        nothing = Standing("disarmed", said("waiting: %(because)s", because=disarmed))
+        return {row.id: nothing if row.id in active else Standing("inactive", _inactive(row)) for row in rows}
     upcoming = dict(fetch(NEXT, (active,)))
     seen = facts.read_pending(upcoming.values())
     found = {campaign_id: _before(seen[email_id]) for campaign_id, email_id in upcoming.items() if email_id in seen}
@@ -191,7 +194,7 @@ def standing(row: Campaign) -> Standing:
 
 
 def _before(seen: gates.Facts) -> Standing:
-    closed = gates.first_closed(gates.CLAIM, seen, config.settings().sending)
+    closed = gates.first_closed(gates.TOLD, seen, config.settings().sending)
     return _behind(closed) if closed else Standing(None, said("sending"))
 
 

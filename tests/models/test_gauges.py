@@ -175,6 +175,12 @@ class TestAMailbox:
         assert mailbox(later.mailbox_id).due_oldest_seconds == 0
         assert mailbox(at_night.mailbox_id).due_oldest_seconds == 0
 
+    def test_that_its_owner_has_paused_has_none_that_waits(self) -> None:
+        overdue = make.row(make.an_email(make.now() - HOUR))
+        mailboxes.pause(overdue.mailbox_id, "ola")
+
+        assert mailbox(overdue.mailbox_id).due_oldest_seconds == 0
+
 
 class TestAMailboxsState:
     @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from models import emails, facts, mailboxes, overview
+from models import campaigns, emails, facts, installation, mailboxes, overview
 from models.claims import Held
 from models.overview import MailboxLine
 from models.states import Status
@@ -109,3 +109,27 @@ class TestAMailboxesErrors:
         lines = overview.mailboxes([mailboxes.get(mailbox_id), mailboxes.get(other)])
 
         assert [[it.email_id for it in line.errors] for line in lines] == [ids[:1:-1], []]
+
+
+class TestWhyACampaignWaits:
+    def test_is_its_mailbox_rather_than_the_time_that_passed_meanwhile(self) -> None:
+        overdue = make.row(make.an_email(make.now() - HOUR))
+        mailboxes.pause(overdue.mailbox_id, "ola")
+
+        standing = overview.standing(campaigns.get(overdue.campaign_id))
+
+        assert (standing.gate, str(standing)) == ("mailbox", "waiting: the mailbox is paused")
+
+    def test_is_the_time_that_passed_where_nothing_else_holds_it_back(self) -> None:
+        overdue = make.row(make.an_email(make.now() - HOUR))
+
+        assert overview.standing(campaigns.get(overdue.campaign_id)).gate == "downtime"
+
+    def test_is_that_nothing_may_be_sent_at_all(self) -> None:
+        due = make.row(make.an_email())
+        installation.disarm("the database went back in time")
+
+        standing = overview.standing(campaigns.get(due.campaign_id))
+
+        assert (standing.gate, standing.should_send) == ("disarmed", False)
+        assert str(standing) == "waiting: the database went back in time"
