@@ -6,8 +6,9 @@ from typing import Any
 
 from peewee import EXCLUDED, IntegrityError, chunked, fn
 
-from models import changes, emails, facts, nudge
+from models import changes, emails, facts, notices, nudge
 from models.database import database, fetch
+from models.notices import Kind
 from models.tables import CLOCK, Campaign, CampaignLead, CampaignMailbox, Lead
 from scheduling.window import Window
 
@@ -126,7 +127,9 @@ def pause(campaign_id: int, by: str, reason: str | None = None) -> None:
 def resume(campaign_id: int, by: str) -> None:
     """Its pending mails are planned again, from now on, and what was refused before counts no more against it."""
     anew: dict[str, Any] = {"replan_reason": "resumed", **_WATCHED_ANEW}
-    _change(campaign_id, "active", allowed={"paused"}, verb="resume", by=by, **anew)
+    with database.atomic():
+        _change(campaign_id, "active", allowed={"paused"}, verb="resume", by=by, **anew)
+        notices.over(Kind.CAMPAIGN, campaign_id)
 
 
 def edit(campaign_id: int, by: str, **fresh: object) -> None:

@@ -14,6 +14,8 @@ from models.tables import Change as Row
 _INWARD = {"revision", "replan_reason", "watched_from", "paused_by", "paused_reason"}
 _SECRET = {"password_encrypted": "password"}
 _HIDDEN = "hidden"
+# Who pauses a campaign whose mails are refused: the product itself.
+PROTECTION = "protection"
 
 
 @dataclass(frozen=True)

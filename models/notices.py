@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 
 import config
-from models import protection
+from models import changes
 from models.database import execute, fetch, fetch_row
 from models.tables import Notice
 
@@ -159,5 +159,5 @@ def _values() -> dict[str, Any]:
     return {
         "first_look": timedelta(seconds=imap.first_look_seconds),
         "look": timedelta(seconds=imap.conversation_timeout_seconds),
-        "protection": protection.BY,
+        "protection": changes.PROTECTION,
     }

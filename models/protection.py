@@ -8,12 +8,12 @@ import re
 from dataclasses import dataclass
 
 import config
-from models import campaigns, facts
+from models import campaigns, changes, facts
 from models.database import database, fetch
 from models.sentences import Sentence, said
 from models.tables import Campaign
 
-BY = "protection"
+BY = changes.PROTECTION
 
 
 @dataclass(frozen=True)

@@ -44,6 +44,8 @@ def init(app: APIFlask) -> None:
         SESSION_COOKIE_NAME="__Host-punktual" if web.behind_https else "punktual",
         SESSION_COOKIE_SECURE=web.behind_https,
         SESSION_COOKIE_SAMESITE="Lax",
+        # An answer that was under way while somebody logged out would log them in again.
+        SESSION_REFRESH_EACH_REQUEST=False,
         WTF_CSRF_TIME_LIMIT=None,  # as long as the session: a page may stay open all day
     )
     if web.behind_https:

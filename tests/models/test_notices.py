@@ -95,7 +95,6 @@ class TestEachThingThatNeedsAPerson:
 
         end(subject)
 
-        assert notices.any_due()
         assert take_all() == []
         assert not notices.any_due()
 
@@ -196,6 +195,16 @@ class TestAMailbox:
         mailboxes.pause(a_closed_mailbox(), "ola")
 
         assert take_all() == []
+
+
+def test_a_campaign_that_pauses_itself_again_is_told_anew_to_who_had_resumed_it() -> None:
+    campaign_id = a_campaign_that_paused_itself()
+    take_all()
+
+    campaigns.resume(campaign_id, "ola")
+    a_campaign_that_paused_itself(campaign_id)
+
+    assert [it.subject for it in take_all()] == [campaign_id]
 
 
 def test_a_campaign_that_its_owner_paused_is_told_to_nobody() -> None:

@@ -228,6 +228,15 @@ class TestThrottle:
 
 
 class TestSession:
+    def test_only_a_login_and_a_logout_are_told_to_the_browser_else_a_late_answer_would_undo_one(
+        self, protected: Browser
+    ) -> None:
+        client = protected()
+        log_in(client)
+        client.get(SOMEWHERE)
+
+        assert "Set-Cookie" not in client.get(SOMEWHERE).headers
+
     def test_it_ends_after_its_time(self, protected: Browser) -> None:
         client = protected()
         log_in(client)
