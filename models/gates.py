@@ -104,7 +104,7 @@ def workers_clock_agrees(it: Facts, rules: config.Sending) -> Closed | None:
 def campaign_is_active(it: Facts, rules: config.Sending) -> Closed | None:
     if it.campaign_status == "active":
         return None
-    return Closed("campaign", Action.DROP, said("the campaign is %(status)s", status=it.campaign_status))
+    return Closed("campaign", Action.DROP, said("the campaign is %(status)s", status=said(it.campaign_status)))
 
 
 def lead_may_be_written_to(it: Facts, rules: config.Sending) -> Closed | None:
@@ -145,7 +145,7 @@ def under_the_limits(it: Facts, rules: config.Sending) -> Closed | None:
 
 def mailbox_is_open(it: Facts, rules: config.Sending) -> Closed | None:
     if it.mailbox_status != "active":
-        return Closed("mailbox", Action.REPLAN, said("the mailbox is %(status)s", status=it.mailbox_status))
+        return Closed("mailbox", Action.REPLAN, said("the mailbox is %(status)s", status=said(it.mailbox_status)))
     if it.mailbox_closed_until is not None and it.mailbox_closed_until > it.now:
         because = said("closed: %(reason)s", reason=it.mailbox_closed_reason)
         return Closed("mailbox", Action.REPLAN, because, it.mailbox_closed_until)

@@ -200,7 +200,7 @@ def _before(seen: gates.Facts) -> Standing:
 
 def _inactive(row: Campaign) -> Sentence:
     if row.status != "paused" or row.paused_reason is None:
-        return said("the campaign is %(status)s", status=row.status)
+        return said("the campaign is %(status)s", status=said(row.status))
     if row.paused_by == protection.BY:
         return said("the campaign paused itself: %(because)s", because=protection.why(row.paused_reason))
     return said("the campaign is paused: %(because)s", because=row.paused_reason)

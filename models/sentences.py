@@ -13,7 +13,10 @@ def warsaw(at: datetime) -> str:
 
 @dataclass(frozen=True)
 class Sentence:
-    """text: in English, with %(name)s where a value goes. Values may be sentences, moments, words and numbers."""
+    """text: in English, with %(name)s where a value goes.
+
+    Values are moments, numbers, what people and servers said, which stays as it is, and sentences: also a word of ours.
+    """
 
     text: str
     values: Mapping[str, object]
@@ -35,6 +38,4 @@ def _filled(value: object, translate: Callable[[str], str], moment: Callable[[da
             return value.say(translate, moment)
         case datetime():
             return moment(value)
-        case str():
-            return translate(value)
     return value

@@ -58,4 +58,4 @@ def _check_reason(reason: str) -> None:
 
 
 def _not_unknown(row: CampaignEmailQueue) -> Sentence:
-    return said("e-mail %(id)d is %(status)s: only an unknown one can be settled", id=row.id, status=row.status)
+    return said("e-mail %(id)d is %(status)s: only an unknown one can be settled", id=row.id, status=said(row.status))

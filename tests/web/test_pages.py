@@ -151,6 +151,19 @@ class TestCampaign:
         assert "delay: 1 min → 1 min 30 s" in said
         assert "window opens: 00:00 → 09:00" in said
 
+    def test_says_in_polish_what_is_ours_and_leaves_a_persons_words_alone(self, browser: FlaskClient) -> None:
+        campaign_id = make.a_campaign([make.a_mailbox()])
+        campaigns.pause(campaign_id, "ola", reason="today")
+
+        said = text(page(browser, f"/campaigns/{campaign_id}?lang=pl"))
+
+        assert "Kampania jest wstrzymana: today." in said
+
+    def test_names_its_status_in_polish(self, browser: FlaskClient) -> None:
+        campaign_id = make.a_campaign([make.a_mailbox()], active=False)
+
+        assert "kampanii: szkic." in text(page(browser, f"/campaigns/{campaign_id}?lang=pl"))
+
     def test_is_ordered_only_by_its_own_forms(self, browser: FlaskClient) -> None:
         campaign_id = make.a_campaign([make.a_mailbox()])
 
