@@ -16,11 +16,11 @@ _MOST_LEADS = 5000
 
 
 @dataclass(frozen=True)
-class Ending:
-    """When the last mail will go; or, not exactly: that some will go after this."""
+class Future:
+    """Where the first of the leads that have no e-mail yet would go, and when the last mail of all would."""
 
-    at: datetime
-    is_exact: bool
+    slots: list[Slot]  # in the order of their times
+    ends_at: datetime | None  # None: none will go; or, where there are slots, some will go after the last of them
 
 
 def forecast(campaign_id: int, most_leads: int | None = None) -> list[Slot]:
@@ -29,17 +29,11 @@ def forecast(campaign_id: int, most_leads: int | None = None) -> list[Slot]:
     return list(planner.plan(seen.campaigns, seen.mailboxes, seen.taken, seen.now))
 
 
-def ending(campaign_id: int) -> Ending | None:
-    """None: nothing is left to send, or no mailbox may send it."""
-    slots = forecast(campaign_id, _MOST_LEADS + 1)
-    is_exact = len(slots) <= _MOST_LEADS
+def future(campaign_id: int, most_leads: int = _MOST_LEADS) -> Future:
+    """What is played of it is bounded, so that a page may ask."""
+    slots = forecast(campaign_id, most_leads + 1)
+    if len(slots) > most_leads:
+        return Future(slots[:most_leads], None)
     last = Q.select(Q.scheduled_at).where(Q.campaign == campaign_id, Q.status == Status.PENDING)
     planned = [row.scheduled_at for row in last.order_by(Q.scheduled_at.desc()).limit(1)]
-    moments = [*planned, *(slot.at for slot in slots[:_MOST_LEADS])]
-    return Ending(max(moments), is_exact) if moments else None
-
-
-def ends_at(campaign_id: int) -> datetime | None:
-    """When the last of its mails will go. None too where that is further off than is looked: see ending()."""
-    found = ending(campaign_id)
-    return found.at if found and found.is_exact else None
+    return Future(slots, max([*planned, *(slot.at for slot in slots)], default=None))

@@ -21,23 +21,24 @@ STATUSES = ("sent", "sending", "unknown", "failed", "cancelled", "pending")
 @dataclass(frozen=True)
 class Ahead:
     today: date
-    ends_at: datetime | None
+    ends_at: datetime | None  # None: nothing will go, or it was not looked so far ahead
+    goes_on_after: datetime | None  # so far it was looked, and then some more will go
     forecast: Mapping[date, int]  # Warsaw day -> mails that are not planned yet
 
 
 def of(row: Campaign) -> Ahead:
     now = clock.now()
     if row.status not in _PLANNABLE:
-        return Ahead(warsaw_day(now), None, {})
-    # The whole future is played for it: once a minute is enough, or whenever the settings change.
-    ends_at, ahead = _played(row.id, row.revision, now.replace(second=0, microsecond=0))
-    return Ahead(warsaw_day(now), ends_at, ahead)
+        return Ahead(warsaw_day(now), None, None, {})
+    # The future is played for it: once a minute is enough, or whenever the settings change.
+    found = _played(row.id, row.revision, now.replace(second=0, microsecond=0))
+    goes_on_after = found.slots[-1].at if found.slots and found.ends_at is None else None
+    return Ahead(warsaw_day(now), found.ends_at, goes_on_after, Counter(warsaw_day(slot.at) for slot in found.slots))
 
 
 @lru_cache(maxsize=64)
-def _played(campaign_id: int, revision: int, minute: datetime) -> tuple[datetime | None, Mapping[date, int]]:
-    slots = forecast.forecast(campaign_id)
-    return forecast.ends_at(campaign_id), Counter(warsaw_day(slot.at) for slot in slots)
+def _played(campaign_id: int, revision: int, minute: datetime) -> forecast.Future:
+    return forecast.future(campaign_id)
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,5 @@
 """What a campaign has before it."""
 
-from datetime import timedelta
-
 import pytest
 
 from actors.plan import plan_new
@@ -17,12 +15,10 @@ Q = CampaignEmailQueue
 def test_a_draft_ends_with_its_last_lead() -> None:
     campaign_id = make.a_campaign([make.a_mailbox()], leads=20, active=False)
 
-    slots = forecast.forecast(campaign_id)
+    found = forecast.future(campaign_id)
 
-    assert len(slots) == 20
-    end = forecast.ends_at(campaign_id)
-    assert end is not None
-    assert abs(end - slots[-1].at) < timedelta(seconds=10)
+    assert len(found.slots) == 20
+    assert found.ends_at == found.slots[-1].at
     assert not Q.select().exists()
 
 
@@ -31,13 +27,13 @@ def test_one_that_is_planned_whole_ends_with_its_last_mail() -> None:
     plan_new()
 
     last = max(row.scheduled_at for row in Q.select())
-    assert forecast.ending(campaign_id) == forecast.Ending(last, is_exact=True)
+    assert forecast.future(campaign_id) == forecast.Future([], last)
 
 
 def test_one_with_nothing_left_to_send_has_no_end_before_it() -> None:
     email_id, _ = make.in_status(Status.SENT)
 
-    assert forecast.ends_at(make.row(email_id).campaign_id) is None
+    assert forecast.future(make.row(email_id).campaign_id) == forecast.Future([], None)
 
 
 def test_one_that_no_mailbox_may_send_has_none() -> None:
@@ -45,12 +41,14 @@ def test_one_that_no_mailbox_may_send_has_none() -> None:
     campaign_id = make.a_campaign([mailbox_id], leads=2)
     mailboxes.pause(mailbox_id, "ola")
 
-    assert forecast.ends_at(campaign_id) is None
+    assert forecast.future(campaign_id) == forecast.Future([], None)
 
 
-def test_no_more_leads_are_looked_at_than_asked_for() -> None:
+@pytest.mark.parametrize(("most", "ends"), [(19, False), (20, True)])
+def test_no_more_leads_are_looked_at_than_asked_for_and_no_end_is_said_before_the_last(most: int, ends: bool) -> None:
     campaign_id = make.a_campaign([make.a_mailbox()], leads=20, active=False)
 
-    slots = forecast.forecast(campaign_id, most_leads=5)
+    found = forecast.future(campaign_id, most)
 
-    assert [it.lead_id for it in slots] == [it.lead_id for it in forecast.forecast(campaign_id)][:5]
+    assert [it.lead_id for it in found.slots] == [it.lead_id for it in forecast.forecast(campaign_id)][:most]
+    assert (found.ends_at is not None) is ends

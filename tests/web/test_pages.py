@@ -164,6 +164,14 @@ class TestCampaign:
 
         assert "kampanii: szkic." in text(page(browser, f"/campaigns/{campaign_id}?lang=pl"))
 
+    def test_says_no_end_that_is_further_off_than_it_looks(self, browser: FlaskClient) -> None:
+        campaign_id = make.a_campaign([make.a_mailbox()], leads=5001, limit=6000, active=False)
+
+        said = text(page(browser, f"/campaigns/{campaign_id}"))
+
+        assert "Its mails go on beyond" in said
+        assert "its last mail" not in said
+
     def test_is_ordered_only_by_its_own_forms(self, browser: FlaskClient) -> None:
         campaign_id = make.a_campaign([make.a_mailbox()])
 
