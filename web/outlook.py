@@ -31,13 +31,13 @@ def of(row: Campaign) -> Ahead:
     if row.status not in _PLANNABLE:
         return Ahead(warsaw_day(now), None, None, {})
     # The future is played for it: once a minute is enough, or whenever the settings change.
-    found = _played(row.id, row.revision, now.replace(second=0, microsecond=0))
+    found = played(row.id, row.revision, now.replace(second=0, microsecond=0))
     goes_on_after = found.slots[-1].at if found.slots and found.ends_at is None else None
     return Ahead(warsaw_day(now), found.ends_at, goes_on_after, Counter(warsaw_day(slot.at) for slot in found.slots))
 
 
 @lru_cache(maxsize=64)
-def _played(campaign_id: int, revision: int, minute: datetime) -> forecast.Future:
+def played(campaign_id: int, revision: int, minute: datetime) -> forecast.Future:
     return forecast.future(campaign_id)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from models import day
 from models.overview import EmailLine
 from models.states import Move, Status
 from models.tables import EmailHistory
@@ -15,13 +16,18 @@ _ANSWERS = {Move.ACCEPT, Move.REJECT, Move.RETRY}
 class Times:
     first_planned: datetime | None
     planned: datetime
+    started: datetime | None
     handed_over: datetime | None
     answered: datetime | None
 
     @property
-    def late(self) -> timedelta | None:
-        """How long after its time the hand-over was; negative where before."""
-        return None if self.handed_over is None else self.handed_over - self.planned
+    def late_by(self) -> timedelta | None:
+        """How long after its time it was started; negative where before."""
+        return None if self.started is None else self.started - self.planned
+
+    @property
+    def is_late(self) -> bool:
+        return self.started is not None and day.is_late(self.planned, self.started)
 
 
 def times(line: EmailLine, moves: Sequence[EmailHistory]) -> Times:
@@ -31,6 +37,7 @@ def times(line: EmailLine, moves: Sequence[EmailHistory]) -> Times:
     return Times(
         first_planned=planned[0] if planned else None,
         planned=line.scheduled_at,
+        started=attempt[0].at if attempt else None,
         handed_over=next((row.at for row in attempt if row.move == Move.HAND_OVER), None),
         answered=next((row.at for row in attempt if row.move in _ANSWERS), None),
     )

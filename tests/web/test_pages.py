@@ -8,11 +8,17 @@ from flask.testing import FlaskClient
 
 from models import campaigns, database, emails, heartbeats, installation
 from models.states import Status
-from models.tables import Campaign, CampaignEmailQueue, Heartbeat
+from models.tables import Campaign, CampaignEmailQueue, EmailHistory, Heartbeat
 from scheduling.planner import Slot
 from tests import factories as make
 from tests.web.conftest import token_of
 from tests.web.rows import something_of_everything
+from web import outlook
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_remembered() -> None:
+    outlook.played.cache_clear()
 
 
 def page(browser: FlaskClient, path: str, status: int = 200) -> str:
@@ -219,6 +225,18 @@ class TestEmail:
         assert "default-src 'none'" in policy
         assert answer.mimetype == "text/html"
         assert answer.text.strip() == "<p>Dear Anna</p>"
+
+    @pytest.mark.parametrize(("after", "is_late"), [(59, False), (61, True)])
+    def test_is_late_where_today_says_so_by_its_start(self, browser: FlaskClient, after: int, is_late: bool) -> None:
+        email_id, _ = make.in_status(Status.SENT)
+        started = make.row(email_id).scheduled_at + timedelta(seconds=after)
+        Q = CampaignEmailQueue
+        Q.update(claimed_at=started).where(Q.id == email_id).execute()
+        EmailHistory.update(at=started).where(EmailHistory.move == "claim").execute()
+        EmailHistory.update(at=started + timedelta(minutes=2)).where(EmailHistory.move == "hand_over").execute()
+
+        assert ('class="lateness late"' in page(browser, f"/emails/{email_id}")) is is_late
+        assert ('class="mark sent late"' in page(browser, "/")) is is_late
 
     def test_is_settled_in_one_of_two_ways_only(self, browser: FlaskClient) -> None:
         email_id, _ = make.in_status(Status.UNKNOWN)
