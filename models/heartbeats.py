@@ -1,9 +1,12 @@
 """When the parts that nobody waits for last came to their end."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from models.database import clock
 from models.tables import Heartbeat
+
+# A timekeeper ticks every minute; one that is started anew may miss the first.
+LONGEST_WITHOUT_TICK = timedelta(minutes=3)
 
 
 def beat(name: str) -> None:
@@ -16,3 +19,8 @@ def beat(name: str) -> None:
 def last(name: str) -> datetime | None:
     row = Heartbeat.get_or_none(Heartbeat.name == name)
     return None if row is None else row.at
+
+
+def is_overdue(tick: datetime | None) -> bool:
+    """Whether a timekeeper that ticked last at this time has been away for too long."""
+    return tick is None or clock() - tick > LONGEST_WITHOUT_TICK

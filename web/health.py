@@ -2,7 +2,6 @@
 
 import threading
 from collections.abc import Callable
-from datetime import timedelta
 
 import pika
 from flask import Blueprint
@@ -14,8 +13,6 @@ import clock
 import config
 from models import database, heartbeats, migrate
 
-# A timekeeper ticks every minute; one that is started anew may miss the first.
-LONGEST_WITHOUT_TICK = timedelta(minutes=5)
 SECONDS = 2.0
 KEPT_SECONDS = 1.0
 
@@ -61,8 +58,9 @@ def _tick() -> str | None:
     last = heartbeats.last("tick")
     if last is None:
         return "no tick has completed yet"
-    age = database.clock() - last
-    return None if age <= LONGEST_WITHOUT_TICK else f"the last tick completed {round(age.total_seconds())} s ago"
+    if not heartbeats.is_overdue(last):
+        return None
+    return f"the last tick completed {round((database.clock() - last).total_seconds())} s ago"
 
 
 def _broker() -> str | None:

@@ -2,17 +2,15 @@
 
 import re
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from hashlib import sha256
 from typing import Any
 
 from flask import Response, g, make_response, render_template, request
 
-from models import database, heartbeats, installation, unknowns
+from models import heartbeats, installation, unknowns
 from web import access
 
-# A timekeeper ticks every minute; one that is started anew may miss the first.
-_LONGEST_WITHOUT_TICK = timedelta(minutes=3)
 # Controls, and what reorders or hides the text around it. The joiners that scripts and emoji are written with stay.
 _INVISIBLE = re.compile(
     "[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b\u200e\u200f"
@@ -57,6 +55,6 @@ def _frame() -> Frame:
         unknown=unknowns.count(),
         disarmed=installation.disarmed_reason(),
         last_tick=last,
-        tick_is_old=last is None or database.clock() - last > _LONGEST_WITHOUT_TICK,
+        tick_is_old=heartbeats.is_overdue(last),
         may_log_out=access.person() == "web:password",
     )
