@@ -20,6 +20,7 @@ import config
 from models import vault
 from ops import logs
 from ops.passwords import is_password
+from web.language import noted
 from web.origin import from_another_site, is_for_loopback, local_path
 
 LOGGED_IN_FOR = timedelta(hours=12)
@@ -64,9 +65,9 @@ def person() -> str:
 
 def _let_in() -> ResponseReturnValue | None:
     if not config.settings().web.protected and not is_for_loopback():
-        abort(400, "This address is not a name of this machine.")
+        abort(400, noted("This address is not a name of this machine."))
     if from_another_site():
-        abort(403, "Orders are not taken from another site's pages.")
+        abort(403, noted("Orders are not taken from another site's pages."))
     g.person = _who()
     if g.person or request.blueprint in _OPEN_TO_ALL or request.endpoint in {"access.log_in", "static"}:
         return None

@@ -10,6 +10,7 @@ from werkzeug.routing import IntegerConverter
 
 from models import database
 from web import access, api, errors, headers, health, language, metrics, orders, pages
+from web.language import noted
 
 MOST_BYTES = 64 * 1024
 
@@ -53,7 +54,8 @@ def _refuse_nul() -> None:
     """Postgres has no text with NUL in it, and would fail where a person mistyped."""
     given = {name: value for name, values in request.values.lists() for value in values if "\0" in name + value}
     if given or "\0" in request.path:
-        abort(422, detail={"input": {name.replace("\0", "\ufffd"): ["has a NUL character"] for name in given}})
+        faults = {"input": {name.replace("\0", "\ufffd"): [noted("has a NUL character")] for name in given}}
+        abort(422, detail=faults)
 
 
 def _give_back_connection(failure: BaseException | None) -> None:

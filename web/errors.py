@@ -1,5 +1,7 @@
 """What is answered when something is refused or fails: a page to people, and one form of JSON to programs."""
 
+from collections.abc import Callable
+
 from apiflask import APIFlask, HTTPError
 from flask import Response, jsonify, make_response, render_template, request
 from flask_wtf.csrf import CSRFError
@@ -12,7 +14,7 @@ from models.facts import NoSuchEmail
 from models.mailboxes import NoSuchMailbox
 from models.settlement import SettlementRefused
 from ops import logs
-from web.language import noted
+from web.language import noted, word
 
 log = logs.get()
 
@@ -42,7 +44,7 @@ def init(app: APIFlask) -> None:
     app.error_processor(_answer)
     app.register_error_handler(CSRFError, lambda error: _answer(HTTPError(400, _FORM_TOO_OLD)))
     for missing in (NoSuchCampaign, NoSuchEmail, NoSuchMailbox):
-        app.register_error_handler(missing, lambda error: _answer(HTTPError(404, str(error))))
+        app.register_error_handler(missing, _missing)
     for refused in (CampaignInvalid, SettlementRefused):
         app.register_error_handler(refused, lambda error: _answer(HTTPError(409, str(error))))
     for failure in database.FAILURES:
@@ -51,8 +53,8 @@ def init(app: APIFlask) -> None:
 
 def _answer(error: HTTPError) -> Response:
     fields = _fields(error.detail)
-    message = _sentence(error, fields)
-    if request.path.startswith(_FOR_PROGRAMS):
+    message = _sentence(error, fields, str if _is_for_programs() else word)
+    if _is_for_programs():
         response = jsonify(message=message, fields=fields)
     else:
         response = make_response(render_template("error.html", status=error.status_code, message=message))
@@ -61,6 +63,15 @@ def _answer(error: HTTPError) -> Response:
     if error.status_code == 401:
         response.headers["WWW-Authenticate"] = "Bearer"
     return response
+
+
+def _is_for_programs() -> bool:
+    return request.path.startswith(_FOR_PROGRAMS)
+
+
+def _missing(error: Exception) -> Response:
+    """Programs are told what is missing. People followed a link, and read their own language."""
+    return _answer(HTTPError(404, str(error) if _is_for_programs() else None))
 
 
 def _fields(detail: object) -> dict[str, list[str]]:
@@ -74,12 +85,12 @@ def _fields(detail: object) -> dict[str, list[str]]:
     return found
 
 
-def _sentence(error: HTTPError, fields: dict[str, list[str]]) -> str:
+def _sentence(error: HTTPError, fields: dict[str, list[str]], say: Callable[[str], str]) -> str:
     if fields:
-        return "; ".join(f"{field}: {', '.join(faults)}" for field, faults in fields.items())
+        return "; ".join(f"{field}: {', '.join(map(say, faults))}" for field, faults in fields.items())
     if error.message in (None, HTTP_STATUS_CODES.get(error.status_code)):
-        return _SENTENCES.get(error.status_code, HTTP_STATUS_CODES[error.status_code])
-    return error.message
+        return say(_SENTENCES.get(error.status_code, HTTP_STATUS_CODES[error.status_code]))
+    return say(error.message)
 
 
 def _database_failed(failure: Exception) -> Response:

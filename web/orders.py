@@ -7,7 +7,7 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext
 
 from models import campaigns, settlement
-from models.campaigns import CampaignInvalid, NoSuchCampaign
+from models.campaigns import CampaignInvalid
 from models.settlement import SettlementRefused
 from web import access, words
 from web.language import says
@@ -28,8 +28,6 @@ _VERDICTS: dict[str, Callable[[int, str, str], None]] = {"sent": settlement.sent
 def order(campaign_id: int, order: str) -> ResponseReturnValue:
     try:
         _CAMPAIGN[order](campaign_id, access.person())
-    except NoSuchCampaign:
-        return campaign_page(campaign_id)
     except CampaignInvalid:
         status = words.status(campaigns.get(campaign_id).status)
         return campaign_page(

@@ -8,7 +8,6 @@ from flask import Blueprint, Response, make_response, request
 
 from mail.address import AddressInvalid, normalise
 from models import campaigns, changes, database, day, mailboxes, mails, overview, unknowns
-from models.campaigns import NoSuchCampaign
 from models.mails import CursorInvalid
 from models.states import Status
 from models.tables import Campaign
@@ -61,7 +60,7 @@ def campaign(campaign_id: int) -> Response:
 
 def campaign_page(campaign_id: int, refusal: str | None = None) -> Response:
     """refusal: why an order that came from this page was not carried out."""
-    row = _campaign(campaign_id)
+    row = campaigns.get(campaign_id)
     status, lead = request.args.get("status", ""), request.args.get("lead", "").strip()
     [line] = overview.campaigns([row])
     ahead = outlook.of(row)
@@ -80,13 +79,6 @@ def campaign_page(campaign_id: int, refusal: str | None = None) -> Response:
         statuses=list(Status),
         refusal=refusal,
     )
-
-
-def _campaign(campaign_id: int) -> Campaign:
-    try:
-        return campaigns.get(campaign_id)
-    except NoSuchCampaign:
-        abort(404)
 
 
 def _mails(campaign_id: int, status: str, lead: str) -> mails.Page:

@@ -56,6 +56,13 @@ def test_every_message_has_its_polish() -> None:
     assert without == []
 
 
+def test_what_refuses_a_person_is_noted_so_that_it_is_among_them() -> None:
+    keywords = {"abort": (2,), "HTTPError": (2,)}
+    to_people = [path for method, path in sources() if method == "python" and path.name != "api.py"]
+
+    assert [found for path in to_people for found in extract_from_file("python", path, keywords=keywords)] == []
+
+
 def test_a_translation_keeps_the_placeholders() -> None:
     for entry in polish():
         wanted = placeholders(entry.id if isinstance(entry.id, str) else entry.id[1])

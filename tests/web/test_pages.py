@@ -79,7 +79,13 @@ class TestEveryPage:
     def test_that_does_not_exist_says_so(self, browser: FlaskClient) -> None:
         for path in ("/nothing", "/emails/4711", "/emails/4711/html", "/campaigns/4711"):
             assert "404" in text(page(browser, path, 404))
-        assert "Pod tym adresem nic nie ma." in page(browser, "/nothing?lang=pl", 404)
+            assert "Pod tym adresem nic nie ma." in page(browser, f"{path}?lang=pl", 404)
+
+    def test_that_refuses_does_so_in_polish(self, browser: FlaskClient) -> None:
+        elsewhere = browser.get("/?lang=pl", headers={"Host": "evil.example"})
+
+        assert "nie jest nazwą tego komputera" in elsewhere.text
+        assert "address: zawiera znak NUL" in page(browser, "/find?address=%00&lang=pl", 422)
 
 
 class TestToday:
