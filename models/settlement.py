@@ -9,6 +9,8 @@ from models.sentences import Sentence, said
 from models.states import Status
 from models.tables import Campaign, CampaignEmailQueue
 
+MOST_REASON = 1000  # characters
+
 
 class SettlementRefused(Exception):
     """The e-mail cannot be ruled on, or not in this way, or not yet."""
@@ -55,6 +57,8 @@ def _refusal(row: CampaignEmailQueue) -> Sentence | None:
 def _check_reason(reason: str) -> None:
     if not reason.strip():
         raise SettlementRefused(said("a ruling needs a reason"))
+    if len(reason) > MOST_REASON:
+        raise SettlementRefused(said("a reason has at most %(most)d characters", most=MOST_REASON))
 
 
 def _not_unknown(row: CampaignEmailQueue) -> Sentence:

@@ -9,6 +9,7 @@ from flask import Blueprint, Response, make_response, request
 from mail.address import AddressInvalid, normalise
 from models import campaigns, changes, database, day, mailboxes, mails, overview, unknowns
 from models.mails import CursorInvalid
+from models.settlement import MOST_REASON
 from models.states import Status
 from models.tables import Campaign
 from web import headers, letter, outlook, picture, story, words
@@ -16,7 +17,7 @@ from web.language import noted
 from web.screen import show
 
 blueprint = Blueprint("pages", __name__)
-blueprint.app_context_processor(lambda: {"words": words})
+blueprint.app_context_processor(lambda: {"words": words, "most_reason": MOST_REASON})
 
 _A_PAGE = 50
 _ON_THE_WAY = {"active", "paused"}

@@ -1,5 +1,6 @@
 """The e-mails that wait for a person."""
 
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -70,3 +71,14 @@ def test_nothing_of_a_campaign_that_has_ended_can_be_sent_again() -> None:
     [it] = unknowns.page()
 
     assert it.campaign_ended
+
+
+@pytest.mark.parametrize("rule", [settlement.sent, settlement.again])
+def test_a_reason_has_a_length_that_can_be_read(rule: Callable[[int, str, str], None]) -> None:
+    email_id, _ = make.in_status(Status.UNKNOWN)
+
+    with pytest.raises(settlement.SettlementRefused, match="at most 1000"):
+        rule(email_id, "x" * 1001, "ola")
+
+    settlement.sent(email_id, "x" * 1000, "ola")
+    assert make.row(email_id).status == Status.SENT
