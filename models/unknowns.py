@@ -12,6 +12,7 @@ from models.settlement import may_send_again_from
 class Unknown:
     line: EmailLine
     since: datetime  # when it was handed over
+    handed_over_by: str | None  # None: a machine's own record alone tells of it
     reason: str | None
     evidence_sought_at: datetime | None  # when a copy was last looked for
     mailbox_searchable: bool  # whether a copy can be looked for at all
@@ -20,17 +21,32 @@ class Unknown:
 
 
 UNKNOWN = f"""
-SELECT q.handed_over_at, q.error, q.evidence_sought_at, m.imap_host IS NOT NULL,
+SELECT q.handed_over_at, handed.by, q.error, q.evidence_sought_at, m.imap_host IS NOT NULL,
        c.status IN ('completed', 'cancelled'), {EMAIL_COLUMNS}
-WHERE q.status = 'unknown' AND q.id > %(after)s ORDER BY q.id LIMIT %(limit)s
-"""  # only our own words
+LEFT JOIN LATERAL (
+    SELECT h.by FROM email_history h WHERE h.email_id = q.id AND h.move = 'hand_over' ORDER BY h.id DESC LIMIT 1
+) handed ON true
+WHERE q.status = 'unknown' AND q.id > %(after)s AND (%(email)s::bigint IS NULL OR q.id = %(email)s)
+ORDER BY q.id LIMIT %(limit)s
+"""  # noqa: S608  # only our own words
 
 
 def page(after: int = 0, limit: int = 50) -> list[Unknown]:
     """By id. after: the last id of the page before."""
+    return _read(None, after, limit)
+
+
+def one(email_id: int) -> Unknown | None:
+    """None: it does not wait for a person, or not any more."""
+    return next(iter(_read(email_id, 0, 1)), None)
+
+
+def _read(email_id: int | None, after: int, limit: int) -> list[Unknown]:
     return [
-        Unknown(EmailLine(*line), since, reason, sought_at, searchable, may_send_again_from(since), ended)
-        for since, reason, sought_at, searchable, ended, *line in fetch(UNKNOWN, {"after": after, "limit": limit})
+        Unknown(EmailLine(*line), since, by, reason, sought_at, searchable, may_send_again_from(since), ended)
+        for since, by, reason, sought_at, searchable, ended, *line in fetch(
+            UNKNOWN, {"email": email_id, "after": after, "limit": limit}
+        )
     ]
 
 

@@ -111,7 +111,7 @@ def email_page(email_id: int, refusal: str | None = None, typed: str = "") -> Re
         moves=moves,
         times=story.times(line, moves),
         letter=letter.read(content) if content is not None else None,
-        unknown=_unknown(line.id) if line.status == Status.UNKNOWN else None,
+        unknown=unknowns.one(line.id) if line.status == Status.UNKNOWN else None,
         refusal=refusal,
         typed=typed,
         now=database.clock(),
@@ -144,7 +144,7 @@ def unknown_list() -> Response:
     shown = found[:_A_PAGE]
     return show(
         "unknown.html",
-        found=[(each, story.hand_over(overview.history(each.line.id))) for each in shown],
+        found=shown,
         after=after,
         next=shown[-1].line.id if len(found) > _A_PAGE else None,
         now=database.clock(),
@@ -159,7 +159,3 @@ def find() -> Response:
     except AddressInvalid:
         lines = None
     return show("find.html", wanted=wanted, lines=lines)
-
-
-def _unknown(email_id: int) -> unknowns.Unknown | None:
-    return next((each for each in unknowns.page(email_id - 1, 1) if each.line.id == email_id), None)

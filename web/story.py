@@ -43,11 +43,6 @@ def times(line: EmailLine, moves: Sequence[EmailHistory]) -> Times:
     )
 
 
-def hand_over(moves: Sequence[EmailHistory]) -> EmailHistory | None:
-    """The latest: when the dot may have left, and which process wrote it."""
-    return next((row for row in reversed(moves) if row.move == Move.HAND_OVER), None)
-
-
 def _attempt(moves: Sequence[EmailHistory]) -> Sequence[EmailHistory]:
     begins = [place for place, row in enumerate(moves) if row.move == Move.CLAIM]
     return moves[begins[-1] :] if begins else ()

@@ -51,6 +51,7 @@ READS: dict[str, tuple[int, Callable[[], object]]] = {
     "a page of the few that failed": (A_PAGE, lambda: mails.page(IT.running, status=Status.FAILED)),
     "a page of a status that has none": (A_FEW, lambda: mails.page(IT.running, status=Status.CANCELLED)),
     "the unknown ones": (A_FEW, lambda: unknowns.page()),
+    "one of the unknown": (A_FEW, lambda: unknowns.one(400_000)),
     "the changes of a campaign": (A_FEW, lambda: changes.of_campaign(IT.running)),
     "the mailboxes": (A_DAY, lambda: overview.mailboxes(mailboxes.every())),
     "the campaigns": (A_DAY, lambda: overview.campaigns(campaigns.every())),

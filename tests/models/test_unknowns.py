@@ -24,8 +24,32 @@ def test_each_is_told_with_what_a_person_needs_to_rule_on_it() -> None:
     row = make.row(email_id)
     assert it.line.id == email_id
     assert (it.since, it.reason, it.evidence_sought_at) == (row.handed_over_at, "silence", None)
+    assert it.handed_over_by == str(make.WORKER)
     assert not it.mailbox_searchable
     assert not it.campaign_ended
+
+
+def test_one_of_them_is_found_by_itself() -> None:
+    email_id, _ = make.in_status(Status.UNKNOWN)
+    settled, _ = make.in_status(Status.UNKNOWN)
+    settlement.sent(settled, "she has it", "ola")
+
+    assert [unknowns.one(email_id)] == unknowns.page()
+    assert unknowns.one(settled) is None
+
+
+def test_who_handed_it_over_is_the_latest_who_did() -> None:
+    email_id, _ = make.in_status(Status.UNKNOWN)
+    make.age(email_id, timedelta(hours=1))
+    settlement.again(email_id, "she asked", "ola")
+    row = make.row(email_id)
+    make.rested(row.campaign_id)
+    Q.update(scheduled_at=make.now()).where(Q.id == email_id).execute()
+    emails.doubt(make.handed_over(email_id, make.ANOTHER_WORKER).held, "silence")
+
+    [it] = unknowns.page()
+
+    assert it.handed_over_by == str(make.ANOTHER_WORKER)
 
 
 def test_they_come_page_by_page_and_no_other_mail_among_them() -> None:
