@@ -33,7 +33,7 @@ class Mark:
     mailbox: str
     status: str
     scheduled_at: datetime
-    at: datetime  # where it stands: when it was handed over or claimed, or else when it is planned
+    at: datetime  # where it stands: see STANDING
     late: bool  # started, or still pending, more than a minute after its time
     moved: Moved | None
 
@@ -60,19 +60,20 @@ class Line:
     moved_away_not_listed: int
 
 
-# A mail that may have reached its lead stands where it counts: see facts.CAMPAIGNS_USED. Any other where it is planned.
-_THE_DAY = """
+# A mail that may have reached its lead stands where it counts: see facts.CAMPAIGNS_USED. Any other where it is planned,
+# or was: what failed or was cancelled counts on no day.
+STANDING = """
     SELECT id, campaign_id, status, COALESCE(handed_over_at, claimed_at) AS at FROM campaign_email_queue
     WHERE campaign_id = ANY(%(ids)s) AND status IN ('sending', 'sent', 'unknown')
       AND COALESCE(handed_over_at, claimed_at) >= %(starts)s AND COALESCE(handed_over_at, claimed_at) < %(ends)s
     UNION ALL
-    SELECT id, campaign_id, status, COALESCE(handed_over_at, claimed_at, scheduled_at) FROM campaign_email_queue
+    SELECT id, campaign_id, status, scheduled_at FROM campaign_email_queue
     WHERE campaign_id = ANY(%(ids)s) AND status IN ('pending', 'failed', 'cancelled')
       AND scheduled_at >= %(starts)s AND scheduled_at < %(ends)s
 """
 
 MARKS = f"""
-WITH the_day AS ({_THE_DAY}), nearest AS (
+WITH the_day AS ({STANDING}), nearest AS (
     SELECT *, count(*) OVER of_campaign AS of_them,
            row_number() OVER (of_campaign ORDER BY abs(extract(epoch FROM at - %(now)s)), id) AS nearness
     FROM the_day WINDOW of_campaign AS (PARTITION BY campaign_id)
@@ -100,7 +101,8 @@ WITH left_the_day AS (
       AND (h.scheduled_to < %(starts)s OR h.scheduled_to >= %(ends)s)
       AND q.campaign_id = ANY(%(ids)s)
       AND (q.scheduled_at < %(starts)s OR q.scheduled_at >= %(ends)s)
-      AND NOT COALESCE(COALESCE(q.handed_over_at, q.claimed_at) BETWEEN %(starts)s AND %(ends)s, false)
+      AND NOT (q.status IN ('sending', 'sent', 'unknown') AND COALESCE(q.handed_over_at, q.claimed_at) >= %(starts)s
+               AND COALESCE(q.handed_over_at, q.claimed_at) < %(ends)s)
     ORDER BY q.id, h.id DESC
 ), numbered AS (
     SELECT *, count(*) OVER of_campaign AS of_them,
@@ -137,7 +139,7 @@ def lines(rows: Sequence[Campaign], now: datetime) -> list[Line]:
     ]
 
 
-COUNTS = f"SELECT campaign_id, status, count(*)::int FROM ({_THE_DAY}) the_day GROUP BY campaign_id, status"  # noqa: S608  # only our own words
+COUNTS = f"SELECT campaign_id, status, count(*)::int FROM ({STANDING}) the_day GROUP BY campaign_id, status"  # noqa: S608  # only our own words
 
 
 def counts(rows: Sequence[Campaign]) -> dict[int, Counter[str]]:

@@ -5,9 +5,10 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from models.database import fetch
+from models.day import STANDING
 from models.overview import EMAIL_COLUMNS, EmailLine
 from models.states import Status
 from scheduling.window import warsaw_day, warsaw_day_bounds
@@ -121,18 +122,9 @@ class Day:
 LAST_DAY = """
 SELECT max(scheduled_at) FROM campaign_email_queue WHERE campaign_id = %(campaign)s AND scheduled_at < %(ends)s
 """
-# On the day on which a mail counts, or else on the one that it is or was planned for, as day.MARKS has it.
-DAYS = """
-SELECT (at AT TIME ZONE 'Europe/Warsaw')::date, status, count(*)::int FROM (
-    SELECT COALESCE(handed_over_at, claimed_at) AS at, status FROM campaign_email_queue
-    WHERE campaign_id = %(campaign)s AND status IN ('sending', 'sent', 'unknown')
-      AND COALESCE(handed_over_at, claimed_at) >= %(starts)s AND COALESCE(handed_over_at, claimed_at) < %(ends)s
-    UNION ALL
-    SELECT scheduled_at, status FROM campaign_email_queue
-    WHERE campaign_id = %(campaign)s AND status IN ('pending', 'failed', 'cancelled')
-      AND scheduled_at >= %(starts)s AND scheduled_at < %(ends)s
-) mails GROUP BY 1, 2
-"""
+DAYS = f"""
+SELECT (at AT TIME ZONE 'Europe/Warsaw')::date, status, count(*)::int FROM ({STANDING}) mails GROUP BY 1, 2
+"""  # noqa: S608  # only our own words
 
 
 def days(campaign_id: int, before: date | None = None, most: int = 31) -> list[Day]:
@@ -140,12 +132,12 @@ def days(campaign_id: int, before: date | None = None, most: int = 31) -> list[D
 
     The last days that have some, or the last before a day: `most` of the calendar's.
     """
-    values: dict[str, Any] = {"campaign": campaign_id, "ends": warsaw_day_bounds(before)[0] if before else "infinity"}
-    last = fetch(LAST_DAY, values)[0][0]
+    ends = warsaw_day_bounds(before)[0] if before else "infinity"
+    last = fetch(LAST_DAY, {"campaign": campaign_id, "ends": ends})[0][0]
     if last is None:
         return []
     starts, _ = warsaw_day_bounds(warsaw_day(last) - timedelta(days=most - 1))
     found: defaultdict[date, Counter[str]] = defaultdict(Counter)
-    for day, status, count in fetch(DAYS, {**values, "starts": starts}):
+    for day, status, count in fetch(DAYS, {"ids": [campaign_id], "starts": starts, "ends": ends}):
         found[day][status] = count
     return [Day(day, **{status: found[day][status] for status in Status}) for day in sorted(found)]

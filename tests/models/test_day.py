@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from actors.plan import replan
-from models import campaigns, day, emails, mailboxes
+from models import campaigns, day, emails, mailboxes, mails
 from models.day import Line
 from models.states import Status
 from models.tables import CampaignEmailQueue, EmailHistory, Mailbox
@@ -57,14 +57,17 @@ class TestTheMarks:
 
         assert (mark.at, mark.scheduled_at) == (noon() + 2 * SECOND, noon())
 
-    def test_one_whose_attempt_failed_before_the_hand_over_stands_where_the_attempt_began(self) -> None:
+    @pytest.mark.parametrize("began", [SECOND, DAY])
+    def test_one_that_failed_stands_where_it_was_planned_whenever_its_attempt_began(self, began: timedelta) -> None:
         email_id = make.an_email()
         emails.reject(make.claimed(email_id).held, "550 no", {"code": 550})
-        put(email_id, scheduled_at=noon(), claimed_at=noon() + SECOND)
+        put(email_id, scheduled_at=noon(), claimed_at=noon() + began)
 
         [mark] = line_of(make.row(email_id).campaign_id).marks
 
-        assert (mark.status, mark.at) == ("failed", noon() + SECOND)
+        assert (mark.status, mark.at) == ("failed", noon())
+        [its_day] = mails.days(make.row(email_id).campaign_id)
+        assert (its_day.day, its_day.failed) == (warsaw_day(noon()), 1)
 
     @pytest.mark.parametrize("status", Status)
     def test_a_mail_in_any_status_has_one(self, status: Status) -> None:
