@@ -80,7 +80,6 @@ class TestToday:
         expect(page.locator(".totals .sent dd")).to_have_text("6")
         expect(page.locator(".notice")).to_have_count(0)
         assert not_reloaded()
-        until(lambda: campaigns.every()[0].status == "active", "nothing else to have happened")
 
     def test_a_pause_said_elsewhere_shows_within_two_seconds(self, look: Look) -> None:
         campaign_id = make.a_campaign([make.a_mailbox()], leads=2)
