@@ -1,14 +1,13 @@
 """What the words in rows are called on the pages. Translated where they are shown; a test sees that each can be."""
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
 from itertools import pairwise
 from typing import Any
 
 from babel import dates
 from flask_babel import get_locale, ngettext
 
-from web.language import duration_of_seconds, in_words, noted, number, word
+from web.language import duration_of_seconds, noted, number, word
 
 STATUSES = {
     "pending": noted("planned"),
@@ -82,14 +81,11 @@ VERBS = {
 }
 
 COLUMNS = {
-    "status": noted("status"),
     "window_start_minute": noted("window opens"),
     "window_end_minute": noted("window closes"),
     "weekdays": noted("weekdays"),
     "delay_seconds": noted("delay"),
     "daily_limit": noted("daily limit"),
-    "gap_seconds": noted("least gap"),
-    "password": noted("password"),
 }
 
 _IN_SENTENCES = (noted("pending"),)
@@ -158,12 +154,10 @@ def weekdays(numbers: Sequence[int]) -> str:
 
 
 _VALUES: dict[str, Callable[[Any], str]] = {
-    "status": status,
     "window_start_minute": wall_clock,
     "window_end_minute": wall_clock,
     "weekdays": weekdays,
     "delay_seconds": duration_of_seconds,
     "gap_seconds": duration_of_seconds,
     "daily_limit": number,
-    "closed_until": lambda text: in_words(datetime.fromisoformat(text)),
 }
