@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 import pytest
 from flask.testing import FlaskClient
 
-from models import campaigns, database, emails, heartbeats, installation
+from models import campaigns, database, emails, heartbeats, installation, overview
 from models.states import Status
 from models.tables import Campaign, CampaignEmailQueue, EmailHistory, Heartbeat
 from scheduling.planner import Slot
@@ -63,6 +63,14 @@ class TestEveryPage:
             html = page(browser, path)
             assert not re.findall(r"<[^>]*\s(?:style|on\w+)\s*=", html)
             assert re.findall(r"<script([^>]*)>", html) == [' type="module" src="/static/live.js"']
+
+    def test_says_of_a_table_that_turns_into_cards_that_it_is_one(self, browser: FlaskClient) -> None:
+        email_id = make.an_email()
+        [campaign] = campaigns.every()
+
+        for path in ("/campaigns", f"/campaigns/{campaign.id}", f"/find?address={overview.email(email_id).lead}"):
+            [table] = re.findall(r'<table class="cards".*?</table>', page(browser, path), re.DOTALL)
+            assert re.findall(r"<(?:table|thead|tbody|tr|th|td)\b(?![^>]* role=)[^>]*>", table) == []
 
     def test_warns_where_nothing_may_be_sent(self, browser: FlaskClient) -> None:
         installation.disarm("the database went back in time")
@@ -146,7 +154,7 @@ class TestCampaign:
         second = page(browser, link(first, "next"))
         back = page(browser, link(second, "prev"))
 
-        assert [html.count('<tr id="mail-') for html in (first, second, back)] == [50, 1, 50]
+        assert [html.count('id="mail-') for html in (first, second, back)] == [50, 1, 50]
 
     def test_a_page_that_was_made_up_is_refused(self, browser: FlaskClient) -> None:
         campaign_id = make.a_campaign([make.a_mailbox()])
