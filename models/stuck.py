@@ -12,6 +12,10 @@ from models.tables import CampaignEmailQueue
 
 Q = CampaignEmailQueue
 
+_SILENT, _DEAD = "its worker did not report in time", "its worker died"
+_HANDED_OVER = " after the hand-over"
+REASONS = (_SILENT, _DEAD, _SILENT + _HANDED_OVER, _DEAD + _HANDED_OVER)
+
 
 def settle_expired(by: str) -> int:
     """Rule on what was claimed or handed over longer ago than its lease. Returns how many were ruled on."""
@@ -19,14 +23,14 @@ def settle_expired(by: str) -> int:
     claimed = Q.handed_over_at.is_null() & (Q.claimed_at < now - timedelta(seconds=rules.claim_lease_seconds))
     handed_over = Q.handed_over_at < now - timedelta(seconds=rules.answer_lease_seconds)
     stuck = Q.select().where(Q.status == Status.SENDING, claimed | handed_over)
-    return sum(_rule_on(row, "its worker did not report in time", by) for row in stuck)
+    return sum(_rule_on(row, _SILENT, by) for row in stuck)
 
 
 def settle_dead(host: str, is_alive: Callable[[Worker], bool], by: str) -> int:
     """Rule at once on what processes of this host held that are known to be dead."""
     held = Q.select().where(Q.status == Status.SENDING, Q.worker_host == host)
     dead = [row for row in held if not is_alive(worker_of(row))]
-    return sum(_rule_on(row, "its worker died", by) for row in dead)
+    return sum(_rule_on(row, _DEAD, by) for row in dead)
 
 
 def worker_of(row: CampaignEmailQueue) -> Worker:
@@ -42,4 +46,4 @@ def _rule_on(row: CampaignEmailQueue, reason: str, by: str) -> bool:
     held = Held(row.id, row.claim_token, by)
     if row.handed_over_at is None:
         return emails.release_unhanded(held, reason)
-    return emails.doubt(held, f"{reason} after the hand-over")
+    return emails.doubt(held, reason + _HANDED_OVER)

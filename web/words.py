@@ -11,7 +11,7 @@ from web.language import duration_of_seconds, noted, number, word
 
 STATUSES = {
     "pending": noted("planned"),
-    "sending": noted("sending"),
+    "sending": noted("being sent"),
     "sent": noted("sent"),
     "failed": noted("failed"),
     "unknown": noted("unknown"),

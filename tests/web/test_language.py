@@ -1,14 +1,18 @@
 """Whether all that people are told can be told in Polish."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
+import pytest
 from babel.messages.catalog import Catalog, Message
 from babel.messages.extract import extract_from_file
 from babel.messages.pofile import read_po
 
 import config
+from models import plans, stuck
+from models.states import Move, Status
+from web import words
 from web.language import CATALOGUES
 
 Id = str | tuple[str, ...]
@@ -75,8 +79,31 @@ def test_nothing_is_translated_that_nobody_says() -> None:
     assert [entry.id for entry in polish() if entry.id and entry.id not in said] == []
 
 
+def test_the_catalogue_is_in_order() -> None:
+    ids = [entry.id if isinstance(entry.id, str) else entry.id[0] for entry in polish()]
+
+    assert ids == sorted(ids)
+
+
 def test_plurals_have_the_three_forms_of_polish() -> None:
     found = polish()
 
     assert found.num_plurals == 3
     assert {len(texts(entry)) for entry in found if entry.pluralizable} == {3}
+
+
+@pytest.mark.parametrize(
+    ("said", "called"),
+    [
+        (Status, words.STATUSES),
+        (Status, words.MEANINGS),
+        (Status, words.COUNTS),
+        (Move, words.MOVES),
+        (plans.REASONS, words.REASONS),
+        (stuck.REASONS, words.REASONS),
+    ],
+)
+def test_what_the_models_write_into_rows_has_a_name_on_the_pages(
+    said: Iterable[str], called: Mapping[str, object]
+) -> None:
+    assert set(said) - called.keys() == set()
