@@ -1,5 +1,6 @@
 """The OpenAPI document of the JSON API, beyond what its views say by themselves."""
 
+from functools import partial
 from typing import Any
 
 from apiflask import APIFlask
@@ -12,28 +13,31 @@ _ANY = {400: "Bad request", 401: "Not let in", 403: "Not from here", 503: "The d
 _OF_ONE = {404: "There is none with this id"}
 _WITH_INPUT = {422: "Input that is not as described"}
 _ORDERS = {409: "It cannot be done, and why", 413: "Too much", 415: "Not JSON"}
-_SCHEMES: dict[str, Any] = {
-    "token": {"type": "http", "scheme": "bearer", "description": "PUNKTUAL_WEB_TOKEN"},
-    "login": {"type": "apiKey", "in": "cookie", "name": "punktual", "description": "Of a browser that is logged in."},
-}
 
 
 def init(app: APIFlask) -> None:
     app.config.update(AUTO_404_RESPONSE=False, AUTO_VALIDATION_ERROR_RESPONSE=False)
     app.servers = [{"url": "/"}]
-    app.spec_processor(_complete)  # type: ignore[arg-type]  # JSON, never the text of YAML
+    app.spec_processor(partial(_complete, app))  # JSON, never the text of YAML
 
 
-def _complete(spec: dict[str, Any]) -> dict[str, Any]:
+def _complete(app: APIFlask, spec: dict[str, Any]) -> dict[str, Any]:
     components = spec.setdefault("components", {})
     components["schemas"]["Refusal"] = Refusal.model_json_schema()
     if config.settings().web.protected:
-        components["securitySchemes"] = _SCHEMES
-        spec["security"] = [{name: []} for name in _SCHEMES]
+        components["securitySchemes"] = schemes = _schemes(app.config["SESSION_COOKIE_NAME"])
+        spec["security"] = [{name: []} for name in schemes]
     for path, operations in spec["paths"].items():
         for method, operation in operations.items():
             _complete_operation(path, method, operation)
     return spec
+
+
+def _schemes(cookie: str) -> dict[str, Any]:
+    return {
+        "token": {"type": "http", "scheme": "bearer", "description": "PUNKTUAL_WEB_TOKEN"},
+        "login": {"type": "apiKey", "in": "cookie", "name": cookie, "description": "Of a browser that is logged in."},
+    }
 
 
 def _complete_operation(path: str, method: str, operation: dict[str, Any]) -> None:

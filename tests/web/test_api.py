@@ -14,8 +14,10 @@ from models import campaigns, changes, emails, mails, overview
 from models.states import Status
 from models.tables import Campaign
 from tests import factories as make
-from tests.web.conftest import TOKEN, Browser
+from tests.conftest import Override
+from tests.web.conftest import HASH, PASSWORD, TOKEN, Browser, csrf_token
 from tests.web.rows import something_of_everything
+from web.app import create_app
 
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
 BEYOND_ALL_IDS = (0, 2**63 - 1, 2**63, 10**30, "١", "1e3", "-1", "+1", "0x1", "1.0", "%20" + "1", "a")
@@ -300,6 +302,19 @@ class TestDocument:
     def test_it_names_the_token_only_where_one_is_asked_for(self, browser: FlaskClient, protected: Browser) -> None:
         assert "security" not in (browser.get("/api/openapi.json").json or {})
         assert {"token": []} in (protected().get("/api/openapi.json", headers=BEARER).json or {})["security"]
+
+    @pytest.mark.parametrize("behind_https", [False, True])
+    def test_it_names_the_cookie_that_a_login_sets(self, db: None, settings: Override, behind_https: bool) -> None:
+        settings(WEB_PASSWORD_HASH=HASH, WEB_TOKEN=TOKEN, WEB_BEHIND_HTTPS=behind_https)
+        client = create_app().test_client()
+        form = {"password": PASSWORD, "csrf_token": csrf_token(client, base_url="https://localhost")}
+
+        login = client.post(
+            "/login", data=form, base_url="https://localhost", headers={"Referer": "https://localhost/"}
+        )
+
+        schemes = (client.get("/api/openapi.json", headers=BEARER).json or {})["components"]["securitySchemes"]
+        assert login.headers["Set-Cookie"].startswith(schemes["login"]["name"] + "=")
 
     def test_it_says_the_same_whatever_host_it_was_first_asked_at(self, protected: Browser) -> None:
         client = protected()
