@@ -10,7 +10,7 @@ from models import campaigns, changes, day, mailboxes, mails, overview, settleme
 from models.mails import CursorInvalid
 from web import access, document, shapes
 
-blueprint = APIBlueprint("api", __name__, url_prefix="/api", tag="Punktual")
+blueprint = APIBlueprint("api", __name__, url_prefix="/api")
 
 
 def init(app: APIFlask) -> None:

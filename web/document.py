@@ -1,5 +1,7 @@
 """The OpenAPI document of the JSON API, beyond what its views say by themselves."""
 
+import json
+import re
 from functools import partial
 from typing import Any
 
@@ -9,20 +11,35 @@ import config
 from web.errors import Refusal
 from web.shapes import HIGHEST_ID
 
-_ANY = {400: "Bad request", 401: "Not let in", 403: "Not from here", 503: "The database is away"}
+_ANY = {
+    400: "Bad request",
+    401: "Not let in",
+    403: "Not from here",
+    422: "Input that is not as described",
+    503: "The database is away",
+}
 _OF_ONE = {404: "There is none with this id"}
-_WITH_INPUT = {422: "Input that is not as described"}
 _ORDERS = {409: "It cannot be done, and why", 413: "Too much", 415: "Not JSON"}
+_ABOUT = """Campaigns, their e-mails and mailboxes as the pages show them, and the few orders that a person may give.
+
+Times bear the offset of Warsaw, whose days count. An order is recorded with who gave it. What is refused is answered by
+a `Refusal`, which says why."""
+_TAGS = {"campaigns": ("campaigns", "today"), "e-mails": ("emails", "counts", "unknown"), "mailboxes": ("mailboxes",)}
+_TAG_OF = {first: tag for tag, places in _TAGS.items() for first in places}
+_NESTED = re.compile(r"(?<=#/components/schemas/)\w+\.(?=\w+)")
 
 
 def init(app: APIFlask) -> None:
-    app.config.update(AUTO_404_RESPONSE=False, AUTO_VALIDATION_ERROR_RESPONSE=False)
+    app.description = _ABOUT
+    app.tags = list(_TAGS)
+    app.config.update(AUTO_OPERATION_ID=True, AUTO_404_RESPONSE=False, AUTO_VALIDATION_ERROR_RESPONSE=False)
     app.servers = [{"url": "/"}]
     app.spec_processor(partial(_complete, app))  # JSON, never the text of YAML
 
 
 def _complete(app: APIFlask, spec: dict[str, Any]) -> dict[str, Any]:
-    components = spec.setdefault("components", {})
+    spec = _hoisted(spec)
+    components = spec["components"]
     components["schemas"]["Refusal"] = Refusal.model_json_schema()
     if config.settings().web.protected:
         components["securitySchemes"] = schemes = _schemes(app.config["SESSION_COOKIE_NAME"])
@@ -33,6 +50,17 @@ def _complete(app: APIFlask, spec: dict[str, Any]) -> dict[str, Any]:
     return spec
 
 
+def _hoisted(spec: dict[str, Any]) -> dict[str, Any]:
+    """Each schema brings a copy of what it is made of, under a name of its own: told once, under the name alone."""
+    whole: dict[str, Any] = json.loads(_NESTED.sub("", json.dumps(spec)))
+    schemas: dict[str, Any] = {}
+    for name, schema in whole["components"]["schemas"].items():
+        told = schemas.setdefault(name.rpartition(".")[2], schema)
+        assert told == schema, f"two schemas are called {name}"
+    whole["components"]["schemas"] = schemas
+    return whole
+
+
 def _schemes(cookie: str) -> dict[str, Any]:
     return {
         "token": {"type": "http", "scheme": "bearer", "description": "PUNKTUAL_WEB_TOKEN"},
@@ -41,12 +69,12 @@ def _schemes(cookie: str) -> dict[str, Any]:
 
 
 def _complete_operation(path: str, method: str, operation: dict[str, Any]) -> None:
+    operation["operationId"] = operation["operationId"].removeprefix(f"{method}_api_")
+    operation["tags"] = [_TAG_OF[path.split("/")[2]]]
     for parameter in operation.get("parameters", []):
         if parameter["in"] == "path":
             parameter["schema"] = {"type": "integer", "format": "int64", "minimum": 1, "maximum": HIGHEST_ID}
     expected = _ANY | (_OF_ONE if "{id}" in path else {}) | (_ORDERS if method == "post" else {})
-    if method == "post" or "parameters" in operation:
-        expected |= _WITH_INPUT
     for status, why in expected.items():
         operation["responses"][str(status)] = {"description": why, "content": {"application/json": {"schema": _REF}}}
     if "requestBody" in operation:

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, StringConstraints, WithJsonSchema
 from pydantic.json_schema import SkipJsonSchema
 
+from models.overview import StandingName
 from models.states import Move, Status
 from scheduling.window import WARSAW
 
@@ -36,7 +37,7 @@ class Input(BaseModel):
 
 
 class Standing(Shape):
-    gate: str | None = Field(description="Which gate of the next claim is closed; null: all are open.")
+    gate: StandingName | None = Field(description="Which gate of the next claim is closed; null: all are open.")
     sentence: Annotated[str, BeforeValidator(str)]
     until: Moment | None
 
@@ -44,9 +45,9 @@ class Standing(Shape):
 class Campaign(Shape):
     id: int
     name: str
-    status: str
+    status: Literal["draft", "active", "paused", "completed", "cancelled"]
     leads: int
-    counts: dict[str, int] = Field(description="Status -> e-mails. Leads without an e-mail are in none.")
+    counts: dict[Status, int] = Field(description="Status -> e-mails. Leads without an e-mail are in none.")
     used_today: int
     daily_limit: int
     next_at: Moment | None
@@ -99,7 +100,7 @@ class MailboxError(Shape):
 class Mailbox(Shape):
     id: int
     address: str
-    status: str
+    status: Literal["active", "paused", "closed"]
     reason: str | None
     closed_until: Moment | None
     used_today: int = Field(description="Warm-up mails included.")
@@ -127,7 +128,7 @@ class Unknown(Shape):
 class Change(Shape):
     at: Moment
     by: str
-    verb: str
+    verb: Literal["add", "edit", "start", "pause", "resume", "cancel", "complete"]
     campaign_id: int | None
     mailbox_id: int | None
     values: dict[str, list[Any]] = Field(description="Name -> before and after.")

@@ -10,14 +10,16 @@ from flask.testing import FlaskClient
 from typer.testing import CliRunner
 
 from admin.__main__ import app as admin
-from models import campaigns, changes, emails, mails, overview
+from models import campaigns, changes, emails, gates, mails, overview
 from models.states import Status
 from models.tables import Campaign
 from tests import factories as make
 from tests.conftest import Override
 from tests.web.conftest import HASH, PASSWORD, TOKEN, Browser, csrf_token
 from tests.web.rows import something_of_everything
+from web import shapes
 from web.app import create_app
+from web.shapes import Input, Shape
 
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
 BEYOND_ALL_IDS = (0, 2**63 - 1, 2**63, 10**30, "١", "1e3", "-1", "+1", "0x1", "1.0", "%20" + "1", "a")
@@ -303,6 +305,47 @@ class TestDocument:
         assert "security" not in (browser.get("/api/openapi.json").json or {})
         assert {"token": []} in (protected().get("/api/openapi.json", headers=BEARER).json or {})["security"]
 
+    def test_it_says_what_it_is_about(self, browser: FlaskClient) -> None:
+        about = described(browser)["info"]["description"]
+
+        assert "offset of Warsaw" in about
+
+    def test_any_request_may_be_told_that_its_input_is_not_as_described(self, browser: FlaskClient) -> None:
+        answers = [it["responses"] for of in described(browser)["paths"].values() for it in of.values()]
+
+        assert answers
+        assert all("422" in each for each in answers)
+
+    def test_it_describes_each_thing_once(self, browser: FlaskClient) -> None:
+        schemas = described(browser)["components"]["schemas"]
+
+        inputs = {"EmailQuery", "PageQuery", "LimitQuery"}
+        own = {name for name, it in vars(shapes).items() if isinstance(it, type) and issubclass(it, (Shape, Input))}
+        assert set(schemas) == own - inputs - {"Shape", "Input"} | {"Status", "Move", "Refusal"}
+
+    def test_each_operation_has_its_views_name_and_is_found_under_what_it_is_about(self, browser: FlaskClient) -> None:
+        operations = [(path, it) for path, of in described(browser)["paths"].items() for it in of.values()]
+
+        views = {name.removeprefix("api.") for name in browser.application.view_functions if name.startswith("api.")}
+        assert sorted(it["operationId"] for _, it in operations) == sorted(views)
+        assert {tag for _, it in operations for tag in it["tags"]} == {"campaigns", "e-mails", "mailboxes"}
+        assert {path.split("/")[2] for path, it in operations if it["tags"] == ["mailboxes"]} == {"mailboxes"}
+
+    def test_where_the_words_are_known_it_names_them(self, browser: FlaskClient) -> None:
+        schemas = described(browser)["components"]["schemas"]
+        told = {name for it in schemas["Standing"]["properties"]["gate"]["anyOf"] for name in it.get("enum", ())}
+
+        assert told == set(gates.NAMES) | set(overview.HOLDING) | {"inactive"}
+        assert schemas["Campaign"]["properties"]["status"]["enum"] == [
+            "draft",
+            "active",
+            "paused",
+            "completed",
+            "cancelled",
+        ]
+        assert "closed" in schemas["Mailbox"]["properties"]["status"]["enum"]
+        assert "complete" in schemas["Change"]["properties"]["verb"]["enum"]
+
     @pytest.mark.parametrize("behind_https", [False, True])
     def test_it_names_the_cookie_that_a_login_sets(self, db: None, settings: Override, behind_https: bool) -> None:
         settings(WEB_PASSWORD_HASH=HASH, WEB_TOKEN=TOKEN, WEB_BEHIND_HTTPS=behind_https)
@@ -313,7 +356,7 @@ class TestDocument:
             "/login", data=form, base_url="https://localhost", headers={"Referer": "https://localhost/"}
         )
 
-        schemes = (client.get("/api/openapi.json", headers=BEARER).json or {})["components"]["securitySchemes"]
+        schemes = described(client, headers=BEARER)["components"]["securitySchemes"]
         assert login.headers["Set-Cookie"].startswith(schemes["login"]["name"] + "=")
 
     def test_it_says_the_same_whatever_host_it_was_first_asked_at(self, protected: Browser) -> None:
@@ -323,6 +366,10 @@ class TestDocument:
 
         assert "evil" not in first
         assert client.get("/api/openapi.json", headers=BEARER).text == first
+
+
+def described(client: FlaskClient, **options: Any) -> dict[str, Any]:
+    return client.get("/api/openapi.json", **options).json or {}
 
 
 def order(client: FlaskClient, campaign_id: int, verb: str, body: Any = None, **options: Any) -> dict[str, Any]:
