@@ -23,7 +23,8 @@ from models.tables import CLOCK, Campaign, CampaignEmailQueue, EmailContent, Ema
 from scheduling.planner import Slot
 
 Q = CampaignEmailQueue
-WITHOUT_FAULTS: dict[str, object] = dict.fromkeys(("closed_until", "closed_reason", "closed_phase")) | {"faults": 0}
+_CLOSING = ("closed_until", "closed_reason", "closed_phase", "closed_code")
+WITHOUT_FAULTS: dict[str, object] = dict.fromkeys(_CLOSING) | {"faults": 0}
 _LIMITS = ("campaign_used", "campaign_limit", "mailbox_used", "mailbox_limit")
 Detail = Mapping[str, Any]
 

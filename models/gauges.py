@@ -133,13 +133,16 @@ def _mailboxes(active: Sequence[CampaignGauge], now: datetime) -> list[MailboxGa
         "ends": warsaw_day_bounds(warsaw_day(now))[1],
     }
     ahead = {mailbox_id: (planned, oldest) for mailbox_id, planned, oldest in fetch(AHEAD, values)}
-    return [_mailbox(line, *ahead.get(line.id, (0, None)), now) for line in overview.mailboxes(rows)]
+    return [
+        _mailbox(line, _state(line, row.closed_code), *ahead.get(line.id, (0, None)), now)
+        for line, row in zip(overview.mailboxes(rows), rows, strict=True)
+    ]
 
 
-def _mailbox(line: MailboxLine, planned: int, oldest: datetime | None, now: datetime) -> MailboxGauge:
+def _mailbox(line: MailboxLine, state: str, planned: int, oldest: datetime | None, now: datetime) -> MailboxGauge:
     return MailboxGauge(
         id=line.id,
-        state=_state(line),
+        state=state,
         used_campaign=line.used_campaign,
         used_warmup=line.used_warmup,
         limit=line.daily_limit,
@@ -150,14 +153,13 @@ def _mailbox(line: MailboxLine, planned: int, oldest: datetime | None, now: date
     )
 
 
-_LOGIN_CODES = ("530", "534", "535", "538")
+_LOGIN_CODES = (530, 534, 535, 538)
 
 
-def _state(line: MailboxLine) -> str:
-    """What closed it, by the phase of the conversation and the reply, which its reason begins with if there was one."""
+def _state(line: MailboxLine, code: int | None) -> str:
+    """What closed it, by the phase of the conversation and the code of the reply, if there was one."""
     if line.status != "closed" or line.closed_phase is None:
         return line.status
-    code = (line.reason or "")[:3]
-    if code in _LOGIN_CODES or (line.closed_phase == "auth" and not code.startswith("4")):
+    if code in _LOGIN_CODES or (line.closed_phase == "auth" and (code is None or code // 100 != 4)):
         return "auth_failed"
-    return "unreachable" if line.closed_phase in ("connect", "tls") or not code.isdigit() else "provider_limit"
+    return "unreachable" if line.closed_phase in ("connect", "tls") or code is None else "provider_limit"

@@ -176,18 +176,25 @@ def close_after(held: Held, fault: str, detail: Detail, pause: Callable[[int], t
         row = facts.lock_around(held.email_id)
         if not emails.release(held, f"mailbox: {fault}", detail):
             return None
-        return close(row.mailbox_id, fault, pause, detail.get("phase"))
+        return close(row.mailbox_id, fault, pause, detail.get("phase"), detail.get("code"))
 
 
-def close(mailbox_id: int, reason: str, pause: Callable[[int], timedelta], phase: str | None = None) -> datetime:
+def close(
+    mailbox_id: int,
+    reason: str,
+    pause: Callable[[int], timedelta],
+    phase: str | None = None,
+    code: int | None = None,
+) -> datetime:
     """Close it after a fault until the pause is over; the next mail after that shows whether it works again.
 
     pause: how long, given how many faults came one after the other before this one. phase: of the conversation.
+    code: of the server's reply, if it gave one.
     """
     with database.atomic():
         row = _locked(mailbox_id)
         until = clock() + pause(row.faults)
-        closed = {"closed_until": until, "closed_reason": reason, "closed_phase": phase}
+        closed = {"closed_until": until, "closed_reason": reason, "closed_phase": phase, "closed_code": code}
         counted = {"faults": row.faults + 1, "revision": row.revision + 1}
         Mailbox.update({**closed, **counted}).where(Mailbox.id == mailbox_id).execute()
     return until

@@ -75,6 +75,7 @@ class Mailbox(Table):
     closed_until = MomentField(null=True)
     closed_reason = TextField(null=True)
     closed_phase = TextField(null=True)  # of the conversation whose fault closed it: connect, tls, auth, mail, …
+    closed_code = IntegerField(null=True)  # of the server's reply, if it gave one
     last_start_at = MomentField(null=True)
     imap_host = TextField(null=True)  # where its Sent folder is; user name and password are the same
     imap_port = IntegerField(null=True)

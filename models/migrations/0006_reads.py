@@ -30,7 +30,8 @@ ALTER TABLE change DROP CONSTRAINT IF EXISTS change_mailbox_id_fkey;
 ALTER TABLE change ADD CONSTRAINT change_mailbox_id_fkey FOREIGN KEY (mailbox_id) REFERENCES mailbox (id);
 CREATE INDEX IF NOT EXISTS change_campaign_id_id ON change (campaign_id, id);
 CREATE INDEX IF NOT EXISTS change_mailbox_id_id ON change (mailbox_id, id);
-ALTER TABLE mailbox ADD COLUMN IF NOT EXISTS closed_phase text
+ALTER TABLE mailbox ADD COLUMN IF NOT EXISTS closed_phase text;
+ALTER TABLE mailbox ADD COLUMN IF NOT EXISTS closed_code integer
 """
 
 INDEXES = {

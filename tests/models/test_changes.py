@@ -114,7 +114,7 @@ class TestMailboxes:
 
     def test_opening_one_that_faults_had_closed_tells_what_was_forgotten(self) -> None:
         mailbox_id = make.a_mailbox()
-        mailboxes.close(mailbox_id, "535 no", lambda faults: timedelta(hours=1), "auth")
+        mailboxes.close(mailbox_id, "535 no", lambda faults: timedelta(hours=1), "auth", 535)
         until = mailboxes.get(mailbox_id).closed_until
 
         mailboxes.resume(mailbox_id, "ola")
@@ -122,11 +122,12 @@ class TestMailboxes:
         [(_, _, values)] = told(mailbox_id, changes.of_mailbox)
         assert until is not None
         row = Mailbox.get_by_id(mailbox_id)
-        assert (row.closed_until, row.closed_reason, row.closed_phase, row.faults) == (None, None, None, 0)
+        assert (row.closed_until, row.closed_reason, row.closed_phase, row.closed_code) == (None, None, None, None)
         assert values == {
             "closed_until": [until.isoformat(timespec="milliseconds"), None],
             "closed_reason": ["535 no", None],
             "closed_phase": ["auth", None],
+            "closed_code": [535, None],
             "faults": [1, 0],
         }
 
