@@ -28,10 +28,14 @@ class Results:
         return said("%(refused)d of its last %(count)d mails were refused", refused=self.refused, count=self.count)
 
 
-def why(reason: str) -> Sentence:
-    """The sentence again of a reason that is kept in a row as text."""
-    refused, count = map(int, re.findall(r"\d+", reason))
-    return Results(count, refused).sentence
+# How Results.sentence is kept.
+_KEPT = re.compile(r"(?P<refused>[0-9]+) of its last (?P<count>[0-9]+) mails were refused")
+
+
+def why(reason: str) -> Sentence | str:
+    """The sentence again of a reason that is kept in a row as text. Text that is none of ours stays as it is."""
+    kept = _KEPT.fullmatch(reason)
+    return Results(int(kept["count"]), int(kept["refused"])).sentence if kept else reason
 
 
 @dataclass(frozen=True)

@@ -151,6 +151,32 @@ class TestItsOwner:
         assert str(standing(campaign_id)) == "the campaign is paused: holidays"
 
 
+class TestTheReason:
+    @pytest.mark.parametrize("results", [Results(4, 2), Results(1000, 1000)])
+    def test_is_the_same_sentence_again_after_it_was_kept_as_text(self, results: Results) -> None:
+        kept = str(results.sentence)
+
+        assert protection.why(kept) == results.sentence
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "7 of 9 bounced",
+            "2 of its last 4 mails were refused!",
+            "again 2 of its last 4 mails were refused",
+            "",
+            "100%",
+        ],
+    )
+    def test_in_other_words_is_told_as_it_was_said(self, text: str) -> None:
+        campaign_id = a_campaign()
+
+        campaigns.pause(campaign_id, protection.BY, reason=text)
+
+        assert protection.why(text) == text
+        assert str(standing(campaign_id)) == f"the campaign paused itself: {text}"
+
+
 @pytest.fixture
 def looks() -> Callable[[], "Future[list[Paused]]"]:
     """Has it looked for campaigns to pause, in a thread and on a connection of its own."""
