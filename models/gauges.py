@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from models import findings, heartbeats, hints, installation, invariants, overview
+from models import findings, heartbeats, hints, installation, invariants, overview, unknowns
 from models.database import clock, database, execute, fetch
 from models.overview import MailboxLine, Standing
 from models.plans import window_of
@@ -69,7 +69,7 @@ def read() -> Gauges:
         return Gauges(
             campaigns=campaigns,
             mailboxes=_mailboxes([it for it in campaigns if it.is_active], now),
-            unknown=fetch(UNKNOWN)[0][0],
+            unknown=unknowns.count(),
             hinted=hints.count_marked(),
             armed=installation.disarmed_reason() is None,
             tick_completed_at=heartbeats.last("tick"),
@@ -85,7 +85,6 @@ def _findings() -> tuple[dict[str, int], datetime | None]:
     return violations, min(checked_at) if len(checked_at) == len(slugs) else None
 
 
-UNKNOWN = "SELECT count(*)::int FROM campaign_email_queue WHERE status = 'unknown'"
 # Not its letters, which may be long.
 _COLUMNS = (
     *(Campaign.id, Campaign.name, Campaign.status, Campaign.delay_seconds, Campaign.last_start_at),
