@@ -18,6 +18,7 @@ from actors.broker import broker
 from actors.examine import examine
 from models import database, hints, migrate
 from ops import exposition, logs
+from ops.starting import starting
 from scheduling.timetable import tick
 
 log = logs.get()
@@ -26,10 +27,11 @@ log = logs.get()
 def run() -> None:
     if not config.settings().broker.embedded:
         sys.exit("punktual: broker.url names a RabbitMQ: run worker, timekeeper and periodiq instead (make up)")
-    database.open_database("punktual embedded")
-    migrate.migrate()
-    hints.forget()
-    database.close()
+    with starting():
+        database.open_database("punktual embedded")
+        migrate.migrate()
+        hints.forget()
+        database.close()
     signal.signal(signal.SIGTERM, _interrupt)
     settings = config.settings().worker
     broker.emit_after("process_boot")

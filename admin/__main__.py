@@ -14,30 +14,24 @@ from mail.address import AddressInvalid
 from mail.message import LetterInvalid
 from models import campaigns, database, heartbeats, installation, mailboxes, migrate, overview
 from models.campaigns import CampaignInvalid
-from models.embedded import EmbeddedPostgresFailed
 from models.facts import NoSuchEmail
 from models.mailboxes import MailboxInvalid
 from models.settlement import SettlementRefused
-from models.vault import KeyInvalid
 from ops import passwords
 from ops.passwords import PasswordInvalid
-from ops.terminal import harmless
+from ops.starting import starting
 
 REFUSALS = (
     AddressInvalid,
     ArmingRefused,
     CampaignInvalid,
-    EmbeddedPostgresFailed,
     FileInvalid,
-    KeyInvalid,
     LetterInvalid,
     LinesUnreadable,
     MailboxInvalid,
     NoSuchEmail,
     PasswordInvalid,
     SettlementRefused,
-    config.SettingsInvalid,
-    migrate.SchemaOutdated,
 )
 # These work without a database that is up to date.
 _WITHOUT_SCHEMA = {"config", "migrate", "new-key", "new-password", "catcher", "demo", "doctor"}
@@ -134,12 +128,8 @@ def status(json: show.AsJson = False) -> None:
 
 
 def main() -> None:
-    try:
+    with starting(*REFUSALS):
         app()
-    except REFUSALS as refusal:
-        sys.exit(f"punktual: {harmless(str(refusal))}")
-    except database.FAILURES as error:
-        sys.exit(f"punktual: the database does not answer: {harmless(str(error).splitlines()[0])}")
 
 
 if __name__ == "__main__":

@@ -21,7 +21,10 @@ class EmbeddedPostgresFailed(Exception):
 
 def start(home: Path) -> str:
     """Start the server whose data is in `home` unless it runs, and return its URL."""
-    home.mkdir(parents=True, exist_ok=True)
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise EmbeddedPostgresFailed(f"Postgres below {home} did not start: {error.strerror}") from error
     until = clock.boottime() + START_SECONDS
     while True:
         try:

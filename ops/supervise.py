@@ -6,27 +6,23 @@ from pathlib import Path
 
 import config
 from models import database, migrate
-from models.database import FAILURES
+from ops.starting import starting
 
 CONFIG = Path(__file__).parent / "supervisord.conf"
+EMBEDDED = (
+    "punktual: broker.url is embedded, which is one process: use `make run`, or name a RabbitMQ and a Postgres"
+    " by PUNKTUAL_BROKER_URL and PUNKTUAL_DATABASE_URL (`make services` starts both and prints the two lines)"
+)
 
 
 def main() -> None:
-    try:
+    with starting():
         settings = config.settings()
-    except config.SettingsInvalid as error:
-        sys.exit(f"punktual: {error}")
-    if settings.broker.embedded:
-        sys.exit(
-            "punktual: broker.url is embedded, which is one process: use `make run`, or name a RabbitMQ and a Postgres"
-            " by PUNKTUAL_BROKER_URL and PUNKTUAL_DATABASE_URL (`make services` starts both and prints the two lines)"
-        )
-    database.open_database("punktual migrate")
-    try:
+        if settings.broker.embedded:
+            sys.exit(EMBEDDED)
+        database.open_database("punktual migrate")
         migrate.migrate()
-    except FAILURES as error:
-        sys.exit(f"punktual: the database does not answer: {str(error).splitlines()[0]}")
-    database.close()
+        database.close()
     settings.var.mkdir(parents=True, exist_ok=True)
     # supervisord reads these as %(ENV_…)s.
     os.environ.update(SUPERVISED_PYTHON=sys.executable, SUPERVISED_VAR=str(settings.var.resolve()))

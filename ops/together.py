@@ -6,22 +6,18 @@ import sys
 
 import config
 from models import database, migrate
-from models.embedded import EmbeddedPostgresFailed
 from ops import tied
 from ops.pages import Pages
+from ops.starting import starting
 
 
 def main() -> None:
-    try:
+    with starting():
         settings = config.settings()
         if not settings.broker.embedded:
             sys.exit("punktual: broker.url names a RabbitMQ: `make up` runs worker, timekeeper, periodiq and web")
         database.open_database("punktual migrate")
         migrate.migrate()
-    except (config.SettingsInvalid, EmbeddedPostgresFailed) as error:
-        sys.exit(f"punktual: {error}")
-    except database.FAILURES as error:
-        sys.exit(f"punktual: the database does not answer: {str(error).splitlines()[0]}")
     sender = _start_sender()
     with Pages() as pages:
         print(pages.said, flush=True)

@@ -8,10 +8,9 @@ from waitress.server import BaseWSGIServer, MultiSocketServer, create_server
 
 import config
 from models import database, migrate
-from models.database import FAILURES
-from models.vault import KeyInvalid
 from ops import logs, moves
 from ops.pages import NO_PLACE_TO_LISTEN
+from ops.starting import starting
 from web.app import MOST_BYTES, create_app
 
 log = logs.get()
@@ -22,17 +21,13 @@ _CONNECT_SECONDS = 3
 
 
 def main() -> None:
-    try:
+    with starting():
         settings = config.settings().web
         database.open_database("punktual web", _CONNECT_SECONDS)
         migrate.check()
         database.close()
         logs.configure()
         server = _server(settings)
-    except (config.SettingsInvalid, migrate.SchemaOutdated, KeyInvalid) as error:
-        sys.exit(f"punktual: {error}")
-    except FAILURES as error:
-        sys.exit(f"punktual: the database does not answer: {str(error).splitlines()[0]}")
     moves.watch()
     signal.signal(signal.SIGTERM, _end)
     print(f"the pages are at {url(settings)}", flush=True)
