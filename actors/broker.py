@@ -100,3 +100,12 @@ moves.watch()
 broker = _broker(config.settings().broker)
 dramatiq.set_broker(broker)
 actor = partial(dramatiq.actor, broker=broker)
+
+
+def ask(queue: str, actor_name: str, *args: int, delay: int | None = None) -> None:
+    """Have it done by whoever works off the queue; the one who asks need not import it. delay: in milliseconds.
+
+    Returns once the broker has confirmed the message, which is a hint: twice, late or never does no harm.
+    """
+    message: dramatiq.Message[None] = dramatiq.Message(queue, actor_name, args, kwargs={}, options={})
+    broker.enqueue(message, delay=delay)

@@ -7,12 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 
-from dramatiq import Message
-
 import clock
 import config
 from actors import queues
-from actors.broker import FAILURES, broker
+from actors.broker import FAILURES, ask
 from models import hints
 from models.hints import Hint
 from ops import logs, metrics
@@ -27,19 +25,11 @@ def hint(email_id: int, scheduled_at: datetime, at: datetime) -> None:
 
 
 def _enqueue(email_id: int, scheduled_at: datetime, at: datetime) -> None:
-    """Returns once the broker has confirmed the message."""
-    message: Message[None] = Message(
-        queue_name=queues.DELIVER,
-        actor_name="deliver",
-        args=(email_id, round(scheduled_at.timestamp() * 1000)),
-        kwargs={},
-        options={},
-    )
     wait = at - clock.now()
     # Rounded up: a message that came early would only wait once more.
     delay = int(wait.total_seconds() * 1000) + 1 if wait > timedelta(0) else None
     try:
-        broker.enqueue(message, delay=delay)
+        ask(queues.DELIVER, "deliver", email_id, round(scheduled_at.timestamp() * 1000), delay=delay)
     except FAILURES:
         metrics.HINT_FAILURES.inc()
         raise

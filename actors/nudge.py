@@ -5,11 +5,11 @@ In the process that works off the ticks, and nowhere else. Nothing depends on it
 
 import threading
 
-from dramatiq import Broker, Message
+from dramatiq import Broker
 from dramatiq.middleware import Middleware
 
 from actors import queues
-from actors.broker import FAILURES, DatabaseConnections, broker
+from actors.broker import FAILURES, DatabaseConnections, ask, broker
 from models import database, nudge
 from ops import logs
 
@@ -42,8 +42,7 @@ def _listen() -> None:
 
 
 def _send_tick() -> None:
-    message: Message[None] = Message(queue_name=queues.TICK, actor_name="tick", args=(), kwargs={}, options={})
     try:
-        broker.enqueue(message)
+        ask(queues.TICK, "tick")
     except FAILURES as failure:
         log.warning("nudge_left_to_the_tick", error=str(failure))

@@ -10,10 +10,11 @@ from periodiq import cron
 
 import actors.nudge  # noqa: F401  # a tick comes at once where somebody asks for one
 from actors import queues
+from actors.attention import ask_for_notices, protect
 from actors.broker import actor
 from actors.hint import hint_due
 from actors.plan import plan_new, replan
-from actors.reconcile import ask_for_notices, complete, protect, reconcile
+from actors.reconcile import complete, reconcile
 from models import database, heartbeats
 from ops import logs, metrics
 

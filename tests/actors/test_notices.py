@@ -7,8 +7,8 @@ from datetime import timedelta
 import pytest
 from dramatiq import Message
 
+from actors import attention
 from actors import notices as pipeline
-from actors import reconcile
 from actors.broker import broker
 from models import campaigns, database, emails, installation, mailboxes, notices, protection
 from models.tables import Campaign, Notice
@@ -57,19 +57,19 @@ def asked() -> list[str]:
 class TestTheTick:
     def test_asks_while_something_is_to_be_told_and_no_more(self, webhook: Webhook) -> None:
         a_closed_mailbox()
-        reconcile.ask_for_notices()
+        attention.ask_for_notices()
         assert asked() == ["tell_people"]
         assert webhook.calls == []
 
         pipeline.tell_people()
 
-        reconcile.ask_for_notices()
+        attention.ask_for_notices()
         assert asked() == []
 
     def test_asks_for_nothing_where_nobody_is_to_be_told(self, db: None) -> None:
         a_closed_mailbox()
 
-        reconcile.ask_for_notices()
+        attention.ask_for_notices()
 
         assert asked() == []
 
@@ -78,8 +78,8 @@ class TestTheTick:
         email_id = make.an_email()
         emails.reject(make.claimed(email_id).held, "550 no such user", {"code": 550})
 
-        reconcile.protect()
-        reconcile.ask_for_notices()
+        attention.protect()
+        attention.ask_for_notices()
         pipeline.tell_people()
 
         campaign = Campaign.get_by_id(make.row(email_id).campaign_id)
