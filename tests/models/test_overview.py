@@ -133,3 +133,12 @@ class TestWhyACampaignWaits:
 
         assert (standing.gate, standing.should_send) == ("disarmed", False)
         assert str(standing) == "waiting: the database went back in time"
+
+
+def test_a_list_of_campaigns_leaves_their_letters_where_they_are() -> None:
+    campaign_id = make.a_campaign([make.a_mailbox()])
+
+    [listed] = campaigns.every()
+
+    assert "text" not in listed.__data__
+    assert (listed.name, listed.daily_limit) == (campaigns.get(campaign_id).name, 1000)
