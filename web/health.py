@@ -79,8 +79,10 @@ def _broker() -> str | None:
 class Latest:
     """What was found a moment ago is told again: who asks every second, or ten at once, costs one look."""
 
-    def __init__(self, look: Callable[[], dict[str, str | None]]) -> None:
-        self._look = look
+    def __init__(
+        self, look: Callable[[], dict[str, str | None]], seconds: Callable[[], float] = clock.boottime
+    ) -> None:
+        self._look, self._seconds = look, seconds
         self._lock = threading.Lock()
         self.forget()
 
@@ -90,9 +92,9 @@ class Latest:
 
     def read(self) -> dict[str, str | None]:
         with self._lock:
-            if clock.boottime() >= self._until:
+            if self._seconds() >= self._until:
                 self._found = self._look()
-                self._until = clock.boottime() + KEPT_SECONDS
+                self._until = self._seconds() + KEPT_SECONDS
             return self._found
 
 

@@ -182,8 +182,10 @@ class TestSupervisord:
         victim.kill()
 
         until(lambda: len(supervisor.children()) == 4 and victim not in supervisor.children(), "another one")
+        running = supervisor.children()
         process.send_signal(signal.SIGTERM)
         process.wait(30)
+        assert not [child for child in running if child.is_running()]
 
 
 class TestStartingWithoutServices:

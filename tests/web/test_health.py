@@ -79,9 +79,15 @@ class TestBroker:
 class TestLatest:
     def test_whoever_asks_again_within_a_second_costs_no_second_look(self) -> None:
         looks = iter(["the first look"])
-        latest = health.Latest(lambda: {"look": next(looks)})
+        latest = health.Latest(lambda: {"look": next(looks)}, seconds=lambda: 100.0)
 
         assert [latest.read() for _ in range(10)] == [{"look": "the first look"}] * 10
+
+    def test_whoever_asks_later_has_it_looked_at_again(self) -> None:
+        looks, times = iter(["the first look", "the second"]), iter([100.0, 100.0, 100.5, 101.0, 101.0])
+        latest = health.Latest(lambda: {"look": next(looks)}, seconds=lambda: next(times))
+
+        assert [latest.read()["look"] for _ in range(3)] == ["the first look", "the first look", "the second"]
 
 
 class TestLive:
