@@ -7,7 +7,7 @@ from cryptography.fernet import Fernet
 
 import config
 from actors.jsonlines import LinesUnreadable
-from admin import arm, campaign, demo, doctor, email, mailbox, notices, show, suppression
+from admin import arm, campaign, catcher, demo, doctor, email, mailbox, notices, show, suppression
 from admin.arm import ArmingRefused
 from admin.files import FileInvalid
 from mail.address import AddressInvalid
@@ -52,7 +52,7 @@ app.add_typer(notices.app, name="notices")
 app.command("doctor")(doctor.doctor)
 app.command("arm")(arm.arm)
 app.command("demo")(demo.demo)
-app.command("catcher")(demo.catcher)
+app.command("catcher")(catcher.catcher)
 
 
 @app.callback()

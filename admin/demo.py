@@ -7,18 +7,16 @@ import signal
 import subprocess
 import sys
 import threading
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
 
 import typer
 
 import clock
 import config
 from admin import campaign as campaign_commands
+from admin.comparison import Comparison, compare
 from admin.person import who
 from admin.show import console
 from models import campaigns, database, mailboxes, migrate, overview
@@ -28,7 +26,7 @@ from models.overview import EmailLine
 from models.states import FINAL
 from models.tables import Campaign
 from ops import tied
-from ops.catcher import Catcher, read_caught
+from ops.catcher import Catcher
 from ops.pages import Pages
 from scheduling.window import WARSAW
 
@@ -56,26 +54,9 @@ def demo() -> None:
         except KeyboardInterrupt:
             console.print("\nstopped; `make demo` goes on from here")
             raise typer.Exit(130) from None
-    found = compare(row, folder)
+    found = compare(row, _lines(row), folder)
     _report(found, folder)
     raise typer.Exit(0 if found.agrees else 1)
-
-
-def catcher(
-    port: Annotated[int, typer.Option(help="Where to listen, on this machine only.")] = 1025,
-    host: Annotated[
-        str, typer.Option(help="Another address than loopback, inside a container for instance.")
-    ] = "127.0.0.1",
-) -> None:
-    """Run a mail server that saves each mail as .eml under the data folder, and sends nothing on."""
-    folder = config.settings().var / "mails"
-    with Catcher(folder, host, port) as running:
-        print(f"catching mail on {host}:{running.port} into {folder}", flush=True)
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
-        try:
-            threading.Event().wait()
-        except KeyboardInterrupt:
-            print(f"caught {running.count} mails")
 
 
 def _prepare(port: int) -> Campaign:
@@ -159,47 +140,6 @@ def _show(line: EmailLine, number: int) -> None:
     planned = f"{line.scheduled_at.astimezone(WARSAW):%H:%M:%S.%f}"[:-3]
     console.print(
         f"{number:>3}  planned {planned}  sent {late:+.2f} s  {line.lead} from {line.mailbox}", highlight=False
-    )
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """What the catcher received, held against what the rows say."""
-
-    planned: int
-    sent: int
-    received: int
-    duplicates: int  # deliveries beyond the first of a Message-ID
-    missing: int  # sent, say the rows, but never received
-    unexplained: int  # received, but not sent, say the rows
-    worst_late_seconds: float
-
-    @property
-    def agrees(self) -> bool:
-        return self.planned == self.sent == self.received and not (self.duplicates or self.missing or self.unexplained)
-
-    def __str__(self) -> str:
-        return (
-            f"planned {self.planned}, sent {self.sent}, received {self.received}, duplicates {self.duplicates}, "
-            f"missing {self.missing}, unexplained {self.unexplained}, worst lateness {self.worst_late_seconds:.2f} s"
-        )
-
-
-def compare(row: Campaign, folder: Path) -> Comparison:
-    lines = {line.message_id: line for line in _lines(row)}
-    caught = [mail for mail in read_caught(folder) if mail.message_id in lines]
-    times = Counter(mail.message_id for mail in caught)
-    sent = {message_id for message_id, line in lines.items() if line.status == "sent"}
-    lateness = [(mail.at - lines[mail.message_id].scheduled_at).total_seconds() for mail in caught]
-    [summary] = overview.campaigns([row])
-    return Comparison(
-        planned=summary.leads,
-        sent=len(sent),
-        received=len(caught),
-        duplicates=len(caught) - len(times),
-        missing=len(sent - times.keys()),
-        unexplained=len(times.keys() - sent),
-        worst_late_seconds=max(lateness, default=0.0),
     )
 
 

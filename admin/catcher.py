@@ -1,0 +1,27 @@
+"""The catcher as a command: a mail server for trying things out, which sends nothing on."""
+
+import signal
+import threading
+from typing import Annotated
+
+import typer
+
+import config
+from ops.catcher import Catcher
+
+
+def catcher(
+    port: Annotated[int, typer.Option(help="Where to listen, on this machine only.")] = 1025,
+    host: Annotated[
+        str, typer.Option(help="Another address than loopback, inside a container for instance.")
+    ] = "127.0.0.1",
+) -> None:
+    """Run a mail server that saves each mail as .eml under the data folder, and sends nothing on."""
+    folder = config.settings().var / "mails"
+    with Catcher(folder, host, port) as running:
+        print(f"catching mail on {host}:{running.port} into {folder}", flush=True)
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        try:
+            threading.Event().wait()
+        except KeyboardInterrupt:
+            print(f"caught {running.count} mails")
