@@ -8,14 +8,14 @@ from flask import request
 from mail.address import AddressInvalid, normalise
 from models import campaigns, changes, day, mailboxes, mails, overview, settlement, unknowns
 from models.mails import CursorInvalid
-from web import access, document, shapes
+from web import access, openapi, schemas
 
 blueprint = APIBlueprint("api", __name__, url_prefix="/api")
 
 
 def init(app: APIFlask) -> None:
     access.csrf.exempt(blueprint)
-    document.init(app)
+    openapi.init(app)
     app.register_blueprint(blueprint)
 
 
@@ -27,7 +27,7 @@ def _take_only_json() -> None:
 
 
 @blueprint.get("/today")
-@blueprint.output(shapes.Today)
+@blueprint.output(schemas.Today)
 def today() -> Any:
     """The line of each campaign on this Warsaw day"""
     now, lines = day.today(campaigns.every())
@@ -35,21 +35,21 @@ def today() -> Any:
 
 
 @blueprint.get("/counts")
-@blueprint.output(shapes.Counts)
+@blueprint.output(schemas.Counts)
 def counts() -> Any:
     """How many e-mails are in each status"""
     return overview.counts()
 
 
 @blueprint.get("/campaigns")
-@blueprint.output(list[shapes.Campaign])  # type: ignore[arg-type]
+@blueprint.output(list[schemas.Campaign])  # type: ignore[arg-type]
 def every_campaign() -> Any:
     """All campaigns, each with whether it is sending, and if not why"""
     return overview.campaigns(campaigns.every())
 
 
 @blueprint.get("/campaigns/<int:id>")
-@blueprint.output(shapes.Campaign)
+@blueprint.output(schemas.Campaign)
 def campaign(id: int) -> Any:
     """One campaign"""
     return _campaign(id)
@@ -60,9 +60,9 @@ def _campaign(id: int) -> overview.CampaignLine:
 
 
 @blueprint.get("/campaigns/<int:id>/emails")
-@blueprint.input(shapes.EmailQuery, location="query", arg_name="query")
-@blueprint.output(shapes.EmailPage)
-def emails(id: int, query: shapes.EmailQuery) -> Any:
+@blueprint.input(schemas.EmailQuery, location="query", arg_name="query")
+@blueprint.output(schemas.EmailPage)
+def emails(id: int, query: schemas.EmailQuery) -> Any:
     """A campaign's e-mails in the order of their times, page by page"""
     campaigns.get(id)
     lead = None if query.lead is None else _address(query.lead)
@@ -81,91 +81,91 @@ def _address(text: str) -> str:
 
 
 @blueprint.get("/campaigns/<int:id>/changes")
-@blueprint.input(shapes.LimitQuery, location="query", arg_name="query")
-@blueprint.output(list[shapes.Change])  # type: ignore[arg-type]
-def changes_of_campaign(id: int, query: shapes.LimitQuery) -> Any:
+@blueprint.input(schemas.LimitQuery, location="query", arg_name="query")
+@blueprint.output(list[schemas.Change])  # type: ignore[arg-type]
+def changes_of_campaign(id: int, query: schemas.LimitQuery) -> Any:
     """Who ordered what of a campaign"""
     campaigns.get(id)
     return changes.of_campaign(id, query.limit)
 
 
 @blueprint.get("/emails/<int:id>")
-@blueprint.output(shapes.Email)
+@blueprint.output(schemas.Email)
 def email(id: int) -> Any:
     """One e-mail"""
     return overview.email(id)
 
 
 @blueprint.get("/emails/<int:id>/history")
-@blueprint.output(list[shapes.History])  # type: ignore[arg-type]
+@blueprint.output(list[schemas.History])  # type: ignore[arg-type]
 def history(id: int) -> Any:
     """Every move of an e-mail, in order"""
     overview.email(id)
-    return [{name: getattr(row, name) for name in shapes.History.model_fields} for row in overview.history(id)]
+    return [{name: getattr(row, name) for name in schemas.History.model_fields} for row in overview.history(id)]
 
 
 @blueprint.get("/mailboxes")
-@blueprint.output(list[shapes.Mailbox])  # type: ignore[arg-type]
+@blueprint.output(list[schemas.Mailbox])  # type: ignore[arg-type]
 def every_mailbox() -> Any:
     """All mailboxes"""
     return overview.mailboxes(mailboxes.every())
 
 
 @blueprint.get("/mailboxes/<int:id>")
-@blueprint.output(shapes.Mailbox)
+@blueprint.output(schemas.Mailbox)
 def mailbox(id: int) -> Any:
     """One mailbox"""
     return overview.mailboxes([mailboxes.get(id)])[0]
 
 
 @blueprint.get("/unknown")
-@blueprint.input(shapes.PageQuery, location="query", arg_name="query")
-@blueprint.output(list[shapes.Unknown])  # type: ignore[arg-type]
-def unknown(query: shapes.PageQuery) -> Any:
+@blueprint.input(schemas.PageQuery, location="query", arg_name="query")
+@blueprint.output(list[schemas.Unknown])  # type: ignore[arg-type]
+def unknown(query: schemas.PageQuery) -> Any:
     """The e-mails that wait for a person, by id"""
     return [{**vars(it), "email": it.line} for it in unknowns.page(query.after, query.limit)]
 
 
 @blueprint.post("/campaigns/<int:id>/start")
-@blueprint.input(shapes.Order, arg_name="order")
-@blueprint.output(shapes.Campaign)
-def start(id: int, order: shapes.Order) -> Any:
+@blueprint.input(schemas.Order, arg_name="order")
+@blueprint.output(schemas.Campaign)
+def start(id: int, order: schemas.Order) -> Any:
     """Start a draft"""
     campaigns.start(id, access.person())
     return _campaign(id)
 
 
 @blueprint.post("/campaigns/<int:id>/pause")
-@blueprint.input(shapes.Pause, arg_name="order")
-@blueprint.output(shapes.Campaign)
-def pause(id: int, order: shapes.Pause) -> Any:
+@blueprint.input(schemas.Pause, arg_name="order")
+@blueprint.output(schemas.Campaign)
+def pause(id: int, order: schemas.Pause) -> Any:
     """Send nothing more of it until it is resumed"""
     campaigns.pause(id, access.person(), order.reason)
     return _campaign(id)
 
 
 @blueprint.post("/campaigns/<int:id>/resume")
-@blueprint.input(shapes.Order, arg_name="order")
-@blueprint.output(shapes.Campaign)
-def resume(id: int, order: shapes.Order) -> Any:
+@blueprint.input(schemas.Order, arg_name="order")
+@blueprint.output(schemas.Campaign)
+def resume(id: int, order: schemas.Order) -> Any:
     """Go on after a pause"""
     campaigns.resume(id, access.person())
     return _campaign(id)
 
 
 @blueprint.post("/campaigns/<int:id>/cancel")
-@blueprint.input(shapes.Order, arg_name="order")
-@blueprint.output(shapes.Campaign)
-def cancel(id: int, order: shapes.Order) -> Any:
+@blueprint.input(schemas.Order, arg_name="order")
+@blueprint.output(schemas.Campaign)
+def cancel(id: int, order: schemas.Order) -> Any:
     """End it for good: nothing that has not been sent will be"""
     campaigns.cancel(id, access.person())
     return _campaign(id)
 
 
 @blueprint.post("/emails/<int:id>/settle")
-@blueprint.input(shapes.Settle, arg_name="order")
-@blueprint.output(shapes.Email)
-def settle(id: int, order: shapes.Settle) -> Any:
+@blueprint.input(schemas.Settle, arg_name="order")
+@blueprint.output(schemas.Email)
+def settle(id: int, order: schemas.Settle) -> Any:
     """Rule on an e-mail of which nobody knows whether the server took it"""
     rule = {"sent": settlement.sent, "again": settlement.again}[order.verdict]
     rule(id, order.reason, access.person())

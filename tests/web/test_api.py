@@ -17,9 +17,9 @@ from tests import factories as make
 from tests.conftest import Override
 from tests.web.conftest import HASH, PASSWORD, TOKEN, Browser, csrf_token
 from tests.web.rows import something_of_everything
-from web import shapes
+from web import schemas
 from web.app import create_app
-from web.shapes import Input, Shape
+from web.schemas import Input, Shape
 
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
 BEYOND_ALL_IDS = (0, 2**63 - 1, 2**63, 10**30, "١", "1e3", "-1", "+1", "0x1", "1.0", "%20" + "1", "a")
@@ -317,11 +317,11 @@ class TestDocument:
         assert all("422" in each for each in answers)
 
     def test_it_describes_each_thing_once(self, browser: FlaskClient) -> None:
-        schemas = described(browser)["components"]["schemas"]
+        told = described(browser)["components"]["schemas"]
 
         inputs = {"EmailQuery", "PageQuery", "LimitQuery"}
-        own = {name for name, it in vars(shapes).items() if isinstance(it, type) and issubclass(it, (Shape, Input))}
-        assert set(schemas) == own - inputs - {"Shape", "Input"} | {"Status", "Move", "Refusal"}
+        own = {name for name, it in vars(schemas).items() if isinstance(it, type) and issubclass(it, (Shape, Input))}
+        assert set(told) == own - inputs - {"Shape", "Input"} | {"Status", "Move", "Refusal"}
 
     def test_each_operation_has_its_views_name_and_is_found_under_what_it_is_about(self, browser: FlaskClient) -> None:
         operations = [(path, it) for path, of in described(browser)["paths"].items() for it in of.values()]
@@ -332,19 +332,19 @@ class TestDocument:
         assert {path.split("/")[2] for path, it in operations if it["tags"] == ["mailboxes"]} == {"mailboxes"}
 
     def test_where_the_words_are_known_it_names_them(self, browser: FlaskClient) -> None:
-        schemas = described(browser)["components"]["schemas"]
-        told = {name for it in schemas["Standing"]["properties"]["gate"]["anyOf"] for name in it.get("enum", ())}
+        things = described(browser)["components"]["schemas"]
+        told = {name for it in things["Standing"]["properties"]["gate"]["anyOf"] for name in it.get("enum", ())}
 
         assert told == set(gates.NAMES) | set(overview.HOLDING) | {"inactive"}
-        assert schemas["Campaign"]["properties"]["status"]["enum"] == [
+        assert things["Campaign"]["properties"]["status"]["enum"] == [
             "draft",
             "active",
             "paused",
             "completed",
             "cancelled",
         ]
-        assert "closed" in schemas["Mailbox"]["properties"]["status"]["enum"]
-        assert "complete" in schemas["Change"]["properties"]["verb"]["enum"]
+        assert "closed" in things["Mailbox"]["properties"]["status"]["enum"]
+        assert "complete" in things["Change"]["properties"]["verb"]["enum"]
 
     @pytest.mark.parametrize("behind_https", [False, True])
     def test_it_names_the_cookie_that_a_login_sets(self, db: None, settings: Override, behind_https: bool) -> None:

@@ -9,7 +9,7 @@ from apiflask import APIFlask
 
 import config
 from web.errors import Refusal
-from web.shapes import HIGHEST_ID
+from web.schemas import HIGHEST_ID
 
 _ANY = {
     400: "Bad request",
