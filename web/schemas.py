@@ -7,6 +7,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSeriali
 from pydantic.json_schema import SkipJsonSchema
 
 from models.overview import StandingName
+from models.settlement import MOST_REASON
 from models.states import Move, Status
 from scheduling.window import WARSAW
 
@@ -19,7 +20,7 @@ Moment = Annotated[
 ]
 # Postgres has no text with NUL in it.
 _WITHOUT_NUL = r"^[^\x00]*$"
-Reason = Annotated[str, StringConstraints(max_length=1000, pattern=_WITHOUT_NUL)]
+Reason = Annotated[str, StringConstraints(max_length=MOST_REASON, pattern=_WITHOUT_NUL)]
 # May be left out of a query, which has no null.
 Omitted = SkipJsonSchema[None]
 
