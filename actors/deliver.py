@@ -68,11 +68,11 @@ def take(email_id: int, scheduled_at: datetime) -> Claim | None:
 def heed(closed: Closed, email_id: int, scheduled_at: datetime) -> None:
     """A gate is closed. Where another time is needed, the tick gives it: only one place plans."""
     log.info("claim_refused", email_id=email_id, gate=closed.gate, reason=closed.reason)
-    metrics.CLAIMS_REFUSED.labels(closed.gate).inc()
     if closed.action is Action.WAIT and closed.until is not None and is_soon(closed.until):
         hint(email_id, scheduled_at, closed.until)
     elif closed.action is Action.CANCEL:
         emails.cancel(email_id, closed.reason, str(this_worker()))
+    metrics.CLAIMS_REFUSED.labels(closed.gate).inc()
 
 
 def compose(claim: Claim) -> bytes | Refused:

@@ -26,12 +26,13 @@ _KEEP_TRYING_SECONDS = 10.0
 
 def record(claim: Claim, outcome: Outcome) -> None:
     """Record what became of an attempt; what is proved survives an outage of the database, in the journal."""
-    tally.conversed(outcome)
     # An unanswered dot proves nothing: the lease comes to the same end without it.
     if isinstance(outcome, Unanswered):
         _tell(move(claim, outcome), claim, outcome)
     else:
         _insist(claim, outcome)
+    # Not before: between a server's answer and its record nothing else is done that could fail or take time.
+    tally.conversed(outcome)
 
 
 def merge_journal() -> None:

@@ -13,7 +13,8 @@ from actors.deliver import deliver
 from mail.outcome import Reply
 from models import database, emails
 from models.claims import Held
-from models.tables import Campaign
+from models.tables import Campaign, CampaignEmailQueue
+from ops import metrics
 from tests import factories as make
 from tests.smtp_server import SmtpServer
 
@@ -57,6 +58,29 @@ def hint_beside(email_id: int) -> None:
         hint(email_id)
     finally:
         database.close()
+
+
+class Uncountable(Exception):
+    """What a counter raises that has no room, for instance."""
+
+
+class TestACounterThatFails:
+    """Between a server's answer and its record nothing else may fail."""
+
+    @pytest.mark.parametrize(("address", "status"), [("anna@leads.example", "sent"), ("550@leads.example", "failed")])
+    def test_finds_the_answer_recorded(
+        self, smtp: SmtpServer, monkeypatch: pytest.MonkeyPatch, address: str, status: str
+    ) -> None:
+        def fails(*_: object) -> None:
+            raise Uncountable
+
+        monkeypatch.setattr(metrics.SMTP_REPLIES, "labels", fails)
+
+        with pytest.raises(Uncountable):
+            delivered(smtp, address)
+
+        [row] = CampaignEmailQueue.select()
+        assert row.status == status
 
 
 class TestASentMail:
