@@ -1,9 +1,10 @@
-"""A real Postgres for the whole run, emptied before each test that asks for it, and settings of the tests' own."""
+"""A real database for each test process, emptied before each test that asks for it, and settings of the tests' own."""
 
 import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import hypothesis
@@ -13,8 +14,10 @@ from cryptography.fernet import Fernet
 import config
 from models import database, embedded, migrate
 from tests import factories as make
+from tests import servers
 from tests.dovecot import Dovecot
 from tests.million import million, million_url, plans_of  # noqa: F401  # fixtures
+from tests.scraping import free_port
 
 # The same examples in every run: a failing test is to be understood, not run again.
 hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None, max_examples=200, database=None)
@@ -29,6 +32,31 @@ os.environ["PUNKTUAL_SECRET_KEY"] = Fernet.generate_key().decode()
 os.environ["PUNKTUAL_LOG_FORMAT"] = "json"
 
 
+# No two processes that test side by side have their pages at the same port.
+os.environ["PUNKTUAL_METRICS_WORKER_PORT"] = str(free_port())
+os.environ["PUNKTUAL_METRICS_TIMEKEEPER_PORT"] = str(free_port())
+servers.begin()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "own_servers: stops or alters Postgres or RabbitMQ, and gets its own of both")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What is dear to make is made in one process: its tests run there one after another."""
+    for item in items:
+        if item.get_closest_marker("own_servers"):
+            item.add_marker(pytest.mark.xdist_group("own servers"))
+        elif "million_url" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.xdist_group("million"))
+
+
+def pytest_unconfigure() -> None:
+    if servers.PROCESS == "main":
+        servers.end()
+
+
 @pytest.fixture(scope="session", autouse=True)
 def home() -> Iterator[Path]:
     yield _HOME
@@ -37,27 +65,34 @@ def home() -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def postgres(home: Path) -> Iterator[str]:
-    """The URL of a database of the tests' own, with the schema up to date."""
+    """The URL of a database of this test process's own, with the schema up to date."""
+    url = servers.own_database()
+    with servers.working_on(url):
+        yield url
+
+
+@pytest.fixture(scope="session")
+def own_postgres(home: Path) -> Iterator[str]:
+    """The URL of a database on a server that only this test process uses: `home / "postgres"`."""
     folder = home / "postgres"
     url = embedded.start(folder)
-    os.environ["PUNKTUAL_DATABASE_URL"] = url
-    config.settings.cache_clear()
-    database.open_database("tests")
-    migrate.migrate()
+    with servers.working_on(url):
+        migrate.migrate()
     yield url
-    database.close()
     embedded.stop(folder, "immediate")
 
 
 @pytest.fixture
-def db(postgres: str) -> Iterator[None]:
+def db(postgres: str, request: pytest.FixtureRequest) -> Iterator[None]:
     """An empty database, and no transaction left open."""
-    make.nothing_left()
-    # What this machine remembers of the rows that are gone now.
-    shutil.rmtree(_HOME / "journal", ignore_errors=True)
-    yield
-    assert not database.database.in_transaction()
-    database.close()
+    own = request.node.get_closest_marker("own_servers")
+    with servers.working_on(request.getfixturevalue("own_postgres")) if own else nullcontext():
+        make.nothing_left()
+        # What this machine remembers of the rows that are gone now.
+        shutil.rmtree(_HOME / "journal", ignore_errors=True)
+        yield
+        assert not database.database.in_transaction()
+        database.close()
 
 
 @pytest.fixture(scope="session")

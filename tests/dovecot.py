@@ -8,7 +8,6 @@ import imaplib
 import os
 import pwd
 import shutil
-import socket
 import subprocess
 import tempfile
 from pathlib import Path
@@ -18,6 +17,7 @@ from imapclient import IMAPClient
 
 from ops.local import find_dovecot
 from tests.certificates import Certificate
+from tests.scraping import free_port
 from tests.waiting import until
 
 # Dovecot serves no mail of root's and takes other users for its own parts: Debian's, or this very user.
@@ -80,7 +80,7 @@ class Dovecot:
 
     def __init__(self, *, sent: str = "Sent", marked: bool = True) -> None:
         self.certificate = Certificate(self.host)
-        self.port, self.tls_port = _free_ports(2)
+        self.port, self.tls_port = free_port(), free_port()
         self.sent = sent
         self.home = Path(tempfile.mkdtemp(prefix="punktual-dovecot-"))
         self._write(marked)
@@ -154,11 +154,3 @@ class Dovecot:
 
 def _group(gid: int) -> str:
     return grp.getgrgid(gid).gr_name
-
-
-def _free_ports(count: int) -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [int(each.getsockname()[1]) for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports

@@ -1,17 +1,26 @@
 """Reads a metrics page as Prometheus does."""
 
 import base64
+import contextlib
 import http.client
+import itertools
+import os
 import socket
 import urllib.error
 import urllib.request
 
 from prometheus_client.parser import text_string_to_metric_families
 
+# Below those that the system gives to connections, which could take one before its server does; and another hundred for
+# each process that tests side by side.
+_ports = itertools.count(12_000 + os.getpid() % 200 * 100)
+
 
 def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        return int(found.getsockname()[1])
+    for port in _ports:
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
+    raise AssertionError("there is always a next one")
 
 
 def scrape(port: int, password: str | None = None) -> dict[str, float]:

@@ -10,6 +10,7 @@ from models import database, findings, invariants
 from models.states import Status
 from models.tables import EmailContent
 from tests import factories as make
+from tests import servers
 from tests.waiting import until
 
 pytestmark = pytest.mark.usefixtures("db")
@@ -30,7 +31,7 @@ def examine_beside(*arguments: float) -> list[str]:
 
 
 def somebody_waits() -> bool:
-    return bool(database.fetch("SELECT 1 FROM pg_locks WHERE NOT granted"))
+    return servers.lock_waits() > 0
 
 
 def checked_at() -> dict[str, datetime]:

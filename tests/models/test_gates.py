@@ -14,7 +14,9 @@ from models.gates import Action, Closed
 from models.tables import Campaign, EmailHistory, Mailbox
 from scheduling.window import WARSAW, Window, warsaw_day
 from tests import factories as make
+from tests import servers
 from tests.conftest import Override
+from tests.waiting import until
 
 pytestmark = pytest.mark.usefixtures("db")
 
@@ -281,12 +283,7 @@ class TestLimits:
             make.rested(claim.campaign_id)
 
     def until_somebody_waits(self) -> None:
-        waiting = "SELECT 1 FROM pg_locks WHERE NOT granted"
-        for _ in range(2000):
-            if database.fetch(waiting):
-                return
-            threading.Event().wait(0.005)
-        raise AssertionError("nobody waits for a lock")
+        until(servers.lock_waits, "somebody to wait for a lock")
 
 
 def test_pausing_takes_the_campaigns_lock_so_that_no_claim_passes_it() -> None:

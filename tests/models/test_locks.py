@@ -18,6 +18,7 @@ from models.tables import CampaignEmailQueue, CampaignLead, EmailHistory
 from scheduling import planner
 from scheduling.planner import Slot
 from tests import factories as make
+from tests import servers
 from tests.waiting import until
 
 pytestmark = pytest.mark.usefixtures("db")
@@ -50,7 +51,7 @@ def another_holds(email_id: int) -> Iterator[None]:
 
 
 def somebody_waits() -> bool:
-    return bool(database.fetch("SELECT 1 FROM pg_locks WHERE NOT granted"))
+    return servers.lock_waits() > 0
 
 
 class TestALockWait:

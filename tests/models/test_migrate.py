@@ -64,7 +64,8 @@ class TestTheSchema:
 
 
 WAITS_FOR_MAILBOX = """
-SELECT 1 FROM pg_locks WHERE relation = 'mailbox'::regclass AND mode = 'AccessExclusiveLock' AND NOT granted
+SELECT 1 FROM pg_locks JOIN pg_stat_activity USING (pid)
+WHERE datname = current_database() AND relation = 'mailbox'::regclass AND mode = 'AccessExclusiveLock' AND NOT granted
 """
 
 

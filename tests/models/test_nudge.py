@@ -12,7 +12,10 @@ from tests import factories as make
 from tests.waiting import until
 
 pytestmark = pytest.mark.usefixtures("db")
-LISTENS = "SELECT 1 FROM pg_stat_activity WHERE query ILIKE 'LISTEN punktual_tick' AND state = 'idle'"
+LISTENERS = """
+SELECT pid FROM pg_stat_activity
+WHERE datname = current_database() AND query ILIKE 'LISTEN punktual_tick' AND state = 'idle'
+"""
 
 
 class Listener:
@@ -34,9 +37,9 @@ class Listener:
 def listener() -> Iterator[Listener]:
     running = Listener()
     running.thread.start()
-    until(lambda: database.fetch(LISTENS), "the listener")
+    until(lambda: database.fetch(LISTENERS), "the listener")
     yield running
-    database.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query ILIKE 'LISTEN punktual_tick'")
+    database.execute(f"SELECT pg_terminate_backend(pid) FROM ({LISTENERS}) listener")
     running.thread.join(30)
     assert not running.thread.is_alive()
 

@@ -11,6 +11,7 @@ from models.protection import Paused, Results
 from models.states import Status
 from models.tables import Campaign, CampaignEmailQueue
 from tests import factories as make
+from tests import servers
 from tests.conftest import Override
 from tests.waiting import until
 
@@ -200,7 +201,7 @@ class TestAtTheSameMoment:
         with database.database.atomic():
             campaigns.pause(campaign_id, "ola")
             looking = looks()
-            until(lambda: waiting() == 1, "the look to wait for the owner")
+            until(lambda: servers.lock_waits() == 1, "the look to wait for the owner")
             campaigns.resume(campaign_id, "ola")
 
         assert looking.result(30) == []
@@ -212,14 +213,10 @@ class TestAtTheSameMoment:
         with database.database.atomic():
             facts.lock_campaigns([campaign_id])
             looking = [looks(), looks()]
-            until(lambda: waiting() == 2, "both to wait")
+            until(lambda: servers.lock_waits() == 2, "both to wait")
 
         assert sum(len(each.result(30)) for each in looking) == 1
         assert [it.verb for it in changes.of_campaign(campaign_id)].count("pause") == 1
-
-
-def waiting() -> int:
-    return int(database.fetch("SELECT count(*) FROM pg_locks WHERE NOT granted")[0][0])
 
 
 THOUSAND_SENT = """

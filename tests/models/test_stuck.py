@@ -112,7 +112,8 @@ class TestNotifications:
 
         thread = threading.Thread(target=listen)
         thread.start()
-        until(lambda: database.fetch("SELECT 1 FROM pg_stat_activity WHERE query = 'LISTEN a_channel'"), "the listener")
+        listener = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND query = 'LISTEN a_channel'"
+        until(lambda: database.fetch(listener), "the listener")
 
         database.notify("a_channel")
 

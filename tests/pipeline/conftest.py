@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import pika
 import psutil
@@ -19,6 +20,7 @@ from models import invariants
 from models.hints import Hint
 from ops.rabbitmq import RabbitMQ
 from tests import factories as make
+from tests import servers
 from tests.smtp_server import SmtpServer
 from tests.waiting import until
 
@@ -28,7 +30,14 @@ QUEUES = [f"{name}{kind}" for name in ("deliver", "evidence", "tick", "upkeep") 
 
 
 @pytest.fixture(scope="session")
+def virtual_host() -> str:
+    """The URL of this test process's virtual host on the node that all share."""
+    return servers.own_virtual_host()
+
+
+@pytest.fixture(scope="session")
 def rabbitmq(home: Path) -> Iterator[RabbitMQ]:
+    """A node that only this test process uses."""
     node = RabbitMQ(home / "rabbitmq")
     node.start()
     yield node
@@ -46,14 +55,20 @@ def runs(process: psutil.Process) -> bool:
 class Punktual:
     """The running processes of one test, and what a test may do to them."""
 
-    def __init__(self, node: RabbitMQ, smtp: SmtpServer, log: Path) -> None:
-        self.node, self.smtp, self.log = node, smtp, log
+    def __init__(self, broker_url: str, own_node: RabbitMQ | None, smtp: SmtpServer, log: Path) -> None:
+        self.broker_url, self._own_node, self.smtp, self.log = broker_url, own_node, smtp, log
         self.processes: list[subprocess.Popen[bytes]] = []
         self.environment = {
-            "PUNKTUAL_BROKER_URL": node.url,
+            "PUNKTUAL_BROKER_URL": broker_url,
             "PUNKTUAL_WORKER_PROCESSES": "1",
             "PUNKTUAL_WORKER_THREADS": "4",
         }
+
+    @property
+    def node(self) -> RabbitMQ:
+        """The test's own RabbitMQ, to be stopped and altered as it likes."""
+        assert self._own_node, "other tests use this RabbitMQ too: mark the test `own_servers`"
+        return self._own_node
 
     def run(self, name: str, **environment: str) -> subprocess.Popen[bytes]:
         return self.start([sys.executable, "-m", "actors", name], **environment)
@@ -133,11 +148,12 @@ class Punktual:
 
     def messages(self) -> dict[str, int]:
         """Queue -> messages in it, held ones included."""
-        lines = self.node.ctl("list_queues", "name", "messages", "--no-table-headers").splitlines()
+        node, name = self._own_node or servers.rabbitmq(), unquote(urlsplit(self.broker_url).path[1:])
+        lines = node.ctl("list_queues", "-p", name, "name", "messages", "--no-table-headers").splitlines()
         return {name: int(count) for name, count in (line.split() for line in lines)}
 
     def connection(self) -> pika.BlockingConnection:
-        return pika.BlockingConnection(pika.URLParameters(self.node.url))
+        return pika.BlockingConnection(pika.URLParameters(self.broker_url))
 
     def listening(self, *queues: str) -> None:
         """Wait until somebody consumes these queues."""
@@ -154,10 +170,14 @@ class Punktual:
 
 
 @pytest.fixture
-def punktual(db: None, rabbitmq: RabbitMQ, tmp_path: Path) -> Iterator[Punktual]:
-    rabbitmq.start()  # a test that failed may have left it stopped
+def punktual(db: None, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Punktual]:
+    node: RabbitMQ | None = None
+    if request.node.get_closest_marker("own_servers"):
+        node = request.getfixturevalue("rabbitmq")
+        node.start()  # a test that failed may have left it stopped
     with SmtpServer() as smtp:
-        running = Punktual(rabbitmq, smtp, tmp_path / "processes.log")
+        url = node.url if node else request.getfixturevalue("virtual_host")
+        running = Punktual(url, node, smtp, tmp_path / "processes.log")
         running.purge()
         yield running
         running.end()

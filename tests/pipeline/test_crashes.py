@@ -73,6 +73,10 @@ class Situation:
         return {"worker": "deliver", "timekeeper": "tick"}[self.process]
 
     @property
+    def marks(self) -> list[pytest.MarkDecorator]:
+        return [pytest.mark.own_servers] if self.act is stop_the_database_before_the_answer else []
+
+    @property
     def in_doubt(self) -> tuple[str, ...]:
         """Where the dot may have left and its answer is not recorded: dying right before one of these."""
         if "dot" not in self.effects or Status.UNKNOWN in self.ends:
@@ -283,10 +287,11 @@ def points() -> Iterator[Any]:
         alike = takewhile(lambda pair: pair[0] == pair[1], zip(first.effects, it.effects, strict=False))
         known = 0 if it is first else len(list(alike))
         for number in range(known, len(it.effects)):
-            yield pytest.param(it, number, id=f"{it.name}, before {it.effects[number]} ({number + 1})")
+            name = f"{it.name}, before {it.effects[number]} ({number + 1})"
+            yield pytest.param(it, number, id=name, marks=it.marks)
 
 
-@pytest.mark.parametrize("it", SITUATIONS, ids=lambda it: it.name)
+@pytest.mark.parametrize("it", [pytest.param(it, id=it.name, marks=it.marks) for it in SITUATIONS])
 def test_these_are_all_the_effects_that_a_process_has_when_it_is(
     punktual: Punktual, tmp_path: Path, it: Situation
 ) -> None:

@@ -8,7 +8,8 @@ from tests.waiting import until
 
 Q = CampaignEmailQueue
 LISTENERS = """
-SELECT pid FROM pg_stat_activity WHERE query ILIKE 'LISTEN punktual_tick' AND state = 'idle' AND pid <> %s
+SELECT pid FROM pg_stat_activity
+WHERE datname = current_database() AND query ILIKE 'LISTEN punktual_tick' AND state = 'idle' AND pid <> %s
 """
 
 

@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
+
 from models import campaigns, database, embedded, heartbeats, overview
 from models.states import Status
 from models.tables import CampaignEmailQueue
@@ -21,6 +23,7 @@ NOT_PUBLISHED = "punktual_hint_failures_total"
 STEP_FAILED = 'punktual_tick_step_failures_total{step="hint_due"}'
 
 
+@pytest.mark.own_servers
 def test_an_answer_read_while_the_database_is_away_survives_the_workers_death(punktual: Punktual, home: Path) -> None:
     journal = home / "journal" / "outcomes.jsonl"
     mailbox_id = punktual.mailbox()
@@ -93,11 +96,15 @@ class TestAWorkersConnectionToTheDatabaseDies:
 
     def end_the_workers_sessions(self) -> None:
         ended = database.fetch(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE starts_with(application_name, 'punktual')"
+            """
+            SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+            WHERE datname = current_database() AND starts_with(application_name, 'punktual')
+            """
         )
         assert ended
 
 
+@pytest.mark.own_servers
 def test_a_mail_whose_hand_over_met_an_outage_is_given_back_without_waiting_for_a_lease(
     punktual: Punktual, home: Path
 ) -> None:
@@ -126,6 +133,7 @@ def test_a_mail_whose_hand_over_met_an_outage_is_given_back_without_waiting_for_
     assert punktual.smtp.accepted == []
 
 
+@pytest.mark.own_servers
 def test_a_hint_that_meets_a_database_that_is_away_comes_again_by_itself(punktual: Punktual, home: Path) -> None:
     """There is no timekeeper here that could hint again."""
     mailbox_id = punktual.mailbox()
@@ -146,6 +154,7 @@ def test_a_hint_that_meets_a_database_that_is_away_comes_again_by_itself(punktua
     assert len(punktual.smtp.accepted) == 1
 
 
+@pytest.mark.own_servers
 def test_a_broker_that_crashes_loses_nothing_and_needs_no_restart_of_ours(punktual: Punktual) -> None:
     campaign_id = make.a_campaign([punktual.mailbox()], leads=40, delay=0.5)
     processes = [punktual.run("worker"), punktual.run("timekeeper")]
@@ -169,6 +178,7 @@ def pending(campaign_id: int) -> bool:
     return Q.select().where(Q.campaign == campaign_id, Q.status != Status.SENT).exists()
 
 
+@pytest.mark.own_servers
 def test_processes_that_start_before_the_broker_wait_for_it(punktual: Punktual) -> None:
     campaign_id = make.a_campaign([punktual.mailbox()])
     punktual.node.kill()
@@ -184,6 +194,7 @@ def test_processes_that_start_before_the_broker_wait_for_it(punktual: Punktual) 
     assert [process.poll() for process in processes] == [None, None]
 
 
+@pytest.mark.own_servers
 class TestATicksPublishing:
     """Many mails are due, and the broker stops taking hints."""
 
@@ -242,6 +253,7 @@ class TestATicksPublishing:
         make.planned(campaign_id, mailbox_id, *[soon + timedelta(milliseconds=n) for n in range(count)])
 
 
+@pytest.mark.own_servers
 def test_a_worker_that_cannot_hint_again_records_its_outcome_and_leaves_the_rest_to_the_tick(
     punktual: Punktual,
 ) -> None:

@@ -20,6 +20,8 @@ from tests.prometheus_server import PrometheusServer
 from tests.scraping import free_port
 from tests.waiting import until
 
+# Other processes' queues would be asked about too.
+pytestmark = pytest.mark.own_servers
 GRAFANA_FILLS_IN = {"$campaign": ".+", "$mailbox": ".+", "$__rate_interval": "1m"}
 
 

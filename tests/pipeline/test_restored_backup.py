@@ -5,6 +5,8 @@ import subprocess
 from collections import Counter
 from pathlib import Path
 
+import pytest
+
 from models import database, embedded
 from models.states import Status
 from models.tables import CampaignEmailQueue
@@ -32,6 +34,7 @@ def statuses() -> Counter[str]:
     return Counter(row.status for row in Q.select())
 
 
+@pytest.mark.own_servers
 def test_a_restored_backup_sends_nothing_twice_and_goes_on_once_its_owner_has_said_what_was_sent(
     punktual: Punktual, home: Path
 ) -> None:

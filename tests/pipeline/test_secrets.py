@@ -10,6 +10,7 @@ from datetime import timedelta
 from urllib.parse import urlsplit
 
 import psutil
+import pytest
 from cryptography.fernet import Fernet
 
 import config
@@ -27,6 +28,7 @@ MAILBOX, WRONG, BROKER, DATABASE = "kXq7-mailbox-w0rd", "kXq7-wrong-w0rd", "kXq7
 USER = "ola@sender.example"
 
 
+@pytest.mark.own_servers
 def test_no_secret_is_written_printed_logged_or_published_not_even_by_a_failing_login(
     punktual: Punktual, settings: Override
 ) -> None:

@@ -71,7 +71,7 @@ class TestOutage:
     def test_pages_and_programs_are_told_and_served_again_by_themselves(self, serve: Serve, postgres: str) -> None:
         heartbeats.beat("tick")
         with Proxy(socket_of(postgres)) as database:
-            url = f"postgresql://postgres:s3cret@127.0.0.1:{database.port}/postgres?sslmode=disable&gssencmode=disable"
+            url = through(database, postgres, "postgres:s3cret")
             served = serve(PUNKTUAL_DATABASE_URL=url)
             assert served.get("/api/counts")[0] == 200
 
@@ -89,7 +89,7 @@ class TestOutage:
 
     def test_connections_that_broke_are_replaced(self, serve: Serve, postgres: str) -> None:
         with Proxy(socket_of(postgres)) as database:
-            url = f"postgresql://postgres@127.0.0.1:{database.port}/postgres?sslmode=disable&gssencmode=disable"
+            url = through(database, postgres, "postgres")
             served = serve(PUNKTUAL_DATABASE_URL=url)
             for _ in range(10):
                 assert served.get("/api/counts")[0] == 200
@@ -151,6 +151,11 @@ def raw(served: Served, line: str, **headers: str) -> http.client.HTTPResponse:
     answer.read()
     connection.close()
     return answer
+
+
+def through(proxy: Proxy, url: str, user: str) -> str:
+    """The URL of the same database behind the proxy."""
+    return f"postgresql://{user}@127.0.0.1:{proxy.port}{urlsplit(url).path}?sslmode=disable&gssencmode=disable"
 
 
 def socket_of(url: str) -> str:
