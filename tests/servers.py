@@ -118,10 +118,16 @@ def _open(url: str | None) -> None:
         database.open_database("tests")
 
 
+# Not by pg_stat_activity, which stands still inside a transaction. A lock on a row names no database.
+_LOCK_WAITS = """
+SELECT count(DISTINCT waits.pid) FROM pg_locks waits JOIN pg_locks here ON here.pid = waits.pid
+WHERE NOT waits.granted AND here.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+"""
+
+
 def lock_waits() -> int:
     """How many sessions of this process's database wait for a lock."""
-    asked = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-    return int(database.fetch(asked)[0][0])
+    return int(database.fetch(_LOCK_WAITS)[0][0])
 
 
 def at_database(url: str, name: str) -> str:

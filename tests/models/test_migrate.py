@@ -64,7 +64,7 @@ class TestTheSchema:
 
 
 WAITS_FOR_MAILBOX = """
-SELECT 1 FROM pg_locks JOIN pg_stat_activity USING (pid)
+SELECT 1 FROM pg_locks JOIN pg_database ON pg_database.oid = database
 WHERE datname = current_database() AND relation = 'mailbox'::regclass AND mode = 'AccessExclusiveLock' AND NOT granted
 """
 
