@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 RUN_READY := $(VENV)/.run-ready
 DEV_READY := $(VENV)/.dev-ready
 
-.PHONY: help demo run up services services-stop test chaos picture check lint types format lock clean
+.PHONY: help demo run up services services-stop test test-quick test-mail chaos picture check lint types format lock clean
 
 help: ## Print this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -29,15 +29,26 @@ services: $(RUN_READY) ## Start a private RabbitMQ and Postgres below var/ and p
 services-stop: $(RUN_READY) ## Stop what `make services` started
 	@$(BIN)/python -m ops.local stop
 
-test: $(DEV_READY) ## Install what the tests need and run them all
+# They wait more than they work: more processes than cores, side by side.
+PROCESSES ?= 4
+PYTEST = $(if $(AT),$(BIN)/python -m tests.faked "$(AT)") $(BIN)/python -m pytest -n $(PROCESSES) --dist loadgroup
+
+test: $(DEV_READY) ## Install what the tests need and run them all; AT="2026-11-26 23:58": as if it were then in Warsaw
 	@$(BIN)/python -m ops.local install
-	@$(BIN)/python -m pytest $(TESTS)
+	@$(PYTEST) $(TESTS)
+
+test-quick: $(DEV_READY) ## Run what needs no process but Postgres and Dovecot
+	@$(BIN)/python -m ops.local install
+	@$(PYTEST) -m "not slow" $(TESTS)
+
+test-mail: $(DEV_READY) ## Run the tests of mail/ on every other Python that is supported and installed
+	@$(BIN)/python -m tests.pythons
 
 chaos: $(DEV_READY) ## Run it all for MINUTES under faults that SEED decides, and compare with the mail server's log
 	@$(BIN)/python -m ops.local install
 	@$(BIN)/python -m tests.chaos --seed $(SEED) --minutes $(MINUTES)
 
-check: lint types test ## Everything that must be green before a change is done
+check: lint types test test-mail ## Everything that must be green before a change is done
 
 picture: $(DEV_READY) ## Draw docs/today.png anew: run a day in a minute, and look at its page
 	@$(BIN)/python -m tests.picture docs/today.png

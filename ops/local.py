@@ -36,12 +36,13 @@ def _has_prometheus() -> bool:
 
 
 RABBITMQ = Need("RabbitMQ", is_installed, ("rabbitmq-server",))
-# What the tests start: servers of their own, and a browser.
+# What the tests start: servers of their own, a browser, and all of it at another time.
 OF_TESTS = (
     RABBITMQ,
     Need("Dovecot", find_dovecot, ("dovecot-core", "dovecot-imapd")),
     Need("Prometheus", _has_prometheus, ("prometheus",)),
     Need("Chromium", lambda: shutil.which("chromium"), ("chromium",)),
+    Need("faketime", lambda: shutil.which("faketime"), ("faketime",)),
 )
 
 

@@ -1,4 +1,4 @@
-"""What a Python process needs under a faked time: see tests/faked/__main__.py."""
+"""Every Python process below a faked time begins with this."""
 
 import select
 import time
@@ -8,6 +8,6 @@ def _sleep(seconds: float, /) -> None:
     select.select([], [], [], seconds)
 
 
-# libfaketime 0.9.10 makes a negative time of the deadline by the monotonic clock that Python 3.11 and later ask for:
-# "Invalid argument". https://github.com/wolfcw/libfaketime/issues/426
+# Debian's libfaketime (0.9.10) fakes the deadline that Python's own sleep hands to the kernel, by a clock that is not
+# faked: "Invalid argument". See https://github.com/wolfcw/libfaketime/issues/426.
 time.sleep = _sleep
