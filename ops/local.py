@@ -36,13 +36,13 @@ def _has_prometheus() -> bool:
 
 
 RABBITMQ = Need("RabbitMQ", is_installed, ("rabbitmq-server",))
-# What the tests start: servers of their own, a browser, and all of it at another time.
+# What the tests start: servers of their own, a browser, and a compiler for a clock that shows another time.
 OF_TESTS = (
     RABBITMQ,
     Need("Dovecot", find_dovecot, ("dovecot-core", "dovecot-imapd")),
     Need("Prometheus", _has_prometheus, ("prometheus",)),
     Need("Chromium", lambda: shutil.which("chromium"), ("chromium",)),
-    Need("faketime", lambda: shutil.which("faketime"), ("faketime",)),
+    Need("gcc", lambda: shutil.which("gcc"), ("gcc", "libc6-dev")),
 )
 
 

@@ -40,16 +40,20 @@ servers.begin()
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "own_servers: stops or alters Postgres or RabbitMQ, and gets its own of both")
+    config.addinivalue_line("markers", "slow: left out by `make test-quick`")
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What is dear to make is made in one process: its tests run there one after another."""
     for item in items:
+        fixtures = set(getattr(item, "fixturenames", ()))
         if item.get_closest_marker("own_servers"):
             item.add_marker(pytest.mark.xdist_group("own servers"))
-        elif "million_url" in getattr(item, "fixturenames", ()):
+        elif "million_url" in fixtures:
             item.add_marker(pytest.mark.xdist_group("million"))
+        if fixtures & {"million_url", "serve", "punktual"}:
+            item.add_marker(pytest.mark.slow)
 
 
 def pytest_unconfigure() -> None:

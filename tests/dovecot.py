@@ -15,6 +15,7 @@ from typing import Self
 
 from imapclient import IMAPClient
 
+import clock
 from ops.local import find_dovecot
 from tests.certificates import Certificate
 from tests.scraping import free_port
@@ -104,7 +105,7 @@ class Dovecot:
         with self._logged_in(user) as client:
             if folder is not None:
                 client.create_folder(folder)
-            client.append(folder or self.sent, content)
+            client.append(folder or self.sent, content, msg_time=clock.now())
 
     def flags(self, user: str) -> list[tuple[bytes, ...]]:
         """Of each message in the user's Sent folder."""

@@ -1,46 +1,49 @@
 """`python -m tests.faked "2026-10-25 02:30" COMMAND`: as if it were that time in Warsaw, for it and all that it starts.
 
-Of a time that comes twice the first is meant; `"2026-10-25 02:30+01:00"` names the second. Clocks go on from there, and
-those that count from the machine's start are as they are. Prometheus alone, which asks the kernel itself, stays behind.
+Of a time that comes twice the first is meant; `"2026-10-25 02:30+01:00"` names the second. The clock goes on from
+there, and those that count from the machine's start are as they are. What is linked statically, as Prometheus is, and
+the times of files stay behind.
+
+Not by libfaketime: while a process waits it shows the handlers of signals the true time, so that no timeout of Postgres
+ever comes; Python's own sleep fails below it.
 """
 
 import os
+import subprocess
 import sys
 from datetime import datetime
+from hashlib import sha256
 from pathlib import Path
 
 import clock
 from scheduling.window import WARSAW
 
-_HERE = Path(__file__).parent
+_SOURCE = Path(__file__).parent / "clock.c"
 
 
-def environment(at: str) -> dict[str, str]:
-    """What makes libfaketime of a process, and of all below it. Raises ValueError where it is no time."""
+def shift(at: str) -> int:
+    """Seconds from now to that time. Raises ValueError where it is none."""
     asked = datetime.fromisoformat(at)
     asked = asked if asked.tzinfo else asked.replace(tzinfo=WARSAW)
-    return {
-        "LD_PRELOAD": str(library()),
-        # As an offset: a time to begin at would begin again in each process.
-        "FAKETIME": f"{(asked - clock.now()).total_seconds():+.0f}",
-        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-        "PYTHONPATH": os.pathsep.join([str(_HERE), *filter(None, [os.environ.get("PYTHONPATH")])]),
-    }
+    return round((asked - clock.now()).total_seconds())
 
 
 def library() -> Path:
-    """Where Debian has it for this machine's architecture."""
-    return next(iter(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1")))
+    """Compiled once for each state of its source."""
+    made = Path(sys.prefix) / f"faked-clock-{sha256(_SOURCE.read_bytes()).hexdigest()[:12]}.so"
+    if not made.exists():
+        flags = ["-shared", "-fPIC", "-O2", "-Wall", "-Wextra", "-Werror"]
+        subprocess.run(["gcc", *flags, "-o", made, _SOURCE, "-ldl"], check=True)
+    return made
 
 
 def main() -> None:
     at, *command = sys.argv[1:]
     try:
-        faked = environment(at)
+        seconds = shift(at)
     except ValueError as error:
         sys.exit(f"AT: {error}; it is like 2026-11-26 23:58, in Warsaw")
-    except StopIteration:
-        sys.exit("libfaketime is not installed: `python -m ops.local install`")
+    faked = {"LD_PRELOAD": str(library()), "TESTS_CLOCK_SHIFT": str(seconds)}
     os.execvpe(command[0], command, os.environ | faked)
 
 

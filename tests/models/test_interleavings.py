@@ -587,6 +587,7 @@ def not_today() -> Window:
     return Window(0, 1440, frozenset({(make.now().astimezone(WARSAW).weekday() + 3) % 7}))
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_no_order_of_steps_breaks_a_promise() -> None:
     run_state_machine_as_test(

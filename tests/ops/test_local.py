@@ -17,5 +17,5 @@ def test_where_it_may_not_install_one_sentence_names_all_that_is_missing(tmp_pat
 
     assert done.returncode == 1
     [sentence] = done.stderr.splitlines()
-    assert "Prometheus, Chromium, faketime" in sentence
-    assert sentence.endswith("prometheus chromium faketime)")
+    assert "Prometheus, Chromium, gcc" in sentence
+    assert sentence.endswith("prometheus chromium gcc libc6-dev)")
