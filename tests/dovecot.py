@@ -19,7 +19,7 @@ import clock
 from ops.local import find_dovecot
 from tests.certificates import Certificate
 from tests.scraping import free_port
-from tests.waiting import until
+from tests.waiting import BOUND, until
 
 # Dovecot serves no mail of root's and takes other users for its own parts: Debian's, or this very user.
 _MAIL_OWNER, _LOGIN_USER, _INNER_USER = "nobody", "dovenull", "dovecot"
@@ -97,7 +97,7 @@ class Dovecot:
 
     def __exit__(self, *_: object) -> None:
         self._process.terminate()
-        self._process.wait(30)
+        self._process.wait(BOUND)
         shutil.rmtree(self.home)
 
     def file(self, user: str, content: bytes, folder: str | None = None) -> None:
@@ -114,7 +114,7 @@ class Dovecot:
             return list(client.get_flags(client.search()).values())
 
     def _logged_in(self, user: str) -> IMAPClient:
-        client = IMAPClient(self.host, self.port, ssl=False, timeout=30)
+        client = IMAPClient(self.host, self.port, ssl=False, timeout=BOUND)
         client.login(user, self.password)
         return client
 

@@ -13,7 +13,7 @@ from ruamel.yaml import YAML
 
 from tests import watching
 from tests.scraping import free_port
-from tests.waiting import until
+from tests.waiting import BOUND, until
 
 
 class PrometheusServer:
@@ -51,7 +51,7 @@ class PrometheusServer:
 
     def __exit__(self, *_: object) -> None:
         self._process.terminate()
-        self._process.wait(30)
+        self._process.wait(BOUND)
 
     def query(self, expr: str) -> list[dict[str, Any]]:
         """What the expression gives now: series with their values. Raises HTTPError where it cannot be evaluated."""
@@ -67,7 +67,7 @@ class PrometheusServer:
 
     def _get(self, path: str, **parameters: str) -> Any:
         url = f"http://127.0.0.1:{self.port}/api/v1/{path}?{urlencode(parameters)}"
-        with urllib.request.urlopen(url, timeout=10) as answer:
+        with urllib.request.urlopen(url, timeout=BOUND) as answer:
             return json.load(answer)["data"]
 
     def _is_ready(self) -> bool:

@@ -56,8 +56,8 @@ def environment(version: Version, python: Path) -> Path:
     if not state.exists() or state.read_text() != locked:
         print(f"installing the dependencies for Python {name(version)} into {home} (once)", file=sys.stderr)
         subprocess.run([python, "-m", "venv", "--clear", home], check=True)
-        pip = [home / "bin" / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        subprocess.run([*pip, "--require-hashes", "-r", _LOCK], check=True)
+        pip = [str(home / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        subprocess.run([*pip, "--require-hashes", "-r", str(_LOCK)], check=True)
         state.write_text(locked)
     return home / "bin" / "python"
 
@@ -72,8 +72,8 @@ def main() -> None:
     print(f"the tests of mail/ on Python {name(_HERE)}: in `make test`; on others: {listed}", flush=True)
     for version, python in others.items():
         print(f"Python {name(version)}:", flush=True)
-        tests = [environment(version, python), "-m", "pytest", "-q", "-n", "2", "-p", "no:cacheprovider", "tests/mail"]
-        if failed := subprocess.run(tests, cwd=config.ROOT).returncode:
+        tests = ["-m", "pytest", "-q", "-n", "2", "-p", "no:cacheprovider", "tests/mail"]
+        if failed := subprocess.run([str(environment(version, python)), *tests], cwd=config.ROOT).returncode:
             sys.exit(failed)
 
 

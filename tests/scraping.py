@@ -11,6 +11,8 @@ import urllib.request
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.waiting import BOUND
+
 # Below those that the system gives to connections, which could take one before its server does; and another hundred for
 # each process that tests side by side.
 _ports = itertools.count(12_000 + os.getpid() % 200 * 100)
@@ -29,7 +31,7 @@ def scrape(port: int, password: str | None = None) -> dict[str, float]:
     if password is not None:
         request.add_header("Authorization", f"Basic {base64.b64encode(f'prometheus:{password}'.encode()).decode()}")
     try:
-        with urllib.request.urlopen(request, timeout=10) as page:
+        with urllib.request.urlopen(request, timeout=BOUND) as page:
             return samples(page.read().decode())
     except urllib.error.HTTPError:
         raise

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit, urlunsplit
 import config
 from models import database, embedded, migrate
 from ops.rabbitmq import RabbitMQ
-from tests.waiting import until
+from tests.waiting import BOUND, until
 
 _HOME = "TESTS_SHARED_HOME"
 _TEMPLATE = "tests_template"
@@ -91,7 +91,7 @@ def _add_virtual_host(node: RabbitMQ, name: str) -> bool:
     request.add_header("Authorization", f"Basic {b64encode(b'guest:guest').decode()}")
     request.add_header("Content-Type", "application/json")
     try:
-        with urllib.request.urlopen(request, timeout=30) as answer:
+        with urllib.request.urlopen(request, timeout=BOUND) as answer:
             return bool(answer.status in (201, 204))
     except OSError:
         return False

@@ -22,6 +22,7 @@ from typing import Any, Self
 
 import clock
 from tests.certificates import Certificate
+from tests.waiting import BOUND
 
 ENHANCED = {"550": "550 5.1.1 no such user", "550-5.4.5": "550 5.4.5 daily sending quota exceeded"}
 
@@ -54,7 +55,7 @@ class Held:
     released: threading.Event = field(default_factory=threading.Event)
 
     def wait(self) -> None:
-        assert self.reached.wait(30), "no conversation came to this point"
+        assert self.reached.wait(BOUND), "no conversation came to this point"
 
 
 class SmtpServer:
@@ -122,18 +123,18 @@ class SmtpServer:
         finally:
             held.released.set()
 
-    def wait_for(self, condition: Callable[[], bool], seconds: float = 60) -> None:
+    def wait_for(self, condition: Callable[[], bool], seconds: float = BOUND) -> None:
         """Until the condition holds, asked again after each delivery."""
         with self._changed:
             assert self._changed.wait_for(condition, seconds), f"only {len(self.accepted)} mails arrived"
 
-    def arrived(self, count: int, seconds: float = 60) -> None:
+    def arrived(self, count: int, seconds: float = BOUND) -> None:
         self.wait_for(lambda: len(self.accepted) >= count, seconds)
 
     def hold(self, point: str, recipient: str) -> None:
         if held := self._held.get((point, recipient)):
             held.reached.set()
-            held.released.wait(60)
+            held.released.wait(BOUND)
 
     def record(self, sender: str, recipient: str, content: bytes, connection: int) -> None:
         message_id = str(message_from_bytes(content)["Message-ID"])

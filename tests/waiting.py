@@ -5,8 +5,11 @@ from collections.abc import Callable
 
 import clock
 
+# Seconds until a test takes it that what it waits for does not come. A busy machine may need very long.
+BOUND = 240
 
-def until(condition: Callable[[], object], what: str, seconds: float = 60) -> None:
+
+def until(condition: Callable[[], object], what: str, seconds: float = BOUND) -> None:
     deadline = clock.boottime() + seconds
     while not condition():
         assert clock.boottime() < deadline, f"waited {seconds} s for {what}"

@@ -15,6 +15,7 @@ from models.tables import Campaign, Notice
 from tests import factories as make
 from tests.conftest import Override
 from tests.smtp_server import SmtpServer
+from tests.waiting import BOUND
 from tests.webhook import Webhook
 
 
@@ -133,7 +134,7 @@ class TestANotice:
         a_closed_mailbox()
         telling = threading.Thread(target=tell_people_beside)
         telling.start()
-        assert webhook.reached.wait(30)
+        assert webhook.reached.wait(BOUND)
 
         assert Notice.update(said="by another").execute() == 1
 
@@ -230,7 +231,7 @@ class TestManyAtOnce:
         a_closed_mailbox()
         telling = threading.Thread(target=tell_people_beside)
         telling.start()
-        assert webhook.reached.wait(30)
+        assert webhook.reached.wait(BOUND)
 
         pipeline.tell_people()
 

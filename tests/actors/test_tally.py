@@ -17,6 +17,7 @@ from models.tables import Campaign, CampaignEmailQueue
 from ops import metrics
 from tests import factories as make
 from tests.smtp_server import SmtpServer
+from tests.waiting import BOUND
 
 
 @pytest.fixture
@@ -167,7 +168,7 @@ class TestAMailThatWasNotSent:
             emails.doubt(Held(email_id, token, "tests"), "silence")
             emails.settle_as_sent(email_id, "the provider says so", "ola")
             held.released.set()
-            late.result(30)
+            late.result(BOUND)
 
         assert count("punktual_smtp_replies_total", phase="dot", code="451", enhanced="4.0.0") == 1
         assert count("punktual_outcomes_total", outcome="deferred", scope="content") == 0

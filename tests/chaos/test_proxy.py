@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.chaos.proxy import Proxy
+from tests.waiting import BOUND
 
 Pair = tuple[Proxy, socket.socket]
 
@@ -34,7 +35,7 @@ def pair(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Pair]:
     server = _Server(("127.0.0.1", 0), _Echo) if request.param == "tcp" else _UnixServer(path, _Echo)
     threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
     upstream = ("127.0.0.1", server.server_address[1]) if isinstance(server, _Server) else path
-    with Proxy(upstream) as proxy, socket.create_connection(("127.0.0.1", proxy.port), timeout=10) as client:
+    with Proxy(upstream) as proxy, socket.create_connection(("127.0.0.1", proxy.port), timeout=BOUND) as client:
         yield proxy, client
     server.shutdown()
     server.server_close()
@@ -72,7 +73,7 @@ def test_a_cut_connection_is_reset_and_the_next_one_works(pair: Pair) -> None:
 
     with pytest.raises(ConnectionResetError):
         client.recv(1)
-    with socket.create_connection(("127.0.0.1", proxy.port), timeout=10) as another:
+    with socket.create_connection(("127.0.0.1", proxy.port), timeout=BOUND) as another:
         another.sendall(b"b")
         assert another.recv(1) == b"b"
 
@@ -108,6 +109,6 @@ def test_a_server_that_is_away_shows_as_a_broken_connection() -> None:
     with (
         Proxy(("127.0.0.1", port)) as proxy,
         pytest.raises(ConnectionResetError),
-        socket.create_connection(("127.0.0.1", proxy.port), timeout=10) as client,
+        socket.create_connection(("127.0.0.1", proxy.port), timeout=BOUND) as client,
     ):
         client.recv(1)

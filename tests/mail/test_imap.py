@@ -15,6 +15,7 @@ from mail.connection import Server
 from mail.imap import Evidence, Patience, SentFolderUnreadable, Step
 from mail.message import Letter, build
 from tests.dovecot import Dovecot
+from tests.waiting import BOUND
 
 QUICK = Patience(command_seconds=10, conversation_seconds=30)
 TODAY = clock.now().date()
@@ -236,7 +237,7 @@ def serving(serve: Callable[[socket.socket], None]) -> Iterator[int]:
         thread = threading.Thread(target=serve, args=(listening,))
         thread.start()
         yield listening.getsockname()[1]
-        thread.join(10)
+        thread.join(BOUND)
 
 
 @contextmanager

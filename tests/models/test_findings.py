@@ -11,7 +11,7 @@ from models.states import Status
 from models.tables import EmailContent
 from tests import factories as make
 from tests import servers
-from tests.waiting import until
+from tests.waiting import BOUND, until
 
 pytestmark = pytest.mark.usefixtures("db")
 SLUGS = [rule.slug for rule in invariants.RULES]
@@ -84,7 +84,7 @@ class TestAnExamination:
 
             assert findings.examine() == []
 
-        assert first.result(30) == SLUGS
+        assert first.result(BOUND) == SLUGS
 
     def test_keeps_the_old_finding_of_a_rule_that_takes_too_long(self) -> None:
         make.in_status(Status.SENT)
@@ -93,7 +93,7 @@ class TestAnExamination:
 
         with ThreadPoolExecutor(1) as pool, database.database.atomic():
             database.execute("LOCK TABLE email_content IN ACCESS EXCLUSIVE MODE")
-            asked = pool.submit(examine_beside, 0.5).result(30)
+            asked = pool.submit(examine_beside, 0.5).result(BOUND)
 
         after = checked_at()
         assert {slug for slug in SLUGS if after[slug] == before[slug]} == {"sent_has_its_content"}

@@ -24,6 +24,7 @@ from models.states import Status
 from models.tables import Campaign, Heartbeat
 from scheduling.window import Window, warsaw_day
 from tests import factories as make
+from tests.waiting import BOUND
 
 pytestmark = pytest.mark.usefixtures("db")
 HOUR = timedelta(hours=1)
@@ -268,6 +269,6 @@ class TestTheWhole:
 
         with ThreadPoolExecutor(1) as pool, database.database.atomic():
             facts.lock_around(claim.held.email_id)
-            found = pool.submit(read_beside).result(30)
+            found = pool.submit(read_beside).result(BOUND)
 
         assert found.campaigns[0].counts["sending"] == 1

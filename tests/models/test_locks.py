@@ -19,7 +19,7 @@ from scheduling import planner
 from scheduling.planner import Slot
 from tests import factories as make
 from tests import servers
-from tests.waiting import until
+from tests.waiting import BOUND, until
 
 pytestmark = pytest.mark.usefixtures("db")
 Q = CampaignEmailQueue
@@ -62,7 +62,7 @@ class TestALockWait:
             until(somebody_waits, "the claim to wait")
             released_at = make.now()
 
-        claim = waiter.result(60)
+        claim = waiter.result(BOUND)
 
         assert isinstance(claim, Claim)
         assert claim.started_at >= released_at
@@ -77,7 +77,7 @@ class TestALockWait:
             until(somebody_waits, "the second claim to wait")
             make.handed_over(winner)
 
-        waiter.result(60)
+        waiter.result(BOUND)
 
         assert Q.select().where(Q.status == Status.SENDING).count() == 1
 
@@ -91,7 +91,7 @@ class TestAPlanBesideAClaim:
         with another_holds(email_id):
             written = beside(lambda: emails.plan(row.campaign_id, [slot], "tests"))
 
-            assert written.result(60) == 1
+            assert written.result(BOUND) == 1
 
     def test_two_timekeepers_that_computed_the_same_plan_write_it_once(self, beside: Beside) -> None:
         campaign_id = make.a_campaign([make.a_mailbox()], leads=20)
@@ -100,12 +100,12 @@ class TestAPlanBesideAClaim:
         def compute_and_write() -> int | None:
             seen = plans.situation()
             slots = list(planner.plan(seen.campaigns, seen.mailboxes, seen.taken, seen.now))
-            both_have_computed.wait(30)
+            both_have_computed.wait(BOUND)
             return plans.write(campaign_id, slots, seen, "tests")
 
         timekeepers = [beside(compute_and_write) for _ in range(2)]
 
-        assert {each.result(60) for each in timekeepers} == {20, None}
+        assert {each.result(BOUND) for each in timekeepers} == {20, None}
         assert Q.select().count() == EmailHistory.select().count() == 20
 
 
@@ -122,7 +122,7 @@ class TestEverythingAtOnce:
 
         busy = [beside(work) for work in (self.send, self.send, self.doubt, self.plan, self.own)]
         for each in busy:
-            each.result(120)
+            each.result(BOUND)
 
         assert deadlocks() == before
         assert Q.select().where(Q.status != Status.PENDING).exists()

@@ -9,7 +9,7 @@ import pytest
 import config
 from models import database, facts, migrate, tables
 from tests import factories as make
-from tests.waiting import until
+from tests.waiting import BOUND, until
 
 COLUMNS = """
 SELECT c.relname, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull,
@@ -116,7 +116,7 @@ class TestMigrating:
                 database.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
                 database.fetch("SELECT count(*) FROM mailbox")
                 reads.set()
-                may_end.wait(30)
+                may_end.wait(BOUND)
             database.close()
 
         def apply() -> None:
@@ -125,7 +125,7 @@ class TestMigrating:
 
         threads = [threading.Thread(target=backup), threading.Thread(target=apply)]
         threads[0].start()
-        reads.wait(30)
+        reads.wait(BOUND)
         threads[1].start()
         until(lambda: database.fetch(WAITS_FOR_MAILBOX), "the migration to ask for the table")
         try:

@@ -12,6 +12,7 @@ from models.states import Status
 from models.tables import CampaignEmailQueue, Mailbox, Notice
 from tests import factories as make
 from tests.conftest import Override
+from tests.waiting import BOUND
 
 pytestmark = pytest.mark.usefixtures("db")
 Q = CampaignEmailQueue
@@ -244,7 +245,7 @@ class TestAClaim:
                 database.close()
 
         with ThreadPoolExecutor(8) as pool:
-            rounds = [each.result(30) for each in [pool.submit(tell) for _ in range(8)]]
+            rounds = [each.result(BOUND) for each in [pool.submit(tell) for _ in range(8)]]
 
         assert sorted(it.subject for each in rounds for it in each) == [row.id for row in Mailbox.select()]
         assert Notice.select().count() == 4

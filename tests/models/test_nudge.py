@@ -9,7 +9,7 @@ import pytest
 from models import campaigns, database, installation, mailboxes, nudge, settlement
 from models.states import Status
 from tests import factories as make
-from tests.waiting import until
+from tests.waiting import BOUND, until
 
 pytestmark = pytest.mark.usefixtures("db")
 LISTENERS = """
@@ -40,7 +40,7 @@ def listener() -> Iterator[Listener]:
     until(lambda: database.fetch(LISTENERS), "the listener")
     yield running
     database.execute(f"SELECT pg_terminate_backend(pid) FROM ({LISTENERS}) listener")
-    running.thread.join(30)
+    running.thread.join(BOUND)
     assert not running.thread.is_alive()
 
 

@@ -13,7 +13,7 @@ from models.tables import Campaign, CampaignEmailQueue
 from tests import factories as make
 from tests import servers
 from tests.conftest import Override
-from tests.waiting import until
+from tests.waiting import BOUND, until
 
 Q = CampaignEmailQueue
 ANSWERS: dict[str, dict[str, Any]] = {
@@ -204,7 +204,7 @@ class TestAtTheSameMoment:
             until(lambda: servers.lock_waits() == 1, "the look to wait for the owner")
             campaigns.resume(campaign_id, "ola")
 
-        assert looking.result(30) == []
+        assert looking.result(BOUND) == []
         assert status(campaign_id) == "active"
 
     def test_two_that_look_pause_it_once(self, looks: Callable[[], "Future[list[Paused]]"]) -> None:
@@ -215,7 +215,7 @@ class TestAtTheSameMoment:
             looking = [looks(), looks()]
             until(lambda: servers.lock_waits() == 2, "both to wait")
 
-        assert sum(len(each.result(30)) for each in looking) == 1
+        assert sum(len(each.result(BOUND)) for each in looking) == 1
         assert [it.verb for it in changes.of_campaign(campaign_id)].count("pause") == 1
 
 

@@ -9,7 +9,7 @@ from models import campaigns, database, hints, settlement, stuck
 from models.states import Status
 from models.tables import Campaign, CampaignEmailQueue
 from tests import factories as make
-from tests.waiting import until
+from tests.waiting import BOUND, until
 
 pytestmark = pytest.mark.usefixtures("db")
 Q = CampaignEmailQueue
@@ -117,7 +117,7 @@ class TestNotifications:
 
         database.notify("a_channel")
 
-        assert heard.wait(30)
+        assert heard.wait(BOUND)
         thread.join()
 
 

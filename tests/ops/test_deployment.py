@@ -17,7 +17,7 @@ import config
 from actors.processes import PROCESSES
 from ops import exposition
 from tests import watching
-from tests.waiting import until
+from tests.waiting import BOUND, until
 
 COMPOSE = config.ROOT / "docker-compose.yml"
 SUPERVISORD = config.ROOT / "ops" / "supervisord.conf"
@@ -184,7 +184,7 @@ class TestSupervisord:
         until(lambda: len(supervisor.children()) == 4 and victim not in supervisor.children(), "another one")
         running = supervisor.children()
         process.send_signal(signal.SIGTERM)
-        process.wait(30)
+        process.wait(BOUND)
         assert not [child for child in running if child.is_running()]
 
 

@@ -22,7 +22,7 @@ from ops.rabbitmq import RabbitMQ
 from tests import factories as make
 from tests import servers
 from tests.smtp_server import SmtpServer
-from tests.waiting import until
+from tests.waiting import BOUND, until
 
 # A queue that is asked for before anybody has declared it is nothing to warn of here.
 logging.getLogger("pika").setLevel(logging.CRITICAL)
@@ -95,7 +95,7 @@ class Punktual:
         """What an owner types beside the running processes."""
         command = [sys.executable, "-m", "admin", *arguments]
         environment = {**os.environ, **self.environment, **environment}
-        subprocess.run(command, cwd=config.ROOT, env=environment, check=True, timeout=60)
+        subprocess.run(command, cwd=config.ROOT, env=environment, check=True, timeout=BOUND)
 
     def family(self) -> list[psutil.Process]:
         """All running processes of this test, with those below them."""

@@ -20,7 +20,7 @@ from tests import factories as make
 from tests.browser import chromium, looking
 from tests.pipeline.conftest import Punktual
 from tests.scraping import free_port, named, scrape
-from tests.waiting import until
+from tests.waiting import BOUND, until
 
 # What has one number in each place, whoever tells it.
 Figures = dict[str, int]
@@ -68,7 +68,7 @@ def by_rows() -> Figures:
 def by_admin(punktual: Punktual) -> Figures:
     command = [sys.executable, "-m", "admin", "status", "--json"]
     environment = {**os.environ, **punktual.environment}
-    done = subprocess.run(command, cwd=config.ROOT, env=environment, capture_output=True, check=True, timeout=60)
+    done = subprocess.run(command, cwd=config.ROOT, env=environment, capture_output=True, check=True, timeout=BOUND)
     said = json.loads(done.stdout)
     [campaign], [box] = said["campaigns"], said["mailboxes"]
     assert campaign["counts"] == said["emails"]
@@ -83,7 +83,7 @@ def by_api(port: int) -> Figures:
 
 
 def asked(port: int, what: str) -> Any:
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/{what}", timeout=10) as answer:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/{what}", timeout=BOUND) as answer:
         return json.load(answer)
 
 

@@ -33,7 +33,7 @@ def test_200_mails_on_two_workers_and_two_mailboxes_arrive_complete_and_once(pun
 
     punktual.tick()
     until(lambda: sum(punktual.messages().values()) > 5, "delayed messages in the buffer")
-    punktual.smtp.arrived(200, seconds=120)
+    punktual.smtp.arrived(200)
     until(lambda: all_sent(campaign_id), "the last answers to be recorded")
 
     assert sorted(punktual.smtp.message_ids) == sorted(row.message_id for row in Q.select())
@@ -237,7 +237,7 @@ def test_a_mailbox_whose_provider_is_full_hands_its_mails_over_and_comes_back_by
         punktual.tick()
         until(lambda: ticked(punktual) and Mailbox.get_by_id(sick).faults >= 2, "a probe that fails")
         full.greeting = "220 ready"
-        until(lambda: ticked(punktual) and all_sent(campaign_id), "all to be sent", seconds=120)
+        until(lambda: ticked(punktual) and all_sent(campaign_id), "all to be sent")
 
         assert len(full.accepted) + len(punktual.smtp.accepted) == 40
         assert full.accepted
@@ -258,13 +258,13 @@ def test_periodiq_sends_the_tick_that_the_timekeeper_works_off(punktual: Punktua
     punktual.run("timekeeper")
     punktual.run("periodiq")
 
-    until(lambda: heartbeats.last("tick"), "a tick", seconds=90)
+    until(lambda: heartbeats.last("tick"), "a tick")
 
 
 def test_make_up_sends_a_campaign_and_brings_back_what_dies(punktual: Punktual) -> None:
     campaign_id = make.a_campaign([punktual.mailbox()], leads=30, delay=0.5)
     punktual.start([sys.executable, "-m", "ops.supervise"])
-    punktual.smtp.arrived(5, seconds=90)
+    punktual.smtp.arrived(5)
     until(lambda: punktual.messages().get("deliver.DQ"), "delayed messages in the buffer")
     master, *_ = [each for each in punktual.family() if each.cmdline()[3:5] == ["dramatiq", "actors.deliver"]]
     workers = master.children(recursive=True)
@@ -272,7 +272,7 @@ def test_make_up_sends_a_campaign_and_brings_back_what_dies(punktual: Punktual) 
     master.kill()
 
     until(lambda: not any(runs(each) for each in workers), "its workers to go with it")
-    punktual.smtp.arrived(30, seconds=120)
+    punktual.smtp.arrived(30)
     until(lambda: all_sent(campaign_id), "the last answers to be recorded")
     assert sorted(Counter(punktual.smtp.message_ids).values()) == [1] * 30
     assert punktual.messages()["deliver.DQ"] == 0

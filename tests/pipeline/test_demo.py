@@ -16,7 +16,7 @@ import config
 from models import embedded
 from ops.catcher import read_caught
 from tests.scraping import free_port
-from tests.waiting import until
+from tests.waiting import BOUND, until
 
 
 @pytest.fixture
@@ -52,19 +52,19 @@ def start(var: Path, port: int) -> subprocess.Popen[str]:
 def test_interrupted_and_started_again_it_ends_with_each_mail_once(var: Path) -> None:
     port = free_port()
     first = start(var, port)
-    until(lambda: len(read_caught(var / "demo" / "mails")) >= 4, "the first mails", seconds=90)
+    until(lambda: len(read_caught(var / "demo" / "mails")) >= 4, "the first mails")
     served_while_it_sends = is_served(port)
 
     os.killpg(first.pid, signal.SIGINT)
 
-    first.communicate(timeout=60)
+    first.communicate(timeout=BOUND)
     assert first.returncode == 130
     assert "Traceback" not in (var / "demo" / "worker.log").read_text()
     assert served_while_it_sends
     assert not is_served(port)
     with socket.create_server(("127.0.0.1", port)):  # another program's: the demo goes on without pages
         second = start(var, port)
-        output, _ = second.communicate(timeout=200)
+        output, _ = second.communicate(timeout=BOUND)
     assert second.returncode == 0, output
     ids = [mail.message_id for mail in read_caught(var / "demo" / "mails")]
     assert len(ids) == len(set(ids)) == 24
@@ -76,7 +76,7 @@ def test_interrupted_and_started_again_it_ends_with_each_mail_once(var: Path) ->
 
 def is_served(port: int) -> bool:
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/health/live", timeout=10) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/health/live", timeout=BOUND) as answer:
             return bool(answer.status == 200)
     except OSError:
         return False

@@ -8,7 +8,7 @@ from datetime import timedelta
 import config
 from tests import factories as make
 from tests.pipeline.conftest import Punktual
-from tests.waiting import until
+from tests.waiting import BOUND, until
 
 RULE = "the broker holds what the rows say"
 
@@ -17,7 +17,7 @@ def told(punktual: Punktual) -> str:
     """Its line about the broker."""
     command = [sys.executable, "-m", "admin", "doctor"]
     environment = {**os.environ, **punktual.environment}
-    done = subprocess.run(command, cwd=config.ROOT, env=environment, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, cwd=config.ROOT, env=environment, capture_output=True, text=True, timeout=BOUND)
     [line] = [line for line in done.stdout.splitlines() if RULE in line]
     assert done.returncode == line.startswith("FAIL"), done.stdout
     return line

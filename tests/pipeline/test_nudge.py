@@ -36,7 +36,7 @@ def test_a_started_campaign_is_planned_at_once(punktual: Punktual) -> None:
 
     campaigns.start(campaign_id, "ola")
 
-    until(lambda: is_planned(campaign_id), "its mails to be planned", seconds=30)
+    until(lambda: is_planned(campaign_id), "its mails to be planned")
 
 
 def test_a_connection_that_was_lost_is_opened_again(punktual: Punktual) -> None:
@@ -49,7 +49,7 @@ def test_a_connection_that_was_lost_is_opened_again(punktual: Punktual) -> None:
 
     campaigns.start(campaign_id, "ola")
 
-    until(lambda: is_planned(campaign_id), "its mails to be planned", seconds=30)
+    until(lambda: is_planned(campaign_id), "its mails to be planned")
     assert timekeeper.poll() is None
 
 
@@ -63,7 +63,7 @@ def test_an_order_that_nobody_hears_is_carried_out_by_the_next_tick(punktual: Pu
 
     punktual.tick()
 
-    until(lambda: is_planned(campaign_id), "its mails to be planned", seconds=30)
+    until(lambda: is_planned(campaign_id), "its mails to be planned")
 
 
 def test_a_worker_does_not_listen(punktual: Punktual) -> None:

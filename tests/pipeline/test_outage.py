@@ -166,7 +166,7 @@ def test_a_broker_that_crashes_loses_nothing_and_needs_no_restart_of_ours(punktu
     punktual.node.start()
     punktual.listening()
 
-    punktual.smtp.arrived(40, seconds=90)
+    punktual.smtp.arrived(40)
     until(lambda: not pending(campaign_id), "the last answers to be recorded")
     punktual.tick()
     until(lambda: campaigns.every()[0].status == "completed", "a tick after the crash")

@@ -17,7 +17,7 @@ from tests import factories as make
 from tests.browser import Person, chromium, looking
 from tests.pipeline.conftest import Punktual
 from tests.smtp_server import SmtpServer
-from tests.waiting import until
+from tests.waiting import BOUND, until
 from tests.web.conftest import Served
 from tests.web.rows import something_of_everything
 
@@ -76,7 +76,7 @@ class TestToday:
         punktual.tick()
 
         expect(page.locator(".mark.pending")).not_to_have_count(0)
-        expect(page.locator(".mark.sent")).to_have_count(6, timeout=60_000)
+        expect(page.locator(".mark.sent")).to_have_count(6, timeout=BOUND * 1000)
         expect(page.locator(".totals .sent dd")).to_have_text("6")
         expect(page.locator(".notice")).to_have_count(0)
         assert not_reloaded()
@@ -259,7 +259,7 @@ class TestWhenTheServerGoesAway:
         expect(connection).to_have_text(re.compile(r"^connection lost, last seen \d\d:\d\d:\d\d$"))
         back = Served(tmp_path / "web.log", PUNKTUAL_WEB_PORT=str(served.port))
 
-        expect(connection).to_have_text("live", timeout=30_000)
+        expect(connection).to_have_text("live", timeout=BOUND * 1000)
         person.context.close()
         back.end()
         person.wrong = [each for each in person.wrong if "ERR_CONNECTION" not in each]

@@ -15,7 +15,7 @@ import pytest
 import config
 from tests.pipeline.conftest import runs
 from tests.scraping import free_port
-from tests.waiting import until
+from tests.waiting import BOUND, until
 
 
 class Together:
@@ -37,7 +37,7 @@ class Together:
 
     def is_served(self) -> bool:
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/health/live", timeout=10) as answer:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/health/live", timeout=BOUND) as answer:
                 return bool(answer.status == 200)
         except OSError:
             return False
@@ -61,7 +61,7 @@ def start(db: None, tmp_path: Path) -> Iterator[Start]:
     for each in running:
         if each.process.poll() is None:
             each.process.terminate()
-            each.process.wait(30)
+            each.process.wait(BOUND)
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
@@ -72,7 +72,7 @@ def test_it_says_where_the_pages_are_and_ends_with_all_of_it(start: Start, how: 
 
     together.process.send_signal(how)
 
-    assert together.process.wait(30) == 0
+    assert together.process.wait(BOUND) == 0
     assert not [child for child in children if runs(child)]
     assert f"the pages are at http://127.0.0.1:{together.port}" in together.said
     assert "Traceback" not in together.said

@@ -18,6 +18,7 @@ from itsdangerous import URLSafeTimedSerializer
 import config
 from tests.conftest import Override
 from tests.scraping import free_port
+from tests.waiting import BOUND
 from web.app import create_app
 
 PASSWORD = "zażółć gęślą jaźń"
@@ -92,14 +93,14 @@ class Served:
         """The status and the body."""
         request = urllib.request.Request(self.url + path, headers=headers)
         try:
-            with urllib.request.urlopen(request, timeout=20) as answer:
+            with urllib.request.urlopen(request, timeout=BOUND) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode()
 
     def end(self) -> None:
         self.process.terminate()
-        self.process.wait(20)
+        self.process.wait(BOUND)
         assert self.process.stdout is not None
         self.process.stdout.close()
 

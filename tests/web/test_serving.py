@@ -13,7 +13,7 @@ import psutil
 import config
 from models import heartbeats
 from tests.chaos.proxy import Proxy
-from tests.waiting import until
+from tests.waiting import BOUND, until
 from tests.web.conftest import HASH, Served
 
 Serve = Callable[..., Served]
@@ -38,7 +38,7 @@ class TestStart:
 
         second = serve(PUNKTUAL_WEB_PORT=str(first.port))
 
-        assert second.process.wait(20) == 69
+        assert second.process.wait(BOUND) == 69
         said = [line for line in second.log.read_text().splitlines() if line.startswith("punktual:")]
         assert said == [f"punktual: no pages at {first.url}: Address already in use (web.port names another)"]
         assert first.get("/health/live")[0] == 200
@@ -63,7 +63,7 @@ class TestEnd:
 
         served.process.send_signal(signal.SIGTERM)
 
-        assert served.process.wait(15) == 0
+        assert served.process.wait(BOUND) == 0
         half_a_request.close()
 
 
@@ -145,7 +145,7 @@ class TestWhatNobodyWouldSend:
 def raw(served: Served, line: str, **headers: str) -> http.client.HTTPResponse:
     """The answer as it came, wherever it would lead."""
     method, path = line.split(" ", 1)
-    connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=BOUND)
     connection.request(method, path, headers=headers)
     answer = connection.getresponse()
     answer.read()
