@@ -4,6 +4,7 @@ import re
 import socket
 import ssl
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -12,9 +13,11 @@ from mail import smtp
 from mail.connection import Server, Timeouts
 from mail.outcome import Accepted, Deferred, Outcome, Phase, Refused, Scope, Unanswered, Withdrawn
 from tests.smtp_server import SmtpServer
+from tests.waiting import BOUND
 
 CONTENT = b"From: a@b.example\r\nMessage-ID: <1@b.example>\r\n\r\nDear lead,\r\n.\r\n..two dots\r\nend"
-QUICK = Timeouts(command_seconds=5, conversation_seconds=5, answer_seconds=5, dot_after_hand_over_seconds=10)
+PATIENT = Timeouts(BOUND, BOUND, BOUND, BOUND)
+SOON = 2  # seconds: a server that is asked something answers sooner, however busy the machine is
 
 
 @pytest.fixture
@@ -32,7 +35,7 @@ def send(
     recipient: str = "lead@leads.example",
     *,
     hand_over: Callable[[], str | None] = yes,
-    timeouts: Timeouts = QUICK,
+    timeouts: Timeouts = PATIENT,
     content: bytes = CONTENT,
     context: ssl.SSLContext | None = None,
     **credentials: str,
@@ -60,7 +63,7 @@ class TestASentMail:
     def test_is_told_before_leave_is_taken_of_the_server(self, server: SmtpServer) -> None:
         target = Server("localhost", server.port, "none")
 
-        with smtp.conversation(target, "ola@sender.example", "lead@leads.example", CONTENT, QUICK, yes) as outcome:
+        with smtp.conversation(target, "ola@sender.example", "lead@leads.example", CONTENT, PATIENT, yes) as outcome:
             assert isinstance(outcome, Accepted)
             assert "quit" not in server.commands
 
@@ -119,7 +122,7 @@ class TestTheHandOver:
         assert server.accepted == []
 
     def test_too_long_before_its_dot_no_dot_is_written(self, server: SmtpServer) -> None:
-        late = Timeouts(5, 5, 5, dot_after_hand_over_seconds=-1)
+        late = replace(PATIENT, dot_after_hand_over_seconds=-1)
 
         outcome = send(server, timeouts=late)
 
@@ -176,7 +179,7 @@ class TestRepliesBeforeTheDot:
         assert outcome.phase is Phase.RCPT
 
     def test_silence_ends_with_the_command_timeout(self, server: SmtpServer) -> None:
-        outcome = send(server, "stall-at-rcpt@leads.example", timeouts=Timeouts(0.2, 5, 5, 10))
+        outcome = send(server, "stall-at-rcpt@leads.example", timeouts=replace(PATIENT, command_seconds=SOON))
 
         assert isinstance(outcome, Deferred)
         assert (outcome.scope, outcome.phase) == (Scope.MAILBOX, Phase.RCPT)
@@ -193,7 +196,7 @@ class TestRepliesBeforeTheDot:
             port = closed.getsockname()[1]
 
         target = Server("127.0.0.1", port, "none")
-        with smtp.conversation(target, "a@b.example", "c@d.example", CONTENT, QUICK, yes) as outcome:
+        with smtp.conversation(target, "a@b.example", "c@d.example", CONTENT, PATIENT, yes) as outcome:
             pass
 
         assert isinstance(outcome, Deferred)
@@ -216,7 +219,7 @@ class TestAServerThatMeansHarm:
     @pytest.mark.parametrize("point", PHASES)
     def test_before_the_dot_ends_with_the_mailboxes_fault(self, point: str, how: str) -> None:
         with SmtpServer(credentials=("ola", "s3cret"), abuse=(point, how)) as server:
-            outcome = send(server, timeouts=Timeouts(0.5, 5, 5, 10), username="ola", password="s3cret")
+            outcome = send(server, timeouts=replace(PATIENT, command_seconds=SOON), username="ola", password="s3cret")
 
         assert isinstance(outcome, Deferred)
         assert (outcome.scope, outcome.phase) == (Scope.MAILBOX, self.PHASES[point])
@@ -276,12 +279,12 @@ class TestTheAnswerToTheDot:
         assert len(server.accepted) == 1
 
     def test_silence_leaves_it_unknown(self, server: SmtpServer) -> None:
-        outcome = send(server, "stall-after-dot@leads.example", timeouts=Timeouts(5, 5, 0.2, 10))
+        outcome = send(server, "stall-after-dot@leads.example", timeouts=replace(PATIENT, answer_seconds=0.2))
 
         assert isinstance(outcome, Unanswered)
 
     def test_an_answer_that_trickles_does_not_extend_the_timeout(self, server: SmtpServer) -> None:
-        outcome = send(server, "trickle-at-dot@leads.example", timeouts=Timeouts(5, 5, 0.3, 10))
+        outcome = send(server, "trickle-at-dot@leads.example", timeouts=replace(PATIENT, answer_seconds=0.3))
 
         assert isinstance(outcome, Unanswered)
 
@@ -318,7 +321,7 @@ class TestEncryption:
     def test_a_server_that_does_not_offer_encryption_gets_no_mail(self, server: SmtpServer) -> None:
         target = Server("localhost", server.port, "starttls", "ola", "s3cret")
 
-        with smtp.conversation(target, "ola@sender.example", "lead@leads.example", CONTENT, QUICK, yes) as outcome:
+        with smtp.conversation(target, "ola@sender.example", "lead@leads.example", CONTENT, PATIENT, yes) as outcome:
             pass
 
         assert isinstance(outcome, Deferred)
@@ -338,7 +341,7 @@ class TestEncryption:
         """The host does not say in a plain form that it is this machine, and so it counts as another."""
         with SmtpServer(credentials=("ola", "s3cret")) as server:
             target = Server("127.1", server.port, "none", "ola", "s3cret")
-            outcome = smtp.log_in(target, "ola@sender.example", QUICK)
+            outcome = smtp.log_in(target, "ola@sender.example", PATIENT)
 
         assert isinstance(outcome, Deferred)
         assert (outcome.phase, outcome.reply.text) == (

@@ -93,7 +93,7 @@ class TestAnExamination:
 
         with ThreadPoolExecutor(1) as pool, database.database.atomic():
             database.execute("LOCK TABLE email_content IN ACCESS EXCLUSIVE MODE")
-            asked = pool.submit(examine_beside, 0.5).result(BOUND)
+            asked = pool.submit(examine_beside, 3).result(BOUND)
 
         after = checked_at()
         assert {slug for slug in SLUGS if after[slug] == before[slug]} == {"sent_has_its_content"}
