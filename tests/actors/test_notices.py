@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from dramatiq import Message
@@ -36,10 +36,11 @@ def the_time_has_come() -> None:
     Notice.update(due_at=make.now()).where(Notice.due_at.is_null(False)).execute()
 
 
-def pause() -> timedelta:
+def pause(since: datetime | None = None) -> timedelta:
+    """From a moment to when it is told again; by default from now on."""
     due_at = Notice.get().due_at
     assert due_at is not None
-    left: timedelta = due_at - make.now()
+    left: timedelta = due_at - (since or make.now())
     return left
 
 
@@ -147,11 +148,15 @@ class TestAPlaceThatFails:
     def test_is_told_again_after_growing_pauses_until_it_takes_it(self, webhook: Webhook, answer: int | str) -> None:
         webhook.answer = answer
         a_closed_mailbox()
+        began = make.now()
         pipeline.tell_people()
-        first = pause()
+        assert timedelta(seconds=45) < pause(since=began)
+        assert pause() < timedelta(seconds=75)
         the_time_has_come()
+        began = make.now()
         pipeline.tell_people()
-        assert timedelta(seconds=45) < first < timedelta(seconds=75) < pause() < timedelta(seconds=150)
+        assert timedelta(seconds=75) < pause(since=began)
+        assert pause() < timedelta(seconds=150)
         webhook.answer = 200
 
         the_time_has_come()

@@ -12,15 +12,15 @@ from tests.pipeline.conftest import Punktual
 from tests.waiting import until
 
 Q = CampaignEmailQueue
-# Some seconds late is what a slow machine may make of an ETA; a wrong time would be wrong by more.
-ABOUT = timedelta(seconds=5)
+# A slow machine may make an ETA late; a wrong time would be wrong by more.
+ABOUT = timedelta(minutes=1)
 
 
 class TestTheTimekeeperIsAway:
     def test_one_tick_hints_at_all_that_is_due_within_a_quarter_of_an_hour_each_for_its_time(
         self, punktual: Punktual
     ) -> None:
-        soon = [timedelta(seconds=20), timedelta(minutes=5), timedelta(minutes=14)]
+        soon = [timedelta(minutes=2), timedelta(minutes=5), timedelta(minutes=14)]
         ids = planned(punktual, *soon, timedelta(minutes=17), timedelta(hours=2))
 
         punktual.run("timekeeper")
@@ -52,7 +52,7 @@ class TestTheTimekeeperIsAway:
         until(lambda: Q.select().where(Q.status == Status.SENT).count() == len(ids), "the last answers to be recorded")
         rows = list(Q.select().order_by(Q.id))
         assert all(row.claimed_at >= row.scheduled_at for row in rows)
-        assert [row.message_id for row in rows] == punktual.smtp.message_ids
+        assert sorted(row.message_id for row in rows) == sorted(punktual.smtp.message_ids)
         assert not EmailHistory.select().where(EmailHistory.move == Move.REPLAN).exists()
 
 
