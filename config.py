@@ -6,30 +6,25 @@ Owns what a setting may be. Secrets come from the environment alone and never pr
 import difflib
 import os
 import re
-import tomllib
 from collections.abc import Iterator, Mapping
 from functools import cache
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeGuard, TypeVar
 from urllib.parse import urlsplit
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    PositiveFloat,
-    PositiveInt,
-    SecretStr,
-    ValidationError,
-    model_validator,
-)
+from pydantic import AfterValidator, BaseModel, ConfigDict, SecretStr, ValidationError, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
+    SettingsError,
     TomlConfigSettingsSource,
 )
+
+import faults
+from bounds import MAILBOX, PORT, Bounds
+from faults import Float, Int, within
 
 _HOST = re.compile(r"(\[[^]]*\]|[^:]*)(:\d*)?")
 _ARGON2ID = re.compile(r"\$argon2id\$v=\d+\$m=\d+,t=\d+,p=\d+\$[\w+/]+\$[\w+/]+", re.ASCII)
@@ -45,6 +40,13 @@ OTHER_VARIABLES = {"PUNKTUAL_CONFIG", "PUNKTUAL_MAILBOX_PASSWORD"}
 
 class SettingsInvalid(Exception):
     """The settings cannot be used as they are."""
+
+
+# So that no timeout, however it is converted, is more than Postgres and sockets can hold.
+PositiveFloat = Annotated[Float, within(Bounds(0.001, 1_000_000))]
+PositiveInt = Annotated[Int, within(Bounds(1, 1_000_000))]
+_Hours = Annotated[Float, within(Bounds(0.001, 366 * 24))]
+_Port = Annotated[Int, within(PORT)]
 
 
 class Section(BaseModel):
@@ -68,7 +70,7 @@ class Database(Section):
 
 class Broker(Section):
     url: SecretStr
-    heartbeat_seconds: PositiveInt
+    heartbeat_seconds: Annotated[Int, within(Bounds(1, 65_535))]  # AMQP has two bytes for it
     blocked_timeout_seconds: PositiveInt
 
     @property
@@ -81,16 +83,16 @@ class Broker(Section):
 
 
 class Worker(Section):
-    processes: PositiveInt
-    threads: PositiveInt
-    wakeup_milliseconds: PositiveInt
+    processes: Annotated[Int, within(Bounds(1, 1000))]
+    threads: Annotated[Int, within(Bounds(1, 1000))]
+    wakeup_milliseconds: Annotated[Int, within(Bounds(1, 60_000))]
 
 
 class Planning(Section):
-    horizon_hours: PositiveFloat
+    horizon_hours: _Hours
     # RabbitMQ closes the channel of a consumer that holds a message for 30 minutes, and a worker holds what is delayed.
-    buffer_minutes: float = Field(ge=2, le=25)
-    mailbox_gap_seconds: float = Field(ge=0)
+    buffer_minutes: Annotated[Float, within(Bounds(2, 25))]
+    mailbox_gap_seconds: Annotated[Float, within(MAILBOX["gap_seconds"])]
 
 
 class Sending(Section):
@@ -102,12 +104,12 @@ class Sending(Section):
     journal_room_megabytes: PositiveFloat
     max_attempts: PositiveInt
     retry_first_seconds: PositiveFloat
-    retry_factor: float = Field(ge=1)
+    retry_factor: Annotated[Float, within(Bounds(1, 1000))]
     retry_cap_seconds: PositiveFloat
     require_legal_basis: bool
     # Not more than the results that are looked at.
-    pause_after_results: int = Field(ge=1, le=1000)
-    pause_at_failed_percent: Annotated[float, Field(gt=0, le=100)] | Literal["off"]
+    pause_after_results: Annotated[Int, within(Bounds(1, 1000))]
+    pause_at_failed_percent: Annotated[Float, within(Bounds(0.001, 100))] | Literal["off"]
 
 
 class Smtp(Section):
@@ -126,21 +128,27 @@ class Imap(Section):
 class Metrics(Section):
     host: str
     password: SecretStr | None = None
-    worker_port: int = Field(ge=1, le=65535)
-    timekeeper_port: int = Field(ge=1, le=65535)
+    worker_port: _Port
+    timekeeper_port: _Port
+
+
+def _web_address(value: str) -> str:
+    if value and not re.fullmatch(r"https?://[^\s/]\S*", value):
+        raise ValueError("must be a web address that begins with https:// or http://, or empty")
+    return value
 
 
 class Notices(Section):
     urls: SecretStr | None = None
-    pages_url: str = Field(pattern=r"^(https?://\S+)?$")
-    repeat_hours: PositiveFloat
+    pages_url: Annotated[str, AfterValidator(_web_address)]
+    repeat_hours: _Hours
     answer_timeout_seconds: PositiveFloat
     max_attempts: PositiveInt
 
 
 class Web(Section):
     host: str
-    port: int = Field(ge=1, le=65535)
+    port: _Port
     behind_https: bool
     password_hash: SecretStr | None = None
     token: SecretStr | None = None
@@ -215,6 +223,8 @@ def load() -> Settings:
         return Settings()  # type: ignore[call-arg]  # the sources give the values
     except ValidationError as error:
         raise SettingsInvalid("; ".join(_sentences(error))) from None
+    except (SettingsError, OSError):
+        raise SettingsInvalid(f"the settings of {_config_file()} and of the environment cannot be read") from None
 
 
 def shown(settings: Settings) -> dict[str, Any]:
@@ -311,10 +321,10 @@ def is_loopback(host: str) -> bool:
 
 
 def _refuse_secrets_in_file(path: Path) -> None:
-    try:
-        keys = tomllib.loads(path.read_text(encoding="utf-8"))
-    except tomllib.TOMLDecodeError as error:
-        raise SettingsInvalid(f"{path.name}: {error}") from None
+    keys = _values(path)
+    for name, section in Settings.model_fields.items():
+        if name in keys and _is_section(section.annotation) and not isinstance(keys[name], dict):
+            raise SettingsInvalid(f"{_place(path, (name,))}: must be a table of names and values, below [{name}]")
     for place, secret, name in (
         (keys, "secret_key", "PUNKTUAL_SECRET_KEY"),
         (keys.get("metrics", {}), "password", "PUNKTUAL_METRICS_PASSWORD"),
@@ -326,6 +336,23 @@ def _refuse_secrets_in_file(path: Path) -> None:
             raise SettingsInvalid(f"{path.name}: {secret} belongs into the environment, as {name}")
 
 
+def _values(path: Path) -> dict[str, Any]:
+    try:
+        return faults.toml(_text(path))
+    except faults.TomlInvalid as error:
+        raise SettingsInvalid(f"{path.name} {error}") from None
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise SettingsInvalid(f"{path.name} line {line}: is not UTF-8 text") from None
+    except OSError as error:
+        raise SettingsInvalid(f"{path}: cannot be read: {error.strerror}") from None
+
+
 def _refuse_unknown_variables(environment: Mapping[str, str]) -> None:
     known = set(_variable_names()) | OTHER_VARIABLES
     for name in sorted(environment):
@@ -335,19 +362,35 @@ def _refuse_unknown_variables(environment: Mapping[str, str]) -> None:
 
 def _variable_names() -> Iterator[str]:
     for name, field in Settings.model_fields.items():
-        if isinstance(field.annotation, type) and issubclass(field.annotation, Section):
+        if _is_section(field.annotation):
             yield from (f"{PREFIX}{name}_{key}".upper() for key in field.annotation.model_fields)
         else:
             yield f"{PREFIX}{name}".upper()
 
 
+def _is_section(annotation: object) -> TypeGuard[type[Section]]:
+    return isinstance(annotation, type) and issubclass(annotation, Section)
+
+
 def _sentences(error: ValidationError) -> Iterator[str]:
-    for fault in error.errors(include_url=False, include_input=False):
-        place = ".".join(str(part) for part in fault["loc"]) or "settings"
-        if fault["type"] == "extra_forbidden":
-            yield f"{place}: no such setting{_suggestion(place, set(_dotted_names()))}"
+    """Each with where the value came from: a variable, or a line of the file."""
+    path = _config_file()
+    for fault in faults.of(error):
+        dotted = ".".join(fault.place)
+        if fault.kind == "extra_forbidden":
+            yield f"{_place(path, fault.place)}: no such setting{_suggestion(dotted, set(_dotted_names()))}"
+        elif fault.place:
+            yield f"{_place(path, fault.place)}: {fault.text}"
         else:
-            yield f"{place}: {fault['msg'].removeprefix('Value error, ')}"
+            yield fault.text
+
+
+def _place(path: Path, place: tuple[str, ...]) -> str:
+    dotted, variable = ".".join(place), f"{PREFIX}{'_'.join(place)}".upper()
+    if variable in {name.upper() for name in os.environ}:
+        return f"{dotted} ({variable})"
+    line = faults.line_of(_text(path), place)
+    return f"{path.name}{f' line {line}' if line else ''}: {dotted}"
 
 
 def _dotted_names() -> Iterator[str]:

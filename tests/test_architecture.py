@@ -19,24 +19,37 @@ WITHIN = {
 }
 # Each room -> the rooms that its files may import.
 ALLOWED: dict[str, set[str]] = {
-    "config": set(),
+    "bounds": set(),
+    "faults": {"bounds"},
+    "config": {"bounds", "faults"},
     "clock": set(),
     "mail": {"config", "clock", "mail (addresses)"},
     "mail (addresses)": set(),
-    "models": {"config", "clock", "scheduling (pure)"},
+    "models": {"bounds", "config", "clock", "scheduling (pure)"},
     "scheduling (pure)": set(),
     "scheduling": {"config", "clock", "models", "actors", "ops", "scheduling (pure)"},
     "actors": {"config", "clock", "mail", "mail (addresses)", "models", "ops", "scheduling", "scheduling (pure)"},
-    "admin": {"config", "clock", "mail", "mail (addresses)", "models", "ops", "actors", "scheduling (pure)"},
+    "admin": {
+        "bounds",
+        "faults",
+        "config",
+        "clock",
+        "mail",
+        "mail (addresses)",
+        "models",
+        "ops",
+        "actors",
+        "scheduling (pure)",
+    },
     "ops": {"config", "clock", "models"},
-    "web": {"config", "clock", "mail (addresses)", "models", "ops", "scheduling (pure)"},
+    "web": {"bounds", "faults", "config", "clock", "mail (addresses)", "models", "ops", "scheduling (pure)"},
 }
-OURS = {"actors", "admin", "clock", "config", "mail", "models", "ops", "scheduling", "web"}
+OURS = {"actors", "admin", "bounds", "clock", "config", "faults", "mail", "models", "ops", "scheduling", "web"}
 
 
 def files() -> list[Path]:
     found = [path for room in sorted(OURS) for path in (config.ROOT / room).rglob("*.py")]
-    return [config.ROOT / "config.py", config.ROOT / "clock.py", *found]
+    return [*(config.ROOT / f"{name}.py" for name in ("bounds", "clock", "config", "faults")), *found]
 
 
 def module(path: Path) -> str:

@@ -54,7 +54,9 @@ class TestTheEnvironment:
     def test_with_a_wrong_type_stops_the_start(self, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("PUNKTUAL_WORKER_THREADS", "many")
 
-        with pytest.raises(SettingsInvalid, match=r"worker\.threads: .*integer"):
+        with pytest.raises(
+            SettingsInvalid, match=r"^worker\.threads \(PUNKTUAL_WORKER_THREADS\): must be a whole number$"
+        ):
             load()
 
 
@@ -66,10 +68,65 @@ class TestTheFile:
             load()
 
     def test_that_is_no_toml_is_told_with_its_line(self, file: Path) -> None:
-        file.write_text("data_dir = \n")
+        file.write_text('data_dir = "var"\nurl = s3cret\n')
 
-        with pytest.raises(SettingsInvalid, match=r"config\.toml: .*line 1"):
+        with pytest.raises(
+            SettingsInvalid, match=r"^config\.toml line 2: cannot be read as TOML: a value is"
+        ) as refusal:
             load()
+
+        assert "s3cret" not in str(refusal.value)
+
+    @pytest.mark.parametrize(
+        ("old", "new", "complaint"),
+        [
+            ("max_attempts = 5", "max_attempts = true", "sending.max_attempts: must be a number"),
+            ("max_attempts = 5", "max_attempts = 5.5", "sending.max_attempts: must be a whole number"),
+            ("max_attempts = 5", "max_attempts = [5]", "sending.max_attempts: must be a whole number"),
+            ("lock_timeout_seconds = 5.0", "lock_timeout_seconds = nan", "must be a number"),
+            ("lock_timeout_seconds = 5.0", "lock_timeout_seconds = inf", "must be at most 1,000,000"),
+            ("lock_timeout_seconds = 5.0", "lock_timeout_seconds = -1", "must be at least 0.001"),
+            ("mailbox_gap_seconds = 60.0", "mailbox_gap_seconds = 1e300", "must be at most 86,400"),
+            ("behind_https = false", 'behind_https = "perhaps"', "web.behind_https: must be true or false"),
+            ('level = "info"', 'level = "loud"', "log.level: must be 'debug', 'info', 'warning' or 'error'"),
+            ('level = "info"', "level = 3", "log.level: must be 'debug', 'info', 'warning' or 'error'"),
+        ],
+    )
+    def test_with_a_wrong_value_is_told_with_its_line_and_what_would_be_right(
+        self, file: Path, old: str, new: str, complaint: str
+    ) -> None:
+        text = file.read_text()
+        line = text[: text.index(f"\n{old}")].count("\n") + 2
+        file.write_text(text.replace(f"\n{old}", f"\n{new}"))
+
+        with pytest.raises(SettingsInvalid) as refusal:
+            load()
+
+        assert str(refusal.value).startswith(f"config.toml line {line}: ")
+        assert str(refusal.value).endswith(complaint)
+
+    @pytest.mark.parametrize(
+        ("text", "complaint"),
+        [
+            (b"web = 5\n", "config.toml line 1: web: must be a table of names and values, below [web]"),
+            (b"data_dir = 5\n", "config.toml line 1: data_dir: must be text"),
+            (b'data_dir = "z\xb3"\n', "config.toml line 1: is not UTF-8 text"),
+            (b"a = " + b"[" * 5000, "config.toml line 1: lists or tables are nested too deeply in this file"),
+            (b"a = " + b"9" * 5000, "config.toml line 1: a number in this file has too many digits"),
+            (
+                b'a = """\nlong\ntext\n',
+                "config.toml line 1: cannot be read as TOML: the text that begins here does not end",
+            ),
+        ],
+    )
+    def test_that_cannot_be_used_at_all_is_one_sentence_of_ours(self, file: Path, text: bytes, complaint: str) -> None:
+        file.write_bytes(text)
+
+        with pytest.raises(SettingsInvalid) as refusal:
+            load()
+
+        assert str(refusal.value).startswith(complaint)
+        assert "\n" not in str(refusal.value)
 
     def test_that_is_missing_is_named(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("PUNKTUAL_CONFIG", "/nowhere/config.toml")

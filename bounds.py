@@ -1,0 +1,59 @@
+"""Between which bounds a number may be, wherever it comes in: files, commands, settings, the API. Imports nothing.
+
+The database's CHECKs hold the same, and a test compares them.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import isnan
+
+
+class OutOfBounds(ValueError):
+    """A number that is too small, too large, or none at all."""
+
+
+@dataclass(frozen=True)
+class Bounds:
+    least: float
+    most: float
+
+    def check(self, value: float) -> None:
+        """Raise OutOfBounds with what would be right."""
+        if isnan(value):
+            raise OutOfBounds("must be a number")
+        if value < self.least:
+            raise OutOfBounds(f"must be at least {written(self.least)}")
+        if value > self.most:
+            raise OutOfBounds(f"must be at most {written(self.most)}")
+
+
+_DAY = 86_400
+# Far beyond all use, and so small that no sum of them leaves the calendar or a column.
+CAMPAIGN = {
+    "delay_seconds": Bounds(0.001, 7 * _DAY),  # times are whole milliseconds
+    "daily_limit": Bounds(1, 1_000_000),
+}
+MAILBOX = {
+    "daily_limit": Bounds(0, 1_000_000),
+    "gap_seconds": Bounds(0, _DAY),
+    "smtp_port": Bounds(1, 65_535),
+    "imap_port": Bounds(1, 65_535),
+}
+WARMUP = {"count": Bounds(0, 1_000_000)}
+PORT = Bounds(1, 65_535)
+HIGHEST_ID = 2**63 - 1  # a bigint of Postgres
+
+
+def check(bounds: Mapping[str, Bounds], values: Mapping[str, object]) -> None:
+    """Raise OutOfBounds with the name of the first value that is beyond its bounds; those without any may be all."""
+    for name, value in values.items():
+        if name in bounds and isinstance(value, int | float):
+            try:
+                bounds[name].check(value)
+            except OutOfBounds as error:
+                raise OutOfBounds(f"{name.replace('_', ' ')}: {error}") from None
+
+
+def written(number: float) -> str:
+    """1,000,000 and 0.001: as a person writes it, without an exponent."""
+    return f"{number:,.0f}" if number == round(number) else f"{number:,}"

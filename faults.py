@@ -1,0 +1,195 @@
+"""What is wrong with what people wrote, in words of ours: in a model's input, and in a TOML file.
+
+No sentence of pydantic or tomllib is passed on: they are about types and parsers, and change between versions.
+"""
+
+import re
+import tomllib
+from collections.abc import Callable, Mapping, Sequence
+from typing import Annotated, Any, NamedTuple
+
+from pydantic import AfterValidator, BeforeValidator, ValidationError
+
+from bounds import Bounds, written
+
+
+class TomlInvalid(Exception):
+    """A text that is no TOML."""
+
+    def __init__(self, line: int, because: str) -> None:
+        super().__init__(f"line {line}: {because}")
+
+
+class Fault(NamedTuple):
+    """place: of the value, from the outermost name."""
+
+    place: tuple[str, ...]
+    kind: str  # pydantic's name for it
+    text: str
+
+
+def within(bounds: Bounds) -> AfterValidator:
+    """For a number of a model."""
+
+    def checked(value: float) -> float:
+        bounds.check(value)
+        return value
+
+    return AfterValidator(checked)
+
+
+def _no_boolean(value: object) -> object:
+    if isinstance(value, bool):
+        raise ValueError("must be a number")
+    return value
+
+
+# true is no 1, whatever Python says.
+Float = Annotated[float, BeforeValidator(_no_boolean)]
+Int = Annotated[int, BeforeValidator(_no_boolean)]
+
+
+def of(error: ValidationError) -> list[Fault]:
+    """One fault for each value: of those that may be one thing or another, all that would be right."""
+    found: dict[tuple[str, ...], list[tuple[str, str]]] = {}
+    for fault in error.errors(include_url=False, include_input=False):
+        place = tuple(str(part) for part in fault["loc"] if not _BRANCH.match(str(part)))
+        found.setdefault(place, []).append((fault["type"], sentence(fault)))
+    return [
+        Fault(place, each[0][0], ", or ".join(dict.fromkeys(text for _, text in each))) for place, each in found.items()
+    ]
+
+
+# How pydantic names the branches of a union, which nobody wrote.
+_BRANCH = re.compile(r"literal\[|function-|constrained-|none$|nullable")
+
+
+def sentence(fault: Mapping[str, Any]) -> str:
+    """fault: one of pydantic's. What would be right, to be put behind the name of the field."""
+    kind, context = fault["type"], fault.get("ctx", {})
+    if kind in ("value_error", "assertion_error"):
+        return str(context["error"])
+    if kind in _WITH_VALUES:
+        return _WITH_VALUES[kind](context)
+    return _PLAIN.get(kind, "has a value that cannot be used")
+
+
+_TEXT, _INTEGER, _NUMBER, _TRUTH = "must be text", "must be a whole number", "must be a number", "must be true or false"
+_PLAIN = {
+    "missing": "is missing",
+    "extra_forbidden": "is not known here",
+    "string_type": _TEXT,
+    "string_unicode": _TEXT,
+    "path_type": _TEXT,
+    "int_type": _INTEGER,
+    "int_parsing": _INTEGER,
+    "int_parsing_size": _INTEGER + " with fewer digits",
+    "int_from_float": _INTEGER,
+    "float_type": _NUMBER,
+    "float_parsing": _NUMBER,
+    "finite_number": _NUMBER,
+    "bool_type": _TRUTH,
+    "bool_parsing": _TRUTH,
+    "list_type": "must be a list",
+    "dict_type": "must be a table of names and values",
+    "model_type": "must be a table of names and values",
+    "none_required": "must be left out",
+}
+_WITH_VALUES: dict[str, Callable[[Mapping[str, Any]], str]] = {
+    "greater_than": lambda it: f"must be more than {written(it['gt'])}",
+    "greater_than_equal": lambda it: f"must be at least {written(it['ge'])}",
+    "less_than": lambda it: f"must be less than {written(it['lt'])}",
+    "less_than_equal": lambda it: f"must be at most {written(it['le'])}",
+    "string_too_short": lambda it: _least(it["min_length"], "characters"),
+    "string_too_long": lambda it: f"must have at most {written(it['max_length'])} characters",
+    "too_short": lambda it: _least(it["min_length"], "entries"),
+    "too_long": lambda it: f"must have at most {written(it['max_length'])} entries",
+    "literal_error": lambda it: f"must be {it['expected']}",
+    "enum": lambda it: f"must be {it['expected']}",
+}
+
+
+def _least(count: int, what: str) -> str:
+    return "must not be empty" if count == 1 else f"must have at least {written(count)} {what}"
+
+
+def toml(text: str) -> dict[str, Any]:
+    """Raises TomlInvalid with the line where the mistake is."""
+    try:
+        return tomllib.loads(text)
+    except RecursionError:
+        raise TomlInvalid(1, "lists or tables are nested too deeply in this file") from None
+    except tomllib.TOMLDecodeError as error:
+        place = re.search(r"\(at line (\d+), column \d+\)", str(error))
+        raise TomlInvalid(int(place[1]) if place else _last_beginning(text), _hint(str(error))) from None
+    except ValueError:
+        raise TomlInvalid(1, "a number in this file has too many digits") from None
+
+
+_HINTS = {
+    "Cannot overwrite a value": "this is given twice",
+    "Cannot declare": "this is given twice",
+    "Duplicate inline table key": "this is given twice",
+    "Cannot redefine": "this is given twice",
+    "Cannot mutate": "this is given twice",
+    "Invalid value": "a value is text in quotes, a number, true, false, or a list in brackets",
+    "Invalid date": "a value is text in quotes, a number, true, false, or a list in brackets",
+    "Unescaped": "a backslash in a text must be written twice",
+    "Invalid hex value": "a backslash in a text must be written twice",
+    "Escaped character": "a backslash in a text must be written twice",
+    "Illegal character '\\n'": "a text ends where its line ends, unless it stands in three quotes",
+    "Illegal character": "it has a control character",
+    "Unclosed": "the list or table that begins here does not end",
+    "Unterminated string": "the text that begins here does not end",
+}
+
+
+def _hint(said: str) -> str:
+    """Nothing of the line itself, which may hold a secret."""
+    hint = next((ours for theirs, ours in _HINTS.items() if said.startswith(theirs)), "a line looks like name = value")
+    return f"cannot be read as TOML: {hint}"
+
+
+_MOST_LINES = 2000  # to be read again and again in search of a line
+
+
+def _last_beginning(text: str) -> int:
+    """The line from which on a text that just ends cannot be read."""
+    lines = text.split("\n")
+    for count in range(len(lines), 0, -1) if len(lines) <= _MOST_LINES else ():
+        if _read(lines[: count - 1]) is not None:
+            return count
+    return len(lines)
+
+
+def line_of(text: str, place: Sequence[str]) -> int | None:
+    """The line of a TOML text on which the value of this name begins. None: it is not there, or not to be found."""
+    lines = text.split("\n")
+    begins = re.compile(rf"""\s*([\w.]+\.)?["']?{re.escape(place[-1])}["']?\s*=""")
+    for number, line in enumerate(lines, start=1) if len(lines) <= _MOST_LINES else ():
+        if not begins.match(line):
+            continue
+        before = _read(lines[: number - 1])
+        if before is None or _has(before, place):
+            continue  # inside of a text of several lines, or behind what was looked for
+        for end in range(number, len(lines) + 1):
+            if (values := _read(lines[:end])) is not None:
+                if _has(values, place):
+                    return number
+                break
+    return None
+
+
+def _read(lines: Sequence[str]) -> dict[str, Any] | None:
+    try:
+        return tomllib.loads("\n".join(lines))
+    except (ValueError, RecursionError):
+        return None
+
+
+def _has(values: Any, place: Sequence[str]) -> bool:
+    for name in place:
+        if not isinstance(values, dict) or name not in values:
+            return False
+        values = values[name]
+    return True
