@@ -3,7 +3,6 @@
 Owns what a setting may be. Secrets come from the environment alone and never print.
 """
 
-import difflib
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -357,7 +356,7 @@ def _refuse_unknown_variables(environment: Mapping[str, str]) -> None:
     known = set(_variable_names()) | OTHER_VARIABLES
     for name in sorted(environment):
         if name.upper().startswith(PREFIX) and name.upper() not in known:
-            raise SettingsInvalid(f"{name}: no such setting{_suggestion(name.upper(), known)}")
+            raise SettingsInvalid(f"{name}: no such setting{faults.suggestion(name.upper(), known)}")
 
 
 def _variable_names() -> Iterator[str]:
@@ -378,7 +377,7 @@ def _sentences(error: ValidationError) -> Iterator[str]:
     for fault in faults.of(error):
         dotted = ".".join(fault.place)
         if fault.kind == "extra_forbidden":
-            yield f"{_place(path, fault.place)}: no such setting{_suggestion(dotted, set(_dotted_names()))}"
+            yield f"{_place(path, fault.place)}: no such setting{faults.suggestion(dotted, set(_dotted_names()))}"
         elif fault.place:
             yield f"{_place(path, fault.place)}: {fault.text}"
         else:
@@ -396,8 +395,3 @@ def _place(path: Path, place: tuple[str, ...]) -> str:
 def _dotted_names() -> Iterator[str]:
     for name in _variable_names():
         yield name.removeprefix(PREFIX).lower().replace("_", ".", 1)
-
-
-def _suggestion(name: str, known: set[str]) -> str:
-    nearest = difflib.get_close_matches(name, known, n=1)
-    return f"; did you mean {nearest[0]}?" if nearest else ""

@@ -3,9 +3,10 @@
 No sentence of pydantic or tomllib is passed on: they are about types and parsers, and change between versions.
 """
 
+import difflib
 import re
 import tomllib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Annotated, Any, NamedTuple
 
 from pydantic import AfterValidator, BeforeValidator, ValidationError
@@ -109,6 +110,11 @@ _WITH_VALUES: dict[str, Callable[[Mapping[str, Any]], str]] = {
 }
 
 
+def suggestion(name: str, known: Iterable[str]) -> str:
+    nearest = difflib.get_close_matches(name, known, n=1)
+    return f"; did you mean {nearest[0]}?" if nearest else ""
+
+
 def _least(count: int, what: str) -> str:
     return "must not be empty" if count == 1 else f"must have at least {written(count)} {what}"
 
@@ -120,8 +126,9 @@ def toml(text: str) -> dict[str, Any]:
     except RecursionError:
         raise TomlInvalid(1, "lists or tables are nested too deeply in this file") from None
     except tomllib.TOMLDecodeError as error:
-        place = re.search(r"\(at line (\d+), column \d+\)", str(error))
-        raise TomlInvalid(int(place[1]) if place else _last_beginning(text), _hint(str(error))) from None
+        if place := re.search(r"\(at line (\d+), column \d+\)", str(error)):
+            raise TomlInvalid(int(place[1]), _hint(str(error))) from None
+        raise TomlInvalid(_last_beginning(text), "cannot be read as TOML: what begins here is not finished") from None
     except ValueError:
         raise TomlInvalid(1, "a number in this file has too many digits") from None
 
@@ -139,14 +146,15 @@ _HINTS = {
     "Escaped character": "a backslash in a text must be written twice",
     "Illegal character '\\n'": "a text ends where its line ends, unless it stands in three quotes",
     "Illegal character": "it has a control character",
-    "Unclosed": "the list or table that begins here does not end",
-    "Unterminated string": "the text that begins here does not end",
 }
 
 
 def _hint(said: str) -> str:
     """Nothing of the line itself, which may hold a secret."""
-    hint = next((ours for theirs, ours in _HINTS.items() if said.startswith(theirs)), "a line looks like name = value")
+    hint = next(
+        (ours for theirs, ours in _HINTS.items() if said.startswith(theirs)),
+        "a line looks like name = value, and text stands in quotes",
+    )
     return f"cannot be read as TOML: {hint}"
 
 
@@ -165,7 +173,7 @@ def _last_beginning(text: str) -> int:
 def line_of(text: str, place: Sequence[str]) -> int | None:
     """The line of a TOML text on which the value of this name begins. None: it is not there, or not to be found."""
     lines = text.split("\n")
-    begins = re.compile(rf"""\s*([\w.]+\.)?["']?{re.escape(place[-1])}["']?\s*=""")
+    begins = re.compile(rf"""\s*(\[*\s*)([\w.]+\.)?["']?{re.escape(place[-1])}["']?\s*[=.\]]""")
     for number, line in enumerate(lines, start=1) if len(lines) <= _MOST_LINES else ():
         if not begins.match(line):
             continue

@@ -7,11 +7,12 @@ from typing import Annotated
 import typer
 
 from admin import show
-from admin.files import CampaignFile, FileInvalid, LeadLine, edited, read_campaign, read_leads
+from admin.files import CampaignFile, FileInvalid, edited, read_campaign
+from admin.leads import LeadLine, read_leads
 from admin.person import who
 from mail.address import AddressInvalid, normalise
 from mail.message import Letter, LetterInvalid, build
-from mail.render import TemplateInvalid, check, render
+from mail.render import TemplateInvalid, check, names, render
 from models import campaigns, changes, mailboxes, overview
 from models import forecast as forecasts
 from models.campaigns import NewCampaign
@@ -29,9 +30,10 @@ def add(
 ) -> None:
     """Add a campaign with its leads, as a draft. Everything is checked before the first row is written."""
     campaign = read_campaign(file)
-    lines = read_leads(leads)
     senders = _mailboxes(file, campaign)
     _check_templates(file, campaign)
+    used = set().union(*(names(source) for source in (campaign.subject, campaign.text, campaign.html or "")))
+    lines = read_leads(leads, used)
     for line in lines:
         _check_letter(leads, line, campaign)
     new = NewCampaign(

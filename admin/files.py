@@ -1,35 +1,24 @@
-"""Reads a campaign file and a leads file, and checks everything before a row is written.
+"""Reads a campaign file, and checks everything before a row is written.
 
 Every refusal names the file, the line or field, and what would be right.
 """
 
-import csv
-import io
-import tomllib
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import islice
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from mail.address import AddressInvalid, normalise
+import bounds
+import faults
+from admin import texts
+from admin.texts import FileInvalid as FileInvalid
 from mail.message import LetterInvalid, refuse_control_characters
-from models.campaigns import NewLead
 from models.tables import Campaign
 from scheduling.window import Window, WindowInvalid
 
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-LONGEST_FIELD = 10_000
-LARGEST_FILE = 50_000_000  # bytes
-MOST_COLUMNS = 200
-MOST_LEADS = 100_000
 _SHOWN_PROBLEMS = 3
-
-
-class FileInvalid(Exception):
-    """A file that a person gave us cannot be used as it is."""
 
 
 class CampaignFile(BaseModel):
@@ -43,8 +32,8 @@ class CampaignFile(BaseModel):
     window_start: str
     window_end: str
     weekdays: list[str] = Field(min_length=1)
-    delay_between_emails_seconds: float = Field(gt=0, strict=False)
-    daily_limit: int = Field(gt=0)
+    delay_between_emails_seconds: Annotated[faults.Float, faults.within(bounds.CAMPAIGN["delay_seconds"])]
+    daily_limit: Annotated[faults.Int, faults.within(bounds.CAMPAIGN["daily_limit"])]
 
     @field_validator("name")
     @classmethod
@@ -76,25 +65,36 @@ class CampaignFile(BaseModel):
 
 
 def read_campaign(path: Path) -> CampaignFile:
+    source = texts.read(path)
     try:
-        values = tomllib.loads(_text(path))
-    except tomllib.TOMLDecodeError as error:
-        raise FileInvalid(f"{path.name}: {error}") from None
+        values = faults.toml(source)
+    except faults.TomlInvalid as error:
+        raise FileInvalid(f"{path.name} {error}") from None
     for key in ("subject", "text", "html"):
         if key in values:
             values[key] = _inline(path, key, values[key])
-    return _checked(path.name, values)
+    return _checked(path.name, values, source)
 
 
-def _checked(where: str, values: Mapping[str, Any]) -> CampaignFile:
+def _checked(where: str, values: Mapping[str, Any], source: str = "") -> CampaignFile:
+    """source: the TOML that the values were read from, for the lines of what is wrong."""
     try:
         campaign = CampaignFile(**values)
         _ = campaign.window
     except WindowInvalid as error:
         raise FileInvalid(f"{where}: window_start, window_end: {error}") from None
     except ValidationError as error:
-        raise FileInvalid(f"{where}: {_joined(_sentences(error))}") from None
+        raise FileInvalid(joined(_told(where, source, fault) for fault in faults.of(error))) from None
     return campaign
+
+
+def _told(where: str, source: str, fault: faults.Fault) -> str:
+    name, *inner = fault.place
+    line = faults.line_of(source, [name])
+    entry = "".join(f", entry {int(each) + 1}" for each in inner if each.isdigit())
+    known = set(CampaignFile.model_fields)
+    text = f"there is no such field{faults.suggestion(name, known)}" if name not in known else fault.text
+    return f"{where}{f' line {line}' if line else ''}: {name}{entry}: {text}"
 
 
 def edited(
@@ -111,9 +111,9 @@ def edited(
         "subject": row.subject,
         "text": row.text,
         "mailboxes": ["as they are"],
-        "window_start": window_start or _time(row.window_start_minute),
-        "window_end": window_end or _time(row.window_end_minute),
-        "weekdays": weekdays.split(",") if weekdays else [WEEKDAYS[day] for day in row.weekdays],
+        "window_start": _time(row.window_start_minute) if window_start is None else window_start,
+        "window_end": _time(row.window_end_minute) if window_end is None else window_end,
+        "weekdays": [WEEKDAYS[day] for day in row.weekdays] if weekdays is None else _listed(weekdays),
         "delay_between_emails_seconds": row.delay_seconds if delay is None else delay,
         "daily_limit": row.daily_limit if daily_limit is None else daily_limit,
     }
@@ -127,111 +127,43 @@ def edited(
     }
 
 
+def _listed(text: str) -> list[str]:
+    return [each.strip().lower() for each in text.split(",")]
+
+
 def _time(minute: int) -> str:
     return f"{minute // 60:02}:{minute % 60:02}"
 
 
-@dataclass(frozen=True)
-class LeadLine:
-    line: int
-    lead: NewLead
-
-
-def read_leads(path: Path) -> list[LeadLine]:
-    """A CSV with a header, an `email` column, and any further columns for the templates."""
-    csv.field_size_limit(LONGEST_FIELD)
-    reader = csv.reader(io.StringIO(_text(path), newline=""), strict=True)
-    try:
-        header = [name.strip().lower() for name in next(reader, [])]
-        _check_header(path, header)
-        filled = ((reader.line_num, row) for row in reader if any(cell.strip() for cell in row))
-        rows = list(islice(filled, MOST_LEADS + 1))
-    except csv.Error as error:
-        raise FileInvalid(f"{path.name} line {reader.line_num}: {error}") from None
-    if len(rows) > MOST_LEADS:
-        raise FileInvalid(f"{path.name}: more than {MOST_LEADS} leads; make several campaigns of them")
-    leads, problems = _leads(header, rows)
-    if problems:
-        raise FileInvalid(f"{path.name} {_joined(problems)}")
-    if not leads:
-        raise FileInvalid(f"{path.name}: there is no lead below the header")
-    return leads
-
-
-def _leads(header: Sequence[str], rows: Sequence[tuple[int, list[str]]]) -> tuple[list[LeadLine], list[str]]:
-    leads: list[LeadLine] = []
-    problems: list[str] = []
-    first_line: dict[str, int] = {}
-    for line, row in rows:
-        try:
-            lead = _lead(header, row)
-        except ValueError as error:
-            problems.append(f"line {line}: {error}")
-            continue
-        if lead.normalised in first_line:
-            problems.append(f"line {line}, email: the same address as in line {first_line[lead.normalised]}")
-        first_line.setdefault(lead.normalised, line)
-        leads.append(LeadLine(line, lead))
-    return leads, problems
-
-
-def _lead(header: Sequence[str], row: Sequence[str]) -> NewLead:
-    if len(row) != len(header):
-        raise ValueError(f"{len(row)} columns instead of {len(header)}")
-    fields = {name: cell.strip() for name, cell in zip(header, row, strict=True)}
-    address = fields["email"]
-    try:
-        for name, value in fields.items():
-            refuse_control_characters(name, value, lines=True)
-    except LetterInvalid as error:
-        raise ValueError(str(error)) from None
-    try:
-        return NewLead(address, normalise(address), fields, fields.get("legal_basis") or None)
-    except AddressInvalid as error:
-        raise ValueError(f"email: {error}") from None
-
-
-def _check_header(path: Path, header: Sequence[str]) -> None:
-    if len(header) > MOST_COLUMNS:
-        raise FileInvalid(f"{path.name} line 1: {len(header)} columns; at most {MOST_COLUMNS} can be read")
-    if "email" not in header:
-        only = ", ".join(header)[:200] or "nothing"
-        raise FileInvalid(f"{path.name} line 1: the header has no column `email`, only {only}")
-    for name in header:
-        if not name.isidentifier():
-            raise FileInvalid(
-                f"{path.name} line 1: {name!r} is no name that a template can use (letters, digits and _)"
-            )
-        if header.count(name) > 1:
-            raise FileInvalid(f"{path.name} line 1: the column {name!r} comes twice")
-
-
 def _inline(path: Path, key: str, value: object) -> object:
-    """`{ file = "letter.txt" }` stands for the content of that file, beside the campaign file."""
+    """`{ file = "letter.txt" }` stands for the content of that file, in the folder of the campaign file or below."""
     match value:
         case {"file": str(name), **rest} if not rest:
-            return _text(path.parent / name)
+            try:
+                value, where = texts.read_beside(path, name), f"{path.name}: {key}: {name}"
+            except FileInvalid as error:
+                raise FileInvalid(f"{path.name}: {key}: {error}") from None
         case Mapping():
             raise FileInvalid(f'{path.name}: {key} is either a text or {{ file = "NAME" }}')
+        case _:
+            where = f"{path.name}: {key}"
+    if isinstance(value, str):
+        _check_text(where, key, value)
     return value
 
 
-def _text(path: Path) -> str:
-    if not path.exists():
-        raise FileInvalid(f"{path}: there is no such file")
-    if not path.is_file():
-        raise FileInvalid(f"{path}: is no file")
-    if path.stat().st_size > LARGEST_FILE:
-        raise FileInvalid(f"{path}: is larger than {LARGEST_FILE // 1_000_000} MB")
+def _check_text(where: str, key: str, value: str) -> None:
+    if damage := texts.damage(value):
+        raise FileInvalid(f"{where}: {damage}")
     try:
-        return path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise FileInvalid(f"{path}: cannot be read as UTF-8 text: {error}") from None
+        refuse_control_characters(key, value, lines=key != "subject")
+    except LetterInvalid as error:
+        raise FileInvalid(f"{where}: {error}") from None
 
 
 def _minute(value: str) -> int:
     hour, colon, minute = value.partition(":")
-    if not (colon and len(value) == 5 and hour.isdigit() and minute.isdigit()):
+    if not (colon and len(value) == 5 and value.isascii() and hour.isdigit() and minute.isdigit()):
         raise ValueError(f'{value!r} is no time of day like "09:00"')
     minutes = int(hour) * 60 + int(minute)
     if int(minute) > 59 or minutes > 24 * 60:
@@ -239,13 +171,7 @@ def _minute(value: str) -> int:
     return minutes
 
 
-def _sentences(error: ValidationError) -> Iterator[str]:
-    for fault in error.errors(include_url=False, include_input=False):
-        place = ".".join(str(part) for part in fault["loc"])
-        yield f"{place}: {fault['msg'].removeprefix('Value error, ')}"
-
-
-def _joined(problems: Any) -> str:
+def joined(problems: Iterable[str]) -> str:
     found = list(problems)
     more = len(found) - _SHOWN_PROBLEMS
     return "; ".join(found[:_SHOWN_PROBLEMS]) + (f"; and {more} more problems" if more > 0 else "")

@@ -1,5 +1,7 @@
 """E-mail addresses in the one form by which they are compared."""
 
+import re
+
 import email_validator
 from email_validator import EmailNotValidError, validate_email
 
@@ -23,9 +25,30 @@ def normalise(address: str) -> str:
     try:
         # Few servers take letters beyond ASCII before the @ (RFC 6531); after it they have an ASCII form.
         found = validate_email(address.strip(), check_deliverability=False, allow_smtputf8=False)
-    except EmailNotValidError as error:
-        raise AddressInvalid(f"{address.strip()[:80]!r} is no e-mail address: {error}") from None
+    except EmailNotValidError:
+        raise AddressInvalid(f"{address.strip()[:80]!r} is no e-mail address: {_fault(address.strip())}") from None
     return f"{found.local_part.lower()}@{found.ascii_domain.lower()}"
+
+
+def _fault(address: str) -> str:
+    """What is wrong with it, as far as that can be said in a few words."""
+    name, _, host = address.rpartition("@")
+    if not address.isprintable():
+        return "it has a character that cannot be seen"
+    if re.search(r"[\s,;<>]", address):
+        return "it has a space or a separator in it; one address, and nothing else, belongs here"
+    if address.count("@") != 1:
+        return "it must have one @"
+    if not name or not host:
+        return f"there is nothing {'after' if name else 'before'} the @"
+    if not name.isascii():
+        return "before the @ there may be letters from a to z alone"
+    if "." not in host.strip("."):
+        return "after the @ there must be a domain, like example.pl"
+    if len(name) > 64:
+        return "before the @ there may be at most 64 characters"
+    wrong = "before" if not re.fullmatch(r"[\w.!#$%&'*+/=?^`{|}~-]+", name) or ".." in f".{name}." else "after"
+    return f"it cannot be written so {wrong} the @"
 
 
 def on_the_wire(address: str) -> str:

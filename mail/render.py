@@ -7,7 +7,7 @@ Owners write the templates and strangers' data fills them, so a template can pri
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 
-from jinja2 import StrictUndefined, Template, TemplateError, TemplateSyntaxError, UndefinedError, nodes
+from jinja2 import StrictUndefined, Template, TemplateError, TemplateSyntaxError, UndefinedError, meta, nodes
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 LONGEST_TEMPLATE = 200_000  # characters
@@ -38,6 +38,11 @@ _TEXT, _HTML = _environment(html=False), _environment(html=True)
 def check(source: str) -> None:
     """Raise TemplateInvalid unless the template can be read and does only what a letter needs."""
     _compiled(source, html=False)
+
+
+def names(source: str) -> set[str]:
+    """The fields that a template asks for. It must have been checked."""
+    return meta.find_undeclared_variables(_TEXT.parse(source))
 
 
 def render(source: str, fields: Mapping[str, str], *, html: bool) -> str:

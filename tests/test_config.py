@@ -115,7 +115,7 @@ class TestTheFile:
             (b"a = " + b"9" * 5000, "config.toml line 1: a number in this file has too many digits"),
             (
                 b'a = """\nlong\ntext\n',
-                "config.toml line 1: cannot be read as TOML: the text that begins here does not end",
+                "config.toml line 1: cannot be read as TOML: what begins here is not finished",
             ),
         ],
     )

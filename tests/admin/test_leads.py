@@ -1,0 +1,303 @@
+"""Reading a leads file: what is read, and how each mistake is told with its line and column."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from admin import rows
+from admin.leads import LeadLine, read_leads
+from admin.texts import FileInvalid, damage
+
+Write = Callable[..., Path]
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    def write(content: str | bytes, name: str = "leads.csv") -> Path:
+        path = tmp_path / name
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        return path
+
+    return write
+
+
+def fields(found: list[LeadLine]) -> list[dict[str, str]]:
+    return [dict(each.lead.fields) for each in found]
+
+
+def refusal(path: Path, *used: str) -> str:
+    with pytest.raises(FileInvalid) as refused:
+        read_leads(path, used)
+    assert "\n" not in str(refused.value)
+    return str(refused.value)
+
+
+JAN = {"email": "jan@leads.example", "name": "Jan", "company": "Kłos, Syn i S-ka"}
+
+
+class TestWhatCanBeReadInOneWayOnly:
+    @pytest.mark.parametrize(
+        "content",
+        [
+            'email,name,company\njan@leads.example,Jan,"Kłos, Syn i S-ka"\n',
+            "email;name;company\r\njan@leads.example;Jan;Kłos, Syn i S-ka\r\n",
+            "email\tname\tcompany\njan@leads.example\tJan\tKłos, Syn i S-ka\n",
+            "sep=;\r\nemail;name;company\r\njan@leads.example;Jan;Kłos, Syn i S-ka\r\n",
+            '"sep=\t"\nemail\tname\tcompany\njan@leads.example\tJan\tKłos, Syn i S-ka\n',
+            '"email";"name";"company"\n"jan@leads.example";"Jan";"Kłos, Syn i S-ka"\n',
+            'email, name, company\njan@leads.example, "Jan", "Kłos, Syn i S-ka" \n',
+            '\ufeffEmail , Name , Company\n\n ,,\njan@leads.example,Jan,"Kłos, Syn i S-ka"',
+            'email,name,company\rjan@leads.example,Jan,"Kłos, Syn i S-ka"\r',
+            'email,name,company,,\njan@leads.example,Jan,"Kłos, Syn i S-ka"\n',
+            'email,name,company,,\njan@leads.example,Jan,"Kłos, Syn i S-ka",,\n',
+            'email,name,company\njan@leads.example,Jan,"Kłos, Syn i S-ka",,\n',
+        ],
+    )
+    def test_is_read_whatever_separates_its_columns_and_lines(self, write: Write, content: str) -> None:
+        found = read_leads(write(content), {"name", "company"})
+
+        assert fields(found) == [JAN]
+
+    def test_quotes_that_are_written_twice_are_quotes(self, write: Write) -> None:
+        path = write('email,company\njan@leads.example,"Firma ""Kłos"""\neve@leads.example," ""A"", ""B"" "\n')
+
+        assert [each["company"] for each in fields(read_leads(path))] == ['Firma "Kłos"', '"A", "B"']
+
+    def test_each_row_has_the_line_on_which_it_begins(self, write: Write) -> None:
+        path = write('email,note\n\na@leads.example,"one\r\ntwo\n\nthree"\n\nb@leads.example,\n')
+
+        found = read_leads(path)
+
+        assert [each.line for each in found] == [3, 8]
+        assert fields(found)[0]["note"] == "one\ntwo\n\nthree"
+
+    def test_a_file_with_a_line_of_excels_counts_it(self, write: Write) -> None:
+        assert refusal(write("sep=;\nemail;name\na;b\n")).startswith(
+            "leads.csv line 3: email: 'a' is no e-mail address"
+        )
+
+    @given(st.lists(st.lists(st.text(st.characters(exclude_characters="\r\x00")), min_size=1), min_size=1))
+    def test_what_is_written_by_the_rules_comes_back(self, table: list[list[str]]) -> None:
+        for delimiter in rows.DELIMITERS:
+            text = "\n".join(delimiter.join(f'"{cell.replace(chr(34), chr(34) * 2)}"' for cell in row) for row in table)
+
+            assert [row.cells for row in rows.read(text, delimiter)] == table
+
+
+class TestAColumnThatNoTemplateUses:
+    @pytest.mark.parametrize(
+        ("header", "used"),
+        [
+            ("email,name,First Name", {"name"}),
+            ("email,name,first-name", {"name"}),
+            ("email,name,2nd", {"name"}),
+            ("email,name,none", {"name"}),
+            ("email,name," + "x" * 101, {"name"}),
+        ],
+    )
+    def test_is_left_out_where_none_could(self, write: Write, header: str, used: set[str]) -> None:
+        path = write(f"{header}\njan@leads.example,Jan,\ufffd\n")
+
+        assert fields(read_leads(path, used)) == [{"email": "jan@leads.example", "name": "Jan"}]
+
+    def test_may_be_there_twice(self, write: Write) -> None:
+        path = write("email,phone,phone,name\njan@leads.example,1,2,Jan\n")
+
+        assert fields(read_leads(path, {"name"})) == [{"email": "jan@leads.example", "name": "Jan"}]
+
+    @pytest.mark.parametrize("used", ["first_name", "firstname", "First_Name"])
+    def test_is_told_with_its_number_where_one_means_it(self, write: Write, used: str) -> None:
+        path = write("email,First Name\njan@leads.example,Jan\n")
+
+        assert refusal(path, used) == (
+            f"leads.csv line 1, column 2: 'first name' is no name that a template can use; rename it to {used}"
+        )
+
+
+class TestAHeader:
+    @pytest.mark.parametrize(
+        ("content", "complaint"),
+        [
+            ("", "line 1: the header has no column `email`, only nothing"),
+            ("name\nAnna\n", "line 1: the header has no column `email`, only name"),
+            ("E-mail,name\na@b.example,A\n", "line 1: column 1 is named 'e-mail'; rename it to email"),
+            ('"E-mail";"name"\n"a@b.example";"A"\n', "line 1: column 1 is named 'e-mail'; rename it to email"),
+            ("imię;Adres e-mail\nA;a@b.example\n", "line 1: column 2 is named 'adres e-mail'; rename it to email"),
+            ("a@b.example,A\n", "line 1: there is no header, but an address; the first line must name the columns"),
+            (
+                "email|name\na@b.example|A\n",
+                "line 1: the columns are separated by '|' and must be separated by a comma",
+            ),
+            ("sep=|\nemail|name\n", "line 1: sep=|: columns are separated by commas, semicolons or tabs"),
+            ("sep=;\nemail,name\n", "line 2: the columns are separated by ',' and must be separated by what"),
+            ("email;name,company\n", "line 1: the header has both semicolons and commas; its columns must be"),
+            (
+                "email,name,name\na@b.example,A,B\n",
+                "line 1: the columns 2 and 3 are all named 'name'; rename all but one",
+            ),
+            ("email,Email\na@b.example,b@c.example\n", "line 1: the columns 1 and 2 are all named 'email'; rename"),
+            ("email\x1b[2J,name\na@b.example,A\n", "no column `email`, only email\x1b[2j, name"),
+            ("email," + ",".join(f"c{n}" for n in range(200)) + "\n", "line 1: 201 columns; at most 200"),
+            ('email,"name\na@b.example,A\n', "line 1: the quote that opens in cell 2 is not closed"),
+            ("email,name\n", "leads.csv: there is no lead below the header"),
+        ],
+    )
+    def test_that_cannot_be_used_is_told_with_what_would_be_right(
+        self, write: Write, content: str, complaint: str
+    ) -> None:
+        assert complaint in refusal(write(content), "name")
+
+
+OK = "email,name\nanna@leads.example,Anna\njan@leads.example,Jan\n"
+
+
+class TestARow:
+    @pytest.mark.parametrize(
+        ("content", "complaint"),
+        [
+            ("eve@leads.example\n", "line 4: 1 cell instead of 2; an empty cell needs its comma too"),
+            (
+                "eve@leads.example,Kłos, Syn\n",
+                "line 4: 3 cells instead of 2; a cell with a comma in it must be in quotes",
+            ),
+            ("eve,Eve\n", "line 4: email: 'eve' is no e-mail address: it must have one @"),
+            ("ANNA@Leads.example,Anna\n", "line 4, email: the same address as in line 2"),
+            ("eve@leads.example," + "x" * 10_001 + "\n", "line 4, name: is longer than 10,000 characters"),
+            ("eve@leads.example,E\x00ve\n", "line 4: the name has a control character"),
+            ("eve@leads.example,\x1b[2JEve\n", "line 4: the name has a control character"),
+            ("eve@leads.example,Eve\rb@leads.example,B\n", "line 4: 3 cells instead of 2"),
+            ("eve@leads.example,Eve\rSmith\n", "line 4, cell 2: has a line end of an old Mac (CR) in it"),
+            ('eve@leads.example,Eve "E" Smith\n', "line 4, name: has a quote in it and does not begin with one"),
+            ('eve@leads.example,5" pipe\n', "line 4, name: has a quote in it and does not begin with one"),
+            (
+                'eve@leads.example,"Eve" Smith\n',
+                "line 4: the quote that opens in cell 2 is closed and followed by text",
+            ),
+            ('eve@leads.example,"Eve "E" Smith"\n', "line 4: the quote that opens in cell 2 is closed and followed by"),
+            ("eve@leads.example,Micha\ufffd\n", "line 4, name: has U+FFFD in place of a letter: the text was damaged"),
+            ("eve@leads.example,MichaĹ‚\n", "line 4, name: 'MichaĹ‚' was 'Michał' before it was read in the wrong"),
+            ("a,b\n" * 9, "; and 6 more problems"),
+        ],
+    )
+    def test_that_cannot_be_used_is_told_with_its_line(self, write: Write, content: str, complaint: str) -> None:
+        assert complaint in refusal(write(OK + content))
+
+    def test_the_first_few_are_told_and_how_many_more_there_are(self, write: Write) -> None:
+        said = refusal(write(OK + 'a,b\nb@leads.example\nc@leads.example,x"y\nd\ne\n'))
+
+        assert [said.count(part) for part in ("line 4", "line 5", "line 6", "line 7")] == [1, 1, 1, 0]
+        assert said.endswith("; and 2 more problems")
+
+    def test_too_many_are_not_read_to_the_end(self, write: Write) -> None:
+        content = "email\n" + "\n".join(f"a{n}@leads.example" for n in range(100_002))
+
+        assert "more than 100000 leads" in refusal(write(content))
+
+
+class TestAQuoteThatNobodyClosed:
+    def test_is_told_with_the_line_where_it_opens(self, write: Write) -> None:
+        rest = "".join(f"l{n}@leads.example,Jan\n" for n in range(500))
+
+        assert refusal(write(OK + 'eve@leads.example,"Eve\n' + rest)) == (
+            "leads.csv line 4: the quote that opens in cell 2 is not closed"
+        )
+
+    def test_is_told_with_its_line_where_the_next_one_seems_to_close_it(self, write: Write) -> None:
+        said = refusal(write(OK + 'eve@leads.example,"Eve\nb@leads.example,Bo\nc@leads.example,"C"\n'))
+
+        assert said.startswith(
+            "leads.csv line 4: the quote that opens in cell 2 is closed in line 6 and followed by text"
+        )
+
+    def test_does_not_swallow_the_leads_up_to_the_next_one(self, write: Write) -> None:
+        said = refusal(write(OK + 'eve@leads.example,"Eve\nb@leads.example,Bo\nc@leads.example,Cy"\n'))
+
+        assert said == (
+            "leads.csv line 4, cell 2: the quote that opens here is not closed: it has whole lines of the file in it"
+        )
+
+
+class TestAFileThatIsNotUtf8:
+    POLISH = "email,name\nżółw@x.example,Michał\n".replace("żółw", "zolw") + "a@x.example,Jaś Gęś\n"
+
+    @pytest.mark.parametrize(
+        ("codec", "name"),
+        [("cp1250", "Windows-1250"), ("iso8859-2", "ISO-8859-2"), ("cp852", "CP852"), ("mac_latin2", "Mac CE")],
+    )
+    def test_is_told_with_its_line_and_what_it_seems_to_be(self, write: Write, codec: str, name: str) -> None:
+        said = refusal(write(self.POLISH.encode(codec)))
+
+        assert (
+            said
+            == f"leads.csv line 2: is not UTF-8 text but {name}, it seems; save it as UTF-8 (in Excel: “CSV UTF-8”)"
+        )
+
+    def test_is_told_with_its_line_where_nobody_can_say_what_it_is(self, write: Write) -> None:
+        assert refusal(write(b"email\r\n\xff\xfe\xfd\n")).startswith("leads.csv line 2: is not UTF-8 text; save it")
+
+    @pytest.mark.parametrize("codec", ["utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+    def test_is_told_what_it_is_where_it_is_another_unicode(self, write: Write, codec: str) -> None:
+        said = refusal(write(OK.encode(codec)))
+
+        assert "UTF-16" in said or "UTF-32" in said
+        assert said.endswith("save it as UTF-8 (in Excel: “CSV UTF-8”)")
+
+
+class TestDamage:
+    @pytest.mark.parametrize("word", ["Michał", "Żółć", "gęślą", "„Kłos”", "Müller", "café", "Łódź"])
+    @pytest.mark.parametrize("codec", ["cp1250", "cp1252", "latin-1", "iso8859-2"])
+    def test_is_found_whatever_the_text_was_taken_for(self, word: str, codec: str) -> None:
+        misread = "".join(
+            bytes([byte]).decode(codec if not 0x80 <= byte <= 0x9F else "latin-1", "replace")
+            if codec in ("latin-1", "iso8859-2")
+            else bytes([byte]).decode(codec, "replace").replace("\ufffd", chr(byte))
+            for byte in word.encode()
+        )
+
+        said = damage(f"dobry {misread} x")
+
+        assert said is not None
+        assert repr(word) in said
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            *("Michał Żółw", "Zażółć gęślą jaźń", "Müller & Söhne", "«PÅ TÅ»", "„BLÅ“", "IRMÃ DE", "Ä–Ö", "Ĺubomír"),
+            *(
+                "Ångström – 5 µm ± 2 %",
+                "naïve café",
+                "Åse’s",
+                "Łódź…",
+                "ĂŢ",
+                "© 2026 Kłos",
+                "日本語",
+                "Привет",
+                "😀 ok",
+            ),
+        ],
+    )
+    def test_is_not_seen_where_there_is_none(self, text: str) -> None:
+        assert damage(text) is None
+
+
+class TestWhatIsNoFileOfLeads:
+    def test_is_not_read_and_not_waited_for(self, tmp_path: Path) -> None:
+        with (tmp_path / "large").open("wb") as file:
+            file.truncate(50_000_001)
+        os.mkfifo(tmp_path / "pipe")
+        (tmp_path / "loop").symlink_to(tmp_path / "loop")
+
+        for name, complaint in (
+            ("large", "is larger than 50 MB"),
+            ("pipe", "is no file"),
+            ("loop", "cannot be read: Too many levels of symbolic links"),
+            ("nowhere.csv", "there is no such file"),
+            ("", "is no file, but a folder"),
+            ("x" * 300, "cannot be read: File name too long"),
+        ):
+            assert complaint in refusal(tmp_path / name)
+        assert "is no file" in refusal(Path("/dev/zero"))
