@@ -6,6 +6,7 @@ from typing import Any
 
 from peewee import EXCLUDED, IntegrityError, chunked, fn
 
+import bounds
 from models import changes, emails, facts, notices, nudge
 from models.database import database, fetch
 from models.notices import Kind
@@ -74,6 +75,7 @@ def _insert(new: NewCampaign, by: str) -> int:
         "delay_seconds": new.delay_seconds,
         "daily_limit": new.daily_limit,
     }
+    bounds.check(bounds.CAMPAIGN, pace)
     try:
         campaign_id = int(Campaign.insert({**letter, **pace}).execute())
     except IntegrityError as error:
@@ -135,7 +137,11 @@ def resume(campaign_id: int, by: str) -> None:
 
 
 def edit(campaign_id: int, by: str, **fresh: object) -> None:
-    """Change its window, pace or limit: the columns of a campaign. Its pending mails are planned again."""
+    """Change its window, pace or limit: the columns of a campaign. Its pending mails are planned again.
+
+    Raises OutOfBounds.
+    """
+    bounds.check(bounds.CAMPAIGN, fresh)
     with database.atomic():
         row = _locked(campaign_id)
         if row.status in ("completed", "cancelled"):

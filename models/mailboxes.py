@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from peewee import IntegrityError
 
+import bounds
 from models import changes, emails, facts, notices, nudge
 from models.claims import Held
 from models.database import clock, database
@@ -48,6 +49,7 @@ def add(
     by: str,
     sent_mail: SentMail | None = None,
 ) -> int:
+    """Raises OutOfBounds for its numbers."""
     values: dict[str, object] = {
         "address": address,
         "name": name,
@@ -60,6 +62,7 @@ def add(
         "gap_seconds": gap_seconds,
         **(sent_mail._asdict() if sent_mail else {}),
     }
+    bounds.check(bounds.MAILBOX, values)
     try:
         with database.atomic():
             mailbox_id = int(Mailbox.insert(values).execute())
@@ -98,8 +101,9 @@ def of_campaign(campaign_id: int) -> list[Mailbox]:
 def edit(mailbox_id: int, by: str, **fresh: object) -> None:
     """Change its server, password, limit or gap. Its campaigns are planned again, by what is true then.
 
-    What changes how it logs in opens it: the faults were of the old way.
+    What changes how it logs in opens it: the faults were of the old way. Raises OutOfBounds for its numbers.
     """
+    bounds.check(bounds.MAILBOX, fresh)
     mended = bool(_LOGIN & fresh.keys())
     if mended:
         fresh |= WITHOUT_FAULTS
@@ -123,6 +127,7 @@ def sent_mail(row: Mailbox) -> SentMail | None:
 def edit_sent_mail(mailbox_id: int, where: SentMail | None, by: str) -> None:
     """Change where its Sent folder is found; None: nowhere. No plan depends on it."""
     fresh = where._asdict() if where else dict.fromkeys(SentMail._fields)
+    bounds.check(bounds.MAILBOX, fresh)
     try:
         with database.atomic():
             row = _locked(mailbox_id)
@@ -201,7 +206,11 @@ def close(
 
 
 def record_warmup(mailbox_id: int, day: date, count: int) -> None:
-    """Set how many warm-up mails left the mailbox on a Warsaw day. Saying it twice changes nothing."""
+    """Set how many warm-up mails left the mailbox on a Warsaw day. Saying it twice changes nothing.
+
+    Raises OutOfBounds.
+    """
+    bounds.check(bounds.WARMUP, {"count": count})
     with database.atomic():
         facts.lock_mailboxes([mailbox_id])
         insert = WarmupCount.insert(mailbox=mailbox_id, day=day, count=count)

@@ -30,6 +30,7 @@ from peewee import (
 )
 from playhouse.postgres_ext import ArrayField
 
+from bounds import CAMPAIGN, MAILBOX, WARMUP, Bounds
 from models.database import database
 from models.states import COUNTED, Move, Status
 
@@ -39,6 +40,11 @@ CLOCK = SQL("clock_timestamp()")
 def _one_of(column: str, values: Iterable[str]) -> Node:
     listed = ", ".join(f"'{value}'" for value in values)
     return Check(f"{column} IN ({listed})", f"{column}_is_known")
+
+
+def _bounded(name: str, **columns: Bounds) -> Node:
+    each = (f"{column} BETWEEN {it.least} AND {it.most}" for column, it in columns.items())
+    return Check(" AND ".join(each), name)
 
 
 def _default(value: str) -> list[Node]:
@@ -89,7 +95,7 @@ class Mailbox(Table):
     class Meta:
         constraints = [
             _one_of("status", ("active", "paused")),
-            Check("daily_limit >= 0 AND gap_seconds >= 0", "limits_are_not_negative"),
+            _bounded("limits_are_bounded", daily_limit=MAILBOX["daily_limit"], gap_seconds=MAILBOX["gap_seconds"]),
             Check("smtp_port BETWEEN 1 AND 65535", "smtp_port_is_a_port"),
             Check("imap_port BETWEEN 1 AND 65535", "imap_port_is_a_port"),
             Check(
@@ -130,7 +136,7 @@ class Campaign(Table):
                 "window_starts_before_it_ends",
             ),
             Check("cardinality(weekdays) > 0 AND weekdays <@ '{0,1,2,3,4,5,6}'", "weekdays_are_days_of_the_week"),
-            Check("delay_seconds > 0 AND daily_limit > 0", "pace_is_positive"),
+            _bounded("pace_is_bounded", **CAMPAIGN),
         ]
 
 
@@ -310,7 +316,7 @@ class WarmupCount(Table):
     mailbox_id: int
     mailbox = ForeignKeyField(Mailbox, index=False)
     day = DateField()
-    count = IntegerField(constraints=[Check("count >= 0", "count_is_not_negative")])
+    count = IntegerField(constraints=[_bounded("count_is_bounded", **WARMUP)])
 
     class Meta:
         primary_key = CompositeKey("mailbox", "day")

@@ -26,4 +26,5 @@ def starting(*refusals: type[Exception]) -> Iterator[None]:
     except _REFUSALS + refusals as refusal:
         sys.exit(f"punktual: {harmless(str(refusal))}")
     except database.FAILURES as error:
-        sys.exit(f"punktual: the database does not answer: {harmless(str(error).splitlines()[0])}")
+        what = "does not answer" if database.is_outage(error) else "refuses what was asked of it"
+        sys.exit(f"punktual: the database {what}: {harmless(str(error).splitlines()[0])}")

@@ -116,7 +116,7 @@ class TestEverythingAtOnce:
 
     def test_nobody_deadlocks(self, beside: Beside) -> None:
         self.boxes = [make.a_mailbox() for _ in range(2)]
-        self.campaigns = [make.a_campaign(self.boxes, leads=60, delay=0.0001) for _ in range(2)]
+        self.campaigns = [make.a_campaign(self.boxes, leads=60, delay=0.001) for _ in range(2)]
         plan_new()
         before = deadlocks()
 

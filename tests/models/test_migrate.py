@@ -1,13 +1,15 @@
 """The schema that the migrations build."""
 
+import math
 import threading
 from collections.abc import Iterator
+from datetime import date
 from typing import Any
 
 import pytest
 
 import config
-from models import database, facts, migrate, tables
+from models import changes, database, facts, invariants, mailboxes, migrate, tables
 from tests import factories as make
 from tests.waiting import BOUND, until
 
@@ -67,6 +69,37 @@ WAITS_FOR_MAILBOX = """
 SELECT 1 FROM pg_locks JOIN pg_database ON pg_database.oid = database
 WHERE datname = current_database() AND relation = 'mailbox'::regclass AND mode = 'AccessExclusiveLock' AND NOT granted
 """
+
+
+# Gap and limit, as the version before took them -> what the migration records of them.
+BEYOND_OF_MAILBOX: list[tuple[float, int, dict[str, Any]]] = [
+    (1e300, 5, {"gap_seconds": [10**300, 86_400], "warmup 2026-11-17": [2_000_000_000, 1_000_000]}),
+    (math.inf, 2**31 - 1, {"gap_seconds": ["Infinity", 86_400], "daily_limit": [2**31 - 1, 1_000_000]}),
+    (math.nan, 0, {"gap_seconds": ["NaN", 86_400]}),
+    (0.0, 1000, {}),
+]
+BEYOND_OF_CAMPAIGN: list[tuple[float, int, dict[str, Any]]] = [
+    (1e12, 5, {"delay_seconds": [10**12, 604_800]}),
+    (1e-9, 2_000_000, {"delay_seconds": [1e-9, 0.001], "daily_limit": [2_000_000, 1_000_000]}),
+    (math.nan, 5, {"delay_seconds": ["NaN", 604_800]}),
+    (60.0, 1000, {}),
+]
+
+
+def before_bounds() -> None:
+    """The constraints as the version before had them."""
+    for table, new, old, condition in (
+        ("mailbox", "limits_are_bounded", "limits_are_not_negative", "daily_limit >= 0 AND gap_seconds >= 0"),
+        ("campaign", "pace_is_bounded", "pace_is_positive", "delay_seconds > 0 AND daily_limit > 0"),
+        ("warmup_count", "count_is_bounded", "count_is_not_negative", "count >= 0"),
+    ):
+        database.execute(f"ALTER TABLE {table} DROP CONSTRAINT {new}, ADD CONSTRAINT {old} CHECK ({condition})")
+    database.execute("DELETE FROM schema_migration WHERE name = '0009_numbers_have_bounds'")
+
+
+def recorded(found: list[changes.Change]) -> dict[str, Any]:
+    """All that the migration changed of it."""
+    return {name: values for it in found if it.by == "migration" for name, values in it.values.items()}
 
 
 class TestMigrating:
@@ -137,6 +170,65 @@ class TestMigrating:
             for thread in threads:
                 thread.join()
         assert applied == [["0006_reads"]]
+
+    def test_numbers_beyond_their_bounds_are_set_to_the_nearest_and_recorded(self, db: None) -> None:
+        boxes = [make.a_mailbox() for _ in BEYOND_OF_MAILBOX]
+        ids = [make.a_campaign(boxes[:1]) for _ in BEYOND_OF_CAMPAIGN]
+        mailboxes.record_warmup(boxes[0], date(2026, 11, 17), 5)
+        mailboxes.record_warmup(boxes[1], date(2026, 11, 17), 5)
+        as_it_was = {table: database.fetch(f"SELECT * FROM {table} ORDER BY 1") for table in ("campaign", "mailbox")}
+        before_bounds()
+        for mailbox_id, (gap, limit, _) in zip(boxes, BEYOND_OF_MAILBOX, strict=True):
+            database.execute(
+                "UPDATE mailbox SET gap_seconds = %s, daily_limit = %s WHERE id = %s", (gap, limit, mailbox_id)
+            )
+        for campaign_id, (delay, limit, _) in zip(ids, BEYOND_OF_CAMPAIGN, strict=True):
+            values = (delay, limit, campaign_id)
+            database.execute("UPDATE campaign SET delay_seconds = %s, daily_limit = %s WHERE id = %s", values)
+        database.execute("UPDATE warmup_count SET count = 2000000000 WHERE mailbox_id = %s", (boxes[0],))
+
+        assert migrate.migrate() == ["0009_numbers_have_bounds"]
+
+        for mailbox_id, (_, _, changed) in zip(boxes, BEYOND_OF_MAILBOX, strict=True):
+            assert recorded(changes.of_mailbox(mailbox_id)) == changed
+        for campaign_id, (_, _, changed) in zip(ids, BEYOND_OF_CAMPAIGN, strict=True):
+            assert recorded(changes.of_campaign(campaign_id)) == changed
+        assert [row.count for row in tables.WarmupCount.select().order_by(tables.WarmupCount.mailbox)] == [1_000_000, 5]
+        untouched = {table: database.fetch(f"SELECT * FROM {table} ORDER BY 1")[-1] for table in as_it_was}
+        assert untouched == {table: rows[-1] for table, rows in as_it_was.items()}
+        assert [it.rule for it in invariants.check() if not it.holds] == []
+
+    def test_bounds_are_set_while_the_version_before_writes_rows(self, db: None) -> None:
+        mailbox_id = make.a_mailbox()
+        before_bounds()
+        held, may_end = threading.Event(), threading.Event()
+
+        def version_before() -> None:
+            with database.database.atomic():
+                facts.lock_mailboxes([mailbox_id])
+                database.execute("UPDATE mailbox SET gap_seconds = 1e300 WHERE id = %s", (mailbox_id,))
+                held.set()
+                may_end.wait(30)
+            database.close()
+
+        writer = threading.Thread(target=version_before)
+        writer.start()
+        held.wait(30)
+        applied: list[list[str]] = []
+
+        def apply() -> None:
+            applied.append(migrate.migrate())
+            database.close()
+
+        migration = threading.Thread(target=apply)
+        migration.start()
+        until(lambda: database.fetch(WAITS_FOR_MAILBOX), "the migration to ask for the table")
+        may_end.set()
+        writer.join()
+        migration.join()
+
+        assert applied == [["0009_numbers_have_bounds"]]
+        assert tables.Mailbox.get_by_id(mailbox_id).gap_seconds == 86_400
 
     def test_a_database_that_lacks_one_is_refused(self, db: None) -> None:
         names: list[tuple[Any, ...]] = database.fetch("SELECT name FROM schema_migration ORDER BY id DESC LIMIT 1")
