@@ -1,15 +1,19 @@
 """`python -m admin …`: reads the command line and turns every refusal into one line and exit status 1."""
 
+import re
 import sys
 
 import typer
 from cryptography.fernet import Fernet
+from pydantic import ValidationError
 
 import config
+import faults
 from actors.jsonlines import LinesUnreadable
 from admin import arm, campaign, catcher, demo, doctor, email, mailbox, notices, show, suppression
 from admin.arm import ArmingRefused
 from admin.files import FileInvalid
+from bounds import OutOfBounds
 from mail.address import AddressInvalid
 from mail.message import LetterInvalid
 from models import campaigns, database, heartbeats, installation, mailboxes, migrate, overview
@@ -20,6 +24,7 @@ from models.settlement import SettlementRefused
 from ops import passwords
 from ops.passwords import PasswordInvalid
 from ops.starting import starting
+from ops.terminal import harmless
 
 REFUSALS = (
     AddressInvalid,
@@ -30,6 +35,7 @@ REFUSALS = (
     LinesUnreadable,
     MailboxInvalid,
     NoSuchEmail,
+    OutOfBounds,
     PasswordInvalid,
     SettlementRefused,
 )
@@ -129,7 +135,32 @@ def status(json: show.AsJson = False) -> None:
 
 def main() -> None:
     with starting(*REFUSALS):
-        app()
+        if any(not each.isprintable() and _is_broken(each) for each in sys.argv):
+            sys.exit("punktual: what was typed is not UTF-8 text")
+        try:
+            status = app(standalone_mode=False)
+        except typer.TyperException as mistake:
+            if type(mistake).__name__ == "NoArgsIsHelpError":  # it has been shown
+                sys.exit(mistake.exit_code)
+            sys.exit(f"punktual: {_in_one_line(mistake)}")
+        except typer.Abort:
+            sys.exit("punktual: ended without an answer, so nothing was done")
+    sys.exit(status)
+
+
+def _is_broken(text: str) -> bool:
+    """Whether Python made it of bytes that are none of its encoding."""
+    return any("\ud800" <= each <= "\udfff" for each in text)
+
+
+def _in_one_line(mistake: typer.TyperException) -> str:
+    """What is wrong with a command, by the name of the option."""
+    said = harmless(" ".join(mistake.format_message().split())).removesuffix(".").removeprefix("Invalid value: ")
+    if found := re.fullmatch(r"Invalid value for '?(?P<name>[^':]+)'?: (?P<fault>.*)", said):
+        cause = mistake.__cause__
+        fault = faults.of(cause)[0].text if isinstance(cause, ValidationError) else found["fault"]
+        return f"{found['name'].partition(' / ')[0]}: {fault}"
+    return said
 
 
 if __name__ == "__main__":

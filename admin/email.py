@@ -9,21 +9,30 @@ import typer
 
 from admin import show
 from admin.person import who
+from bounds import HIGHEST_ID
 from models import campaigns, overview, settlement
+from models.facts import NoSuchEmail
 from models.states import Status
 from models.tables import EmailHistory
 from ops.terminal import harmless
 
 app = typer.Typer(help="E-mails: the status and history of each.", no_args_is_help=True)
 
-Id = Annotated[int, typer.Argument(metavar="ID", help="The e-mail's id.")]
+
+def _may_be(id: int) -> int:
+    if not 1 <= id <= HIGHEST_ID:
+        raise NoSuchEmail(f"there is no e-mail {id}")
+    return id
+
+
+Id = Annotated[int, typer.Argument(metavar="ID", help="The e-mail's id.", callback=_may_be)]
 
 
 @app.command("list")
 def list_(
     campaign: Annotated[str | None, typer.Option(help="Only of this campaign.")] = None,
     status: Annotated[Status | None, typer.Option(help="Only in this status.")] = None,
-    after: Annotated[int, typer.Option(help="Only with a higher id: for the next page.")] = 0,
+    after: Annotated[int, typer.Option(min=0, max=HIGHEST_ID, help="Only with a higher id: for the next page.")] = 0,
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="At most so many.")] = 100,
     json: show.AsJson = False,
 ) -> None:
@@ -74,7 +83,7 @@ def _text(content: bytes | None) -> str | None:
     message = parser.message_from_bytes(content, policy=policy.default)
     headers = "\n".join(f"{name}: {value}" for name, value in message.items())
     body = message.get_body(("plain", "html"))
-    return f"{headers}\n\n{body.get_content() if body else ''}"
+    return f"{headers}\n\n{body.get_content() if body else ''}".replace("\r\n", "\n")
 
 
 @app.command()

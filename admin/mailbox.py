@@ -1,8 +1,10 @@
 """Commands about mailboxes and their warm-up."""
 
 import os
-from datetime import date, datetime
+import re
+from datetime import date, timedelta
 from enum import StrEnum
+from ipaddress import ip_address
 from typing import Annotated
 
 import typer
@@ -11,9 +13,9 @@ import config
 from admin import check, show
 from admin.person import who
 from mail.address import normalise
-from mail.message import check_sender_name
+from mail.message import check_sender_name, refuse_control_characters
 from models import changes, database, evidence, mailboxes, overview, vault
-from models.mailboxes import SentMail
+from models.mailboxes import MailboxInvalid, SentMail
 from ops.terminal import harmless
 from scheduling.window import warsaw_day
 
@@ -33,7 +35,7 @@ _PORTS = {Security.STARTTLS: 587, Security.TLS: 465, Security.NONE: 25}
 _IMAP_PORTS = {Security.STARTTLS: 143, Security.TLS: 993, Security.NONE: 143}
 
 ImapHost = Annotated[str | None, typer.Option(help='Where its Sent folder is; "": nowhere any more.')]
-ImapPort = Annotated[int | None, typer.Option(min=1, max=65535, help="Default: 993 or 143 by security.")]
+ImapPort = Annotated[int | None, typer.Option(help="Default: 993 or 143 by security.")]
 ImapSecurity = Annotated[Security | None, typer.Option(help="Default: tls.")]
 SentFolder = Annotated[str | None, typer.Option(help='Its name; "", the default: the one that the server marks.')]
 
@@ -42,24 +44,24 @@ SentFolder = Annotated[str | None, typer.Option(help='Its name; "", the default:
 def add(
     address: Address,
     host: Annotated[str, typer.Option(help="Its SMTP server.")],
-    daily_limit: Annotated[int, typer.Option(min=0, help="Mails a day, over all campaigns, warm-up included.")],
-    port: Annotated[int | None, typer.Option(min=1, max=65535, help="Default: 587, 465 or 25 by security.")] = None,
+    daily_limit: Annotated[int, typer.Option(help="Mails a day, over all campaigns, warm-up included.")],
+    port: Annotated[int | None, typer.Option(help="Default: 587, 465 or 25 by security.")] = None,
     security: Annotated[Security, typer.Option(help="none: only for servers on this machine.")] = Security.STARTTLS,
     username: Annotated[str | None, typer.Option(help="Its password: PUNKTUAL_MAILBOX_PASSWORD, or asked for.")] = None,
     name: Annotated[str, typer.Option(help="The name that leads see.")] = "",
-    gap: Annotated[float | None, typer.Option(min=0, help="Least seconds between two mails.")] = None,
+    gap: Annotated[float | None, typer.Option(help="Least seconds between two mails.")] = None,
     imap_host: ImapHost = None,
     imap_port: ImapPort = None,
     imap_security: ImapSecurity = None,
     sent_folder: SentFolder = None,
 ) -> None:
     """Add a mailbox."""
-    check_sender_name(name)
+    _check_server(host, imap_host, username, name, sent_folder)
     mailboxes.add(
         address=normalise(address),
         name=name,
         smtp_host=host,
-        smtp_port=port or _PORTS[security],
+        smtp_port=_PORTS[security] if port is None else port,
         smtp_security=security,
         username=username,
         password_encrypted=vault.encrypt(_password()) if username else None,
@@ -69,6 +71,33 @@ def add(
         sent_mail=_sent_mail(None, imap_host, imap_port, imap_security, sent_folder),
     )
     print(f"added {normalise(address)}")
+
+
+def _check_server(
+    host: str | None, imap_host: str | None, username: str | None, name: str | None, sent_folder: str | None
+) -> None:
+    """What is given of them. An empty IMAP server takes it back."""
+    for option, server in (("--host", host), ("--imap-host", imap_host or None)):
+        if server is not None and not _is_host(server):
+            raise MailboxInvalid(f"{option}: {server[:80]!r} is no name of a server, like smtp.your-provider.pl")
+    if username == "":
+        raise MailboxInvalid("--username: must not be empty; leave it out where the server wants none")
+    check_sender_name(name or "")
+    for what, text in (("user name", username), ("folder's name", sent_folder)):
+        refuse_control_characters(what, text or "")
+        if len(text or "") > _LONGEST:
+            raise MailboxInvalid(f"the {what} has more than {_LONGEST} characters")
+
+
+_LONGEST = 320
+_HOST = re.compile(r"(?!-)[\w-]{1,63}(?<!-)(\.(?!-)[\w-]{1,63}(?<!-))*\.?")
+
+
+def _is_host(text: str) -> bool:
+    try:
+        return bool(ip_address(text))
+    except ValueError:
+        return len(text) <= 253 and _HOST.fullmatch(text) is not None
 
 
 def _password() -> str:
@@ -84,14 +113,14 @@ def _sent_mail(
     known_host = before.imap_host if before else None
     host = known_host if host is None else host
     if not host:
-        if port or security or folder:
+        if port is not None or security or folder:
             raise typer.BadParameter("the other options about IMAP want an --imap-host")
         return None
-    known_security = Security(before.imap_security) if before else None
+    known_security, known_port = (Security(before.imap_security), before.imap_port) if before else (None, 0)
     security = security or known_security or Security.TLS
     return SentMail(
         imap_host=host,
-        imap_port=port or (before.imap_port if before and security == known_security else _IMAP_PORTS[security]),
+        imap_port=port if port is not None else known_port if known_security == security else _IMAP_PORTS[security],
         imap_security=security,
         sent_folder=(before.sent_folder if before and folder is None else folder) or None,
     )
@@ -101,19 +130,19 @@ def _sent_mail(
 def edit(
     address: Address,
     host: Annotated[str | None, typer.Option(help="Its SMTP server.")] = None,
-    port: Annotated[int | None, typer.Option(min=1, max=65535)] = None,
+    port: Annotated[int | None, typer.Option(help="Of its SMTP server.")] = None,
     security: Annotated[Security | None, typer.Option()] = None,
     username: Annotated[str | None, typer.Option(help="With another password, as for add.")] = None,
     name: Annotated[str | None, typer.Option(help="The name that leads see.")] = None,
-    daily_limit: Annotated[int | None, typer.Option(min=0, help="Mails a day, warm-up included.")] = None,
-    gap: Annotated[float | None, typer.Option(min=0, help="Least seconds between two mails.")] = None,
+    daily_limit: Annotated[int | None, typer.Option(help="Mails a day, warm-up included.")] = None,
+    gap: Annotated[float | None, typer.Option(help="Least seconds between two mails.")] = None,
     imap_host: ImapHost = None,
     imap_port: ImapPort = None,
     imap_security: ImapSecurity = None,
     sent_folder: SentFolder = None,
 ) -> None:
     """Change what is given; its campaigns are planned again, unless it is only about IMAP."""
-    check_sender_name(name or "")
+    _check_server(host, imap_host, username, name, sent_folder)
     given = {
         "smtp_host": host,
         "smtp_port": port,
@@ -204,12 +233,22 @@ def resume(address: Address) -> None:
 @warmup.command()
 def record(
     address: Annotated[str, typer.Argument(metavar="MAILBOX", help="The mailbox's address.")],
-    count: Annotated[
-        int, typer.Argument(min=0, help="All its warm-up mails of that day; saying it twice is harmless.")
-    ],
-    day: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Default: today in Warsaw.")] = None,
+    count: Annotated[int, typer.Argument(help="All its warm-up mails of that day; saying it twice is harmless.")],
+    day: Annotated[str | None, typer.Option(help="Like 2026-11-17. Default: today in Warsaw.")] = None,
 ) -> None:
     """Say how many warm-up mails left a mailbox on a day. They count towards its daily limit."""
-    on: date = day.date() if day else warsaw_day(database.clock())
+    today = warsaw_day(database.clock())
+    on = today if day is None else _day(day, today)
     mailboxes.record_warmup(mailboxes.find(normalise(address)).id, on, count)
     print(f"{count} warm-up mails of {normalise(address)} on {on}")
+
+
+def _day(text: str, today: date) -> date:
+    """Within a year: another one is mistyped, and would count for nothing."""
+    try:
+        day = date.fromisoformat(text)
+    except ValueError:
+        raise MailboxInvalid(f"--day: {text[:40]!r} is no day like {today}") from None
+    if abs(day - today) > timedelta(days=366):
+        raise MailboxInvalid(f"--day: {day} is more than a year from today")
+    return day

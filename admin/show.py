@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import sys
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from itertools import starmap
@@ -10,8 +11,9 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
+from admin.files import WEEKDAYS
 from models.changes import Change
 from models.sentences import Sentence
 from ops.terminal import harmless
@@ -21,7 +23,8 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a ta
 
 FEW = 5  # orders that are shown with what they were about
 
-console = Console()
+# What is not read on a terminal is read by programs, or looked at with a pager: nothing is cut off there.
+console = Console(width=None if sys.stdout.isatty() else 100_000)
 
 
 def as_json(value: Any) -> None:
@@ -33,14 +36,14 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], empty: str) -> 
     if not lines:
         console.print(empty)
         return
-    grid = Table(*columns, box=None, pad_edge=False, header_style="bold")
+    grid = Table(*(Column(each, overflow="fold") for each in columns), box=None, pad_edge=False, header_style="bold")
     for line in lines:
         grid.add_row(*line)
     console.print(grid)
 
 
 def pairs(values: Iterable[tuple[str, Any]]) -> None:
-    grid = Table.grid(padding=(0, 2))
+    grid = Table.grid(Column(no_wrap=True), Column(overflow="fold"), padding=(0, 2))
     for name, value in values:
         grid.add_row(f"[bold]{name}[/bold]", _cell(value))
     console.print(grid)
@@ -55,8 +58,31 @@ def changes(found: Iterable[Change]) -> None:
 
 
 def _difference(name: str, values: Sequence[Any]) -> str:
-    old, new = ("none" if value is None else value for value in values)
-    return f"{name}: {old} → {new}"
+    old, new = (_setting(name, value) for value in values)
+    return f"{name.removesuffix('_minute').removesuffix('_seconds').replace('_', ' ')}: {old} → {new}"
+
+
+def _setting(name: str, value: Any) -> str:
+    """As it is given in a campaign file, or on the command line."""
+    if name.endswith("_minute") and isinstance(value, int):
+        return f"{value // 60:02}:{value % 60:02}"
+    if name.endswith("_seconds") and isinstance(value, int | float):
+        return duration(value)
+    if name == "weekdays" and isinstance(value, list):
+        return ", ".join(WEEKDAYS[day] for day in value if day in range(7))
+    return "none" if value is None else str(value)
+
+
+def duration(seconds: float) -> str:
+    """1 h 30 min; what no clock shows as a number."""
+    if not 1 <= seconds <= 10**9 or seconds != int(seconds):
+        return f"{float(seconds):g} s"
+    rest, parts = int(seconds), []
+    for unit, size in (("d", 86400), ("h", 3600), ("min", 60), ("s", 1)):
+        count, rest = divmod(rest, size)
+        if count:
+            parts.append(f"{count} {unit}")
+    return " ".join(parts)
 
 
 def _cell(value: Any) -> str:

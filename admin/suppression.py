@@ -6,7 +6,9 @@ import typer
 
 from admin import show
 from mail.address import normalise
+from mail.message import refuse_control_characters
 from models import suppressions
+from models.settlement import MOST_REASON
 
 app = typer.Typer(help="Suppressed addresses: no campaign writes to them.", no_args_is_help=True)
 
@@ -18,6 +20,9 @@ def add(
     address: Address, reason: Annotated[str, typer.Option(help="Why: it is shown with each mail held back.")]
 ) -> None:
     """Never write to this address again, from any campaign, also after another import."""
+    if not reason.strip() or len(reason) > MOST_REASON:
+        raise typer.BadParameter(f"must have from 1 to {MOST_REASON} characters", param_hint="--reason")
+    refuse_control_characters("reason", reason)
     suppressions.add(normalise(address), reason)
     print(f"suppressed {normalise(address)}")
 
