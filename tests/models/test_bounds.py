@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 from datetime import date
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -35,6 +36,16 @@ def rows() -> tuple[int, int]:
     return mailbox_id, campaign_id
 
 
+def change(table: str, mailbox_id: int, campaign_id: int, column: str, value: float) -> None:
+    match table:
+        case "campaign":
+            campaigns.edit(campaign_id, "ola", **{column: value})
+        case "mailbox":
+            mailboxes.edit(mailbox_id, "ola", **{column: value})
+        case _:
+            mailboxes.record_warmup(mailbox_id, date(2026, 11, 17), value)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize(("table", "column", "it"), CASES, ids=[f"{table}.{column}" for table, column, _ in CASES])
 class TestANumber:
     def test_beyond_its_bounds_is_refused_by_the_database(self, db: None, table: str, column: str, it: Bounds) -> None:
@@ -47,13 +58,7 @@ class TestANumber:
         mailbox_id, campaign_id = rows()
         Mailbox.update(username="ola", imap_host="i.example", imap_port=1, imap_security="tls").execute()
         for value in (it.least, it.most):
-            match table:
-                case "campaign":
-                    campaigns.edit(campaign_id, "ola", **{column: value})
-                case "mailbox":
-                    mailboxes.edit(mailbox_id, "ola", **{column: value})
-                case _:
-                    mailboxes.record_warmup(mailbox_id, date(2026, 11, 17), int(value))
+            change(table, mailbox_id, campaign_id, column, value)
 
     def test_beyond_its_bounds_is_refused_with_its_name_and_nothing_is_written(
         self, db: None, table: str, column: str, it: Bounds
@@ -62,20 +67,14 @@ class TestANumber:
         before = [list(each.select().dicts()) for each in (Campaign, Mailbox, WarmupCount)]
         for value in beyond(it):
             with pytest.raises(OutOfBounds, match=f"^{column.replace('_', ' ')}: must be "):
-                match table:
-                    case "campaign":
-                        campaigns.edit(campaign_id, "ola", **{column: value})
-                    case "mailbox":
-                        mailboxes.edit(mailbox_id, "ola", **{column: value})
-                    case _:
-                        mailboxes.record_warmup(mailbox_id, date(2026, 11, 17), value)  # type: ignore[arg-type]
+                change(table, mailbox_id, campaign_id, column, value)
 
         assert [list(each.select().dicts()) for each in (Campaign, Mailbox, WarmupCount)] == before
 
 
 class TestAddingARow:
     @pytest.mark.parametrize("values", [{"gap_seconds": 1e300}, {"daily_limit": -1}, {"smtp_port": 0}])
-    def test_of_a_mailbox_with_a_number_beyond_its_bounds_is_refused(self, db: None, values: dict[str, float]) -> None:
+    def test_of_a_mailbox_with_a_number_beyond_its_bounds_is_refused(self, db: None, values: dict[str, Any]) -> None:
         with pytest.raises(OutOfBounds):
             make.a_mailbox(**values)
 
