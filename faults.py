@@ -54,15 +54,21 @@ def of(error: ValidationError) -> list[Fault]:
     """One fault for each value: of those that may be one thing or another, all that would be right."""
     found: dict[tuple[str, ...], list[tuple[str, str]]] = {}
     for fault in error.errors(include_url=False, include_input=False):
-        place = tuple(str(part) for part in fault["loc"] if not _BRANCH.match(str(part)))
+        place = tuple(str(part) for part in fault["loc"])
+        if fault["type"] != "extra_forbidden":
+            place = (*place[:1], *(part for part in place[1:] if not _BRANCH.match(part)))
         found.setdefault(place, []).append((fault["type"], sentence(fault)))
-    return [
-        Fault(place, each[0][0], ", or ".join(dict.fromkeys(text for _, text in each))) for place, each in found.items()
-    ]
+    return [_together(place, each) for place, each in found.items()]
+
+
+def _together(place: tuple[str, ...], found: Sequence[tuple[str, str]]) -> Fault:
+    """That it may also be left out says nothing about what it should be."""
+    told = [each for each in found if each[0] != "none_required"] or found
+    return Fault(place, told[0][0], ", or ".join(dict.fromkeys(text for _, text in told)))
 
 
 # How pydantic names the branches of a union, which nobody wrote.
-_BRANCH = re.compile(r"literal\[|function-|constrained-|none$|nullable")
+_BRANCH = re.compile(r"(none|str|int|float|bool)$|[a-z-]+\[")
 
 
 def sentence(fault: Mapping[str, Any]) -> str:
@@ -95,6 +101,7 @@ _PLAIN = {
     "dict_type": "must be a table of names and values",
     "model_type": "must be a table of names and values",
     "none_required": "must be left out",
+    "string_pattern_mismatch": "has a character that cannot be used here",
 }
 _WITH_VALUES: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "greater_than": lambda it: f"must be more than {written(it['gt'])}",
@@ -103,11 +110,15 @@ _WITH_VALUES: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "less_than_equal": lambda it: f"must be at most {written(it['le'])}",
     "string_too_short": lambda it: _least(it["min_length"], "characters"),
     "string_too_long": lambda it: f"must have at most {written(it['max_length'])} characters",
-    "too_short": lambda it: _least(it["min_length"], "entries"),
-    "too_long": lambda it: f"must have at most {written(it['max_length'])} entries",
+    "too_short": lambda it: _least(it["min_length"], _items(it)),
+    "too_long": lambda it: f"must have at most {written(it['max_length'])} {_items(it)}",
     "literal_error": lambda it: f"must be {it['expected']}",
     "enum": lambda it: f"must be {it['expected']}",
 }
+
+
+def _items(context: Mapping[str, Any]) -> str:
+    return "entries" if context.get("field_type") in ("List", "Tuple", "Set", "Dictionary") else "characters"
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:

@@ -396,6 +396,13 @@ Notice.add_index(
 )
 
 
+class WebSession(Table):
+    """Who is logged in on the pages: a browser each."""
+
+    id = UUIDField(primary_key=True)
+    ends_at = MomentField()
+
+
 TABLES: tuple[type[Table], ...] = (
     Mailbox,
     Campaign,
@@ -412,4 +419,5 @@ TABLES: tuple[type[Table], ...] = (
     Installation,
     Finding,
     Notice,
+    WebSession,
 )

@@ -8,6 +8,7 @@ import hmac
 import threading
 from collections.abc import Callable, Iterable
 from typing import Any
+from urllib.parse import urlsplit
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from prometheus_client import REGISTRY, CollectorRegistry, make_wsgi_app
@@ -48,12 +49,23 @@ def serve_beside(port: int) -> None:
 
 def _guarded(page: Callable[..., Iterable[bytes]]) -> Callable[..., Iterable[bytes]]:
     def answer(environ: dict[str, Any], start_response: Callable[..., object]) -> Iterable[bytes]:
+        if config.settings().metrics.password is None and not _is_for_loopback(environ.get("HTTP_HOST", "")):
+            start_response("400 Bad Request", [("Content-Type", "text/plain")])
+            return [b"this address is not a name of this machine\n"]
         if may_read(environ.get("HTTP_AUTHORIZATION", "")):
             return page(environ, start_response)
         start_response("401 Unauthorized", [CHALLENGE])
         return [b""]
 
     return answer
+
+
+def _is_for_loopback(host: str) -> bool:
+    """Whether it was sent to a name of this machine. Another name that leads here is that of a page that attacks us."""
+    try:
+        return config.is_loopback(urlsplit(f"//{host}").hostname or "")
+    except ValueError:
+        return False
 
 
 class _Quiet(WSGIRequestHandler):

@@ -11,6 +11,7 @@ from models import database, migrate
 from ops import logs, moves
 from ops.pages import NO_PLACE_TO_LISTEN
 from ops.starting import starting
+from web import channels
 from web.app import MOST_BYTES, create_app
 
 log = logs.get()
@@ -38,23 +39,22 @@ def main() -> None:
 
 def _server(settings: config.Web) -> BaseWSGIServer | MultiSocketServer:
     try:
-        return create_server(
+        server = create_server(
             create_app(),
             host=settings.host,
             port=settings.port,
             threads=_THREADS,
             ident=None,
             max_request_body_size=MOST_BYTES,
-            # So that a hundred connections that say nothing, or a hundred viewers, do not shut the others out.
-            connection_limit=1000,
-            channel_timeout=30,
-            asyncore_use_poll=True,
+            **channels.LIMITS,
             # They are for us to read where a proxy has set them, and to forget where anybody may have.
             clear_untrusted_proxy_headers=not settings.behind_https,
         )
     except OSError as error:
         print(f"punktual: no pages at {url(settings)}: {error.strerror} (web.port names another)", file=sys.stderr)
         sys.exit(NO_PLACE_TO_LISTEN)
+    channels.serve_through(server, channels.ProxiedChannel if settings.behind_https else channels.Channel)
+    return server
 
 
 def url(settings: config.Web) -> str:

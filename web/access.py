@@ -5,7 +5,7 @@ Owns /login and /logout. Asks before every view but those that are open to all, 
 
 import hmac
 from datetime import timedelta
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from apiflask import APIFlask, abort
 from flask import Blueprint, g, redirect, render_template, request, session, url_for
@@ -15,13 +15,12 @@ from flask_limiter.util import get_remote_address
 from flask_wtf import CSRFProtect
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-import clock
 import config
-from models import vault
+from models import vault, web_sessions
 from ops import logs
 from ops.passwords import is_password
 from web.language import noted
-from web.origin import from_another_site, is_for_loopback, local_path
+from web.origin import from_another_site, is_for_loopback, local_path, network
 
 LOGGED_IN_FOR = timedelta(hours=12)
 # A browser that once knew the password is remembered longer: others cannot use up its attempts.
@@ -30,7 +29,7 @@ KNOWN_FOR = timedelta(days=31)
 log = logs.get()
 blueprint = Blueprint("access", __name__)
 csrf = CSRFProtect()
-limiter = Limiter(get_remote_address, storage_uri="memory://", headers_enabled=True)
+limiter = Limiter(lambda: network(get_remote_address()), storage_uri="memory://", headers_enabled=True)
 
 # The metrics have a rule of their own.
 _OPEN_TO_ALL = {"health", "metrics"}
@@ -68,8 +67,10 @@ def _let_in() -> ResponseReturnValue | None:
         abort(400, noted("This address is not a name of this machine."))
     if from_another_site():
         abort(403, noted("Orders are not taken from another site's pages."))
+    if request.blueprint in _OPEN_TO_ALL or request.endpoint == "static":
+        return None  # whatever becomes of the database
     g.person = _who()
-    if g.person or request.blueprint in _OPEN_TO_ALL or request.endpoint in {"access.log_in", "static"}:
+    if g.person or request.endpoint == "access.log_in":
         return None
     return _turn_away()
 
@@ -79,7 +80,15 @@ def _who() -> str | None:
         return "web"
     if "Authorization" in request.headers:
         return "api:token" if _has_token() else None
-    return "web:password" if session.get("logged_in_until", 0) > clock.now().timestamp() else None
+    id = _session_id()
+    return "web:password" if id and web_sessions.is_open(id) else None
+
+
+def _session_id() -> UUID | None:
+    try:
+        return UUID(session.get("id"))
+    except (ValueError, TypeError, AttributeError):
+        return None
 
 
 def _has_token() -> bool:
@@ -97,7 +106,7 @@ def _turn_away() -> ResponseReturnValue:
 
 
 def _attempts_of() -> str:
-    return f"known {session['known']}" if "known" in session else f"from {get_remote_address()}"
+    return f"known {session['known']}" if "known" in session else f"from {network(get_remote_address())}"
 
 
 @blueprint.route("/login", methods=["GET", "POST"])
@@ -121,10 +130,13 @@ def _remember() -> None:
     _forget()
     session.permanent = True
     session.setdefault("known", uuid4().hex)
-    session["logged_in_until"] = (clock.now() + LOGGED_IN_FOR).timestamp()
+    session["id"] = web_sessions.begin(LOGGED_IN_FOR).hex
 
 
 def _forget() -> None:
+    """In the browser, and in the database: who kept the cookie has nothing."""
+    if id := _session_id():
+        web_sessions.end(id)
     for name in session.keys() - {"known", "_permanent"}:
         del session[name]
 

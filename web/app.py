@@ -8,6 +8,7 @@ from flask.json.provider import DefaultJSONProvider
 from pydantic_core import from_json
 from werkzeug.routing import IntegerConverter
 
+from bounds import HIGHEST_ID
 from models import database
 from web import access, api, errors, headers, health, language, metrics, orders, pages
 from web.language import noted
@@ -21,7 +22,7 @@ class _Id(IntegerConverter):
     regex = "[0-9]{1,19}"
 
     def __init__(self, map: Any) -> None:
-        super().__init__(map, min=1, max=2**63 - 1)
+        super().__init__(map, min=1, max=HIGHEST_ID)
 
 
 class _Json(DefaultJSONProvider):

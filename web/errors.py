@@ -5,9 +5,10 @@ from collections.abc import Callable
 from apiflask import APIFlask, HTTPError
 from flask import Response, jsonify, make_response, render_template, request
 from flask_wtf.csrf import CSRFError
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from werkzeug.http import HTTP_STATUS_CODES
 
+import faults
 from models import database
 from models.campaigns import CampaignInvalid, NoSuchCampaign
 from models.facts import NoSuchEmail
@@ -19,6 +20,7 @@ from web.language import noted, word
 log = logs.get()
 
 _SENTENCES = {
+    400: noted("This request cannot be read."),
     401: noted("Log in, or send the token."),
     404: noted("There is nothing at this address."),
     405: noted("This address does not take that method."),
@@ -52,7 +54,7 @@ def init(app: APIFlask) -> None:
 
 
 def _answer(error: HTTPError) -> Response:
-    fields = _fields(error.detail)
+    fields = _fields(error)
     message = _sentence(error, fields, str if _is_for_programs() else word)
     if _is_for_programs():
         response = jsonify(message=message, fields=fields)
@@ -74,14 +76,16 @@ def _missing(error: Exception) -> Response:
     return _answer(HTTPError(404, str(error) if _is_for_programs() else None))
 
 
-def _fields(detail: object) -> dict[str, list[str]]:
-    """From where the input was found -> place in it -> faults; without the first, and without "or it is left out"."""
+def _fields(error: HTTPError) -> dict[str, list[str]]:
+    """Place in the input -> what is wrong with it, in words of ours."""
     found: dict[str, list[str]] = {}
-    for places in detail.values() if isinstance(detail, dict) else ():
-        for place, faults in places.items():
-            field, _, alternative = place.partition(".")
-            if alternative != "none":
-                found.setdefault(field, []).extend(faults)
+    if isinstance(error.__cause__, ValidationError):
+        for fault in faults.of(error.__cause__):
+            found.setdefault(fault.place[0] if fault.place else "input", []).append(fault.text)
+        return found
+    for places in error.detail.values() if isinstance(error.detail, dict) else ():
+        for place, texts in places.items():
+            found.setdefault(place, []).extend(texts)
     return found
 
 

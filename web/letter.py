@@ -5,6 +5,8 @@ from email import message_from_bytes, policy
 from email.errors import MessageError
 from email.message import EmailMessage
 
+import nh3
+
 # The standard library's parser trusts its input in many places: each of these has been seen to leave it.
 _BROKEN = (MessageError, ValueError, LookupError, AttributeError, TypeError, AssertionError, RecursionError)
 
@@ -24,6 +26,45 @@ def read(content: bytes) -> Letter:
         return Letter(headers, _part(message, "plain"), _part(message, "html"))
     except _BROKEN:
         return Letter([], content.decode("utf-8", "replace"), None)
+
+
+# Text and how it looks. Nothing that could be followed or fetched, and nothing that a browser reads ahead: no <link>,
+# <meta>, <base>, form, frame or script is among these, and no address of a link.
+_TAGS = nh3.ALLOWED_TAGS | {"big", "font"}
+_ATTRIBUTES = {
+    "*": {
+        *("align", "bgcolor", "border", "cellpadding", "cellspacing", "color", "colspan", "dir", "face", "height"),
+        *("lang", "rowspan", "size", "style", "title", "valign", "width"),
+    },
+    "img": {"alt", "src"},
+}
+_STYLES = {
+    *("color", "background-color", "direction", "display", "vertical-align", "white-space", "word-break"),
+    *("font", "font-family", "font-size", "font-style", "font-weight", "letter-spacing", "line-height"),
+    *("text-align", "text-decoration", "text-indent", "text-transform"),
+    *("width", "min-width", "max-width", "height", "border-collapse", "border-radius", "border-spacing"),
+    *("border", "border-bottom", "border-left", "border-right", "border-top", "border-color", "border-style"),
+    *("margin", "margin-bottom", "margin-left", "margin-right", "margin-top"),
+    *("padding", "padding-bottom", "padding-left", "padding-right", "padding-top"),
+}
+_NOT_SHOWN = {
+    *("head", "iframe", "math", "noscript", "object", "script", "select", "style", "svg", "template", "textarea"),
+    "title",
+}
+
+
+def without_connections(html: str) -> str:
+    """What a lead was sent as a person may look at it: its text and format, and nothing that a browser would follow."""
+    return nh3.clean(
+        html,
+        tags=_TAGS,
+        clean_content_tags=_NOT_SHOWN,
+        attributes=_ATTRIBUTES,
+        url_schemes={"data"},
+        url_relative="deny",
+        filter_style_properties=_STYLES,
+        link_rel=None,
+    )
 
 
 def _part(message: EmailMessage, kind: str) -> str | None:

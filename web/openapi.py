@@ -8,8 +8,8 @@ from typing import Any
 from apiflask import APIFlask
 
 import config
+from bounds import HIGHEST_ID
 from web.errors import Refusal
-from web.schemas import HIGHEST_ID
 
 _ANY = {
     400: "Bad request",

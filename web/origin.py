@@ -1,5 +1,6 @@
 """Where a request comes from, and where an answer may send it."""
 
+from ipaddress import IPv6Address, IPv6Network, ip_address
 from urllib.parse import urlsplit
 
 from flask import request
@@ -15,6 +16,17 @@ def is_for_loopback() -> bool:
         return is_loopback(urlsplit(f"//{request.host}").hostname or "")
     except ValueError:
         return False
+
+
+def network(address: str) -> str:
+    """What one household or machine has of addresses: of IPv6 a whole /64 (RFC 6177)."""
+    try:
+        found = ip_address(address)
+    except ValueError:
+        return address
+    if isinstance(found, IPv6Address):
+        return str(found.ipv4_mapped or IPv6Network((int(found), 64), strict=False))
+    return str(found)
 
 
 def from_another_site() -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from apiflask import abort
 from flask import Blueprint, Response, make_response, request
 
+from bounds import HIGHEST_ID
 from mail.address import AddressInvalid, normalise
 from models import campaigns, changes, database, day, mailboxes, mails, overview, unknowns
 from models.mails import CursorInvalid
@@ -127,7 +128,7 @@ def html(email_id: int) -> Response:
     read = letter.read(content) if content is not None else None
     if read is None or read.html is None:
         abort(404)
-    response = make_response(read.html)
+    response = make_response(letter.without_connections(read.html))
     response.mimetype = "text/html"
     return response
 
@@ -139,8 +140,8 @@ def mailbox_list() -> Response:
 
 @blueprint.get("/unknown")
 def unknown_list() -> Response:
-    after = request.args.get("after", 0, type=int)
-    found = unknowns.page(max(after, 0), _A_PAGE + 1)
+    after = min(max(request.args.get("after", 0, type=int), 0), HIGHEST_ID)
+    found = unknowns.page(after, _A_PAGE + 1)
     shown = found[:_A_PAGE]
     return show(
         "unknown.html",

@@ -6,12 +6,11 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, StringConstraints, WithJsonSchema
 from pydantic.json_schema import SkipJsonSchema
 
+from bounds import HIGHEST_ID
 from models.overview import StandingName
 from models.settlement import MOST_REASON
 from models.states import Move, Status
 from scheduling.window import WARSAW
-
-HIGHEST_ID = 2**63 - 1  # a bigint of Postgres
 
 Moment = Annotated[
     datetime,

@@ -1,15 +1,20 @@
 """Who is let in, and who is not, whatever they try."""
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from uuid import uuid4
 
 import pytest
 from flask.testing import FlaskClient
 
 import config
-from models import vault
+from models import database, vault, web_sessions
+from models.tables import WebSession
+from tests import factories as make
 from tests.conftest import Override
 from tests.web.conftest import CHEAP, HASH, PASSWORD, TOKEN, Browser, csrf_token, log_in, token_of
-from web import access
+from web import access, origin
 from web.app import MOST_BYTES, create_app
 
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
@@ -227,6 +232,40 @@ class TestThrottle:
         assert [log_in(client, "wrong") for _ in range(6)] == [401] * 5 + [429]
 
 
+class TestNetworks:
+    @pytest.mark.parametrize(
+        ("address", "network"),
+        [
+            ("10.0.0.2", "10.0.0.2"),
+            ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+            ("2001:db8:1:2::1", "2001:db8:1:2::/64"),
+            ("fe80::1%eth0", "fe80::/64"),
+            ("::ffff:10.0.0.2", "10.0.0.2"),
+            ("::1", "::/64"),
+            ("unix", "unix"),
+        ],
+    )
+    def test_of_ipv6_a_household_has_many_addresses(self, address: str, network: str) -> None:
+        assert origin.network(address) == network
+
+    def test_its_addresses_have_five_attempts_together(self, protected: Browser) -> None:
+        statuses = [
+            log_in(protected(), "wrong", environ_base={"REMOTE_ADDR": f"2001:db8:1:2::{n}"}) for n in range(1, 7)
+        ]
+
+        assert statuses == [401] * 5 + [429]
+        assert log_in(protected(), environ_base={"REMOTE_ADDR": "2001:db8:1:3::1"}) == 303
+
+
+@contextmanager
+def without_the_table() -> Iterator[None]:
+    database.execute("ALTER TABLE web_session RENAME TO put_aside")
+    try:
+        yield
+    finally:
+        database.execute("ALTER TABLE put_aside RENAME TO web_session")
+
+
 class TestSession:
     def test_only_a_login_and_a_logout_are_told_to_the_browser_else_a_late_answer_would_undo_one(
         self, protected: Browser
@@ -241,10 +280,66 @@ class TestSession:
         client = protected()
         log_in(client)
 
-        with client.session_transaction() as session:
-            session["logged_in_until"] -= access.LOGGED_IN_FOR.total_seconds()
+        WebSession.update(ends_at=WebSession.ends_at - access.LOGGED_IN_FOR).execute()
 
         assert client.get(SOMEWHERE).status_code == 303
+
+    def test_logging_out_ends_it_for_whoever_kept_its_cookie_in_every_process(self, protected: Browser) -> None:
+        client, other = protected(), protected()
+        log_in(client)
+        log_in(other)
+        cookie = session_cookie(client)
+        assert with_cookie(cookie).get(SOMEWHERE).status_code == LET_IN
+
+        client.post("/logout", data={"csrf_token": token_of(client)})
+
+        assert with_cookie(cookie).get(SOMEWHERE).status_code == 303
+        assert other.get(SOMEWHERE).status_code == LET_IN
+
+    def test_logging_in_again_ends_the_one_before(self, protected: Browser) -> None:
+        client = protected()
+        log_in(client)
+        cookie = session_cookie(client)
+        WebSession.update(ends_at=WebSession.ends_at - access.LOGGED_IN_FOR).execute()
+
+        log_in(client)
+
+        assert client.get(SOMEWHERE).status_code == LET_IN
+        assert with_cookie(cookie).get(SOMEWHERE).status_code == 303
+        assert WebSession.select().count() == 1
+
+    def test_a_cookie_of_the_version_before_is_none(self, protected: Browser) -> None:
+        client = protected()
+        with client.session_transaction() as session:
+            session["logged_in_until"] = 9_999_999_999
+
+        assert client.get(SOMEWHERE).status_code == 303
+
+    @pytest.mark.parametrize("id", ["", "x", 7, None, [], "0" * 32])
+    def test_one_that_no_login_began_is_none(self, protected: Browser, id: object) -> None:
+        client = protected()
+        with client.session_transaction() as session:
+            session["id"] = id
+
+        assert client.get(SOMEWHERE).status_code == 303
+
+    def test_no_more_are_kept_than_there_are_browsers(self, protected: Browser) -> None:
+        client = protected()
+        log_in(client)
+        first = web_sessions.begin(access.LOGGED_IN_FOR)
+        rows = [{"id": uuid4(), "ends_at": make.now() + 2 * access.LOGGED_IN_FOR} for _ in range(web_sessions.MOST)]
+        WebSession.insert_many(rows).execute()
+
+        latest = web_sessions.begin(3 * access.LOGGED_IN_FOR)
+
+        assert WebSession.select().count() == web_sessions.MOST
+        assert (web_sessions.is_open(first), web_sessions.is_open(latest)) == (False, True)
+
+    def test_health_does_not_ask_for_it(self, protected: Browser) -> None:
+        client = protected()
+        log_in(client)
+        with without_the_table():
+            assert client.get("/health/live").status_code == 200
 
     def test_a_new_password_ends_all(self, protected: Browser, settings: Override) -> None:
         client = protected()
@@ -270,11 +365,11 @@ class TestSession:
         forger.secret_key = config.settings().secret_key.get_secret_value()  # type: ignore[union-attr]
         serializer = forger.session_interface.get_signing_serializer(forger)  # type: ignore[attr-defined]
 
-        forged = serializer.dumps({"logged_in_until": 9_999_999_999, "_permanent": True})
+        forged = serializer.dumps({"id": web_sessions.begin(access.LOGGED_IN_FOR).hex, "_permanent": True})
 
         assert with_cookie(forged).get(SOMEWHERE).status_code == 303
 
-    @pytest.mark.parametrize("cookie", ["", ".", "..", "e30.e30.e30", "a" * 4000, '{"logged_in_until": 9999999999}'])
+    @pytest.mark.parametrize("cookie", ["", ".", "..", "e30.e30.e30", "a" * 4000, '{"id": 1}'])
     def test_garbage_is_none(self, protected: Browser, cookie: str) -> None:
         protected()
 

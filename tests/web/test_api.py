@@ -1,6 +1,7 @@
 """What the JSON API tells and takes, beside what its document says."""
 
 import json
+import re
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -149,6 +150,29 @@ class TestPages:
         assert field in (answer.json or {})["message"]
         assert "None" not in (answer.json or {})["message"]
 
+    @pytest.mark.parametrize(
+        ("query", "message"),
+        [
+            ("limit=0", "limit: must be at least 1"),
+            ("limit=201", "limit: must be at most 200"),
+            ("limit=many", "limit: must be a whole number"),
+            ("limit=1.5", "limit: must be a whole number"),
+            ("limit=" + "9" * 5000, "limit: must be a whole number with fewer digits"),
+            ("limit=nan", "limit: must be a whole number"),
+            ("status=lost", "status: must be 'pending', 'sending', 'sent', 'failed', 'cancelled' or 'unknown'"),
+            ("cursor=a.b", "cursor: has a character that cannot be used here"),
+            ("cursor=" + "a" * 101, "cursor: must have at most 100 characters"),
+            ("lead=nobody", "lead: 'nobody' is no e-mail address: it must have one @"),
+            ("sort=id", "sort: is not known here"),
+        ],
+    )
+    def test_what_would_be_right_is_said_in_our_words(
+        self, browser: FlaskClient, campaign_id: int, query: str, message: str
+    ) -> None:
+        answer = browser.get(f"/api/campaigns/{campaign_id}/emails?{query}")
+
+        assert (answer.json or {})["message"] == message
+
 
 class TestOrders:
     def test_a_campaign_is_started_paused_resumed_and_cancelled(self, browser: FlaskClient) -> None:
@@ -224,6 +248,7 @@ class TestOrders:
 
         assert answer.status_code == 422
         assert list((answer.json or {})["fields"]) == [field]
+        assert re.fullmatch(rf"{field}: (must |is |has )[a-z0-9', ]+", (answer.json or {})["message"])
         assert make.row(email_id).status == Status.UNKNOWN
 
     @pytest.mark.parametrize(

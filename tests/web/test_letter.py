@@ -1,7 +1,9 @@
 """Reading what was handed over, whatever it is."""
 
 from datetime import UTC, datetime
+from html.parser import HTMLParser
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -37,3 +39,72 @@ def test_damaged_bytes_are_shown_somehow(noise: bytes, place: int, lost: int) ->
 
     for shown in (found.text, found.html, *(value for _, value in found.headers)):
         (shown or "").encode()
+
+
+# What a browser follows, fetches or reads ahead by itself, or when somebody clicks.
+CONNECTING = [
+    '<link rel="preconnect" href="//evil.example">',
+    '<link rel="dns-prefetch" href="//evil.example">',
+    '<link rel="stylesheet" href="//evil.example/x.css">',
+    '<meta http-equiv="refresh" content="0;url=//evil.example">',
+    '<base href="//evil.example">',
+    '<form action="//evil.example"><button>Yes</button></form>',
+    '<a href="https://evil.example" ping="//evil.example">here</a>',
+    '<img src="//evil.example/x.png" srcset="//evil.example/y.png 2x">',
+    '<img src="x.png">',
+    '<p style="background:url(//evil.example)">x</p>',
+    '<p style="font:12px url(//evil.example)">x</p>',
+    "<style>@import '//evil.example';</style>",
+    '<body background="//evil.example"><table background="//evil.example"><tr><td>x</table>',
+    '<iframe src="//evil.example"></iframe><object data="//evil.example"></object><embed src="//evil.example">',
+    '<video src="//evil.example" poster="//evil.example"></video><audio src="//evil.example"></audio>',
+    '<svg><image href="//evil.example"/><use href="//evil.example"/></svg>',
+    '<math href="//evil.example"><mtext><table><mglyph><style><img src="//evil.example">',
+    '<blockquote cite="//evil.example">x</blockquote><area href="//evil.example"><q cite="//evil.example">y</q>',
+    '<script src="//evil.example"></script><noscript><img src="//evil.example"></noscript>',
+    '<template><img src="//evil.example"></template><input type="image" src="//evil.example">',
+]
+
+
+class TestWhatIsShownOfHtml:
+    def test_is_text_and_how_it_looks(self) -> None:
+        html = (
+            '<html><head><title>T</title></head><body><h1 style="color:red;font-size:20px" align="center">Dzień</h1>'
+            '<table border="1"><tbody><tr><td bgcolor="#eee">dobry</td></tr></tbody></table><a href="//x">tu</a>'
+            '<img src="data:image/png;base64,AA" alt="a"></body></html>'
+        )
+
+        assert letter.without_connections(html) == (
+            '<h1 style="color:red;font-size:20px" align="center">Dzień</h1>'
+            '<table border="1"><tbody><tr><td bgcolor="#eee">dobry</td></tr></tbody></table><a>tu</a>'
+            '<img src="data:image/png;base64,AA" alt="a">'
+        )
+
+    @pytest.mark.parametrize("html", CONNECTING)
+    @pytest.mark.parametrize("around", ["{}", "<p>x{}", "<table>{}", "<!--{}-->", "<b>{}</b>"])
+    def test_makes_no_browser_connect(self, html: str, around: str) -> None:
+        assert connecting(letter.without_connections(around.format(html))) == []
+
+    @given(st.lists(st.sampled_from([*CONNECTING, "<!--", "-->", "<table>", "</p>", "<select>", "<plaintext>", "'\""])))
+    def test_makes_no_browser_connect_however_it_is_broken(self, parts: list[str]) -> None:
+        assert connecting(letter.without_connections("".join(parts))) == []
+
+
+class _Reader(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        if tag not in letter._TAGS:
+            self.found.append(tag)
+        self.found += [f"{name}={value}" for name, value in attributes if "evil" in (value or "") or name == "href"]
+        self.found += [f"{name}={value}" for name, value in attributes if name == "src" and value[:5] != "data:"]  # type: ignore[index]
+
+
+def connecting(html: str) -> list[str]:
+    """What is left of it, as a parser that is not the one under test reads it."""
+    reader = _Reader()
+    reader.feed(html)
+    reader.close()
+    return reader.found

@@ -15,6 +15,7 @@ from models import heartbeats
 from tests.chaos.proxy import Proxy
 from tests.waiting import BOUND, until
 from tests.web.conftest import HASH, Served
+from web import channels
 
 Serve = Callable[..., Served]
 
@@ -97,6 +98,19 @@ class TestOutage:
             database.cut()
 
             assert served.get("/api/counts")[0] == 200
+
+
+class TestConnections:
+    def test_whoever_opens_many_and_says_nothing_shuts_nobody_out(self, serve: Serve) -> None:
+        served = serve()
+        silent = [
+            socket.create_connection(("127.0.0.1", served.port)) for _ in range(channels.MOST_OF_ONE_ADDRESS + 10)
+        ]
+
+        assert served.get("/health/live")[0] == 200
+        assert silent[0].recv(1) == b""
+        for each in silent:
+            each.close()
 
 
 class TestProxy:
