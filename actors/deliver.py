@@ -18,14 +18,17 @@ from actors.readiness import may_claim
 from actors.record import record
 from mail import smtp
 from mail.address import on_the_wire
+from mail.compose import Envelope, Templates
+from mail.compose import compose as composed
 from mail.connection import Server, Timeouts
-from mail.message import Letter, LetterInvalid, build
+from mail.message import LetterInvalid
 from mail.outcome import Deferred, Outcome, Phase, Refused, Scope, no_reply
-from mail.render import TemplateInvalid, render
+from mail.render import TemplateInvalid
 from models import database, emails, recovery, vault
 from models.claims import Claim
 from models.gates import Action, Closed
 from ops import logs, metrics
+from scheduling.window import WARSAW
 
 log = logs.get()
 
@@ -77,22 +80,12 @@ def heed(closed: Closed, email_id: int, scheduled_at: datetime) -> None:
 
 def compose(claim: Claim) -> bytes | Refused:
     """The message as it goes over the wire, or why this lead's cannot be made."""
+    templates = Templates.of(claim.subject, claim.text, claim.html)
+    envelope = Envelope(claim.sender, claim.sender_name, claim.recipient, claim.message_id)
     try:
-        return build(_letter(claim), clock.now())
+        return composed(templates, claim.fields, envelope, clock.now().astimezone(WARSAW))
     except (TemplateInvalid, LetterInvalid) as error:
         return Refused(Scope.CONTENT, Phase.COMPOSE, no_reply(str(error)))
-
-
-def _letter(claim: Claim) -> Letter:
-    return Letter(
-        sender_address=claim.sender,
-        sender_name=claim.sender_name,
-        recipient=claim.recipient,
-        subject=render(claim.subject, claim.fields, html=False),
-        text=render(claim.text, claim.fields, html=False),
-        html=None if claim.html is None else render(claim.html, claim.fields, html=True),
-        message_id=claim.message_id,
-    )
 
 
 @contextmanager

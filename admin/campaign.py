@@ -1,6 +1,5 @@
 """Commands about campaigns."""
 
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -8,11 +7,10 @@ import typer
 
 from admin import show
 from admin.files import CampaignFile, FileInvalid, edited, read_campaign
-from admin.leads import LeadLine, read_leads
+from admin.leads import read_leads
+from admin.letters import check_letters
 from admin.person import who
 from mail.address import AddressInvalid, normalise
-from mail.message import Letter, LetterInvalid, build
-from mail.render import TemplateInvalid, check, names, render
 from models import campaigns, changes, mailboxes, overview
 from models import forecast as forecasts
 from models.campaigns import NewCampaign
@@ -29,13 +27,10 @@ def add(
     leads: Annotated[Path, typer.Option(help="The leads, as CSV with a header and an `email` column.")],
 ) -> None:
     """Add a campaign with its leads, as a draft. Everything is checked before the first row is written."""
-    campaign = read_campaign(file)
+    campaign, templates = read_campaign(file)
     senders = _mailboxes(file, campaign)
-    _check_templates(file, campaign)
-    used = set().union(*(names(source) for source in (campaign.subject, campaign.text, campaign.html or "")))
-    lines = read_leads(leads, used)
-    for line in lines:
-        _check_letter(leads, line, campaign)
+    lines = read_leads(leads, templates.fields())
+    check_letters(leads, lines, templates, campaign.mailboxes[0])
     new = NewCampaign(
         name=campaign.name,
         subject=campaign.subject,
@@ -55,32 +50,6 @@ def _mailboxes(file: Path, campaign: CampaignFile) -> list[int]:
         return sorted({mailboxes.find(normalise(address)).id for address in campaign.mailboxes})
     except (MailboxInvalid, AddressInvalid) as error:
         raise FileInvalid(f"{file.name}: mailboxes: {error}") from None
-
-
-def _check_templates(file: Path, campaign: CampaignFile) -> None:
-    for key in ("subject", "text", "html"):
-        try:
-            check(getattr(campaign, key) or "")
-        except TemplateInvalid as error:
-            raise FileInvalid(f"{file.name}: {key}: {error}") from None
-
-
-def _check_letter(leads: Path, line: LeadLine, campaign: CampaignFile) -> None:
-    """Make this lead's message once, so that none fails when its time has come."""
-    fields = line.lead.fields
-    try:
-        letter = Letter(
-            sender_address=campaign.mailboxes[0],
-            sender_name="",
-            recipient=line.lead.address,
-            subject=render(campaign.subject, fields, html=False),
-            text=render(campaign.text, fields, html=False),
-            html=None if campaign.html is None else render(campaign.html, fields, html=True),
-            message_id="<a-check@example.invalid>",
-        )
-        build(letter, datetime(2000, 1, 1, tzinfo=UTC))
-    except (TemplateInvalid, LetterInvalid) as error:
-        raise FileInvalid(f"{leads.name} line {line.line}: {error}") from None
 
 
 @app.command()

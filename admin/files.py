@@ -13,7 +13,9 @@ import bounds
 import faults
 from admin import texts
 from admin.texts import FileInvalid as FileInvalid
+from mail.compose import Templates
 from mail.message import LetterInvalid, refuse_control_characters
+from mail.render import TemplateInvalid
 from models.tables import Campaign
 from scheduling.window import Window, WindowInvalid
 
@@ -25,8 +27,8 @@ class CampaignFile(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     name: str = Field(min_length=1, max_length=200)
-    subject: str = Field(min_length=1)
-    text: str = Field(min_length=1)
+    subject: str
+    text: str
     html: str | None = None
     mailboxes: list[str] = Field(min_length=1)
     window_start: str
@@ -64,16 +66,26 @@ class CampaignFile(BaseModel):
         return Window(_minute(self.window_start), _minute(self.window_end), days)
 
 
-def read_campaign(path: Path) -> CampaignFile:
+def read_campaign(path: Path) -> tuple[CampaignFile, Templates]:
+    """Its templates know the file where each of them stands."""
     source = texts.read(path)
     try:
         values = faults.toml(source)
     except faults.TomlInvalid as error:
         raise FileInvalid(f"{path.name} {error}") from None
+    where: dict[str, str] = {}
     for key in ("subject", "text", "html"):
         if key in values:
-            values[key] = _inline(path, key, values[key])
-    return _checked(path.name, values, source)
+            values[key], where[key] = _inline(path, key, values[key])
+    if isinstance(values.get("subject"), str):
+        values["subject"] = values["subject"].removesuffix("\n")
+    campaign = _checked(path.name, values, source)
+    templates = Templates.of(campaign.subject, campaign.text, campaign.html, where)
+    try:
+        templates.check()
+    except TemplateInvalid as error:
+        raise FileInvalid(str(error)) from None
+    return campaign, templates
 
 
 def _checked(where: str, values: Mapping[str, Any], source: str = "") -> CampaignFile:
@@ -135,30 +147,20 @@ def _time(minute: int) -> str:
     return f"{minute // 60:02}:{minute % 60:02}"
 
 
-def _inline(path: Path, key: str, value: object) -> object:
-    """`{ file = "letter.txt" }` stands for the content of that file, in the folder of the campaign file or below."""
+def _inline(path: Path, key: str, value: object) -> tuple[object, str]:
+    """The template and where it stands. `{ file = "letter.txt" }`: in that file, beside the campaign file or below."""
+    where = f"{path.name}: {key}"
     match value:
         case {"file": str(name), **rest} if not rest:
             try:
-                value, where = texts.read_beside(path, name), f"{path.name}: {key}: {name}"
+                value, where = texts.read_beside(path, name), name
             except FileInvalid as error:
-                raise FileInvalid(f"{path.name}: {key}: {error}") from None
+                raise FileInvalid(f"{where}: {error}") from None
         case Mapping():
-            raise FileInvalid(f'{path.name}: {key} is either a text or {{ file = "NAME" }}')
-        case _:
-            where = f"{path.name}: {key}"
-    if isinstance(value, str):
-        _check_text(where, key, value)
-    return value
-
-
-def _check_text(where: str, key: str, value: str) -> None:
-    if damage := texts.damage(value):
+            raise FileInvalid(f'{where} is either a text or {{ file = "NAME" }}')
+    if isinstance(value, str) and (damage := texts.damage(value)):
         raise FileInvalid(f"{where}: {damage}")
-    try:
-        refuse_control_characters(key, value, lines=key != "subject")
-    except LetterInvalid as error:
-        raise FileInvalid(f"{where}: {error}") from None
+    return value, where
 
 
 def _minute(value: str) -> int:

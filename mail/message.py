@@ -1,14 +1,13 @@
-"""Builds the message as it goes over the wire, with the standard library (RFC 5322, MIME)."""
+"""Builds the message as it goes over the wire (RFC 5322, MIME), and looks at it once more before anybody uses it."""
 
 import re
 from dataclasses import dataclass
 from datetime import datetime
-from email.headerregistry import Address
-from email.message import EmailMessage
-from email.policy import SMTP
 from email.utils import format_datetime
 
+from mail import encoding
 from mail.address import AddressInvalid, on_the_wire
+from mail.blank import is_blank, is_blank_html
 
 # Some providers rewrite the Message-ID: this header finds the mail again in a Sent folder all the same.
 ID_HEADER = "X-Punktual-Id"
@@ -17,13 +16,17 @@ MESSAGE_ID_HEADER = "Message-ID"
 LONGEST_SUBJECT = 500
 LONGEST_NAME = 200
 
+_BOUNDARY = "=_alternative"  # encoding.body writes no "=_" into any part
+
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _CONTROL_IN_TEXT = re.compile(r"[^\t\n\r\x20-\x7e\xa0-\ud7ff\ue000-\U0010ffff]")
-# The standard library decodes these where they stand in a header's value, line breaks in them included.
-_ENCODED_WORD = re.compile(r"=\?.*?\?.*?\?.*?\?=")
 
-# 7-bit on the wire, whatever the server offers: quoted-printable or base64 where it is needed.
-_POLICY = SMTP.clone(cte_type="7bit", max_line_length=78)
+# What a finished message consists of.
+_LINES = re.compile(rb"(?:[\t -~]{0,998}\r\n)+")  # RFC 5322 section 2.1.1
+_HEADERS = ("From", "To", "Subject", "Date", MESSAGE_ID_HEADER, ID_HEADER, "MIME-Version", "Content-Type")
+_ENCODED_WORDS = r"=\?utf-8\?[bq]\?[!->@-~]+\?=(?: =\?utf-8\?[bq]\?[!->@-~]+\?=)*"
+_NAME = re.compile(rf'"[^"\\]*"|{_ENCODED_WORDS}')
+_SUBJECT = re.compile(rf"(?!.*=\?).+|{_ENCODED_WORDS}")
 
 
 class LetterInvalid(Exception):
@@ -42,24 +45,20 @@ class Letter:
 
 
 def build(letter: Letter, date: datetime) -> bytes:
-    """The message with CRLF line ends. date: of this attempt, aware."""
-    for name in ("sender_address", "sender_name", "recipient", "subject"):
-        check_header(name.replace("_", " "), getattr(letter, name))
-    for name in ("text", "html"):
-        refuse_control_characters(name, getattr(letter, name) or "", lines=True)
-    if len(letter.subject) > LONGEST_SUBJECT:
-        raise LetterInvalid(f"the subject is longer than {LONGEST_SUBJECT} characters")
-    message = EmailMessage(_POLICY)
-    message["From"] = _address(letter.sender_name, letter.sender_address)
-    message["To"] = _address("", letter.recipient)
-    message["Subject"] = letter.subject
-    message["Date"] = format_datetime(date)
-    message[MESSAGE_ID_HEADER] = letter.message_id
-    message[ID_HEADER] = own_id(letter.message_id)
-    message.set_content(letter.text)
-    if letter.html is not None:
-        message.add_alternative(letter.html, subtype="html")
-    return message.as_bytes()
+    """The message in ASCII with CRLF line ends. date: of this attempt, aware; it is written with its own offset."""
+    _refuse_unfit(letter)
+    headers = [
+        encoding.mailbox("From", letter.sender_name, _address(letter.sender_address)),
+        encoding.mailbox("To", "", _address(letter.recipient)),
+        encoding.unstructured("Subject", letter.subject),
+        f"Date: {format_datetime(date)}",
+        f"{MESSAGE_ID_HEADER}: {letter.message_id}",
+        f"{ID_HEADER}: {own_id(letter.message_id)}",
+        "MIME-Version: 1.0",
+    ]
+    content = "\r\n".join([*headers, _parts(letter)]).encode("ascii")
+    check_finished(content, letter)
+    return content
 
 
 def own_id(message_id: str) -> str:
@@ -67,27 +66,90 @@ def own_id(message_id: str) -> str:
     return message_id.strip("<>").partition("@")[0]
 
 
-def check_header(name: str, value: str) -> None:
-    """Raise LetterInvalid where a header with this value would say something else, or begin another one."""
-    refuse_control_characters(name, value)
-    if _ENCODED_WORD.search(value):
-        raise LetterInvalid(f"the {name} has an encoded word (=?…?=), which is no text for people")
+def _parts(letter: Letter) -> str:
+    text = _part("plain", letter.text)
+    if letter.html is None:
+        return text
+    # The line end before a boundary belongs to it (RFC 2046 section 5.1.1): each part keeps its own last one.
+    return (
+        f'Content-Type: multipart/alternative; boundary="{_BOUNDARY}"\r\n'
+        f"\r\n--{_BOUNDARY}\r\n{text}\r\n--{_BOUNDARY}\r\n{_part('html', letter.html)}\r\n--{_BOUNDARY}--\r\n"
+    )
+
+
+def _part(kind: str, text: str) -> str:
+    transfer_encoding, body = encoding.body(text)
+    return f"Content-Type: text/{kind}; charset=utf-8\r\nContent-Transfer-Encoding: {transfer_encoding}\r\n\r\n{body}"
+
+
+def _refuse_unfit(letter: Letter) -> None:
+    for name in ("sender_address", "sender_name", "recipient", "subject"):
+        refuse_control_characters(name.replace("_", " "), getattr(letter, name))
+    for name in ("text", "html"):
+        refuse_control_characters(name, getattr(letter, name) or "", lines=True)
+    if len(letter.subject) > LONGEST_SUBJECT:
+        raise LetterInvalid(f"the subject is longer than {LONGEST_SUBJECT} characters")
+    for name in ("subject", "text"):
+        if is_blank(getattr(letter, name)):
+            raise LetterInvalid(f"the {name} is empty: there is nothing to read in it")
+    if letter.html is not None and is_blank_html(letter.html):
+        raise LetterInvalid("the html is empty: it shows no text and no picture")
 
 
 def check_sender_name(name: str) -> None:
-    check_header("name", name)
+    refuse_control_characters("name", name)
     if len(name) > LONGEST_NAME:
         raise LetterInvalid(f"the name is longer than {LONGEST_NAME} characters")
 
 
-def _address(name: str, address: str) -> Address:
+def _address(address: str) -> str:
     try:
-        return Address(name, addr_spec=on_the_wire(address))
-    except (AddressInvalid, ValueError, IndexError) as error:
+        found = on_the_wire(address)
+    except AddressInvalid as error:
         raise LetterInvalid(f"{address!r} cannot stand in a header: {error}") from None
+    if "=?" in found or not found.isascii():
+        # Nothing in an address may be encoded, and some readers decode what looks as if it were.
+        raise LetterInvalid(f"{address!r} cannot stand in a header: programs would read an encoded word in it")
+    return found
 
 
 def refuse_control_characters(name: str, value: str, *, lines: bool = False) -> None:
     """In a header a line break would begin another one. lines: it is a text, and may have tabs and line breaks."""
-    if found := (_CONTROL_IN_TEXT if lines else _CONTROL).search(value):
+    if found := control_character(value, lines=lines):
         raise LetterInvalid(f"the {name} has a control character ({found[0]!a})")
+
+
+def control_character(value: str, *, lines: bool) -> re.Match[str] | None:
+    return (_CONTROL_IN_TEXT if lines else _CONTROL).search(value)
+
+
+def check_finished(content: bytes, letter: Letter) -> None:
+    """Raise LetterInvalid unless it has exactly our headers and parts, and the letter's sender, recipient and ID.
+
+    The last look before a message is used. It trusts nothing of what built it: strangers' data is in there.
+    """
+    if not _LINES.fullmatch(content):
+        raise LetterInvalid("the message came out with a line that no mail may have")
+    head, _, rest = content.decode("ascii").partition("\r\n\r\n")
+    fields = [field.partition(": ")[::2] for field in head.replace("\r\n ", " ").split("\r\n")]
+    names = _HEADERS if letter.html is not None else (*_HEADERS, "Content-Transfer-Encoding")
+    if tuple(name for name, _ in fields) != names:
+        raise LetterInvalid("the message came out with other headers than its own")
+    values = dict(fields)
+    if not (
+        _is_sender(values["From"], letter)
+        and values["To"] == _address(letter.recipient)
+        and values[MESSAGE_ID_HEADER] == letter.message_id
+        and _SUBJECT.fullmatch(values["Subject"])
+    ):
+        raise LetterInvalid("the message came out with another sender, recipient, ID or subject than its own")
+    delimiters = [] if letter.html is None else [f"--{_BOUNDARY}", f"--{_BOUNDARY}", f"--{_BOUNDARY}--"]
+    if [line for line in rest.split("\r\n") if line.startswith("--=_")] != delimiters:
+        raise LetterInvalid("the message came out with other parts than its own")
+
+
+def _is_sender(value: str, letter: Letter) -> bool:
+    address = _address(letter.sender_address)
+    if not letter.sender_name:
+        return value == address
+    return value.endswith(f" <{address}>") and bool(_NAME.fullmatch(value.removesuffix(f" <{address}>")))

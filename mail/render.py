@@ -5,10 +5,16 @@ Owners write the templates and strangers' data fills them, so a template can pri
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from functools import lru_cache
+from traceback import walk_tb
 
-from jinja2 import StrictUndefined, Template, TemplateError, TemplateSyntaxError, UndefinedError, meta, nodes
+import jinja2
+from jinja2 import StrictUndefined, TemplateError, TemplateSyntaxError, Undefined, UndefinedError, meta, nodes
 from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from mail.blank import is_blank
+from mail.message import LetterInvalid, control_character
 
 LONGEST_TEMPLATE = 200_000  # characters
 LONGEST_RESULT = 1_000_000
@@ -23,7 +29,77 @@ _ALLOWED = (
 
 
 class TemplateInvalid(Exception):
-    """A template that cannot be used, or not with this lead's fields."""
+    """A template that cannot be used, whatever the lead. It is told with the template's own file and line."""
+
+
+@dataclass(frozen=True)
+class Template:
+    source: str
+    where: str  # as its owner finds it: "letter.txt", "campaign.toml: subject"
+    html: bool = False  # the fields are escaped
+    lines: bool = True  # it may have line breaks
+
+    def check(self) -> None:
+        """Raise TemplateInvalid unless it can be read and does only what a letter needs."""
+        if is_blank(self.source):
+            raise TemplateInvalid(f"{self.where} is empty")
+        if found := control_character(self.source, lines=self.lines):
+            what = "a second line" if found[0] in "\r\n" else f"a control character ({found[0]!a})"
+            raise TemplateInvalid(f"{self.at(self.source.count(chr(10), 0, found.start()) + 1)}: there is {what}")
+        _compiled(self)
+
+    def fields(self) -> set[str]:
+        """The fields that it asks for. It must have been checked."""
+        return meta.find_undeclared_variables(_TEXT.parse(self.source))
+
+    def render(self, fields: Mapping[str, str]) -> str:
+        """The text for one lead. An empty field counts as missing.
+
+        Raises TemplateInvalid where it prints what no lead has, LetterInvalid where it prints what this lead lacks.
+        """
+        empty = {name: _EmptyField(hint=name, exc=_Empty) for name, value in fields.items() if is_blank(value)}
+        try:
+            return "".join(self._bounded(_compiled(self).generate({**fields, **empty})))
+        except _Empty as error:
+            name, place = error.message, self.at(_line(error))
+            raise LetterInvalid(f"{name!r} is empty: fill it in, or give it a default in {place}") from None
+        except UndefinedError as error:
+            told = f"{error.message}; the fields are {', '.join(sorted(fields))}"
+            raise TemplateInvalid(f"{self.at(_line(error))}: {told}") from None
+        except (TemplateError, TypeError, ValueError) as error:
+            raise TemplateInvalid(f"{self.at(_line(error))}: the template fails: {error}") from None
+
+    def at(self, line: int) -> str:
+        return f"{self.where} line {line}"
+
+    def _bounded(self, parts: Iterator[str]) -> Iterator[str]:
+        length = 0
+        for part in parts:
+            length += len(part)
+            if length > LONGEST_RESULT:
+                raise LetterInvalid(f"{self.where}: the result is longer than {LONGEST_RESULT} characters")
+            yield part
+
+
+class _Empty(UndefinedError):
+    """An empty field was printed without a default. Its message is the field's name."""
+
+
+class _EmptyField(Undefined):
+    """Not defined, and refused where it is printed. In a condition it is false, and equal to an empty text."""
+
+    __slots__ = ()
+    __str__ = __iter__ = Undefined._fail_with_undefined_error
+    __hash__ = Undefined.__hash__
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _EmptyField) or other == ""
+
+
+def _line(error: Exception) -> int:
+    """Of the template, where it failed: Jinja puts its lines into the traceback."""
+    lines = [line for frame, line in walk_tb(error.__traceback__) if frame.f_code.co_filename == "<template>"]
+    return lines[-1] if lines else 1
 
 
 def _environment(*, html: bool) -> ImmutableSandboxedEnvironment:
@@ -35,69 +111,40 @@ def _environment(*, html: bool) -> ImmutableSandboxedEnvironment:
 _TEXT, _HTML = _environment(html=False), _environment(html=True)
 
 
-def check(source: str) -> None:
-    """Raise TemplateInvalid unless the template can be read and does only what a letter needs."""
-    _compiled(source, html=False)
-
-
-def names(source: str) -> set[str]:
-    """The fields that a template asks for. It must have been checked."""
-    return meta.find_undeclared_variables(_TEXT.parse(source))
-
-
-def render(source: str, fields: Mapping[str, str], *, html: bool) -> str:
-    """Every field that the template prints must be given. html: the fields are escaped."""
-    template = _compiled(source, html=html)
-    try:
-        return "".join(_bounded(template.generate(fields)))
-    except UndefinedError as error:
-        raise TemplateInvalid(f"{error.message}; this lead's fields are {', '.join(sorted(fields))}") from None
-    except (TemplateError, TypeError, ValueError) as error:
-        raise TemplateInvalid(f"the template fails: {error}") from None
-
-
-def _bounded(parts: Iterator[str]) -> Iterator[str]:
-    length = 0
-    for part in parts:
-        length += len(part)
-        if length > LONGEST_RESULT:
-            raise TemplateInvalid(f"the result is longer than {LONGEST_RESULT} characters")
-        yield part
-
-
 @lru_cache(maxsize=256)
-def _compiled(source: str, *, html: bool) -> Template:
-    environment = _HTML if html else _TEXT
-    if len(source) > LONGEST_TEMPLATE:
-        raise TemplateInvalid(f"the template is longer than {LONGEST_TEMPLATE} characters")
+def _compiled(template: Template) -> jinja2.Template:
+    environment = _HTML if template.html else _TEXT
+    if len(template.source) > LONGEST_TEMPLATE:
+        raise TemplateInvalid(f"{template.where}: the template is longer than {LONGEST_TEMPLATE} characters")
     try:
-        _check_tree(environment.parse(source))
-        return environment.from_string(source)
+        _check_tree(template, environment.parse(template.source))
+        return environment.from_string(template.source)
     except TemplateSyntaxError as error:
-        raise TemplateInvalid(f"line {error.lineno}: {error.message}") from None
+        raise TemplateInvalid(f"{template.at(error.lineno)}: {error.message}") from None
     except (RecursionError, MemoryError, SyntaxError):
         # Parser and compiler have limits of their own.
-        raise TemplateInvalid("the template is nested too deeply") from None
+        raise TemplateInvalid(f"{template.where}: the template is nested too deeply") from None
     except ValueError as error:
-        raise TemplateInvalid(f"the template has a number that is too long: {error}") from None
+        raise TemplateInvalid(f"{template.where}: the template has a number that is too long: {error}") from None
 
 
-def _check_tree(tree: nodes.Template) -> None:
+def _check_tree(template: Template, tree: nodes.Template) -> None:
     level: list[nodes.Node] = [tree]
     for _ in range(_DEEPEST):
         for node in level:
-            _refuse_unless_allowed(node)
+            if complaint := _complaint(node):
+                raise TemplateInvalid(f"{template.at(node.lineno)}: {complaint}")
         level = [child for node in level for child in node.iter_child_nodes()]
         if not level:
             return
-    raise TemplateInvalid("the template is nested too deeply")
+    raise TemplateInvalid(f"{template.where}: the template is nested too deeply")
 
 
-def _refuse_unless_allowed(node: nodes.Node) -> None:
+def _complaint(node: nodes.Node) -> str | None:
     if not isinstance(node, _ALLOWED):
-        what = type(node).__name__.lower()
-        raise TemplateInvalid(f"line {node.lineno}: {what} is not available; print fields, filter them, choose with if")
+        return f"{type(node).__name__.lower()} is not available; print fields, filter them, choose with if"
     if isinstance(node, nodes.Filter) and node.name not in FILTERS:
-        raise TemplateInvalid(f"line {node.lineno}: the filter {node.name!r} is none of {', '.join(sorted(FILTERS))}")
+        return f"the filter {node.name!r} is none of {', '.join(sorted(FILTERS))}"
     if isinstance(node, nodes.Test) and node.name not in TESTS:
-        raise TemplateInvalid(f"line {node.lineno}: the test {node.name!r} is none of {', '.join(sorted(TESTS))}")
+        return f"the test {node.name!r} is none of {', '.join(sorted(TESTS))}"
+    return None

@@ -1,8 +1,10 @@
 """What one hint does, from the claim to the recorded answer, against a real mail server."""
 
+import re
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -10,7 +12,7 @@ from actors import deliver as pipeline
 from actors.broker import broker
 from models import overview, suppressions, vault
 from models.states import Move, Status
-from models.tables import Campaign, CampaignEmailQueue, Mailbox
+from models.tables import Campaign, CampaignEmailQueue, CampaignLead, Mailbox
 from tests import factories as make
 from tests.conftest import Override
 from tests.smtp_server import SmtpServer
@@ -56,6 +58,25 @@ class TestAMailThatArrives:
         assert b"Dear Lead anna@leads.example" in mail.content
         assert [line.move for line in overview.history(email_id)] == ["plan", "claim", "hand_over", "accept"]
         assert overview.content(email_id) is not None
+
+    def test_bears_the_time_of_its_attempt_with_the_offset_of_warsaw(self, smtp: SmtpServer) -> None:
+        [email_id] = due(smtp, "anna@leads.example")
+
+        deliver(email_id)
+
+        found = re.search(rb"\r\nDate: ([^\r]+)\r\n", smtp.accepted[0].content)
+        assert found
+        date = datetime.strptime(found[1].decode(), "%a, %d %b %Y %H:%M:%S %z")
+        assert date.utcoffset() == date.astimezone(ZoneInfo("Europe/Warsaw")).utcoffset()
+
+    def test_takes_the_default_for_an_empty_field(self, smtp: SmtpServer) -> None:
+        [email_id] = due(smtp, "anna@leads.example")
+        Campaign.update(text="How is {{ city|default('your city') }}?").execute()
+        CampaignLead.update(fields={"email": "anna@leads.example", "name": "Anna", "city": ""}).execute()
+
+        deliver(email_id)
+
+        assert b"How is your city?" in smtp.accepted[0].content
 
     def test_the_same_hint_again_sends_nothing(self, smtp: SmtpServer) -> None:
         [email_id] = due(smtp, "anna@leads.example")
@@ -115,7 +136,30 @@ class TestTheContentsFault:
         row = deliver(email_id)
 
         assert row.status == Status.FAILED
-        assert "nickname" in str(row.error)
+        assert "text line 1: 'nickname' is undefined" in str(row.error)
+        assert smtp.connections == 0
+
+    @pytest.mark.parametrize(
+        ("template", "reason"),
+        [
+            ({"text": "How is {{ city }}?"}, "'city' is empty: fill it in, or give it a default in text line 1"),
+            ({"subject": "{{ city|default('') }}"}, "the subject is empty: there is nothing to read in it"),
+            ({"text": "{{ city|default('') }}"}, "the text is empty: there is nothing to read in it"),
+            ({"html": ""}, "the html is empty: it shows no text and no picture"),
+            ({"html": "<p>{{ city|default('') }}&nbsp;</p>"}, "the html is empty: it shows no text and no picture"),
+        ],
+    )
+    def test_a_stored_letter_that_would_look_blank_fails_with_its_reason(
+        self, smtp: SmtpServer, template: dict[str, str], reason: str
+    ) -> None:
+        [email_id] = due(smtp, "anna@leads.example")
+        Campaign.update(**template).execute()
+        CampaignLead.update(fields={"email": "anna@leads.example", "name": "Anna", "city": ""}).execute()
+
+        row = deliver(email_id)
+
+        assert (row.status, row.error) == (Status.FAILED, reason)
+        assert overview.history(email_id)[-1].detail["scope"] == "content"
         assert smtp.connections == 0
 
 

@@ -2,9 +2,18 @@
 
 import pytest
 
-from mail.render import TemplateInvalid, check, render
+from mail.message import LetterInvalid
+from mail.render import Template, TemplateInvalid
 
 FIELDS = {"name": "Łucja", "company": "<b>Róża & Syn</b>"}
+
+
+def render(source: str, fields: dict[str, str], *, html: bool) -> str:
+    return Template(source, "letter.txt", html=html).render(fields)
+
+
+def check(source: str) -> None:
+    Template(source, "letter.txt").check()
 
 
 class TestALetter:
@@ -24,18 +33,78 @@ class TestALetter:
         assert render("{{ name }}", {"name": "{{ 7*7 }}"}, html=False) == "{{ 7*7 }}"
 
 
+@pytest.mark.parametrize("empty", ["", " ", "\u00a0\t", "\u200b"])
+@pytest.mark.parametrize("html", [False, True])
+class TestAnEmptyField:
+    @pytest.mark.parametrize(
+        ("template", "result"),
+        [
+            ('{{ city|default("your city") }}', "your city"),
+            ('{{ city|default("your city")|upper }}', "YOUR CITY"),
+            ('{{ city|default("") }}.', "."),
+            ("{% if city is defined %}{{ city }}{% else %}none{% endif %}", "none"),
+            ("{% if city is undefined %}none{% endif %}", "none"),
+            ("{% if city %}{{ city }}{% else %}none{% endif %}", "none"),
+            ("{{ city if city else 'none' }}", "none"),
+            ("{{ city or 'none' }}", "none"),
+            ("{% if not city %}none{% endif %}", "none"),
+            ("{% if city == '' %}none{% endif %}{% if city != '' %}{{ city }}{% endif %}", "none"),
+            ("{% if '' == city %}none{% endif %}", "none"),
+            ("{% if city == 'Łódź' %}{{ city }}{% else %}none{% endif %}", "none"),
+            ("{% if city == town %}none{% endif %}", "none"),
+            ("{% if city|length > 0 %}{{ city }}{% else %}none{% endif %}", "none"),
+        ],
+    )
+    def test_counts_as_missing(self, empty: str, html: bool, template: str, result: str) -> None:
+        assert render(template, {"city": empty, "town": empty}, html=html) == result
+
+    @pytest.mark.parametrize(
+        "printed",
+        ["city", "city|upper", "city|title", "city|e", "city|trim", "city|urlencode", "city|lower|default('x')"],
+    )
+    def test_is_refused_where_it_is_printed_with_its_name_and_the_templates_line(
+        self, empty: str, html: bool, printed: str
+    ) -> None:
+        with pytest.raises(
+            LetterInvalid, match=r"^'city' is empty: fill it in, or give it a default in letter\.txt line 3$"
+        ):
+            render(f"Dear {{{{ name }}}},\n\nhow is {{{{ {printed} }}}}?\n", {"name": "Anna", "city": empty}, html=html)
+
+
 class TestAMistake:
-    def test_a_field_that_a_lead_lacks_is_named(self) -> None:
-        with pytest.raises(TemplateInvalid, match="'city' is undefined; this lead's fields are company, name"):
-            render("{{ city }}", FIELDS, html=False)
+    @pytest.mark.parametrize(
+        "printed", ["{{ city }}", "{% if city %}x{% endif %}", "{{ city|upper }}", "{{ 'a' < city }}"]
+    )
+    def test_a_field_that_no_lead_has_is_named_with_the_templates_line(self, printed: str) -> None:
+        with pytest.raises(
+            TemplateInvalid, match=r"^letter\.txt line 3: 'city' is undefined; the fields are company, name$"
+        ):
+            render(f"Dear\n\n{printed}\n", FIELDS, html=False)
+
+    def test_a_comparison_that_makes_no_sense_is_told_with_its_line(self) -> None:
+        with pytest.raises(TemplateInvalid, match=r"^letter\.txt line 2: the template fails: "):
+            render("Dear\n{% if name > 3 %}x{% endif %}", FIELDS, html=False)
 
     def test_a_syntax_error_is_told_with_its_line(self) -> None:
-        with pytest.raises(TemplateInvalid, match="line 2"):
+        with pytest.raises(TemplateInvalid, match=r"^letter\.txt line 2: "):
             check("Dear\n{{ name\n")
 
     def test_an_unknown_filter_is_told_with_what_there_is(self) -> None:
-        with pytest.raises(TemplateInvalid, match="'replace' is none of"):
-            check("{{ name|replace('a', 'b') }}")
+        with pytest.raises(TemplateInvalid, match=r"^letter\.txt line 2: the filter 'replace' is none of"):
+            check("Dear\n{{ name|replace('a', 'b') }}")
+
+    def test_a_control_character_is_told_with_its_line(self) -> None:
+        with pytest.raises(TemplateInvalid, match=r"^letter\.txt line 2: there is a control character \('\\x1b'\)$"):
+            check("Dear\n\x1b[2J{{ name }}\n")
+
+    def test_a_second_line_is_told_where_only_one_may_be(self) -> None:
+        with pytest.raises(TemplateInvalid, match=r"^subject\.txt line 1: there is a second line$"):
+            Template("Dear\n{{ name }}", "subject.txt", lines=False).check()
+
+    @pytest.mark.parametrize("source", ["", " \n", "\ufeff\u200b"])
+    def test_an_empty_one_is_told(self, source: str) -> None:
+        with pytest.raises(TemplateInvalid, match=r"^letter\.txt is empty$"):
+            check(source)
 
 
 class TestLeavingTheSandbox:
@@ -95,7 +164,7 @@ class TestNeverEnding:
             check(template)
 
     def test_a_huge_result_is_cut_short(self) -> None:
-        with pytest.raises(TemplateInvalid, match="longer than"):
+        with pytest.raises(LetterInvalid, match="longer than"):
             render("{{ name }}" * 300, {"name": "x" * 10_000}, html=False)
 
     @pytest.mark.parametrize(

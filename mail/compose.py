@@ -1,0 +1,65 @@
+"""A campaign's templates and a lead's fields -> the message as it goes over the wire: the one way to make it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from mail.message import Letter, build
+from mail.render import Template
+
+
+@dataclass(frozen=True)
+class Templates:
+    """Of one campaign. Each is checked and told by where it stands."""
+
+    subject: Template
+    text: Template
+    html: Template | None
+
+    @classmethod
+    def of(cls, subject: str, text: str, html: str | None, where: Mapping[str, str] | None = None) -> "Templates":
+        """where: each of them stands; as they are stored they have their names alone."""
+        place = {"subject": "subject", "text": "text", "html": "html", **(where or {})}
+        return cls(
+            Template(subject, place["subject"], lines=False),
+            Template(text, place["text"]),
+            None if html is None else Template(html, place["html"], html=True),
+        )
+
+    def check(self) -> None:
+        for template in self._each():
+            template.check()
+
+    def fields(self) -> set[str]:
+        """The fields that they ask for. They must have been checked."""
+        return set().union(*(template.fields() for template in self._each()))
+
+    def _each(self) -> list[Template]:
+        return [template for template in (self.subject, self.text, self.html) if template is not None]
+
+
+@dataclass(frozen=True)
+class Envelope:
+    """What of a letter its templates do not say."""
+
+    sender_address: str
+    sender_name: str
+    recipient: str
+    message_id: str  # with its angle brackets
+
+
+def compose(templates: Templates, fields: Mapping[str, str], envelope: Envelope, date: datetime) -> bytes:
+    """The message for one lead; date: aware, of this attempt.
+
+    Raises TemplateInvalid where a template is at fault whatever the lead, LetterInvalid where this lead's letter is.
+    """
+    letter = Letter(
+        sender_address=envelope.sender_address,
+        sender_name=envelope.sender_name,
+        recipient=envelope.recipient,
+        subject=templates.subject.render(fields),
+        text=templates.text.render(fields),
+        html=None if templates.html is None else templates.html.render(fields),
+        message_id=envelope.message_id,
+    )
+    return build(letter, date)

@@ -1,0 +1,107 @@
+"""Header values and texts as they go over the wire: in ASCII and short lines that decode to what was written.
+
+The standard library's folding of headers loses spaces or adds some, differently in each Python, and decodes what only
+looks like an encoded word; its quoted-printable lines can be longer than 76 characters. Neither is used.
+"""
+
+import re
+from base64 import b64encode, encodebytes
+from collections.abc import Iterator
+
+LONGEST_LINE = 76  # RFC 2047 section 2 and RFC 2045 section 6.7
+_LONGEST_WORD = 75
+
+# Words with single spaces between, none of which looks like an encoded word: as it stands, every reader reads the same.
+_PLAIN = re.compile(r"(?!.*=\?)[!-~]+(?: [!-~]+)*")
+_NOT_IN_A_WORD = re.compile(r"[^A-Za-z0-9!*+/ -]+")  # RFC 2047 section 5 (3)
+
+# Of each line: short, no space at its end that a server may strip, no "From " that a mail store may quote. No "=_", so
+# that no body of any encoding has what a boundary begins with.
+_SEVEN_BIT = re.compile(r"(?:(?!From |.*=_)[\t -~]{0,75}[!-~]\n|\n)+")
+_NOT_IN_A_QUOTED_LINE = re.compile(r"[^\t\n -<>-~]+|[\t ](?=\n|\Z)|F(?=rom )")
+_LINE_END = re.compile(r"\r\n|\r|\n")
+
+
+def unstructured(name: str, value: str) -> str:
+    """A whole header field like Subject, folded, without its last line end. value: not empty, no control characters."""
+    room = LONGEST_LINE - len(f"{name}: ")
+    first, *others = value.split(" ")
+    if _PLAIN.fullmatch(value) and len(first) <= room and all(len(word) <= _LONGEST_WORD for word in others):
+        return _folded(name, [first, *others])
+    return _folded(name, [*_encoded_words(value, room)])
+
+
+def mailbox(name: str, person: str, address: str) -> str:
+    """A whole header field like From with one address (ASCII) and the name of its person; "": none."""
+    if not person:
+        return f"{name}: {address}"
+    room = LONGEST_LINE - len(f"{name}: ")
+    quoted = f'"{person}"'
+    if _PLAIN.fullmatch(person) and len(quoted) <= room and not re.search(r'["\\]', person):
+        return _folded(name, [quoted, f"<{address}>"])
+    return _folded(name, [*_encoded_words(person, room), f"<{address}>"])
+
+
+def _folded(name: str, words: list[str]) -> str:
+    lines = [f"{name}: {words[0]}"]
+    for word in words[1:]:
+        if len(lines[-1]) + 1 + len(word) <= LONGEST_LINE:
+            lines[-1] += f" {word}"
+        else:
+            lines.append(f" {word}")
+    return "\r\n".join(lines)
+
+
+def _encoded_words(value: str, room: int) -> Iterator[str]:
+    """RFC 2047 encoded words of whole characters; readers drop the space between two. room: for the first of them."""
+    encode = min(_q, _b, key=lambda encode: len(encode(value)))
+    start = 0
+    for end in range(1, len(value) + 1):
+        if len(encode(value[start:end])) > room:
+            yield encode(value[start : end - 1])
+            start, room = end - 1, _LONGEST_WORD
+    yield encode(value[start:])
+
+
+def _q(text: str) -> str:
+    return f"=?utf-8?q?{_NOT_IN_A_WORD.sub(_escaped, text).replace(' ', '_')}?="
+
+
+def _b(text: str) -> str:
+    return f"=?utf-8?b?{b64encode(text.encode()).decode()}?="
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return "=" + found[0].encode().hex("=").upper()
+
+
+def body(text: str) -> tuple[str, str]:
+    """The transfer encoding (RFC 2045 section 6) for a text in UTF-8, and the encoded text, which ends with a line end.
+
+    All line ends become CRLF. It decodes to the text as it was written, with a line end after the last line or without.
+    """
+    text = _LINE_END.sub("\n", text)
+    if _SEVEN_BIT.fullmatch(text):
+        return "7bit", text.replace("\n", "\r\n")
+    encodings = {
+        "quoted-printable": _quoted_printable(text),
+        "base64": encodebytes(text.replace("\n", "\r\n").encode()).decode(),
+    }
+    shortest = min(encodings, key=lambda name: len(encodings[name]))
+    return shortest, encodings[shortest].replace("\n", "\r\n")
+
+
+def _quoted_printable(text: str) -> str:
+    lines = _NOT_IN_A_QUOTED_LINE.sub(_escaped, text).split("\n")
+    pieces = [piece for line in lines for piece in _wrapped(line)]
+    # Where the text has no last line end, the one after "=" is none of its own.
+    return "\n".join(pieces) + ("=\n" if pieces[-1] else "")
+
+
+def _wrapped(line: str) -> Iterator[str]:
+    while len(line) > LONGEST_LINE - 1:
+        torn = line.rfind("=", LONGEST_LINE - 3, LONGEST_LINE - 1)  # an escape that would begin before the end
+        end = torn if torn >= 0 else LONGEST_LINE - 1
+        yield f"{line[:end]}="
+        line = line[end:]
+    yield line
