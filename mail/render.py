@@ -13,7 +13,7 @@ import jinja2
 from jinja2 import StrictUndefined, TemplateError, TemplateSyntaxError, Undefined, UndefinedError, meta, nodes
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from mail.blank import is_blank
+from mail.blank import is_blank, is_blank_html
 from mail.message import LetterInvalid, control_character
 
 LONGEST_TEMPLATE = 200_000  # characters
@@ -41,8 +41,8 @@ class Template:
 
     def check(self) -> None:
         """Raise TemplateInvalid unless it can be read and does only what a letter needs."""
-        if is_blank(self.source):
-            raise TemplateInvalid(f"{self.where} is empty")
+        if (is_blank_html if self.html else is_blank)(self.source):
+            raise TemplateInvalid(f"{self.where} is empty: there is nothing to see in it")
         if found := control_character(self.source, lines=self.lines):
             what = "a second line" if found[0] in "\r\n" else f"a control character ({found[0]!a})"
             raise TemplateInvalid(f"{self.at(self.source.count(chr(10), 0, found.start()) + 1)}: there is {what}")

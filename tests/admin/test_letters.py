@@ -89,6 +89,7 @@ class TestATemplate:
             ("subject.txt", "Hello\n{{ name }}\n", "subject.txt line 1: there is a second line"),
             ("subject.txt", "Hello {{ name }}\n\n", "subject.txt line 1: there is a second line"),
             ("letter.html", "", "letter.html is empty"),
+            ("letter.html", "<p style='display:none'>{{ name }}</p>", "letter.html is empty"),
             ("letter.txt", "\n \u200b\n", "letter.txt is empty"),
             ("subject.txt", "\n", "subject.txt is empty"),
         ],
@@ -152,7 +153,7 @@ class TestALeadsLetter:
                 "leads.csv line 3: the text is empty",
             ),
             ("letter.html", "<p>{{ city|default('') }}</p>", "leads.csv line 3: the html is empty"),
-            ("letter.html", "<p style='display:none'>{{ name }}</p>", "leads.csv lines 2, 3, 4: the html is empty"),
+            ("letter.html", "<p>{{ 'x' if city == 'Łódź' else '' }}</p>", "leads.csv lines 3, 4: the html is empty"),
         ],
     )
     def test_that_would_look_blank_is_refused_with_line_and_part(

@@ -14,7 +14,7 @@ _QUOTED_STRING = re.compile(r'"((?:[^"\\]|\\.)*)"')
 _ADDRESS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]+@[A-Za-z0-9.-]+")
 _PART = re.compile(r'text/(plain|html); charset="?utf-8"?')
 _SEVERAL = re.compile(r'multipart/alternative; boundary="([^"]{1,70})"')
-_HEX = frozenset("0123456789ABCDEF")
+_QUOTED_LINE = re.compile(r"(?:(?:[\t -<>-~]|=[0-9A-F]{2})*(?:[!-<>-~]|=[0-9A-F]{2}|=))?")
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,7 @@ def text(value: str) -> str:
     for space, token in re.findall(r"([ \t]*)([^ \t]+|$)", value):
         found = _WORD.fullmatch(token)
         assert found or "=?" not in token, f"{token!r} may be taken for an encoded word"
+        assert len(space) <= 1, "many readers make one space of several"
         decoded += ("" if found and after_word else space) + (_word(found) if found else token)
         after_word = found is not None
     return decoded
@@ -88,6 +89,7 @@ def _entity(lines: list[str]) -> tuple[list[tuple[str, str]], list[str]]:
     end = lines.index("")
     for line in lines[:end]:
         assert line.strip(), "a line of a header has white space alone"
+        assert len(line) <= 76 or "@" in line  # an address may be longer
         assert len(line) <= 76 or "=?" not in line
     unfolded = re.sub(r"\r\n(?=[ \t])", "", "\r\n".join(lines[:end])).split("\r\n")
     fields = [_FIELD.fullmatch(field) for field in unfolded]
@@ -130,7 +132,7 @@ def _body(encoding: str, lines: list[str]) -> str:
         case "base64":
             return b64decode("".join(lines), validate=True).decode("utf-8")
         case "quoted-printable":
-            assert not [line for line in lines if line != line.rstrip()]
+            assert all(_QUOTED_LINE.fullmatch(line) for line in lines)
             joined = "\r\n".join(lines).replace("=\r\n", "")
             return _unquoted(joined).decode("utf-8")
     raise AssertionError(f"there is no encoding {encoding!r}")
@@ -138,5 +140,4 @@ def _body(encoding: str, lines: list[str]) -> str:
 
 def _unquoted(encoded: str) -> bytes:
     first, *others = encoded.split("=")
-    assert all(set(other[:2]) <= _HEX and len(other) >= 2 for other in others)
     return first.encode() + b"".join(bytes.fromhex(other[:2]) + other[2:].encode() for other in others)

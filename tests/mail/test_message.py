@@ -31,7 +31,8 @@ SUBJECTS = [
     "Pani Świętosława, zaproszenie na bezpłatne szkolenie dla księgowych – 12 grudnia w Łodzi",
     "  two before,  two between, two behind  ",
     "a word of " + "x" * 200,
-    "x" * 67 + " " + "x" * 75,
+    *(f"{'x' * first} {'x' * second} x" for first in (66, 67, 68) for second in (73, 74, 75, 76)),
+    *("x" * length for length in (67, 68, 69, 70)),
     "plain words that have to be folded somewhere " * 8 + ".",
     "Is 2+2=? Or 2+2==?=",
     "Приглашение на семинар по работе с клиентами в следующем месяце",
@@ -138,6 +139,12 @@ class TestLetterForLetter:
     def test_a_name_arrives_as_it_was_written_and_the_sender_is_the_mailbox(self, name: str) -> None:
         assert reader.read(build(changed(sender_name=name), DATE)).sender == (name, LETTER.sender_address)
 
+    @pytest.mark.parametrize("name", ["Ola", "Kowalska, Ola", "Żółć", "ż" * LONGEST_NAME])
+    def test_a_name_stands_before_an_address_of_any_length(self, name: str) -> None:
+        address = f"{'o' * 64}@{'sender.' * 25}example"
+
+        assert reader.read(build(changed(sender_name=name, sender_address=address), DATE)).sender == (name, address)
+
     @pytest.mark.parametrize("text", TEXTS)
     def test_a_text_arrives_as_it_was_written_its_last_line_end_too(self, text: str) -> None:
         single, double = (reader.read(build(changed(text=text, html=html), DATE)) for html in (None, f"<p>{text}"))
@@ -217,6 +224,10 @@ class TestAHeaderThatWouldSaySomethingElse:
         with pytest.raises(LetterInvalid, match="cannot stand in a header"):
             build(changed(recipient=evil), DATE)
 
+    def test_a_line_break_in_a_message_id_is_found(self) -> None:
+        with pytest.raises(LetterInvalid, match="the message came out with other headers"):
+            build(changed(message_id="<1@sender.example>\r\nBcc: all@leads.example"), DATE)
+
     def test_an_endless_subject_is_refused(self) -> None:
         with pytest.raises(LetterInvalid, match="longer than"):
             build(changed(subject="x" * (LONGEST_SUBJECT + 1)), DATE)
@@ -288,7 +299,12 @@ BLANK = [
 BLANK_HTML = [
     *("<p></p>", "<html><body>\n<br>&nbsp;&#8203;&zwnj;&#xFEFF;</body></html>", "<!-- a comment -->", "<!-- left open"),
     *("<head><title>A title</title><style>p { color: red }</style></head><p> </p>", "<script>x</script>", "<p", "<hr>"),
-    *("<div style='color: red; DISPLAY:none'>preview<div>more</div></div>", "<p hidden>x</p>", "<span hidden><b>x</b>"),
+    *(
+        "<div style='color: red; DISPLAY:none'>preview<div>more</div></div>",
+        "<p hidden>x</p>",
+        "<b hidden><b>x</b>y</b>",
+        "<span hidden><b>x</b>",
+    ),
     *("<img>", "<img src=''>", "<img src='https://a.example/' width=1 height=1>", "<!--[if mso]>x<![endif]-->"),
 ]
 SEEN_HTML = [

@@ -101,9 +101,20 @@ class TestAMistake:
         with pytest.raises(TemplateInvalid, match=r"^subject\.txt line 1: there is a second line$"):
             Template("Dear\n{{ name }}", "subject.txt", lines=False).check()
 
+    @pytest.mark.parametrize("source", ["", "<p> </p>", "<p hidden>{{ name }}</p>", "<!-- {{ name }} -->"])
+    def test_html_that_never_shows_anything_is_told(self, source: str) -> None:
+        with pytest.raises(TemplateInvalid, match=r"^letter\.html is empty: "):
+            Template(source, "letter.html", html=True).check()
+
+    @pytest.mark.parametrize(
+        "source", ["{{ name }}", "<p>{{ name }}</p>", "<img src='{{ name }}'>", "{% if name %}{% endif %}"]
+    )
+    def test_html_that_may_show_something_is_taken(self, source: str) -> None:
+        Template(source, "letter.html", html=True).check()
+
     @pytest.mark.parametrize("source", ["", " \n", "\ufeff\u200b"])
     def test_an_empty_one_is_told(self, source: str) -> None:
-        with pytest.raises(TemplateInvalid, match=r"^letter\.txt is empty$"):
+        with pytest.raises(TemplateInvalid, match=r"^letter\.txt is empty: "):
             check(source)
 
 
