@@ -10,7 +10,7 @@ from mail.render import Template
 
 @dataclass(frozen=True)
 class Templates:
-    """Of one campaign. Each is checked and told by where it stands."""
+    """A campaign's templates."""
 
     subject: Template
     text: Template
@@ -18,7 +18,7 @@ class Templates:
 
     @classmethod
     def of(cls, subject: str, text: str, html: str | None, where: Mapping[str, str] | None = None) -> "Templates":
-        """where: each of them stands; as they are stored they have their names alone."""
+        """where: the file or key of each by its name; without it, as for stored ones, its name."""
         place = {"subject": "subject", "text": "text", "html": "html", **(where or {})}
         return cls(
             Template(subject, place["subject"], lines=False),

@@ -1,4 +1,4 @@
-"""Builds the message as it goes over the wire (RFC 5322, MIME), and looks at it once more before anybody uses it."""
+"""Builds the message as it goes over the wire (RFC 5322, MIME), and checks the result before it is used."""
 
 import re
 from dataclasses import dataclass
@@ -107,9 +107,11 @@ def _address(address: str) -> str:
         found = on_the_wire(address)
     except AddressInvalid as error:
         raise LetterInvalid(f"{address!r} cannot stand in a header: {error}") from None
-    if "=?" in found or not found.isascii():
+    if "=?" in found:
         # Nothing in an address may be encoded, and some readers decode what looks as if it were.
-        raise LetterInvalid(f"{address!r} cannot stand in a header: programs would read an encoded word in it")
+        raise LetterInvalid(
+            f"{address!r} cannot stand in a header: programs may take =? for the start of an encoded word"
+        )
     return found
 
 
@@ -126,15 +128,15 @@ def control_character(value: str, *, lines: bool) -> re.Match[str] | None:
 def check_finished(content: bytes, letter: Letter) -> None:
     """Raise LetterInvalid unless it has exactly our headers and parts, and the letter's sender, recipient and ID.
 
-    The last look before a message is used. It trusts nothing of what built it: strangers' data is in there.
+    It relies on nothing that built the message: strangers' data is in there.
     """
     if not _LINES.fullmatch(content):
-        raise LetterInvalid("the message came out with a line that no mail may have")
+        raise LetterInvalid("the finished message has a line that no mail may have")
     head, _, rest = content.decode("ascii").partition("\r\n\r\n")
     fields = [field.partition(": ")[::2] for field in head.replace("\r\n ", " ").split("\r\n")]
     names = _HEADERS if letter.html is not None else (*_HEADERS, "Content-Transfer-Encoding")
     if tuple(name for name, _ in fields) != names:
-        raise LetterInvalid("the message came out with other headers than its own")
+        raise LetterInvalid("the finished message has other headers than ours")
     values = dict(fields)
     if not (
         _is_sender(values["From"], letter)
@@ -142,10 +144,10 @@ def check_finished(content: bytes, letter: Letter) -> None:
         and values[MESSAGE_ID_HEADER] == letter.message_id
         and _SUBJECT.fullmatch(values["Subject"])
     ):
-        raise LetterInvalid("the message came out with another sender, recipient, ID or subject than its own")
+        raise LetterInvalid("the finished message has another sender, recipient, ID or form of subject than ours")
     delimiters = [] if letter.html is None else [f"--{_BOUNDARY}", f"--{_BOUNDARY}", f"--{_BOUNDARY}--"]
     if [line for line in rest.split("\r\n") if line.startswith("--=_")] != delimiters:
-        raise LetterInvalid("the message came out with other parts than its own")
+        raise LetterInvalid("the finished message has other parts than ours")
 
 
 def _is_sender(value: str, letter: Letter) -> bool:

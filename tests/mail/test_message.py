@@ -183,6 +183,11 @@ class TestLetterForLetter:
         place = lines.index("Subject: a question about the delivery of parcels in December, and one more")
         assert lines[place + 1] == " about those of January"
 
+    def test_spaces_that_a_reader_may_take_for_one_are_encoded(self) -> None:
+        content = build(changed(subject="two  words", sender_name="two  words"), DATE)
+
+        assert content.count(b"=?utf-8?q?two__words?=") == 2
+
     def test_a_text_that_can_stay_readable_does(self) -> None:
         content = build(changed(text="Dear Anna,\nhow are you?\n", html="<p>Żółć i tak dalej, i tak dalej</p>\n"), DATE)
 
@@ -218,14 +223,15 @@ class TestAHeaderThatWouldSaySomethingElse:
             build(changed(**{name: evil}), DATE)
 
     @pytest.mark.parametrize(
-        "evil", ["a, b@leads.example", "<a@leads.example>", "a b@leads.example", "a", "a@b@c.example"]
+        "evil",
+        ["a, b@leads.example", "ż@leads.example", "<a@leads.example>", "a b@leads.example", "a", "a@b@c.example"],
     )
     def test_what_is_no_address_is_refused(self, evil: str) -> None:
         with pytest.raises(LetterInvalid, match="cannot stand in a header"):
             build(changed(recipient=evil), DATE)
 
     def test_a_line_break_in_a_message_id_is_found(self) -> None:
-        with pytest.raises(LetterInvalid, match="the message came out with other headers"):
+        with pytest.raises(LetterInvalid, match="the finished message has other headers"):
             build(changed(message_id="<1@sender.example>\r\nBcc: all@leads.example"), DATE)
 
     def test_an_endless_subject_is_refused(self) -> None:
@@ -233,8 +239,8 @@ class TestAHeaderThatWouldSaySomethingElse:
             build(changed(subject="x" * (LONGEST_SUBJECT + 1)), DATE)
 
 
-class TestTheLastLook:
-    """A message that came out other than it was meant is not used, whatever made it so."""
+class TestTheFinalCheck:
+    """A message with anything that is not ours is not used, whatever put it there."""
 
     CONTENT = build(LETTER, DATE)
 
@@ -266,14 +272,14 @@ class TestTheLastLook:
     def test_finds_what_is_not_ours(self, old: bytes, new: bytes) -> None:
         assert self.CONTENT.count(old) >= 1
 
-        with pytest.raises(LetterInvalid, match="the message came out with"):
+        with pytest.raises(LetterInvalid, match="the finished message has"):
             check_finished(self.CONTENT.replace(old, new, 1), LETTER)
 
     @pytest.mark.parametrize("name", ["recipient", "sender_address", "message_id", "html", "sender_name"])
     def test_finds_the_message_of_another_letter(self, name: str) -> None:
         other = {"html": None, "sender_name": "", "message_id": "<1@sender.example>"}.get(name, "x@leads.example")
 
-        with pytest.raises(LetterInvalid, match="the message came out with"):
+        with pytest.raises(LetterInvalid, match="the finished message has"):
             check_finished(self.CONTENT, changed(**{name: other}))
 
 
