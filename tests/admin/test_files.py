@@ -126,15 +126,15 @@ class TestAFileBeside:
         (file.parent / "texts" / "letter.txt").write_text("Dzień dobry")
         (file.parent / "link.txt").symlink_to("texts/letter.txt")
 
-        assert read_campaign(with_text(file, '{ file = "texts/letter.txt" }')).text == "Dzień dobry"
-        assert read_campaign(with_text(file, '{ file = "link.txt" }')).text == "Dzień dobry"
+        assert read_campaign(with_text(file, '{ file = "texts/letter.txt" }'))[0].text == "Dzień dobry"
+        assert read_campaign(with_text(file, '{ file = "link.txt" }'))[0].text == "Dzień dobry"
 
     def test_is_read_where_the_folder_itself_is_a_link(self, file: Path, tmp_path: Path) -> None:
         (file.parent / "letter.txt").write_text("Dzień dobry")
         with_text(file, '{ file = "letter.txt" }')
         (tmp_path / "link").symlink_to(file.parent)
 
-        assert read_campaign(tmp_path / "link" / file.name).text == "Dzień dobry"
+        assert read_campaign(tmp_path / "link" / file.name)[0].text == "Dzień dobry"
 
     @pytest.mark.parametrize(
         ("name", "complaint"),

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from admin.files import FileInvalid, read_campaign, read_leads
+from admin.files import FileInvalid, read_campaign
+from admin.leads import read_leads
 from admin.letters import check_letters
 from mail.compose import Templates
 
@@ -41,7 +42,8 @@ def checked(folder: Path, **files: str) -> Templates:
     for name, content in files.items():
         (folder / name.replace("_", ".")).write_text(content)
     campaign, templates = read_campaign(folder / "campaign.toml")
-    check_letters(folder / "leads.csv", read_leads(folder / "leads.csv"), templates, campaign.mailboxes[0])
+    lines = read_leads(folder / "leads.csv", templates.fields())
+    check_letters(folder / "leads.csv", lines, templates, campaign.mailboxes[0])
     return templates
 
 
