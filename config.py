@@ -5,6 +5,7 @@ Owns what a setting may be. Secrets come from the environment alone and never pr
 
 import os
 import re
+import stat
 from collections.abc import Iterator, Mapping
 from functools import cache
 from ipaddress import ip_address
@@ -213,6 +214,25 @@ class Settings(BaseSettings):
 def settings() -> Settings:
     """The settings of this process, read on first use. Raises SettingsInvalid with one message."""
     return load()
+
+
+def private_folder(path: Path) -> Path:
+    """The folder, made if it is missing, for this user alone; the data folder above it is closed to others likewise."""
+    var = settings().var
+    for folder in (*reversed(path.parents), path):
+        if not folder.exists():
+            folder.mkdir(mode=0o700, exist_ok=True)
+        elif folder in (var, path):
+            _close(folder)
+    return path
+
+
+def _close(folder: Path) -> None:
+    """Unless it is not ours alone: another user's, one that all write to, or one that the program itself is in."""
+    found = folder.stat()
+    ours = found.st_uid == os.geteuid() and not found.st_mode & stat.S_ISVTX
+    if ours and found.st_mode & 0o077 and not ROOT.resolve().is_relative_to(folder.resolve()):
+        folder.chmod(0o700)
 
 
 def load() -> Settings:

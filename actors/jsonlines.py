@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import config
+
 
 class LinesUnreadable(Exception):
     """The file does not consist of whole lines of JSON: somebody has to look at it."""
@@ -15,7 +17,7 @@ class LinesUnreadable(Exception):
 @contextmanager
 def locked(path: Path) -> Iterator[int]:
     """The open file, made if there is none, while no other process of this machine has it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    config.private_folder(path.parent)
     file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
     try:
         fcntl.flock(file, fcntl.LOCK_EX)

@@ -109,7 +109,7 @@ def _mark() -> Mark | None:
 def _keep_mark() -> None:
     """The newest row of the history. Losing the file to a crash does no harm: the hand-overs are the proof."""
     path = _mark_file()
-    path.parent.mkdir(parents=True, exist_ok=True)
+    config.private_folder(path.parent)
     if mark := installation.latest():
         # Threads of several processes write it at the same time: each its own draft, and the last one stands.
         draft = path.with_suffix(f".{os.getpid()}-{threading.get_ident()}")

@@ -1,5 +1,6 @@
 """A mail server for trying things out: it accepts everything, saves it as .eml files, and sends nothing on."""
 
+import os
 import socket
 from datetime import UTC, datetime
 from email import message_from_bytes, policy
@@ -11,6 +12,7 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
 import clock
+import config
 
 
 class Caught(NamedTuple):
@@ -39,7 +41,7 @@ class Catcher:
     def __init__(self, folder: Path, host: str = "127.0.0.1", port: int = 0) -> None:
         self.folder = folder
         self.count = 0
-        folder.mkdir(parents=True, exist_ok=True)
+        config.private_folder(folder)
         self.port = port or _free_port(host)
         self._controller = Controller(self, hostname=host, port=self.port, ready_timeout=30)
 
@@ -54,7 +56,8 @@ class Catcher:
         content = envelope.original_content or b""
         recipient = envelope.rcpt_tos[0].replace("\r", "").replace("\n", "")
         file = self.folder / f"{clock.now():{_STAMP}}-{uuid4().hex[:8]}.eml"
-        file.write_bytes(b"X-Caught-For: " + recipient.encode() + b"\r\n" + content)
+        with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as caught:
+            caught.write(b"X-Caught-For: " + recipient.encode() + b"\r\n" + content)
         self.count += 1
         return "250 2.0.0 caught"
 

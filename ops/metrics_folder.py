@@ -26,7 +26,7 @@ def prepare(name: str, port: int) -> dict[str, str]:
 
 def _new_folder(parent: Path, name: str) -> Path:
     """Locked for as long as one process of this start lives; those of the dead are removed."""
-    parent.mkdir(parents=True, exist_ok=True)
+    config.private_folder(parent)
     starting = os.open(parent, os.O_RDONLY)
     fcntl.flock(starting, fcntl.LOCK_EX)
     try:

@@ -15,6 +15,7 @@ from pathlib import Path
 import psutil
 
 import clock
+import config
 
 START_SECONDS = 120.0
 _DEBIAN_SCRIPTS = Path("/usr/lib/rabbitmq/bin")
@@ -41,7 +42,7 @@ class RabbitMQ:
 
     def __init__(self, home: Path) -> None:
         self.home = home.resolve()
-        self.home.mkdir(parents=True, exist_ok=True)
+        config.private_folder(self.home)
         self.port, self._dist_port, self._epmd_port, self.metrics_port, self._pages_port = self._ports()
 
     @property

@@ -23,7 +23,7 @@ def main() -> None:
         database.open_database("punktual migrate")
         migrate.migrate()
         database.close()
-    settings.var.mkdir(parents=True, exist_ok=True)
+    config.private_folder(settings.var)
     # supervisord reads these as %(ENV_…)s.
     os.environ.update(SUPERVISED_PYTHON=sys.executable, SUPERVISED_VAR=str(settings.var.resolve()))
     print("running worker, timekeeper, periodiq and web until Ctrl-C", flush=True)

@@ -1,11 +1,14 @@
 """Settings: where they come from, and what stops the start."""
 
+import os
+import stat
 from pathlib import Path
 
 import pytest
 
 import config
 from config import SettingsInvalid, load, shown
+from tests.conftest import Override
 
 
 @pytest.fixture
@@ -228,3 +231,52 @@ class TestSecrets:
 
         assert "s3cret" not in repr(settings) + str(settings) + repr(shown(settings))
         assert shown(settings)["database"]["url"] == "postgresql://ola:***@host/name"
+
+
+class TestAPrivateFolder:
+    def test_is_closed_to_others_with_all_that_had_to_be_made_for_it(self, tmp_path: Path) -> None:
+        made = config.private_folder(tmp_path / "var" / "mails")
+
+        assert [mode(made), mode(made.parent)] == [0o700, 0o700]
+
+    def test_of_the_version_before_is_closed_like_the_data_folder_above_it(
+        self, tmp_path: Path, settings: Override
+    ) -> None:
+        var = tmp_path / "open" / "var"
+        (var / "journal" / "deep").mkdir(parents=True)
+        for folder in (var.parent, var, var / "journal"):
+            folder.chmod(0o755)
+        settings(DATA_DIR=var)
+
+        config.private_folder(var / "journal")
+
+        assert [mode(folder) for folder in (var / "journal", var, var.parent)] == [0o700, 0o700, 0o755]
+
+    @pytest.mark.parametrize("found", [0o1777, 0o1755])
+    def test_is_not_closed_where_others_share_it(self, tmp_path: Path, found: int) -> None:
+        tmp_path.chmod(found)
+
+        config.private_folder(tmp_path)
+
+        assert mode(tmp_path) == found
+
+    def test_is_not_closed_where_the_program_is_in_it(self, settings: Override) -> None:
+        settings(DATA_DIR=".")
+        before = mode(config.ROOT)
+
+        config.private_folder(config.settings().var)
+
+        assert mode(config.ROOT) == before
+
+    @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder to another user")
+    def test_of_another_user_stays_as_it_is(self, tmp_path: Path) -> None:
+        tmp_path.chmod(0o755)
+        os.chown(tmp_path, 65534, 65534)
+
+        config.private_folder(tmp_path)
+
+        assert mode(tmp_path) == 0o755
+
+
+def mode(folder: Path) -> int:
+    return stat.S_IMODE(folder.stat().st_mode)
