@@ -1,5 +1,10 @@
-"""A connection to a mail server: smtplib's, with deadlines for a whole reply and for the whole conversation."""
+"""A connection to a mail server: smtplib's, with deadlines for a whole reply and for the whole conversation.
 
+It logs in by itself, because smtplib sends a refused password again by each mechanism, and none outside ASCII.
+"""
+
+import base64
+import hmac
 import smtplib
 import socket
 import ssl
@@ -9,10 +14,22 @@ from typing import Any, Self
 
 import clock
 import config
+from mail import dial
 
 _LONGEST_REPLY_LINES = 100
 _LONGEST_REPLY_LINE = 4096  # bytes; RFC 5321 section 4.5.3.1.5 knows 512
 _QUIT_SECONDS = 5.0
+_SHORTEST_PART = 6  # letters of a password that are kept from being shown
+# (host, port, mechanism) where a server hung up: such a mechanism is tried last from then on, in this process.
+_HANG_UPS: set[tuple[str, int, str]] = set()
+
+
+class HungUp(smtplib.SMTPServerDisconnected):
+    """The server hung up at a mechanism for the login, and said nothing."""
+
+    def __init__(self, mechanism: str, there_are_others: bool) -> None:
+        super().__init__(f"the server hung up at the login by {mechanism}")
+        self.mechanism, self.there_are_others = mechanism, there_are_others
 
 
 @dataclass(frozen=True)
@@ -28,9 +45,30 @@ def why_no_login(server: Server) -> str | None:
     """Why this server must not be told the password, or cannot be. None: it may."""
     if server.security == "none" and not config.is_loopback(server.host):
         return "a password is never sent over an unencrypted connection"
-    if not f"{server.username}{server.password}".isascii():
-        return "the user name or password has letters that cannot be carried"
     return None
+
+
+def without_password(text: str, server: Server) -> str:
+    """Some servers repeat what they were sent when they refuse a login, and their words are kept and shown."""
+    if not server.password:
+        return text
+    plain = f"\0{server.username}\0{server.password}"
+    quoted = server.password.replace("\\", "\\\\").replace('"', '\\"')  # as IMAP sends it
+    forms = [server.password, quoted, *(_base64(each) for each in (server.password, plain))]
+    for form in forms:
+        for length in range(len(form), min(len(form), _SHORTEST_PART) - 1, -1):
+            text = text.replace(form[:length], "***")
+    return " ".join(_masked(word, forms) for word in text.split(" "))
+
+
+def _masked(word: str, secrets: list[str]) -> str:
+    """A word that is enough of a secret of which more was cut off."""
+    part = word.strip("\"'`<>()[]{},;:")
+    return "***" if len(part) >= _SHORTEST_PART and any(part in secret for secret in secrets) else word
+
+
+def _base64(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
 
 
 @dataclass(frozen=True)
@@ -54,9 +92,9 @@ class Timeouts:
 class Connection(smtplib.SMTP):
     """smtplib's, with deadlines that hold for a whole reply, however slowly the server sends it."""
 
-    def __init__(self, server: Server, timeouts: Timeouts, context: ssl.SSLContext, name: str) -> None:
-        self._server, self._timeouts, self._context = server, timeouts, context
-        self._until = clock.boottime() + timeouts.conversation_seconds
+    def __init__(self, server: Server, timeouts: Timeouts, context: ssl.SSLContext, name: str, until: float) -> None:
+        """until: the end of the conversation, by clock.boottime()."""
+        self._server, self._timeouts, self._context, self._until = server, timeouts, context, until
         self._greeting: tuple[int, bytes] | None = None
         super().__init__(server.host, server.port, local_hostname=name, timeout=timeouts.command_seconds)
 
@@ -70,10 +108,60 @@ class Connection(smtplib.SMTP):
         expect(2, self._greeting)
 
     def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
-        plain = super()._get_socket(host, port, timeout)  # type: ignore[misc]
-        if self._server.security != "tls":
-            return plain  # type: ignore[no-any-return]
-        return self._context.wrap_socket(plain, server_hostname=host)
+        plain = dial.connect(host, port, self._seconds_left())
+        return dial.secure(plain, (host, port), self._server.security, self._context, self._seconds_left())
+
+    def encrypt(self) -> None:
+        """STARTTLS, with what the server offers asked again (RFC 3207 section 4.2)."""
+        if not self.has_extn("starttls"):
+            raise smtplib.SMTPNotSupportedError(dial.NO_STARTTLS)
+        with dial.in_plain_words(self._server.host):
+            self.starttls(context=self._context)
+        self.ehlo_or_helo_if_needed()
+
+    def log_in(self, without: str | None = None) -> None:
+        """By one mechanism: where it is refused, so is the login. without: the one at which the server just hung up."""
+        left = [name for name in self._mechanisms() if name != without]
+        for name in left:
+            try:
+                code, words = self._authenticate(name)
+            except smtplib.SMTPServerDisconnected as error:
+                if not isinstance(error.__context__, ConnectionError | ssl.SSLError | None):
+                    raise  # it was silent, or talked without end
+                _HANG_UPS.add((self._server.host, self._server.port, name))
+                raise HungUp(name, name != left[-1]) from None
+            if code in (235, 503):  # 503: it knows us already
+                return
+            if _is_about_the_password(code, words) or name == left[-1]:
+                raise smtplib.SMTPAuthenticationError(code, words)
+        offered = self.esmtp_features.get("auth", "").strip()
+        only = f" that is known here, only {offered}" if offered else " on this port"
+        raise smtplib.SMTPNotSupportedError(f"the server offers no login{only}")
+
+    def _mechanisms(self) -> list[str]:
+        """What the server offers, best first: the oldest is the one that most servers only pretend to know."""
+        offered = self.esmtp_features.get("auth", "").upper().split()
+        known = [name for name in ("PLAIN", "LOGIN", "CRAM-MD5") if name in offered]
+        return sorted(known, key=lambda name: (self._server.host, self._server.port, name) in _HANG_UPS)
+
+    def _authenticate(self, mechanism: str) -> tuple[int, bytes]:
+        """The server's answer to a login in UTF-8 (RFC 4616, RFC 4954, RFC 2195)."""
+        username, password = self._server.username or "", self._server.password or ""
+        match mechanism:
+            case "PLAIN":
+                plain = _base64(f"\0{username}\0{password}")
+                code, words = self.docmd("AUTH", f"PLAIN {plain}")
+                return self.docmd(plain) if code == 334 else (code, words)
+            case "LOGIN":
+                code, words = self.docmd("AUTH", "LOGIN")
+                for answer in (username, password):
+                    code, words = self.docmd(_base64(answer)) if code == 334 else (code, words)
+                return code, words
+        code, words = self.docmd("AUTH", mechanism)
+        if code != 334:
+            return code, words
+        digest = hmac.new(password.encode(), base64.b64decode(words), "md5").hexdigest()
+        return self.docmd(_base64(f"{username} {digest}"))
 
     def getreply(self, seconds: float | None = None) -> tuple[int, bytes]:
         if self.file is None:
@@ -162,6 +250,11 @@ class _Replies:
 
     def close(self) -> None:
         self._buffer = b""
+
+
+def _is_about_the_password(code: int, words: bytes) -> bool:
+    """Or else the mechanism, or its form, is not known to the server (RFC 4954 section 4)."""
+    return code != 504 and (code not in (500, 501, 502) or words.startswith(b"5.7."))
 
 
 def expect(kind: int, answer: tuple[int, bytes]) -> None:

@@ -9,27 +9,32 @@ import re
 import socket
 import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date, datetime
 from email import message_from_bytes
 from enum import StrEnum
 from functools import partial
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 from imapclient import IMAPClient
 from imapclient.exceptions import IMAPClientAbortError, IMAPClientError
 from imapclient.imapclient import SENT
 
+import clock
 import config
-from mail.connection import Server, why_no_login
+from mail import dial
+from mail.connection import Server, why_no_login, without_password
 from mail.message import ID_HEADER, MESSAGE_ID_HEADER, own_id
 from mail.outcome import no_reply
 
 # A search that finds more than this for one mail has not searched for it.
 _MOST_CANDIDATES = 100
 _HEADERS = "BODY.PEEK[HEADER]"
+# In bytes, so that no server fills our memory.
+_LARGEST_REPLY, _LARGEST_CONVERSATION = 2_000_000, 16_000_000
+_PER_LINE = 64  # what the shortest line costs us
 
 
 class Step(StrEnum):
@@ -113,18 +118,46 @@ def sent_folder(
         with client:  # logs out, whatever happens
             with _telling(Step.CONNECT, deadline):
                 if server.security == "starttls":
-                    client.starttls(context)
-            with _telling(Step.LOGIN, deadline):
+                    _encrypt(client, server, context)
+            with _telling(Step.LOGIN, deadline, server):
                 _log_in(client, server)
             with _telling(Step.FOLDER, deadline):
                 folder = _open(client, name)
             yield SentFolder(client, folder, deadline)
 
 
+def _encrypt(client: IMAPClient, server: Server, context: ssl.SSLContext) -> None:
+    if not client.has_capability("STARTTLS"):
+        raise IMAPClientError(dial.NO_STARTTLS)
+    with dial.in_plain_words(server.host):
+        client.starttls(context)
+
+
 def _log_in(client: IMAPClient, server: Server) -> None:
+    """Once, and by what carries all letters where the server knows it (RFC 4616)."""
     if refusal := why_no_login(server):
         raise IMAPClientError(refusal)
-    client.login(server.username or "", server.password or "")
+    username, password = server.username or "", server.password or ""
+    if client.has_capability("AUTH=PLAIN"):
+        client.sasl_login("PLAIN", _said_once(f"\0{username}\0{password}"))
+    elif client.has_capability("LOGINDISABLED"):
+        raise IMAPClientError("the server takes no password on this port (LOGINDISABLED, and no AUTH=PLAIN)")
+    elif not f"{username}{password}".isascii():
+        raise IMAPClientError("the user name or password has letters outside ASCII, which this server cannot be told")
+    else:
+        client.login(username, password)
+
+
+def _said_once(text: str) -> Callable[[bytes], str]:
+    """An answer to the server's question for it, which it may not repeat."""
+    left = [text]
+
+    def answer(_: bytes) -> str:
+        if not left:
+            raise IMAPClientError("the server asks for the password again and again")
+        return left.pop()
+
+    return answer
 
 
 def _open(client: IMAPClient, name: str | None) -> str:
@@ -150,14 +183,39 @@ class _Client(IMAPClient):  # type: ignore[misc]  # it has no types
 
 class _Wire(imaplib.IMAP4):
     def __init__(self, server: Server, seconds: float, context: ssl.SSLContext, deadline: "_Deadline") -> None:
-        self._context = context if server.security == "tls" else None
-        self._deadline = deadline
+        self._server, self._seconds, self._context, self._deadline = server, seconds, context, deadline
+        self._reply_left, self._conversation_left = _LARGEST_REPLY, _LARGEST_CONVERSATION
         super().__init__(server.host, server.port, seconds)
 
     def _create_socket(self, timeout: float | None) -> socket.socket:
-        plain = socket.create_connection((self.host, self.port), timeout)
+        plain = dial.connect(self.host, self.port, min(self._seconds, self._deadline.seconds_left))
         self._deadline.watch(plain)
-        return self._context.wrap_socket(plain, server_hostname=self.host) if self._context else plain
+        return dial.secure(plain, (self.host, self.port), self._server.security, self._context, self._seconds)
+
+    def send(self, data: Any) -> None:
+        self._reply_left = _LARGEST_REPLY
+        super().send(data)
+
+    def read(self, size: int) -> bytes:
+        self._pay(size)
+        return super().read(size)
+
+    def readline(self) -> bytes:
+        try:
+            line = super().readline()
+        except self.error:  # longer than imaplib takes
+            self._pay(_LARGEST_CONVERSATION)
+            raise
+        self._pay(len(line) + _PER_LINE)
+        return line
+
+    def _pay(self, size: int) -> None:
+        """For what is read, and in advance where its size is known. Nothing more is read once it is too much."""
+        self._reply_left -= size
+        self._conversation_left -= size
+        if self._reply_left < 0 or self._conversation_left < 0:
+            self._conversation_left = -1
+            raise OSError("the server says more than can be an answer")
 
 
 class _Deadline:
@@ -165,6 +223,7 @@ class _Deadline:
 
     def __init__(self, seconds: float) -> None:
         self.is_over = False
+        self._until = clock.boottime() + seconds
         self._timer = threading.Timer(seconds, self._cut)
         self._timer.daemon = True
         self._connection: socket.socket | None = None
@@ -178,6 +237,10 @@ class _Deadline:
         self._timer.join()
         if self._connection is not None:
             self._connection.close()
+
+    @property
+    def seconds_left(self) -> float:
+        return max(0.0, self._until - clock.boottime())
 
     def watch(self, connection: socket.socket) -> None:
         # Its own handle on it: encrypting it makes another socket of it, and it may be closed elsewhere.
@@ -193,13 +256,13 @@ class _Deadline:
 
 
 @contextmanager
-def _telling(step: Step, deadline: _Deadline) -> Iterator[None]:
-    """Make one exception of all that can go wrong at this step."""
+def _telling(step: Step, deadline: _Deadline, server: Server | None = None) -> Iterator[None]:
+    """Make one exception of all that can go wrong at this step. server: whose password must not be in it."""
     try:
         yield
-    except (IMAPClientError, OSError, LookupError, ValueError) as error:
-        reason = "the conversation took too long" if deadline.is_over else _words(error)
-        raise SentFolderUnreadable(step, reason) from None
+    except (IMAPClientError, OSError, LookupError, ValueError, RecursionError) as error:
+        words = without_password(_words(error), server) if server else _words(error)
+        raise SentFolderUnreadable(step, "the conversation took too long" if deadline.is_over else words) from None
 
 
 def _words(error: Exception) -> str:

@@ -4,7 +4,6 @@ Before the dot every failure proves that nothing was sent; after it only an answ
 caller is asked to record the hand-over. Timeouts are per command, as RFC 5321 section 4.5.3.2 asks.
 """
 
-import base64
 import re
 import smtplib
 import ssl
@@ -15,7 +14,7 @@ from functools import cache, partial
 
 import clock
 from mail.address import domain
-from mail.connection import Connection, Server, Timeouts, expect, why_no_login
+from mail.connection import Connection, HungUp, Server, Timeouts, expect, why_no_login, without_password
 from mail.outcome import (
     Deferred,
     Outcome,
@@ -79,18 +78,19 @@ def _trusted() -> ssl.SSLContext:
 class _Conversation:
     def __init__(self, server: Server, timeouts: Timeouts, context: ssl.SSLContext) -> None:
         self.server, self.timeouts, self.context = server, timeouts, context
+        self.until = clock.boottime() + timeouts.conversation_seconds
         self.phase = Phase.CONNECT
         self.seconds: dict[Phase, float] = {}
         self.connection: Connection | None = None
 
     def log_in(self, sender: str) -> Outcome | None:
-        return self._stopped_at(partial(self._connect, sender), self._authenticate)
+        return self._stopped_at(partial(self._connect, sender), partial(self._authenticate, sender))
 
     def up_to_the_dot(self, sender: str, recipient: str, content: bytes) -> Outcome | None:
         """All that comes before the dot. None: everything is written, and only the dot is missing."""
         steps = (
             partial(self._connect, sender),
-            self._authenticate,
+            partial(self._authenticate, sender),
             partial(self._envelope, sender, recipient),
             partial(self._body, content),
         )
@@ -144,22 +144,31 @@ class _Conversation:
 
     def _connect(self, sender: str) -> None:
         with self._in(Phase.CONNECT):
-            self.connection = connection = Connection(self.server, self.timeouts, self.context, domain(sender))
+            name = domain(sender)
+            self.connection = connection = Connection(self.server, self.timeouts, self.context, name, self.until)
             connection.greet()
             connection.ehlo_or_helo_if_needed()
         if self.server.security == "starttls":
             with self._in(Phase.TLS):
-                connection.starttls(context=self.context)
-                connection.ehlo_or_helo_if_needed()
+                connection.encrypt()
 
-    def _authenticate(self) -> None:
+    def _authenticate(self, sender: str) -> None:
         self.phase = Phase.AUTH
         if self.server.username is None:
             return
         if refusal := why_no_login(self.server):
             raise smtplib.SMTPException(refusal)
+        try:
+            with self._in(Phase.AUTH):
+                self._open().log_in()
+            return
+        except HungUp as error:
+            if not error.there_are_others:
+                raise
+            given_up = error.mechanism
+        self._connect(sender)
         with self._in(Phase.AUTH):
-            self._open().login(self.server.username, self.server.password or "")
+            self._open().log_in(without=given_up)
 
     def _envelope(self, sender: str, recipient: str) -> None:
         connection = self._open()
@@ -187,12 +196,7 @@ class _Conversation:
             return judge(Phase.BODY, no_reply(str(error)))
 
     def _without_password(self, it: Reply) -> Reply:
-        """Some servers repeat what they were sent when they refuse a login, and their words are kept and shown."""
-        if self.phase is not Phase.AUTH or not self.server.password:
-            return it
-        sent = (self.server.password, f"\0{self.server.username}\0{self.server.password}")
-        forms = [self.server.password, *(base64.b64encode(each.encode()).decode() for each in sent)]
-        return Reply(it.code, it.enhanced, " ".join(_masked(word, forms) for word in it.text.split(" ")))
+        return replace(it, text=without_password(it.text, self.server)) if self.phase is Phase.AUTH else it
 
     def _open(self) -> Connection:
         assert self.connection is not None
@@ -201,10 +205,3 @@ class _Conversation:
 
 def _reply(code: int, words: bytes | str) -> Reply:
     return reply(code, words.decode("utf-8", "replace") if isinstance(words, bytes) else words)
-
-
-def _masked(word: str, secrets: list[str]) -> str:
-    """A word that is or holds a secret, or enough of one that was cut short."""
-    part = word.strip("\"'`<>()[]{},;:")
-    found = any(secret in word or (len(part) > 5 and part in secret) for secret in secrets)
-    return "***" if found else word

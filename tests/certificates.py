@@ -14,7 +14,9 @@ import clock
 
 
 class Certificate:
-    def __init__(self, host: str) -> None:
+    """valid: from and until when, in days from now."""
+
+    def __init__(self, host: str, valid: tuple[float, float] = (-1, 1)) -> None:
         key = ec.generate_private_key(ec.SECP256R1())
         name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)])
         certificate = (
@@ -23,8 +25,8 @@ class Certificate:
             .issuer_name(name)
             .public_key(key.public_key())
             .serial_number(x509.random_serial_number())
-            .not_valid_before(clock.now() - timedelta(days=1))
-            .not_valid_after(clock.now() + timedelta(days=1))
+            .not_valid_before(clock.now() + timedelta(days=valid[0]))
+            .not_valid_after(clock.now() + timedelta(days=valid[1]))
             .add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
             .sign(key, hashes.SHA256())
         )

@@ -79,7 +79,8 @@ class Dovecot:
     host = "localhost"
     password = "s3cret-imap-word"
 
-    def __init__(self, *, sent: str = "Sent", marked: bool = True) -> None:
+    def __init__(self, *, sent: str = "Sent", marked: bool = True, password: str = password) -> None:
+        self.password = password
         self.certificate = Certificate(self.host)
         self.port, self.tls_port = free_port(), free_port()
         self.sent = sent

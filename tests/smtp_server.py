@@ -7,6 +7,7 @@ follows a `+` makes an address unique: `451x2+17@`. User names ask in the same w
 
 import base64
 import contextlib
+import hmac
 import re
 import socket
 import socketserver
@@ -62,7 +63,8 @@ class SmtpServer:
     """security: none, starttls or tls. credentials: (username, password) that AUTH must give.
 
     abuse: (verb or "GREETING", how) instead of that answer; see `_Conversation.torment`. refusal: of a login, with what
-    was sent as {line}. features: more lines for the answer to EHLO.
+    was sent as {line}. features: more lines for the answer to EHLO. hangs_up_at: these mechanisms, instead of
+    an answer. hangs_up_after_refusal: of a login.
     """
 
     def __init__(
@@ -75,10 +77,16 @@ class SmtpServer:
         refusal: str = "535 5.7.8 wrong username or password",
         features: Sequence[str] = (),
         mechanisms: str = "PLAIN LOGIN",
+        hangs_up_at: Sequence[str] = (),
+        hangs_up_after_refusal: bool = False,
+        greets_after: float = 0,
         port: int = 0,
     ) -> None:
         self.security, self.credentials, self.greeting = security, credentials, greeting
         self.abuse, self.refusal, self.features, self.mechanisms = abuse, refusal, features, mechanisms
+        self.hangs_up_at, self.hangs_up_after_refusal = hangs_up_at, hangs_up_after_refusal
+        self.greets_after = greets_after
+        self.logins: list[str] = []  # the mechanisms that were tried
         self.certificate = Certificate("localhost") if security != "none" else None
         self.accepted: list[Delivery] = []
         self.commands: list[str] = []
@@ -199,6 +207,7 @@ class _Conversation(socketserver.BaseRequestHandler):
     def handle(self) -> None:
         with contextlib.suppress(_Gone, OSError, ssl.SSLError):
             self.torment("GREETING")
+            self.owner._closing.wait(self.owner.greets_after)
             self.say(self.owner.greeting)
             while True:
                 line = self.line().decode("utf-8", "replace").rstrip("\r\n")
@@ -242,10 +251,32 @@ class _Conversation(socketserver.BaseRequestHandler):
 
     def do_auth(self, line: str) -> None:
         assert self.owner.credentials
-        name, *password = base64.b64decode(line.split(" ")[2]).decode().split("\0")[1:] or [""]
-        is_refused = bool(password) and self.owner.wish(name) == "535"
-        self.known = (name.rpartition("+")[2], *password) == self.owner.credentials and not is_refused
+        _, mechanism, *first = line.split(" ")
+        self.owner.logins.append(mechanism)
+        if mechanism in self.owner.hangs_up_at:
+            raise _Gone
+        if mechanism not in self.owner.mechanisms.split():
+            self.say("504 5.5.4 unrecognized authentication type")
+            return
+        match mechanism:
+            case "PLAIN":
+                _, name, password = base64.b64decode(first[0]).decode().split("\0")
+            case "LOGIN":
+                name, password = self.ask("Username:"), self.ask("Password:")
+            case _:
+                name, _, digest = self.ask("<1@localhost>").rpartition(" ")
+                secret = self.owner.credentials[1]
+                right = hmac.new(secret.encode(), b"<1@localhost>", "md5").hexdigest()
+                password = secret if digest == right else "another"
+        is_refused = self.owner.wish(name) == "535"
+        self.known = (name.rpartition("+")[2], password) == self.owner.credentials and not is_refused
         self.say("235 2.7.0 welcome" if self.known else self.owner.refusal.format(line=line))
+        if self.owner.hangs_up_after_refusal and not self.known:
+            raise _Gone
+
+    def ask(self, challenge: str) -> str:
+        self.say("334 " + base64.b64encode(challenge.encode()).decode())
+        return base64.b64decode(self.line()).decode()
 
     def do_mail(self, line: str) -> None:
         self.sender = _address(line)

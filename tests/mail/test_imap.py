@@ -1,18 +1,20 @@
 """What a mailbox's Sent folder proves, asked of a real IMAP server."""
 
+import re
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from datetime import date, timedelta
 from itertools import count
+from typing import IO, Self
 
 import pytest
 
 import clock
-from mail import imap
+from mail import dial, imap
 from mail.connection import Server
-from mail.imap import Evidence, Patience, SentFolderUnreadable, Step
+from mail.imap import Evidence, Patience, SentFolder, SentFolderUnreadable, Step
 from mail.message import Letter, build
 from tests.dovecot import Dovecot
 from tests.waiting import BOUND
@@ -141,7 +143,26 @@ class TestAFolderThatCannotBeLookedInto:
         failure = fail(server(dovecot, user, security))
 
         assert failure.step is Step.CONNECT
-        assert "certificate verify failed" in str(failure)
+        assert str(failure).startswith(
+            "the certificate of localhost is from an authority that this machine does not trust"
+        )
+
+    @pytest.mark.parametrize("security", ["starttls", "none"])
+    def test_on_a_port_that_begins_with_tls(self, dovecot: Dovecot, user: str, security: str) -> None:
+        failure = fail(Server(dovecot.host, dovecot.tls_port, security, user, dovecot.password), dovecot)
+
+        assert (failure.step, str(failure)) == (Step.CONNECT, dial.TLS_FIRST)
+
+    def test_on_a_port_that_does_not_begin_with_tls(self, dovecot: Dovecot, user: str) -> None:
+        failure = fail(Server(dovecot.host, dovecot.port, "tls", user, dovecot.password), dovecot)
+
+        assert (failure.step, str(failure)) == (Step.CONNECT, dial.PLAIN_FIRST)
+
+    def test_because_no_encryption_is_offered(self) -> None:
+        with a_server_that_refuses("X-Punktual-Id") as port:
+            failure = fail(Server("127.0.0.1", port, "starttls", "ola", "s3cret"))
+
+        assert (failure.step, str(failure)) == (Step.CONNECT, dial.NO_STARTTLS)
 
     def test_because_the_password_would_leave_unencrypted(self, dovecot: Dovecot, user: str) -> None:
         """It does not say in a plain form that it is this machine, and so it counts as another."""
@@ -170,13 +191,13 @@ class TestAFolderThatCannotBeLookedInto:
         assert fail(Server("127.0.0.1", port, "none", "ola", "s3cret")).step is Step.CONNECT
 
     def test_because_the_server_says_nothing(self) -> None:
-        with a_server_that_says(b"") as port:
+        with a_server_that_repeats(b"") as port:
             failure = fail(Server("127.0.0.1", port, "none", "ola", "s3cret"), patience=Patience(0.2, 30))
 
         assert (failure.step, str(failure)) == (Step.CONNECT, "timed out")
 
     def test_because_the_server_talks_without_end(self) -> None:
-        with a_server_that_says(b"*") as port:
+        with a_server_that_repeats(b"*") as port:
             failure = fail(Server("127.0.0.1", port, "none", "ola", "s3cret"), patience=Patience(30, 0.3))
 
         assert (failure.step, str(failure)) == (Step.CONNECT, "the conversation took too long")
@@ -211,6 +232,178 @@ def test_a_server_that_refuses_to_search_at_all_cannot_be_asked() -> None:
             sent.find(MESSAGE_ID, YESTERDAY)
 
 
+class TestALogin:
+    def test_takes_a_password_outside_ascii(self, user: str) -> None:
+        with Dovecot(password="zażółć-gęślą") as dovecot:
+            target = server(dovecot, user, password="zażółć-gęślą")
+            with imap.sent_folder(target, None, QUICK, dovecot.certificate.trusting) as sent:
+                assert sent.name == "Sent"
+
+    def test_whose_password_is_asked_for_again_and_again_is_given_up(self) -> None:
+        with a_server_that_says(offering="AUTH=PLAIN", without_end=("AUTHENTICATE", b"", b"+ go on\r\n")) as it:
+            failure = fail(Server("127.0.0.1", it.port, "none", "ola", "s3cret"))
+
+        assert str(failure) == "the server asks for the password again and again"
+
+    def test_that_is_refused_is_not_tried_in_another_way(self) -> None:
+        with a_server_that_says(offering="AUTH=PLAIN", to_login="NO [LIMIT] three more and you are locked out") as it:
+            failure = fail(Server("127.0.0.1", it.port, "none", "ola", "s3cret"))
+
+        assert (failure.step, str(failure)) == (Step.LOGIN, "[LIMIT] three more and you are locked out")
+        assert it.commands == ["CAPABILITY", "AUTHENTICATE PLAIN", "LOGOUT"]
+
+    def test_is_in_the_plain_way_where_the_server_knows_no_other(self) -> None:
+        with a_server_that_says(offering="") as it:
+            ask(it.port, refused=False)
+
+        assert it.commands[:2] == ["CAPABILITY", 'LOGIN ola "s3cret"']
+
+    def test_with_letters_that_the_server_cannot_be_told_is_not_tried(self) -> None:
+        with a_server_that_says(offering="") as it:
+            failure = fail(Server("127.0.0.1", it.port, "none", "ola", "hasło"))
+
+        assert "letters outside ASCII" in str(failure)
+        assert not [command for command in it.commands if "LOGIN" in command]
+
+    def test_that_the_server_has_disabled_is_not_tried(self) -> None:
+        with a_server_that_says(offering="LOGINDISABLED") as it:
+            failure = fail(Server("127.0.0.1", it.port, "none", "ola", "s3cret"))
+
+        assert "LOGINDISABLED" in str(failure)
+        assert not [command for command in it.commands if "LOGIN" in command]
+
+    @pytest.mark.parametrize("echo", ["s3cret-w\u00f3rd", "{line}", 'LOGIN ola "s3cret', "czNjcmV0LXfDs3Jk"])
+    def test_whose_password_the_server_repeats_does_not_tell_it(self, echo: str) -> None:
+        with a_server_that_says(offering="AUTH=PLAIN", to_login=f"NO not {echo}") as it:
+            failure = fail(Server("127.0.0.1", it.port, "none", "ola", "s3cret-wórd"))
+
+        assert "***" in str(failure)
+        assert not re.search("s3cret|w.rd|czNj|AG9s", str(failure))
+
+
+class TestAServerThatMeansHarm:
+    """It can cost a worker some megabytes and its time up to the deadline, and its mailbox a look."""
+
+    ENDLESS = {
+        "line": (b"* OK ", b"x" * 10_000),
+        "literal": (b"* LIST () {1500000000}\r\n", b"x" * 10_000),
+        "literals": (b"", b"* LIST () {100000}\r\n" + b"x" * 100_000 + b"\r\n"),
+        "untagged replies": (b"", b"* 1 EXISTS\r\n" * 1000),
+        "continuations": (b"", b"+ go on\r\n" * 1000),
+        "empty lines": (b"", b"\r\n" * 1000),
+        "parentheses": (b"* 1 FETCH ", b"(" * 10_000),
+    }
+
+    @pytest.mark.parametrize("when", ["GREETING", "FETCH"])
+    @pytest.mark.parametrize("what", ENDLESS)
+    def test_is_not_listened_to_without_end(self, what: str, when: str) -> None:
+        begin, again = self.ENDLESS[what]
+        with a_server_that_says(offering="AUTH=PLAIN", without_end=(when, begin, again)) as it:
+            ask(it.port)
+
+        assert it.took < 40_000_000  # what the kernel holds for us is in it
+
+    @pytest.mark.parametrize("when", ["CAPABILITY", "AUTHENTICATE", "EXAMINE", "SEARCH", "LOGOUT"])
+    def test_is_not_listened_to_at_any_point(self, when: str) -> None:
+        begin, again = self.ENDLESS["literal"]
+        with a_server_that_says(offering="AUTH=PLAIN", without_end=(when, begin, again)) as it:
+            ask(it.port, refused=when != "LOGOUT")
+
+        assert it.took < 40_000_000
+
+    def test_may_not_say_much_in_all_either(self) -> None:
+        header = b"* 1 FETCH (UID 1 BODY[HEADER] {1500000}\r\n" + b"x" * 1_500_000 + b")\r\n"
+        with (
+            a_server_that_says(offering="AUTH=PLAIN", nonsense=header.decode()[10:-2]) as it,
+            imap.sent_folder(Server("127.0.0.1", it.port, "none", "ola", "s3cret"), "Sent", QUICK) as sent,
+            pytest.raises(SentFolderUnreadable, match="more than can be an answer"),
+        ):
+            ask_again_and_again(sent)
+
+    @pytest.mark.parametrize(
+        "answer",
+        ["(" * 5000 + ")" * 5000, "{99999999999999999999999}", "{-1}", '"', "NIL NIL", "UID 1", "(UID x)", "\udcff"],
+    )
+    def test_may_answer_nonsense(self, answer: str) -> None:
+        with a_server_that_says(offering="AUTH=PLAIN", nonsense=answer) as it:
+            ask(it.port)
+
+
+def ask_again_and_again(sent: SentFolder) -> None:
+    for _ in range(20):
+        sent.find(MESSAGE_ID, YESTERDAY)
+
+
+def ask(port: int, refused: bool = True) -> None:
+    with (
+        pytest.raises(SentFolderUnreadable) if refused else nullcontext(),
+        imap.sent_folder(Server("127.0.0.1", port, "none", "ola", "s3cret"), "Sent", QUICK) as sent,
+    ):
+        assert sent.find(MESSAGE_ID, YESTERDAY) is None
+
+
+class a_server_that_says:
+    """Takes one connection and agrees to everything that it is not told to do otherwise.
+
+    without_end: (command, what it begins with, what it repeats) instead of the answer to the command. took: the bytes
+    that the client let it say so.
+    """
+
+    def __init__(
+        self,
+        *,
+        offering: str,
+        to_login: str = "OK come in",
+        without_end: tuple[str, bytes, bytes] = ("", b"", b""),
+        nonsense: str = "(UID 1)",
+    ) -> None:
+        self.offering, self.to_login, self.without_end, self.nonsense = offering, to_login, without_end, nonsense
+        self.commands: list[str] = []
+        self.took = 0
+
+    def __enter__(self) -> Self:
+        self._open = serving(self._serve)
+        self.port = self._open.__enter__()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._open.__exit__(None, None, None)
+
+    def _serve(self, listening: socket.socket) -> None:
+        connection, _ = listening.accept()
+        with connection, connection.makefile("rwb", buffering=0) as wire, suppress(OSError):
+            self._say(wire, "GREETING", b"* OK ready\r\n")
+            while line := wire.readline().decode():
+                tag, _, command = line.strip().partition(" ")
+                self.commands.append(command)
+                verb = command.removeprefix("UID ").split(" ")[0]
+                self._say(wire, verb, self._answer(wire, tag, verb).encode("utf-8", "surrogateescape"))
+
+    def _answer(self, wire: IO[bytes], tag: str, verb: str) -> str:
+        match verb:
+            case "CAPABILITY":
+                return f"* CAPABILITY IMAP4rev1 {self.offering}\r\n{tag} OK done\r\n"
+            case "AUTHENTICATE" | "LOGIN":
+                sent = ""
+                if verb == "AUTHENTICATE":
+                    wire.write(b"+ \r\n")
+                    sent = wire.readline().decode().strip()
+                return f"{tag} {self.to_login.format(line=sent)}\r\n"
+            case "SEARCH":
+                return f"* SEARCH 1\r\n{tag} OK done\r\n"
+            case "FETCH":
+                return f"* 1 FETCH {self.nonsense}\r\n{tag} OK done\r\n"
+        return f"{tag} OK done\r\n"
+
+    def _say(self, wire: IO[bytes], verb: str, answer: bytes) -> None:
+        when, said, again = self.without_end
+        while when == verb:
+            wire.write(said or again)
+            self.took += len(said or again)
+            said = b""
+        wire.write(answer)
+
+
 @contextmanager
 def a_server_that_refuses(header: str) -> Iterator[int]:
     """Takes one connection, agrees to everything, finds nothing, and refuses to search for this header."""
@@ -241,7 +434,7 @@ def serving(serve: Callable[[socket.socket], None]) -> Iterator[int]:
 
 
 @contextmanager
-def a_server_that_says(byte: bytes) -> Iterator[int]:
+def a_server_that_repeats(byte: bytes) -> Iterator[int]:
     """Takes one connection and repeats the byte until the client has gone."""
     over = threading.Event()
 

@@ -9,9 +9,10 @@ from dataclasses import replace
 import pytest
 
 import clock
-from mail import smtp
+from mail import dial, smtp
 from mail.connection import Server, Timeouts
 from mail.outcome import Accepted, Deferred, Outcome, Phase, Refused, Scope, Unanswered, Withdrawn
+from tests.certificates import Certificate
 from tests.smtp_server import SmtpServer
 from tests.waiting import BOUND
 
@@ -318,6 +319,62 @@ class TestEncryption:
         assert "certificate" in outcome.reply.text.lower()
         assert not any(command.startswith("AUTH") for command in server.commands)
 
+    @pytest.mark.parametrize("security", ["starttls", "tls"])
+    @pytest.mark.parametrize(
+        ("host", "valid", "trusted", "told"),
+        [
+            ("localhost", (-2, -1), True, "the certificate of localhost has expired: its provider must renew it"),
+            (
+                "localhost",
+                (1, 2),
+                True,
+                "the certificate of localhost is not valid yet: see whether this machine's clock",
+            ),
+            ("mail.example", (-1, 1), True, "the certificate is for another name than localhost: take the host name"),
+            (
+                "localhost",
+                (-1, 1),
+                False,
+                "the certificate of localhost is from an authority that this machine does not",
+            ),
+        ],
+    )
+    def test_a_certificate_that_is_not_right_is_told_with_what_to_do(
+        self, security: str, host: str, valid: tuple[float, float], trusted: bool, told: str
+    ) -> None:
+        with SmtpServer(security=security) as server:
+            server.certificate = certificate = Certificate(host, valid)
+            outcome = send(server, context=certificate.trusting if trusted else None)
+
+        assert isinstance(outcome, Deferred)
+        assert outcome.reply.text.startswith(told)
+
+    @pytest.mark.parametrize("security", ["starttls", "none"])
+    def test_a_port_that_begins_with_tls_is_told_to_be_one(self, security: str) -> None:
+        with SmtpServer(security="tls") as server:
+            outcome = smtp.log_in(Server("localhost", server.port, security), "ola@sender.example", QUICK)
+
+        assert isinstance(outcome, Deferred)
+        assert (outcome.phase, outcome.reply.text) == (Phase.CONNECT, dial.TLS_FIRST)
+
+    def test_a_port_that_does_not_begin_with_tls_is_told_to_be_one(self, server: SmtpServer) -> None:
+        outcome = smtp.log_in(Server("localhost", server.port, "tls"), "ola@sender.example", QUICK)
+
+        assert isinstance(outcome, Deferred)
+        assert (outcome.phase, outcome.reply.text) == (Phase.CONNECT, dial.PLAIN_FIRST)
+
+    def test_a_server_that_hangs_up_when_tls_should_begin_is_told_to_do_so(self) -> None:
+        with SmtpServer(abuse=("GREETING", "hang up")) as server:
+            outcome = smtp.log_in(Server("localhost", server.port, "tls"), "ola@sender.example", QUICK)
+
+        assert isinstance(outcome, Deferred)
+        assert outcome.reply.text == "the server hung up when TLS was to begin"
+
+    def test_a_server_that_takes_its_time_to_greet_is_waited_for(self) -> None:
+        patient = Timeouts(command_seconds=4, conversation_seconds=60, answer_seconds=5, dot_after_hand_over_seconds=10)
+        with SmtpServer(greets_after=1.2) as server:
+            assert smtp.log_in(Server("localhost", server.port, "none"), "ola@sender.example", patient) is None
+
     def test_a_server_that_does_not_offer_encryption_gets_no_mail(self, server: SmtpServer) -> None:
         target = Server("localhost", server.port, "starttls", "ola", "s3cret")
 
@@ -325,7 +382,7 @@ class TestEncryption:
             pass
 
         assert isinstance(outcome, Deferred)
-        assert outcome.phase is Phase.TLS
+        assert (outcome.phase, outcome.reply.text) == (Phase.TLS, dial.NO_STARTTLS)
         assert not any(command.startswith(("AUTH", "MAIL")) for command in server.commands)
 
     def test_a_wrong_password_is_the_mailboxes_fault_and_is_not_repeated(self) -> None:
