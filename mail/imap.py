@@ -260,9 +260,12 @@ def _telling(step: Step, deadline: _Deadline, server: Server | None = None) -> I
     """Make one exception of all that can go wrong at this step. server: whose password must not be in it."""
     try:
         yield
-    except (IMAPClientError, OSError, LookupError, ValueError, RecursionError) as error:
+    except (IMAPClientError, OSError) as error:
         words = without_password(_words(error), server) if server else _words(error)
         raise SentFolderUnreadable(step, "the conversation took too long" if deadline.is_over else words) from None
+    except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError):
+        # imaplib and IMAPClient take for granted that an answer has the form that it should have.
+        raise SentFolderUnreadable(step, "the server's answer cannot be understood") from None
 
 
 def _words(error: Exception) -> str:
