@@ -123,6 +123,7 @@ def secure(
 ) -> socket.socket:
     """TLS where the port begins with it. Where a port and its security do not match, that is told within seconds."""
     host, patience = server[0], min(_SILENCE_SECONDS, seconds / 4)
+    plain.settimeout(seconds)
     if security != "tls":
         if not _speaks(plain, patience) and _first_byte(server, patience, _hello(context)) in _TLS_RECORDS:
             plain.close()
