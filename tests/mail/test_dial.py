@@ -95,6 +95,7 @@ class TestAHost:
         assert str(caught.value) == f"no connection to mail.example, port {port} ({tried})"
         assert psutil.Process().num_fds() == before
 
+    @pytest.mark.filterwarnings("error")  # what is closed only when it is forgotten warns
     def test_keeps_no_connection_but_the_one_that_won(
         self, hosts: Hosts, dead: Callable[[str], str], port: int
     ) -> None:
