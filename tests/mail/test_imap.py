@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from datetime import date, timedelta
 from itertools import count
-from typing import IO, Self
+from typing import Self
 
 import pytest
 
@@ -379,7 +379,7 @@ class a_server_that_says:
                 verb = command.removeprefix("UID ").split(" ")[0]
                 self._say(wire, verb, self._answer(wire, tag, verb).encode("utf-8", "surrogateescape"))
 
-    def _answer(self, wire: IO[bytes], tag: str, verb: str) -> str:
+    def _answer(self, wire: socket.SocketIO, tag: str, verb: str) -> str:
         match verb:
             case "CAPABILITY":
                 return f"* CAPABILITY IMAP4rev1 {self.offering}\r\n{tag} OK done\r\n"
@@ -395,7 +395,7 @@ class a_server_that_says:
                 return f"* 1 FETCH {self.nonsense}\r\n{tag} OK done\r\n"
         return f"{tag} OK done\r\n"
 
-    def _say(self, wire: IO[bytes], verb: str, answer: bytes) -> None:
+    def _say(self, wire: socket.SocketIO, verb: str, answer: bytes) -> None:
         when, said, again = self.without_end
         while when == verb:
             wire.write(said or again)

@@ -168,7 +168,7 @@ class TestAStart:
         top = Path(tempfile.mkdtemp())
         os.chown(top, NOBODY, NOBODY)
         taken = Path(f"/tmp/punktual-{NOBODY}-0")
-        taken.mkdir(exist_ok=True)
+        taken.mkdir(mode=0o700)
         lock = Path(tempfile.gettempdir()) / ".lockfile"
         lock.touch(mode=0o600)
         home = top / ("x" * 120) / "postgres"
