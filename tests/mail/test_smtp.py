@@ -352,20 +352,20 @@ class TestEncryption:
     @pytest.mark.parametrize("security", ["starttls", "none"])
     def test_a_port_that_begins_with_tls_is_told_to_be_one(self, security: str) -> None:
         with SmtpServer(security="tls") as server:
-            outcome = smtp.log_in(Server("localhost", server.port, security), "ola@sender.example", QUICK)
+            outcome = smtp.log_in(Server("localhost", server.port, security), "ola@sender.example", PATIENT)
 
         assert isinstance(outcome, Deferred)
         assert (outcome.phase, outcome.reply.text) == (Phase.CONNECT, dial.TLS_FIRST)
 
     def test_a_port_that_does_not_begin_with_tls_is_told_to_be_one(self, server: SmtpServer) -> None:
-        outcome = smtp.log_in(Server("localhost", server.port, "tls"), "ola@sender.example", QUICK)
+        outcome = smtp.log_in(Server("localhost", server.port, "tls"), "ola@sender.example", PATIENT)
 
         assert isinstance(outcome, Deferred)
         assert (outcome.phase, outcome.reply.text) == (Phase.CONNECT, dial.PLAIN_FIRST)
 
     def test_a_server_that_hangs_up_when_tls_should_begin_is_told_to_do_so(self) -> None:
         with SmtpServer(abuse=("GREETING", "hang up")) as server:
-            outcome = smtp.log_in(Server("localhost", server.port, "tls"), "ola@sender.example", QUICK)
+            outcome = smtp.log_in(Server("localhost", server.port, "tls"), "ola@sender.example", PATIENT)
 
         assert isinstance(outcome, Deferred)
         assert outcome.reply.text == "the server hung up when TLS was to begin"
