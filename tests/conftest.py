@@ -18,6 +18,7 @@ from tests import servers
 from tests.dovecot import Dovecot
 from tests.million import million, million_url, plans_of  # noqa: F401  # fixtures
 from tests.scraping import free_port
+from tests.waiting import past_midnight
 
 # The same examples in every run: a failing test is to be understood, not run again.
 hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None, max_examples=200, database=None)
@@ -89,6 +90,7 @@ def own_postgres(home: Path) -> Iterator[str]:
 @pytest.fixture
 def db(postgres: str, request: pytest.FixtureRequest) -> Iterator[None]:
     """An empty database, and no transaction left open."""
+    past_midnight(seconds=10)
     own = request.node.get_closest_marker("own_servers")
     with servers.working_on(request.getfixturevalue("own_postgres")) if own else nullcontext():
         make.nothing_left()

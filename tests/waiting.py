@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable
 
 import clock
+from scheduling.window import warsaw_day, warsaw_day_bounds
 
 # Seconds until a test takes it that what it waits for does not come. A busy machine may need very long.
 BOUND = 240
@@ -14,3 +15,10 @@ def until(condition: Callable[[], object], what: str, seconds: float = BOUND) ->
     while not condition():
         assert clock.boottime() < deadline, f"waited {seconds} s for {what}"
         threading.Event().wait(0.05)
+
+
+def past_midnight(seconds: float) -> None:
+    """Where Warsaw's day ends sooner than that, wait for the next: what a test counts by the day falls on one."""
+    _, midnight = warsaw_day_bounds(warsaw_day(clock.now()))
+    if (midnight - clock.now()).total_seconds() < seconds:
+        until(lambda: clock.now() >= midnight, "midnight")

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import Enum
 from functools import wraps
 from itertools import groupby
@@ -566,7 +566,7 @@ class Interleavings(RuleBasedStateMachine):
         for name in ("deliver", "deliver.DQ"):
             while not broker.queues[name].empty():
                 email_id, at_ms = Message.decode(broker.queues[name].get_nowait()).args
-                at = datetime.fromtimestamp(at_ms / 1000, WARSAW) + self.passed
+                at = datetime.fromtimestamp(at_ms / 1000, UTC) + self.passed
                 if (email_id, at) not in self.hints:
                     self.hints.append((email_id, at))
 

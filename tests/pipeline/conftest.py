@@ -22,7 +22,7 @@ from ops.rabbitmq import RabbitMQ
 from tests import factories as make
 from tests import servers
 from tests.smtp_server import SmtpServer
-from tests.waiting import BOUND, until
+from tests.waiting import BOUND, past_midnight, until
 
 # A queue that is asked for before anybody has declared it is nothing to warn of here.
 logging.getLogger("pika").setLevel(logging.CRITICAL)
@@ -171,6 +171,7 @@ class Punktual:
 
 @pytest.fixture
 def punktual(db: None, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Punktual]:
+    past_midnight(seconds=90)
     node: RabbitMQ | None = None
     if request.node.get_closest_marker("own_servers"):
         node = request.getfixturevalue("rabbitmq")
