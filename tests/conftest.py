@@ -58,14 +58,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_unconfigure() -> None:
+    shutil.rmtree(_HOME, ignore_errors=True)
     if servers.PROCESS == "main":
         servers.end()
 
 
 @pytest.fixture(scope="session", autouse=True)
-def home() -> Iterator[Path]:
-    yield _HOME
-    shutil.rmtree(_HOME, ignore_errors=True)
+def home() -> Path:
+    return _HOME
 
 
 @pytest.fixture(scope="session")
