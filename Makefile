@@ -31,7 +31,7 @@ services-stop: $(RUN_READY) ## Stop what `make services` started
 
 # They wait more than they work: more processes than cores, side by side.
 PROCESSES ?= 4
-PYTEST = $(if $(AT),$(BIN)/python -m tests.faked "$(AT)") $(BIN)/python -m pytest -n $(PROCESSES) --dist loadgroup
+PYTEST = $(if $(AT),$(BIN)/python -m tests.faked "$(AT)") $(BIN)/python -m pytest -n $(PROCESSES)
 
 test: $(DEV_READY) ## Install what the tests need and run them all; AT="2026-11-26 23:58": as if it were then in Warsaw
 	@$(BIN)/python -m ops.local install
