@@ -17,7 +17,7 @@ import psutil
 import clock
 import config
 
-START_SECONDS = 120.0
+START_SECONDS = 240.0
 _DEBIAN_SCRIPTS = Path("/usr/lib/rabbitmq/bin")
 
 CONFIG = """\
@@ -96,7 +96,7 @@ class RabbitMQ:
         """What rabbitmqctl says about this node."""
         command = [_script("rabbitmqctl"), "--quiet", *arguments]
         done = subprocess.run(  # noqa: S603  # Debian's own script
-            command, env=self._environment(), cwd=self.home, capture_output=True, text=True, timeout=60, check=True
+            command, env=self._environment(), cwd=self.home, capture_output=True, text=True, timeout=START_SECONDS, check=True
         )
         return done.stdout
 
