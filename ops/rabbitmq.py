@@ -96,7 +96,13 @@ class RabbitMQ:
         """What rabbitmqctl says about this node."""
         command = [_script("rabbitmqctl"), "--quiet", *arguments]
         done = subprocess.run(  # noqa: S603  # Debian's own script
-            command, env=self._environment(), cwd=self.home, capture_output=True, text=True, timeout=START_SECONDS, check=True
+            command,
+            env=self._environment(),
+            cwd=self.home,
+            capture_output=True,
+            text=True,
+            timeout=START_SECONDS,
+            check=True,
         )
         return done.stdout
 
