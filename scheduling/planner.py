@@ -7,20 +7,54 @@ thrown away it is the forecast. Instants are UTC in whole milliseconds.
 import heapq
 from bisect import bisect_right, insort
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from hashlib import blake2b
 from math import ceil
+from typing import TypeVar
 
 from scheduling.sharing import max_min
 from scheduling.window import Window, warsaw_day, warsaw_day_bounds
+
+T = TypeVar("T")
 
 JITTER = 0.2
 # A mail planned into a window's last minute could not wait for anything without losing a day.
 _LAST_MINUTE = timedelta(minutes=1)
 # A campaign that finds no place in a year never will: its mailboxes have no room at all.
 _GIVE_UP_AFTER = timedelta(days=370)
+# The longest delay and gap that anything can be planned with.
+LONGEST = _GIVE_UP_AFTER
+# No plan reaches further, or dates would run out.
+_BEGIN, END = datetime.min.replace(tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
+# What settings and rows that nobody foresaw make of a computation.
+_FAULTS = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+
+
+class SettingsInvalid(ValueError):
+    """A delay or a gap that nothing can be planned with."""
+
+
+class Unplannable(Exception):
+    """The planner failed at one campaign. The others can be planned without it."""
+
+    def __init__(self, campaign_id: int) -> None:
+        super().__init__(f"the planner failed at campaign {campaign_id}")
+        self.campaign_id = campaign_id
+
+
+def interval(seconds: float, name: str) -> timedelta:
+    """A delay or gap as it is stored. Raises SettingsInvalid where nothing can be planned with it."""
+    if not 0 <= seconds <= LONGEST.total_seconds():
+        raise SettingsInvalid(f"its {name} of {seconds:g} s is not between 0 s and {LONGEST.days} days")
+    return timedelta(seconds=seconds)
+
+
+def check_moments(*moments: datetime | None) -> None:
+    """Raises SettingsInvalid where one is so far away that nothing can be reckoned from it."""
+    if any(it is not None and it >= END for it in moments):
+        raise SettingsInvalid("its last start, its closing or its time is thousands of years away")
 
 
 @dataclass(frozen=True)
@@ -31,6 +65,9 @@ class Mailbox:
     used: Mapping[date, int]  # Warsaw day -> mails that count already, warm-up included, pending ones not
     last_start: datetime | None
     open_from: datetime | None = None  # closed until then
+
+    def __post_init__(self) -> None:
+        check_moments(self.last_start, self.open_from)
 
 
 @dataclass(frozen=True)
@@ -59,6 +96,11 @@ class Campaign:
     leads: Sequence[Lead]  # to place, in order
     until: datetime | None  # the planning horizon; None: to the last lead
 
+    def __post_init__(self) -> None:
+        if self.delay <= timedelta(0):
+            raise SettingsInvalid("its delay between two mails is not above 0 s")
+        check_moments(self.last_start)
+
 
 @dataclass(frozen=True)
 class Taken:
@@ -67,6 +109,7 @@ class Taken:
     campaign_id: int
     mailbox_id: int
     at: datetime
+    is_retry: bool = False  # another attempt: it keeps its own time, and those after it need not wait for it
 
 
 @dataclass(frozen=True)
@@ -80,9 +123,12 @@ class Slot:
 def plan(
     campaigns: Sequence[Campaign], mailboxes: Sequence[Mailbox], taken: Iterable[Taken], now: datetime
 ) -> Iterator[Slot]:
-    """The slots of all campaigns in time order. The same arguments give the same slots."""
+    """The slots of all campaigns in time order. The same arguments give the same slots.
+
+    Raises Unplannable for the campaign at which it fails.
+    """
     future = _Future(campaigns, mailboxes, list(taken), now)
-    first = {line.it.id: future.first_moment(line) for line in future.lines.values() if line.lead}
+    first = {line.it.id: _of(line, future.first_moment) for line in future.lines.values() if line.lead}
     # When, since when it waits, who: a mailbox that several wait for goes to the one that asked first.
     waiting = [(at, at, campaign_id) for campaign_id, at in first.items()]
     heapq.heapify(waiting)
@@ -91,14 +137,22 @@ def plan(
         line = future.lines[campaign_id]
         if line.is_past_its_horizon(at):
             continue
-        found = future.place(line, at)
+        found = _of(line, future.place, at)
         if isinstance(found, Slot):
             yield found
             if line.lead is not None:
-                at = future.next_moment(line)
+                at = _of(line, future.next_moment)
                 heapq.heappush(waiting, (at, at, campaign_id))
         elif found is not None:
             heapq.heappush(waiting, (found, since, campaign_id))
+
+
+def _of(line: "_Line", step: Callable[..., T], *arguments: object) -> T:
+    """One step of a campaign's, whose failure names it."""
+    try:
+        return step(line, *arguments)
+    except _FAULTS as fault:
+        raise Unplannable(line.it.id) from fault
 
 
 def horizon(window: Window, now: datetime, at_least: timedelta) -> datetime:
@@ -167,7 +221,7 @@ class _Box:
         before = bisect_right(self.times, at)
         if before:
             return self.times[before - 1]
-        return self.it.last_start or datetime.min.replace(tzinfo=UTC)
+        return self.it.last_start or _BEGIN
 
 
 @dataclass
@@ -178,6 +232,7 @@ class _Line:
     previous: datetime | None
     placed: int = 0
     per_day: Counter[date] = field(default_factory=Counter)
+    open_stretch: tuple[datetime, datetime] = (_BEGIN, _BEGIN)  # the one found last: most moments are in it
 
     @property
     def lead(self) -> Lead | None:
@@ -186,22 +241,25 @@ class _Line:
     def stands_at(self, at: datetime) -> bool:
         return self.lead is not None and self.lead.standing is not None and self.lead.standing.at == at
 
-    def take(self, at: datetime) -> None:
-        self.previous = at if self.previous is None else max(self.previous, at)
+    def take(self, at: datetime, *, is_retry: bool) -> None:
+        if not is_retry:
+            self.previous = at if self.previous is None else max(self.previous, at)
         self.per_day[warsaw_day(at)] += 1
 
     def room(self, day: date) -> int:
         return self.it.daily_limit - self.it.used.get(day, 0) - self.per_day[day]
 
     def is_past_its_horizon(self, at: datetime) -> bool:
-        return self.it.until is not None and at >= self.it.until
+        return at >= (self.it.until or END)
 
     def next_allowed(self, at: datetime) -> datetime:
         """`at` itself, or the first later moment that window and daily limit allow."""
-        opening = self.it.window.next_opening(at)
-        if opening > at:
-            return opening
-        closing = self.it.window.closing(at)
+        if not self.open_stretch[0] <= at < self.open_stretch[1]:
+            opening = self.it.window.next_opening(at)
+            if opening > at:
+                return opening
+            self.open_stretch = (at, self.it.window.closing(at))
+        closing = self.open_stretch[1]
         long_enough = self.it.window.end_minute - self.it.window.start_minute > 2
         if closing - at < _LAST_MINUTE and long_enough and not self.stands_at(at):
             return self.it.window.next_opening(closing)
@@ -234,8 +292,8 @@ class _Future:
         self._shares: dict[tuple[int, date], dict[int, int]] = {}
         self._surplus: dict[tuple[int, date], int] = {}
         self._give_up_at: dict[int, datetime] = {}
-        for each in sorted(taken, key=lambda it: it.at):
-            self._take(each.campaign_id, each.mailbox_id, each.at)
+        for each in sorted((it for it in taken if it.at < END), key=lambda it: it.at):
+            self._take(each.campaign_id, each.mailbox_id, each.at, is_retry=each.is_retry)
 
     def first_moment(self, line: _Line) -> datetime:
         return self.now if line.previous is None and not _stands(line) else self.next_moment(line)
@@ -249,7 +307,7 @@ class _Future:
         return self._after_previous(line, jitter(line.it.id, line.lead.id))
 
     def _can_stand(self, line: _Line, at: datetime) -> bool:
-        return at >= self._after_previous(line, 1 - JITTER) and line.it.window.is_open(at)
+        return self._after_previous(line, 1 - JITTER) <= at < END and line.it.window.is_open(at)
 
     def _after_previous(self, line: _Line, delays: float) -> datetime:
         if line.previous is None:
@@ -288,11 +346,11 @@ class _Future:
         stays_on = lead.standing.mailbox_id if lead.standing is not None else None
         return min(boxes, key=lambda box: (box.it.id != stays_on, -box.room(day), box.idle_since(at), box.it.id))
 
-    def _take(self, campaign_id: int, mailbox_id: int, at: datetime) -> None:
+    def _take(self, campaign_id: int, mailbox_id: int, at: datetime, *, is_retry: bool = False) -> None:
         if mailbox_id in self.boxes:
             self.boxes[mailbox_id].take(at)
         if campaign_id in self.lines:
-            self.lines[campaign_id].take(at)
+            self.lines[campaign_id].take(at, is_retry=is_retry)
         self._counts[campaign_id, mailbox_id, warsaw_day(at)] += 1
 
     def _boxes_of(self, line: _Line) -> list[_Box]:
@@ -312,7 +370,7 @@ class _Future:
         held = {line.it.id: self._counts[line.it.id, box.it.id, day] for line in self.lines.values()}
         capacity = box.room(day) + sum(held.values())
         demands = {
-            line.it.id: held[line.it.id] + self._demand(line, day)
+            line.it.id: held[line.it.id] + _of(line, self._demand, day)
             for line in self.lines.values()
             if box.it.id in line.it.mailbox_ids
         }

@@ -1,7 +1,8 @@
 """The tick: what periodiq has done every minute.
 
 Level-triggered: each step asks what is true now, so it may run twice, late, or beside another. No step holds a
-transaction longer than one campaign's plan takes to write.
+transaction longer than one campaign's plan takes to write, and none plans more than a bounded number of mails: where
+more is left to plan, another tick is asked for.
 """
 
 from collections.abc import Callable
@@ -20,7 +21,9 @@ from ops import logs, metrics
 
 log = logs.get()
 
+# What is due is hinted at before what is far is planned, and again after it.
 STEPS: tuple[Callable[[], None], ...] = (
+    hint_due,
     replan,
     plan_new,
     hint_due,

@@ -1,12 +1,13 @@
 """The rules that every plan keeps, whatever the campaigns and mailboxes."""
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from itertools import islice, pairwise
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,10 +15,13 @@ from scheduling.planner import (
     Campaign,
     Lead,
     Mailbox,
+    SettingsInvalid,
     Slot,
     Standing,
     Taken,
+    Unplannable,
     horizon,
+    interval,
     jitter,
     plan,
     retry_moment,
@@ -346,6 +350,84 @@ class TestPlanningAgain:
         [slot] = run([campaign(leads=leads, window=OFFICE)], [mailbox()])
 
         assert slot.at == TUESDAY
+
+
+class TestPlanningAnew:
+    """Leads that were planned before and keep no place: after an order of their owner."""
+
+    @given(worlds(), st.sampled_from([1.0, 45.0, 3600.0]))
+    def test_everyone_goes_at_the_new_pace_from_now(self, world: World, delay: float) -> None:
+        campaigns, boxes, taken, now = world
+        new_delay = timedelta(seconds=delay)
+        edited = [replace(it, delay=new_delay, last_start=None, until=None) for it in campaigns]
+
+        slots = run(edited, boxes, taken, now)
+
+        for it in edited:
+            own = [slot for slot in slots if slot.campaign_id == it.id]
+            assert [slot.lead_id for slot in own] == [lead.id for lead in it.leads[: len(own)]]
+            assert all(later.at - earlier.at >= new_delay * 0.8 for earlier, later in pairwise(own))
+
+    def test_a_larger_limit_is_used_today(self) -> None:
+        slots = run([campaign(leads=100, daily_limit=50)], [mailbox()])
+
+        assert Counter(slot.at.astimezone(WARSAW).day for slot in slots) == {24: 50, 25: 50}
+
+    def test_nobody_waits_for_another_attempt_whose_time_is_far(self) -> None:
+        retry = Taken(1, 1, TUESDAY + timedelta(days=2), is_retry=True)
+
+        slots = run([campaign(leads=3)], [mailbox()], [retry])
+
+        assert all(slot.at <= TUESDAY + 4 * MINUTE for slot in slots)
+
+    def test_another_attempt_holds_its_place_all_the_same(self) -> None:
+        retry = Taken(1, 1, TUESDAY + MINUTE, is_retry=True)
+
+        slots = run([campaign(leads=3, daily_limit=3)], [mailbox(gap=30)], [retry])
+
+        assert [slot.at.astimezone(WARSAW).day for slot in slots] == [24, 24, 25]
+        assert all(abs(slot.at - retry.at) >= timedelta(seconds=30) for slot in slots)
+
+
+class TestWhatNothingCanBePlannedWith:
+    @pytest.mark.parametrize("seconds", [-1.0, 1e9, 1e300, float("inf"), float("nan")])
+    def test_is_a_gap_or_delay_without_measure(self, seconds: float) -> None:
+        with pytest.raises(SettingsInvalid, match=r"its gap of .* is not between"):
+            interval(seconds, "gap")
+
+    def test_is_a_campaign_without_a_delay(self) -> None:
+        with pytest.raises(SettingsInvalid):
+            campaign(delay=timedelta(0))
+
+    def test_is_a_moment_thousands_of_years_away(self) -> None:
+        never = datetime.max.replace(tzinfo=UTC)
+
+        for make in (lambda: mailbox(open_from=never), lambda: mailbox(last_start=never), campaign_started(never)):
+            with pytest.raises(SettingsInvalid):
+                make()
+
+    def test_a_forecast_of_centuries_ends_where_dates_do(self) -> None:
+        slots = run([campaign(leads=10_000, delay=timedelta(days=365))], [mailbox()])
+
+        assert 6_000 < len(slots) < 10_000
+
+    def test_a_mail_that_stands_there_stops_nobody(self) -> None:
+        never = datetime.max.replace(tzinfo=UTC)
+        leads = [Lead(1, Standing(1, never)), Lead(2)]
+
+        assert len(run([campaign(leads=leads)], [mailbox()], [Taken(2, 1, never)])) == 2
+
+    def test_a_failure_that_nobody_foresaw_names_its_campaign(self) -> None:
+        broken = campaign(2, window=None)
+
+        with pytest.raises(Unplannable) as failure:
+            run([campaign(1), broken], [mailbox()])
+
+        assert failure.value.campaign_id == 2
+
+
+def campaign_started(at: datetime) -> Callable[[], Campaign]:
+    return lambda: campaign(last_start=at)
 
 
 class TestNoRoom:
