@@ -63,13 +63,24 @@ def hint_due() -> None:
         log.info("emails_hinted", count=count)
 
 
+def hint_planned(campaign_id: int) -> bool:
+    """Hint at what a campaign has just got its times for, where that is soon. False: the broker is away."""
+    try:
+        _publish(hints.due(campaign_id))
+    except FAILURES as failure:
+        log.warning("hints_left_to_the_tick", campaign_id=campaign_id, error=str(failure))
+        return False
+    return True
+
+
 def _publish(due: list[Hint]) -> int:
-    published = []
+    published: list[Hint] = []
     try:
         for each in due:
             _enqueue(each.email_id, each.scheduled_at, at=each.scheduled_at)
             published.append(each)
     finally:
         # Only what the broker has confirmed counts as hinted: the rest is due at the next tick.
-        hints.mark(published)
+        if published:
+            hints.mark(published)
     return len(published)

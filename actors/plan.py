@@ -1,39 +1,130 @@
-"""The steps that give mails their times: new ones, and those whose time cannot stand."""
+"""The steps that give mails their times: new ones, and those whose time cannot stand.
 
-from collections.abc import Iterable
-from itertools import groupby
+A plan is played for all campaigns at once, written campaign by campaign, and hinted at as it is written. A campaign
+that cannot be planned is told of and left out: the others get what they would get if it were not there.
+"""
 
-from models import plans
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import partial
+from itertools import accumulate, groupby, islice
+
+import clock
+import config
+from actors.hint import hint_planned
+from models import database, nudge, plans, recipients, usable
 from models.plans import Situation
 from ops import logs
 from scheduling import planner
-from scheduling.planner import Slot
+from scheduling.planner import Slot, Unplannable
 
 log = logs.get()
 BY = "planner"
 
+# Mails that a step plans: some seconds' work. Where more is left to plan, another tick is asked for at once.
+AT_ONCE = 100_000
+# How often a step plans again what changed while it was planned.
+_ROUNDS = 3
+
+
+@dataclass
+class _Written:
+    """What became of the plans that a step has written."""
+
+    mails: int = 0
+    outdated: set[int] = field(default_factory=set)
+    hints: bool = True  # whether the broker takes any: where it is away, each would cost its timeout
+
+    def write(self, campaign_id: int, slots: Sequence[Slot], seen: Situation, reason: str | None = None) -> None:
+        try:
+            count = plans.write(campaign_id, slots, seen, BY, reason)
+        except database.FAILURES as failure:
+            if database.is_outage(failure) and not database.took_too_long(failure):
+                raise
+            log.error("plan_not_written", campaign_id=campaign_id, error=str(failure).strip())
+            return
+        if count is None:
+            self.outdated.add(campaign_id)
+            log.info("plan_outdated", campaign_id=campaign_id)
+        elif count:
+            self.mails += count
+            self.hints = self.hints and hint_planned(campaign_id)
+
 
 def plan_new() -> None:
-    """Put leads into the queue up to the planning horizon."""
-    seen = plans.situation()
-    for campaign_id, slots in _by_campaign(seen):
-        _write(campaign_id, slots, seen)
+    """Put leads into the queue up to the planning horizon: first, of all campaigns, what is due soon."""
+    for (kind, id), why in usable.problems().items():
+        log.error("settings_unusable", **{kind: id}, error=why)
+    _without_failing(plans.wanting(), _plan)
+
+
+def _plan(campaign_ids: Collection[int]) -> None:
+    seen, written = plans.situation(campaign_ids), _Written()
+    soon = seen.now + timedelta(minutes=config.settings().planning.buffer_minutes)
+    played = 0
+    for _, portion in groupby(islice(_play(seen), AT_ONCE), key=lambda slot: slot.at < soon):
+        for campaign_id, slots in _by_campaign(portion).items():
+            played += len(slots)
+            written.write(campaign_id, slots, seen)
+    if played == AT_ONCE and written.mails:
+        nudge.ask_for_tick()
 
 
 def replan() -> None:
-    """Plan the pending mails of a campaign again where a gate says that they cannot stay where they are."""
-    for campaign_id, reason in plans.to_replan().items():
-        seen = plans.situation([campaign_id], again=True)
-        slots = [slot for _, found in _by_campaign(seen) for slot in found]
-        _write(campaign_id, slots, seen, reason)
+    """Plan pending mails again where an owner asked for it, or a gate says that they cannot stay where they are."""
+    recipients.cancel_forbidden(BY)
+    reasons, written = plans.to_replan(), _Written()
+    campaign_ids = portion = _portion(list(reasons))
+    for _ in range(_ROUNDS):
+        written.outdated.clear()
+        _without_failing(campaign_ids, partial(_replan, reasons, written))
+        if not written.outdated:
+            break
+        reasons = plans.to_replan()
+        campaign_ids = [it for it in portion if it in written.outdated & reasons.keys()]
+    if len(portion) < len(reasons) and written.mails:
+        nudge.ask_for_tick()
 
 
-def _by_campaign(seen: Situation) -> Iterable[tuple[int, list[Slot]]]:
-    slots = sorted(planner.plan(seen.campaigns, seen.mailboxes, seen.taken, seen.now), key=lambda it: it.campaign_id)
-    return [(campaign_id, list(found)) for campaign_id, found in groupby(slots, key=lambda it: it.campaign_id)]
+def _replan(reasons: Mapping[int, str], written: _Written, campaign_ids: Collection[int]) -> None:
+    anew = [it for it in campaign_ids if reasons[it] in plans.ORDERS]
+    seen = plans.situation(campaign_ids, again=True, anew=anew)
+    slots = _by_campaign(_play(seen))
+    # Who goes first is written first. Where no place was found there is nothing to write but that it was looked for.
+    for campaign_id in [*slots, *(it.id for it in seen.campaigns if it.id not in slots)]:
+        written.write(campaign_id, slots.get(campaign_id, []), seen, reasons[campaign_id])
 
 
-def _write(campaign_id: int, slots: list[Slot], seen: Situation, reason: str | None = None) -> None:
-    if plans.write(campaign_id, slots, seen, BY, reason) is None:
-        # Its settings changed while its plan was made: the next tick plans from what is true then.
-        log.info("plan_outdated", campaign_id=campaign_id)
+def _portion(campaign_ids: Sequence[int]) -> list[int]:
+    """As many as have AT_ONCE pending mails, and at least one. With more, each minute begins with another one."""
+    counts = plans.pending_counts(campaign_ids)
+    first = int(clock.now().timestamp() // 60) % max(len(campaign_ids), 1) if sum(counts.values()) > AT_ONCE else 0
+    in_turn = [*campaign_ids[first:], *campaign_ids[:first]]
+    before = accumulate((counts.get(it, 0) for it in in_turn), initial=0)
+    return [it for it, mails in zip(in_turn, before, strict=False) if mails < AT_ONCE]
+
+
+def _play(seen: Situation) -> Iterator[Slot]:
+    return planner.plan(seen.campaigns, seen.mailboxes, seen.taken, seen.now)
+
+
+def _by_campaign(slots: Iterable[Slot]) -> dict[int, list[Slot]]:
+    """In the order of their first slots."""
+    found: defaultdict[int, list[Slot]] = defaultdict(list)
+    for slot in slots:
+        found[slot.campaign_id].append(slot)
+    return found
+
+
+def _without_failing(campaign_ids: Collection[int], step: Callable[[Collection[int]], None]) -> None:
+    """Take a step for these campaigns, once more without each at which the planner fails."""
+    left = list(campaign_ids)
+    while left:
+        try:
+            step(left)
+            break
+        except Unplannable as failure:
+            log.exception("campaign_unplannable", campaign_id=failure.campaign_id)
+            left.remove(failure.campaign_id)

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from admin import show
+from admin.person import who
 from mail.address import normalise
 from mail.message import refuse_control_characters
 from models import suppressions
@@ -23,7 +24,7 @@ def add(
     if not reason.strip() or len(reason) > MOST_REASON:
         raise typer.BadParameter(f"must have from 1 to {MOST_REASON} characters", param_hint="--reason")
     refuse_control_characters("reason", reason)
-    suppressions.add(normalise(address), reason)
+    suppressions.add(normalise(address), reason, who())
     print(f"suppressed {normalise(address)}")
 
 

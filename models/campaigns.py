@@ -7,7 +7,7 @@ from typing import Any
 from peewee import EXCLUDED, IntegrityError, chunked, fn
 
 import bounds
-from models import changes, emails, facts, notices, nudge
+from models import changes, emails, facts, notices, nudge, recipients
 from models.database import database, fetch
 from models.notices import Kind
 from models.tables import CLOCK, Campaign, CampaignLead, CampaignMailbox, Lead
@@ -129,7 +129,10 @@ def pause(campaign_id: int, by: str, reason: str | None = None) -> None:
 
 
 def resume(campaign_id: int, by: str) -> None:
-    """Its pending mails are planned again, from now on, and what was refused before counts no more against it."""
+    """Its pending mails are planned again, from now on, and what was refused before counts no more against it.
+
+    They keep their order, and no place that they held.
+    """
     anew: dict[str, Any] = {"replan_reason": "resumed", **_WATCHED_ANEW}
     with database.atomic():
         _change(campaign_id, "active", allowed={"paused"}, verb="resume", by=by, **anew)
@@ -137,7 +140,7 @@ def resume(campaign_id: int, by: str) -> None:
 
 
 def edit(campaign_id: int, by: str, **fresh: object) -> None:
-    """Change its window, pace or limit: the columns of a campaign. Its pending mails are planned again.
+    """Change its window, pace or limit: the columns of a campaign. What that changes is planned again, from now on.
 
     Raises OutOfBounds.
     """
@@ -146,7 +149,8 @@ def edit(campaign_id: int, by: str, **fresh: object) -> None:
         row = _locked(campaign_id)
         if row.status in ("completed", "cancelled"):
             raise CampaignInvalid(f"cannot edit the campaign {row.name!r}: it is {row.status}")
-        _write(row, {**fresh, "replan_reason": "edited"}, by, "edit")
+        if changes.differ(row, fresh):
+            _write(row, {**fresh, "replan_reason": "edited"}, by, "edit")
 
 
 def cancel(campaign_id: int, by: str) -> int:
@@ -178,26 +182,29 @@ def _write(row: Campaign, fresh: dict[str, object], by: str, verb: str, reason: 
     nudge.ask_for_tick()
 
 
-# A campaign has ended when every lead has a final row, not when nothing happens to be pending. Counted last, and only
-# where no mail is under way: a lead without an e-mail is one that the queue has fewer rows for.
-COMPLETE = """
+# A campaign has ended when every lead that may be written to has a final row, not when nothing happens to be pending.
+# Counted last, and only where no mail is under way: a lead without an e-mail is one that the queue has fewer rows for.
+# How many were left out is kept with the change: they may be written to later, and the campaign stays complete.
+COMPLETE = f"""
 WITH finished AS (
     SELECT c.id FROM campaign c
     WHERE c.status = 'active' AND CASE WHEN EXISTS (
             SELECT FROM campaign_email_queue q
             WHERE q.campaign_id = c.id AND q.status IN ('pending', 'sending', 'unknown')) THEN false
-        ELSE (SELECT count(*) FROM campaign_lead l WHERE l.campaign_id = c.id)
-           = (SELECT count(*) FROM campaign_email_queue q WHERE q.campaign_id = c.id) END
+        ELSE {recipients.WITHOUT_AN_EMAIL} = 0 OR NOT {recipients.HAS_LEADS_TO_PLAN} END
     ORDER BY c.id FOR NO KEY UPDATE SKIP LOCKED
 ), completed AS (
     UPDATE campaign c SET status = 'completed', revision = revision + 1 FROM finished WHERE c.id = finished.id
-    RETURNING c.id
+    RETURNING c.id, {recipients.WITHOUT_AN_EMAIL} AS left_out
 )
 INSERT INTO change (by, verb, campaign_id, values)
-SELECT %(by)s, 'complete', id, '{"status": ["active", "completed"]}' FROM completed ORDER BY id
+SELECT %(by)s, 'complete', id, jsonb_build_object('status', jsonb_build_array('active', 'completed'))
+    || CASE WHEN left_out > 0 THEN jsonb_build_object('leads_left_out', jsonb_build_array(0, left_out))
+            ELSE jsonb_build_object() END
+FROM completed ORDER BY id
 RETURNING campaign_id
-"""
+"""  # noqa: S608  # only our own words
 
 
 def complete_finished(by: str) -> list[int]:
-    return [row[0] for row in fetch(COMPLETE, {"by": by})]
+    return [row[0] for row in fetch(COMPLETE, {**recipients.rules(), "by": by})]

@@ -35,6 +35,11 @@ def record(row: Campaign | Mailbox, fresh: Mapping[str, object], by: str, verb: 
         _insert(type(row), row.id, values, by, verb, reason)
 
 
+def differ(row: Campaign | Mailbox, fresh: Mapping[str, object]) -> bool:
+    """Whether these columns would change anything."""
+    return any(getattr(row, name) != value for name, value in fresh.items())
+
+
 def record_added(table: type[Campaign | Mailbox], id: int, values: Mapping[str, object], by: str) -> None:
     shown = {_name(name): [None, _shown(name, value)] for name, value in values.items() if value is not None}
     _insert(table, id, shown, by, "add", None)

@@ -7,9 +7,8 @@ from datetime import datetime, timedelta
 from itertools import takewhile
 from typing import Any
 
-from models import overview
+from models import overview, usable
 from models.database import clock, fetch
-from models.plans import window_of
 from models.tables import Campaign
 from scheduling.window import warsaw_day, warsaw_day_bounds
 
@@ -189,5 +188,7 @@ def is_late(scheduled_at: datetime, started_at: datetime) -> bool:
 
 
 def _opening_hours(row: Campaign, starts: datetime, ends: datetime) -> tuple[datetime | None, datetime | None]:
-    stretches = list(takewhile(lambda stretch: stretch[0] < ends, window_of(row).stretches(starts)))
+    if usable.problem(row) is not None:
+        return None, None
+    stretches = list(takewhile(lambda stretch: stretch[0] < ends, usable.window_of(row).stretches(starts)))
     return (stretches[0][0], stretches[-1][1]) if stretches else (None, None)

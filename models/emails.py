@@ -236,7 +236,8 @@ def plan(campaign_id: int, slots: Sequence[Slot], by: str) -> int:
     return _told(Move.PLAN, execute(PLAN, values), campaign_id, by)
 
 
-# Moves only what still stands where the planner saw it, and only what really moves.
+# Moves only what still stands where the planner saw it, and only what really moves: what was tried meanwhile waits for
+# its own time.
 REPLAN = """
 WITH slot AS (
     SELECT * FROM unnest(%(leads)s::bigint[], %(mailboxes)s::bigint[], %(times)s::timestamptz[])
@@ -246,6 +247,7 @@ WITH slot AS (
     FROM campaign_email_queue q JOIN slot USING (campaign_lead_id)
     WHERE q.campaign_id = %(campaign)s AND q.status = 'pending'
       AND (q.scheduled_at, q.mailbox_id) IS DISTINCT FROM (slot.scheduled_at, slot.mailbox_id)
+      AND NOT EXISTS (SELECT FROM email_history h WHERE h.email_id = q.id AND h.at > %(seen_at)s)
     ORDER BY q.id FOR NO KEY UPDATE OF q
 ), moved AS (
     UPDATE campaign_email_queue q
@@ -260,12 +262,13 @@ FROM moved ORDER BY id
 """
 
 
-def replan(campaign_id: int, slots: Sequence[Slot], reason: str, by: str) -> int:
+def replan(campaign_id: int, slots: Sequence[Slot], reason: str, by: str, seen_at: datetime | None = None) -> int:
     """Give pending mails other times or mailboxes. Returns how many moved.
 
-    The caller holds the campaign's lock, under which no pending mail of it can move otherwise.
+    seen_at: when the planner saw where they stand; None: just now. The caller holds the campaign's lock, under which no
+    pending mail of it can move otherwise.
     """
-    values = {"campaign": campaign_id, "by": by, "reason": reason, **_columns(slots)}
+    values = {"campaign": campaign_id, "by": by, "reason": reason, "seen_at": seen_at, **_columns(slots)}
     return _told(Move.REPLAN, execute(REPLAN, values), campaign_id, by, reason)
 
 

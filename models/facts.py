@@ -5,6 +5,7 @@ planner's inserts, whose foreign keys share-lock their campaign, would deadlock 
 """
 
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -12,6 +13,7 @@ from models.database import clock_difference, fetch
 from models.gates import Facts
 from models.states import Status
 from models.tables import Campaign, CampaignEmailQueue, Mailbox
+from scheduling.planner import check_moments, interval
 from scheduling.window import Window, warsaw_day, warsaw_day_bounds
 
 Q = CampaignEmailQueue
@@ -79,31 +81,50 @@ WHERE q.id = ANY(%s)
 
 
 def read(email_id: int) -> Facts:
-    """What is true around this e-mail now. Stays true only for a caller that holds the locks of lock_around()."""
-    found = _read([email_id], besides=email_id)
-    if not found:
-        raise NoSuchEmail(f"there is no e-mail {email_id}")
-    return found[email_id]
+    """What is true around this e-mail now. Stays true only for a caller that holds the locks of lock_around().
+
+    Raises ValueError where its campaign's or its mailbox's settings are unusable.
+    """
+    for read_at, row in _read([email_id], besides=email_id):
+        return _facts(read_at, row)
+    raise NoSuchEmail(f"there is no e-mail {email_id}")
 
 
 def read_pending(ids: Iterable[int]) -> dict[int, Facts]:
-    """The same of several e-mails at once, none of which has begun and so counts itself."""
-    return _read(ids, besides=None)
+    """The same of several e-mails at once, none of which has begun and so counts itself.
+
+    Those of unusable settings are left out: see plans.unusable().
+    """
+    found: dict[int, Facts] = {}
+    for read_at, row in _read(ids, besides=None):
+        with suppress(ValueError):
+            found[row[0]] = _facts(read_at, row)
+    return found
 
 
-def _read(ids: Iterable[int], besides: int | None) -> dict[int, Facts]:
+class _At(NamedTuple):
+    """When facts were read, and what counted by then."""
+
+    now: datetime
+    clock_off: timedelta
+    campaigns_used: dict[int, int]
+    mailboxes_used: dict[int, int]
+
+
+def _read(ids: Iterable[int], besides: int | None) -> list[tuple[_At, tuple[Any, ...]]]:
     now, off = clock_difference()
     day, rows = warsaw_day(now), fetch(FACTS, (list(ids),))
     campaigns = campaigns_used({row[1] for row in rows}, day, besides)
     mailboxes = mailboxes_used({row[2] for row in rows}, day, besides)
-    return {row[0]: _facts(now, off, row, campaigns.get(row[1], 0), mailboxes.get(row[2], 0)) for row in rows}
+    return [(_At(now, off, campaigns, mailboxes), row) for row in rows]
 
 
-def _facts(now: datetime, off: timedelta, row: tuple[Any, ...], campaign_used: int, mailbox_used: int) -> Facts:
+def _facts(read_at: _At, row: tuple[Any, ...]) -> Facts:
     email_id, campaign_id, mailbox_id = row[:3]
+    check_moments(row[4], row[12], row[14], row[18])
     return Facts(
-        now=now,
-        clock_off=off,
+        now=read_at.now,
+        clock_off=read_at.clock_off,
         email_id=email_id,
         campaign_id=campaign_id,
         mailbox_id=mailbox_id,
@@ -112,16 +133,16 @@ def _facts(now: datetime, off: timedelta, row: tuple[Any, ...], campaign_used: i
         handed_over_at=row[5],
         campaign_status=row[6],
         window=Window(row[7], row[8], frozenset(row[9])),
-        delay=timedelta(seconds=row[10]),
+        delay=interval(row[10], "delay"),
         campaign_limit=row[11],
-        campaign_used=campaign_used,
+        campaign_used=read_at.campaigns_used.get(campaign_id, 0),
         campaign_last_start=row[12],
         mailbox_status=row[13],
         mailbox_closed_until=row[14],
         mailbox_closed_reason=row[15],
         mailbox_limit=row[16],
-        mailbox_used=mailbox_used,
-        mailbox_gap=timedelta(seconds=row[17]),
+        mailbox_used=read_at.mailboxes_used.get(mailbox_id, 0),
+        mailbox_gap=interval(row[17], "gap"),
         mailbox_last_start=row[18],
         mailbox_busy=row[19],
         host_sending=row[20],

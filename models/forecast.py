@@ -7,7 +7,7 @@ from models import plans
 from models.states import Status
 from models.tables import CampaignEmailQueue
 from scheduling import planner
-from scheduling.planner import Slot
+from scheduling.planner import Slot, Unplannable
 
 Q = CampaignEmailQueue
 
@@ -24,14 +24,20 @@ class Future:
 
 
 def forecast(campaign_id: int, most_leads: int | None = None) -> list[Slot]:
-    """Where the leads that have no e-mail yet would go, or the first of them. Writes nothing."""
+    """Where the leads that have no e-mail yet would go, or the first of them. Writes nothing.
+
+    Raises Unplannable where the planner fails at it.
+    """
     seen = plans.situation([campaign_id], forecast=True, most_leads=most_leads)
     return list(planner.plan(seen.campaigns, seen.mailboxes, seen.taken, seen.now))
 
 
 def future(campaign_id: int, most_leads: int = _MOST_LEADS) -> Future:
     """What is played of it is bounded, so that a page may ask."""
-    slots = forecast(campaign_id, most_leads + 1)
+    try:
+        slots = forecast(campaign_id, most_leads + 1)
+    except Unplannable:  # the tick says why; its page is to be seen all the same
+        slots = []
     if len(slots) > most_leads:
         return Future(slots[:most_leads], None)
     last = Q.select(Q.scheduled_at).where(Q.campaign == campaign_id, Q.status == Status.PENDING)

@@ -8,10 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from models import findings, heartbeats, hints, installation, invariants, overview, unknowns
+from models import findings, heartbeats, hints, installation, invariants, overview, unknowns, usable
 from models.database import clock, database, execute, fetch
 from models.overview import MailboxLine, Standing
-from models.plans import window_of
 from models.states import Status
 from models.tables import Campaign, Mailbox
 from scheduling.window import warsaw_day, warsaw_day_bounds
@@ -104,7 +103,7 @@ def _campaigns(now: datetime) -> list[CampaignGauge]:
             name=row.name,
             is_active=row.status == "active",
             counts=counts[row.id],
-            window_open=window_of(row).is_open(now),
+            window_open=usable.problem(row) is None and usable.window_of(row).is_open(now),
             standing=standings[row.id],
             delay_seconds=row.delay_seconds,
             last_start_at=row.last_start_at,

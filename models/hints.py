@@ -18,21 +18,35 @@ _AT_ONCE = 5000
 # An overdue mail whose hint was lost is hinted again; one that waits for a gate hints itself.
 _LOST_AFTER = timedelta(minutes=1)
 
+# A mail that is too late to be sent gets another time first: see gates.not_too_late. In bounded seconds, because one
+# campaign's absurd delay must not be an error for all.
 DUE = """
 SELECT q.id, q.scheduled_at
 FROM campaign_email_queue q JOIN campaign c ON c.id = q.campaign_id
 WHERE q.status = 'pending' AND c.status = 'active'
-  AND q.scheduled_at < clock_timestamp() + %(buffer)s
-  AND (q.hinted_for IS DISTINCT FROM q.scheduled_at OR q.scheduled_at < clock_timestamp() - %(lost)s)
+  AND (%(campaign)s::bigint IS NULL OR q.campaign_id = %(campaign)s)
+  AND q.scheduled_at < statement_timestamp() + %(buffer)s
+  AND (q.hinted_for IS DISTINCT FROM q.scheduled_at OR q.scheduled_at < statement_timestamp() - %(lost)s)
+  AND extract(epoch FROM statement_timestamp() - q.scheduled_at)
+    <= greatest(%(tolerance)s, 2 * least(c.delay_seconds, 1e9))
 ORDER BY q.scheduled_at
 LIMIT %(at_once)s
 """
 
 
-def due() -> list[Hint]:
-    """Pending mails inside the buffer horizon for whose time no hint is known, the next first."""
-    buffer = timedelta(minutes=config.settings().planning.buffer_minutes)
-    values = {"buffer": buffer, "lost": _LOST_AFTER, "at_once": _AT_ONCE}
+def due(campaign_id: int | None = None) -> list[Hint]:
+    """Pending mails inside the buffer horizon for whose time no hint is known, the next first.
+
+    campaign_id: only those of this one.
+    """
+    settings = config.settings()
+    values = {
+        "campaign": campaign_id,
+        "buffer": timedelta(minutes=settings.planning.buffer_minutes),
+        "lost": _LOST_AFTER,
+        "tolerance": settings.sending.late_tolerance_seconds,
+        "at_once": _AT_ONCE,
+    }
     return [Hint(*row) for row in fetch(DUE, values)]
 
 
@@ -50,7 +64,7 @@ UPDATE campaign_email_queue q SET hinted_for = hinted.scheduled_at FROM hinted W
 MARKED = """
 SELECT count(*) FROM campaign_email_queue q JOIN campaign c ON c.id = q.campaign_id
 WHERE q.status = 'pending' AND c.status = 'active' AND q.hinted_for = q.scheduled_at
-  AND q.scheduled_at > clock_timestamp()
+  AND q.scheduled_at > statement_timestamp()
 """
 
 

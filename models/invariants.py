@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from models import recipients
 from models.database import database, execute, fetch
 from models.states import FINAL, PATHS, Status
+from scheduling.planner import END, LONGEST
 from scheduling.window import WARSAW
 
 _SHOWN = 5
@@ -139,10 +141,36 @@ WHERE mailbox_id IS NOT NULL AND n > (SELECT max(mailbox_limit) FROM handed
                                       WHERE handed.mailbox_id = counted.mailbox_id AND handed.day = counted.day)
 """
 
-COMPLETED_IS_COMPLETE = """
-SELECT DISTINCT c.id FROM campaign c JOIN campaign_lead l ON l.campaign_id = c.id
-LEFT JOIN campaign_email_queue q ON q.campaign_id = c.id AND q.campaign_lead_id = l.id
-WHERE c.status = 'completed' AND (q.id IS NULL OR NOT q.status = ANY(%(final)s)) ORDER BY c.id
+# Leads that might not be written to were left out, and counted: see campaigns.COMPLETE.
+COMPLETED_IS_COMPLETE = f"""
+SELECT c.id FROM campaign c
+LEFT JOIN LATERAL (
+    SELECT (values->'leads_left_out'->>1)::int AS leads FROM change
+    WHERE campaign_id = c.id AND verb = 'complete' ORDER BY id DESC LIMIT 1
+) left_out ON true
+WHERE c.status = 'completed' AND (
+    EXISTS (SELECT FROM campaign_email_queue q WHERE q.campaign_id = c.id AND NOT q.status = ANY(%(final)s))
+    OR {recipients.WITHOUT_AN_EMAIL} > COALESCE(left_out.leads, 0))
+ORDER BY c.id
+"""  # noqa: S608  # only our own words
+
+# The same bounds as the planner's.
+SETTINGS_ARE_USABLE = """
+SELECT 'campaign ' || id || ' (a delay of ' || delay_seconds || ' s)' FROM campaign
+WHERE NOT (delay_seconds > 0 AND delay_seconds <= %(longest)s)
+UNION ALL
+SELECT 'campaign ' || id || ' (its window or weekdays)' FROM campaign
+WHERE NOT (0 <= window_start_minute AND window_start_minute < window_end_minute AND window_end_minute <= 1440
+           AND cardinality(weekdays) > 0 AND weekdays <@ '{0,1,2,3,4,5,6}')
+UNION ALL
+SELECT 'campaign ' || id || ' (last started ' || last_start_at || ')' FROM campaign WHERE last_start_at >= %(end)s
+UNION ALL
+SELECT 'mailbox ' || id || ' (a gap of ' || gap_seconds || ' s)' FROM mailbox
+WHERE NOT (gap_seconds >= 0 AND gap_seconds <= %(longest)s)
+UNION ALL
+SELECT 'mailbox ' || id || ' (last started ' || last_start_at || ')' FROM mailbox WHERE last_start_at >= %(end)s
+UNION ALL
+SELECT 'mailbox ' || id || ' (closed until ' || closed_until || ')' FROM mailbox WHERE closed_until >= %(end)s
 """
 
 SENT_HAS_ITS_CONTENT = """
@@ -175,6 +203,7 @@ RULES = (
     Rule("limits_held", "no limit was exceeded", LIMITS_HELD),
     Rule("completed_is_complete", "completed campaigns are complete", COMPLETED_IS_COMPLETE),
     Rule("sent_has_its_content", "what was sent is kept", SENT_HAS_ITS_CONTENT),
+    Rule("settings_are_usable", "campaigns and mailboxes can be planned with", SETTINGS_ARE_USABLE),
 )
 
 
@@ -195,7 +224,13 @@ def ask(rule: Rule, seconds: float) -> Finding:
 
 
 def _found(rule: Rule) -> Finding:
-    values = {"legal": tuple(_legal_moves()), "final": [str(status) for status in FINAL], "zone": WARSAW.key}
+    values = {
+        "legal": tuple(_legal_moves()),
+        "final": [str(status) for status in FINAL],
+        "zone": WARSAW.key,
+        "longest": LONGEST.total_seconds(),
+        "end": END,
+    }
     [(count, first)] = fetch(COUNTED.format(query=rule.query, shown=_SHOWN), values)
     return Finding(rule.sentence, _said(count, first), count)
 

@@ -32,6 +32,8 @@ class SentMail(NamedTuple):
     sent_folder: str | None  # None: the one that the server marks
 
 
+# What its campaigns' plans depend on, beside whether it is open.
+_PACE = {"daily_limit", "gap_seconds"}
 _LOGIN = {"smtp_host", "smtp_port", "smtp_security", "username", "password_encrypted"}
 
 
@@ -99,22 +101,31 @@ def of_campaign(campaign_id: int) -> list[Mailbox]:
 
 
 def edit(mailbox_id: int, by: str, **fresh: object) -> None:
-    """Change its server, password, limit or gap. Its campaigns are planned again, by what is true then.
+    """Change its server, password, limit or gap.
 
-    What changes how it logs in opens it: the faults were of the old way. Raises OutOfBounds for its numbers.
+    Where limit or gap change, its campaigns are planned again from now on. What changes how it logs in opens it: the
+    faults were of the old way. Raises OutOfBounds for its numbers.
     """
     bounds.check(bounds.MAILBOX, fresh)
     mended = bool(_LOGIN & fresh.keys())
     if mended:
         fresh |= WITHOUT_FAULTS
     with database.atomic():
-        used_by = CampaignMailbox.select(CampaignMailbox.campaign).where(CampaignMailbox.mailbox == mailbox_id)
-        campaigns = facts.lock_campaigns(row.campaign_id for row in used_by)
+        campaigns = facts.lock_campaigns(used_by(mailbox_id))
+        row = _locked(mailbox_id)
+        is_paced_anew = changes.differ(row, {name: fresh[name] for name in _PACE & fresh.keys()})
         _write(mailbox_id, fresh, by, "edit")
-        ids = [row.id for row in campaigns if row.status == "active"]
-        Campaign.update(replan_reason="edited").where(Campaign.id.in_(ids)).execute()
+        if is_paced_anew:
+            ids = [row.id for row in campaigns if row.status == "active"]
+            Campaign.update(replan_reason="edited").where(Campaign.id.in_(ids)).execute()
         if mended:
             notices.over(Kind.MAILBOX, mailbox_id)
+
+
+def used_by(mailbox_id: int) -> list[int]:
+    """The ids of the campaigns that may send from it."""
+    links = CampaignMailbox.select(CampaignMailbox.campaign).where(CampaignMailbox.mailbox == mailbox_id)
+    return [row.campaign_id for row in links]
 
 
 def sent_mail(row: Mailbox) -> SentMail | None:

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 import config
-from models import facts, gates, installation, protection
+from models import facts, gates, installation, protection, recipients, usable
 from models.database import clock, fetch, fetch_row
 from models.facts import NoSuchEmail
 from models.sentences import Sentence, said
@@ -186,6 +186,8 @@ def standings(rows: Sequence[Campaign]) -> dict[int, Standing]:
     seen = facts.read_pending(upcoming.values())
     found = {campaign_id: _before(seen[email_id]) for campaign_id, email_id in upcoming.items() if email_id in seen}
     found |= _without_pending([campaign_id for campaign_id in active if campaign_id not in found])
+    unread = {campaign_id for campaign_id, email_id in upcoming.items() if email_id not in seen}
+    found |= {row.id: it for row in rows if row.id in active and (it := _unusable(row, row.id in unread))}
     return {row.id: found.get(row.id) or Standing("inactive", _inactive(row)) for row in rows}
 
 
@@ -196,6 +198,13 @@ def standing(row: Campaign) -> Standing:
 def _before(seen: gates.Facts) -> Standing:
     closed = gates.first_closed(gates.TOLD, seen, config.settings().sending)
     return _behind(closed) if closed else Standing(None, said("sending"))
+
+
+def _unusable(row: Campaign, is_unread: bool) -> Standing | None:
+    """is_unread: what its next mail waits for could not be read."""
+    if usable.problem(row):
+        return Standing("unplanned", said("cannot be planned: its delay, window or weekdays are not usable"))
+    return Standing("mailbox", said("waiting: the gap of its mailbox is not usable")) if is_unread else None
 
 
 def _inactive(row: Campaign) -> Sentence:
@@ -217,18 +226,16 @@ def _behind(closed: gates.Closed) -> Standing:
 
 
 # A lead has one e-mail at the most: where there are fewer e-mails than leads, one has none.
-WITHOUT_PENDING = """
-SELECT c.id,
-       (SELECT count(*) FROM campaign_lead l WHERE l.campaign_id = c.id)
-           > (SELECT count(*) FROM campaign_email_queue q WHERE q.campaign_id = c.id),
+WITHOUT_PENDING = f"""
+SELECT c.id, CASE WHEN {recipients.WITHOUT_AN_EMAIL} > 0 THEN {recipients.HAS_LEADS_TO_PLAN} ELSE false END,
        EXISTS (SELECT FROM campaign_email_queue q WHERE q.campaign_id = c.id AND q.status = 'unknown'),
        EXISTS (SELECT FROM campaign_email_queue q WHERE q.campaign_id = c.id AND q.status = 'sending')
-FROM unnest(%s::bigint[]) AS c (id)
-"""
+FROM unnest(%(ids)s::bigint[]) AS c (id)
+"""  # noqa: S608  # only our own words
 
 
 def _without_pending(campaign_ids: Sequence[int]) -> dict[int, Standing]:
-    rows = fetch(WITHOUT_PENDING, (campaign_ids,)) if campaign_ids else []
+    rows = fetch(WITHOUT_PENDING, {**recipients.rules(), "ids": campaign_ids}) if campaign_ids else []
     return {campaign_id: _left(*what) for campaign_id, *what in rows}
 
 

@@ -5,17 +5,17 @@ changed meanwhile.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
 
 import config
-from models import emails, facts, gates
-from models.database import clock, database, fetch, fetch_row
+from models import emails, facts, gates, unplanned, usable
+from models.database import clock, database, fetch
 from models.tables import Campaign, CampaignEmailQueue, CampaignMailbox, Mailbox, WarmupCount
 from scheduling import planner
 from scheduling.planner import Lead, Slot, Standing, Taken
-from scheduling.window import Window, warsaw_day
+from scheduling.window import warsaw_day
 
 Q = CampaignEmailQueue
 
@@ -31,49 +31,54 @@ class Situation:
     campaigns: list[planner.Campaign]
     mailboxes: list[planner.Mailbox]
     taken: list[Taken]
-    revisions: Mapping[tuple[str, int], int]
+    revisions: dict[tuple[str, int], int]  # kept up with what is written from it
 
 
 def situation(
-    campaign_ids: Sequence[int] | None = None,
+    campaign_ids: Collection[int] | None = None,
     *,
     again: bool = False,
+    anew: Collection[int] = (),
     forecast: bool = False,
     most_leads: int | None = None,
 ) -> Situation:
-    """The active campaigns with the leads that are still to be planned.
+    """Active campaigns with the leads that are still to be planned, and what others have taken on their mailboxes.
 
-    campaign_ids: only these get leads to place; the others count with what is planned already.
+    campaign_ids: only these get leads to place. None: all that are active.
     again: the leads to place are those that are planned already, with the places they hold.
+    anew: of these campaigns without the places they hold.
     forecast: to the last lead instead of to the planning horizon, and drafts and paused campaigns too.
     most_leads: so many of each campaign at most; None: all, or as many as the horizon may take.
+
+    What nothing can be planned with is not in it: see usable.problems().
     """
     now = clock()
-    rows = _campaigns(campaign_ids if forecast else None)
-    mailboxes = list(Mailbox.select().where(Mailbox.status == "active"))
-    chosen = {row.id for row in rows if campaign_ids is None or row.id in campaign_ids}
-    pending = _pending([row.id for row in rows])
+    rows = usable.only(_campaigns(campaign_ids, also_inactive=forecast))
+    if again:
+        ids = [row.id for row in rows]
+        leads, own = _pending(ids, anew, now)
+    else:
+        leads = _new(rows, most_leads, forecast)
+        rows = [row for row in rows if row.id in leads]
+        ids = [row.id for row in rows]
+        own = _taken(TAKEN_BY, ids)
+    linked = _mailboxes_of(ids)
+    boxes = list(Mailbox.select().where(Mailbox.id.in_(sorted({it for each in linked.values() for it in each}))))
     return Situation(
         now=now,
-        campaigns=_planned_campaigns(
-            [row for row in rows if row.id in chosen], pending, now, again, forecast, most_leads
-        ),
-        mailboxes=_planned_mailboxes(mailboxes, now),
-        taken=[
-            Taken(campaign, mailbox, at)
-            for campaign, mails in pending.items()
-            if not (again and campaign in chosen)
-            for _, mailbox, at in mails
-        ],
+        campaigns=_planned_campaigns(rows, linked, leads, now, to_the_end=again or forecast),
+        mailboxes=_planned_mailboxes(usable.only(it for it in boxes if it.status == "active"), now),
+        taken=[*own, *_taken(TAKEN_BESIDE, ids, [row.id for row in boxes])],
         revisions={("campaign", row.id): row.revision for row in rows}
-        | {("mailbox", row.id): row.revision for row in mailboxes},
+        | {("mailbox", row.id): row.revision for row in boxes},
     )
 
 
 def write(campaign_id: int, slots: Sequence[Slot], seen: Situation, by: str, reason: str | None = None) -> int | None:
     """Write one campaign's slots and return how many mails were planned or moved.
 
-    reason: of a plan for mails that are planned already. None: the settings changed since; plan anew.
+    reason: of a plan for mails that are planned already. None: the settings changed since; plan anew. What was seen is
+    kept up with it: the same caller may write more of the same plan.
     """
     with database.atomic():
         campaigns = facts.lock_campaigns([campaign_id])
@@ -83,29 +88,73 @@ def write(campaign_id: int, slots: Sequence[Slot], seen: Situation, by: str, rea
         if reason is None:
             count = emails.plan(campaign_id, slots, by)
         else:
-            count = emails.replan(campaign_id, slots, reason, by)
+            count = emails.replan(campaign_id, slots, reason, by, seen_at=seen.now)
             Campaign.update(replan_reason=None).where(Campaign.id == campaign_id).execute()
         if count:
             # What another timekeeper computed from the same situation is outdated by this.
             Campaign.update(revision=Campaign.revision + 1).where(Campaign.id == campaign_id).execute()
-        return count
+    if count:
+        seen.revisions["campaign", campaign_id] += 1
+    return count
 
 
 # Of every replan: what an owner did, or which gate says that a mail cannot stay where it is.
 REASONS = ("resumed", "edited", "downtime", "window", "limit", "mailbox")
+# An owner's orders: what is pending is laid out from now on, and keeps no place that it could keep.
+ORDERS = {"resumed", "edited"}
 
 
 def to_replan() -> dict[int, str]:
-    """Active campaign id -> why its pending mails cannot stay where they are."""
+    """Active campaign id -> why its pending mails cannot stay where they are.
+
+    Without campaigns that no mailbox could send a mail of: there is no other place for theirs.
+    """
     reasons: dict[int, str] = dict(fetch(ASKED_FOR))
     for campaign_id in _on_unusable_mailboxes():
         reasons.setdefault(campaign_id, "mailbox")
-    for email_id in _first_overdue():
-        seen = facts.read(email_id)
+    for seen in facts.read_pending(_first_overdue()).values():
         closed = gates.first_closed(gates.CLAIM, seen, config.settings().sending)
         if closed is not None and closed.action is gates.Action.REPLAN:
             reasons.setdefault(seen.campaign_id, closed.gate)
-    return reasons
+    able = {campaign_id for (campaign_id,) in fetch(ABLE, (list(reasons),))} if reasons else set()
+    return {campaign_id: reason for campaign_id, reason in reasons.items() if campaign_id in able}
+
+
+ABLE = """
+SELECT DISTINCT cm.campaign_id FROM campaign_mailbox cm JOIN mailbox m ON m.id = cm.mailbox_id
+WHERE cm.campaign_id = ANY(%s) AND m.status = 'active' AND m.daily_limit > 0
+"""
+
+PENDING_COUNTS = """
+SELECT campaign_id, count(*)::int FROM campaign_email_queue
+WHERE status = 'pending' AND campaign_id = ANY(%s) GROUP BY campaign_id
+"""
+
+
+def pending_counts(campaign_ids: Collection[int]) -> dict[int, int]:
+    """Campaign id -> how many mails a plan for it would move at the most."""
+    return dict(fetch(PENDING_COUNTS, (list(campaign_ids),)))
+
+
+WANTING = """
+SELECT c.id, last.scheduled_at
+FROM unnest(%s::bigint[]) AS c (id)
+LEFT JOIN LATERAL (
+    SELECT q.scheduled_at FROM campaign_email_queue q
+    WHERE q.campaign_id = c.id AND q.status = 'pending' AND q.attempts = 0
+    ORDER BY q.scheduled_at DESC LIMIT 1
+) last ON true
+"""
+
+
+def wanting() -> list[int]:
+    """Active campaigns whose last mail is planned for before their horizon: they may have leads to plan.
+
+    The others, most of them at most times, need no look at their leads.
+    """
+    rows, now = usable.only(_campaigns(None)), clock()
+    last = dict(fetch(WANTING, ([row.id for row in rows],)))
+    return [row.id for row in rows if last[row.id] is None or last[row.id] < _horizon(row, now)]
 
 
 def retry_moment(email_id: int, not_before: datetime) -> datetime:
@@ -117,82 +166,63 @@ def retry_moment(email_id: int, not_before: datetime) -> datetime:
     near = fetch(NEAR, {"email": email_id, "campaign": campaign.id, "mailbox": mailbox.id})
     now = clock()
     return planner.retry_moment(
-        _planned_campaigns([campaign], defaultdict(list), now, again=True, forecast=False)[0],
+        _planned_campaigns([campaign], {campaign.id: [mailbox.id]}, {}, now, to_the_end=True)[0],
         _planned_mailboxes([mailbox], now)[0],
         [Taken(*mail) for mail in near],
         not_before,
     )
 
 
-def _campaigns(also: Sequence[int] | None) -> list[Campaign]:
-    wanted = Campaign.status == "active"
-    if also is not None:
-        wanted |= Campaign.id.in_(list(also)) & Campaign.status.in_(["draft", "paused"])
-    return list(Campaign.select().where(wanted).order_by(Campaign.id))
+def _campaigns(ids: Collection[int] | None, *, also_inactive: bool = False) -> list[Campaign]:
+    statuses = ["active", "draft", "paused"] if also_inactive else ["active"]
+    wanted = Campaign.status.in_(statuses)
+    if ids is not None:
+        wanted &= Campaign.id.in_(list(ids))
+    return list(Campaign.select(*usable.SETTINGS).where(wanted).order_by(Campaign.id))
 
 
 def _planned_campaigns(
     rows: Sequence[Campaign],
-    pending: Mapping[int, list[tuple[int, int, datetime]]],
+    mailboxes: Mapping[int, list[int]],
+    leads: Mapping[int, list[Lead]],
     now: datetime,
-    again: bool,
-    forecast: bool,
-    most_leads: int | None = None,
+    *,
+    to_the_end: bool,
 ) -> list[planner.Campaign]:
-    ids = [row.id for row in rows]
     today = warsaw_day(now)
-    used = facts.campaigns_used(ids, today)
-    mailboxes = _mailboxes_of(ids)
-    hours = timedelta(hours=config.settings().planning.horizon_hours)
-    campaigns = []
-    for row in rows:
-        window = window_of(row)
-        campaigns.append(
-            planner.Campaign(
-                id=row.id,
-                window=window,
-                delay=timedelta(seconds=row.delay_seconds),
-                daily_limit=row.daily_limit,
-                mailbox_ids=tuple(mailboxes[row.id]),
-                used={today: used.get(row.id, 0)},
-                last_start=row.last_start_at,
-                leads=_standing(pending[row.id]) if again else _new(row, most_leads, forecast),
-                until=None if again or forecast else planner.horizon(window, now, hours),
-            )
-        )
-    return campaigns
-
-
-def _planned_mailboxes(rows: Sequence[Mailbox], now: datetime) -> list[planner.Mailbox]:
-    ids = [row.id for row in rows]
-    today = warsaw_day(now)
-    used: defaultdict[int, dict[object, int]] = defaultdict(dict)
-    for mailbox_id, count in facts.mailboxes_used(ids, today).items():
-        used[mailbox_id][today] = count
-    later = WarmupCount.select().where(WarmupCount.mailbox.in_(ids), WarmupCount.day > today)
-    for row in later:
-        used[row.mailbox_id][row.day] = row.count
+    used = facts.campaigns_used([row.id for row in rows], today)
     return [
-        planner.Mailbox(
-            id=row.id,
-            daily_limit=row.daily_limit,
-            gap=timedelta(seconds=row.gap_seconds),
-            used=used[row.id],  # type: ignore[arg-type]
-            last_start=row.last_start_at,
-            open_from=row.closed_until,
+        replace(
+            usable.campaign(row),
+            mailbox_ids=tuple(mailboxes.get(row.id, ())),
+            used={today: used.get(row.id, 0)},
+            leads=leads.get(row.id, ()),
+            until=None if to_the_end else _horizon(row, now),
         )
         for row in rows
     ]
 
 
-def window_of(row: Campaign) -> Window:
-    return Window(row.window_start_minute, row.window_end_minute, frozenset(row.weekdays))
+def _horizon(row: Campaign, now: datetime) -> datetime:
+    return planner.horizon(usable.window_of(row), now, timedelta(hours=config.settings().planning.horizon_hours))
+
+
+def _planned_mailboxes(rows: Sequence[Mailbox], now: datetime) -> list[planner.Mailbox]:
+    ids = [row.id for row in rows]
+    today = warsaw_day(now)
+    used: defaultdict[int, dict[date, int]] = defaultdict(dict)
+    for mailbox_id, count in facts.mailboxes_used(ids, today).items():
+        used[mailbox_id][today] = count
+    later = WarmupCount.select().where(WarmupCount.mailbox.in_(ids), WarmupCount.day > today)
+    for row in later:
+        used[row.mailbox_id][row.day] = row.count
+    return [usable.mailbox(row, used[row.id]) for row in rows]
 
 
 # A mail that met its mailbox's fault twice after its lead was named goes last where it is planned again: were the fault
 # its own, it would be the first to try the mailbox after each pause, and none behind it would ever leave.
 PENDING = """
-SELECT q.campaign_id, q.campaign_lead_id, q.mailbox_id, q.scheduled_at
+SELECT q.campaign_id, q.campaign_lead_id, q.mailbox_id, q.scheduled_at, q.attempts > 0
 FROM campaign_email_queue q
 LEFT JOIN LATERAL (
     SELECT count(*) AS met FROM email_history h
@@ -203,52 +233,46 @@ WHERE q.status = 'pending' AND q.campaign_id = ANY(%s) ORDER BY faults.met >= 2,
 """
 
 
-def _pending(campaign_ids: Sequence[int]) -> defaultdict[int, list[tuple[int, int, datetime]]]:
-    """Campaign id -> its pending mails in the order of their turns: campaign lead, mailbox, time."""
-    found: defaultdict[int, list[tuple[int, int, datetime]]] = defaultdict(list)
-    for campaign_id, lead_id, mailbox_id, at in fetch(PENDING, (campaign_ids,)):
-        found[campaign_id].append((lead_id, mailbox_id, at))
-    return found
+def _pending(
+    campaign_ids: Sequence[int], anew: Collection[int], now: datetime
+) -> tuple[dict[int, list[Lead]], list[Taken]]:
+    """Campaign id -> the leads of its pending mails in the order of their turns; and those mails that stay anyway.
 
-
-def _standing(mails: Iterable[tuple[int, int, datetime]]) -> list[Lead]:
-    return [Lead(lead, Standing(mailbox, at)) for lead, mailbox, at in mails]
-
-
-UNPLANNED = """
-SELECT l.id FROM campaign_lead l
-WHERE l.campaign_id = %(campaign)s AND l.position > %(after)s AND NOT EXISTS (
-    SELECT FROM campaign_email_queue q WHERE q.campaign_id = l.campaign_id AND q.campaign_lead_id = l.id)
-ORDER BY l.position LIMIT %(limit)s
-"""
-LAST_PLANNED = """
-SELECT position FROM campaign_lead
-WHERE id = (SELECT max(campaign_lead_id) FROM campaign_email_queue WHERE campaign_id = %s)
-"""
-COUNTS = """
-SELECT (SELECT count(*) FROM campaign_lead WHERE campaign_id = %(campaign)s),
-       (SELECT count(*) FROM campaign_email_queue WHERE campaign_id = %(campaign)s)
-"""
-
-
-def unplanned(campaign_id: int, limit: int | None) -> list[int]:
-    """The leads that have no e-mail yet, in the order of their turns.
-
-    Leads get theirs in that order, so those after the last that has one come first: a search among hundreds of
-    thousands that were planned before is only for one that was passed over.
+    Another attempt that waits for its time is no part of the pace at which the others are laid out anew.
     """
-    last = fetch_row(LAST_PLANNED, (campaign_id,))
-    values = {"campaign": campaign_id, "limit": limit}
-    found = fetch(UNPLANNED, {**values, "after": last[0] if last else 0})
-    if not found and last:
-        leads, mails = fetch(COUNTS, values)[0]
-        found = fetch(UNPLANNED, {**values, "after": 0}) if leads > mails else []
-    return [lead_id for (lead_id,) in found]
+    leads: defaultdict[int, list[Lead]] = defaultdict(list)
+    staying = []
+    for campaign_id, lead_id, mailbox_id, at, is_retry in fetch(PENDING, (campaign_ids,)):
+        if campaign_id not in anew:
+            leads[campaign_id].append(Lead(lead_id, Standing(mailbox_id, at)))
+        elif is_retry and at > now:
+            staying.append(Taken(campaign_id, mailbox_id, at, is_retry))
+        else:
+            leads[campaign_id].append(Lead(lead_id))
+    return leads, staying
 
 
-def _new(row: Campaign, most_leads: int | None, forecast: bool) -> list[Lead]:
-    most = most_leads if forecast else _DAYS_AHEAD * row.daily_limit
-    return [Lead(lead_id) for lead_id in unplanned(row.id, most)]
+TAKEN_BY = """
+SELECT campaign_id, mailbox_id, scheduled_at, attempts > 0 FROM campaign_email_queue
+WHERE status = 'pending' AND campaign_id = ANY(%(campaigns)s)
+"""
+TAKEN_BESIDE = """
+SELECT q.campaign_id, q.mailbox_id, q.scheduled_at, q.attempts > 0
+FROM campaign_email_queue q JOIN campaign c ON c.id = q.campaign_id
+WHERE q.status = 'pending' AND c.status = 'active'
+  AND q.mailbox_id = ANY(%(mailboxes)s) AND NOT q.campaign_id = ANY(%(campaigns)s)
+"""
+
+
+def _taken(query: str, campaigns: Sequence[int], mailboxes: Sequence[int] = ()) -> list[Taken]:
+    if not campaigns:
+        return []
+    return [Taken(*mail) for mail in fetch(query, {"campaigns": list(campaigns), "mailboxes": list(mailboxes)})]
+
+
+def _new(rows: Sequence[Campaign], most_leads: int | None, forecast: bool) -> dict[int, list[Lead]]:
+    found = unplanned.leads({row.id: most_leads if forecast else _DAYS_AHEAD * row.daily_limit for row in rows})
+    return {campaign_id: [Lead(each) for each in leads] for campaign_id, leads in found.items()}
 
 
 def _mailboxes_of(campaign_ids: Iterable[int]) -> defaultdict[int, list[int]]:
@@ -268,7 +292,7 @@ def _unchanged(campaigns: Iterable[Campaign], mailboxes: Iterable[Mailbox], seen
 ASKED_FOR = "SELECT id, replan_reason FROM campaign WHERE status = 'active' AND replan_reason IS NOT NULL"
 
 NEAR = """
-SELECT campaign_id, mailbox_id, scheduled_at FROM campaign_email_queue
+SELECT campaign_id, mailbox_id, scheduled_at, attempts > 0 FROM campaign_email_queue
 WHERE status = 'pending' AND (mailbox_id = %(mailbox)s OR campaign_id = %(campaign)s) AND id <> %(email)s
 """
 
@@ -291,7 +315,7 @@ def _on_unusable_mailboxes() -> list[int]:
 FIRST_OVERDUE = """
 SELECT DISTINCT ON (q.campaign_id, q.mailbox_id) q.id
 FROM campaign_email_queue q JOIN campaign c ON c.id = q.campaign_id
-WHERE q.status = 'pending' AND q.scheduled_at < clock_timestamp() AND c.status = 'active'
+WHERE q.status = 'pending' AND q.scheduled_at < statement_timestamp() AND c.status = 'active'
 ORDER BY q.campaign_id, q.mailbox_id, q.scheduled_at
 """
 

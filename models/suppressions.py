@@ -1,16 +1,23 @@
 """Addresses that no campaign may write to. They survive every import."""
 
-from models.database import execute
+from models import nudge, recipients
+from models.database import database, execute
 from models.tables import Suppression
 
 
-def add(address: str, reason: str) -> None:
-    """address: normalised. Adding it again keeps the first reason."""
-    Suppression.insert(address=address, reason=reason).on_conflict_ignore().execute()
+def add(address: str, reason: str, by: str = "suppression") -> None:
+    """Cancel what is planned for this person, too. address: normalised. Adding it again keeps the first reason."""
+    with database.atomic():
+        Suppression.insert(address=address, reason=reason).on_conflict_ignore().execute()
+        recipients.cancel_forbidden(by, address)
+        nudge.ask_for_tick()
 
 
 def remove(address: str) -> bool:
-    return bool(execute("DELETE FROM suppression WHERE address = %s", (address,)))
+    """Leads that got no e-mail for it are planned then; what was cancelled stays cancelled."""
+    with database.atomic():
+        nudge.ask_for_tick()
+        return bool(execute("DELETE FROM suppression WHERE address = %s", (address,)))
 
 
 def every() -> list[Suppression]:

@@ -150,7 +150,8 @@ def duration(length: timedelta) -> str:
 
 
 def duration_of_seconds(seconds: float) -> str:
-    return duration(timedelta(seconds=seconds))
+    # Whatever number stands in a row is shown.
+    return duration(timedelta(seconds=seconds)) if abs(seconds) < 1e10 else f"{seconds:g} s"
 
 
 def number(value: float) -> str:

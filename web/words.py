@@ -86,6 +86,7 @@ COLUMNS = {
     "weekdays": noted("weekdays"),
     "delay_seconds": noted("delay"),
     "daily_limit": noted("daily limit"),
+    "leads_left_out": noted("leads that must not be written to"),
 }
 
 _IN_SENTENCES = (noted("pending"),)
@@ -146,11 +147,11 @@ def weekdays(numbers: Sequence[int]) -> str:
     """Mon–Fri, where they follow each other."""
     names: Mapping[int, str] = dates.get_day_names("abbreviated", locale=get_locale())
     days = sorted(numbers)
-    if len(days) == 7:
+    if days == list(range(7)):
         return word(noted("every day"))
     if len(days) > 2 and all(later - earlier == 1 for earlier, later in pairwise(days)):
-        return f"{names[days[0]]}–{names[days[-1]]}"
-    return ", ".join(names[each] for each in days)
+        return f"{names.get(days[0], days[0])}–{names.get(days[-1], days[-1])}"
+    return ", ".join(names.get(each, str(each)) for each in days)
 
 
 _VALUES: dict[str, Callable[[Any], str]] = {

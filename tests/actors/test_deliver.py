@@ -237,8 +237,8 @@ class TestAClosedGate:
         assert [line.move for line in overview.history(email_id)] == [Move.PLAN]
 
     def test_a_suppressed_lead_cancels_the_mail_with_the_reason(self, smtp: SmtpServer) -> None:
-        [email_id] = due(smtp, "anna@leads.example")
         suppressions.add("anna@leads.example", "she asked us to")
+        [email_id] = due(smtp, "anna@leads.example")
 
         row = deliver(email_id)
 

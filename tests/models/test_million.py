@@ -16,6 +16,7 @@ from models import (
     mails,
     overview,
     plans,
+    recipients,
     unknowns,
 )
 from models.states import Status
@@ -63,6 +64,8 @@ READS: dict[str, tuple[int, Callable[[], object]]] = {
     "why a finished campaign waits": (A_FEW, lambda: overview.standing(campaigns.get(IT.finished))),
     "what a campaign has before it": (A_DAY, lambda: forecast.future(IT.running)),
     "which leads are to be planned": (2 * A_DAY, plans.situation),
+    "which campaigns may have leads to plan": (A_FEW, plans.wanting),
+    "which mails may not be sent any more": (A_FEW, recipients.forbidden),
     "which mails are to be planned again": (A_DAY, plans.to_replan),
     "which hints are due": (A_DAY, hints.due),
 }

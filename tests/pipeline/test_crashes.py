@@ -135,8 +135,9 @@ def stop_the_database_before_the_answer(victim: Victim) -> None:
 
 
 def suppressed_mail(punktual: Punktual) -> None:
-    mail_to("anna@leads.example")(punktual)
+    """By an order that came while it was planned."""
     suppressions.add("anna@leads.example", "she asked us to")
+    mail_to("anna@leads.example")(punktual)
 
 
 def held_by_the_dead(punktual: Punktual) -> None:
@@ -264,16 +265,16 @@ SITUATIONS = (
         "timekeeper",
         held_by_the_dead,
         tick,
-        ("hints.mark", "emails.release_unhanded", "emails.doubt", *END_OF_TICK),
+        ("emails.release_unhanded", "emails.doubt", *END_OF_TICK),
         ends=(Status.SENT, Status.UNKNOWN),
     ),
-    Situation("completing", "timekeeper", all_sent, tick, ("hints.mark", *END_OF_TICK), accepted=0),
+    Situation("completing", "timekeeper", all_sent, tick, END_OF_TICK, accepted=0),
     Situation(
         "asking for a notice",
         "timekeeper",
         nothing_is_sent,
         tick,
-        ("hints.mark", "campaigns.complete_finished", "publish upkeep", "heartbeats.beat", "acknowledge tick"),
+        ("campaigns.complete_finished", "publish upkeep", "heartbeats.beat", "acknowledge tick"),
         accepted=0,
         environment={"PUNKTUAL_NOTICES_URLS": "json://127.0.0.1:9"},
     ),

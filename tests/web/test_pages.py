@@ -11,6 +11,7 @@ from models.states import Status
 from models.tables import Campaign, CampaignEmailQueue, EmailHistory, Heartbeat
 from scheduling.planner import Slot
 from tests import factories as make
+from tests.constraints import without_checks
 from tests.web.conftest import token_of
 from tests.web.rows import something_of_everything
 from web import outlook
@@ -41,6 +42,37 @@ class TestEveryPage:
         for path in paths:
             for language in ("en", "pl"):
                 page(browser, f"{path}{'&' if '?' in path else '?'}lang={language}")
+
+    @pytest.mark.parametrize(
+        ("table", "change"),
+        [
+            ("campaign", "delay_seconds = 1e300"),
+            ("campaign", "delay_seconds = 'NaN'"),
+            ("campaign", "weekdays = '{8}'"),
+            ("campaign", "window_end_minute = 3000"),
+            ("mailbox", "gap_seconds = 1e300"),
+            ("mailbox", "gap_seconds = -1"),
+        ],
+    )
+    def test_answers_also_with_a_row_that_nothing_can_be_planned_with(
+        self, browser: FlaskClient, table: str, change: str
+    ) -> None:
+        with without_checks("campaign", "mailbox"):
+            make.an_email(leads=2)
+            good = make.row(make.an_email()).campaign_id
+            database.execute(f"UPDATE {table} SET {change} WHERE id = 1")
+
+            for path in (
+                "/",
+                "/?show=hour",
+                "/campaigns",
+                "/mailboxes",
+                "/campaigns/1",
+                f"/campaigns/{good}",
+                "/metrics",
+            ):
+                page(browser, f"{path}{'&' if '?' in path else '?'}lang=pl")
+            assert browser.get("/api/campaigns").status_code == 200
 
     def test_answers_where_there_is_nothing_yet(self, browser: FlaskClient) -> None:
         for path in ("/", "/campaigns", "/mailboxes", "/unknown", "/find"):
