@@ -25,6 +25,7 @@ from ops import passwords
 from ops.passwords import PasswordInvalid
 from ops.starting import starting
 from ops.terminal import harmless
+from scheduling.planner import Unplannable
 
 REFUSALS = (
     AddressInvalid,
@@ -38,6 +39,7 @@ REFUSALS = (
     OutOfBounds,
     PasswordInvalid,
     SettlementRefused,
+    Unplannable,
 )
 # These work without a database that is up to date.
 _WITHOUT_SCHEMA = {"config", "migrate", "new-key", "new-password", "catcher", "demo", "doctor"}

@@ -1,19 +1,20 @@
 """Commands about campaigns."""
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from admin import show
+from admin import agree, show
 from admin.files import CampaignFile, FileInvalid, edited, read_campaign
 from admin.leads import read_leads
 from admin.letters import check_letters
 from admin.person import who
 from mail.address import AddressInvalid, normalise
-from models import campaigns, changes, mailboxes, overview
+from models import campaigns, changes, mailboxes, overview, usable
 from models import forecast as forecasts
-from models.campaigns import NewCampaign
+from models.campaigns import CampaignInvalid, NewCampaign
 from models.mailboxes import MailboxInvalid
 
 app = typer.Typer(help="Campaigns: who gets what, and when.", no_args_is_help=True)
@@ -60,12 +61,16 @@ def edit(
     weekdays: Annotated[str | None, typer.Option(help="Like mon,tue,wed.")] = None,
     delay: Annotated[float | None, typer.Option(help="Seconds between two mails.")] = None,
     daily_limit: Annotated[int | None, typer.Option(help="Mails a day.")] = None,
+    yes: agree.Yes = False,
 ) -> None:
-    """Change when a campaign sends; its pending mails are planned again."""
+    """Change when a campaign sends; its pending mails are planned again from now on. Shows first what moves."""
     row = campaigns.find(name)
     fresh = edited(row, window_start, window_end, weekdays, delay, daily_limit)
-    campaigns.edit(row.id, who(), **fresh)
-    print(f"changed {name!r}; its mails are being planned again")
+    order = partial(campaigns.edit, row.id, who(), **fresh)
+    moves = agree.to_what_moves(order, [row.id], yes=yes)
+    order()
+    later = "; its mails are planned again when it is resumed" if row.status == "paused" else ""
+    print(f"changed {name!r}" + ("; its mails are being planned again" if moves else later))
 
 
 @app.command()
@@ -134,6 +139,8 @@ def show_(name: Name, json: show.AsJson = False) -> None:
 def forecast(name: Name, json: show.AsJson = False) -> None:
     """The whole calendar of a campaign, were it to go on from now. Writes nothing."""
     row = campaigns.find(name)
+    if because := usable.problem(row):
+        raise CampaignInvalid(f"{name!r} cannot be planned: {because}")
     slots = forecasts.forecast(row.id)
     if json:
         show.as_json(

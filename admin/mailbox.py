@@ -4,13 +4,14 @@ import os
 import re
 from datetime import date, timedelta
 from enum import StrEnum
+from functools import partial
 from ipaddress import ip_address
 from typing import Annotated
 
 import typer
 
 import config
-from admin import check, show
+from admin import agree, check, show
 from admin.person import who
 from mail.address import normalise
 from mail.message import check_sender_name, refuse_control_characters
@@ -140,8 +141,9 @@ def edit(
     imap_port: ImapPort = None,
     imap_security: ImapSecurity = None,
     sent_folder: SentFolder = None,
+    yes: agree.Yes = False,
 ) -> None:
-    """Change what is given; its campaigns are planned again, unless it is only about IMAP."""
+    """Change what is given. Where limit or gap change, its campaigns are planned again: shows first what moves."""
     _check_server(host, imap_host, username, name, sent_folder)
     given = {
         "smtp_host": host,
@@ -160,7 +162,9 @@ def edit(
     row = mailboxes.find(normalise(address))
     where = _sent_mail(mailboxes.sent_mail(row), *about_imap)
     if fresh:
-        mailboxes.edit(row.id, who(), **fresh)
+        order = partial(mailboxes.edit, row.id, who(), **fresh)
+        agree.to_what_moves(order, mailboxes.used_by(row.id), yes=yes)
+        order()
     # Whatever kept the last look from finding anything may be mended.
     evidence.forget(row.id)
     mailboxes.edit_sent_mail(row.id, where, who())

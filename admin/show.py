@@ -85,9 +85,13 @@ def duration(seconds: float) -> str:
     return " ".join(parts)
 
 
+def moment(at: datetime) -> str:
+    return f"{at.astimezone(WARSAW):%Y-%m-%d %H:%M:%S}"
+
+
 def _cell(value: Any) -> str:
     if isinstance(value, datetime):
-        return f"{value.astimezone(WARSAW):%Y-%m-%d %H:%M:%S}"
+        return moment(value)
     return "" if value is None else escape(harmless(str(value)))
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 
 import config
+from admin import show
 from admin.person import who
 from models import emails, mailboxes, suppressions, vault
 from models.mailboxes import SentMail
@@ -348,6 +350,61 @@ class TestEditing:
 
         assert Mailbox.get_by_id(mailbox).daily_limit == 3
         assert Campaign.get_by_id(campaign_id).replan_reason == "edited"
+
+
+class TestAnEditThatMovesMails:
+    EDIT = ("campaign", "edit", "Autumn", "--delay", "60")
+
+    @pytest.fixture
+    def planned(self, mailbox: int) -> list[int]:
+        campaign_id = make.a_campaign([mailbox], leads=3, delay=3600)
+        Campaign.update(name="Autumn").where(Campaign.id == campaign_id).execute()
+        return make.planned(campaign_id, mailbox, *[make.now() + timedelta(hours=hours) for hours in (1, 2, 3)])
+
+    def asked(self, answer: str) -> subprocess.CompletedProcess[bytes]:
+        """As a person gives it, at a terminal."""
+        terminal, its_other_end = os.openpty()
+        os.write(terminal, answer.encode())
+        try:
+            command = [sys.executable, "-m", "admin", *self.EDIT]
+            return subprocess.run(command, cwd=config.ROOT, stdin=its_other_end, capture_output=True)
+        finally:
+            os.close(terminal)
+            os.close(its_other_end)
+
+    def test_says_what_moves_and_asks_nobody_where_there_is_no_terminal(self, planned: list[int]) -> None:
+        times = [show.moment(make.row(it).scheduled_at) for it in planned]
+
+        told, changed = done(*self.EDIT).splitlines()
+
+        assert re.fullmatch(
+            rf"3 mails of 'Autumn' move: the first from {times[0]} to [-0-9: ]+, the last from {times[2]} to [-0-9: ]+",
+            told,
+        )
+        assert changed == "changed 'Autumn'; its mails are being planned again"
+
+    def test_is_not_given_where_the_person_at_the_terminal_says_no(self, planned: list[int]) -> None:
+        result = self.asked("n\n")
+
+        assert result.returncode == 1
+        assert b"3 mails of 'Autumn' move" in result.stdout
+        assert (Campaign.get().delay_seconds, Campaign.get().replan_reason) == (3600, None)
+
+    def test_is_given_where_the_person_says_yes(self, planned: list[int]) -> None:
+        assert self.asked("y\n").returncode == 0
+        assert Campaign.get().delay_seconds == 60
+
+    def test_of_a_mailbox_says_it_of_each_campaign(self, planned: list[int]) -> None:
+        printed = done("mailbox", "edit", "ola@sender.example", "--gap", "5", "--yes").splitlines()
+
+        assert printed[0].startswith("3 mails of 'Autumn' move: ")
+        assert printed[1:] == ["changed ola@sender.example"]
+
+    def test_says_nothing_where_nothing_moves(self, planned: list[int]) -> None:
+        assert done("campaign", "edit", "Autumn", "--delay", "3600").splitlines() == ["changed 'Autumn'"]
+        done("campaign", "pause", "Autumn")
+        later = "changed 'Autumn'; its mails are planned again when it is resumed"
+        assert done(*self.EDIT).splitlines() == [later]
 
 
 class TestACampaignsLife:

@@ -1,0 +1,33 @@
+"""Shows what an order would move before it is given, and asks at a terminal whether it is to be given."""
+
+import sys
+from collections.abc import Callable, Collection
+from typing import Annotated
+
+import typer
+
+from admin import show
+from models import campaigns, preview
+from models.preview import Shift
+from ops.terminal import harmless
+
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask, where mails move. Without a terminal nothing is asked.")]
+
+
+def to_what_moves(order: Callable[[], object], campaign_ids: Collection[int], *, yes: bool) -> bool:
+    """Whether mails will move. Ends the command where the person at the terminal does not want that."""
+    shifts = preview.of(order, campaign_ids)
+    names = {row.id: row.name for row in campaigns.every()} if shifts else {}
+    for it in shifts:
+        print(harmless(_told(it, names[it.campaign_id])))
+    if shifts and not yes and sys.stdin.isatty() and not typer.confirm("Change it?"):
+        print("nothing was changed")
+        raise typer.Exit(1)
+    return bool(shifts)
+
+
+def _told(it: Shift, name: str) -> str:
+    mails = f"{it.moved} mail of {name!r} moves" if it.moved == 1 else f"{it.moved} mails of {name!r} move"
+    first = f"the first from {show.moment(it.first_before)} to {show.moment(it.first_after)}"
+    last = f"the last from {show.moment(it.last_before)} to {show.moment(it.last_after)}"
+    return f"{mails}: {first}, {last}"
