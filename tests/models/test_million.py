@@ -63,7 +63,8 @@ READS: dict[str, tuple[int, Callable[[], object]]] = {
     "why a campaign of unknowns waits": (A_FEW, lambda: overview.standing(campaigns.get(IT.in_doubt))),
     "why a finished campaign waits": (A_FEW, lambda: overview.standing(campaigns.get(IT.finished))),
     "what a campaign has before it": (A_DAY, lambda: forecast.future(IT.running)),
-    "which leads are to be planned": (2 * A_DAY, plans.situation),
+    # Of each lead it is also asked whether it may be written to.
+    "which leads are to be planned": (3 * A_DAY, plans.situation),
     "which campaigns may have leads to plan": (A_FEW, plans.wanting),
     "which mails may not be sent any more": (A_FEW, recipients.forbidden),
     "which mails are to be planned again": (A_DAY, plans.to_replan),
