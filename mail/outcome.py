@@ -3,40 +3,15 @@
 One function maps a phase and a reply to an outcome (RFC 5321 section 4.2, enhanced codes of RFC 3463).
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 
-
-class Phase(StrEnum):
-    COMPOSE = "compose"
-    CONNECT = "connect"  # up to the greeting and EHLO
-    TLS = "tls"
-    AUTH = "auth"
-    MAIL = "mail"
-    RCPT = "rcpt"
-    DATA = "data"
-    BODY = "body"
-    DOT = "dot"
-    QUIT = "quit"  # the dot was answered: nothing that happens now changes that
-
-
-class Scope(StrEnum):
-    LEAD = "lead"  # this address
-    CONTENT = "content"  # this message
-    MAILBOX = "mailbox"  # the mailbox or its server: no lead is burnt for it
-    WORKER = "worker"  # our own side
-
-
-@dataclass(frozen=True)
-class Reply:
-    code: int | None  # None: no reply was read, and the text says what happened instead
-    enhanced: str | None  # "5.1.1"
-    text: str
-
-    def __str__(self) -> str:
-        return " ".join(str(part) for part in (self.code, self.enhanced, self.text) if part)
+from mail import answers
+from mail.reply import Phase as Phase
+from mail.reply import Reply as Reply
+from mail.reply import Scope as Scope
+from mail.reply import no_reply as no_reply
+from mail.reply import reply as reply
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,45 +60,34 @@ class Withdrawn(_Timed):
 
 Outcome = Accepted | Deferred | Refused | Unanswered | Withdrawn
 
-LONGEST_TEXT = 500
-_ENHANCED = re.compile(r"^([245]\.\d{1,3}\.\d{1,3})(?:\s|$)")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
-
-# The provider's limits and doors: never the lead's fault, in whatever phase they come.
+# Codes of a server's or a login's trouble, whatever the phase.
 _MAILBOX_CODES = frozenset({421, 454, 530, 534, 535, 538})
-_PROVIDER_LIMIT = re.compile(r"^[45]\.(?:4\.5|1\.90|7\.57|7\.60|7\.64|7\.708)$")
 _BEFORE_THE_LEAD = frozenset({Phase.CONNECT, Phase.TLS, Phase.AUTH, Phase.MAIL})
 
 
-def reply(code: int, text: str) -> Reply:
-    """A reply as it was read, its enhanced code apart, its words cut and cleaned."""
-    words = _CONTROL.sub(" ", text).strip()
-    found = _ENHANCED.match(words)
-    enhanced = found.group(1) if found else None
-    rest = words[len(enhanced) :].strip() if enhanced else words
-    return Reply(code, enhanced, rest[:LONGEST_TEXT])
-
-
-def no_reply(text: str) -> Reply:
-    return Reply(None, None, _CONTROL.sub(" ", text).strip()[:LONGEST_TEXT])
-
-
 def judge(phase: Phase, it: Reply) -> Outcome:
-    """What an unwanted reply before the dot, or any reply to the dot, means."""
+    """What an unwanted reply before the dot, or any reply to the dot, means.
+
+    Only what is plainly about this recipient or this message fails a mail: see mail.answers.
+    """
     if phase is Phase.DOT and it.code is not None and 200 <= it.code < 300:
         return Accepted(it)
     if phase is Phase.DOT and (it.code is None or not 400 <= it.code < 600):
         return Unanswered(f"the server's answer to the final dot cannot be understood: {it}")
-    if _is_mailbox_fault(phase, it):
-        return Deferred(Scope.MAILBOX, phase, it)
-    assert it.code is not None
-    scope = Scope.LEAD if phase is Phase.RCPT else Scope.CONTENT
-    return Refused(scope, phase, it) if it.code >= 500 else Deferred(scope, phase, it)
+    scope, passes = _whose(phase, it)
+    assert it.code is not None or scope is Scope.MAILBOX
+    if it.code is not None and it.code >= 500 and scope in (Scope.LEAD, Scope.CONTENT) and not passes:
+        return Refused(scope, phase, it)
+    return Deferred(scope, phase, it)
 
 
-def _is_mailbox_fault(phase: Phase, it: Reply) -> bool:
+def _whose(phase: Phase, it: Reply) -> tuple[Scope, bool]:
+    """Whom the reply is about, and whether it is over one day, although it may say for ever."""
     if it.code is None or not 400 <= it.code < 600:
-        return True  # a broken connection, or a server that does not speak SMTP
+        return Scope.MAILBOX, True  # a broken connection, or a server that does not speak SMTP
+    known = answers.find(it)
+    if known is not None and known.scope is Scope.CAMPAIGN:
+        return Scope.CAMPAIGN, True
     if phase in _BEFORE_THE_LEAD or it.code in _MAILBOX_CODES:
-        return True
-    return it.enhanced is not None and _PROVIDER_LIMIT.match(it.enhanced) is not None
+        return Scope.MAILBOX, True
+    return (known.scope, known.passes) if known is not None else (Scope.UNCLEAR, True)

@@ -43,7 +43,7 @@ class TestWhoseFault:
         assert isinstance(outcome, Deferred)
         assert outcome.scope is Scope.MAILBOX
 
-    @pytest.mark.parametrize("text", ["4.7.1 greylisted", "4.2.2 mailbox full", ""])
+    @pytest.mark.parametrize("text", ["4.7.1 greylisted", "4.2.2 mailbox full", "4.1.1 user unknown"])
     def test_the_leads_temporary_one_is_tried_again(self, text: str) -> None:
         outcome = told(Phase.RCPT, 451, text)
 

@@ -1,0 +1,188 @@
+"""Whom a server's refusal is about: known answers with their sources, in the order in which they are asked.
+
+The first row that fits decides. What no row fits is unclear, and then the mail waits: only words that are plainly about
+this recipient or this message may fail it. The phase proves nothing: Postfix reports at RCPT what it has against client
+and sender (smtpd_delay_reject), and providers report their limits anywhere.
+"""
+
+import re
+from dataclasses import dataclass
+
+from mail.reply import Reply, Scope
+
+
+@dataclass(frozen=True)
+class Known:
+    scope: Scope
+    source: str  # where such an answer is documented or was reported
+    words: str = ""  # a regular expression to be found in the words, whatever their case
+    enhanced: str = ""  # one that the enhanced code matches as a whole
+    unless: str = ""  # words that must not be there
+    passes: bool = False  # it is over one day, although the code may say for ever
+
+
+# The start of whatever a sender is accused of. Where one of these stands, nothing is plainly the recipient's.
+_OF_THE_SENDER = (
+    r"sender|\bfrom\b|return.?path|originator|nadawc|absender|exp[eé]diteur|remitente"
+    r"|\bclient\b|\bip\b|\bptr\b|\brdns\b|reverse dns|\bhelo\b|\behlo\b|\btls\b|starttls"
+    r"|\byour (e-?mail )?(account|ip|server|host|network|provider|reputation|quota|domain|isp)"
+    r"|block|black.?list|\brbl\b|dnsbl|spamhaus|spamcop|\blisted\b|reputation|\bbanned|zablokow|czarn"
+    r"|spam|junk|\bbulk|unsolicited|phish|abus|malicious|suspicious|unusual"
+    r"|polic(y|ies)|polityk|not (allowed|permitted|authori[sz]ed|accepted)|den(ied|y)|prohibit|forbidden|unauthori"
+    r"|\brelay(?! recipient table)|brak uprawnie|odmow"
+    r"|limit|quota|\brates?\b|too (many|much|fast|quick|often)|exceed|throttl|przekrocz|\bper (hour|day|minute|month)"
+    r"|authenti|\blog.?in\b|\bspf\b|dkim|dmarc|verif|weryfik"
+    r"|later|temporar|\bwait|retry|come back|p[oó][zź]niej|chwilow|\bhold\b|\bheld\b|review"
+    r"|sending|outgoing|outbound|submission|wychodz|wysy[lł]"
+    r"|doesn.?t want|subscription|payment|unpaid|\btrial\b|administrator"
+)
+_PERSON = (
+    r"(user(name)?|recipient|rcpt|mail ?box|mail ?drop|(e-?mail )?address|addressee|account|alias|person|destination"
+    r"|customer|subscriber|local[- ]?part|domain"
+    r"|u[zż]ytkowni\w*|odbior\w*|adresat\w*|skrzynk\w*|adres\w*|kont[oa]|domen\w*"
+    r"|empf[aä]nger|benutzer|destinataire|destinatari[oa]|usuario|utilisateur|adresse)"
+)
+_MISSING = (
+    r"(unknown|not (be )?found|not known|(does|do|did|has)(n.?t| not?)( \w+)? exists?|not exist\w*|no longer \w+"
+    r"|(doesn.?t|does not) have|is (not )?(disabled|inactive|closed|invalid|valid|active|local)|not (a )?(local|valid)"
+    r"|disabled|deactivated|inactive|unavailable user|has moved|invalid|unrouteable|not recogni[sz]ed|undeliverable"
+    r"|nie istnieje|nieistniej\w*|nieznan\w*|nie znaleziono|nieaktywn\w*|usuni[eę]t\w*"
+    r"|unbekannt|existiert nicht|inconnu\w*|n.existe pas|desconocid\w*|no existe|sconosciut\w*|inesistent\w*)"
+)
+_NO = (
+    r"(no such|unknown|invalid|bad|illegal|inactive|non-?existent|undeliverable|unroute?able|unavailable mail"
+    r"|not a (known|valid|local)|no (valid )?|nie ma (tu )?(takie(go|j) )?|nie znaleziono|nieznan\w*|nieistniej\w*"
+    r"|nieprawid[lł]ow\w*|brak (takie(go|j) )?|unbekannte\w*|destinataire inconnu)"
+)
+_NO_SUCH_PERSON = (
+    rf"\b{_NO} ?(\w+ ){{0,3}}{_PERSON}|\b{_PERSON}\b.{{0,60}}\b{_MISSING}"
+    r"|\bno one (here )?(with|by|of)|\bno mail ?box"
+)
+# Codes beside which such words can be believed: of an address, a mailbox, a route, or none in particular.
+_OF_AN_ADDRESS = r"|[45]\.(0\.0|1\.(0|[1-6]|10)|2\.[01]|4\.[0134]|5\.0)"
+
+_RFC3463 = "RFC 3463 sections 3.2 to 3.8"
+_GMAIL = "https://support.google.com/a/answer/3726730 (read 2026-11)"
+_EXCHANGE = "https://learn.microsoft.com, Exchange Online: non-delivery reports (read 2026-11)"
+_PERIOD = r"(per.?(hour|day|minute|month)|(24|12).?h(ou)?rs?|hourly|hour|daily|monthly|godzin\w*|dob[eęy]|dzienn\w*)"
+
+KNOWN = (
+    # What has to be asked first, because its words sound like what follows.
+    Known(
+        Scope.LEAD,
+        "https://postgrey.schweikert.ch, https://www.greylisting.org (read 2026-11)",
+        words=r"gr[ae]y.?list|postgrey|szar(a|ej) li[sś]t",
+        passes=True,
+    ),
+    Known(
+        Scope.CAMPAIGN,
+        "RFC 1870 section 6.1; https://www.postfix.org/postconf.5.html#message_size_limit (read 2026-11)",
+        enhanced=r"[45]\.3\.4",
+    ),
+    Known(
+        Scope.CAMPAIGN,
+        "PHPMailer/PHPMailer#98, exim's message_size_limit (read 2026-11)",
+        words=r"(message|mail) (size|length|is|too) .{0,30}(exceeds?|large|big|long)\b.{0,40}(size|maximum|limit|$)"
+        r"|message too (big|large)|zbyt du[zż]a wiadomo",
+        unless=r"quota|\bper\b|mailbox|user|recipient|account",
+    ),
+    Known(Scope.CONTENT, _RFC3463, enhanced=r"[45]\.(6\.\d+|2\.3)"),
+    # The sender's limits and doors: one such answer tells enough.
+    Known(
+        Scope.MAILBOX,
+        f"{_GMAIL}: daily and peak limits, sent too fast, sender not authenticated",
+        enhanced=r"[45]\.(4\.5|7\.2[5-9]|7\.3[0-2])",
+    ),
+    Known(
+        Scope.MAILBOX,
+        f"{_EXCHANGE}: outbound sender blocked, limits, authentication, tenant blocked",
+        enhanced=r"[45]\.(1\.(8|90)|7\.(57|60|64|1[38]9|(5\d\d)|7(0[0-24-9]|[1-5]\d)))",
+    ),
+    Known(Scope.MAILBOX, f"{_RFC3463}: bad address of the sender", enhanced=r"[45]\.1\.[78]"),
+    Known(
+        Scope.MAILBOX,
+        "MicrosoftDocs/OfficeDocs-Support#1150, nodemailer-outlook#11: SMTP AUTH submission",
+        words=r"SubmissionQuotaExceeded|OutboundSpam|SendAsDenied|sender thread limit",
+    ),
+    Known(
+        Scope.LEAD,
+        f"{_GMAIL} 4.2.1; {_EXCHANGE} 4.3.2: the recipient gets more than its server takes",
+        words=r"receiving mail (too|at a rate)|recipient thread limit",
+        passes=True,
+    ),
+    Known(
+        Scope.MAILBOX,
+        "gen-smtp/gen_smtp#140, go-gomail/gomail#174, deltachat/deltachat-core#647, root-io/vmail#67,"
+        " zotonic/zotonic#3508, gophish/gophish#3231, freescout-help-desk/freescout#4005,"
+        " https://www.iq.pl/pomoc/13/140 (read 2026-11)",
+        words=r"(sending|outgoing|outbound|submission|relay) .{0,30}(limit|quota|rate)"
+        r"|(limit|quota)\w* .{0,30}(sending|outgoing|outbound)"
+        rf"|(limit|quota|maximum|exceed\w*|only \d+|allowed|over its|przekrocz\w*) .{{0,60}}\b{_PERIOD}"
+        rf"|\b{_PERIOD}.{{0,40}}(limit|quota|maximum|exceed\w*|allowed|przekrocz\w*)"
+        r"|(user|sender|account).{0,20}rate.?limit|too many (outgoing|e-?mails|messages|submissions|mails)"
+        r"|limit\w* (wysy[lł]\w*|wiadomo\w*|wychodz\w*)",
+        unless=r"recipient.{0,20}(mailbox|over|full)|receiving|storage|mailbox (is )?full",
+    ),
+    Known(
+        Scope.MAILBOX,
+        "mailcow/mailcow#253, splitbrain/dokuwiki-plugin-smtp#38, https://support.konto.pl/kb/a2164 (read 2026-11)",
+        words=r"not owned by|does not own|sender (address )?rejected|not allowed to send (as|from|on behalf)",
+        unless=r"domain not found",
+    ),
+    # A full mailbox is the recipient's, and may be emptied.
+    Known(
+        Scope.LEAD, f"{_RFC3463}, {_GMAIL}", enhanced=r"[45]\.2\.2", unless=r"your quota|sending|outgoing", passes=True
+    ),
+    Known(
+        Scope.LEAD,
+        "sendmail and Dovecot: 552 Quota exceeded; https://www.kei.pl/pomoc/wiadmosc-zwrotna (read 2026-11)",
+        words=r"(mail ?box|mail ?dir|inbox|account|user|recipient|skrzynk\w*).{0,40}"
+        r"(\bfull\b|over.?quota|exceed\w* .{0,20}(quota|storage)|out of (storage|space)|przepe[lł]nion\w*|pe[lł]na)"
+        r"|przepe[lł]nion\w* skrzynk",
+        enhanced=r"|[45]\.(0\.0|1\.1|2\.\d|3\.0|7\.0)",
+        unless=r"your quota|sending|outgoing|per (hour|day)|sender",
+        passes=True,
+    ),
+    # Plainly about this message.
+    Known(
+        Scope.CONTENT,
+        f"{_GMAIL} 5.7.0 BlockedMessage; https://www.clamav.net, amavis (read 2026-11)",
+        words=r"virus|malware|trojan|infected|wirus|content presents a potential security issue"
+        r"|(attach\w*|file (type|name|extension)|executable|za[lł][aą]cznik\w*).{0,40}"
+        r"(not (allowed|permitted)|forbidden|blocked|prohibited|rejected|banned|niedozwolon\w*)",
+        unless=r"\b(account|ip|computer|client|sender|network|outgoing|outbound)\b|your (domain|host|server)",
+    ),
+    # Plainly about this recipient.
+    Known(
+        Scope.LEAD,
+        f"{_EXCHANGE} 5.4.1: directory based edge blocking knows no such recipient",
+        words=r"recipient address rejected: access denied.{0,10}AS\(2018",
+        enhanced=r"5\.4\.1",
+    ),
+    Known(Scope.LEAD, _RFC3463, enhanced=r"[45]\.(1\.([1236]|10)|2\.1)", unless=_OF_THE_SENDER),
+    Known(
+        Scope.LEAD,
+        "https://www.postfix.org/postconf.5.html#unknown_local_recipient_reject_code, exim, qmail, cPanel,"
+        " https://pomoc.poczta.interia.pl, https://www.dbmailserver.com/tui-xin-address-not-exist.htm (read 2026-11)",
+        words=_NO_SUCH_PERSON,
+        enhanced=_OF_AN_ADDRESS,
+        unless=_OF_THE_SENDER,
+    ),
+)
+
+# What is quoted in an answer says nothing about it: addresses, links, hosts.
+_QUOTED = re.compile(r"https?://\S*|<[^<>\s]*>|\S+@\S+|\b[\w-]+(?:\.[\w-]+)+\b")
+
+
+def find(it: Reply) -> Known | None:
+    """The known answer that this reply is. None: nobody can tell whom it is about."""
+    words = " ".join(_QUOTED.sub(" ", it.text).split())
+    return next((row for row in KNOWN if _fits(row, it.enhanced or "", words)), None)
+
+
+def _fits(row: Known, enhanced: str, words: str) -> bool:
+    if (row.enhanced or not row.words) and not re.fullmatch(row.enhanced, enhanced):
+        return False
+    if row.words and not re.search(row.words, words, re.IGNORECASE):
+        return False
+    return not (row.unless and re.search(row.unless, words, re.IGNORECASE))
