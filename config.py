@@ -36,6 +36,11 @@ EMBEDDED = "embedded"
 PREFIX = "PUNKTUAL_"
 # Read by other parts of the program, or by the environment's owner, and no settings of config.toml.
 OTHER_VARIABLES = {"PUNKTUAL_CONFIG", "PUNKTUAL_MAILBOX_PASSWORD"}
+# What an installation may still set that an earlier version knew -> what there is instead.
+_GONE = {
+    "sending.max_attempts": "temporary answers are not counted any more, but given up by age:"
+    " sending.give_up_after_days (PUNKTUAL_SENDING_GIVE_UP_AFTER_DAYS), 5 by default",
+}
 
 
 class SettingsInvalid(Exception):
@@ -102,7 +107,7 @@ class Sending(Section):
     smtp_host_concurrency: PositiveInt
     clock_tolerance_seconds: PositiveFloat
     journal_room_megabytes: PositiveFloat
-    max_attempts: PositiveInt
+    give_up_after_days: PositiveFloat
     retry_first_seconds: PositiveFloat
     retry_factor: Annotated[Float, within(Bounds(1, 1000))]
     retry_cap_seconds: PositiveFloat
@@ -376,7 +381,7 @@ def _refuse_unknown_variables(environment: Mapping[str, str]) -> None:
     known = set(_variable_names()) | OTHER_VARIABLES
     for name in sorted(environment):
         if name.upper().startswith(PREFIX) and name.upper() not in known:
-            raise SettingsInvalid(f"{name}: no such setting{faults.suggestion(name.upper(), known)}")
+            raise SettingsInvalid(f"{name}: {_no_such_setting(_dotted(name), name.upper(), known)}")
 
 
 def _variable_names() -> Iterator[str]:
@@ -393,11 +398,11 @@ def _is_section(annotation: object) -> TypeGuard[type[Section]]:
 
 def _sentences(error: ValidationError) -> Iterator[str]:
     """Each with where the value came from: a variable, or a line of the file."""
-    path = _config_file()
+    path, known = _config_file(), set(_dotted_names())
     for fault in faults.of(error):
         dotted = ".".join(fault.place)
         if fault.kind == "extra_forbidden":
-            yield f"{_place(path, fault.place)}: no such setting{faults.suggestion(dotted, set(_dotted_names()))}"
+            yield f"{_place(path, fault.place)}: {_no_such_setting(dotted, dotted, known)}"
         elif fault.place:
             yield f"{_place(path, fault.place)}: {fault.text}"
         else:
@@ -413,5 +418,16 @@ def _place(path: Path, place: tuple[str, ...]) -> str:
 
 
 def _dotted_names() -> Iterator[str]:
-    for name in _variable_names():
-        yield name.removeprefix(PREFIX).lower().replace("_", ".", 1)
+    return map(_dotted, _variable_names())
+
+
+def _dotted(variable: str) -> str:
+    return variable.upper().removeprefix(PREFIX).lower().replace("_", ".", 1)
+
+
+def _no_such_setting(dotted: str, name: str, known: set[str]) -> str:
+    return (
+        f"this setting is gone: {_GONE[dotted]}"
+        if dotted in _GONE
+        else f"no such setting{faults.suggestion(name, known)}"
+    )

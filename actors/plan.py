@@ -89,8 +89,8 @@ def replan() -> None:
 
 
 def _replan(reasons: Mapping[int, str], written: _Written, campaign_ids: Collection[int]) -> None:
-    anew = [it for it in campaign_ids if reasons[it] in plans.ORDERS]
-    seen = plans.situation(campaign_ids, again=True, anew=anew)
+    orders = {it: reasons[it] for it in campaign_ids if reasons[it] in plans.ORDERS}
+    seen = plans.situation(campaign_ids, again=True, orders=orders)
     slots = _by_campaign(_play(seen))
     # Who goes first is written first. Where no place was found there is nothing to write but that it was looked for.
     for campaign_id in [*slots, *(it.id for it in seen.campaigns if it.id not in slots)]:

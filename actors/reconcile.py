@@ -4,7 +4,7 @@ from actors import queues
 from actors.broker import ask
 from actors.identity import is_alive, this_worker
 from actors.readiness import may_claim
-from models import campaigns, evidence, stuck
+from models import campaigns, evidence, reopening, stuck
 from ops import logs
 
 log = logs.get()
@@ -15,6 +15,8 @@ def reconcile() -> None:
     may_claim()
     stuck.settle_dead(this_worker().host, is_alive, BY)
     stuck.settle_expired(BY)
+    if count := reopening.bring_back_blamed(BY):
+        log.warning("refusals_were_the_mailboxes", emails=count)
     for mailbox_id in evidence.due():
         ask(queues.EVIDENCE, "seek_evidence", mailbox_id)
 

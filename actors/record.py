@@ -1,7 +1,7 @@
 """Records what became of an attempt: one move for each outcome, and a pause for a mailbox that does not work."""
 
 import threading
-from datetime import timedelta
+from datetime import datetime, timedelta
 from random import random
 from typing import assert_never
 
@@ -10,7 +10,7 @@ import config
 from actors import journal, tally
 from actors.hint import hint_if_soon
 from mail.outcome import Accepted, Deferred, Outcome, Phase, Refused, Reply, Scope, Unanswered, Withdrawn
-from models import database, emails, mailboxes, plans
+from models import blame, campaigns, database, emails, mailboxes, plans
 from models.claims import Attempt, Claim
 from models.emails import Detail
 from models.facts import NoSuchEmail
@@ -50,6 +50,12 @@ def move(attempt: Attempt, outcome: Outcome) -> bool:
             return _close_mailbox(attempt, outcome, reply)
         case Deferred(Scope.WORKER, _, reply):
             return emails.release(held, reply.text, _detail(outcome, reply))
+        case Deferred(Scope.CAMPAIGN, _, reply):
+            return _close_to_its_letter(attempt, outcome, reply)
+        case Deferred(Scope.UNCLEAR | Scope.CONTENT, _, reply) | Refused(_, _, reply) if since := _blamed(
+            attempt, outcome, reply
+        ):
+            return _close_mailbox(attempt, outcome, reply, since)
         case Deferred(_, _, reply):
             return _try_again(attempt, outcome, reply)
         case Refused(_, _, reply):
@@ -90,8 +96,11 @@ def _log(event: str, attempt: Attempt, outcome: Outcome) -> None:
 def _try_again(attempt: Attempt, outcome: Deferred, reply: Reply) -> bool:
     number, rules = attempt.attempts + 1, config.settings().sending
     held, detail, works = attempt.held, _detail(outcome, reply), _proves_mailbox(outcome)
-    if number >= rules.max_attempts:
-        return emails.reject(held, f"gave up after {number} attempts: {reply}", detail, mailbox_works=works)
+    age, most = emails.put_off_for(held.email_id), timedelta(days=rules.give_up_after_days)
+    if backoff.is_given_up(number, age, most):
+        return emails.reject(
+            held, f"gave up after {number} attempts in {age.days} days: {reply}", detail, mailbox_works=works
+        )
     moment = plans.retry_moment(held.email_id, not_before=clock.now() + _pause(number - 1))
     if not emails.retry(held, moment, str(reply), detail, mailbox_works=works):
         return False
@@ -99,9 +108,27 @@ def _try_again(attempt: Attempt, outcome: Deferred, reply: Reply) -> bool:
     return True
 
 
-def _close_mailbox(attempt: Attempt, outcome: Deferred, reply: Reply) -> bool:
+def _blamed(attempt: Attempt, outcome: Deferred | Refused, reply: Reply) -> datetime | None:
+    """From when on such refusals were the mailbox's fault. None: nothing says that they are."""
+    if reply.code is None:
+        return None
+    judged = blame.judge(attempt.held.email_id, attempt.mailbox_id, outcome.scope, reply.code, reply.enhanced)
+    return judged.since if judged.is_the_mailboxes else None
+
+
+def _close_to_its_letter(attempt: Attempt, outcome: Deferred, reply: Reply) -> bool:
+    paused = campaigns.close_to_its_letter(attempt.held, str(reply), _detail(outcome, reply))
+    if paused is None:
+        return False
+    log.warning("letter_too_large", campaign_id=attempt.campaign_id, mailbox_id=attempt.mailbox_id, paused=paused)
+    return True
+
+
+def _close_mailbox(
+    attempt: Attempt, outcome: Deferred | Refused, reply: Reply, blamed_from: datetime | None = None
+) -> bool:
     """The mailbox's fault is not the lead's: close the one, give the other back."""
-    until = mailboxes.close_after(attempt.held, str(reply), _detail(outcome, reply), _pause)
+    until = mailboxes.close_after(attempt.held, str(reply), _detail(outcome, reply), _pause, blamed_from)
     if until is None:
         return False
     log.warning("mailbox_closed", mailbox_id=attempt.mailbox_id, until=until.isoformat(), phase=outcome.phase)
@@ -110,8 +137,8 @@ def _close_mailbox(attempt: Attempt, outcome: Deferred, reply: Reply) -> bool:
 
 
 def _proves_mailbox(outcome: Deferred | Refused) -> bool:
-    """An answer to the dot that blames lead or content. One to RCPT is none: a provider's limit may still follow it."""
-    return outcome.phase is Phase.DOT
+    """An answer to the dot that plainly blames lead or content. One to RCPT is none: a limit may still follow it."""
+    return outcome.phase is Phase.DOT and outcome.scope in (Scope.LEAD, Scope.CONTENT)
 
 
 def _pause(before: int) -> timedelta:

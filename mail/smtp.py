@@ -75,6 +75,10 @@ def _trusted() -> ssl.SSLContext:
     return ssl.create_default_context()
 
 
+class _TooLarge(Exception):
+    """The server has said that it does not take a message of this size."""
+
+
 class _Conversation:
     def __init__(self, server: Server, timeouts: Timeouts, context: ssl.SSLContext) -> None:
         self.server, self.timeouts, self.context = server, timeouts, context
@@ -88,10 +92,11 @@ class _Conversation:
 
     def up_to_the_dot(self, sender: str, recipient: str, content: bytes) -> Outcome | None:
         """All that comes before the dot. None: everything is written, and only the dot is missing."""
+        content = _on_the_wire(content)
         steps = (
             partial(self._connect, sender),
             partial(self._authenticate, sender),
-            partial(self._envelope, sender, recipient),
+            partial(self._envelope, sender, recipient, len(content)),
             partial(self._body, content),
         )
         return self._stopped_at(*steps) or self._out_of_turn()
@@ -125,6 +130,8 @@ class _Conversation:
         try:
             for step in steps:
                 step()
+        except _TooLarge as error:
+            return Deferred(Scope.CAMPAIGN, self.phase, no_reply(str(error)))
         except smtplib.SMTPResponseException as error:
             return judge(self.phase, self._without_password(_reply(error.smtp_code, error.smtp_error)))
         except (smtplib.SMTPException, OSError, ValueError) as error:
@@ -170,20 +177,28 @@ class _Conversation:
         with self._in(Phase.AUTH):
             self._open().log_in(without=given_up)
 
-    def _envelope(self, sender: str, recipient: str) -> None:
+    def _envelope(self, sender: str, recipient: str, size: int) -> None:
         connection = self._open()
         with self._in(Phase.MAIL):
-            expect(2, connection.mail(sender))
+            expect(2, connection.mail(sender, self._announced(size)))
         with self._in(Phase.RCPT):
             expect(2, connection.rcpt(recipient))
         with self._in(Phase.DATA):
             expect(3, connection.docmd("DATA"))
 
+    def _announced(self, size: int) -> list[str]:
+        """What MAIL says of the message, where the server wants to know (RFC 1870): its size without doubled dots."""
+        connection = self._open()
+        if not connection.has_extn("size"):
+            return []
+        most = connection.esmtp_features["size"].strip()
+        if most.isascii() and most.isdigit() and 0 < int(most) < size:
+            raise _TooLarge(f"the letter has {size:,} bytes, and the server takes {int(most):,}")
+        return [f"SIZE={size}"]
+
     def _body(self, content: bytes) -> None:
-        lines = _LINE_END.sub(b"\r\n", content)
-        whole = lines if lines.endswith(b"\r\n") else lines + b"\r\n"
         with self._in(Phase.BODY):
-            self._open().write(_LEADING_DOT.sub(b"..", whole))
+            self._open().write(_LEADING_DOT.sub(b"..", content))
 
     def _out_of_turn(self) -> Outcome | None:
         """What the server says before the dot is no answer to it, whatever it says."""
@@ -201,6 +216,12 @@ class _Conversation:
     def _open(self) -> Connection:
         assert self.connection is not None
         return self.connection
+
+
+def _on_the_wire(content: bytes) -> bytes:
+    """With CRLF at the end of each line, and of the last (RFC 5321 section 2.3.7)."""
+    lines = _LINE_END.sub(b"\r\n", content)
+    return lines if lines.endswith(b"\r\n") else lines + b"\r\n"
 
 
 def _reply(code: int, words: bytes | str) -> Reply:

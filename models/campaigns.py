@@ -8,9 +8,12 @@ from peewee import EXCLUDED, IntegrityError, chunked, fn
 
 import bounds
 from models import changes, emails, facts, notices, nudge, recipients
+from models.claims import Held
 from models.database import database, fetch
+from models.emails import Detail
 from models.notices import Kind
-from models.tables import CLOCK, Campaign, CampaignLead, CampaignMailbox, Lead
+from models.sentences import Sentence, said
+from models.tables import CLOCK, Campaign, CampaignLead, CampaignMailbox, Lead, Mailbox
 from scheduling.window import Window
 
 _WATCHED_ANEW: dict[str, Any] = {"watched_from": CLOCK, "paused_by": None, "paused_reason": None}
@@ -136,7 +139,15 @@ def resume(campaign_id: int, by: str) -> None:
     anew: dict[str, Any] = {"replan_reason": "resumed", **_WATCHED_ANEW}
     with database.atomic():
         _change(campaign_id, "active", allowed={"paused"}, verb="resume", by=by, **anew)
+        _open_to_its_letter(campaign_id)
         notices.over(Kind.CAMPAIGN, campaign_id)
+
+
+def go_on(campaign_id: int, by: str, reason: str) -> None:
+    """Some of its mails are to be tried again: where it was completed it is active once more."""
+    row = _locked(campaign_id)
+    if row.status == "completed":
+        _write(row, {"status": "active", **_WATCHED_ANEW}, by, "retry", reason)
 
 
 def edit(campaign_id: int, by: str, **fresh: object) -> None:
@@ -151,6 +162,39 @@ def edit(campaign_id: int, by: str, **fresh: object) -> None:
             raise CampaignInvalid(f"cannot edit the campaign {row.name!r}: it is {row.status}")
         if changes.differ(row, fresh):
             _write(row, {**fresh, "replan_reason": "edited"}, by, "edit")
+
+
+def close_to_its_letter(held: Held, why: str, detail: Detail) -> bool | None:
+    """Give an e-mail back whose mailbox's server does not take its campaign's letter, and send no more from there.
+
+    True: the campaign has no other mailbox, and paused itself. None: the mail is no longer the caller's.
+    """
+    with database.atomic():
+        row = facts.lock_around(held.email_id)
+        if not emails.release(held, f"letter: {why}", detail):
+            return None
+        links = CampaignMailbox.update(closed_reason=why)
+        links.where(CampaignMailbox.campaign == row.campaign_id, CampaignMailbox.mailbox == row.mailbox_id).execute()
+        campaign = _locked(row.campaign_id)
+        if CampaignMailbox.select().where(
+            CampaignMailbox.campaign == campaign.id, CampaignMailbox.closed_reason.is_null()
+        ):
+            Campaign.update(revision=Campaign.revision + 1).where(Campaign.id == campaign.id).execute()
+            nudge.ask_for_tick()
+            return False
+        if campaign.status == "active":
+            address = Mailbox.get_by_id(row.mailbox_id).address
+            pause(campaign.id, by=changes.PROTECTION, reason=str(too_large(address, why)))
+        return True
+
+
+def too_large(mailbox: str, why: str) -> Sentence:
+    return said("its letter is too large for %(mailbox)s: %(why)s", mailbox=mailbox, why=why)
+
+
+def _open_to_its_letter(campaign_id: int) -> None:
+    opened = CampaignMailbox.update(closed_reason=None).where(CampaignMailbox.campaign == campaign_id)
+    opened.where(CampaignMailbox.closed_reason.is_null(False)).execute()
 
 
 def cancel(campaign_id: int, by: str) -> int:

@@ -11,7 +11,7 @@ from models.tables import Campaign, Mailbox
 from models.tables import Change as Row
 
 # Columns that tell of no order: they follow from one.
-_INWARD = {"revision", "replan_reason", "watched_from", "paused_by", "paused_reason"}
+_INWARD = {"revision", "replan_reason", "watched_from", "blamed_from", "paused_by", "paused_reason"}
 _SECRET = {"password_encrypted": "password"}
 _HIDDEN = "hidden"
 # Who pauses a campaign whose mails are refused: the product itself.

@@ -5,7 +5,7 @@ guard held; False means that the mail is no longer the caller's, who must stop.
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -14,7 +14,7 @@ from peewee import fn
 import config
 from models import claims, facts, gates, moves
 from models.claims import Claim, Held, Worker
-from models.database import database, execute
+from models.database import database, execute, fetch_row
 from models.gates import Closed
 from models.moves import Moved
 from models.sentences import said
@@ -140,7 +140,8 @@ def retry(held: Held, scheduled_at: datetime, error: str, detail: Detail, *, mai
 
     mailbox_works: as for reject.
     """
-    changes = {**_UNCLAIMED, "attempts": Q.attempts + 1, "scheduled_at": scheduled_at, "error": error}
+    put_off = {"scheduled_at": scheduled_at, "deferred_since": fn.COALESCE(Q.deferred_since, Q.claimed_at)}
+    changes = {**_UNCLAIMED, **put_off, "attempts": Q.attempts + 1, "error": error}
     with database.atomic():
         row = facts.lock_around(held.email_id)
         moved = _back(Move.RETRY, held, error, detail, changes)
@@ -152,6 +153,11 @@ def retry(held: Held, scheduled_at: datetime, error: str, detail: Detail, *, mai
 def release(held: Held, reason: str, detail: Detail | None = None) -> bool:
     """Its worker proves that it was not sent, by no fault of the mail: it keeps its time, no attempt is counted."""
     return _back(Move.RELEASE, held, reason, detail, dict(_UNCLAIMED))
+
+
+def release_for_its_mailbox(held: Held, reason: str, detail: Detail) -> bool:
+    """The same, for a fault of its mailbox: for how long it was put off before does not count either."""
+    return _back(Move.RELEASE, held, reason, detail, {**_UNCLAIMED, "deferred_since": None})
 
 
 def release_unhanded(held: Held, reason: str) -> bool:
@@ -189,7 +195,7 @@ def settle_to_send_again(email_id: int, scheduled_at: datetime, reason: str, by:
     with database.atomic():
         row = facts.lock_around(email_id)
         counted = row.handed_over_at
-        changes = {**_UNCLAIMED, "scheduled_at": scheduled_at, "error": None}
+        changes = {**_UNCLAIMED, "scheduled_at": scheduled_at, "error": None, "deferred_since": None}
         return _move(Move.SETTLE, email_id, Status.PENDING, by=by, reason=reason, counted=counted, **changes)
 
 
@@ -292,6 +298,54 @@ def cancel_pending(campaign_id: int, reason: str, by: str) -> int:
     """Cancel all that is still to come of a campaign. The caller holds the campaign's lock."""
     values = {"campaign": campaign_id, "reason": reason, "by": by}
     return _told(Move.CANCEL, execute(CANCEL_PENDING, values), campaign_id, by, reason)
+
+
+# Only a refusal leads to failed; asked again all the same, because this is where a mail could be sent twice.
+REOPEN = """
+WITH slot AS (
+    SELECT * FROM unnest(%(leads)s::bigint[], %(mailboxes)s::bigint[], %(times)s::timestamptz[])
+        AS s (campaign_lead_id, mailbox_id, scheduled_at)
+), before AS (
+    SELECT q.id, q.scheduled_at AS old_at, slot.mailbox_id, slot.scheduled_at
+    FROM campaign_email_queue q JOIN slot USING (campaign_lead_id)
+    WHERE q.campaign_id = %(campaign)s AND q.status = 'failed' AND (
+        SELECT h.move FROM email_history h
+        WHERE h.email_id = q.id AND h.move IN ('hand_over', 'doubt', 'recover', 'settle', 'accept', 'reject')
+        ORDER BY h.id DESC LIMIT 1) = 'reject'
+    ORDER BY q.id FOR NO KEY UPDATE OF q
+), reopened AS (
+    UPDATE campaign_email_queue q
+    SET status = 'pending', scheduled_at = before.scheduled_at, mailbox_id = before.mailbox_id, hinted_for = NULL,
+        claim_token = NULL, claimed_at = NULL, worker_host = NULL, worker_pid = NULL, worker_started_at = NULL,
+        handed_over_at = NULL, attempts = 0, error = NULL, deferred_since = NULL
+    FROM before WHERE q.id = before.id AND q.status = 'failed'
+    RETURNING q.id, before.old_at, q.scheduled_at, q.mailbox_id
+)
+INSERT INTO email_history
+    (email_id, move, from_status, to_status, reason, scheduled_from, scheduled_to, mailbox_id, by)
+SELECT id, 'reopen', 'failed', 'pending', %(reason)s, old_at, scheduled_at, mailbox_id, %(by)s
+FROM reopened ORDER BY id
+"""
+
+
+def reopen(campaign_id: int, slots: Sequence[Slot], reason: str, by: str) -> int:
+    """Have failed mails tried again, at these places. Returns how many. The caller holds the campaign's lock."""
+    values = {"campaign": campaign_id, "reason": reason, "by": by, **_columns(slots)}
+    return _told(Move.REOPEN, execute(REOPEN, values), campaign_id, by, reason)
+
+
+PUT_OFF_FOR = """
+SELECT COALESCE(clock_timestamp() - COALESCE(deferred_since, claimed_at), '0') FROM campaign_email_queue WHERE id = %s
+"""
+
+
+def put_off_for(email_id: int) -> timedelta:
+    """How long ago the first of its attempts was, of those that were answered with "not now"."""
+    row = fetch_row(PUT_OFF_FOR, (email_id,))
+    if row is None:
+        raise facts.NoSuchEmail(f"there is no e-mail {email_id}")
+    age: timedelta = row[0]
+    return age
 
 
 def _told(move: Move, count: int, campaign_id: int, by: str, reason: str | None = None) -> int:

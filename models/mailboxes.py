@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from typing import NamedTuple
 
-from peewee import IntegrityError
+from peewee import IntegrityError, fn
 
 import bounds
 from models import changes, emails, facts, notices, nudge
@@ -109,7 +109,7 @@ def edit(mailbox_id: int, by: str, **fresh: object) -> None:
     bounds.check(bounds.MAILBOX, fresh)
     mended = bool(_LOGIN & fresh.keys())
     if mended:
-        fresh |= WITHOUT_FAULTS
+        fresh |= _working()
     with database.atomic():
         campaigns = facts.lock_campaigns(used_by(mailbox_id))
         row = _locked(mailbox_id)
@@ -119,6 +119,7 @@ def edit(mailbox_id: int, by: str, **fresh: object) -> None:
             ids = [row.id for row in campaigns if row.status == "active"]
             Campaign.update(replan_reason="edited").where(Campaign.id.in_(ids)).execute()
         if mended:
+            _open_to_letters(mailbox_id)
             notices.over(Kind.MAILBOX, mailbox_id)
 
 
@@ -160,8 +161,24 @@ def pause(mailbox_id: int, by: str) -> None:
 
 
 def resume(mailbox_id: int, by: str) -> None:
-    """Open it again, after a pause or after faults."""
-    _order(mailbox_id, {"status": "active", **WITHOUT_FAULTS}, by, "resume")
+    """Open it again, after a pause or after faults: what waits for it is planned again from now."""
+    with database.atomic():
+        used_by = CampaignMailbox.select(CampaignMailbox.campaign).where(CampaignMailbox.mailbox == mailbox_id)
+        campaigns = facts.lock_campaigns(row.campaign_id for row in used_by)
+        _order(mailbox_id, {"status": "active", **_working()}, by, "resume")
+        _open_to_letters(mailbox_id)
+        ids = [row.id for row in campaigns if row.status == "active"]
+        Campaign.update(replan_reason="resumed").where(Campaign.id.in_(ids)).execute()
+
+
+def _working() -> dict[str, object]:
+    """A person says that it works: what its server refused before tells nothing any more."""
+    return {**WITHOUT_FAULTS, "watched_from": clock()}
+
+
+def _open_to_letters(mailbox_id: int) -> None:
+    opened = CampaignMailbox.update(closed_reason=None).where(CampaignMailbox.mailbox == mailbox_id)
+    opened.where(CampaignMailbox.closed_reason.is_null(False)).execute()
 
 
 def _order(mailbox_id: int, fresh: dict[str, object], by: str, verb: str) -> None:
@@ -183,15 +200,22 @@ def _locked(mailbox_id: int) -> Mailbox:
     raise NoSuchMailbox(f"there is no mailbox {mailbox_id}")
 
 
-def close_after(held: Held, fault: str, detail: Detail, pause: Callable[[int], timedelta]) -> datetime | None:
+def close_after(
+    held: Held, fault: str, detail: Detail, pause: Callable[[int], timedelta], blamed_from: datetime | None = None
+) -> datetime | None:
     """Give an e-mail back that met a fault of its mailbox, and close that. None: the mail is no longer the caller's.
 
     In one transaction: a mailbox closed alone would leave the mail to its lease, and told twice it would count two.
+    blamed_from: mails that failed since then failed for the same fault, and are to be brought back.
     """
     with database.atomic():
         row = facts.lock_around(held.email_id)
-        if not emails.release(held, f"mailbox: {fault}", detail):
+        if not emails.release_for_its_mailbox(held, f"mailbox: {fault}", detail):
             return None
+        if blamed_from is not None:
+            earliest = fn.LEAST(Mailbox.blamed_from, blamed_from)
+            Mailbox.update(blamed_from=earliest).where(Mailbox.id == row.mailbox_id).execute()
+            nudge.ask_for_tick()
         return close(row.mailbox_id, fault, pause, detail.get("phase"), detail.get("code"))
 
 

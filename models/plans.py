@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
+from types import MappingProxyType
 
 import config
 from models import emails, facts, gates, unplanned, usable
@@ -38,7 +39,7 @@ def situation(
     campaign_ids: Collection[int] | None = None,
     *,
     again: bool = False,
-    anew: Collection[int] = (),
+    orders: Mapping[int, str] = MappingProxyType({}),
     forecast: bool = False,
     most_leads: int | None = None,
 ) -> Situation:
@@ -46,7 +47,7 @@ def situation(
 
     campaign_ids: only these get leads to place. None: all that are active.
     again: the leads to place are those that are planned already, with the places they hold.
-    anew: of these campaigns without the places they hold.
+    orders: campaign id -> which of ORDERS its mails are laid out anew for, without the places they hold.
     forecast: to the last lead instead of to the planning horizon, and drafts and paused campaigns too.
     most_leads: so many of each campaign at most; None: all, or as many as the horizon may take.
 
@@ -56,7 +57,7 @@ def situation(
     rows = usable.only(_campaigns(campaign_ids, also_inactive=forecast))
     if again:
         ids = [row.id for row in rows]
-        leads, own = _pending(ids, anew, now)
+        leads, own = _pending(ids, orders, now)
     else:
         leads = _new(rows, most_leads, forecast)
         rows = [row for row in rows if row.id in leads]
@@ -122,7 +123,7 @@ def to_replan() -> dict[int, str]:
 
 ABLE = """
 SELECT DISTINCT cm.campaign_id FROM campaign_mailbox cm JOIN mailbox m ON m.id = cm.mailbox_id
-WHERE cm.campaign_id = ANY(%s) AND m.status = 'active' AND m.daily_limit > 0
+WHERE cm.campaign_id = ANY(%s) AND cm.closed_reason IS NULL AND m.status = 'active' AND m.daily_limit > 0
 """
 
 PENDING_COUNTS = """
@@ -171,6 +172,25 @@ def retry_moment(email_id: int, not_before: datetime) -> datetime:
         [Taken(*mail) for mail in near],
         not_before,
     )
+
+
+def behind(campaign_id: int, mails: Mapping[int, int]) -> list[Slot]:
+    """Places behind all pending mails of the campaign. mails: campaign lead -> its mailbox so far, in their order."""
+    now = clock()
+    rows, linked = usable.only([Campaign.get_by_id(campaign_id)]), _mailboxes_of([campaign_id])
+    boxes = list(Mailbox.select().where(Mailbox.id.in_(linked[campaign_id]), Mailbox.status == "active"))
+    found = planner.plan(
+        _planned_campaigns(rows, linked, {campaign_id: [Lead(it) for it in mails]}, now, to_the_end=True),
+        _planned_mailboxes(usable.only(boxes), now),
+        [*_taken(TAKEN_BY, [campaign_id]), *_taken(TAKEN_BESIDE, [campaign_id], [row.id for row in boxes])],
+        now,
+    )
+    placed = {slot.lead_id: slot for slot in found}
+    # One for which there is no place now is planned by the tick, as others whose mailbox cannot be used.
+    return [
+        placed.get(lead) or Slot(campaign_id, lead, mailbox, now.replace(microsecond=now.microsecond // 1000 * 1000))
+        for lead, mailbox in mails.items()
+    ]
 
 
 def _campaigns(ids: Collection[int] | None, *, also_inactive: bool = False) -> list[Campaign]:
@@ -227,25 +247,26 @@ FROM campaign_email_queue q
 LEFT JOIN LATERAL (
     SELECT count(*) AS met FROM email_history h
     WHERE h.email_id = q.id AND h.move = 'release'
-      AND h.detail->>'scope' = 'mailbox' AND h.detail->>'phase' NOT IN ('connect', 'tls', 'auth', 'mail')
+      AND h.detail->>'scope' <> 'worker' AND h.detail->>'phase' NOT IN ('connect', 'tls', 'auth', 'mail')
 ) faults ON true
 WHERE q.status = 'pending' AND q.campaign_id = ANY(%s) ORDER BY faults.met >= 2, q.scheduled_at, q.id
 """
 
 
 def _pending(
-    campaign_ids: Sequence[int], anew: Collection[int], now: datetime
+    campaign_ids: Sequence[int], orders: Mapping[int, str], now: datetime
 ) -> tuple[dict[int, list[Lead]], list[Taken]]:
     """Campaign id -> the leads of its pending mails in the order of their turns; and those mails that stay anyway.
 
-    Another attempt that waits for its time is no part of the pace at which the others are laid out anew.
+    Another attempt that waits for its time is no part of the pace at which an edit lays out the others; who resumes a
+    campaign or a mailbox has all that waits tried from now on.
     """
     leads: defaultdict[int, list[Lead]] = defaultdict(list)
     staying = []
     for campaign_id, lead_id, mailbox_id, at, is_retry in fetch(PENDING, (campaign_ids,)):
-        if campaign_id not in anew:
+        if campaign_id not in orders:
             leads[campaign_id].append(Lead(lead_id, Standing(mailbox_id, at)))
-        elif is_retry and at > now:
+        elif is_retry and at > now and orders[campaign_id] == "edited":
             staying.append(Taken(campaign_id, mailbox_id, at, is_retry))
         else:
             leads[campaign_id].append(Lead(lead_id))
@@ -277,7 +298,9 @@ def _new(rows: Sequence[Campaign], most_leads: int | None, forecast: bool) -> di
 
 def _mailboxes_of(campaign_ids: Iterable[int]) -> defaultdict[int, list[int]]:
     found: defaultdict[int, list[int]] = defaultdict(list)
-    links = CampaignMailbox.select().where(CampaignMailbox.campaign.in_(list(campaign_ids)))
+    links = CampaignMailbox.select().where(
+        CampaignMailbox.campaign.in_(list(campaign_ids)), CampaignMailbox.closed_reason.is_null()
+    )
     for link in links.order_by(CampaignMailbox.mailbox):
         found[link.campaign_id].append(link.mailbox_id)
     return found
@@ -303,7 +326,9 @@ JOIN campaign_email_queue q ON q.mailbox_id = m.id AND q.status = 'pending'
 JOIN campaign c ON c.id = q.campaign_id AND c.status = 'active'
 WHERE m.status <> 'active'
    OR q.scheduled_at < m.closed_until
-   OR NOT EXISTS (SELECT FROM campaign_mailbox cm WHERE cm.campaign_id = c.id AND cm.mailbox_id = m.id)
+   OR NOT EXISTS (
+       SELECT FROM campaign_mailbox cm
+       WHERE cm.campaign_id = c.id AND cm.mailbox_id = m.id AND cm.closed_reason IS NULL)
 """
 
 

@@ -34,9 +34,10 @@ def of(order: Callable[[], object], campaign_ids: Collection[int]) -> list[Shift
     """
     with database.atomic() as transaction:
         order()
-        asked = [it for it, reason in plans.to_replan().items() if it in campaign_ids and reason in plans.ORDERS]
-        seen = plans.situation(asked, again=True, anew=asked)
-        before = {(row[0], row[1]): (row[2], row[3]) for row in fetch(PENDING, (asked,))}
+        reasons = plans.to_replan()
+        asked = {it: reasons[it] for it in reasons if it in campaign_ids and reasons[it] in plans.ORDERS}
+        seen = plans.situation(asked, again=True, orders=asked)
+        before = {(row[0], row[1]): (row[2], row[3]) for row in fetch(PENDING, (list(asked),))}
         transaction.rollback()
     after = dict(before)
     for slot in planner.plan(seen.campaigns, seen.mailboxes, seen.taken, seen.now):

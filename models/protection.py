@@ -28,14 +28,18 @@ class Results:
         return said("%(refused)d of its last %(count)d mails were refused", refused=self.refused, count=self.count)
 
 
-# How Results.sentence is kept.
+# How Results.sentence and campaigns.too_large() are kept.
 _KEPT = re.compile(r"(?P<refused>[0-9]+) of its last (?P<count>[0-9]+) mails were refused")
+_KEPT_TOO_LARGE = re.compile(r"its letter is too large for (?P<mailbox>\S+): (?P<why>.+)", re.DOTALL)
 
 
 def why(reason: str) -> Sentence | str:
     """The sentence again of a reason that is kept in a row as text. Text that is none of ours stays as it is."""
-    kept = _KEPT.fullmatch(reason)
-    return Results(int(kept["count"]), int(kept["refused"])).sentence if kept else reason
+    if kept := _KEPT.fullmatch(reason):
+        return Results(int(kept["count"]), int(kept["refused"])).sentence
+    if kept := _KEPT_TOO_LARGE.fullmatch(reason):
+        return campaigns.too_large(kept["mailbox"], kept["why"])
+    return reason
 
 
 @dataclass(frozen=True)
@@ -52,10 +56,15 @@ def protect() -> list[Paused]:
 # Most campaigns have nothing refused, and are not looked at any further.
 SUSPECTS = """
 SELECT c.* FROM campaign c
-WHERE c.status = 'active' AND EXISTS (
-    SELECT FROM campaign_email_queue q
-    WHERE q.campaign_id = c.id AND q.status = 'failed'
-      AND q.scheduled_at >= COALESCE(c.watched_from, '-infinity'))
+WHERE c.status = 'active' AND (
+    EXISTS (
+        SELECT FROM campaign_email_queue q
+        WHERE q.campaign_id = c.id AND q.status = 'failed'
+          AND q.scheduled_at >= COALESCE(c.watched_from, '-infinity'))
+    OR EXISTS (
+        SELECT FROM campaign_email_queue q
+        WHERE q.campaign_id = c.id AND q.status = 'pending' AND q.deferred_since IS NOT NULL
+          AND q.scheduled_at >= COALESCE(c.watched_from, '-infinity')))
 ORDER BY c.id
 """
 
@@ -78,8 +87,9 @@ def _pause(campaign_id: int) -> Paused | None:
 
 
 # The answer of the server that refused a mail is kept: to its lead, to its content, or to the last of its attempts. A
-# mail that could not be composed never left, and hurts no reputation. Older results than the latest thousand say little
-# of the leads whose turn it is now; the bound keeps the question cheap.
+# refusal for ever that is plainly nobody's counts while its mail waits. A mail that could not be composed never left,
+# and hurts no reputation. Older results than the latest thousand say little of the leads whose turn it is now; the
+# bound keeps the question cheap.
 RESULTS = """
 WITH latest AS (
     (SELECT id, status, scheduled_at FROM campaign_email_queue
@@ -91,16 +101,24 @@ WITH latest AS (
      WHERE campaign_id = %(campaign)s AND status = 'failed'
        AND scheduled_at >= COALESCE(%(since)s::timestamptz, '-infinity')
      ORDER BY scheduled_at DESC LIMIT 1000)
+    UNION ALL
+    (SELECT id, status, scheduled_at FROM campaign_email_queue
+     WHERE campaign_id = %(campaign)s AND status = 'pending' AND deferred_since IS NOT NULL
+       AND scheduled_at >= COALESCE(%(since)s::timestamptz, '-infinity')
+     ORDER BY scheduled_at DESC LIMIT 1000)
     ORDER BY scheduled_at DESC LIMIT 1000
 ), answered AS (
     SELECT status FROM latest LEFT JOIN LATERAL (
-        SELECT h.detail->>'code' AS code FROM email_history h
-        WHERE latest.status = 'failed' AND h.email_id = latest.id AND h.move = 'reject'
+        SELECT h.move, h.detail FROM email_history h
+        WHERE latest.status <> 'sent' AND h.email_id = latest.id AND h.move IN ('reject', 'retry')
         ORDER BY h.id DESC LIMIT 1
     ) refusal ON true
-    WHERE status = 'sent' OR refusal.code IS NOT NULL
+    WHERE status = 'sent'
+       OR (status = 'failed' AND refusal.move = 'reject' AND refusal.detail->>'code' IS NOT NULL)
+       OR (status = 'pending' AND refusal.move = 'retry' AND refusal.detail->>'scope' = 'unclear'
+           AND (refusal.detail->>'code')::int >= 500)
 )
-SELECT count(*)::int, (count(*) FILTER (WHERE status = 'failed'))::int FROM answered
+SELECT count(*)::int, (count(*) FILTER (WHERE status <> 'sent'))::int FROM answered
 """
 
 

@@ -27,7 +27,7 @@ class Move(StrEnum):
     CLAIM = "claim"  # one worker takes the mail, under a fresh token
     HAND_OVER = "hand_over"  # from here on the final dot may be on its way
     ACCEPT = "accept"  # the server took responsibility
-    REJECT = "reject"  # the server refused, or the attempts are used up
+    REJECT = "reject"  # the server refused, or it was put off for too long
     RETRY = "retry"  # proved not sent; another attempt at a later time
     RELEASE = "release"  # proved not sent, and not this mail's fault
     DOUBT = "doubt"  # no answer was recorded in time
@@ -35,6 +35,7 @@ class Move(StrEnum):
     REPLAN = "replan"  # another time or mailbox, with a reason
     SETTLE = "settle"  # a person rules on an unknown
     RECOVER = "recover"  # a machine's own record of a hand-over that a restored database has forgotten
+    REOPEN = "reopen"  # a failed mail is to be tried again: a person's word, or its refusal was its mailbox's fault
 
 
 class Path(NamedTuple):
@@ -63,4 +64,6 @@ PATHS: dict[Move, Path] = {
     Move.REPLAN: _path({Status.PENDING}, Status.PENDING),
     Move.SETTLE: _path({Status.UNKNOWN}, Status.SENT, Status.PENDING),
     Move.RECOVER: _path({Status.PENDING, Status.SENDING}, Status.UNKNOWN),
+    # Only a refusal leads to failed, so nothing that may have been accepted comes back.
+    Move.REOPEN: _path({Status.FAILED}, Status.PENDING),
 }

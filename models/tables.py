@@ -82,6 +82,10 @@ class Mailbox(Table):
     closed_reason = TextField(null=True)
     closed_phase = TextField(null=True)  # of the conversation whose fault closed it: connect, tls, auth, mail, …
     closed_code = IntegerField(null=True)  # of the server's reply, if it gave one
+    watched_from = MomentField(null=True)  # a person said then that it works: earlier refusals count no more against it
+    blamed_from = MomentField(
+        null=True
+    )  # mails that failed since then did so for its fault, and are to be brought back
     last_start_at = MomentField(null=True)
     imap_host = TextField(null=True)  # where its Sent folder is; user name and password are the same
     imap_port = IntegerField(null=True)
@@ -145,6 +149,7 @@ class CampaignMailbox(Table):
     mailbox_id: int
     campaign = ForeignKeyField(Campaign, index=False)
     mailbox = ForeignKeyField(Mailbox)
+    closed_reason = TextField(null=True)  # why the mailbox's server does not take this campaign's letter
 
     class Meta:
         primary_key = CompositeKey("campaign", "mailbox")
@@ -207,6 +212,7 @@ class CampaignEmailQueue(Table):
     sent_at = MomentField(null=True)
     error = TextField(null=True)
     created_at = MomentField(constraints=_default("clock_timestamp()"))
+    deferred_since = MomentField(null=True)  # its first attempt, of those that were answered with "not now"
 
     class Meta:
         constraints = [
@@ -252,6 +258,12 @@ _index("pending_by_mailbox", _Q.mailbox, _Q.scheduled_at, where=_PENDING)
 _index("counted_by_campaign", _Q.campaign, _STARTED, where=_COUNTED)
 _index("counted_by_mailbox", _Q.mailbox, _STARTED, where=_COUNTED)
 _index("unknown_by_id", _Q.id, where=SQL("status = 'unknown'"))
+_index(
+    "deferred_by_campaign",
+    _Q.campaign,
+    _Q.scheduled_at,
+    where=SQL("status = 'pending' AND deferred_since IS NOT NULL"),
+)
 
 
 class EmailHistory(Table):

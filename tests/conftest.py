@@ -120,7 +120,7 @@ def dovecot() -> Iterator[Dovecot]:
 
 @pytest.fixture
 def settings(monkeypatch: pytest.MonkeyPatch) -> Iterator[Override]:
-    """Override settings for one test: settings(SENDING_MAX_ATTEMPTS=2)."""
+    """Override settings for one test: settings(SENDING_RETRY_FACTOR=2)."""
 
     def override(**values: object) -> None:
         for name, value in values.items():

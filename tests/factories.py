@@ -151,10 +151,12 @@ def rested(campaign_id: int) -> None:
 
 GROW_OLDER = """
 UPDATE campaign SET last_start_at = last_start_at - %(by)s;
-UPDATE mailbox SET last_start_at = last_start_at - %(by)s, closed_until = closed_until - %(by)s;
+UPDATE mailbox
+SET last_start_at = last_start_at - %(by)s, closed_until = closed_until - %(by)s,
+    watched_from = watched_from - %(by)s, blamed_from = blamed_from - %(by)s;
 UPDATE campaign_email_queue
 SET scheduled_at = scheduled_at - %(by)s, hinted_for = hinted_for - %(by)s, claimed_at = claimed_at - %(by)s,
-    handed_over_at = handed_over_at - %(by)s, sent_at = sent_at - %(by)s;
+    handed_over_at = handed_over_at - %(by)s, sent_at = sent_at - %(by)s, deferred_since = deferred_since - %(by)s;
 UPDATE email_history
 SET at = at - %(by)s, scheduled_from = scheduled_from - %(by)s, scheduled_to = scheduled_to - %(by)s,
     handed_over_at = handed_over_at - %(by)s;

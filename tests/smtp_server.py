@@ -1,6 +1,7 @@
 """A real SMTP server on a loopback socket that does what the address asks, down to single bytes.
 
-`451@`, `550@` and the like answer RCPT with that code; `dot-451@` answers the final dot with it; the other local parts
+`451@`, `550@` and the like answer RCPT with that code and blame the lead; `dot-451@` answers the final dot with it and
+blames the content; `554-5.0.0@` and `dot-554-5.0.0@` say so with that enhanced code. The other local parts
 are told apart in `do_rcpt`, `_data` and `misbehave`. `451x2@` asks for it in its first two conversations only, and what
 follows a `+` makes an address unique: `451x2+17@`. User names ask in the same way: `535x3+ola` is ola, refused thrice.
 """
@@ -25,7 +26,9 @@ import clock
 from tests.certificates import Certificate
 from tests.waiting import BOUND
 
-ENHANCED = {"550": "550 5.1.1 no such user", "550-5.4.5": "550 5.4.5 daily sending quota exceeded"}
+AT_RCPT = {"550": "550 5.1.1 no such user", "550-5.4.5": "550 5.4.5 daily sending quota exceeded"}
+_ASKED = re.compile(r"(\d{3})(?:-(\d\.\d\.\d+))?")
+_NOBODYS = {"421": "4.0.0", "454": "4.0.0"}
 
 
 @dataclass(frozen=True)
@@ -289,8 +292,8 @@ class _Conversation(socketserver.BaseRequestHandler):
             self.owner.stall()
         if wish == "endless":
             self.say(*["250-more"] * 100_000)
-        if re.fullmatch(r"\d{3}(-\d\.\d\.\d)?", wish):
-            self.say(ENHANCED.get(wish, f"{wish} {wish[0]}.0.0 as the address asked"))
+        if _ASKED.fullmatch(wish):
+            self.say(AT_RCPT.get(wish) or asked(wish, ".2.1"))
         else:
             self.say("250 2.1.5 ok")
 
@@ -314,8 +317,8 @@ class _Conversation(socketserver.BaseRequestHandler):
         self._answer_dot(wish, b"".join(lines))
 
     def _answer_dot(self, wish: str, content: bytes) -> None:
-        if asked := re.fullmatch(r"dot-(\d{3})", wish):
-            self.say(f"{asked[1]} {asked[1][0]}.0.0 as the address asked")
+        if wish.startswith("dot-"):
+            self.say(asked(wish.removeprefix("dot-"), ".6.0"))
             return
         self.owner.record(self.sender, self.recipient, content, self.number)
         self.misbehave(wish)
@@ -370,6 +373,14 @@ class _Conversation(socketserver.BaseRequestHandler):
     def _encrypt(self) -> None:
         assert self.owner.certificate
         self.sock = self.owner.certificate.server_context.wrap_socket(self.sock, server_side=True)
+
+
+def asked(wish: str, kind: str) -> str:
+    """The answer with this code. kind: subject and detail of its enhanced code, where the wish has none."""
+    found = _ASKED.fullmatch(wish)
+    assert found, wish
+    code = found[1]
+    return f"{code} {found[2] or _NOBODYS.get(code, code[0] + kind)} as the address asked"
 
 
 def wish_of(name: str) -> tuple[str, int | None]:

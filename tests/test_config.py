@@ -39,12 +39,12 @@ class TestTheDefaults:
 class TestTheEnvironment:
     def test_overrides_the_file(self, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("PUNKTUAL_DATABASE_URL", "postgresql://host/name")
-        monkeypatch.setenv("PUNKTUAL_SENDING_MAX_ATTEMPTS", "3")
+        monkeypatch.setenv("PUNKTUAL_SENDING_GIVE_UP_AFTER_DAYS", "3")
 
         settings = load()
 
         assert settings.database.url.get_secret_value() == "postgresql://host/name"
-        assert settings.sending.max_attempts == 3
+        assert settings.sending.give_up_after_days == 3
 
     def test_with_an_unknown_name_stops_the_start_with_a_suggestion(
         self, file: Path, monkeypatch: pytest.MonkeyPatch
@@ -63,11 +63,29 @@ class TestTheEnvironment:
             load()
 
 
+class TestASettingThatIsGone:
+    """An installation that still sets it is told what there is instead, rather than sent mail by other rules."""
+
+    SAYS = r"this setting is gone: .* sending\.give_up_after_days"
+
+    def test_in_the_environment_stops_the_start(self, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("PUNKTUAL_SENDING_MAX_ATTEMPTS", "5")
+
+        with pytest.raises(SettingsInvalid, match=f"^PUNKTUAL_SENDING_MAX_ATTEMPTS: {self.SAYS}"):
+            load()
+
+    def test_in_the_file_stops_the_start(self, file: Path) -> None:
+        file.write_text(file.read_text().replace("[sending]\n", "[sending]\nmax_attempts = 5\n"))
+
+        with pytest.raises(SettingsInvalid, match=rf"^sending\.max_attempts: {self.SAYS}"):
+            load()
+
+
 class TestTheFile:
     def test_with_an_unknown_key_stops_the_start_with_a_suggestion(self, file: Path) -> None:
-        file.write_text(file.read_text().replace("max_attempts =", "max_attemps ="))
+        file.write_text(file.read_text().replace("retry_factor =", "retry_facter ="))
 
-        with pytest.raises(SettingsInvalid, match=r"no such setting; did you mean sending\.max_attempts"):
+        with pytest.raises(SettingsInvalid, match=r"no such setting; did you mean sending\.retry_factor"):
             load()
 
     def test_that_is_no_toml_is_told_with_its_line(self, file: Path) -> None:

@@ -14,7 +14,6 @@ from models import overview, suppressions, vault
 from models.states import Move, Status
 from models.tables import Campaign, CampaignEmailQueue, CampaignLead, Mailbox
 from tests import factories as make
-from tests.conftest import Override
 from tests.smtp_server import SmtpServer
 
 Q = CampaignEmailQueue
@@ -39,6 +38,17 @@ def due(smtp: SmtpServer, *addresses: str, **mailbox: Any) -> list[int]:
 def deliver(email_id: int) -> CampaignEmailQueue:
     pipeline.deliver(email_id, round(make.row(email_id).scheduled_at.timestamp() * 1000))
     return make.row(email_id)
+
+
+def again(email_id: int) -> CampaignEmailQueue:
+    """What its next attempt comes to, had its time come."""
+    make.rested(make.row(email_id).campaign_id)
+    Q.update(scheduled_at=make.now()).where(Q.id == email_id).execute()
+    return deliver(email_id)
+
+
+def put_off_longer(by: timedelta) -> None:
+    Q.update(deferred_since=Q.deferred_since - by).execute()
 
 
 def waiting() -> int:
@@ -99,14 +109,40 @@ class TestTheLeadsFault:
         assert overview.history(email_id)[-1].detail["code"] == 451
         assert waiting() == 1
 
-    def test_after_the_last_attempt_it_has_failed(self, smtp: SmtpServer, settings: Override) -> None:
-        settings(SENDING_MAX_ATTEMPTS=1)
-        [email_id] = due(smtp, "451@leads.example")
+    @pytest.mark.parametrize("address", ["451@leads.example", "554-5.0.0@leads.example"])
+    def test_is_tried_for_days_and_then_given_up(self, smtp: SmtpServer, address: str) -> None:
+        [email_id] = due(smtp, address)
+        for _ in range(6):
+            assert again(email_id).status == Status.PENDING
+        put_off_longer(timedelta(days=4.9))
+        still = again(email_id)
+        put_off_longer(timedelta(days=0.2))
 
-        row = deliver(email_id)
+        row = again(email_id)
 
+        assert still.status == Status.PENDING
         assert row.status == Status.FAILED
-        assert "gave up after 1 attempts" in str(row.error)
+        assert str(row.error).startswith(f"gave up after 8 attempts in 5 days: {address[:3]}")
+
+    def test_is_given_up_only_after_some_attempts_however_long_it_was_paused(self, smtp: SmtpServer) -> None:
+        [email_id] = due(smtp, "451@leads.example")
+        again(email_id)
+        put_off_longer(timedelta(days=30))
+
+        assert again(email_id).status == Status.PENDING
+        assert again(email_id).status == Status.FAILED
+
+    def test_that_its_mailboxes_fault_interrupts_is_counted_anew(self, smtp: SmtpServer) -> None:
+        [email_id] = due(smtp, "451@leads.example")
+        for _ in range(3):
+            again(email_id)
+        put_off_longer(timedelta(days=6))
+        smtp.greeting = "421 4.7.0 too many connections"
+        again(email_id)
+        Mailbox.update(closed_until=None).execute()
+        smtp.greeting = "220 ready"
+
+        assert again(email_id).status == Status.PENDING
 
     def test_a_final_one_fails_at_once_with_the_servers_words(self, smtp: SmtpServer) -> None:
         [email_id] = due(smtp, "550@leads.example")

@@ -125,8 +125,9 @@ class TestAMailThatWasNotSent:
         ("address", "outcome", "scope", "phase", "code", "enhanced"),
         [
             ("550@leads.example", "refused", "lead", "rcpt", "550", "5.1.1"),
-            ("451@leads.example", "deferred", "lead", "rcpt", "451", "4.0.0"),
-            ("dot-554@leads.example", "refused", "content", "dot", "554", "5.0.0"),
+            ("451@leads.example", "deferred", "lead", "rcpt", "451", "4.2.1"),
+            ("dot-554@leads.example", "refused", "content", "dot", "554", "5.6.0"),
+            ("554-5.0.0@leads.example", "deferred", "unclear", "rcpt", "554", "5.0.0"),
             ("550-5.4.5@leads.example", "deferred", "mailbox", "rcpt", "550", "5.4.5"),
             ("drop-after-dot@leads.example", "unanswered", "none", "dot", "none", "none"),
             ("drop-before-dot@leads.example", "deferred", "mailbox", "body", "none", "none"),
@@ -170,7 +171,7 @@ class TestAMailThatWasNotSent:
             held.released.set()
             late.result(BOUND)
 
-        assert count("punktual_smtp_replies_total", phase="dot", code="451", enhanced="4.0.0") == 1
+        assert count("punktual_smtp_replies_total", phase="dot", code="451", enhanced="4.6.0") == 1
         assert count("punktual_outcomes_total", outcome="deferred", scope="content") == 0
 
 

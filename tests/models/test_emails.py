@@ -42,6 +42,12 @@ def _plan(held: Held) -> bool:
     )
 
 
+def _reopen(held: Held) -> bool:
+    row = make.row(held.email_id)
+    slot = Slot(row.campaign_id, row.campaign_lead_id, row.mailbox_id, row.scheduled_at)
+    return bool(emails.reopen(row.campaign_id, [slot], "a person asks for it", "tests"))
+
+
 def _recover(held: Held) -> bool:
     row = make.row(held.email_id)
     return emails.recover(row.id, uuid4(), make.now(), row.message_id, row.mailbox_id, "a backup", "tests")
@@ -60,6 +66,7 @@ MOVES: dict[Move, Callable[[Held], bool]] = {
     Move.REPLAN: _replan,
     Move.SETTLE: lambda held: emails.settle_as_sent(held.email_id, "seen in Sent", "tests"),
     Move.RECOVER: _recover,
+    Move.REOPEN: _reopen,
 }
 WITH_TOKEN = [Move.HAND_OVER, Move.ACCEPT, Move.REJECT, Move.RETRY, Move.RELEASE, Move.DOUBT]
 # Legal by status, and yet refused there: only what has been handed over can be in doubt or accepted.

@@ -361,7 +361,7 @@ class TestEditing:
         mailbox_id = make.a_mailbox()
         campaign_id = make.a_campaign([mailbox_id], delay=0.01)
         [email_id] = make.planned(campaign_id, mailbox_id, make.now())
-        seen = plans.situation([campaign_id], again=True, anew=[campaign_id])
+        seen = plans.situation([campaign_id], again=True, orders={campaign_id: "edited"})
         slots = list(planner.plan(seen.campaigns, seen.mailboxes, seen.taken, seen.now))
         later = make.now() + timedelta(hours=1)
         emails.retry(make.claimed(email_id).held, later, "451 later", {"code": 451})

@@ -58,7 +58,7 @@ def test_after_a_campaign_the_counters_say_what_the_rows_say(punktual: Punktual)
     assert worker[named("punktual_smtp_phase_seconds_count", phase="dot")] == moves(Move.HAND_OVER) == 5
     for phase, code, enhanced, count in (
         ("dot", "250", "2.0.0", 3),
-        ("dot", "451", "4.0.0", 1),
+        ("dot", "451", "4.6.0", 1),
         ("dot", "none", "none", 1),
         ("rcpt", "550", "5.1.1", 1),
     ):
