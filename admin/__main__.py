@@ -20,6 +20,7 @@ from models import campaigns, database, heartbeats, installation, mailboxes, mig
 from models.campaigns import CampaignInvalid
 from models.facts import NoSuchEmail
 from models.mailboxes import MailboxInvalid
+from models.reopening import ReopeningRefused
 from models.settlement import SettlementRefused
 from ops import passwords
 from ops.passwords import PasswordInvalid
@@ -38,6 +39,7 @@ REFUSALS = (
     NoSuchEmail,
     OutOfBounds,
     PasswordInvalid,
+    ReopeningRefused,
     SettlementRefused,
     Unplannable,
 )

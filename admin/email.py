@@ -10,7 +10,7 @@ import typer
 from admin import show
 from admin.person import who
 from bounds import HIGHEST_ID
-from models import campaigns, overview, settlement
+from models import campaigns, overview, reopening, settlement
 from models.facts import NoSuchEmail
 from models.states import Status
 from models.tables import EmailHistory
@@ -103,3 +103,30 @@ def settle(
     else:
         settlement.again(id, reason, who())
     print(f"e-mail {id} is {overview.email(id).status}")
+
+
+@app.command()
+def retry(
+    id: Annotated[int | None, typer.Argument(metavar="[ID]", help="The failed e-mail's id.")] = None,
+    campaign: Annotated[str | None, typer.Option(help="Instead of one: those of this campaign that failed ...")] = None,
+    code: Annotated[int | None, typer.Option(min=400, max=599, help="... with this code of the server ...")] = None,
+    enhanced: Annotated[str | None, typer.Option(help="... and this enhanced code, like 5.7.1.")] = None,
+    reason: Annotated[str, typer.Option(help="Why: it is kept in the history.")] = "",
+) -> None:
+    """Have failed e-mails tried again, planned behind the campaign's others."""
+    one, several = id is not None, campaign is not None and code is not None
+    if one == several or (one and (campaign or code or enhanced)):
+        raise typer.BadParameter("say either an ID, or --campaign and --code")
+    if id is not None:
+        reopening.one(id, reason, who())
+        print(f"e-mail {id} is planned for {show.moment(overview.email(id).scheduled_at)}")
+        return
+    assert campaign is not None
+    assert code is not None
+    done = reopening.of_campaign(campaigns.find(campaign).id, code, enhanced, reason, who())
+    left = (
+        f"; {done.must_not_be_written_to} left, whose leads must not be written to"
+        if done.must_not_be_written_to
+        else ""
+    )
+    print(f"{done.count} e-mails are planned again{left}")

@@ -193,7 +193,7 @@ class _Conversation:
             return []
         most = connection.esmtp_features["size"].strip()
         if most.isascii() and most.isdigit() and 0 < int(most) < size:
-            raise _TooLarge(f"the letter has {size:,} bytes, and the server takes {int(most):,}")
+            raise _TooLarge(f"the letter has {size} bytes, and the server takes {most}")
         return [f"SIZE={size}"]
 
     def _body(self, content: bytes) -> None:

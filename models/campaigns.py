@@ -1,5 +1,6 @@
 """Campaigns and their leads: how they are added, and the life they lead."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,8 @@ from models.sentences import Sentence, said
 from models.tables import CLOCK, Campaign, CampaignLead, CampaignMailbox, Lead, Mailbox
 from scheduling.window import Window
 
+# What the SMTP client says of a letter that it did not offer: see mail.smtp.
+_SIZES = re.compile(r"the letter has (\d+) bytes, and the server takes (\d+)")
 _WATCHED_ANEW: dict[str, Any] = {"watched_from": CLOCK, "paused_by": None, "paused_reason": None}
 
 
@@ -171,7 +174,7 @@ def close_to_its_letter(held: Held, why: str, detail: Detail) -> bool | None:
     """
     with database.atomic():
         row = facts.lock_around(held.email_id)
-        if not emails.release(held, f"letter: {why}", detail):
+        if not emails.release(held, why, detail):
             return None
         links = CampaignMailbox.update(closed_reason=why)
         links.where(CampaignMailbox.campaign == row.campaign_id, CampaignMailbox.mailbox == row.mailbox_id).execute()
@@ -189,7 +192,13 @@ def close_to_its_letter(held: Held, why: str, detail: Detail) -> bool | None:
 
 
 def too_large(mailbox: str, why: str) -> Sentence:
-    return said("its letter is too large for %(mailbox)s: %(why)s", mailbox=mailbox, why=why)
+    """why: a server's words, or ours of what it announced."""
+    because: Sentence | str = why
+    if sizes := _SIZES.fullmatch(why):
+        because = said(
+            "the letter has %(letter)s bytes, and the server takes %(takes)s", letter=sizes[1], takes=sizes[2]
+        )
+    return said("its letter is too large for %(mailbox)s: %(because)s", mailbox=mailbox, because=because)
 
 
 def _open_to_its_letter(campaign_id: int) -> None:

@@ -113,7 +113,7 @@ WITH handed AS (
 )
 SELECT DISTINCT email_id FROM handed WHERE before IS NOT NULL AND NOT EXISTS (
     SELECT FROM email_history h WHERE h.email_id = handed.email_id AND h.id > handed.before AND h.id < handed.id
-      AND h.move IN ('retry', 'release', 'settle') AND h.to_status = 'pending')
+      AND h.move IN ('retry', 'release', 'settle', 'reopen') AND h.to_status = 'pending')
 ORDER BY email_id
 """
 

@@ -32,11 +32,13 @@ class EmailLine:
     message_id: str
     campaign_id: int
     mailbox_id: int
+    deferred_until: datetime | None  # when it is tried again, where a server answered "not now" or unclearly
 
 
 EMAIL_COLUMNS = """
        q.id, c.name, cl.address, m.address, q.status, q.scheduled_at, q.sent_at, q.attempts, q.error, q.message_id,
-       q.campaign_id, q.mailbox_id
+       q.campaign_id, q.mailbox_id,
+       CASE WHEN q.status = 'pending' AND q.deferred_since IS NOT NULL THEN q.scheduled_at END
 FROM campaign_email_queue q
 JOIN campaign c ON c.id = q.campaign_id
 JOIN campaign_lead cl ON cl.id = q.campaign_lead_id

@@ -55,7 +55,7 @@ SELECT q.id FROM campaign_email_queue q JOIN LATERAL (
     SELECT h.detail FROM email_history h WHERE h.email_id = q.id AND h.move = 'reject' ORDER BY h.id DESC LIMIT 1
 ) answer ON (answer.detail->>'code')::int = %(code)s
     AND (%(enhanced)s::text IS NULL OR answer.detail->>'enhanced' = %(enhanced)s)
-WHERE q.campaign_id = %(campaign)s AND q.status = 'failed' ORDER BY q.scheduled_at, q.id
+WHERE q.campaign_id = %(campaign)s AND q.status = 'failed'
 """
 
 
@@ -84,7 +84,7 @@ JOIN campaign_lead cl ON cl.id = q.campaign_lead_id JOIN lead l ON l.id = cl.lea
 LEFT JOIN suppression s ON s.address = l.address
 WHERE q.id = ANY(%(ids)s) AND q.status = 'failed' AND s.address IS NULL
   AND (NOT %(basis)s OR COALESCE(l.legal_basis, '') <> '')
-ORDER BY q.scheduled_at, q.id
+ORDER BY q.scheduled_at, cl.position
 """
 
 

@@ -66,8 +66,8 @@ class SmtpServer:
     """security: none, starttls or tls. credentials: (username, password) that AUTH must give.
 
     abuse: (verb or "GREETING", how) instead of that answer; see `_Conversation.torment`. refusal: of a login, with what
-    was sent as {line}. features: more lines for the answer to EHLO. hangs_up_at: these mechanisms, instead of
-    an answer. hangs_up_after_refusal: of a login.
+    was sent as {line}. features: more lines for the answer to EHLO. size: what it says there of RFC 1870. hangs_up_at:
+    these mechanisms, instead of an answer. hangs_up_after_refusal: of a login.
     """
 
     def __init__(
@@ -83,8 +83,10 @@ class SmtpServer:
         hangs_up_at: Sequence[str] = (),
         hangs_up_after_refusal: bool = False,
         greets_after: float = 0,
+        size: str = "SIZE 10000000",
         port: int = 0,
     ) -> None:
+        self.size = size
         self.security, self.credentials, self.greeting = security, credentials, greeting
         self.abuse, self.refusal, self.features, self.mechanisms = abuse, refusal, features, mechanisms
         self.hangs_up_at, self.hangs_up_after_refusal = hangs_up_at, hangs_up_after_refusal
@@ -246,7 +248,7 @@ class _Conversation(socketserver.BaseRequestHandler):
         elif self.owner.credentials:
             offers.append(f"250-AUTH {self.owner.mechanisms}")
         offers += [f"250-{feature}" for feature in self.owner.features]
-        self.say(*offers, "250 SIZE 10000000")
+        self.say(*offers, f"250 {self.owner.size}")
 
     def do_starttls(self, line: str) -> None:
         self.say("220 go ahead")

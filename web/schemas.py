@@ -67,6 +67,7 @@ class Email(Shape):
     message_id: str
     campaign_id: int
     mailbox_id: int
+    deferred_until: Moment | None = Field(description="When it is tried again, where a server put it off: see error.")
 
 
 class EmailPage(Shape):
@@ -128,7 +129,7 @@ class Unknown(Shape):
 class Change(Shape):
     at: Moment
     by: str
-    verb: Literal["add", "edit", "start", "pause", "resume", "cancel", "complete"]
+    verb: Literal["add", "edit", "start", "pause", "resume", "cancel", "complete", "retry"]
     campaign_id: int | None
     mailbox_id: int | None
     values: dict[str, list[Any]] = Field(description="Name -> before and after.")

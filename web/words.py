@@ -48,6 +48,7 @@ MOVES = {
     "replan": noted("moved"),
     "settle": noted("ruled on by a person"),
     "recover": noted("found in a machine's own record"),
+    "reopen": noted("to be tried again after it had failed"),
 }
 
 # Others are a server's or a person's words, and stay as they were said.
@@ -66,6 +67,7 @@ REASONS = {
             noted("its worker died after the hand-over"),
             noted("its worker did not report in time"),
             noted("its worker did not report in time after the hand-over"),
+            noted("its refusal was its mailbox's fault"),
         )
     },
 }
@@ -78,6 +80,7 @@ VERBS = {
     "edit": noted("changed"),
     "cancel": noted("cancelled"),
     "complete": noted("completed"),
+    "retry": noted("active again: failed mails are tried once more"),
 }
 
 COLUMNS = {

@@ -534,6 +534,40 @@ class TestEmails:
         )
         assert "only an unknown" in refused("email", "settle", str(sent), "--sent", "--reason", "x")
 
+    def test_a_failed_one_can_be_tried_again_with_a_reason_under_ones_name(self) -> None:
+        email_id, _ = make.in_status(Status.FAILED)
+
+        done("email", "retry", str(email_id), "--reason", "the block is lifted", LOGNAME="ola")
+
+        shown = read("email", "show", str(email_id))
+        assert shown["status"] == "pending"
+        last = shown["history"][-1]
+        assert (last["move"], last["reason"], last["by"]) == ("reopen", "the block is lifted", "ola")
+
+    def test_all_of_a_campaign_can_be_tried_again_by_code(self) -> None:
+        email_id, _ = make.in_status(Status.FAILED)
+        name = Campaign.get_by_id(make.row(email_id).campaign_id).name
+
+        none = done("email", "retry", "--campaign", name, "--code", "550", "--enhanced", "5.1.1", "--reason", "x")
+        one = done("email", "retry", "--campaign", name, "--code", "550", "--reason", "x")
+
+        assert (none.strip(), one.strip()) == ("0 e-mails are planned again", "1 e-mails are planned again")
+
+    def test_to_try_again_what_has_not_failed_or_without_saying_which_is_refused(self) -> None:
+        sent, _ = make.in_status(Status.SENT)
+
+        assert "only a failed one" in refused("email", "retry", str(sent), "--reason", "x")
+        assert "needs a reason" in refused("email", "retry", str(make.in_status(Status.FAILED)[0]))
+
+    def test_one_that_waits_for_another_attempt_says_until_when(self) -> None:
+        claim = make.claimed(make.an_email())
+        later = make.now() + timedelta(hours=2)
+        emails.retry(claim.held, later, "451 later", {"code": 451})
+
+        shown = read("email", "show", str(claim.held.email_id))
+
+        assert (shown["deferred_until"], shown["error"]) == (shown["scheduled_at"], "451 later")
+
     def test_one_that_is_not_there_is_refused(self) -> None:
         assert refused("email", "show", "4711") == "punktual: there is no e-mail 4711"
 
