@@ -257,6 +257,45 @@ class TestAServerThatMeansHarm:
         assert not re.search(r"s3cret|AG9sYQ", outcome.reply.text)
 
 
+class TestALetterThatIsTooLarge:
+    """The server says at EHLO what it takes (RFC 1870): nobody is offered more, and no lead is at fault."""
+
+    SIZE = len(CONTENT) + 2  # its last line has an end on the wire
+
+    def test_is_not_offered(self) -> None:
+        with SmtpServer(size=f"SIZE {self.SIZE - 1}") as server:
+            outcome = send(server)
+
+            assert isinstance(outcome, Deferred)
+            assert (outcome.scope, outcome.phase) == (Scope.CAMPAIGN, Phase.MAIL)
+            assert outcome.reply.text == f"the letter has {self.SIZE} bytes, and the server takes {self.SIZE - 1}"
+            assert not any(command.upper().startswith(("MAIL", "DATA")) for command in server.commands)
+
+    @pytest.mark.parametrize("size", [f"SIZE {len(CONTENT) + 2}", "SIZE 0", "SIZE", "SIZE many", "SIZE ²"])
+    def test_is_none_where_the_server_names_no_smaller_size(self, size: str) -> None:
+        with SmtpServer(size=size) as server:
+            assert isinstance(send(server), Accepted)
+
+    def test_is_announced_by_its_size_on_the_wire_without_doubled_dots(self, server: SmtpServer) -> None:
+        send(server)
+
+        [mail] = [command for command in server.commands if command.upper().startswith("MAIL")]
+        assert mail.upper().endswith(f" SIZE={self.SIZE}")
+        assert len(server.accepted[0].content) == self.SIZE
+
+    def test_is_not_announced_to_a_server_that_does_not_ask(self) -> None:
+        with SmtpServer(size="HELP") as server:
+            assert isinstance(send(server), Accepted)
+
+            assert not any("SIZE=" in command.upper() for command in server.commands)
+
+    def test_for_the_server_that_says_so_only_at_the_dot_is_the_letters_fault_too(self, server: SmtpServer) -> None:
+        outcome = send(server, "dot-552-5.3.4@leads.example")
+
+        assert isinstance(outcome, Deferred)
+        assert (outcome.scope, outcome.phase) == (Scope.CAMPAIGN, Phase.DOT)
+
+
 class TestTheAnswerToTheDot:
     @pytest.mark.parametrize("code", ["451", "452"])
     def test_a_temporary_no_is_deferred(self, server: SmtpServer, code: str) -> None:

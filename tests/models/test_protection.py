@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -21,8 +22,12 @@ ANSWERS: dict[str, dict[str, Any]] = {
     "lead": {"code": 550, "scope": "lead", "phase": "rcpt"},
     "content": {"code": 554, "scope": "content", "phase": "dot"},
     "gave up": {"code": 451, "scope": "lead", "phase": "rcpt"},
+    "unclear": {"code": 550, "scope": "unclear", "phase": "rcpt"},
+    "put off": {"code": 451, "scope": "unclear", "phase": "rcpt"},
+    "greylisted": {"code": 450, "scope": "lead", "phase": "rcpt"},
     "composed": {"code": None, "scope": "content", "phase": "compose"},
 }
+WAITING = {"unclear", "put off", "greylisted"}
 
 
 @pytest.fixture(autouse=True)
@@ -44,7 +49,12 @@ def answered(campaign_id: int, *answers: str) -> None:
         make.rested(campaign_id)
         held = make.handed_over(email_id).held
         detail = ANSWERS[answer]
-        assert emails.accept(held, detail) if answer == "sent" else emails.reject(held, answer, detail)
+        if answer == "sent":
+            assert emails.accept(held, detail)
+        elif answer in WAITING:
+            assert emails.retry(held, make.now() + timedelta(hours=1), answer, detail)
+        else:
+            assert emails.reject(held, answer, detail)
 
 
 def status(campaign_id: int) -> str:
@@ -56,7 +66,14 @@ def standing(campaign_id: int) -> overview.Standing:
 
 
 class TestACampaign:
-    @pytest.mark.parametrize("refusal", ["lead", "content", "gave up"])
+    @pytest.mark.parametrize("waits", ["put off", "greylisted"])
+    def test_is_not_paused_for_mails_that_are_put_off(self, waits: str) -> None:
+        campaign_id = a_campaign("sent", waits, waits, waits, "sent", waits)
+
+        assert protection.protect() == []
+        assert status(campaign_id) == "active"
+
+    @pytest.mark.parametrize("refusal", ["lead", "content", "gave up", "unclear"])
     def test_pauses_itself_when_enough_of_its_results_are_refusals(self, refusal: str) -> None:
         campaign_id = a_campaign("sent", refusal, "sent", refusal)
 
@@ -158,6 +175,13 @@ class TestTheReason:
         kept = str(results.sentence)
 
         assert protection.why(kept) == results.sentence
+
+    @pytest.mark.parametrize("why", ["552 5.3.4 too large", "the letter has 3000 bytes, and the server takes 1000"])
+    def test_of_a_letter_that_is_too_large_is_one_to_be_translated_as_well(self, why: str) -> None:
+        sentence = campaigns.too_large("ola@sender.example", why)
+
+        assert protection.why(str(sentence)) == sentence
+        assert str(sentence) == f"its letter is too large for ola@sender.example: {why}"
 
     @pytest.mark.parametrize(
         "text",
