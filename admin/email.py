@@ -19,8 +19,8 @@ from ops.terminal import harmless
 app = typer.Typer(help="E-mails: the status and history of each.", no_args_is_help=True)
 
 
-def _may_be(id: int) -> int:
-    if not 1 <= id <= HIGHEST_ID:
+def _may_be(id: int | None) -> int | None:
+    if id is not None and not 1 <= id <= HIGHEST_ID:
         raise NoSuchEmail(f"there is no e-mail {id}")
     return id
 
@@ -107,7 +107,7 @@ def settle(
 
 @app.command()
 def retry(
-    id: Annotated[int | None, typer.Argument(metavar="[ID]", help="The failed e-mail's id.")] = None,
+    id: Annotated[int | None, typer.Argument(metavar="[ID]", help="The failed e-mail's id.", callback=_may_be)] = None,
     campaign: Annotated[str | None, typer.Option(help="Instead of one: those of this campaign that failed ...")] = None,
     code: Annotated[int | None, typer.Option(min=400, max=599, help="... with this code of the server ...")] = None,
     enhanced: Annotated[str | None, typer.Option(help="... and this enhanced code, like 5.7.1.")] = None,

@@ -89,10 +89,6 @@ def moment(at: datetime) -> str:
     return f"{at.astimezone(WARSAW):%Y-%m-%d %H:%M:%S}"
 
 
-def moment(at: datetime) -> str:
-    return f"{at.astimezone(WARSAW):%Y-%m-%d %H:%M:%S}"
-
-
 def _cell(value: Any) -> str:
     if isinstance(value, datetime):
         return moment(value)

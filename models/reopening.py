@@ -74,6 +74,7 @@ def _by_a_person(campaign_id: int, email_ids: Sequence[int], reason: str, by: st
         raise ReopeningRefused(said("a reason has at most %(most)d characters", most=MOST_REASON))
     if Campaign.get_by_id(campaign_id).status == "cancelled":
         raise ReopeningRefused(said("its campaign was cancelled"))
+    nudge.ask_for_tick()
     return _bring_back(campaign_id, email_ids, reason, by)
 
 
@@ -96,7 +97,6 @@ def _bring_back(campaign_id: int, email_ids: Sequence[int], reason: str, by: str
     count = emails.reopen(campaign_id, slots, reason, by)
     if count:
         campaigns.go_on(campaign_id, by, reason)
-        nudge.ask_for_tick()
     return Reopened(count, len(email_ids) - len(willing))
 
 

@@ -19,10 +19,10 @@ import config
 from actors import journal
 from actors.identity import this_worker
 from mail.outcome import Accepted, Reply
-from models import database, emails, embedded, installation, suppressions
+from models import database, emails, embedded, installation, mailboxes, suppressions
 from models.claims import Worker
 from models.states import FINAL, Status
-from models.tables import Campaign, CampaignEmailQueue, CampaignLead
+from models.tables import Campaign, CampaignEmailQueue, CampaignLead, Mailbox
 from tests import factories as make
 from tests.pipeline import effects
 from tests.pipeline.conftest import Punktual
@@ -32,9 +32,9 @@ Q = CampaignEmailQueue
 DATABASE = config.settings().var / "postgres"
 # The shortest pauses: what matters here is what happens, not when.
 QUICK = {
-    "PUNKTUAL_SENDING_RETRY_FIRST_SECONDS": "0.1",
-    "PUNKTUAL_SENDING_RETRY_CAP_SECONDS": "0.2",
-    "PUNKTUAL_SENDING_MAX_ATTEMPTS": "2",
+    "PUNKTUAL_SENDING_RETRY_FIRST_SECONDS": "0.5",
+    "PUNKTUAL_SENDING_RETRY_CAP_SECONDS": "0.5",
+    "PUNKTUAL_SENDING_GIVE_UP_AFTER_DAYS": "0.000001",
 }
 
 
@@ -160,6 +160,23 @@ def overdue_for_hours(punktual: Punktual) -> None:
     make.age(mail_to("anna@leads.example")(punktual), timedelta(hours=2))
 
 
+def blamed_after_two_had_failed(punktual: Punktual) -> None:
+    """A third lead's mail got the same answer, and so the mailbox is to blame."""
+    mailbox_id = punktual.mailbox()
+    campaign_id = make.a_campaign([mailbox_id], leads=3, delay=0.01)
+    ids = make.planned(campaign_id, mailbox_id, *[make.now()] * 3)
+    told = {"code": 554, "enhanced": "5.6.0", "scope": "content", "phase": "dot"}
+    began = make.now() - timedelta(minutes=1)
+    for email_id in ids:
+        make.rested(campaign_id)
+        held = make.handed_over(email_id).held
+        if email_id == ids[-1]:
+            mailboxes.close_after(held, "554", told, lambda _: timedelta(0), began)
+        else:
+            emails.reject(held, "554", told)
+    Mailbox.update(closed_until=None).execute()
+
+
 def nothing_is_sent(punktual: Punktual) -> None:
     all_sent(punktual)
     installation.disarm("a backup was restored")
@@ -267,6 +284,14 @@ SITUATIONS = (
         tick,
         ("emails.release_unhanded", "emails.doubt", *END_OF_TICK),
         ends=(Status.SENT, Status.UNKNOWN),
+    ),
+    Situation(
+        "bringing back what failed for its mailbox",
+        "timekeeper",
+        blamed_after_two_had_failed,
+        tick,
+        (*HINT_IN_A_WHILE, "reopening.bring_back_blamed", "reopening.bring_back_blamed", *END_OF_TICK),
+        ends=(Status.SENT, Status.SENT, Status.SENT),
     ),
     Situation("completing", "timekeeper", all_sent, tick, END_OF_TICK, accepted=0),
     Situation(
