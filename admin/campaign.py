@@ -121,6 +121,7 @@ def show_(name: Name, json: show.AsJson = False) -> None:
         show.as_json({**vars(line), "changes": orders})
         return
     counts = ", ".join(f"{count} {status}" for status, count in line.counts.items() if count)
+    too_small = mailboxes.too_small_for(line.id)
     show.pairs(
         [
             ("campaign", line.name),
@@ -130,6 +131,7 @@ def show_(name: Name, json: show.AsJson = False) -> None:
             ("mails", counts or "none planned yet"),
             ("today", f"{line.used_today}/{line.daily_limit}"),
             ("next mail", line.next_at),
+            *(("too large for", f"{mailboxes.get(id).address}: {why}") for id, why in too_small.items()),
         ]
     )
     show.changes(orders)

@@ -100,6 +100,12 @@ def of_campaign(campaign_id: int) -> list[Mailbox]:
     return list(Mailbox.select().where(Mailbox.id.in_(links)).order_by(Mailbox.address))
 
 
+def too_small_for(campaign_id: int) -> dict[int, str]:
+    """Mailbox id -> why its server does not take this campaign's letter; the others are in no entry."""
+    links = CampaignMailbox.select().where(CampaignMailbox.campaign == campaign_id)
+    return {link.mailbox_id: link.closed_reason for link in links if link.closed_reason is not None}
+
+
 def edit(mailbox_id: int, by: str, **fresh: object) -> None:
     """Change its server, password, limit or gap.
 

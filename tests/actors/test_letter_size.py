@@ -98,6 +98,7 @@ class TestOneOfTwoMailboxes:
         assert Campaign.get_by_id(campaign_id).status == "active"
         assert {make.row(email_id).mailbox_id for email_id in ids} == {wide}
         assert overview.history(ids[0])[-1].reason == "mailbox"
+        assert list(mailboxes.too_small_for(campaign_id)) == [narrow]
         assert {deliver(email_id).status for email_id in ids} == {Status.SENT}
 
     def test_goes_on_for_another_campaign_whose_letter_it_takes(self, small: SmtpServer) -> None:

@@ -9,7 +9,7 @@ from tests import factories as make
 from tests.chaos.servers import CREDENTIALS
 
 # What addresses ask the mail server for. What is asked for a number of times is got over, and the mail sent.
-REFUSED = ("550", "552", "554", "dot-554", "450")  # the last one until the attempts are used up
+REFUSED = ("550", "552", "554", "dot-554", "450")  # the last one until it is given up
 GOT_OVER = (
     *("421x1", "450x1", "451x2", "452x1", "454x1", "550-5.4.5x1", "dot-451x1"),
     *("drop-before-dotx1", "early-250x1", "reset-at-quit"),

@@ -30,6 +30,7 @@ def settle(home: Path, seconds: float) -> None:
         "PUNKTUAL_SENDING_RETRY_FIRST_SECONDS": 2,
         "PUNKTUAL_SENDING_RETRY_FACTOR": 2,
         "PUNKTUAL_SENDING_RETRY_CAP_SECONDS": 10,
+        "PUNKTUAL_SENDING_GIVE_UP_AFTER_DAYS": 0.00025,
         # Half of all mails are refused on purpose.
         "PUNKTUAL_SENDING_PAUSE_AT_FAILED_PERCENT": "off",
         "PUNKTUAL_SMTP_COMMAND_TIMEOUT_SECONDS": late // 3,
