@@ -46,16 +46,21 @@ class Judged(NamedTuple):
     since: datetime  # from when on answers of the mailbox's server count
 
 
-# When the mailbox was last known to work: it handed over a mail that was accepted, or a person said so.
+# When the mailbox last handed over a mail that was accepted, and since when answers count: then, or when a person said
+# that it works.
 SINCE = """
-SELECT greatest(to_timestamp(0), m.watched_from, (
-    SELECT q.handed_over_at FROM campaign_email_queue q WHERE q.mailbox_id = m.id AND q.status = 'sent'
-    ORDER BY COALESCE(q.handed_over_at, q.claimed_at) DESC LIMIT 1))
-FROM mailbox m WHERE m.id = %(mailbox)s
+SELECT accepted.at, greatest(accepted.at, m.watched_from)
+FROM mailbox m CROSS JOIN LATERAL (
+    SELECT COALESCE(max(handed_over_at), to_timestamp(0)) AS at FROM (
+        SELECT q.handed_over_at FROM campaign_email_queue q WHERE q.mailbox_id = m.id AND q.status = 'sent'
+        ORDER BY COALESCE(q.handed_over_at, q.claimed_at) DESC LIMIT 1
+    ) latest
+) accepted
+WHERE m.id = %(mailbox)s
 """
 
-# Of each e-mail, its latest refusal of this kind. One that got it before, while others were accepted, tells nothing of
-# the mailbox now; nor does one that was plainly refused again after it was brought back.
+# The e-mails that got this kind of refusal since then. One that had got it before, while others were accepted, tells
+# nothing of the mailbox now; nor does one that was plainly refused again after it was brought back.
 ALIKE = """
 WITH latest AS (
     SELECT * FROM email_history h
@@ -66,8 +71,7 @@ WITH latest AS (
 SELECT q.id, l.lead_id, split_part(p.address, '@', 2)
 FROM (
     SELECT email_id FROM latest
-    WHERE at > %(since)s AND move <> 'doubt' AND (move <> 'retry' OR %(scope)s <> 'lead')
-      AND detail->>'scope' = %(scope)s AND (detail->>'code')::int = %(code)s
+    WHERE at > %(since)s AND move <> 'doubt' AND detail->>'scope' = %(scope)s AND (detail->>'code')::int = %(code)s
       AND detail->>'enhanced' IS NOT DISTINCT FROM %(enhanced)s
     UNION SELECT %(email)s
 ) refused
@@ -75,7 +79,7 @@ JOIN campaign_email_queue q ON q.id = refused.email_id
 JOIN campaign_lead l ON l.id = q.campaign_lead_id JOIN lead p ON p.id = l.lead_id
 WHERE NOT EXISTS (
     SELECT FROM email_history e
-    WHERE e.email_id = q.id AND e.mailbox_id = %(mailbox)s AND e.at <= %(since)s
+    WHERE e.email_id = q.id AND e.mailbox_id = %(mailbox)s AND e.at <= %(accepted)s
       AND e.move IN ('reject', 'retry', 'release') AND (e.detail->>'code')::int = %(code)s
       AND e.detail->>'enhanced' IS NOT DISTINCT FROM %(enhanced)s)
   AND (%(scope)s = 'unclear' OR NOT EXISTS (
@@ -85,11 +89,11 @@ WHERE NOT EXISTS (
 
 def judge(email_id: int, mailbox_id: int, scope: str, code: int, enhanced: str | None) -> Judged:
     """Of a refusal that this e-mail got just now, and that is not recorded yet."""
-    since = fetch(SINCE, {"mailbox": mailbox_id})[0][0]
+    accepted, since = fetch(SINCE, {"mailbox": mailbox_id})[0]
     about = {"email": email_id, "mailbox": mailbox_id, "scope": scope, "code": code, "enhanced": enhanced}
     counting = {
         counted: Answer(lead_id, domain, scope, code, enhanced)
-        for counted, lead_id, domain in fetch(ALIKE, {**about, "since": since})
+        for counted, lead_id, domain in fetch(ALIKE, {**about, "accepted": accepted, "since": since})
     }
     answer = counting.pop(email_id, None)
     return Judged(answer is not None and is_the_mailboxes(answer, counting.values()), since)

@@ -127,6 +127,17 @@ class TestAnUnclearRefusal:
         assert {row.status for row in delivered(box, UNCLEAR, UNCLEAR)} == {Status.PENDING}
         assert faults(box) == 0
 
+    def test_that_the_same_leads_get_again_after_that_closes_it_again(self, box: int) -> None:
+        rows = delivered(box, *[UNCLEAR] * 3)
+        mailboxes.resume(box, "ola")
+        two = [deliver(row.id) for row in rows[:2]]
+        before = faults(box)
+
+        third = deliver(rows[2].id)
+
+        assert {row.status for row in (*two, third)} == {Status.PENDING}
+        assert (before, faults(box)) == (0, 1)
+
     def test_that_three_get_for_being_put_off_by_their_own_servers_is_not_the_mailboxes(self, box: int) -> None:
         delivered(box, *["451"] * 5)
 
