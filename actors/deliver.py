@@ -26,6 +26,7 @@ from mail.outcome import Deferred, Outcome, Phase, Refused, Scope, no_reply
 from mail.render import TemplateInvalid
 from models import database, emails, recovery, vault
 from models.claims import Claim
+from models.facts import NoSuchEmail
 from models.gates import Action, Closed
 from ops import logs, metrics
 from scheduling.window import WARSAW
@@ -61,6 +62,9 @@ def take(email_id: int, scheduled_at: datetime) -> Claim | None:
         log.warning("claim_postponed", email_id=email_id, error=type(failure).__name__)
         database.close()
         hint(email_id, scheduled_at, clock.now() + _WHEN_THE_DATABASE_MAY_BE_BACK)
+        return None
+    except NoSuchEmail:
+        log.warning("hint_of_no_email", email_id=email_id)
         return None
     if isinstance(claim, Closed):
         heed(claim, email_id, scheduled_at)
@@ -111,9 +115,9 @@ def hand_over(claim: Claim, content: bytes) -> str | None:
             witness.note(recovery.of(claim, clock.now()))
     except OSError as error:
         return f"the hand-over could not be kept on this machine's disk: {error.strerror}"
-    except database.FAILURES as failure:
+    except Exception as failure:  # noqa: BLE001  # whatever it is: without a hand-over there is no dot
         if not database.is_outage(failure):
-            raise
+            log.exception("hand_over_failed", email_id=claim.held.email_id)
         # It may have been recorded all the same. That no dot follows is proof enough to take it back.
         return f"the hand-over could not be recorded: {type(failure).__name__}"
     if closed is None:

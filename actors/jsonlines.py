@@ -18,12 +18,27 @@ class LinesUnreadable(Exception):
 def locked(path: Path) -> Iterator[int]:
     """The open file, made if there is none, while no other process of this machine has it."""
     config.private_folder(path.parent)
-    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+    file = _locked(path)
+    while not _is_at(path, file):  # it was replaced while we waited for its lock
+        os.close(file)
+        file = _locked(path)
     try:
-        fcntl.flock(file, fcntl.LOCK_EX)
         yield file
     finally:
         os.close(file)
+
+
+def _locked(path: Path) -> int:
+    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+    fcntl.flock(file, fcntl.LOCK_EX)
+    return file
+
+
+def _is_at(path: Path, file: int) -> bool:
+    try:
+        return os.path.samestat(path.stat(), os.fstat(file))
+    except FileNotFoundError:
+        return False
 
 
 def append(file: int, *values: object) -> None:
@@ -43,6 +58,18 @@ def append(file: int, *values: object) -> None:
 def empty(file: int) -> None:
     os.ftruncate(file, 0)
     os.fsync(file)
+
+
+def replace(path: Path, *values: object) -> None:
+    """Put these values in the place of all that the file holds, or leave it as it is. The caller has it locked."""
+    draft = path.with_suffix(".draft")
+    draft.unlink(missing_ok=True)
+    file = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    try:
+        append(file, *values)
+    finally:
+        os.close(file)
+    draft.replace(path)
 
 
 def read(path: Path, file: int, last_bytes: int | None = None) -> list[object]:

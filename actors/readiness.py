@@ -3,7 +3,7 @@
 from actors import journal, witness
 from actors.journal import JournalUnusable
 from actors.jsonlines import LinesUnreadable
-from actors.record import merge_journal
+from actors.record import merge_journal, retry_refused
 from actors.witness import Disarmed
 from ops import logs
 
@@ -21,3 +21,9 @@ def may_claim() -> bool:
         log.error("claiming_stopped", reason=str(refusal))
         return False
     return True
+
+
+def work_off_journal() -> None:
+    """All that waits on this machine's disk, what the database has refused before included."""
+    if may_claim():
+        retry_refused()

@@ -3,7 +3,7 @@
 from actors import queues
 from actors.broker import ask
 from actors.identity import is_alive, this_worker
-from actors.readiness import may_claim
+from actors.readiness import work_off_journal
 from models import campaigns, evidence, reopening, stuck
 from ops import logs
 
@@ -12,7 +12,7 @@ BY = "reconcile"
 
 
 def reconcile() -> None:
-    may_claim()
+    work_off_journal()
     stuck.settle_dead(this_worker().host, is_alive, BY)
     stuck.settle_expired(BY)
     if count := reopening.bring_back_blamed(BY):

@@ -9,8 +9,10 @@ import clock
 import config
 from actors import journal, tally
 from actors.hint import hint_if_soon
+from actors.identity import this_worker
+from actors.journal import Unrecordable
 from mail.outcome import Accepted, Deferred, Outcome, Phase, Refused, Reply, Scope, Unanswered, Withdrawn
-from models import blame, campaigns, database, emails, mailboxes, plans
+from models import blame, campaigns, database, emails, mailboxes, plans, stuck
 from models.claims import Attempt, Claim
 from models.emails import Detail
 from models.facts import NoSuchEmail
@@ -38,6 +40,11 @@ def record(claim: Claim, outcome: Outcome) -> None:
 def merge_journal() -> None:
     """What an outage left in the journal comes before any new claim of this machine."""
     journal.merge(_record_late)
+
+
+def retry_refused() -> None:
+    """What the database has refused to record is not given up."""
+    journal.retry_refused(_record_late)
 
 
 def move(attempt: Attempt, outcome: Outcome) -> bool:
@@ -72,7 +79,29 @@ def _record_late(attempt: Attempt, outcome: Outcome) -> None:
         held = move(attempt, outcome)
     except NoSuchEmail:
         held = False  # the database was put back to before its plan, and a person has let that stand
+    except Exception as failure:
+        if database.is_outage(failure):
+            raise
+        _told_as_bug(attempt, outcome)
+        _hold(attempt)
+        raise Unrecordable from failure
     _tell(held, attempt, outcome)
+
+
+def _hold(attempt: Attempt) -> None:
+    """Until its outcome is recorded nobody may take its mail for abandoned, and converse about it again."""
+    try:
+        stuck.hold(attempt.held, this_worker())
+    except database.FAILURES as failure:
+        if database.is_outage(failure):
+            raise
+        log.exception("claim_not_held", email_id=attempt.held.email_id)
+
+
+def _told_as_bug(attempt: Attempt, outcome: Outcome) -> None:
+    """Called where an exception is handled that is no outage."""
+    log.exception("outcome_not_recorded", email_id=attempt.held.email_id, outcome=type(outcome).__name__.lower())
+    metrics.RECORDS_REFUSED.inc()
 
 
 def _tell(held: bool, attempt: Attempt, outcome: Outcome) -> None:
@@ -161,17 +190,18 @@ def _times(outcome: Outcome) -> Detail:
 
 
 def _insist(claim: Claim, outcome: Outcome) -> None:
-    """Record it in the database, or else in the journal. Asking twice is harmless: the guard holds once."""
+    """Record it in the database, or else in the journal, whatever is raised. Asking twice is harmless."""
     until = clock.boottime() + _KEEP_TRYING_SECONDS
     while True:
         try:
             _tell(move(claim, outcome), claim, outcome)
             return
-        except database.FAILURES as failure:
+        except Exception as failure:  # noqa: BLE001  # an answer that was read is kept, whatever keeps it from its row
             if not database.is_outage(failure):
-                raise
+                _told_as_bug(claim, outcome)
+                until = clock.boottime()  # tried again it would fail again
             database.close()
-            if clock.boottime() > until and _to_journal(claim, outcome):
+            if clock.boottime() >= until and _to_journal(claim, outcome):
                 _log("attempt_journaled", claim, outcome)
                 return
             threading.Event().wait(0.5)

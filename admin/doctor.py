@@ -61,9 +61,12 @@ def _secret_key() -> str | None:
 def _journal() -> str | None:
     try:
         journal.check_room()
-        waiting = journal.count()
+        waiting, refused = journal.count(), journal.refused_emails()
     except JournalUnusable as error:
         return str(error)
+    if refused:
+        emails = ", ".join(map(str, refused))
+        return f"the database refuses to record what became of e-mails {emails}: the worker's log says why"
     return f"{waiting} answers in {journal.path()} wait to be recorded" if waiting else None
 
 

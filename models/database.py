@@ -3,6 +3,7 @@
 Owns how a session is set up. Knows nothing of the tables.
 """
 
+import re
 import select
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
@@ -16,7 +17,7 @@ from peewee import (  # type: ignore[attr-defined]  # of the last one the stubs 
     PostgresqlDatabase,
     __exception_wrapper__,
 )
-from psycopg2.errors import LockNotAvailable, QueryCanceled
+from psycopg2.errors import LockNotAvailable, QueryCanceled, ReadOnlySqlTransaction
 
 import config
 from clock import now
@@ -28,6 +29,8 @@ database = PostgresqlDatabase(None)
 database._lock = nullcontext()  # type: ignore[attr-defined]
 
 FAILURES = (DatabaseError, InterfaceError)
+# What libpq says of a server that is there and is no primary, or takes no writes.
+_READ_ONLY = re.compile(r"session is read-only|server is in hot standby mode")
 
 
 def is_outage(failure: Exception) -> bool:
@@ -35,7 +38,16 @@ def is_outage(failure: Exception) -> bool:
 
     The driver tells of a server that went away in the middle of a statement by the base class of all failures.
     """
-    return isinstance(failure, OperationalError | InterfaceError) or type(failure) is DatabaseError
+    if isinstance(failure, OperationalError | InterfaceError) or type(failure) is DatabaseError:
+        return True
+    return is_read_only(failure)
+
+
+def is_read_only(failure: Exception) -> bool:
+    """Whether the database answers and takes no writes, as after a failover or on a disk that is nearly full."""
+    if isinstance(failure, OperationalError):
+        return _READ_ONLY.search(str(failure)) is not None
+    return isinstance(getattr(failure, "orig", None), ReadOnlySqlTransaction)
 
 
 def took_too_long(failure: Exception) -> bool:
@@ -56,6 +68,8 @@ def open_database(name: str = "punktual", connect_seconds: int = 10) -> None:
         isolation_level="READ COMMITTED",
         application_name=name,
         connect_timeout=connect_seconds,
+        # Whatever the database or the role says: all text is written and read as UTF-8.
+        client_encoding="UTF8",
         # A claim read from a standby that lags behind would be a duplicate: only a primary will do.
         target_session_attrs="read-write",
         # A server that vanished without a word is noticed within about half a minute.
@@ -88,6 +102,11 @@ def close() -> None:
         database.close()
     except FAILURES:
         database._state.reset()  # type: ignore[attr-defined]  # forget the dead connection without talking to it
+
+
+def takes_no_writes() -> bool:
+    """Whether this thread's session, opened when the database took writes, would be refused one now."""
+    return bool(fetch("SELECT current_setting('transaction_read_only')::boolean")[0][0])
 
 
 def bound_statements(seconds: float) -> None:

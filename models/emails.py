@@ -17,6 +17,7 @@ from models.claims import Claim, Held, Worker
 from models.database import database, execute, fetch_row
 from models.gates import Closed
 from models.moves import Moved
+from models.recordable import recordable
 from models.sentences import said
 from models.states import PATHS, Move, Status
 from models.tables import CLOCK, Campaign, CampaignEmailQueue, EmailContent, EmailHistory, Mailbox
@@ -388,6 +389,8 @@ def _move(
     **changes: Any,
 ) -> bool:
     """The guarded update and its history row. token: what the row must still bear, where given."""
+    # A server's words must never keep what it decided from being recorded.
+    reason, detail, changes = recordable(reason), recordable(detail), recordable(changes)
     sources, targets = PATHS[move]
     assert to in targets, f"{move} does not lead to {to}"
     with database.atomic():

@@ -12,6 +12,7 @@ from models.claims import Held
 from models.database import clock, database
 from models.emails import WITHOUT_FAULTS, Detail
 from models.notices import Kind
+from models.recordable import recordable
 from models.tables import Campaign, CampaignMailbox, Mailbox, WarmupCount
 
 
@@ -240,7 +241,12 @@ def close(
     with database.atomic():
         row = _locked(mailbox_id)
         until = clock() + pause(row.faults)
-        closed = {"closed_until": until, "closed_reason": reason, "closed_phase": phase, "closed_code": code}
+        closed = {
+            "closed_until": until,
+            "closed_reason": recordable(reason),
+            "closed_phase": phase,
+            "closed_code": code,
+        }
         counted = {"faults": row.faults + 1, "revision": row.revision + 1}
         Mailbox.update({**closed, **counted}).where(Mailbox.id == mailbox_id).execute()
     return until

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import config
 from models import changes
 from models.database import execute, fetch, fetch_row
+from models.recordable import recordable
 from models.tables import Notice
 
 
@@ -124,7 +125,7 @@ WHERE id = %(id)s
 def told(notice_id: int, said: str, error: str | None = None) -> None:
     """This telling has come to its end, everywhere or, for want of more attempts, with an error."""
     pause = timedelta(hours=config.settings().notices.repeat_hours)
-    execute(TOLD, {"id": notice_id, "said": said, "error": error, "pause": pause})
+    execute(TOLD, {"id": notice_id, "said": said, "error": recordable(error), "pause": pause})
 
 
 AGAIN = """
@@ -136,7 +137,7 @@ WHERE id = %(id)s
 
 def try_again(notice_id: int, said: str, error: str, pause: timedelta) -> None:
     """Some place has not been told yet."""
-    execute(AGAIN, {"id": notice_id, "said": said, "error": error, "pause": pause})
+    execute(AGAIN, {"id": notice_id, "said": said, "error": recordable(error), "pause": pause})
 
 
 class Line(NamedTuple):

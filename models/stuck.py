@@ -8,7 +8,7 @@ from models import emails
 from models.claims import Held, Worker
 from models.database import clock
 from models.states import Status
-from models.tables import CampaignEmailQueue
+from models.tables import CLOCK, CampaignEmailQueue
 
 Q = CampaignEmailQueue
 
@@ -31,6 +31,21 @@ def settle_dead(host: str, is_alive: Callable[[Worker], bool], by: str) -> int:
     held = Q.select().where(Q.status == Status.SENDING, Q.worker_host == host)
     dead = [row for row in held if not is_alive(worker_of(row))]
     return sum(_rule_on(row, _DEAD, by) for row in dead)
+
+
+def hold(held: Held, worker: Worker) -> bool:
+    """Let a claim that was not handed over count as this worker's from now on.
+
+    For a mail whose outcome is known and cannot be recorded yet: released, it would be claimed again.
+    """
+    still = (Q.id == held.email_id) & (Q.claim_token == held.token) & (Q.status == Status.SENDING)
+    changes = {
+        "claimed_at": CLOCK,
+        "worker_host": worker.host,
+        "worker_pid": worker.pid,
+        "worker_started_at": worker.started_at,
+    }
+    return bool(Q.update(changes).where(still & Q.handed_over_at.is_null()).execute())
 
 
 def worker_of(row: CampaignEmailQueue) -> Worker:

@@ -33,6 +33,10 @@ SMTP_REPLIES = Counter(
     "The replies that attempts ended with: phase, code (or none), enhanced code (none, or other if RFC 3463 lacks it).",
     ["phase", "code", "enhanced"],
 )
+RECORDS_REFUSED = Counter(
+    "punktual_records_refused_total",
+    "Times that the database works and refuses to record an outcome, which waits in the journal.",
+)
 CLAIMS_REFUSED = Counter("punktual_claims_refused_total", "Claims that a closed gate refused.", ["gate"])
 REPLANNED = Counter("punktual_replanned_emails_total", "E-mails that were given another time or mailbox.", ["reason"])
 MAILBOX_CLOSURES = Counter("punktual_mailbox_closures_total", "Mailboxes closed after a fault.", ["phase"])

@@ -26,5 +26,6 @@ def starting(*refusals: type[Exception]) -> Iterator[None]:
     except _REFUSALS + refusals as refusal:
         sys.exit(f"punktual: {harmless(str(refusal))}")
     except database.FAILURES as error:
-        what = "does not answer" if database.is_outage(error) else "refuses what was asked of it"
+        trouble = "does not answer" if database.is_outage(error) else "refuses what was asked of it"
+        what = "takes no writes" if database.is_read_only(error) else trouble
         sys.exit(f"punktual: the database {what}: {harmless(str(error).splitlines()[0])}")

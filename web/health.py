@@ -15,6 +15,7 @@ from models import database, heartbeats, migrate
 
 SECONDS = 2.0
 KEPT_SECONDS = 1.0
+READ_ONLY = "the database takes no writes: it is a standby, or was made read-only"
 
 blueprint = Blueprint("health", __name__, url_prefix="/health")
 
@@ -46,12 +47,13 @@ def _database() -> dict[str, str | None]:
         database.bound_statements(SECONDS)
         lacks = migrate.missing()
         return {
-            "database": None,
+            "database": READ_ONLY if database.takes_no_writes() else None,
             "schema": f"it lacks {', '.join(lacks)}" if lacks else None,
             "tick": None if lacks else _tick(),
         }
-    except database.FAILURES:
-        return dict.fromkeys(("database", "schema", "tick"), "the database does not answer")
+    except database.FAILURES as failure:
+        why = READ_ONLY if database.is_read_only(failure) else "the database does not answer"
+        return dict.fromkeys(("database", "schema", "tick"), why)
 
 
 def _tick() -> str | None:

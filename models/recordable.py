@@ -1,0 +1,18 @@
+"""What Postgres can keep of what strangers wrote: no NUL character, and nothing that is no character at all."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+_NEVER = re.compile("[\x00\ud800-\udfff]")
+
+
+def recordable(value: Any) -> Any:
+    """The same value with U+FFFD in the place of what no column and no JSON document takes."""
+    if isinstance(value, str):
+        return _NEVER.sub("\ufffd", value)
+    if isinstance(value, Mapping):
+        return {recordable(name): recordable(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [recordable(each) for each in value]
+    return value
