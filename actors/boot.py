@@ -22,12 +22,12 @@ class Boot(Middleware):
     """First the outcomes on disk, which are proof; then what dead processes of this host held."""
 
     def after_process_boot(self, broker: Broker) -> None:
+        threading.Thread(target=_keep_working_off, name="journal", daemon=True).start()
         worker = this_worker()
         work_off_journal()
         ruled_on = stuck.settle_dead(worker.host, is_alive, str(worker))
         log.info("worker_booted", worker=str(worker), ruled_on=ruled_on)
         database.close()
-        threading.Thread(target=_keep_working_off, name="journal", daemon=True).start()
 
 
 def _keep_working_off() -> None:

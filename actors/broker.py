@@ -19,7 +19,6 @@ from pika.adapters.utils.connection_workflow import AMQPConnectorException
 
 import config
 from actors.identity import this_worker
-from actors.orphans import EndsWithMaster
 from models import database
 from ops import logs, moves
 
@@ -56,7 +55,6 @@ class LogContext(Middleware):
 
 def _middleware() -> list[Middleware]:
     return [
-        EndsWithMaster(),
         # Not here on purpose: Retries, because the rows say what is to be done again and when; TimeLimit, because its
         # asynchronous exception could land between a server's 250 and its record. The sockets carry the timeouts.
         LogContext(),
@@ -71,9 +69,9 @@ def _exposition() -> list[Middleware]:
     if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
         return []
     # Imported here because importing it makes a folder, also where nothing is counted.
-    from actors.exposition import Exposition
+    from dramatiq.middleware.prometheus import Prometheus
 
-    return [Exposition()]
+    return [Prometheus()]
 
 
 def _rabbitmq_url(settings: config.Broker) -> str:

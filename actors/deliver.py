@@ -115,7 +115,7 @@ def hand_over(claim: Claim, content: bytes) -> str | None:
             witness.note(recovery.of(claim, clock.now()))
     except OSError as error:
         return f"the hand-over could not be kept on this machine's disk: {error.strerror}"
-    except Exception as failure:  # noqa: BLE001  # whatever it is: without a hand-over there is no dot
+    except Exception as failure:  # whatever it is: without a hand-over there is no dot
         if not database.is_outage(failure):
             log.exception("hand_over_failed", email_id=claim.held.email_id)
         # It may have been recorded all the same. That no dot follows is proof enough to take it back.

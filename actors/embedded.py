@@ -32,7 +32,8 @@ def run() -> None:
         migrate.migrate()
         hints.forget()
         database.close()
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
     settings = config.settings().worker
     broker.emit_after("process_boot")
     worker = Worker(broker, worker_timeout=settings.wakeup_milliseconds, worker_threads=settings.threads)

@@ -1,28 +1,33 @@
-"""The page of a process and those that it forked: what they count, and what Dramatiq counts of their messages."""
+"""The page of a worker or timekeeper: what its processes count, and what Dramatiq counts of their messages.
 
-from collections.abc import Callable
+`python -m actors.exposition` serves it, as a process beside them.
+"""
+
+import os
+import sys
+import threading
 
 from dramatiq.middleware import prometheus
 from prometheus_client import CollectorRegistry
 from prometheus_client.multiprocess import MultiProcessCollector
 
-from actors.orphans import end_with_master
-from ops import exposition, logs
+from ops import exposition, keeper, logs
+
+_LOOK_SECONDS = 1.0
 
 
-class Exposition(prometheus.Prometheus):
-    """Dramatiq's own counts, on a page of ours: its own would outlive a master that is killed, and keep the port."""
-
-    @property
-    def forks(self) -> list[Callable[[], int]]:
-        return [serve]
-
-
-def serve() -> int:
+def main() -> None:
     logs.configure()
-    end_with_master()
+    keeper.leave_signals_to_keeper()
     registry = CollectorRegistry()
     MultiProcessCollector(registry, prometheus.DB_PATH)  # type: ignore[no-untyped-call]
-    if page := exposition.server(registry, prometheus.HTTP_PORT):
-        page.serve_forever()
-    return 0
+    page = exposition.server(registry, prometheus.HTTP_PORT)
+    if page is None:
+        sys.exit(os.EX_UNAVAILABLE)
+    threading.Thread(target=page.serve_forever, daemon=True).start()
+    while not keeper.is_gone():
+        threading.Event().wait(_LOOK_SECONDS)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,6 +1,6 @@
-"""`python -m ops.logged dramatiq|periodiq ARGUMENT…` runs another's program with our log from its first line on.
+"""`python -m ops.logged periodiq ARGUMENT…` runs another's program with our log from its first line on.
 
-What they print before they come to our code, and what the process above Dramatiq's workers prints, has our form too.
+What it prints before it comes to our code has our form too.
 """
 
 import importlib
@@ -11,7 +11,7 @@ import config
 from ops import logs
 
 # Imported where they are run: what is in the environment by then decides what importing Dramatiq does.
-PROGRAMS = {"dramatiq": ("dramatiq.cli", "main"), "periodiq": ("periodiq", "entrypoint")}
+PROGRAMS = {"periodiq": ("periodiq", "entrypoint")}
 
 
 def main() -> None:

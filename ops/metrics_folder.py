@@ -24,6 +24,21 @@ def prepare(name: str, port: int) -> dict[str, str]:
     }
 
 
+def forget(pid: int) -> None:
+    """What a process that has ended was doing at that moment nobody does any more."""
+    for file in _folder().glob(f"gauge_live*_{pid}.db"):
+        file.unlink(missing_ok=True)
+
+
+def remove() -> None:
+    """The processes of this start have ended, in order."""
+    shutil.rmtree(_folder(), ignore_errors=True)
+
+
+def _folder() -> Path:
+    return Path(os.environ["PROMETHEUS_MULTIPROC_DIR"])
+
+
 def _new_folder(parent: Path, name: str) -> Path:
     """Locked for as long as one process of this start lives; those of the dead are removed."""
     config.private_folder(parent)

@@ -30,7 +30,8 @@ def main() -> None:
         logs.configure()
         server = _server(settings)
     moves.watch()
-    signal.signal(signal.SIGTERM, _end)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _end)
     print(f"the pages are at {url(settings)}", flush=True)
     log.info("web_started", host=settings.host, port=settings.port)
     server.run()

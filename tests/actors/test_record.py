@@ -144,7 +144,7 @@ class TestAClaimWhoseRecordRaises:
 
         assert smtp.connections == 0
         assert make.row(email_id).status == Status.PENDING
-        assert broker.queues["deliver.DQ"].qsize() == 1  # type: ignore[attr-defined]
+        assert broker.queues["deliver.DQ"].qsize() == 1
 
 
 def journaled(claim: Claim, outcome: Outcome) -> int:

@@ -7,8 +7,8 @@ from random import Random
 
 
 class Kind(StrEnum):
-    KILL_WORKER = "kill-worker"  # one process below a Dramatiq master, with a mail on its way where there is one
-    KILL_MASTER = "kill-master"  # the master alone: those below it are to stop in order
+    KILL_WORKER = "kill-worker"  # one process below a keeper, with a mail on its way where there is one
+    KILL_MASTER = "kill-master"  # the keeper alone: those below it are to stop in order
     KILL_TIMEKEEPER = "kill-timekeeper"
     KILL_PERIODIQ = "kill-periodiq"
     FREEZE_WORKER = "freeze-worker"  # such a one: SIGSTOP, and SIGCONT after a while

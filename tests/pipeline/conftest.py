@@ -75,9 +75,8 @@ class Punktual:
 
     def altered_worker(self, name: str, queue: str = "deliver", **environment: str) -> subprocess.Popen[bytes]:
         """One of tests/pipeline/workers, in a single process."""
-        options = ["--queues", queue, "--processes", "1", "--threads", "4", "--skip-logging"]
-        command = [sys.executable, "-m", "dramatiq", f"tests.pipeline.workers.{name}", *options]
-        return self.start(command, dramatiq_worker_timeout="20", dramatiq_queue_prefetch="4", **environment)
+        command = [sys.executable, "-m", "actors.consume", f"tests.pipeline.workers.{name}"]
+        return self.start([*command, "--queues", queue, "--threads", "4"], **environment)
 
     def start(self, command: list[str], **environment: str) -> subprocess.Popen[bytes]:
         with self.log.open("ab") as output:

@@ -8,7 +8,6 @@ from itertools import pairwise
 
 import psutil
 
-from actors.orphans import MASTER_DIED
 from models import campaigns, heartbeats, mailboxes, overview
 from models.states import Move, Status
 from models.tables import CampaignEmailQueue, EmailHistory, Mailbox
@@ -198,16 +197,14 @@ class TestWhileAMailIsBeingSent:
         assert len(punktual.smtp.accepted) == 1
         assert make.row(email_id).status == Status.UNKNOWN
 
-    def test_a_killed_master_leaves_its_worker_the_time_to_record_the_answer(self, punktual: Punktual) -> None:
+    def test_a_killed_keeper_leaves_its_worker_the_time_to_record_the_answer(self, punktual: Punktual) -> None:
         _, email_id, address = self.one_mail(punktual)
         with punktual.smtp.holding("dot", address) as held:
-            master = self.send(punktual, email_id)
+            keeper = self.send(punktual, email_id)
             held.wait()
             worker = psutil.Process(make.row(email_id).worker_pid)
-            master.kill()
-            master.wait()
-            # Linux tells the worker of it once or twice, by chance: here it is twice at the least.
-            worker.send_signal(MASTER_DIED)
+            keeper.kill()
+            keeper.wait()
 
         until(lambda: make.row(email_id).status != Status.SENDING, "the record")
         assert make.row(email_id).status == Status.SENT
@@ -266,10 +263,10 @@ def test_make_up_sends_a_campaign_and_brings_back_what_dies(punktual: Punktual) 
     punktual.start([sys.executable, "-m", "ops.supervise"])
     punktual.smtp.arrived(5)
     until(lambda: punktual.messages().get("deliver.DQ"), "delayed messages in the buffer")
-    master, *_ = [each for each in punktual.family() if each.cmdline()[3:5] == ["dramatiq", "actors.deliver"]]
-    workers = master.children(recursive=True)
+    [keeper] = [each for each in punktual.family() if each.cmdline()[1:] == ["-m", "actors", "worker"]]
+    workers = keeper.children(recursive=True)
 
-    master.kill()
+    keeper.kill()
 
     until(lambda: not any(runs(each) for each in workers), "its workers to go with it")
     punktual.smtp.arrived(30)

@@ -104,7 +104,7 @@ def test_a_worker_whose_port_is_taken_sends_all_the_same(punktual: Punktual) -> 
     second = punktual.run("worker", PUNKTUAL_METRICS_WORKER_PORT=str(port))
     until(lambda: '"event": "metrics_not_served"' in punktual.log.read_text(), "its word about the port")
     psutil.Process(first.pid).kill()
-    until(lambda: not scrape(port), "the page to go with its master")
+    until(lambda: not scrape(port), "the page to go with its keeper")
     punktual.listening()
     punktual.hint(hint)
 

@@ -8,7 +8,7 @@ from actors.identity import this_worker
 from models.claims import Worker
 from models.states import Status
 from tests import factories as make
-from tests.pipeline.conftest import Punktual
+from tests.pipeline.conftest import Punktual, runs
 from tests.waiting import until
 
 
@@ -31,6 +31,29 @@ class TestAClockTwoSecondsOff:
         punktual.run("worker")
         punktual.hint(hint)
         punktual.smtp.arrived(1)
+
+
+def test_one_process_that_is_killed_comes_back_alone_while_another_awaits_an_answer(punktual: Punktual) -> None:
+    slow, other = punktual.mailbox(), punktual.mailbox()
+    [awaited] = make.planned(make.a_campaign([slow], leads=["held@leads.example"]), slow, make.now())
+    [following] = make.planned(make.a_campaign([other], leads=["next@leads.example"]), other, make.now())
+    worker = punktual.run("worker", PUNKTUAL_WORKER_PROCESSES="2", PUNKTUAL_WORKER_THREADS="1")
+    until(lambda: punktual.consumers("deliver") == 2, "both processes to listen")
+    with punktual.smtp.holding("dot", "held@leads.example") as held:
+        punktual.hint(make.Hint(awaited, make.row(awaited).scheduled_at))
+        held.wait()
+        holder = make.row(awaited).worker_pid
+        consuming = [each for each in punktual.family() if "actors.consume" in each.cmdline()]
+        [victim] = [each for each in consuming if each.pid != holder]
+
+        victim.kill()
+
+        until(lambda: not runs(victim) and punktual.consumers("deliver") == 2, "another in its place")
+        punktual.hint(make.Hint(following, make.row(following).scheduled_at))
+        until(lambda: make.row(following).status == Status.SENT, "the other mailbox's mail")
+        assert make.row(awaited).status == Status.SENDING
+    until(lambda: make.row(awaited).status == Status.SENT, "the slow answer")
+    assert worker.poll() is None
 
 
 class TestAMachineThatRestarts:
