@@ -1,8 +1,10 @@
 """`python -m actors PROCESS` starts one of the processes."""
 
 import argparse
+import sys
 
 import config
+from actors import sharing
 from actors.processes import PROCESSES
 from models import database, migrate
 from ops import places
@@ -17,13 +19,27 @@ def main() -> None:
     parser.add_argument("process", choices=PROCESSES, help="which one")
     name = parser.parse_args().process
     with starting():
-        config.settings()
+        settings = config.settings()
         places.configured()
         if name in ON_CURRENT_SCHEMA:
             database.open_database(f"punktual {name}")
             migrate.check()
+            sharing.mark_processes()
             database.close()
+        elif not settings.broker.embedded:
+            _mark_if_possible(name)
     PROCESSES[name]()
+
+
+def _mark_if_possible(name: str) -> None:
+    """periodiq needs no database: without one its ticks are everybody's."""
+    try:
+        database.open_database(f"punktual {name}")
+        sharing.mark_processes()
+    except database.FAILURES:
+        print("punktual: the database does not answer: ticks bear no mark of this installation", file=sys.stderr)
+    finally:
+        database.close()
 
 
 if __name__ == "__main__":

@@ -19,6 +19,8 @@ from pika.adapters.utils.connection_workflow import AMQPConnectorException
 
 import config
 from actors.identity import this_worker
+from actors.messages import Consumer, Encoder
+from actors.sharing import Sharing
 from models import database
 from ops import logs, moves
 
@@ -62,6 +64,8 @@ def _middleware() -> list[Middleware]:
         PeriodiqMiddleware(skip_delay=30),
         DatabaseConnections(),
         *_exposition(),
+        # Last: what the others count of a message that is skipped is even.
+        Sharing(),
     ]
 
 
@@ -86,15 +90,22 @@ def _rabbitmq_url(settings: config.Broker) -> str:
     return f"{url}{'&' if '?' in url else '?'}{urlencode(limits)}"
 
 
+class _Rabbitmq(RabbitmqBroker):
+    @property
+    def consumer_class(self) -> type[Consumer]:
+        return Consumer
+
+
 def _broker(settings: config.Broker) -> dramatiq.Broker:
     if settings.embedded:
         return StubBroker(middleware=_middleware())
     # Without confirms a message that RabbitMQ never got would count as published.
-    return RabbitmqBroker(url=_rabbitmq_url(settings), middleware=_middleware(), confirm_delivery=True)
+    return _Rabbitmq(url=_rabbitmq_url(settings), middleware=_middleware(), confirm_delivery=True)
 
 
 logs.configure()
 moves.watch()
+dramatiq.set_encoder(Encoder())
 broker = _broker(config.settings().broker)
 dramatiq.set_broker(broker)
 actor = partial(dramatiq.actor, broker=broker)

@@ -11,9 +11,12 @@ from actors.backlog import BrokerAway, backlog
 from actors.journal import JournalUnusable
 from actors.jsonlines import LinesUnreadable
 from admin import show
-from models import database, hints, installation, invariants, mailboxes, migrate, vault
+from models import database, heartbeats, hints, installation, invariants, mailboxes, migrate, vault
 from models.invariants import Finding
 from models.vault import KeyInvalid
+from ops import broker_check
+
+_BROKER_SECONDS = 10.0
 
 
 def doctor(json: show.AsJson = False) -> None:
@@ -81,6 +84,8 @@ def _witness() -> str | None:
 
 def _broker() -> str | None:
     """That RabbitMQ answers, and that it holds what the rows say where no worker holds it."""
+    if why := broker_check.why_not(_BROKER_SECONDS) or heartbeats.shared():
+        return why
     try:
         found = backlog(queues.DELIVER)
     except BrokerAway as error:

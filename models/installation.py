@@ -1,5 +1,6 @@
 """Which database this is, and whether it may send: a restored backup is disarmed until a person has looked at it."""
 
+from hashlib import blake2b
 from typing import NamedTuple
 from uuid import UUID
 
@@ -19,6 +20,18 @@ def identity() -> UUID:
     """The name that the database was given when it was made; a backup and a copy of it bear the same one."""
     found: UUID = fetch("SELECT id FROM installation")[0][0]
     return found
+
+
+MARK = """
+SELECT i.id || current_database() || CASE WHEN has_function_privilege('pg_control_system()', 'EXECUTE')
+    THEN (SELECT system_identifier::text FROM pg_control_system()) ELSE '' END
+FROM installation i
+"""
+
+
+def mark() -> str:
+    """A short name of this database, which a copy of it elsewhere does not bear."""
+    return blake2b(fetch(MARK)[0][0].encode(), digest_size=8).hexdigest()
 
 
 def disarmed_reason() -> str | None:

@@ -3,15 +3,13 @@
 import threading
 from collections.abc import Callable
 
-import pika
 from flask import Blueprint
 from flask.typing import ResponseReturnValue
-from pika.adapters.utils.connection_workflow import AMQPConnectorException
-from pika.exceptions import AMQPError, ProbableAuthenticationError
 
 import clock
 import config
 from models import database, heartbeats, migrate
+from ops import broker_check
 
 SECONDS = 2.0
 KEPT_SECONDS = 1.0
@@ -38,7 +36,7 @@ def examine() -> dict[str, str | None]:
     """Check -> why it fails, None where it does not."""
     found = _database()
     if not config.settings().broker.embedded:
-        found["broker"] = _broker()
+        found["broker"] = broker_check.why_not(SECONDS) or _shared(found)
     return found
 
 
@@ -65,17 +63,13 @@ def _tick() -> str | None:
     return f"the last tick completed {round((database.clock() - last).total_seconds())} s ago"
 
 
-def _broker() -> str | None:
-    parameters = pika.URLParameters(config.settings().broker.url.get_secret_value())
-    parameters.connection_attempts = 1
-    parameters.socket_timeout = parameters.stack_timeout = parameters.blocked_connection_timeout = SECONDS
+def _shared(found: dict[str, str | None]) -> str | None:
+    if found["database"] or found["schema"]:
+        return None
     try:
-        pika.BlockingConnection(parameters).close()
-    except ProbableAuthenticationError:
-        return "RabbitMQ refuses our login"
-    except (AMQPError, AMQPConnectorException, OSError):
-        return "RabbitMQ does not answer"
-    return None
+        return heartbeats.shared()
+    except database.FAILURES:
+        return None
 
 
 class Latest:

@@ -1,0 +1,81 @@
+"""Asks RabbitMQ whether it lets us in, and has our queues as Dramatiq declares them: for doctor and readiness."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pika
+from dramatiq.brokers.rabbitmq import DEAD_MESSAGE_TTL
+from dramatiq.common import dq_name, xq_name
+from pika.adapters.blocking_connection import BlockingChannel
+from pika.adapters.utils.connection_workflow import AMQPConnectorException
+from pika.exceptions import (
+    AMQPError,
+    ChannelClosedByBroker,
+    ProbableAccessDeniedError,
+    ProbableAuthenticationError,
+)
+
+import config
+
+QUEUES = ("deliver", "evidence", "tick", "upkeep")
+# Where nothing is ever delayed: whoever may read it may read ours, and takes nothing from anybody.
+_ALWAYS_EMPTY = dq_name("evidence")
+_OTHER_ARGUMENTS, _NO_RIGHTS = 406, 403  # reply codes of AMQP 0-9-1
+
+
+def why_not(seconds: float) -> str | None:
+    """What keeps us from using RabbitMQ, without secrets; None: nothing. seconds: how long one step may take."""
+    parameters = pika.URLParameters(config.settings().broker.url.get_secret_value())
+    parameters.connection_attempts = 1
+    parameters.socket_timeout = parameters.stack_timeout = parameters.blocked_connection_timeout = seconds
+    try:
+        with pika.BlockingConnection(parameters) as connection:
+            return _of_queues(connection.channel(), parameters.virtual_host)
+    except ProbableAuthenticationError:
+        return "RabbitMQ refuses our login"
+    except ProbableAccessDeniedError as error:
+        return _of_virtual_host(str(error), parameters.virtual_host)
+    except (AMQPError, AMQPConnectorException, OSError):
+        return "RabbitMQ does not answer"
+
+
+def declared() -> Iterator[tuple[str, dict[str, Any]]]:
+    """Each queue of ours and the arguments that Dramatiq gives it."""
+    for queue in QUEUES:
+        rejected = {"x-dead-letter-exchange": "", "x-dead-letter-routing-key": xq_name(queue)}
+        yield queue, rejected
+        yield dq_name(queue), rejected
+        yield xq_name(queue), {"x-message-ttl": DEAD_MESSAGE_TTL}
+
+
+def _of_virtual_host(words: str, name: str) -> str:
+    if "not found" in words:
+        return f"RabbitMQ has no virtual host {name}: `rabbitmqctl add_vhost {name}`, or correct PUNKTUAL_BROKER_URL"
+    return (
+        f"RabbitMQ does not let our user into the virtual host {name}:"
+        f' `rabbitmqctl set_permissions --vhost {name} USER ".*" ".*" ".*"`'
+    )
+
+
+def _of_queues(channel: BlockingChannel, virtual_host: str) -> str | None:
+    """Declaring what is there with the same arguments changes nothing."""
+    name = ""
+    try:
+        for name, arguments in declared():
+            channel.queue_declare(name, durable=True, arguments=arguments)
+        name = _ALWAYS_EMPTY
+        channel.basic_get(name)
+    except ChannelClosedByBroker as error:
+        if error.reply_code == _OTHER_ARGUMENTS:
+            return (
+                f"queue {name} was made with other arguments than ours, so that nobody can use it: stop Punktual,"
+                f" `rabbitmqctl delete_queue --vhost {virtual_host} {name}`, start it; no mail is lost"
+                f" ({error.reply_text})"
+            )
+        if error.reply_code == _NO_RIGHTS:
+            return (
+                f"our user has not all rights on queue {name}:"
+                f' `rabbitmqctl set_permissions --vhost {virtual_host} USER ".*" ".*" ".*"`'
+            )
+        raise
+    return None
