@@ -44,6 +44,10 @@ def examine() -> Iterator[Finding]:
         yield Finding("the broker holds what the rows say", _broker())
 
 
+def _writes() -> str | None:
+    return "it is a standby, or was made read-only: nothing is sent" if database.takes_no_writes() else None
+
+
 def _clock() -> str | None:
     _, off = database.clock_difference()
     tolerated = config.settings().sending.clock_tolerance_seconds
@@ -98,6 +102,8 @@ def _broker() -> str | None:
 
 
 SURROUNDINGS: tuple[tuple[str, Callable[[], str | None]], ...] = (
+    ("the database keeps text and sessions as they are sent", database.unsuitable),
+    ("the database takes writes", _writes),
     ("this machine's clock agrees with the database's", _clock),
     ("the secret key opens the stored passwords", _secret_key),
     ("the journal is empty and has room", _journal),

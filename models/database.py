@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 from peewee import (  # type: ignore[attr-defined]  # of the last one the stubs do not know
     DatabaseError,
@@ -50,6 +51,17 @@ def is_read_only(failure: Exception) -> bool:
     return isinstance(getattr(failure, "orig", None), ReadOnlySqlTransaction)
 
 
+def why(failure: Exception) -> str:
+    """What a failure says of the database, in one line for people."""
+    words = str(failure).strip().splitlines()[0]
+    if is_read_only(failure):
+        return f"the database takes no writes: {words}"
+    if "unsupported startup parameter" in str(failure):
+        return f"sessions cannot be set up, {_POOLER}: {words}"
+    what = "does not answer" if is_outage(failure) else "refuses what was asked of it"
+    return f"the database {what}: {words}"
+
+
 def took_too_long(failure: Exception) -> bool:
     """Whether Postgres ended a statement at its timeout, or at that of the locks it waited for."""
     return isinstance(getattr(failure, "orig", None), QueryCanceled | LockNotAvailable)
@@ -77,18 +89,52 @@ def open_database(name: str = "punktual", connect_seconds: int = 10) -> None:
         keepalives_interval=5,
         keepalives_count=3,
         tcp_user_timeout=30_000,
-        options=_session(settings),
+        options=" ".join(f"-c {name}={value}" for name, value in _session(settings).items()),
     )
 
 
-def _session(settings: config.Database) -> str:
-    values = {
-        "timezone": "UTC",
-        "lock_timeout": round(settings.lock_timeout_seconds * 1000),
-        "statement_timeout": round(settings.statement_timeout_seconds * 1000),
-        "idle_in_transaction_session_timeout": round(settings.idle_in_transaction_seconds * 1000),
+def _session(settings: config.Database) -> dict[str, str]:
+    """What each session is set to; times in milliseconds, as pg_settings has them."""
+    return {
+        "TimeZone": "UTC",
+        "lock_timeout": str(round(settings.lock_timeout_seconds * 1000)),
+        "statement_timeout": str(round(settings.statement_timeout_seconds * 1000)),
+        "idle_in_transaction_session_timeout": str(round(settings.idle_in_transaction_seconds * 1000)),
     }
-    return " ".join(f"-c {name}={value}" for name, value in values.items())
+
+
+def unsuitable() -> str | None:
+    """Why this database, or what stands before it, cannot be used. Asked in a session as it was opened."""
+    encoding = fetch("SELECT current_setting('server_encoding')")[0][0]
+    if encoding != "UTF8":
+        return (
+            f"the database's encoding is {encoding}, and Punktual needs UTF8:"
+            " create another one, `CREATE DATABASE name ENCODING 'UTF8' TEMPLATE template0`"
+        )
+    wanted = _session(config.settings().database)
+    found = dict(fetch("SELECT name, setting FROM pg_settings WHERE name = ANY(%s)", (list(wanted),)))
+    if lost := [f"{name} is {found[name]} and not {value}" for name, value in wanted.items() if found[name] != value]:
+        return f"sessions are not set up as asked, {_POOLER}: {', '.join(lost)}"
+    return f"sessions are shared, {_POOLER}" if _is_session_shared() else None
+
+
+_POOLER = (
+    "as behind a connection pooler like PgBouncer: name Postgres itself in PUNKTUAL_DATABASE_URL, or have the pooler"
+    " keep one session a client and pass its settings on"
+)
+
+
+def _is_session_shared() -> bool:
+    """Whether another connection finds what this one has set: a pooler gives it the session that was last used."""
+    name, token = "punktual.session", str(uuid4())
+    fetch("SELECT set_config(%s, %s, false)", (name, token))
+    other = database._connect()  # type: ignore[attr-defined]  # a second one, beside this thread's
+    try:
+        with other.cursor() as cursor:
+            cursor.execute("SELECT current_setting(%s, true)", (name,))
+            return bool(cursor.fetchone()[0] == token)
+    finally:
+        other.close()
 
 
 def close() -> None:

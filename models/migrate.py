@@ -6,7 +6,7 @@ from pathlib import Path
 from peewee import OperationalError
 from playhouse.migrations import Runner
 
-from models.database import database, execute, fetch, took_too_long
+from models.database import database, execute, fetch, took_too_long, unsuitable
 
 _FOLDER = Path(__file__).parent / "migrations"
 _LOCK = 7_364_250_919  # an arbitrary number that nothing else in this database locks
@@ -18,9 +18,14 @@ class SchemaOutdated(Exception):
     """The database lacks migrations that this code needs."""
 
 
+class DatabaseUnsuitable(Exception):
+    """The database, or what stands before it, cannot keep what is promised."""
+
+
 def migrate() -> list[str]:
     """Apply what is missing, in order, and return its names."""
     with database.connection_context():
+        _refuse_unsuitable()
         execute("SET statement_timeout = 0")
         # The lock belongs to the session: a process that dies gives it back. Another's migration may take its time.
         # Asked for again and again: an index built beside running code waits for every statement that has begun, and
@@ -56,9 +61,15 @@ def missing() -> list[str]:
 
 
 def check() -> None:
-    """Raise SchemaOutdated unless every migration is applied."""
+    """Raise DatabaseUnsuitable, or SchemaOutdated unless every migration is applied."""
+    _refuse_unsuitable()
     if names := missing():
         raise SchemaOutdated(f"the database lacks {', '.join(names)}: run `python -m admin migrate`")
+
+
+def _refuse_unsuitable() -> None:
+    if reason := unsuitable():
+        raise DatabaseUnsuitable(reason)
 
 
 def _runner() -> Runner:

@@ -14,6 +14,7 @@ _REFUSALS: tuple[type[Exception], ...] = (
     EmbeddedPostgresFailed,
     KeyInvalid,
     config.SettingsInvalid,
+    migrate.DatabaseUnsuitable,
     migrate.SchemaOutdated,
 )
 
@@ -26,6 +27,4 @@ def starting(*refusals: type[Exception]) -> Iterator[None]:
     except _REFUSALS + refusals as refusal:
         sys.exit(f"punktual: {harmless(str(refusal))}")
     except database.FAILURES as error:
-        trouble = "does not answer" if database.is_outage(error) else "refuses what was asked of it"
-        what = "takes no writes" if database.is_read_only(error) else trouble
-        sys.exit(f"punktual: the database {what}: {harmless(str(error).splitlines()[0])}")
+        sys.exit(f"punktual: {harmless(database.why(error))}")

@@ -1,13 +1,19 @@
 """Connections to Postgres: one per thread, and each for itself."""
 
+import os
 import socket
+import subprocess
+import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
+import config
 from models import database
 from tests.conftest import Override
+
+Another = Callable[[str], None]
 
 
 @pytest.fixture
@@ -38,3 +44,61 @@ def test_a_server_that_does_not_answer_holds_up_each_thread_by_itself(silent: so
         connection.close()
     for thread in threads:
         thread.join()
+
+
+@pytest.fixture
+def another(postgres: str, settings: Override) -> Iterator[Another]:
+    """Open a database of its own, made with these options."""
+
+    def make(options: str) -> None:
+        database.execute(f"CREATE DATABASE another TEMPLATE template0 {options}")
+        database.close()
+        settings(DATABASE_URL=postgres.replace("/postgres?", "/another?"))
+        database.open_database("tests")
+
+    yield make
+    database.close()
+    settings(DATABASE_URL=postgres)
+    database.open_database("tests")
+    database.execute("DROP DATABASE IF EXISTS another WITH (FORCE)")
+
+
+class TestADatabaseThatKeepsTextOtherwise:
+    @pytest.mark.parametrize("encoding", ["SQL_ASCII", "LATIN2", "EUC_JP"])
+    def test_is_refused_in_one_line_that_names_its_encoding(self, another: Another, encoding: str) -> None:
+        another(f"ENCODING '{encoding}' LOCALE 'C'")
+
+        for command in (["admin", "migrate"], ["actors", "embedded"]):
+            done = subprocess.run(
+                [sys.executable, "-m", *command],
+                cwd=config.ROOT,
+                env={**os.environ, "PUNKTUAL_BROKER_URL": "embedded"},
+                capture_output=True,
+                text=True,
+            )
+
+            assert done.returncode == 1
+            assert f"the database's encoding is {encoding}" in done.stderr
+            assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("encoding", ["LATIN1", "WIN1250", "SQL_ASCII"])
+def test_text_is_sent_as_utf8_whatever_the_database_says_of_clients(another: Another, encoding: str) -> None:
+    another("ENCODING 'UTF8'")
+    database.execute(f"ALTER DATABASE another SET client_encoding = '{encoding}'")
+    database.close()
+
+    assert database.fetch("SELECT %s, length(%s)", ("Łukasz 😀", "Łukasz 😀")) == [("Łukasz 😀", 8)]
+
+
+class TestASessionThatIsNotAsAskedFor:
+    """As behind a connection pooler."""
+
+    @pytest.mark.parametrize(
+        "name", ["lock_timeout", "statement_timeout", "idle_in_transaction_session_timeout", "TimeZone"]
+    )
+    def test_is_told_of_by_the_setting_that_was_lost(self, db: None, name: str) -> None:
+        assert database.unsuitable() is None
+        database.execute(f"SET {name} = {'1' if name != 'TimeZone' else 'CET'}")
+
+        assert f"{name} is " in str(database.unsuitable())
