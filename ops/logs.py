@@ -3,16 +3,20 @@
 Dramatiq's, periodiq's, waitress's and our own lines come out in one form, warnings and what nobody caught included.
 """
 
+import copy
 import io
 import logging
 import re
 import sys
 import threading
+from collections.abc import Callable
+from dataclasses import dataclass
 from types import TracebackType
 from typing import TextIO
 
 import structlog
 
+import clock
 import config
 from ops.terminal import harmless
 
@@ -35,6 +39,82 @@ def _on_one_line(logger: object, method: str, event: structlog.typing.EventDict)
     return {key: harmless(value) if isinstance(value, str) else value for key, value in event.items()}
 
 
+def _with_repeats(logger: object, method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    if repeated := getattr(event["_record"], "repeated", 0):
+        event["repeated"] = repeated
+    return event
+
+
+class Handler(logging.StreamHandler[TextIO]):
+    """Writes a warning once a minute, and then how often it came again: each thread tries every second what is away.
+
+    Where nothing can be written, as on a full disk, nothing is: no process ends for its log.
+    """
+
+    def __init__(self, stream: TextIO, seconds: Callable[[], float] = clock.boottime) -> None:
+        super().__init__(stream)
+        self._seconds = seconds
+        self._held: dict[object, _Held] = {}
+        self._look_at = 0.0
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Called under the handler's lock."""
+        now = self._seconds()
+        if now >= self._look_at:
+            self._look_at = now + 1
+            self._tell_what_was_held(now)
+        key = _key(record)
+        if key is None:
+            super().emit(record)
+        elif key in self._held:
+            self._held[key].repeated += 1
+        else:
+            self._held[key] = _Held(record, now + _ONCE_IN_SECONDS)
+            super().emit(record)
+
+    def _tell_what_was_held(self, now: float) -> None:
+        for key, held in [(key, held) for key, held in self._held.items() if held.until <= now]:
+            del self._held[key]
+            if held.repeated:
+                super().emit(held.told())
+
+    def handleError(self, record: logging.LogRecord) -> None:  # the standard library's name
+        """Told where? The log is what cannot be written."""
+
+
+_ONCE_IN_SECONDS = 60.0
+_VARIES = {"timestamp", "message"}
+
+
+@dataclass
+class _Held:
+    first: logging.LogRecord
+    until: float
+    repeated: int = 0
+
+    def told(self) -> logging.LogRecord:
+        """The same line without its traceback, with how often it was held back."""
+        again = copy.copy(self.first)
+        again.exc_info, again.repeated = None, self.repeated
+        if isinstance(again.msg, dict):
+            again.msg = again.msg | {"timestamp": clock.now().isoformat()}
+            again.msg.pop("exc_info", None)
+        return again
+
+
+def _key(record: logging.LogRecord) -> object | None:
+    """What two lines have in common that say the same. None: each is told."""
+    if record.levelno < logging.WARNING:
+        return None
+    if isinstance(record.msg, dict):  # ours: all that it says, for it may name a mail
+        if record.levelno >= logging.CRITICAL:
+            return None
+        return record.name, repr(sorted((name, repr(it)) for name, it in record.msg.items() if name not in _VARIES))
+    failure = record.exc_info[0] if record.exc_info else None
+    # Dramatiq's loggers bear the name of a thread's queue.
+    return record.name.partition("(")[0], record.msg, failure
+
+
 _SHARED: list[structlog.typing.Processor] = [
     structlog.contextvars.merge_contextvars,
     structlog.stdlib.add_logger_name,
@@ -55,7 +135,7 @@ def configure() -> None:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = Handler(sys.stderr)
     handler.setFormatter(_formatter(as_text))
     root = logging.getLogger()
     root.handlers = [handler]
@@ -75,7 +155,7 @@ def _formatter(as_text: bool) -> logging.Formatter:
     )
     return structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=_SHARED,
-        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
+        processors=[_with_repeats, structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
     )
 
 

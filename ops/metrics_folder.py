@@ -1,22 +1,27 @@
 """Where the processes of one start share the values of their metrics.
 
 Each start has a folder of its own, so that two on one machine, or two containers on one volume, do not count into each
-other's files.
+other's files. They are mapped into memory, and a write into a mapped file on a full disk kills its process (SIGBUS): so
+they lie in memory, where that can be had, and a full disk does them no harm.
 """
 
 import fcntl
 import os
 import shutil
+import stat
 import tempfile
 from contextlib import suppress
 from pathlib import Path
 
 import config
 
+_MEMORY = Path("/dev/shm")  # noqa: S108  # a folder below it is made for this user alone, and looked at before it is used
+_LEAST_ROOM_BYTES = 16 * 1024 * 1024
+
 
 def prepare(name: str, port: int) -> dict[str, str]:
     """Make the folder, and tell what must be in the environment before Dramatiq and prometheus_client are imported."""
-    folder = str(_new_folder(config.settings().var / "metrics", name))
+    folder = str(_new_folder(parent(_MEMORY), name))
     return {
         "PROMETHEUS_MULTIPROC_DIR": folder,
         "dramatiq_prom_db": folder,
@@ -37,6 +42,20 @@ def remove() -> None:
 
 def _folder() -> Path:
     return Path(os.environ["PROMETHEUS_MULTIPROC_DIR"])
+
+
+def parent(memory: Path) -> Path:
+    """Below `memory`, or on the disk where that is missing, full, not to be written to, or somebody else's."""
+    folder = memory / f"punktual-{os.getuid()}"
+    try:
+        with suppress(FileExistsError):
+            folder.mkdir(mode=0o700)
+        disk, it = os.statvfs(folder), folder.lstat()
+    except OSError:
+        return config.settings().var / "metrics"
+    is_ours = stat.S_ISDIR(it.st_mode) and it.st_uid == os.getuid() and not it.st_mode & 0o077
+    has_room = disk.f_bavail * disk.f_frsize >= _LEAST_ROOM_BYTES and os.access(folder, os.W_OK)
+    return folder if is_ours and has_room else config.settings().var / "metrics"
 
 
 def _new_folder(parent: Path, name: str) -> Path:

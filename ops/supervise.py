@@ -7,6 +7,7 @@ from pathlib import Path
 import config
 from models import database, migrate
 from ops.starting import starting
+from ops.terminal import say
 
 CONFIG = Path(__file__).parent / "supervisord.conf"
 EMBEDDED = (
@@ -26,7 +27,7 @@ def main() -> None:
     config.private_folder(settings.var)
     # supervisord reads these as %(ENV_…)s.
     os.environ.update(SUPERVISED_PYTHON=sys.executable, SUPERVISED_VAR=str(settings.var.resolve()))
-    print("running worker, timekeeper, periodiq and web until Ctrl-C", flush=True)
+    say("running worker, timekeeper, periodiq and web until Ctrl-C")
     command = [sys.executable, "-m", "supervisor.supervisord", "--configuration", str(CONFIG)]
     os.execv(sys.executable, command)  # noqa: S606  # our own process
 

@@ -1,6 +1,8 @@
 """Makes text that strangers wrote harmless to whoever reads it on a terminal or in a log."""
 
+import os
 import unicodedata
+from contextlib import suppress
 
 _CONTROLS = frozenset({"Cc", "Cs", "Zl", "Zp"})
 # They would show the text behind them in another order than it has.
@@ -16,3 +18,9 @@ def harmless(text: str, keep: str = "") -> str:
 
 def _is_control(character: str) -> bool:
     return unicodedata.category(character) in _CONTROLS or unicodedata.bidirectional(character) in _DIRECTIONS
+
+
+def say(line: str) -> None:
+    """Print a line at once. That nobody can read it, as on a full disk, is no reason to end."""
+    with suppress(OSError):
+        os.write(1, f"{line}\n".encode())

@@ -9,6 +9,7 @@ from models import database, migrate
 from ops import tied
 from ops.pages import Pages
 from ops.starting import starting
+from ops.terminal import say
 
 
 def main() -> None:
@@ -20,7 +21,7 @@ def main() -> None:
         migrate.migrate()
     sender = _start_sender()
     with Pages() as pages:
-        print(pages.said, flush=True)
+        say(pages.said)
         status = sender.wait()
     sys.exit(status)
 

@@ -11,6 +11,7 @@ from models import database, migrate
 from ops import logs, moves
 from ops.pages import NO_PLACE_TO_LISTEN
 from ops.starting import starting
+from ops.terminal import say
 from web import channels
 from web.app import MOST_BYTES, create_app
 
@@ -32,7 +33,7 @@ def main() -> None:
     moves.watch()
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _end)
-    print(f"the pages are at {url(settings)}", flush=True)
+    say(f"the pages are at {url(settings)}")
     log.info("web_started", host=settings.host, port=settings.port)
     server.run()
     log.info("web_stopped")

@@ -1,13 +1,17 @@
 """The log, as it comes out of a process."""
 
+import io
 import json
+import logging
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 
 import pytest
 
 import config
+from ops import logs
 
 PROGRAM = """
 import logging, threading, warnings
@@ -73,3 +77,56 @@ def test_each_line_of_json_is_one_event_what_nobody_caught_included() -> None:
     assert "deprecated" in events[4]
     assert events[5:] == ["uncaught_exception", "uncaught_exception"]
     assert all(line["level"] and line["timestamp"] for line in lines)
+
+
+class TestAWarningThatComesAgain:
+    @pytest.fixture
+    def log(self) -> Iterator[tuple[logging.Logger, io.StringIO, list[float]]]:
+        at, out = [0.0], io.StringIO()
+        handler = logs.Handler(out, lambda: at[0])
+        handler.setFormatter(logs._formatter(as_text=False))
+        logger = logging.getLogger("dramatiq.worker.ConsumerThread(deliver)")
+        logger.addHandler(handler)
+        level, logger.level = logger.level, logging.INFO
+        yield logger, out, at
+        logger.level = level
+        logger.removeHandler(handler)
+
+    def test_is_told_whole_once_a_minute_and_then_how_often_it_came(
+        self, log: tuple[logging.Logger, io.StringIO, list[float]]
+    ) -> None:
+        logger, out, at = log
+        for second in range(60):
+            at[0] = second
+            logger.critical("Consumer encountered a connection error: %s", f"try {second}")
+        at[0] = 61
+        logger.critical("Consumer encountered a connection error: %s", "the last")
+
+        lines = [json.loads(line) for line in out.getvalue().splitlines()]
+        assert [line["event"].rpartition(": ")[2] for line in lines] == ["try 0", "try 0", "the last"]
+        assert [line.get("repeated") for line in lines] == [None, 59, None]
+
+    def test_is_told_each_time_where_it_says_something_else(
+        self, log: tuple[logging.Logger, io.StringIO, list[float]]
+    ) -> None:
+        logger, out, _ = log
+        for failure in (ValueError("one"), KeyError("two")):
+            logger.error("Consumer encountered an unexpected error.", exc_info=failure)
+        for number in range(3):
+            logger.warning({"event": "attempt_superseded", "email_id": number})
+        for _ in range(2):
+            logger.info("Started.")
+
+        assert len(out.getvalue().splitlines()) == 2 + 3 + 2
+
+
+def test_a_full_disk_under_the_log_ends_nobody_and_is_no_traceback() -> None:
+    program = "from ops import logs; from ops.terminal import say; logs.configure(); say('up'); logs.get().error('no')"
+    with open("/dev/full", "wb") as full:
+        ended = [
+            subprocess.run([sys.executable, "-c", program], cwd=config.ROOT, stdout=full, stderr=full),
+            subprocess.run([sys.executable, "-c", program], cwd=config.ROOT, stdout=full, stderr=subprocess.PIPE),
+        ]
+
+    assert [each.returncode for each in ended] == [0, 0]
+    assert b"Traceback" not in ended[1].stderr

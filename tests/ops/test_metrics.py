@@ -1,5 +1,6 @@
 """What is counted, and where."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,7 @@ from prometheus_client.metrics import MetricWrapperBase
 import config
 from actors import tally
 from models import gates, plans
-from ops import metrics
+from ops import metrics, metrics_folder
 from ops.metrics import State
 from scheduling import timetable
 
@@ -109,16 +110,35 @@ class TestTheFolderOfAStart:
             kept = folder_of(second)
             second.communicate()
 
-        assert [path.name for path in (tmp_path / "metrics").iterdir()] == [kept.name]
+        assert kept != left_behind
         assert not left_behind.exists()
 
     def test_is_made_also_beside_what_nobody_knows(self, tmp_path: Path) -> None:
-        (tmp_path / "metrics").mkdir()
-        (tmp_path / "metrics" / "a-file").write_text("left by somebody")
+        (tmp_path / "a-file").write_text("left by somebody")
 
-        with started(tmp_path) as process:
-            assert folder_of(process).is_dir()
-            process.communicate()
+        assert metrics_folder._new_folder(tmp_path, "worker").is_dir()
+
+    def test_lies_in_memory(self, tmp_path: Path) -> None:
+        assert metrics_folder.parent(tmp_path) == tmp_path / f"punktual-{os.getuid()}"
+        assert metrics_folder.parent(tmp_path).stat().st_mode & 0o777 == 0o700
+
+    @pytest.mark.parametrize("prepare", ["missing", "a file", "open to others", "leads elsewhere", "read-only"])
+    def test_lies_on_the_disk_where_the_memorys_is_not_to_be_had(self, tmp_path: Path, prepare: str) -> None:
+        memory, folder = tmp_path, tmp_path / f"punktual-{os.getuid()}"
+        match prepare:
+            case "missing":
+                memory = tmp_path / "none"
+            case "a file":
+                folder.write_text("")
+            case "open to others":
+                folder.mkdir()
+                folder.chmod(0o777)
+            case "leads elsewhere":
+                folder.symlink_to(tmp_path)
+            case "read-only":
+                memory = Path("/proc")
+
+        assert metrics_folder.parent(memory) == config.settings().var / "metrics"
 
 
 def started(data_dir: Path) -> subprocess.Popen[str]:
