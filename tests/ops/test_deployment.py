@@ -65,6 +65,10 @@ class TestCompose:
 
         assert {command[3] for command in commands if command[:3] == ["python", "-m", "actors"]} == SEPARATE
 
+    def test_each_ones_log_is_bounded(self, services: dict[str, Any]) -> None:
+        for service in services.values():
+            assert {"max-size", "max-file"} <= set(service["logging"]["options"])
+
     def test_a_send_in_flight_may_end_before_its_worker_is_killed(self, services: dict[str, Any]) -> None:
         minutes = int(services["worker"]["stop_grace_period"].removesuffix("m"))
 
