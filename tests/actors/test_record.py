@@ -16,8 +16,8 @@ from models import database, stuck
 from models.claims import Attempt, Claim, Worker
 from models.states import Status
 from tests import factories as make
+from tests.read_only import read_only_server
 from tests.smtp_server import SmtpServer
-from tests.waiting import until
 
 DEAD = Worker(this_worker().host, 999_999_999, 1.0)
 Refuse = Callable[..., None]
@@ -73,12 +73,6 @@ def deliver(smtp: SmtpServer, address: str) -> int:
     return email_id
 
 
-def turn(read_only: str) -> None:
-    database.execute(f"ALTER SYSTEM SET default_transaction_read_only = {read_only}")
-    database.execute("SELECT pg_reload_conf()")
-    until(lambda: database.takes_no_writes() == (read_only == "on"), "the server to turn")
-
-
 class TestAnAnswerWhoseRecordRaises:
     @pytest.mark.parametrize("code", ERRORS.values(), ids=ERRORS)
     def test_goes_to_the_journal_and_is_recorded_once_the_cause_is_gone(
@@ -102,14 +96,10 @@ class TestAnAnswerWhoseRecordRaises:
         with smtp.holding("dot", "anna@leads.example") as held, ThreadPoolExecutor() as beside:
             delivery = beside.submit(deliver, smtp, "anna@leads.example")
             held.wait()
-            try:
-                turn("on")
+            with read_only_server():
                 held.released.set()
                 email_id = delivery.result()
                 assert journal.count() == 1
-                assert database.takes_no_writes()
-            finally:
-                turn("off")
 
         work_off_journal()
         assert make.row(email_id).status == Status.SENT

@@ -2,6 +2,7 @@
 
 import socket
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
@@ -9,6 +10,7 @@ from flask.testing import FlaskClient
 
 from models import database, heartbeats, tables
 from tests.conftest import Override
+from tests.read_only import read_only_server
 from tests.scraping import free_port
 from web import health
 from web.app import create_app
@@ -40,6 +42,20 @@ class TestReady:
         tables.Heartbeat.update(at=tables.Heartbeat.at - age).execute()
 
         assert "the last tick completed 18" in reasons(browser)["tick"]
+
+    def test_a_database_that_takes_no_writes_is_told_apart_from_one_that_is_away(self, db: None) -> None:
+        heartbeats.beat("tick")
+
+        with ThreadPoolExecutor(1) as beside:
+            before = beside.submit(health.examine).result()
+            with read_only_server():
+                in_its_session = beside.submit(health.examine).result()
+                beside.submit(database.close).result()
+                in_a_new_one = beside.submit(health.examine).result()
+            beside.submit(database.close).result()
+
+        found = [each["database"] for each in (before, in_its_session, in_a_new_one)]
+        assert found == [None, health.READ_ONLY, health.READ_ONLY]
 
     def test_a_database_without_the_latest_migration_is_named(self, browser: FlaskClient) -> None:
         heartbeats.beat("tick")

@@ -1,0 +1,23 @@
+"""A whole Postgres that takes no writes, as a managed one does whose disk is nearly full."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from models import database
+from tests.waiting import until
+
+
+@contextmanager
+def read_only_server() -> Iterator[None]:
+    """Sessions that there are, and new ones. This thread's own stays open for as long as nobody closes it."""
+    _turn("on")
+    try:
+        yield
+    finally:
+        _turn("off")
+
+
+def _turn(read_only: str) -> None:
+    database.execute(f"ALTER SYSTEM SET default_transaction_read_only = {read_only}")
+    database.execute("SELECT pg_reload_conf()")
+    until(lambda: database.takes_no_writes() == (read_only == "on"), "the server to turn")
