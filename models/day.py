@@ -71,45 +71,63 @@ STANDING = """
       AND scheduled_at >= %(starts)s AND scheduled_at < %(ends)s
 """
 
-MARKS = f"""
-WITH the_day AS ({STANDING}), nearest AS (
-    SELECT *, count(*) OVER of_campaign AS of_them,
-           row_number() OVER (of_campaign ORDER BY abs(extract(epoch FROM at - %(now)s)), id) AS nearness
-    FROM the_day WINDOW of_campaign AS (PARTITION BY campaign_id)
+# Of each campaign those nearest to now: found from there on and back, however full the day is. OFFSET 0 has each row
+# looked up by its id, here and below: how many there are is estimated badly, and the tables would be read whole.
+_STARTED = "COALESCE(q.handed_over_at, q.claimed_at)"
+_NEAR = """(
+    SELECT q.id, q.status, {at} AS at FROM campaign_email_queue q
+    WHERE q.campaign_id = c.id AND q.status {status} AND {at} >= {since} AND {at} < {until}
+    ORDER BY {at} {order}, q.id {order} LIMIT %(most)s)"""
+_SIDES = (
+    {"since": "%(now)s", "until": "%(ends)s", "order": "ASC"},
+    {"since": "%(starts)s", "until": "%(now)s", "order": "DESC"},
 )
-SELECT n.campaign_id, n.of_them::int, q.id, cl.address, m.address, q.status, q.scheduled_at, n.at,
+_PLACES = [
+    {"at": _STARTED, "status": "IN ('sending', 'sent', 'unknown')"},
+    *({"at": "q.scheduled_at", "status": f"= '{status}'"} for status in ("pending", "failed", "cancelled")),
+]
+_NEAREST = " UNION ALL ".join(_NEAR.format(**place, **side) for place in _PLACES for side in _SIDES)
+
+MARKS = f"""
+SELECT c.id, q.id, cl.address, m.address, q.status, q.scheduled_at, n.at,
        COALESCE(q.claimed_at, q.handed_over_at), moved.scheduled_from, moved.scheduled_to, moved.reason
-FROM nearest n
-JOIN campaign_email_queue q ON q.id = n.id
-JOIN campaign_lead cl ON cl.id = q.campaign_lead_id
+FROM unnest(%(ids)s::bigint[]) AS c (id)
+CROSS JOIN LATERAL (
+    SELECT id, at FROM ({_NEAREST}) near ORDER BY abs(extract(epoch FROM at - %(now)s)), id LIMIT %(most)s
+) n
+CROSS JOIN LATERAL (SELECT * FROM campaign_email_queue WHERE id = n.id OFFSET 0) q
+CROSS JOIN LATERAL (SELECT address FROM campaign_lead WHERE id = q.campaign_lead_id OFFSET 0) cl
 JOIN mailbox m ON m.id = q.mailbox_id
 LEFT JOIN LATERAL (
     SELECT h.scheduled_from, h.scheduled_to, h.reason FROM email_history h
     WHERE h.email_id = q.id AND h.scheduled_from <> h.scheduled_to ORDER BY h.id DESC LIMIT 1
 ) moved ON true
-WHERE n.nearness <= %(most)s
-ORDER BY n.campaign_id, n.at, q.id
+ORDER BY c.id, n.at, q.id
 """  # noqa: S608  # only our own words
 
 # Of each mail its latest move away from the day; one that has come back is not away.
 MOVED_AWAY = """
-WITH left_the_day AS (
-    SELECT DISTINCT ON (q.id) q.id, q.campaign_id, q.campaign_lead_id, h.scheduled_from, h.scheduled_to, h.reason
-    FROM email_history h JOIN campaign_email_queue q ON q.id = h.email_id
-    WHERE h.scheduled_from <> h.scheduled_to AND h.scheduled_from >= %(starts)s AND h.scheduled_from < %(ends)s
-      AND (h.scheduled_to < %(starts)s OR h.scheduled_to >= %(ends)s)
-      AND q.campaign_id = ANY(%(ids)s)
-      AND (q.scheduled_at < %(starts)s OR q.scheduled_at >= %(ends)s)
-      AND NOT (q.status IN ('sending', 'sent', 'unknown') AND COALESCE(q.handed_over_at, q.claimed_at) >= %(starts)s
-               AND COALESCE(q.handed_over_at, q.claimed_at) < %(ends)s)
-    ORDER BY q.id, h.id DESC
+WITH left_it AS (
+    SELECT DISTINCT ON (email_id) email_id, id AS move_id, scheduled_from FROM email_history
+    WHERE scheduled_from <> scheduled_to AND scheduled_from >= %(starts)s AND scheduled_from < %(ends)s
+      AND (scheduled_to < %(starts)s OR scheduled_to >= %(ends)s)
+    ORDER BY email_id, id DESC
 ), numbered AS (
-    SELECT *, count(*) OVER of_campaign AS of_them,
-           row_number() OVER (of_campaign ORDER BY scheduled_from, id) AS number
-    FROM left_the_day WINDOW of_campaign AS (PARTITION BY campaign_id)
+    SELECT q.campaign_id, q.campaign_lead_id, l.*, count(*) OVER of_campaign AS of_them,
+           row_number() OVER (of_campaign ORDER BY l.scheduled_from, l.email_id) AS number
+    FROM left_it l CROSS JOIN LATERAL (
+        SELECT campaign_id, campaign_lead_id FROM campaign_email_queue
+        WHERE id = l.email_id AND campaign_id = ANY(%(ids)s)
+          AND (scheduled_at < %(starts)s OR scheduled_at >= %(ends)s)
+          AND NOT (status IN ('sending', 'sent', 'unknown') AND COALESCE(handed_over_at, claimed_at) >= %(starts)s
+                   AND COALESCE(handed_over_at, claimed_at) < %(ends)s)
+        OFFSET 0
+    ) q
+    WINDOW of_campaign AS (PARTITION BY q.campaign_id)
 )
-SELECT n.campaign_id, n.of_them::int, n.id, cl.address, n.scheduled_from, n.scheduled_to, n.reason
-FROM numbered n JOIN campaign_lead cl ON cl.id = n.campaign_lead_id
+SELECT n.campaign_id, n.of_them::int, n.email_id, cl.address, h.scheduled_from, h.scheduled_to, h.reason
+FROM numbered n CROSS JOIN LATERAL (SELECT * FROM email_history WHERE id = n.move_id OFFSET 0) h
+CROSS JOIN LATERAL (SELECT address FROM campaign_lead WHERE id = n.campaign_lead_id OFFSET 0) cl
 WHERE n.number <= %(most)s ORDER BY n.campaign_id, n.number
 """
 
@@ -124,13 +142,16 @@ def lines(rows: Sequence[Campaign], now: datetime) -> list[Line]:
     """Those of the Warsaw day of `now`."""
     starts, ends = warsaw_day_bounds(warsaw_day(now))
     values = {"ids": [row.id for row in rows], "starts": starts, "ends": ends, "now": now, "most": _MOST}
-    marks, moved_away = _by_campaign(fetch(MARKS, values)), _by_campaign(fetch(MOVED_AWAY, values))
+    marks: defaultdict[int, list[Mark]] = defaultdict(list)
+    for campaign_id, *mark in fetch(MARKS, values):
+        marks[campaign_id].append(_mark(now, *mark))
+    of_day, moved_away = _counts(starts, ends, rows), _by_campaign(fetch(MOVED_AWAY, values))
     return [
         Line(
             campaign,
             *_opening_hours(row, starts, ends),
-            marks=[_mark(now, *mark) for mark in marks[row.id].rows],
-            not_drawn=marks[row.id].of_them - len(marks[row.id].rows),
+            marks=marks[row.id],
+            not_drawn=max(of_day[row.id].total() - len(marks[row.id]), 0),
             moved_away=[MovedAway(*each) for each in moved_away[row.id].rows],
             moved_away_not_listed=moved_away[row.id].of_them - len(moved_away[row.id].rows),
         )
@@ -143,12 +164,15 @@ COUNTS = f"SELECT campaign_id, status, count(*)::int FROM ({STANDING}) the_day G
 
 def counts(rows: Sequence[Campaign]) -> dict[int, Counter[str]]:
     """Campaign id -> status -> how many of its mails stand on this day. Campaigns that have none are left out."""
-    starts, ends = warsaw_day_bounds(warsaw_day(clock()))
+    return dict(_counts(*warsaw_day_bounds(warsaw_day(clock())), rows))
+
+
+def _counts(starts: datetime, ends: datetime, rows: Sequence[Campaign]) -> defaultdict[int, Counter[str]]:
     found: defaultdict[int, Counter[str]] = defaultdict(Counter)
     values = {"ids": [row.id for row in rows], "starts": starts, "ends": ends}
     for campaign_id, status, count in fetch(COUNTS, values):
         found[campaign_id][status] = count
-    return dict(found)
+    return found
 
 
 @dataclass

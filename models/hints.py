@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 import config
-from models.database import execute, fetch
+from models.database import clock, execute, fetch
 
 
 class Hint(NamedTuple):
@@ -18,17 +18,17 @@ _AT_ONCE = 5000
 # An overdue mail whose hint was lost is hinted again; one that waits for a gate hints itself.
 _LOST_AFTER = timedelta(minutes=1)
 
-# A mail that is too late to be sent gets another time first: see gates.not_too_late. In bounded seconds, because one
-# campaign's absurd delay must not be an error for all.
+# Times are given: of a function that may answer anew for each row Postgres makes no range of an index. A mail that is
+# too late to be sent gets another time first: see gates.not_too_late. In bounded seconds, because one campaign's absurd
+# delay must not be an error for all.
 DUE = """
 SELECT q.id, q.scheduled_at
 FROM campaign_email_queue q JOIN campaign c ON c.id = q.campaign_id
 WHERE q.status = 'pending' AND c.status = 'active'
   AND (%(campaign)s::bigint IS NULL OR q.campaign_id = %(campaign)s)
-  AND q.scheduled_at < statement_timestamp() + %(buffer)s
-  AND (q.hinted_for IS DISTINCT FROM q.scheduled_at OR q.scheduled_at < statement_timestamp() - %(lost)s)
-  AND extract(epoch FROM statement_timestamp() - q.scheduled_at)
-    <= greatest(%(tolerance)s, 2 * least(c.delay_seconds, 1e9))
+  AND q.scheduled_at < %(horizon)s
+  AND (q.hinted_for IS DISTINCT FROM q.scheduled_at OR q.scheduled_at < %(lost)s)
+  AND extract(epoch FROM %(now)s - q.scheduled_at) <= greatest(%(tolerance)s, 2 * least(c.delay_seconds, 1e9))
 ORDER BY q.scheduled_at
 LIMIT %(at_once)s
 """
@@ -39,15 +39,20 @@ def due(campaign_id: int | None = None) -> list[Hint]:
 
     campaign_id: only those of this one.
     """
-    settings = config.settings()
+    now = clock()
     values = {
         "campaign": campaign_id,
-        "buffer": timedelta(minutes=settings.planning.buffer_minutes),
-        "lost": _LOST_AFTER,
-        "tolerance": settings.sending.late_tolerance_seconds,
+        "now": now,
+        "horizon": now + _buffer(),
+        "lost": now - _LOST_AFTER,
+        "tolerance": config.settings().sending.late_tolerance_seconds,
         "at_once": _AT_ONCE,
     }
     return [Hint(*row) for row in fetch(DUE, values)]
+
+
+def _buffer() -> timedelta:
+    return timedelta(minutes=config.settings().planning.buffer_minutes)
 
 
 MARK = """
@@ -64,7 +69,7 @@ UPDATE campaign_email_queue q SET hinted_for = hinted.scheduled_at FROM hinted W
 MARKED = """
 SELECT count(*) FROM campaign_email_queue q JOIN campaign c ON c.id = q.campaign_id
 WHERE q.status = 'pending' AND c.status = 'active' AND q.hinted_for = q.scheduled_at
-  AND q.scheduled_at > statement_timestamp()
+  AND q.scheduled_at > %(now)s AND q.scheduled_at < %(horizon)s
 """
 
 
@@ -75,7 +80,8 @@ def mark(published: Sequence[Hint]) -> None:
 
 def count_marked() -> int:
     """How many mails of active campaigns wait in the broker for their time, as far as the rows know."""
-    return int(fetch(MARKED)[0][0])
+    now = clock()
+    return int(fetch(MARKED, {"now": now, "horizon": now + _buffer()})[0][0])
 
 
 def forget() -> None:

@@ -132,11 +132,13 @@ class CampaignLine:
         return str(self.standing)
 
 
+# Of each campaign by itself: asked of all at once, Postgres would read the tables from end to end.
 CAMPAIGN_COUNTS = """
-SELECT campaign_id, status, count(*)::int, min(scheduled_at)
-FROM campaign_email_queue WHERE campaign_id = ANY(%s) GROUP BY campaign_id, status
+SELECT ids.id, it.* FROM unnest(%s::bigint[]) AS ids (id) CROSS JOIN LATERAL (
+    SELECT status, count(*)::int, min(scheduled_at) FROM campaign_email_queue
+    WHERE campaign_id = ids.id GROUP BY status
+) it
 """
-# Of each campaign by itself: asked of all at once, Postgres would read the table from end to end.
 LEAD_COUNTS = """
 SELECT ids.id, (SELECT count(*)::int FROM campaign_lead l WHERE l.campaign_id = ids.id)
 FROM unnest(%s::bigint[]) AS ids (id)

@@ -340,10 +340,10 @@ def _on_unusable_mailboxes() -> list[int]:
 FIRST_OVERDUE = """
 SELECT DISTINCT ON (q.campaign_id, q.mailbox_id) q.id
 FROM campaign_email_queue q JOIN campaign c ON c.id = q.campaign_id
-WHERE q.status = 'pending' AND q.scheduled_at < statement_timestamp() AND c.status = 'active'
+WHERE q.status = 'pending' AND q.scheduled_at < %(now)s AND c.status = 'active'
 ORDER BY q.campaign_id, q.mailbox_id, q.scheduled_at
 """
 
 
 def _first_overdue() -> list[int]:
-    return [row[0] for row in fetch(FIRST_OVERDUE)]
+    return [row[0] for row in fetch(FIRST_OVERDUE, {"now": clock()})]

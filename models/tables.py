@@ -255,8 +255,15 @@ def _index(name: str, *fields: Field | SQL, where: SQL, unique: bool = False) ->
 _Q = CampaignEmailQueue
 _index("one_sending_per_mailbox", _Q.mailbox, where=SQL("status = 'sending'"), unique=True)
 _index("pending_by_mailbox", _Q.mailbox, _Q.scheduled_at, where=_PENDING)
-_index("counted_by_campaign", _Q.campaign, _STARTED, where=_COUNTED)
-_index("counted_by_mailbox", _Q.mailbox, _STARTED, where=_COUNTED)
+_index(
+    "pending_by_campaign_and_mailbox",
+    *(_Q.campaign, _Q.mailbox, _Q.scheduled_at, _Q.id, _Q.campaign_lead, _Q.attempts),
+    where=_PENDING,
+)
+# All that is asked about what counts on a day: it is answered without a look at a row.
+_OF_A_DAY = (_STARTED, _Q.id, _Q.status, _Q.handed_over_at, _Q.claimed_at)
+_index("used_by_campaign", _Q.campaign, *_OF_A_DAY, where=_COUNTED)
+_index("used_by_mailbox", _Q.mailbox, *_OF_A_DAY, where=_COUNTED)
 _index("unknown_by_id", _Q.id, where=SQL("status = 'unknown'"))
 _index(
     "deferred_by_campaign",
@@ -301,7 +308,14 @@ EmailHistory.add_index(
     )
 )
 EmailHistory.add_index(
-    EmailHistory.index(EmailHistory.scheduled_from, where=SQL("scheduled_from <> scheduled_to"), name="moves_by_time")
+    EmailHistory.index(
+        EmailHistory.scheduled_from,
+        EmailHistory.scheduled_to,
+        EmailHistory.email,
+        EmailHistory.id,
+        where=SQL("scheduled_from <> scheduled_to"),
+        name="moves_from_a_day",
+    )
 )
 EmailHistory.add_index(
     EmailHistory.index(

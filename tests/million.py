@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -15,6 +16,7 @@ import pytest
 import config
 from models import database, migrate
 from models.database import database as peewee
+from scheduling.window import warsaw_day, warsaw_day_bounds
 
 BIG = ("campaign_email_queue", "email_history", "campaign_lead", "lead")
 
@@ -23,24 +25,25 @@ BIG = ("campaign_email_queue", "email_history", "campaign_lead", "lead")
 class Million:
     """The ids of its campaigns."""
 
-    running: int = 1  # 500,000 sent, 10,000 planned, 40,000 leads not planned yet
+    running: int = 1  # 270,000 before today, 120,000 today, 120,000 planned for tomorrow, 40,000 leads not planned yet
     in_doubt: int = 2  # 300,000 sent, two unknown: nothing else is left
     finished: int = 3  # 100,000, all with their result, and still active
     completed: int = 4  # 60,000
     draft: int = 5  # 30,000 leads
     mailboxes: int = 20
     mails: int = 970_002
+    today: int = 120_000
 
 
 # Without the triggers of the foreign keys, which would take longer than all the rest.
 CAMPAIGNS = """
 SET session_replication_role = replica;
 INSERT INTO mailbox (address, smtp_host, smtp_port, smtp_security, daily_limit, gap_seconds, last_start_at)
-SELECT 'mailbox' || n || '@sender.example', 'smtp.sender.example', 587, 'starttls', 10000, 1, now()
+SELECT 'mailbox' || n || '@sender.example', 'smtp.sender.example', 587, 'starttls', 20000, 1, now()
 FROM generate_series(1, 20) n;
 INSERT INTO campaign (name, subject, text, window_start_minute, window_end_minute, weekdays, delay_seconds, daily_limit,
                       status, last_start_at)
-SELECT name, 'Hello', 'Hello', 0, 1440, '{0,1,2,3,4,5,6}', 8, 8000, status, now()
+SELECT name, 'Hello', 'Hello', 0, 1440, '{0,1,2,3,4,5,6}', 0.5, 200000, status, now()
 FROM (VALUES ('running', 'active'), ('in doubt', 'active'), ('finished', 'active'), ('completed', 'completed'),
              ('draft', 'draft')) AS c (name, status);
 INSERT INTO campaign_mailbox (campaign_id, mailbox_id)
@@ -51,7 +54,9 @@ SELECT c, n, n, 'Lead' || n || '@leads.example', '{}'
 FROM (VALUES (1, 550000), (2, 300002), (3, 100000), (4, 60000), (5, 30000)) AS of (c, leads)
 CROSS JOIN LATERAL generate_series(1, leads) n ORDER BY c, n;
 """
-# 8,000 a day up to this moment, and from it on. A few failed, a few were tried twice, a few moved from today.
+# Laid by the Warsaw day: whatever the hour, today and tomorrow are full from midnight to midnight, of the one what lies
+# behind this moment is done, and 8,000 a day were sent before. A few failed, a few were tried twice, a few moved to
+# the day after.
 MAILS = """
 INSERT INTO campaign_email_queue
     (campaign_id, campaign_lead_id, mailbox_id, status, scheduled_at, hinted_for, attempts, message_id, claim_token,
@@ -62,14 +67,21 @@ SELECT campaign_id, id, 1 + position %% 20, status, at, CASE WHEN begun THEN at 
        CASE WHEN status IN ('sent', 'unknown') THEN at END, CASE WHEN status = 'sent' THEN at END,
        CASE WHEN status IN ('failed', 'unknown') THEN 'no answer' END
 FROM (
-    SELECT l.*, status, status <> 'pending' AS begun,
-           date_trunc('second', now()) + (position - done) * interval '10.8 seconds' AS at
-    FROM (VALUES (1, 500000, 510000, 0), (2, 300000, 300002, 2), (3, 100000, 100000, 0), (4, 60000, 60000, 0))
-        AS of (c, done, planned, unknown)
-    JOIN campaign_lead l ON l.campaign_id = c AND l.position <= planned
-    CROSS JOIN LATERAL (SELECT CASE
-        WHEN position > done THEN CASE WHEN unknown > 0 THEN 'unknown' ELSE 'pending' END
-        WHEN position %% 100 = 0 THEN 'failed' ELSE 'sent' END AS status) s
+    SELECT *, status <> 'pending' AS begun FROM (
+        SELECT *, CASE WHEN position > done THEN 'unknown' WHEN at > now() THEN 'pending'
+                       WHEN position %% 100 = 0 THEN 'failed' ELSE 'sent' END AS status
+        FROM (
+            SELECT l.*, done, CASE WHEN position <= before
+                THEN %(today)s - (before - position + 1) * interval '10.8 seconds'
+                WHEN position <= before + %(full)s
+                THEN %(today)s + (%(tomorrow)s - %(today)s) * (position - before - 1) / %(full)s
+                ELSE %(tomorrow)s + (%(after)s - %(tomorrow)s) * (position - before - %(full)s - 1) / %(full)s
+            END AS at
+            FROM (VALUES (1, 270000, 510000, 510000), (2, 300002, 300000, 300002), (3, 100000, 100000, 100000),
+                         (4, 60000, 60000, 60000)) AS of (c, before, done, planned)
+            JOIN campaign_lead l ON l.campaign_id = c AND l.position <= planned
+        ) placed
+    ) told
 ) mails ORDER BY campaign_id, position;
 INSERT INTO email_history (email_id, at, move, to_status, scheduled_to, mailbox_id, by)
 SELECT id, scheduled_at, 'plan', 'pending', scheduled_at, mailbox_id, 'planner' FROM campaign_email_queue;
@@ -95,7 +107,10 @@ def million_url(postgres: str) -> str:
         migrate.migrate()
         database.execute("SET statement_timeout = 0")
         database.execute(CAMPAIGNS)
-        database.execute(MAILS)
+        today = warsaw_day(database.clock())
+        edges = [warsaw_day_bounds(today + timedelta(days=number))[0] for number in range(3)]
+        values = dict(zip(("today", "tomorrow", "after"), edges, strict=True)) | {"full": Million.today}
+        database.execute(MAILS, values)
         database.execute("VACUUM ANALYZE")
     return url
 
@@ -186,6 +201,6 @@ def plans_of(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], object]]
 def _explain(run: Callable[..., Any], sql: str, values: Any) -> Plan:
     """What it writes is taken back: it is run in earnest afterwards."""
     with peewee.atomic() as transaction:
-        [[[answer]]] = run(f"EXPLAIN (ANALYZE, FORMAT JSON) {sql}", values).fetchall()
+        [[[answer]]] = run(f"EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON) {sql}", values).fetchall()
         transaction.rollback()
     return Plan(sql, answer["Plan"], answer["Execution Time"])

@@ -231,7 +231,7 @@ class TestTheWhole:
 
     def test_counts_what_waits_for_a_person_and_what_waits_in_the_broker(self) -> None:
         make.in_status(Status.UNKNOWN)
-        soon = make.row(make.an_email(make.now() + HOUR))
+        soon = make.row(make.an_email(make.now() + timedelta(minutes=5)))
         hints.mark([Hint(soon.id, soon.scheduled_at)])
 
         found = gauges.read()
