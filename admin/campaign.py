@@ -76,8 +76,9 @@ def edit(
 @app.command()
 def start(name: Name) -> None:
     """Start a draft."""
-    campaigns.start(campaigns.find(name).id, who())
-    print(f"started {name!r}; its mails are being planned")
+    row = campaigns.find(name)
+    campaigns.start(row.id, who())
+    print(f"started {name!r}; {_what_comes_of_it(row.id)}")
 
 
 @app.command()
@@ -90,8 +91,15 @@ def pause(name: Name) -> None:
 @app.command()
 def resume(name: Name) -> None:
     """Go on after a pause: what is pending is planned again, from now on, at the campaign's pace."""
-    campaigns.resume(campaigns.find(name).id, who())
-    print(f"resumed {name!r}; its mails are being planned again")
+    row = campaigns.find(name)
+    campaigns.resume(row.id, who())
+    print(f"resumed {name!r}; {_what_comes_of_it(row.id, 'again')}")
+
+
+def _what_comes_of_it(campaign_id: int, *again: str) -> str:
+    """A campaign that cannot send now does once its cause is over: it is started, and its owner told."""
+    standing = overview.standing(campaigns.get(campaign_id))
+    return f"nothing is sent: {standing}" if standing.is_stuck else " ".join(("its mails are being planned", *again))
 
 
 @app.command()

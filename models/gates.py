@@ -13,7 +13,7 @@ from typing import Literal, get_args
 import config
 from models.sentences import Sentence, said
 from models.states import Status
-from scheduling.window import Window
+from scheduling.window import Window, warsaw_day, warsaw_day_bounds
 
 
 class Action(StrEnum):
@@ -136,11 +136,17 @@ def window_is_open(it: Facts, rules: config.Sending) -> Closed | None:
 def under_the_limits(it: Facts, rules: config.Sending) -> Closed | None:
     if it.campaign_used >= it.campaign_limit:
         because = said("the campaign's %(limit)d mails of today are used", limit=it.campaign_limit)
-        return Closed("limit", Action.REPLAN, because)
+        return Closed("limit", Action.REPLAN, because, _another_day(it))
+    if it.mailbox_limit == 0:
+        return Closed("limit", Action.REPLAN, said("the mailbox's daily limit is 0"))
     if it.mailbox_used >= it.mailbox_limit:
         because = said("the mailbox's %(limit)d mails of today are used", limit=it.mailbox_limit)
-        return Closed("limit", Action.REPLAN, because)
+        return Closed("limit", Action.REPLAN, because, _another_day(it))
     return None
+
+
+def _another_day(it: Facts) -> datetime:
+    return it.window.next_opening(warsaw_day_bounds(warsaw_day(it.now))[1])
 
 
 def mailbox_is_open(it: Facts, rules: config.Sending) -> Closed | None:
@@ -182,8 +188,6 @@ CLAIM: tuple[Gate, ...] = (
     campaign_keeps_its_pace,
     host_has_room,
 )
-# In the order in which people are told: that its time has passed is a reason where there is no other.
-TOLD: tuple[Gate, ...] = (*(gate for gate in CLAIM if gate is not not_too_late), not_too_late)
 # Those that may have closed since the claim, while the mail server was being talked to.
 HAND_OVER: tuple[Gate, ...] = (
     campaign_is_active,

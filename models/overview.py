@@ -4,13 +4,17 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 
-import config
-from models import facts, gates, installation, protection, recipients, usable
+from models import facts
 from models.database import clock, fetch, fetch_row
 from models.facts import NoSuchEmail
 from models.sentences import Sentence, said
+from models.standings import HOLDING as HOLDING
+from models.standings import Standing as Standing
+from models.standings import StandingName as StandingName
+from models.standings import standing as standing
+from models.standings import standings as standings
 from models.states import Status
 from models.tables import Campaign, CampaignEmailQueue, EmailHistory, Mailbox
 from scheduling.window import warsaw_day
@@ -84,37 +88,6 @@ def content(email_id: int) -> bytes | None:
     return None if row is None else bytes(row[0])
 
 
-StandingName = gates.GateName | Literal["inactive", "disarmed", "unplanned", "unknown", "last", "done"]
-# What may hold an active campaign back.
-HOLDING: tuple[StandingName, ...] = (
-    *("lead", "time", "downtime", "window", "limit", "mailbox", "mailbox_busy", "mailbox_gap", "pace", "smtp_host"),
-    *("disarmed", "unplanned", "unknown", "last", "done"),
-)
-# Gates behind which a campaign goes on by itself within moments.
-_MOMENTS = {"time", "mailbox_busy", "mailbox_gap", "pace", "smtp_host"}
-
-
-@dataclass(frozen=True)
-class Standing:
-    """Whether a campaign is sending, and if not why: by the gates that its next claim will ask."""
-
-    gate: StandingName | None  # which one is closed, or why there is none to ask; None: all are open
-    sentence: Sentence
-    until: datetime | None = None
-
-    def __str__(self) -> str:
-        return str(self.sentence)
-
-    @property
-    def should_send(self) -> bool:
-        """A mail is due, and nothing holds it back for longer than moments."""
-        return self.gate is None or self.gate in _MOMENTS - {"time"}
-
-    @property
-    def sends(self) -> bool:
-        return self.gate is None or self.gate in _MOMENTS | {"last"}
-
-
 @dataclass(frozen=True)
 class CampaignLine:
     id: int
@@ -148,7 +121,7 @@ FROM unnest(%s::bigint[]) AS ids (id)
 def campaigns(rows: Sequence[Campaign]) -> list[CampaignLine]:
     ids = [row.id for row in rows]
     leads = dict(fetch(LEAD_COUNTS, (ids,)))
-    used, standing = facts.campaigns_used(ids, warsaw_day(clock())), standings(rows)
+    used, stands = facts.campaigns_used(ids, warsaw_day(clock())), standings(rows)
     counts: dict[int, dict[str, int]] = {}
     next_at: dict[int, datetime] = {}
     for campaign_id, status, count, earliest in fetch(CAMPAIGN_COUNTS, (ids,)):
@@ -165,92 +138,10 @@ def campaigns(rows: Sequence[Campaign]) -> list[CampaignLine]:
             used_today=used.get(row.id, 0),
             daily_limit=row.daily_limit,
             next_at=next_at.get(row.id),
-            standing=standing[row.id],
+            standing=stands[row.id],
         )
         for row in rows
     ]
-
-
-# Of each campaign, the mail that a claim would look at next.
-NEXT = """
-SELECT c.id, next.id FROM unnest(%s::bigint[]) AS c (id) CROSS JOIN LATERAL (
-    SELECT q.id FROM campaign_email_queue q WHERE q.campaign_id = c.id AND q.status = 'pending'
-    ORDER BY q.scheduled_at LIMIT 1
-) next
-"""
-
-
-def standings(rows: Sequence[Campaign]) -> dict[int, Standing]:
-    """Campaign id -> how it stands, in as many queries for a hundred as for one."""
-    active = [row.id for row in rows if row.status == "active"]
-    if disarmed := installation.disarmed_reason():
-        nothing = Standing("disarmed", said("waiting: %(because)s", because=disarmed))
-        return {row.id: nothing if row.id in active else Standing("inactive", _inactive(row)) for row in rows}
-    upcoming = dict(fetch(NEXT, (active,)))
-    seen = facts.read_pending(upcoming.values())
-    found = {campaign_id: _before(seen[email_id]) for campaign_id, email_id in upcoming.items() if email_id in seen}
-    found |= _without_pending([campaign_id for campaign_id in active if campaign_id not in found])
-    unread = {campaign_id for campaign_id, email_id in upcoming.items() if email_id not in seen}
-    found |= {row.id: it for row in rows if row.id in active and (it := _unusable(row, row.id in unread))}
-    return {row.id: found.get(row.id) or Standing("inactive", _inactive(row)) for row in rows}
-
-
-def standing(row: Campaign) -> Standing:
-    return standings([row])[row.id]
-
-
-def _before(seen: gates.Facts) -> Standing:
-    closed = gates.first_closed(gates.TOLD, seen, config.settings().sending)
-    return _behind(closed) if closed else Standing(None, said("sending"))
-
-
-def _unusable(row: Campaign, is_unread: bool) -> Standing | None:
-    """is_unread: what its next mail waits for could not be read."""
-    if usable.problem(row):
-        return Standing("unplanned", said("cannot be planned: its delay, window or weekdays are not usable"))
-    return Standing("mailbox", said("waiting: the gap of its mailbox is not usable")) if is_unread else None
-
-
-def _inactive(row: Campaign) -> Sentence:
-    if row.status != "paused" or row.paused_reason is None:
-        return said("the campaign is %(status)s", status=said(row.status))
-    if row.paused_by == protection.BY:
-        return said("the campaign paused itself: %(because)s", because=protection.why(row.paused_reason))
-    return said("the campaign is paused: %(because)s", because=row.paused_reason)
-
-
-def _behind(closed: gates.Closed) -> Standing:
-    if closed.gate == "time":
-        sentence = said("sending; the next mail goes at %(until)s", until=closed.until)
-    elif closed.until:
-        sentence = said("waiting until %(until)s: %(because)s", until=closed.until, because=closed.because)
-    else:
-        sentence = said("waiting: %(because)s", because=closed.because)
-    return Standing(closed.gate, sentence, closed.until)
-
-
-# A lead has one e-mail at the most: where there are fewer e-mails than leads, one has none.
-WITHOUT_PENDING = f"""
-SELECT c.id, CASE WHEN {recipients.WITHOUT_AN_EMAIL} > 0 THEN {recipients.HAS_LEADS_TO_PLAN} ELSE false END,
-       EXISTS (SELECT FROM campaign_email_queue q WHERE q.campaign_id = c.id AND q.status = 'unknown'),
-       EXISTS (SELECT FROM campaign_email_queue q WHERE q.campaign_id = c.id AND q.status = 'sending')
-FROM unnest(%(ids)s::bigint[]) AS c (id)
-"""  # noqa: S608  # only our own words
-
-
-def _without_pending(campaign_ids: Sequence[int]) -> dict[int, Standing]:
-    rows = fetch(WITHOUT_PENDING, {**recipients.rules(), "ids": campaign_ids}) if campaign_ids else []
-    return {campaign_id: _left(*what) for campaign_id, *what in rows}
-
-
-def _left(is_unplanned: bool, is_unknown: bool, is_sending: bool) -> Standing:
-    if is_unplanned:
-        return Standing("unplanned", said("waiting to be planned"))
-    if is_unknown:
-        return Standing("unknown", said("waiting for a person to settle its unknown mails"))
-    if is_sending:
-        return Standing("last", said("sending its last mails"))
-    return Standing("done", said("every mail has its result"))
 
 
 @dataclass(frozen=True)
@@ -279,6 +170,19 @@ class MailboxLine:
     faults: int  # one after the other, since the last accepted mail
     closed_phase: str | None  # of the conversation whose fault closed it
     errors: list[MailboxError]  # the last five
+
+    @property
+    def sends_nothing(self) -> Sentence | None:
+        """Why it sends no mail on this day although it is active; None: it may."""
+        if self.status != "active" or self.used_today < self.daily_limit:
+            return None
+        if self.daily_limit == 0:
+            return said("sends nothing: its daily limit is 0")
+        return said(
+            "sends no more today: %(used)d of its %(limit)d mails are used",
+            used=self.used_today,
+            limit=self.daily_limit,
+        )
 
 
 def mailboxes(rows: Sequence[Mailbox]) -> list[MailboxLine]:

@@ -39,7 +39,8 @@ class Input(BaseModel):
 class Standing(Shape):
     gate: StandingName | None = Field(description="Which gate of the next claim is closed; null: all are open.")
     sentence: Annotated[str, BeforeValidator(str)]
-    until: Moment | None
+    until: Moment | None = Field(description="When it goes on, where that is known.")
+    sends: bool = Field(description="A claim would succeed now, or at `until` within this opening of its window.")
 
 
 class Campaign(Shape):
@@ -112,6 +113,9 @@ class Mailbox(Shape):
     faults: int
     closed_phase: str | None
     errors: list[MailboxError]
+    sends_nothing: Annotated[str, BeforeValidator(str)] | None = Field(
+        description="Why an active mailbox sends no mail on this day; null: it may."
+    )
 
 
 class Unknown(Shape):

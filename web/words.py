@@ -1,7 +1,8 @@
 """What the words in rows are called on the pages. Translated where they are shown; a test sees that each can be."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import Any
 
 from babel import dates
@@ -52,7 +53,7 @@ MOVES = {
 }
 
 # Others are a server's or a person's words, and stay as they were said.
-REASONS = {
+REASONS: dict[str, str] = {
     "downtime": noted("nothing could be sent at the time"),
     "window": noted("outside the window"),
     "limit": noted("the limit of the day was reached"),
@@ -68,9 +69,36 @@ REASONS = {
             noted("its worker did not report in time"),
             noted("its worker did not report in time after the hand-over"),
             noted("its refusal was its mailbox's fault"),
+            noted("no legal basis is recorded for this lead"),
+            noted("outside the window"),
+            noted("the mailbox's daily limit is 0"),
+            noted("the server did not answer in time"),
         )
     },
 }
+# The same with something filled in: again such a reason, or the words of a server or a person.
+_REASONS_WITH = (
+    noted("suppressed: %(reason)s"),
+    noted("mailbox: %(reason)s"),
+    noted("closed: %(reason)s"),
+    noted("withdrawn before the dot: %(reason)s"),
+    noted("the campaign is %(status)s"),
+    noted("the mailbox is %(status)s"),
+    noted("the campaign's %(limit)d mails of today are used"),
+    noted("the mailbox's %(limit)d mails of today are used"),
+)
+_FILLED = {"s": ".*", "d": "[0-9]+"}
+
+
+def _pattern(text: str) -> re.Pattern[str]:
+    """What the text has become once something is filled in."""
+    parts = re.split(r"%\((\w+)\)([sd])", text)
+    fixed, names, kinds = parts[::3], parts[1::3], parts[2::3]
+    filled = (f"(?P<{name}>{_FILLED[kind]})" for name, kind in zip(names, kinds, strict=True))
+    return re.compile("".join(chain.from_iterable(zip(map(re.escape, fixed), [*filled, ""], strict=True))), re.DOTALL)
+
+
+_PATTERNS = {text: _pattern(text) for text in _REASONS_WITH}
 
 VERBS = {
     "add": noted("added"),
@@ -94,6 +122,15 @@ COLUMNS = {
 
 _IN_SENTENCES = (noted("pending"),)
 
+# The name of a status beside a number of mails in it.
+OF_SEVERAL: dict[str, Callable[[int], str]] = {
+    "pending": lambda count: ngettext("planned", "planned", count),
+    "sending": lambda count: ngettext("being sent", "being sent", count),
+    "sent": lambda count: ngettext("sent", "sent", count),
+    "failed": lambda count: ngettext("failed", "failed", count),
+    "unknown": lambda count: ngettext("unknown", "unknown", count),
+    "cancelled": lambda count: ngettext("cancelled", "cancelled", count),
+}
 
 COUNTS: dict[str, Callable[[int], str]] = {
     "pending": lambda count: ngettext("%(num)d planned", "%(num)d planned", count),
@@ -114,6 +151,11 @@ def status(name: str) -> str:
     return word(STATUSES.get(name, name))
 
 
+def of_several(name: str, count: int = 2) -> str:
+    """A status where it stands for a number of mails, or over a column of them."""
+    return OF_SEVERAL[name](count)
+
+
 def meaning(name: str) -> str:
     return word(MEANINGS[name])
 
@@ -123,7 +165,20 @@ def move(name: str) -> str:
 
 
 def reason(text: str | None) -> str:
-    return word(REASONS[text]) if text in REASONS else text or ""
+    """Why something happened, as it stands in a row: ours in the language of the page."""
+    if not text or text in REASONS:
+        return word(REASONS[text]) if text else ""
+    for ours, pattern in _PATTERNS.items():
+        if found := pattern.fullmatch(text):
+            values = {
+                name: int(value) if value.isdecimal() else _part(value) for name, value in found.groupdict().items()
+            }
+            return word(ours) % values
+    return text
+
+
+def _part(text: str) -> str:
+    return status(text) if text in STATUSES else reason(text)
 
 
 def verb(name: str) -> str:
