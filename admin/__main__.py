@@ -131,11 +131,10 @@ def status(json: show.AsJson = False) -> None:
     rows = [(it.name, it.status, f"{it.counts['sent']}/{it.leads}", it.saying) for it in lines]
     show.table(("campaign", "status", "sent", "now"), rows, "there is no campaign yet")
     print()
-    rows = [
-        (it.address, it.status, f"{it.used_today}/{it.daily_limit}", it.reason or it.sends_nothing or "")
-        for it in boxes
+    limits = [
+        (it.address, it.status, f"{it.used_today}/{it.daily_limit}", it.reason or it.sends_nothing) for it in boxes
     ]
-    show.table(("mailbox", "status", "today", "reason"), rows, "there is no mailbox yet")
+    show.table(("mailbox", "status", "today", "reason"), limits, "there is no mailbox yet")
     print()
     show.pairs([*((name, count) for name, count in counts.items()), ("last tick", tick or "never")])
 

@@ -178,7 +178,10 @@ def list_(json: show.AsJson = False) -> None:
     if json:
         show.as_json(lines)
         return
-    rows = [(it.address, it.status, f"{it.used_today}/{it.daily_limit}", it.closed_until, it.reason) for it in lines]
+    rows = [
+        (it.address, it.status, f"{it.used_today}/{it.daily_limit}", it.closed_until, it.reason or it.sends_nothing)
+        for it in lines
+    ]
     show.table(("mailbox", "status", "today", "closed until", "reason"), rows, "there is no mailbox yet")
 
 

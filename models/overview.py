@@ -170,19 +170,7 @@ class MailboxLine:
     faults: int  # one after the other, since the last accepted mail
     closed_phase: str | None  # of the conversation whose fault closed it
     errors: list[MailboxError]  # the last five
-
-    @property
-    def sends_nothing(self) -> Sentence | None:
-        """Why it sends no mail on this day although it is active; None: it may."""
-        if self.status != "active" or self.used_today < self.daily_limit:
-            return None
-        if self.daily_limit == 0:
-            return said("sends nothing: its daily limit is 0")
-        return said(
-            "sends no more today: %(used)d of its %(limit)d mails are used",
-            used=self.used_today,
-            limit=self.daily_limit,
-        )
+    sends_nothing: Sentence | None  # why an active one sends no mail on this day; None: it may
 
 
 def mailboxes(rows: Sequence[Mailbox]) -> list[MailboxLine]:
@@ -212,13 +200,14 @@ def _errors(mailbox_ids: Sequence[int]) -> defaultdict[int, list[MailboxError]]:
 
 def _mailbox(row: Mailbox, used: facts.Used, errors: list[MailboxError], now: datetime) -> MailboxLine:
     closed = row.closed_until is not None and row.closed_until > now
+    used_today, is_active = sum(used), row.status == "active" and not closed
     return MailboxLine(
         id=row.id,
         address=row.address,
         status="closed" if closed and row.status == "active" else row.status,
         reason=row.closed_reason if closed else None,
         closed_until=row.closed_until if closed else None,
-        used_today=sum(used),
+        used_today=used_today,
         daily_limit=row.daily_limit,
         gap_seconds=row.gap_seconds,
         used_campaign=used.campaign,
@@ -226,7 +215,16 @@ def _mailbox(row: Mailbox, used: facts.Used, errors: list[MailboxError], now: da
         faults=row.faults,
         closed_phase=row.closed_phase if closed else None,
         errors=errors,
+        sends_nothing=_used_up(used_today, row.daily_limit) if is_active else None,
     )
+
+
+def _used_up(used: int, limit: int) -> Sentence | None:
+    if limit == 0:
+        return said("sends nothing: its daily limit is 0")
+    if used < limit:
+        return None
+    return said("sends no more today: %(used)d of its %(limit)d mails are used", used=used, limit=limit)
 
 
 def counts() -> dict[str, int]:

@@ -12,12 +12,12 @@ from typing import Literal
 
 import config
 from models import facts, gates, installation, protection, recipients
-from models.database import fetch
+from models.database import clock, fetch
 from models.gates import Closed, Facts
 from models.recipients import MAY_BE_WRITTEN_TO
 from models.sentences import Sentence, said
 from models.tables import Campaign
-from scheduling.window import warsaw_day
+from scheduling.window import Window, warsaw_day, warsaw_day_bounds
 
 StandingName = gates.GateName | Literal["inactive", "disarmed", "unplanned", "unknown", "last", "done"]
 # What may hold an active campaign back.
@@ -61,7 +61,7 @@ def standings(rows: Sequence[Campaign]) -> dict[int, Standing]:
     if disarmed := installation.disarmed_reason():
         return found | {row.id: Standing("disarmed", said("waiting: %(because)s", because=disarmed)) for row in active}
     found |= _with_next_mail([row.id for row in active])
-    return found | _without_next_mail([row.id for row in active if row.id not in found])
+    return found | _without_next_mail([row for row in active if row.id not in found])
 
 
 def _inactive(row: Campaign) -> Sentence:
@@ -193,19 +193,19 @@ CROSS JOIN LATERAL (SELECT
 """  # noqa: S608  # only our own words
 
 
-def _without_next_mail(campaign_ids: Sequence[int]) -> dict[int, Standing]:
-    if not campaign_ids:
+def _without_next_mail(rows: Sequence[Campaign]) -> dict[int, Standing]:
+    if not rows:
         return {}
-    shut = _why_no_mailbox_sends(campaign_ids)
-    rest = fetch(REST, {**recipients.rules(), "ids": campaign_ids})
-    return {campaign_id: _left(shut.get(campaign_id), *left) for campaign_id, *left in rest}
+    shut = _why_no_mailbox_sends(rows)
+    rest = fetch(REST, {**recipients.rules(), "ids": [row.id for row in rows]})
+    return {campaign_id: _left(shut[campaign_id], *left) for campaign_id, *left in rest}
 
 
 def _left(
     shut: Closed | None, is_pending: bool, is_unplanned: bool, may_go: bool, is_unknown: bool, is_sending: bool
 ) -> Standing:
     if may_go:
-        return _waiting(shut, None) if shut else Standing("unplanned", said("waiting to be planned"))
+        return _waiting(shut, shut.until) if shut else Standing("unplanned", said("waiting to be planned"))
     if is_unknown:
         return Standing("unknown", said("waiting for a person to settle its unknown mails"))
     if is_sending:
@@ -216,28 +216,37 @@ def _left(
 
 
 MAILBOXES = """
-SELECT ids.id, bool_and(m.status <> 'active'), bool_and(m.daily_limit = 0)
-FROM unnest(%s::bigint[]) AS ids (id)
-LEFT JOIN campaign_mailbox cm ON cm.campaign_id = ids.id LEFT JOIN mailbox m ON m.id = cm.mailbox_id
-GROUP BY ids.id HAVING bool_and(m.status <> 'active' OR m.daily_limit = 0) IS NOT false
+SELECT cm.campaign_id, m.id, m.status, m.daily_limit
+FROM campaign_mailbox cm JOIN mailbox m ON m.id = cm.mailbox_id WHERE cm.campaign_id = ANY(%s)
 """
 
 
-def _why_no_mailbox_sends(campaign_ids: Sequence[int]) -> dict[int, Closed]:
-    """Of the campaigns that have no mailbox from which anything may ever be sent."""
-    return {
-        campaign_id: _no_mailbox(all_paused, all_without_limit)
-        for campaign_id, all_paused, all_without_limit in fetch(MAILBOXES, (campaign_ids,))
-    }
+def _why_no_mailbox_sends(rows: Sequence[Campaign]) -> dict[int, Closed | None]:
+    """Of each campaign, where it has no mailbox from which anything is sent on this day."""
+    found, now = fetch(MAILBOXES, ([row.id for row in rows],)), clock()
+    used = facts.mailboxes_used({mailbox_id for _, mailbox_id, _, _ in found}, warsaw_day(now))
+    shut: defaultdict[int, list[str | None]] = defaultdict(list)
+    for campaign_id, mailbox_id, status, limit in found:
+        is_full = used.get(mailbox_id, 0) >= limit
+        shut[campaign_id].append(
+            "paused" if status != "active" else "without" if not limit else "full" if is_full else None
+        )
+    return {row.id: _no_mailbox(set(shut[row.id]), row, now) for row in rows}
 
 
-def _no_mailbox(all_paused: bool | None, all_without_limit: bool | None) -> Closed:
-    if all_paused is None:
-        because = said("it has no mailbox")
-    elif all_paused:
-        because = said("every mailbox of it is paused")
-    elif all_without_limit:
+def _no_mailbox(shut: set[str | None], row: Campaign, now: datetime) -> Closed | None:
+    if None in shut:
+        return None
+    if "full" in shut:
+        window = Window(row.window_start_minute, row.window_end_minute, frozenset(row.weekdays))
+        until = window.next_opening(warsaw_day_bounds(warsaw_day(now))[1])
+        return Closed("limit", gates.Action.REPLAN, said("its mailboxes' mails of today are used"), until)
+    if shut == {"without"}:
         return Closed("limit", gates.Action.REPLAN, said("the daily limit of every mailbox of it is 0"))
-    else:
+    if shut == {"paused"}:
+        because = said("every mailbox of it is paused")
+    elif shut:
         because = said("every mailbox of it is paused or has a daily limit of 0")
+    else:
+        because = said("it has no mailbox")
     return Closed("mailbox", gates.Action.REPLAN, because)

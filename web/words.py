@@ -72,7 +72,6 @@ REASONS: dict[str, str] = {
             noted("no legal basis is recorded for this lead"),
             noted("outside the window"),
             noted("the mailbox's daily limit is 0"),
-            noted("the server did not answer in time"),
         )
     },
 }
@@ -170,14 +169,13 @@ def reason(text: str | None) -> str:
         return word(REASONS[text]) if text else ""
     for ours, pattern in _PATTERNS.items():
         if found := pattern.fullmatch(text):
-            values = {
-                name: int(value) if value.isdecimal() else _part(value) for name, value in found.groupdict().items()
-            }
-            return word(ours) % values
+            return word(ours) % {name: _part(value) for name, value in found.groupdict().items()}
     return text
 
 
-def _part(text: str) -> str:
+def _part(text: str) -> str | int:
+    if text.isdecimal():
+        return int(text)
     return status(text) if text in STATUSES else reason(text)
 
 

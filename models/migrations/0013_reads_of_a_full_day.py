@@ -26,7 +26,7 @@ INDEXES = {
 REASONS = {
     "used_by_campaign": "What counts towards a campaign's limit on a day, and its marks, without a look at a row.",
     "used_by_mailbox": "What counts towards a mailbox's limit on a day, without a look at a row.",
-    "pending_by_campaign_and_mailbox": "The next mail of a campaign from each of its mailboxes, and all places that are taken.",
+    "pending_by_campaign_and_mailbox": "The next mail of a campaign from each mailbox, and all places that are taken.",
     "moves_from_a_day": "What was planned for a day and is not any more, without a look at its history.",
 }
 # What the new ones do as well.

@@ -226,6 +226,15 @@ class TestACampaignThatCannotSend:
 
         assert of(campaign_id).gate == "lead"
 
+    def test_before_tomorrow_over_mailboxes_that_warmed_up_all_day_says_so(self, set_clock: SetClock) -> None:
+        set_clock(warsaw(26, "12:00"))
+        mailbox_id = make.a_mailbox(daily_limit=30)
+        mailboxes.record_warmup(mailbox_id, warsaw_day(warsaw(26, "12:00")), 30)
+
+        it = of(make.a_campaign([mailbox_id], window=OFFICE))
+
+        assert str(it) == "waiting until Fri 2026-11-27 09:00:00: its mailboxes' mails of today are used"
+
     def test_is_planned_once_one_of_its_mailboxes_may_send(self, db: None) -> None:
         boxes = [make.a_mailbox(daily_limit=0), make.a_mailbox()]
 
