@@ -1,5 +1,6 @@
 """What was handed over to a server, as a person reads it. It may be anything: strangers' data went into it."""
 
+import re
 from dataclasses import dataclass
 from email import message_from_bytes, policy
 from email.errors import MessageError
@@ -9,6 +10,8 @@ import nh3
 
 # The standard library's parser trusts its input in many places: each of these has been seen to leave it.
 _BROKEN = (MessageError, ValueError, LookupError, AttributeError, TypeError, AssertionError, RecursionError)
+_BREAK, _TAG = re.compile(r"<(?:p|br|div|tr|li|hr|h[1-6])\b", re.IGNORECASE), re.compile(r"<[^<>]*>")
+_CHARACTERS_A_LINE = 90
 
 
 @dataclass(frozen=True)
@@ -16,6 +19,13 @@ class Letter:
     headers: list[tuple[str, str]]
     text: str | None
     html: str | None
+
+    @property
+    def height(self) -> int:
+        """About the pixels that its HTML needs: nothing runs in its frame that could measure it."""
+        html = self.html or ""
+        lines = len(_BREAK.findall(html)) + len(_TAG.sub("", html)) // _CHARACTERS_A_LINE
+        return min(max(40 + 22 * lines + 120 * html.lower().count("<img"), 90), 480)
 
 
 def read(content: bytes) -> Letter:

@@ -4,8 +4,9 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import groupby
 
-from models.day import Line, Mark, MovedAway
+from models.day import Line, Mark, Moved, MovedAway
 from scheduling.window import WARSAW, warsaw_day, warsaw_day_bounds
 
 _HOUR = timedelta(hours=1)
@@ -15,6 +16,10 @@ _MOST_LABELS = 13
 # With more marks than this in sight they are drawn as thin strokes, and their moves only where one points.
 MANY = 120
 _ABOVE = {"sending", "failed", "unknown"}
+# With more moves than this on a line, they are drawn as bands that tell how many there are.
+FEW_MOVES = 12
+# Places further apart than this, in percent, are in bands of their own.
+_APART = 4.0
 
 
 @dataclass(frozen=True)
@@ -53,12 +58,26 @@ class Placed:
 
 
 @dataclass(frozen=True)
+class Band:
+    """Many mails that moved for one reason, by where they stood before."""
+
+    x: float
+    width: float
+    first: datetime
+    last: datetime
+    count: int
+    reason: str
+    is_away: bool  # they stand on another day now
+
+
+@dataclass(frozen=True)
 class Drawn:
     line: Line
     open: tuple[float, float] | None
     marks: list[Placed]
     left: list[tuple[float, MovedAway]]
     moved: Counter[str]  # reason -> how many of this day's mails
+    bands: list[Band]  # where there are too many moves for each to be drawn
     dense: bool
 
 
@@ -72,6 +91,10 @@ class Picture:
     @property
     def dense(self) -> bool:
         return any(line.dense for line in self.lines)
+
+    @property
+    def banded(self) -> bool:
+        return any(line.bands for line in self.lines)
 
 
 def draw(now: datetime, lines: Sequence[Line], *, hour: bool = False) -> Picture:
@@ -106,14 +129,39 @@ def _drawn(line: Line, axis: Axis) -> Drawn:
     in_sight = [mark for mark in line.marks if axis.shows(mark.at)]
     # What is drawn last lies above what it meets.
     in_sight.sort(key=lambda mark: mark.status in _ABOVE)
+    marks = [_placed(mark, axis) for mark in in_sight]
+    left = [(axis.place(each.at_from), each) for each in line.moved_away if axis.shows(each.at_from)]
+    bands = [
+        *_bands([(it.origin, it.mark.moved) for it in marks if it.origin is not None and it.mark.moved], is_away=False),
+        *_bands(left, is_away=True),
+    ]
     return Drawn(
         line=line,
         open=(axis.place(line.opens), axis.place(line.closes)) if line.opens and line.closes else None,
-        marks=[_placed(mark, axis) for mark in in_sight],
-        left=[(axis.place(each.at_from), each) for each in line.moved_away if axis.shows(each.at_from)],
+        marks=marks,
+        left=[] if any(band.is_away for band in bands) else left,
         moved=Counter(mark.moved.reason or "" for mark in line.marks if mark.moved),
+        bands=bands,
         dense=len(in_sight) > MANY,
     )
+
+
+def _bands(moves: Sequence[tuple[float, Moved | MovedAway]], *, is_away: bool) -> Iterator[Band]:
+    if len(moves) <= FEW_MOVES:
+        return
+    for reason, of_it in groupby(sorted(moves, key=lambda it: (it[1].reason or "", it[0])), lambda it: it[1].reason):
+        together: list[tuple[float, Moved | MovedAway]] = []
+        for move in of_it:
+            if together and move[0] - together[-1][0] > _APART:
+                yield _band(together, reason or "", is_away)
+                together = []
+            together.append(move)
+        yield _band(together, reason or "", is_away)
+
+
+def _band(moves: Sequence[tuple[float, Moved | MovedAway]], reason: str, is_away: bool) -> Band:
+    (first, earliest), (last, latest) = moves[0], moves[-1]
+    return Band(first, round(last - first, 3), earliest.at_from, latest.at_from, len(moves), reason, is_away)
 
 
 def _placed(mark: Mark, axis: Axis) -> Placed:

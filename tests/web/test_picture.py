@@ -1,10 +1,11 @@
 """Where a day's marks stand on its axis."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from models.day import Line, Mark, Moved
+from models.day import Line, Mark, Moved, MovedAway
 from models.overview import CampaignLine, Standing
 from models.sentences import said
 from scheduling.window import warsaw_day_bounds
@@ -116,3 +117,53 @@ def test_what_matters_lies_above_what_it_meets() -> None:
     line = a_line(unknown, a_mark(NOON + timedelta(seconds=1)))
 
     assert [placed.mark.status for placed in picture.draw(NOON, [line]).lines[0].marks] == ["pending", "unknown"]
+
+
+class TestManyMoves:
+    def some(self, count: int, reason: str = "downtime", apart: float = 10) -> list[Mark]:
+        return [
+            a_mark(
+                NOON + timedelta(hours=2, minutes=number),
+                Moved(NOON + timedelta(seconds=apart * number), NOON + timedelta(hours=2, minutes=number), reason),
+            )
+            for number in range(count)
+        ]
+
+    def line(self, *marks: Mark) -> Line:
+        return a_line(*marks, opens=NOON, closes=NOON + timedelta(hours=4))
+
+    def test_are_one_band_that_tells_how_many_and_where_they_stood(self) -> None:
+        drawn = picture.draw(NOON, [self.line(*self.some(35))])
+
+        [band] = drawn.lines[0].bands
+        assert (band.count, band.reason, band.is_away) == (35, "downtime", False)
+        assert (band.first, band.last) == (NOON, NOON + timedelta(seconds=340))
+        assert drawn.banded
+
+    def test_are_a_band_for_each_reason_and_each_stretch(self) -> None:
+        later = [
+            a_mark(mark.at, Moved(mark.moved.at_from + timedelta(hours=1), mark.at, "downtime"))
+            for mark in self.some(14)
+            if mark.moved
+        ]
+
+        bands = picture.draw(NOON, [self.line(*self.some(14), *self.some(13, "mailbox"), *later)]).lines[0].bands
+
+        assert [(band.reason, band.count) for band in bands] == [("downtime", 14), ("downtime", 14), ("mailbox", 13)]
+
+    def test_to_another_day_are_a_band_as_well(self) -> None:
+        away = [
+            MovedAway(number, "anna@leads.example", NOON, NOON + timedelta(days=1), "limit") for number in range(35)
+        ]
+        line = replace(self.line(), moved_away=away)
+
+        [drawn] = picture.draw(NOON, [line]).lines
+
+        assert [(band.count, band.is_away) for band in drawn.bands] == [(35, True)]
+        assert drawn.left == []
+
+    def test_a_few_are_drawn_one_by_one(self) -> None:
+        [drawn] = picture.draw(NOON, [self.line(*self.some(picture.FEW_MOVES))]).lines
+
+        assert drawn.bands == []
+        assert all(placed.origin is not None for placed in drawn.marks)
