@@ -96,7 +96,7 @@ SHOULD_SEND = State(
 )
 BLOCKED = State(
     "punktual_campaign_blocked",
-    "1 for the first closed gate that an active campaign's next e-mail stands before; time: it is not due yet.",
+    "1 for the first closed gate before an active campaign's next possible e-mail; time: it is not due yet.",
     ("campaign", "gate"),
 )
 CAMPAIGN_DELAY = State("punktual_campaign_delay_seconds", "The delay between two of its e-mails.", ("campaign",))

@@ -430,6 +430,22 @@ class TestACampaignsLife:
         assert changes[1]["values"] == {"daily_limit": [50, 40]}
         assert "daily_limit: 50 → 40" in done("campaign", "show", "Autumn")
 
+    def test_that_cannot_send_is_started_and_says_so_in_the_same_answer_and_in_every_list(
+        self, files: tuple[Path, Path], mailbox: int
+    ) -> None:
+        file, leads = files
+        done("campaign", "add", str(file), "--leads", str(leads))
+        mailboxes.edit(mailbox, "tests", daily_limit=0)
+
+        printed = done("campaign", "start", "Autumn")
+
+        because = "waiting: the daily limit of every mailbox of it is 0"
+        assert f"started 'Autumn'; nothing is sent yet, {because}" in printed
+        assert because in done("campaign", "list")
+        assert because in done("campaign", "show", "Autumn")
+        assert because in (status := done("status"))
+        assert "sends nothing: its daily limit is 0" in status
+
     def test_its_calendar_can_be_seen_before_it_starts(self, files: tuple[Path, Path], mailbox: int) -> None:
         done("campaign", "add", str(files[0]), "--leads", str(files[1]))
 

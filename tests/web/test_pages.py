@@ -6,10 +6,11 @@ from datetime import datetime, timedelta
 import pytest
 from flask.testing import FlaskClient
 
-from models import campaigns, database, emails, heartbeats, installation, overview
+from models import campaigns, database, emails, heartbeats, installation, mailboxes, overview
 from models.states import Status
 from models.tables import Campaign, CampaignEmailQueue, EmailHistory, Heartbeat
 from scheduling.planner import Slot
+from scheduling.window import warsaw_day
 from tests import factories as make
 from tests.constraints import without_checks
 from tests.web.conftest import token_of
@@ -325,3 +326,82 @@ def link(html: str, rel: str) -> str:
 
 def csrf_token_of_any_form(browser: FlaskClient, path: str) -> str:
     return str(re.findall(r'name="csrf_token" value="([^"]+)"', page(browser, path))[0])
+
+
+class TestWhatIsSaidInPolish:
+    def test_is_also_why_a_mail_was_cancelled_with_the_words_of_whoever_did(self, browser: FlaskClient) -> None:
+        email_id = make.an_email()
+        emails.cancel(email_id, "suppressed: suppressed by the owner", "worker")
+        others = make.an_email()
+        emails.release(make.claimed(others).held, "withdrawn before the dot: the campaign is paused")
+
+        assert "adres wykluczony: suppressed by the owner" in text(page(browser, f"/emails/{email_id}?lang=pl"))
+        assert "wycofana przed przekazaniem: stan kampanii: wstrzymana" in text(
+            page(browser, f"/emails/{others}?lang=pl")
+        )
+
+    def test_are_the_numbers_in_the_reasons(self, browser: FlaskClient) -> None:
+        email_id = make.an_email()
+        emails.release(make.claimed(email_id).held, "the mailbox's 30 mails of today are used")
+
+        assert "skrzynka wykorzystała dzisiejszy limit 30 wiadomości" in text(
+            page(browser, f"/emails/{email_id}?lang=pl")
+        )
+
+    def test_are_several_mails_in_the_plural(self, browser: FlaskClient) -> None:
+        mailbox_id = make.a_mailbox()
+        campaign_id = make.a_campaign([mailbox_id], leads=3)
+        ids = make.planned(campaign_id, mailbox_id, *[make.now()] * 3)
+        for email_id in ids[:2]:
+            make.rested(campaign_id)
+            emails.accept(make.handed_over(email_id).held, {"code": 250})
+
+        shown = text(page(browser, f"/campaigns/{campaign_id}?lang=pl"))
+
+        assert "wysłane 2" in shown
+        assert "zaplanowana 1" in shown
+        assert "nieudanych 0" in shown
+
+    def test_is_one_fault_without_a_row_of_them(self, browser: FlaskClient) -> None:
+        mailbox_id = make.a_mailbox()
+        for faults in ("1 błąd ", "2 błędy z rzędu"):
+            mailboxes.close(mailbox_id, "421 busy", lambda faults: timedelta(hours=1))
+            assert faults in text(page(browser, "/mailboxes?lang=pl"))
+            assert "1 błąd z rzędu" not in text(page(browser, "/mailboxes?lang=pl"))
+
+
+class TestWhatAServerSaid:
+    def test_is_told_apart_from_what_no_server_said(self, browser: FlaskClient) -> None:
+        said, unsaid = make.an_email(), make.an_email()
+        emails.reject(make.claimed(said).held, "550 no", {"code": 550, "reply": "no such user"})
+        emails.release(make.claimed(unsaid).held, "no route to host", {"reply": "no route to host", "phase": "connect"})
+
+        assert "the server: 550 no such user" in text(page(browser, f"/emails/{said}"))
+        assert "the server:" not in (other := text(page(browser, f"/emails/{unsaid}")))
+        assert "no route to host" in other
+
+
+class TestWhatSendsNothing:
+    def test_a_mailbox_that_is_over_its_limit_does_not_look_healthy(self, browser: FlaskClient) -> None:
+        mailboxes.record_warmup(make.a_mailbox(daily_limit=30), warsaw_day(make.now()), 41)
+
+        assert "Sends no more today: 41 of its 30 mails are used." in text(page(browser, "/mailboxes"))
+        [answer] = browser.get("/api/mailboxes").json or []
+        assert answer["sends_nothing"] == "sends no more today: 41 of its 30 mails are used"
+
+    def test_a_campaign_that_cannot_send_says_so_where_it_is_started(self, browser: FlaskClient) -> None:
+        mailbox_id = make.a_mailbox()
+        mailboxes.pause(mailbox_id, "tests")
+        first, second = (make.a_campaign([mailbox_id], active=False) for _ in range(2))
+
+        form = {"csrf_token": token_of(browser)}
+        shown = browser.post(f"/campaigns/{first}/start", data=form, follow_redirects=True).text
+        answer = browser.post(f"/api/campaigns/{second}/start", json={}).json or {}
+
+        assert "Waiting: every mailbox of it is paused." in text(shown)
+        assert answer["status"] == "active"
+        assert answer["standing"]["sentence"] == "waiting: every mailbox of it is paused"
+        assert answer["standing"]["sends"] is False
+        for path in ("/", "/campaigns"):
+            assert text(page(browser, path)).count("Waiting: every mailbox of it is paused.") == 2
+            assert "standing going" not in page(browser, path)
