@@ -384,7 +384,7 @@ class TestWhateverTheState:
         settings(SENDING_REQUIRE_LEGAL_BASIS="true")
         seen: set[tuple[str | None, bool]] = set()
 
-        @hypothesis_settings(max_examples=100, suppress_health_check=list(HealthCheck))
+        @hypothesis_settings(max_examples=60, suppress_health_check=list(HealthCheck))
         @given(STATES)
         def holds(state: State) -> None:
             with database.database.atomic() as transaction:
