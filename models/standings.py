@@ -189,6 +189,7 @@ CROSS JOIN LATERAL (SELECT
         SELECT max(q.campaign_lead_id) FROM campaign_email_queue q WHERE q.campaign_id = c.id)), 0) AS last_planned,
     EXISTS (SELECT FROM campaign_email_queue q WHERE q.campaign_id = c.id AND q.status = 'unknown') AS is_unknown,
     EXISTS (SELECT FROM campaign_email_queue q WHERE q.campaign_id = c.id AND q.status = 'sending') AS is_sending
+    OFFSET 0  -- counted once, however often it is asked above
 ) rest
 """  # noqa: S608  # only our own words
 
