@@ -11,10 +11,10 @@ from datetime import datetime
 from typing import Literal
 
 import config
-from models import facts, gates, installation, protection, recipients
+from models import facts, gates, installation, protection, recipients, usable
 from models.database import clock, fetch
 from models.gates import Closed, Facts
-from models.recipients import MAY_BE_WRITTEN_TO
+from models.recipients import IS_TO_BE_PLANNED, MAY_BE_WRITTEN_TO
 from models.sentences import Sentence, said
 from models.tables import Campaign
 from scheduling.window import Window, warsaw_day, warsaw_day_bounds
@@ -60,8 +60,13 @@ def standings(rows: Sequence[Campaign]) -> dict[int, Standing]:
     found = {row.id: Standing("inactive", _inactive(row)) for row in rows if row.status != "active"}
     if disarmed := installation.disarmed_reason():
         return found | {row.id: Standing("disarmed", said("waiting: %(because)s", because=disarmed)) for row in active}
-    found |= _with_next_mail([row.id for row in active])
+    found |= {row.id: _UNUSABLE for row in active if usable.problem(row)}
+    found |= _with_next_mail([row.id for row in active if row.id not in found])
     return found | _without_next_mail([row for row in active if row.id not in found])
+
+
+_UNUSABLE = Standing("unplanned", said("cannot be planned: its delay, window or weekdays are not usable"))
+_ON_UNUSABLE_MAILBOX = Standing("mailbox", said("waiting: the gap of its mailbox is not usable"))
 
 
 def _inactive(row: Campaign) -> Sentence:
@@ -74,13 +79,13 @@ def _inactive(row: Campaign) -> Sentence:
 
 # Of each campaign and mailbox the first mail that may be sent: one whose lead may not be written to holds nothing up.
 NEXT = f"""
-SELECT next.id FROM campaign_mailbox cm CROSS JOIN LATERAL (
+SELECT cm.campaign_id, next.id FROM campaign_mailbox cm CROSS JOIN LATERAL (
     SELECT q.id FROM campaign_email_queue q JOIN campaign_lead l ON l.id = q.campaign_lead_id
     WHERE q.campaign_id = cm.campaign_id AND q.mailbox_id = cm.mailbox_id AND q.status = 'pending'
       AND {MAY_BE_WRITTEN_TO}
     ORDER BY q.scheduled_at, q.id LIMIT 1
 ) next
-WHERE cm.campaign_id = ANY(%(ids)s)
+WHERE cm.campaign_id = ANY(%(ids)s) AND cm.closed_reason IS NULL
 """  # noqa: S608  # only our own words
 SENDING = """
 SELECT campaign_id, mailbox_id FROM campaign_email_queue WHERE status = 'sending' AND campaign_id = ANY(%s)
@@ -90,11 +95,14 @@ SELECT campaign_id, mailbox_id FROM campaign_email_queue WHERE status = 'sending
 def _with_next_mail(campaign_ids: Sequence[int]) -> dict[int, Standing]:
     rules = config.settings().sending
     upcoming = fetch(NEXT, {**recipients.rules(), "ids": campaign_ids})
-    seen = facts.read_pending(email_id for (email_id,) in upcoming)
+    seen = facts.read_pending(email_id for _, email_id in upcoming)
     sending = set(fetch(SENDING, (campaign_ids,)))
     found: defaultdict[int, list[Standing]] = defaultdict(list)
-    for it in seen.values():
-        found[it.campaign_id].append(_of_mail(it, rules, (it.campaign_id, it.mailbox_id) in sending))
+    for campaign_id, email_id in upcoming:
+        it = seen.get(email_id)
+        found[campaign_id].append(
+            _of_mail(it, rules, (campaign_id, it.mailbox_id) in sending) if it else _ON_UNUSABLE_MAILBOX
+        )
     return {campaign_id: min(each, key=_how_soon) for campaign_id, each in found.items()}
 
 
@@ -167,8 +175,7 @@ def _waiting(closed: Closed, until: datetime | None) -> Standing:
 
 # Whose turn has not come: leads that have no e-mail, and may be written to.
 UNPLANNED = f"""
-    SELECT FROM campaign_lead l WHERE l.campaign_id = c.id AND {MAY_BE_WRITTEN_TO} AND NOT EXISTS (
-        SELECT FROM campaign_email_queue q WHERE q.campaign_id = c.id AND q.campaign_lead_id = l.id)
+    SELECT FROM campaign_lead l WHERE l.campaign_id = c.id AND {IS_TO_BE_PLANNED}
 """  # noqa: S608  # only our own words
 # What is left of campaigns none of whose mails may be claimed. A lead has one e-mail at the most: where there are fewer
 # e-mails than leads, one has none. The leads behind the last that has one are looked at first: all are rarely needed.
@@ -218,7 +225,8 @@ def _left(
 
 MAILBOXES = """
 SELECT cm.campaign_id, m.id, m.status, m.daily_limit
-FROM campaign_mailbox cm JOIN mailbox m ON m.id = cm.mailbox_id WHERE cm.campaign_id = ANY(%s)
+FROM campaign_mailbox cm JOIN mailbox m ON m.id = cm.mailbox_id
+WHERE cm.campaign_id = ANY(%s) AND cm.closed_reason IS NULL
 """
 
 
