@@ -105,7 +105,7 @@ class Sending(Section):
     claim_lease_seconds: PositiveFloat
     answer_lease_seconds: PositiveFloat
     smtp_host_concurrency: PositiveInt
-    clock_tolerance_seconds: PositiveFloat
+    clock_tolerance_seconds: Annotated[Float, within(Bounds(0.001, 1e9))]
     journal_room_megabytes: PositiveFloat
     give_up_after_days: PositiveFloat
     retry_first_seconds: PositiveFloat

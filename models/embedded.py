@@ -66,10 +66,8 @@ def stop(home: Path, how: str = "fast") -> None:
         return
     _run(home, "pg_ctl", "-w", "-m", how, "stop")
     if not _is_a_socket_folder(home):
-        link = _link(home)
-        link.unlink(missing_ok=True)
-        with suppress(OSError):  # there are links to others
-            link.parent.rmdir()
+        # The folder stays: another process may be about to put a link of its own there.
+        _link(home).unlink(missing_ok=True)
 
 
 class _Failed(Exception):

@@ -175,7 +175,9 @@ def resume(mailbox_id: int, by: str) -> None:
         _order(mailbox_id, {"status": "active", **_working()}, by, "resume")
         _open_to_letters(mailbox_id)
         ids = [row.id for row in campaigns if row.status == "active"]
-        Campaign.update(replan_reason="resumed").where(Campaign.id.in_(ids)).execute()
+        Campaign.update(replan_reason=fn.COALESCE(Campaign.replan_reason, "resumed")).where(
+            Campaign.id.in_(ids)
+        ).execute()
 
 
 def _working() -> dict[str, object]:

@@ -176,7 +176,7 @@ def _waiting(closed: Closed, until: datetime | None) -> Standing:
 # Whose turn has not come: leads that have no e-mail, and may be written to.
 UNPLANNED = f"""
     SELECT FROM campaign_lead l WHERE l.campaign_id = c.id AND {IS_TO_BE_PLANNED}
-"""  # noqa: S608  # only our own words
+"""  # only our own words
 # What is left of campaigns none of whose mails may be claimed. A lead has one e-mail at the most: where there are fewer
 # e-mails than leads, one has none. The leads behind the last that has one are looked at first: all are rarely needed.
 REST = f"""

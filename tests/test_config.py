@@ -77,7 +77,7 @@ class TestASettingThatIsGone:
     def test_in_the_file_stops_the_start(self, file: Path) -> None:
         file.write_text(file.read_text().replace("[sending]\n", "[sending]\nmax_attempts = 5\n"))
 
-        with pytest.raises(SettingsInvalid, match=rf"^sending\.max_attempts: {self.SAYS}"):
+        with pytest.raises(SettingsInvalid, match=rf"^config\.toml line \d+: sending\.max_attempts: {self.SAYS}"):
             load()
 
 
@@ -101,9 +101,9 @@ class TestTheFile:
     @pytest.mark.parametrize(
         ("old", "new", "complaint"),
         [
-            ("max_attempts = 5", "max_attempts = true", "sending.max_attempts: must be a number"),
-            ("max_attempts = 5", "max_attempts = 5.5", "sending.max_attempts: must be a whole number"),
-            ("max_attempts = 5", "max_attempts = [5]", "sending.max_attempts: must be a whole number"),
+            ("wakeup_milliseconds = 20", "wakeup_milliseconds = true", "wakeup_milliseconds: must be a number"),
+            ("wakeup_milliseconds = 20", "wakeup_milliseconds = 5.5", "wakeup_milliseconds: must be a whole number"),
+            ("wakeup_milliseconds = 20", "wakeup_milliseconds = [5]", "wakeup_milliseconds: must be a whole number"),
             ("lock_timeout_seconds = 5.0", "lock_timeout_seconds = nan", "must be a number"),
             ("lock_timeout_seconds = 5.0", "lock_timeout_seconds = inf", "must be at most 1,000,000"),
             ("lock_timeout_seconds = 5.0", "lock_timeout_seconds = -1", "must be at least 0.001"),

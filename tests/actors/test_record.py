@@ -90,6 +90,7 @@ class TestAnAnswerWhoseRecordRaises:
         assert journal.is_empty()
         assert len(smtp.accepted) == 1
 
+    @pytest.mark.own_servers
     def test_is_kept_also_where_the_whole_server_becomes_read_only_before_it(
         self, refuse: Refuse, smtp: SmtpServer
     ) -> None:

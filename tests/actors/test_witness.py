@@ -286,7 +286,7 @@ class TestTheRecordOnTheDisk:
 
 
 def test_without_room_for_the_journal_nothing_is_claimed(smtp: SmtpServer, settings: Override) -> None:
-    settings(SENDING_JOURNAL_ROOM_MEGABYTES=1e12)
+    settings(SENDING_JOURNAL_ROOM_MEGABYTES=1e6)
     mailbox_id = make.a_mailbox(smtp_port=smtp.port)
     [email_id] = make.planned(make.a_campaign([mailbox_id]), mailbox_id, make.now())
 

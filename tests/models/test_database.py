@@ -11,9 +11,11 @@ import pytest
 
 import config
 from models import database
+from tests import servers
 from tests.conftest import Override
 
 Another = Callable[[str], None]
+NAME = f"another_{servers.PROCESS}"
 
 
 @pytest.fixture
@@ -51,16 +53,16 @@ def another(postgres: str, settings: Override) -> Iterator[Another]:
     """Open a database of its own, made with these options."""
 
     def make(options: str) -> None:
-        database.execute(f"CREATE DATABASE another TEMPLATE template0 {options}")
+        database.execute(f"CREATE DATABASE {NAME} TEMPLATE template0 {options}")
         database.close()
-        settings(DATABASE_URL=postgres.replace("/postgres?", "/another?"))
+        settings(DATABASE_URL=servers.at_database(postgres, NAME))
         database.open_database("tests")
 
     yield make
     database.close()
     settings(DATABASE_URL=postgres)
     database.open_database("tests")
-    database.execute("DROP DATABASE IF EXISTS another WITH (FORCE)")
+    database.execute(f"DROP DATABASE IF EXISTS {NAME} WITH (FORCE)")
 
 
 class TestADatabaseThatKeepsTextOtherwise:
@@ -85,7 +87,7 @@ class TestADatabaseThatKeepsTextOtherwise:
 @pytest.mark.parametrize("encoding", ["LATIN1", "WIN1250", "SQL_ASCII"])
 def test_text_is_sent_as_utf8_whatever_the_database_says_of_clients(another: Another, encoding: str) -> None:
     another("ENCODING 'UTF8'")
-    database.execute(f"ALTER DATABASE another SET client_encoding = '{encoding}'")
+    database.execute(f"ALTER DATABASE {NAME} SET client_encoding = '{encoding}'")
     database.close()
 
     assert database.fetch("SELECT %s, length(%s)", ("Łukasz 😀", "Łukasz 😀")) == [("Łukasz 😀", 8)]

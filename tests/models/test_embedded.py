@@ -184,7 +184,8 @@ class TestAStart:
 
         assert answer == [("postgres",)]
         assert folder_of(url).parent == Path(f"/tmp/punktual-{NOBODY}-1")
-        assert not folder_of(url).parent.exists()
+        assert list(folder_of(url).parent.iterdir()) == []
+        folder_of(url).parent.rmdir()
         taken.rmdir()
         shutil.rmtree(top)
 

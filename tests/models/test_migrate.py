@@ -23,7 +23,7 @@ WHERE c.relnamespace = %(schema)s::regnamespace AND a.attnum > 0 AND c.relname <
 ORDER BY 1, 2
 """
 CONSTRAINTS = """
-SELECT r.relname, c.conname, replace(pg_get_constraintdef(c.oid), %(schema)s || '.', '')
+SELECT r.relname, c.conname, replace(pg_get_constraintdef(c.oid, true), %(schema)s || '.', '')
 FROM pg_constraint c JOIN pg_class r ON r.oid = c.conrelid
 WHERE c.connamespace = %(schema)s::regnamespace AND c.contype <> 'n' AND r.relname <> 'schema_migration'
 ORDER BY 1, 2

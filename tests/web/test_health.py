@@ -43,6 +43,7 @@ class TestReady:
 
         assert "the last tick completed 18" in reasons(browser)["tick"]
 
+    @pytest.mark.own_servers
     def test_a_database_that_takes_no_writes_is_told_apart_from_one_that_is_away(self, db: None) -> None:
         heartbeats.beat("tick")
 
