@@ -107,7 +107,7 @@ class Sending(Section):
     smtp_host_concurrency: PositiveInt
     clock_tolerance_seconds: Annotated[Float, within(Bounds(0.001, 1e9))]
     journal_room_megabytes: PositiveFloat
-    give_up_after_days: PositiveFloat
+    give_up_after_days: Annotated[Float, within(Bounds(1e-6, 366))]
     retry_first_seconds: PositiveFloat
     retry_factor: Annotated[Float, within(Bounds(1, 1000))]
     retry_cap_seconds: PositiveFloat

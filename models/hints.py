@@ -20,11 +20,11 @@ _LOST_AFTER = timedelta(minutes=1)
 
 # Times are given: of a function that may answer anew for each row Postgres makes no range of an index. A mail that is
 # too late to be sent gets another time first: see gates.not_too_late. In bounded seconds, because one campaign's absurd
-# delay must not be an error for all.
+# delay must not be an error for all. So does what an owner asked to be planned again.
 DUE = """
 SELECT q.id, q.scheduled_at
 FROM campaign_email_queue q JOIN campaign c ON c.id = q.campaign_id
-WHERE q.status = 'pending' AND c.status = 'active'
+WHERE q.status = 'pending' AND c.status = 'active' AND c.replan_reason IS NULL
   AND (%(campaign)s::bigint IS NULL OR q.campaign_id = %(campaign)s)
   AND q.scheduled_at < %(horizon)s
   AND (q.hinted_for IS DISTINCT FROM q.scheduled_at OR q.scheduled_at < %(lost)s)

@@ -167,7 +167,7 @@ class Interleavings(RuleBasedStateMachine):
 
     def campaign(self, leads: int, limit: int) -> int:
         # So short a delay that only the time that the test lets pass matters to the pace.
-        return make.a_campaign(list(self.mailbox_limits), leads=leads, delay=0.0001, limit=limit)
+        return make.a_campaign(list(self.mailbox_limits), leads=leads, delay=0.001, limit=limit)
 
     # What a worker does, a step at a time.
 

@@ -60,8 +60,9 @@ READS: dict[str, tuple[int, Callable[[], object]]] = {
     "a week of a campaign": (2 * A_DAY, lambda: mails.days(IT.running, most=7)),
     "how many mails there are": (A_FEW, overview.counts),
     "what monitoring is told": (A_DAY, gauges.read),
-    "why a campaign of unknowns waits": (A_FEW, lambda: overview.standing(campaigns.get(IT.in_doubt))),
-    "why a finished campaign waits": (A_FEW, lambda: overview.standing(campaigns.get(IT.finished))),
+    # Each link between a campaign and a mailbox is read, of which there are a hundred.
+    "why a campaign of unknowns waits": (A_PAGE, lambda: overview.standing(campaigns.get(IT.in_doubt))),
+    "why a finished campaign waits": (A_PAGE, lambda: overview.standing(campaigns.get(IT.finished))),
     "what a campaign has before it": (A_DAY, lambda: forecast.future(IT.running)),
     # Of each lead it is also asked whether it may be written to.
     "which leads are to be planned": (3 * A_DAY, plans.situation),
