@@ -1,6 +1,6 @@
-"""Between which bounds a number may be, wherever it comes in: files, commands, settings, the API. Imports nothing.
+"""The least and the most of every number that comes in: by files, commands, settings or the API. Imports nothing.
 
-The database's CHECKs hold the same, and a test compares them.
+The database's CHECKs hold the same bounds; a test compares the two.
 """
 
 from collections.abc import Mapping

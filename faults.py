@@ -1,6 +1,6 @@
-"""What is wrong with what people wrote, in words of ours: in a model's input, and in a TOML file.
+"""Validation errors in our own words: of a pydantic model's input, and of a TOML file.
 
-No sentence of pydantic or tomllib is passed on: they are about types and parsers, and change between versions.
+No sentence of pydantic or tomllib is passed on: they speak of types and parsers, and change between versions.
 """
 
 import difflib

@@ -1,7 +1,7 @@
-"""`python -m actors.consume MODULE … --queues NAME … --threads N`: a process that works off queues until told to end.
+"""`python -m actors.consume MODULE … --queues NAME … --threads N`: a process that consumes queues until it is stopped.
 
-Dramatiq's worker without its command line: that one has a master, see ops/keeper.py. Told once it finishes what it has
-begun, told twice it ends at once.
+Dramatiq's Worker without Dramatiq's command line, whose master process stops all when one process dies: ops/keeper.py
+restarts them one by one. The first SIGTERM finishes what has begun, the second stops at once.
 """
 
 import argparse

@@ -1,7 +1,7 @@
-"""Which messages are taken from RabbitMQ: what is no message of ours is rejected, and told of in a line.
+"""Rejects messages that are not ours, and logs each in one line without its content.
 
-A message is only a hint, so that a rejected one loses nothing. Taken as it comes, one that Dramatiq cannot work with
-would end the thread that reads its queue, and be delivered again.
+A message is only a hint: rejecting one loses nothing. A message that Dramatiq cannot decode would otherwise end the
+consumer thread of its queue, and be delivered again.
 """
 
 import inspect

@@ -1,7 +1,7 @@
 """Tells this installation's messages from those of another one on the same virtual host of RabbitMQ.
 
-Both would read the same queues, and each take the other's hints. So a message bears the mark of its installation, and
-whoever gets another's passes it on, until the right one gets it; doctor and readiness name what is wrong.
+Both consume the same queues, and would take each other's hints. Each message carries the id of its installation; who
+receives a foreign one passes it on. `doctor` and readiness report that the virtual host is shared.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""Shows what an order would move before it is given, and asks at a terminal whether it is to be given."""
+"""Shows which mails an order would move before it is carried out, and asks for confirmation at a terminal."""
 
 import sys
 from collections.abc import Callable, Collection

@@ -1,8 +1,8 @@
-"""Whom a server's refusal is about: known answers with their sources, in the order in which they are asked.
+"""Known answers of mail servers, with their sources: is a refusal about the recipient, the message or the sender?
 
-The first row that fits decides. What no row fits is unclear, and then the mail waits: only words that are plainly about
-this recipient or this message may fail it. The phase proves nothing: Postfix reports at RCPT what it has against client
-and sender (smtpd_delay_reject), and providers report their limits anywhere.
+The rows are asked in order; the first that fits decides. What fits no row is unclear, and the mail waits: only words
+that are plainly about this recipient or this message fail it. The phase proves nothing: Postfix reports refusals of the
+client and the sender at RCPT (smtpd_delay_reject), and providers report their limits in any phase.
 """
 
 import re

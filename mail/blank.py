@@ -1,4 +1,4 @@
-"""Is there anything to see? A letter that looks blank is never sent."""
+"""Whether a text or an HTML part shows anything. A letter that looks blank is never sent."""
 
 import re
 from html.parser import HTMLParser

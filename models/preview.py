@@ -1,4 +1,4 @@
-"""What an owner's order would move, told before it is given: computed as the tick computes it, and written nowhere."""
+"""Which mails an owner's order would move: computed as the tick computes it, in a transaction that is rolled back."""
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Which leads may be written to: said once for the planner, the end of a campaign, its pages and the invariants.
+"""Which leads may be written to: the one rule, in SQL, for the planner, completion, pages and invariants.
 
 The claim and the hand-over ask the same of one mail: see gates.lead_may_be_written_to.
 """

@@ -1,4 +1,4 @@
-"""What Postgres can keep of what strangers wrote: no NUL character, and nothing that is no character at all."""
+"""Replaces what Postgres cannot store in text from outside: NUL characters and lone surrogates."""
 
 import re
 from collections.abc import Mapping

@@ -1,7 +1,7 @@
-"""Whether a campaign is sending, and if not why and until when.
+"""Whether a campaign is sending, and if not, why and until when.
 
-Asked of the gates that its next claim will ask, for the next mail that each of its mailboxes may send: what is said of
-a campaign is what a claim would find.
+Asks the gates of the claim, for the next mail that each of its mailboxes may send: what is shown is what a claim would
+find.
 """
 
 from collections import defaultdict

@@ -1,6 +1,6 @@
-"""Turns the settings in rows of campaigns and mailboxes into what is planned with, or tells why that cannot be done.
+"""Turns the rows of campaigns and mailboxes into the planner's input, or says why a row cannot be used.
 
-The constraints refuse what makes no sense. A row that is wrong all the same keeps no other from its plan.
+CHECK constraints keep such rows out. One that is wrong all the same must not stop the plans of the others.
 """
 
 from collections.abc import Iterable, Mapping

@@ -1,6 +1,6 @@
-"""Runs commands side by side: one that ends is started again, alone, and all end in order when this process is told to.
+"""Runs commands side by side: restarts one that ends, alone, and stops all in order on a signal.
 
-Dramatiq's own master stops all of its processes when one is killed, and waits for the slowest before it ends.
+Dramatiq's own master stops all its processes when one is killed, and waits for the slowest before it ends.
 """
 
 import os

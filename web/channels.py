@@ -1,7 +1,7 @@
-"""Connections to the pages, bounded so that nobody who holds many of them open shuts the others out.
+"""Bounds on connections to the pages, so that no client can shut the others out.
 
-Waitress closes a connection that says nothing for a while. One that says a byte now and then, or opens a thousand,
-it leaves alone: here a request must be whole in time, and of too many connections the ones that wait longest go.
+Waitress closes a connection that is silent for a while, but not one that sends a byte now and then, nor a thousand of
+them. Here a request must be complete within a deadline, and of too many connections those idle longest are closed.
 """
 
 import socket

@@ -1,10 +1,8 @@
-"""Numbers that no plan can bear are kept out: each limit, gap, delay and count has a least and a most.
+"""Bounds for limits, gaps, delays and counts, as CHECK constraints.
 
-What is beyond them already is set to the nearest that may be, and recorded as a change, in the transaction that adds
-the constraint: nothing can be written in between, and the code that runs meanwhile finds no row that it cannot change.
-One table at a time: nobody who holds the one and waits for the other can be waited for. The tables are small.
-
-No mail is planned again for it: what was planned with a longer gap or delay keeps the shorter one too.
+A value beyond them is set to the nearest bound and recorded as a change, in the transaction that adds the constraint:
+nothing can be written in between. One table per transaction, so that no two locks are held at once. The tables are
+small. No mail is planned again for it: a plan made with a longer gap or delay also keeps the shorter one.
 """
 
 from collections.abc import Callable
