@@ -8,6 +8,7 @@ client and the sender at RCPT (smtpd_delay_reject), and providers report their l
 import re
 from dataclasses import dataclass
 
+from mail.address import domain
 from mail.reply import Reply, Scope
 
 
@@ -29,12 +30,14 @@ _OF_THE_SENDER = (
     r"|block|black.?list|\brbl\b|dnsbl|spamhaus|spamcop|\blisted\b|reputation|\bbanned|zablokow|czarn"
     r"|spam|junk|\bbulk|unsolicited|phish|abus|malicious|suspicious|unusual"
     r"|polic(y|ies)|polityk|not (allowed|permitted|authori[sz]ed|accepted)|den(ied|y)|prohibit|forbidden|unauthori"
-    r"|\brelay(?! recipient table)|brak uprawnie|odmow"
+    r"|\brelay(?! recipient table|=)|brak uprawnie|odmow"
     r"|limit|quota|\brates?\b|too (many|much|fast|quick|often)|exceed|throttl|przekrocz|\bper (hour|day|minute|month)"
     r"|authenti|\blog.?in\b|\bspf\b|dkim|dmarc|verif|weryfik"
     r"|later|temporar|\bwait|retry|come back|p[oó][zź]niej|chwilow|\bhold\b|\bheld\b|review"
-    r"|sending|outgoing|outbound|submission|wychodz|wysy[lł]"
-    r"|doesn.?t want|subscription|payment|unpaid|\btrial\b|administrator"
+    r"|sending|send as|outgoing|outbound|submission|wychodz|wysy[lł]"
+    r"|permission|privilege|password|credential|certificate|signature"
+    r"|\bsmtp\b(?! address)|\b(mail|service|access) for\b|mail command|envelope|reply-to"
+    r"|doesn.?t want|subscription|payment|unpaid|invoice|faktur|expired|\btrial\b|administrator|support|zawiesz"
 )
 _PERSON = (
     r"(user(name)?|recipient|rcpt|mail ?box|mail ?drop|(e-?mail )?address|addressee|account|alias|person|destination"
@@ -43,23 +46,29 @@ _PERSON = (
     r"|empf[aä]nger|benutzer|destinataire|destinatari[oa]|usuario|utilisateur|adresse)"
 )
 _MISSING = (
-    r"(unknown|not (be )?found|not known|(does|do|did|has)(n.?t| not?)( \w+)? exists?|not exist\w*|no longer \w+"
-    r"|(doesn.?t|does not) have|is (not )?(disabled|inactive|closed|invalid|valid|active|local)|not (a )?(local|valid)"
-    r"|disabled|deactivated|inactive|unavailable user|has moved|invalid|unrouteable|not recogni[sz]ed|undeliverable"
+    r"(unknown|not (be )?found|not known|not present|(does|do|did|has)(n.?t| not?)( \w+)? exists?|not exist\w*"
+    r"|no longer \w+|(doesn.?t|does not) have|is (not )?(disabled|inactive|closed|invalid|valid|active|local)"
+    r"|not (a )?(local|valid)|disabled|deactivated|inactive|unavailable user"
+    r"|has moved|invalid|unrouteable|not recogni[sz]ed|undeliverable"
     r"|nie istnieje|nieistniej\w*|nieznan\w*|nie znaleziono|nieaktywn\w*|usuni[eę]t\w*"
     r"|unbekannt|existiert nicht|inconnu\w*|n.existe pas|desconocid\w*|no existe|sconosciut\w*|inesistent\w*)"
 )
+# What may stand between such a word and whom it is about. Anything else would be missing itself: a password, a right.
+_AND = (
+    r"((or|such|other|illegal|unknown|invalid|inactive|existent|local|virtual|remote|known|valid|active|named|rcpt|smtp"
+    r"|e-?mail|mail|user|recipient|destination|address|mailbox|forwarding|final|the|this|to|that) )"
+)
 _NO = (
     r"(no such|unknown|invalid|bad|illegal|inactive|non-?existent|undeliverable|unroute?able|unavailable mail"
-    r"|not a (known|valid|local)|no (valid )?|nie ma (tu )?(takie(go|j) )?|nie znaleziono|nieznan\w*|nieistniej\w*"
-    r"|nieprawid[lł]ow\w*|brak (takie(go|j) )?|unbekannte\w*|destinataire inconnu)"
+    r"|not an? (known|valid|local|active)|no (valid )?|nie ma (tu )?(takie(go|j) )?|nie znaleziono|nieznan\w*"
+    r"|nieistniej\w*|nieprawid[lł]ow\w*|brak (takie(go|j) )?|unbekannte\w*|destinataire inconnu)"
 )
 _NO_SUCH_PERSON = (
-    rf"\b{_NO} ?(\w+ ){{0,3}}{_PERSON}|\b{_PERSON}\b.{{0,60}}\b{_MISSING}"
-    r"|\bno one (here )?(with|by|of)|\bno mail ?box"
+    rf"\b{_NO} ?{_AND}{{0,3}}{_PERSON}|\b{_PERSON}\b.{{0,60}}\b{_MISSING}"
+    r"|\bno one (here )?(with|by|of|at)|\bno existe|\bnessun utente|\bno mail ?box"
 )
 # Codes beside which such words can be believed: of an address, a mailbox, a route, or none in particular.
-_OF_AN_ADDRESS = r"|[45]\.(0\.0|1\.(0|[1-6]|10)|2\.[01]|4\.[0134]|5\.0)"
+_OF_AN_ADDRESS = r"|[45]\.(0\.0|1\.(0|[1-6]|10)|2\.[01]|3\.0|4\.[0134]|5\.0)"
 
 _RFC3463 = "RFC 3463 sections 3.2 to 3.8"
 _GMAIL = "https://support.google.com/a/answer/3726730 (read 2026-11)"
@@ -178,6 +187,16 @@ def find(it: Reply) -> Known | None:
     """The known answer that this reply is. None: nobody can tell whom it is about."""
     words = " ".join(_QUOTED.sub(" ", it.text).split())
     return next((row for row in KNOWN if _fits(row, it.enhanced or "", words)), None)
+
+
+def names_the_sender(it: Reply, sender: str, recipient: str) -> bool:
+    """Whether an answer bears the sender's address or domain, and not the recipient's address."""
+    words = it.text.lower()
+    if not sender or recipient.lower() in words:
+        return False
+    host = domain(sender)
+    name = sender if host == domain(recipient) else host
+    return re.search(rf"(?<![\w.-]){re.escape(name.lower())}(?![\w-]|\.\w)", words) is not None
 
 
 def _fits(row: Known, enhanced: str, words: str) -> bool:

@@ -65,23 +65,24 @@ _MAILBOX_CODES = frozenset({421, 454, 530, 534, 535, 538})
 _BEFORE_THE_LEAD = frozenset({Phase.CONNECT, Phase.TLS, Phase.AUTH, Phase.MAIL})
 
 
-def judge(phase: Phase, it: Reply) -> Outcome:
+def judge(phase: Phase, it: Reply, sender: str = "", recipient: str = "") -> Outcome:
     """What an unwanted reply before the dot, or any reply to the dot, means.
 
-    Only what is plainly about this recipient or this message fails a mail: see mail.answers.
+    Only what is plainly about this recipient or this message fails a mail: see mail.answers. sender, recipient: whose
+    addresses the reply may bear, as they were told to the server.
     """
     if phase is Phase.DOT and it.code is not None and 200 <= it.code < 300:
         return Accepted(it)
     if phase is Phase.DOT and (it.code is None or not 400 <= it.code < 600):
         return Unanswered(f"the server's answer to the final dot cannot be understood: {it}")
-    scope, passes = _whose(phase, it)
+    scope, passes = _whose(phase, it, sender, recipient)
     assert it.code is not None or scope is Scope.MAILBOX
     if it.code is not None and it.code >= 500 and scope in (Scope.LEAD, Scope.CONTENT) and not passes:
         return Refused(scope, phase, it)
     return Deferred(scope, phase, it)
 
 
-def _whose(phase: Phase, it: Reply) -> tuple[Scope, bool]:
+def _whose(phase: Phase, it: Reply, sender: str, recipient: str) -> tuple[Scope, bool]:
     """Whom the reply is about, and whether it is over one day, although it may say for ever."""
     if it.code is None or not 400 <= it.code < 600:
         return Scope.MAILBOX, True  # a broken connection, or a server that does not speak SMTP
@@ -90,4 +91,8 @@ def _whose(phase: Phase, it: Reply) -> tuple[Scope, bool]:
         return Scope.CAMPAIGN, True
     if phase in _BEFORE_THE_LEAD or it.code in _MAILBOX_CODES:
         return Scope.MAILBOX, True
-    return (known.scope, known.passes) if known is not None else (Scope.UNCLEAR, True)
+    if known is None:
+        return Scope.UNCLEAR, True
+    if known.scope is Scope.LEAD and not known.passes and answers.names_the_sender(it, sender, recipient):
+        return Scope.UNCLEAR, True  # "Account ola@sender.example is disabled" is no lead's
+    return known.scope, known.passes

@@ -84,6 +84,7 @@ class _Conversation:
         self.server, self.timeouts, self.context = server, timeouts, context
         self.until = clock.boottime() + timeouts.conversation_seconds
         self.phase = Phase.CONNECT
+        self.sender = self.recipient = ""  # once they were told to the server
         self.seconds: dict[Phase, float] = {}
         self.connection: Connection | None = None
 
@@ -116,7 +117,7 @@ class _Conversation:
         except (smtplib.SMTPException, OSError) as error:
             return Unanswered(f"no answer to the final dot: {error}")
         self.phase = Phase.QUIT
-        return judge(Phase.DOT, _reply(*answer))
+        return judge(Phase.DOT, _reply(*answer), self.sender, self.recipient)
 
     def close(self) -> None:
         """Inside DATA a QUIT would be text of the message: the connection is only dropped."""
@@ -133,7 +134,8 @@ class _Conversation:
         except _TooLarge as error:
             return Deferred(Scope.CAMPAIGN, self.phase, no_reply(str(error)))
         except smtplib.SMTPResponseException as error:
-            return judge(self.phase, self._without_password(_reply(error.smtp_code, error.smtp_error)))
+            answer = self._without_password(_reply(error.smtp_code, error.smtp_error))
+            return judge(self.phase, answer, self.sender, self.recipient)
         except (smtplib.SMTPException, OSError, ValueError) as error:
             # A ValueError, because smtplib decodes what a server sends during the login as if it were well-formed.
             return judge(self.phase, no_reply(str(error) or type(error).__name__))
@@ -179,6 +181,7 @@ class _Conversation:
 
     def _envelope(self, sender: str, recipient: str, size: int) -> None:
         connection = self._open()
+        self.sender, self.recipient = sender, recipient
         with self._in(Phase.MAIL):
             expect(2, connection.mail(sender, self._announced(size)))
         with self._in(Phase.RCPT):
@@ -206,7 +209,7 @@ class _Conversation:
         try:
             if not connection.has_something_to_say():
                 return None
-            return judge(Phase.BODY, _reply(*connection.getreply()))
+            return judge(Phase.BODY, _reply(*connection.getreply()), self.sender, self.recipient)
         except (smtplib.SMTPException, OSError) as error:
             return judge(Phase.BODY, no_reply(str(error)))
 

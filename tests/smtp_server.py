@@ -26,7 +26,11 @@ import clock
 from tests.certificates import Certificate
 from tests.waiting import BOUND
 
-AT_RCPT = {"550": "550 5.1.1 no such user", "550-5.4.5": "550 5.4.5 daily sending quota exceeded"}
+AT_RCPT = {
+    "550": "550 5.1.1 no such user",
+    "550-5.4.5": "550 5.4.5 daily sending quota exceeded",
+    "550-1.1.1": "550 5.1.1 account ola@sender.example is disabled",
+}
 _ASKED = re.compile(r"(\d{3})(?:-(\d\.\d\.\d+))?")
 _NOBODYS = {"421": "4.0.0", "454": "4.0.0"}
 

@@ -160,6 +160,12 @@ class TestRepliesBeforeTheDot:
         assert isinstance(outcome, Deferred)
         assert outcome.scope is Scope.MAILBOX
 
+    def test_a_no_that_names_the_sender_is_not_the_leads(self, server: SmtpServer) -> None:
+        outcome = send(server, "550-1.1.1@leads.example")
+
+        assert isinstance(outcome, Deferred)
+        assert (outcome.scope, outcome.phase) == (Scope.UNCLEAR, Phase.RCPT)
+
     def test_a_connection_that_breaks_in_the_body_is_proved_not_sent(self, server: SmtpServer) -> None:
         outcome = send(server, "drop-before-dot@leads.example", content=CONTENT * 100_000)
 

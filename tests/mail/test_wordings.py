@@ -112,6 +112,44 @@ class TestContradictions:
         assert outcome.scope is Scope.MAILBOX
 
 
+class TestTheSendersName:
+    """An answer that names the mailbox, and not the lead, is not plainly about the lead, whatever else it says."""
+
+    @pytest.mark.parametrize(
+        "words",
+        [
+            "Account ola@sender.example is disabled",
+            "Konto ola@Sender.Example jest nieaktywne",
+            "5.2.1 <ola@sender.example>: this account is disabled",
+            "Domain sender.example is inactive",
+            "5.1.1 The domain sender.example. has been suspended, unknown user",
+        ],
+    )
+    def test_is_doubted_in_the_mailboxs_favour(self, words: str) -> None:
+        outcome = judge(Phase.RCPT, reply(550, words), "ola@sender.example", "anna@leads.example")
+
+        assert isinstance(outcome, Deferred)
+        assert outcome.scope is Scope.UNCLEAR
+
+    @pytest.mark.parametrize(
+        ("words", "lead"),
+        [
+            ("5.1.1 <anna@leads.example>: no such user (ola@sender.example)", "anna@leads.example"),
+            ("5.1.1 no such user, told by mx.sender.example", "anna@leads.example"),
+            ("5.1.1 no such user in sender.example.org", "anna@leads.example"),
+            ("5.1.1 no such user in notsender.example", "anna@leads.example"),
+            ("5.1.1 no such user in sender.example", "anna@sender.example"),
+        ],
+    )
+    def test_accuses_it_only_where_it_stands_for_it(self, words: str, lead: str) -> None:
+        assert isinstance(judge(Phase.RCPT, reply(550, words), "ola@sender.example", lead), Refused)
+
+    def test_makes_a_mail_of_its_own_domain_wait_too(self) -> None:
+        it = reply(550, "account ola@sender.example is disabled")
+
+        assert isinstance(judge(Phase.RCPT, it, "ola@sender.example", "anna@sender.example"), Deferred)
+
+
 def test_every_known_answer_has_its_source() -> None:
     assert all(row.source for row in KNOWN)
     assert len({(row.words, row.enhanced, row.unless) for row in KNOWN}) == len(KNOWN)

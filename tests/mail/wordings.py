@@ -120,6 +120,19 @@ NO_SUCH_RECIPIENT = [
         (RCPT, 550, "Empfänger unbekannt"),
         (RCPT, 550, "5.1.1 Adresse d au moins un destinataire invalide. Invalid recipient. OFR204_416"),
     ),
+    *_of(
+        "sisimai/rb-sisimai, lib/sisimai/reason/userunknown.rb; sendmail's access_db",
+        (RCPT, 553, "5.3.0 <anna@leads.example>... Addressee unknown, relay=[203.0.113.9]"),
+        (RCPT, 550, "5.1.1 unknown or illegal alias: anna@leads.example"),
+        (RCPT, 550, "invalid or unknown virtual user"),
+        (RCPT, 550, "There is no one at this address"),
+        (RCPT, 550, "address not present in directory"),
+        (RCPT, 550, "is not an active address at this host"),
+        (RCPT, 550, "no mail box available for this user"),
+        (RCPT, 550, "Mailbox not found (in reply to RCPT TO command)"),
+        (RCPT, 550, "no existe dicha persona"),
+        (RCPT, 550, "nessun utente simile in questo indirizzo"),
+    ),
     *_of("RFC 3463 section 3.2", (RCPT, 551, "5.1.6 the mailbox has moved, no forwarding address")),
 ]
 
@@ -261,7 +274,33 @@ MAILBOX = [
     ),
 ]
 
+# In our words: something is missing or ended beside a person, and it is not that person.
+NOT_THE_PERSON_IS_MISSING = _of(
+    "what a server has against a login, its rights or its domain, without a code of its own",
+    (RCPT, 550, "User does not have permission to use this server"),
+    (DOT, 550, "No permission for user"),
+    (RCPT, 550, "Invalid password for user"),
+    (RCPT, 550, "bad credentials for account"),
+    (RCPT, 550, "No more recipients today"),
+    (RCPT, 554, "5.0.0 no funds for user"),
+    (RCPT, 550, "No valid MX record for domain"),
+    (RCPT, 550, "invalid certificate for domain"),
+    (DOT, 554, "Invalid signature for domain"),
+    (DOT, 550, "Mail for this user is disabled"),
+    (DOT, 550, "SMTP for this domain is disabled"),
+    (DOT, 550, "5.5.0 SMTP account is disabled"),
+    (DOT, 550, "user ola: account expired, mail is disabled"),
+    (RCPT, 550, "account is disabled, contact support"),
+    (RCPT, 550, "the account was deactivated, please pay the invoice"),
+    (RCPT, 554, "konto zawieszone - nieopłacona faktura, konto nieaktywne"),
+    (RCPT, 550, "the e-mail address you send as is not valid"),
+    (RCPT, 550, "address in MAIL command does not exist"),
+    (DOT, 550, "envelope address does not exist"),
+    (DOT, 550, "reply-to address is invalid"),
+)
+
 UNCLEAR = [
+    *NOT_THE_PERSON_IS_MISSING,
     *_of(
         "https://support.konto.pl/kb/a2765, https://support.konto.pl/kb/a2164",
         (DOT, 550, "5.1.0 cNkj1y0022zrrQM01NkjaD policy violation, see https://support.forpsi.com/kb/a4081"),
