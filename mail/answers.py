@@ -38,6 +38,7 @@ _OF_THE_SENDER = (
     r"|permission|privilege|password|credential|certificate|signature"
     r"|\bsmtp\b(?! address)|\b(mail|service|access) for\b|mail command|envelope|reply-to"
     r"|doesn.?t want|subscription|payment|unpaid|invoice|faktur|expired|\btrial\b|administrator|support|zawiesz"
+    r"|zalogow|angemeldet|gesperrt"
 )
 _PERSON = (
     r"(user(name)?|recipient|rcpt|mail ?box|mail ?drop|(e-?mail )?address|addressee|account|alias|person|destination"

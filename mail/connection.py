@@ -160,14 +160,21 @@ class Connection(smtplib.SMTP):
         code, words = self.docmd("AUTH", mechanism)
         if code != 334:
             return code, words
-        digest = hmac.new(password.encode(), base64.b64decode(words), "md5").hexdigest()
+        try:
+            challenge = base64.b64decode(words)
+        except ValueError:
+            raise smtplib.SMTPException("the server's question for CRAM-MD5 cannot be understood") from None
+        digest = hmac.new(password.encode(), challenge, "md5").hexdigest()
         return self.docmd(_base64(f"{username} {digest}"))
 
     def getreply(self, seconds: float | None = None) -> tuple[int, bytes]:
         if self.file is None:
             self.file = _Replies(self._socket())
         self.file.expect_within(self._seconds_left() if seconds is None else seconds)
-        return super().getreply()
+        code, words = super().getreply()
+        if code < 0:  # smtplib's, of what does not begin with a number
+            raise smtplib.SMTPException("the server's answer cannot be understood: it is no SMTP")
+        return code, words
 
     def send(self, s: object) -> None:
         if self.sock is not None:

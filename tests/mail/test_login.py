@@ -1,6 +1,10 @@
 """A login at an SMTP server: once, by what works, in UTF-8, and told as the server told it."""
 
 import re
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -16,6 +20,24 @@ ALL = "CRAM-MD5 PLAIN LOGIN"
 
 def log_in(server: SmtpServer, password: str = RIGHT[1], username: str = RIGHT[0]) -> Outcome | None:
     return smtp.log_in(Server("localhost", server.port, "none", username, password), "ola@sender.example", QUICK)
+
+
+@contextmanager
+def a_server_that_says(*answers: str) -> Iterator[int]:
+    """Its port. It says the first at once, and each other one after a line."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def talk() -> None:
+            connection, _ = listening.accept()
+            with connection, connection.makefile("rb") as lines:
+                for answer in answers:
+                    connection.sendall(answer.encode() + b"\r\n")
+                    lines.readline()
+
+        thread = threading.Thread(target=talk)
+        thread.start()
+        yield listening.getsockname()[1]
+        thread.join()
 
 
 class TestAPasswordOutsideAscii:
@@ -103,3 +125,27 @@ class TestAMechanismThatDoesNotWork:
 
         assert isinstance(outcome, Deferred)
         assert outcome.reply.text == "the server offers no login on this port"
+
+
+class TestAnAnswerThatNobodyUnderstands:
+    @pytest.mark.parametrize(
+        ("answers", "told"),
+        [
+            (("HTTP/1.1 400 Bad Request",), "the server's answer cannot be understood: it is no SMTP"),
+            (
+                ("220 mx", "250-mx\r\n250 AUTH PLAIN", "hello there"),
+                "the server's answer cannot be understood: it is no SMTP",
+            ),
+            (
+                ("220 mx", "250-mx\r\n250 AUTH CRAM-MD5", "334 a"),
+                "the server's question for CRAM-MD5 cannot be understood",
+            ),
+        ],
+    )
+    def test_is_told_in_words_of_ours(self, answers: tuple[str, ...], told: str) -> None:
+        with a_server_that_says(*answers) as port:
+            outcome = smtp.log_in(Server("127.0.0.1", port, "none", *RIGHT), "ola@sender.example", QUICK)
+
+        assert isinstance(outcome, Deferred)
+        assert outcome.scope is Scope.MAILBOX
+        assert (outcome.reply.code, outcome.reply.text) == (None, told)

@@ -293,6 +293,8 @@ NOT_THE_PERSON_IS_MISSING = _of(
     (RCPT, 550, "account is disabled, contact support"),
     (RCPT, 550, "the account was deactivated, please pay the invoice"),
     (RCPT, 554, "konto zawieszone - nieopłacona faktura, konto nieaktywne"),
+    (RCPT, 550, "5.1.1 Uzytkownik nie jest zalogowany"),
+    (RCPT, 550, "Benutzer nicht angemeldet, unbekannt"),
     (RCPT, 550, "the e-mail address you send as is not valid"),
     (RCPT, 550, "address in MAIL command does not exist"),
     (DOT, 550, "envelope address does not exist"),
