@@ -6,7 +6,6 @@ restarts them one by one. The first SIGTERM finishes what has begun, the second 
 
 import argparse
 import importlib
-import logging
 import signal
 import sys
 import threading
@@ -50,7 +49,6 @@ def consume(queues: list[str], threads: int, told: Told) -> None:
     import config
     from actors.broker import broker
 
-    logging.getLogger("pika").setLevel(logging.CRITICAL)  # what it warns of comes as an exception too
     settings = config.settings()
     broker.emit_after("process_boot")
     worker = Worker(

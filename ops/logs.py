@@ -143,8 +143,11 @@ def configure() -> None:
     logging.captureWarnings(True)
     sys.excepthook, threading.excepthook = _uncaught, _uncaught_in_thread
     # Peewee would tell each statement with its values: addresses and letters.
-    for chatty in ("pika", "dramatiq", "periodiq", "waitress", "imapclient", "peewee", "apprise"):
+    for chatty in ("dramatiq", "periodiq", "waitress", "imapclient", "peewee", "apprise"):
         logging.getLogger(chatty).setLevel(max(logging.WARNING, root.level))
+    # What it tells, with stacks, comes to whoever uses it as an exception too: every other tick of periodiq finds the
+    # connection gone that was idle for a minute, and Dramatiq opens another.
+    logging.getLogger("pika").setLevel(logging.CRITICAL)
 
 
 def _formatter(as_text: bool) -> logging.Formatter:

@@ -24,7 +24,8 @@ def fail(password):
 logs.configure()
 log = logs.get()
 log.info("claim_refused", reason="Anna.Nowak+list@leads.example is busy\\n2026-01-01 [info] email_sent \\x1b[2J")
-logging.getLogger("pika").error("it said\\nso")
+logging.getLogger("waitress").error("it said\\nso")
+logging.getLogger("pika.adapters.blocking_connection").error("Unexpected connection close detected")
 try:
     fail("s3cret" + "-word")
 except RuntimeError:
