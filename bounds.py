@@ -56,4 +56,4 @@ def check(bounds: Mapping[str, Bounds], values: Mapping[str, object]) -> None:
 
 def written(number: float) -> str:
     """1,000,000 and 0.001: as a person writes it, without an exponent."""
-    return f"{number:,.0f}" if number == round(number) else f"{number:,}"
+    return f"{int(number):,}" if number == round(number) else f"{number:,}"

@@ -64,11 +64,15 @@ def edit(
     yes: agree.Yes = False,
 ) -> None:
     """Change when a campaign sends; its pending mails are planned again from now on. Shows first what moves."""
+    if (window_start, window_end, weekdays, delay, daily_limit) == (None,) * 5:
+        raise typer.BadParameter("say what is to be changed")
     row = campaigns.find(name)
     fresh = edited(row, window_start, window_end, weekdays, delay, daily_limit)
     order = partial(campaigns.edit, row.id, who(), **fresh)
     moves = agree.to_what_moves(order, [row.id], yes=yes)
-    order()
+    if not order():
+        print(f"nothing was changed: {name!r} has these settings already")
+        return
     later = "; its mails are planned again when it is resumed" if row.status == "paused" else ""
     print(f"changed {name!r}" + ("; its mails are being planned again" if moves else later))
 

@@ -97,7 +97,10 @@ def _refuse_unfit(letter: Letter) -> None:
 
 
 def check_sender_name(name: str) -> None:
+    """Raise LetterInvalid unless a mailbox may have it; "": none."""
     refuse_control_characters("name", name)
+    if name and is_blank(name):
+        raise LetterInvalid("there is nothing to see in the name; leave it empty where there is none")
     if len(name) > LONGEST_NAME:
         raise LetterInvalid(f"the name is longer than {LONGEST_NAME} characters")
 

@@ -153,18 +153,19 @@ def go_on(campaign_id: int, by: str, reason: str) -> None:
         _write(row, {"status": "active", **_WATCHED_ANEW}, by, "retry", reason)
 
 
-def edit(campaign_id: int, by: str, **fresh: object) -> None:
+def edit(campaign_id: int, by: str, **fresh: object) -> bool:
     """Change its window, pace or limit: the columns of a campaign. What that changes is planned again, from now on.
 
-    Raises OutOfBounds.
+    Returns whether it changed anything. Raises OutOfBounds.
     """
     bounds.check(bounds.CAMPAIGN, fresh)
     with database.atomic():
         row = _locked(campaign_id)
         if row.status in ("completed", "cancelled"):
             raise CampaignInvalid(f"cannot edit the campaign {row.name!r}: it is {row.status}")
-        if changes.differ(row, fresh):
+        if is_changed := changes.differ(row, fresh):
             _write(row, {**fresh, "replan_reason": "edited"}, by, "edit")
+        return is_changed
 
 
 def close_to_its_letter(held: Held, why: str, detail: Detail) -> bool | None:

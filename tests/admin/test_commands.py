@@ -401,7 +401,8 @@ class TestAnEditThatMovesMails:
         assert printed[1:] == ["changed ola@sender.example"]
 
     def test_says_nothing_where_nothing_moves(self, planned: list[int]) -> None:
-        assert done("campaign", "edit", "Autumn", "--delay", "3600").splitlines() == ["changed 'Autumn'"]
+        same = "nothing was changed: 'Autumn' has these settings already"
+        assert done("campaign", "edit", "Autumn", "--delay", "3600").splitlines() == [same]
         done("campaign", "pause", "Autumn")
         later = "changed 'Autumn'; its mails are planned again when it is resumed"
         assert done(*self.EDIT).splitlines() == [later]

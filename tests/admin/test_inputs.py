@@ -96,7 +96,7 @@ class TestANumber:
             (("email", "show", "0"), "there is no e-mail 0"),
             (("email", "show", "one"), "ID: must be a whole number"),
             (("email", "settle", TOO_LONG, "--sent", "--reason", "x"), f"there is no e-mail {TOO_LONG}"),
-            (("email", "list", "--after", TOO_LONG), "--after: must be "),
+            (("email", "list", "--after", TOO_LONG), "--after: must be at most 9,223,372,036,854,775,807"),
             (("email", "list", "--limit", "0"), "--limit: must be at least 1"),
         ],
     )
@@ -129,6 +129,8 @@ class TestWhatIsNotANumber:
             (("mailbox", "edit", OLA, "--username", "o\x1bla"), "the user name has a control character"),
             (("mailbox", "edit", OLA, "--sent-folder", "Se\nnt"), "the folder's name has a control character"),
             (("mailbox", "edit", OLA), "say what is to be changed"),
+            (("mailbox", "edit", OLA, "--name", " \u200b"), "there is nothing to see in the name"),
+            (("campaign", "edit", "Autumn"), "say what is to be changed"),
             (("mailbox", "show", "ola"), "'ola' is no e-mail address: it must have one @"),
             (("warmup", "record", OLA, "1", "--day", "2026-02-30"), "--day: '2026-02-30' is no day like 2"),
             (("warmup", "record", OLA, "1", "--day", "17.11.2026"), "--day: '17.11.2026' is no day like 2"),
