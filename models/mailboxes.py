@@ -111,7 +111,7 @@ def edit(mailbox_id: int, by: str, **fresh: object) -> None:
     """Change its server, password, limit or gap.
 
     Where limit or gap change, its campaigns are planned again from now on. What changes how it logs in opens it: the
-    faults were of the old way. Raises OutOfBounds for its numbers.
+    faults were of the old way, and what waits for their end is planned again. Raises OutOfBounds for its numbers.
     """
     bounds.check(bounds.MAILBOX, fresh)
     mended = bool(_LOGIN & fresh.keys())
@@ -121,10 +121,12 @@ def edit(mailbox_id: int, by: str, **fresh: object) -> None:
         campaigns = facts.lock_campaigns(used_by(mailbox_id))
         row = _locked(mailbox_id)
         is_paced_anew = changes.differ(row, {name: fresh[name] for name in _PACE & fresh.keys()})
+        is_opened = mended and row.closed_until is not None and row.closed_until > clock()
         _write(mailbox_id, fresh, by, "edit")
-        if is_paced_anew:
+        if is_paced_anew or is_opened:
             ids = [row.id for row in campaigns if row.status == "active"]
-            Campaign.update(replan_reason="edited").where(Campaign.id.in_(ids)).execute()
+            reason = "resumed" if is_opened else "edited"
+            Campaign.update(replan_reason=reason).where(Campaign.id.in_(ids)).execute()
         if mended:
             _open_to_letters(mailbox_id)
             notices.over(Kind.MAILBOX, mailbox_id)

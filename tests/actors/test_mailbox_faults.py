@@ -223,6 +223,20 @@ class TestAnOwnerWhoCorrectsTheLogin:
 
         assert (Mailbox.get().faults, Mailbox.get().closed_until) == (0, None)
 
+    @pytest.mark.parametrize("hours", [-1, 1])
+    def test_has_what_waits_for_the_end_of_the_pause_planned_again_from_now(self, db: None, hours: int) -> None:
+        mailbox_id = make.a_mailbox()
+        Mailbox.update(faults=3, closed_until=make.now() + timedelta(hours=hours), closed_reason="535").execute()
+        campaign_id = make.a_campaign([mailbox_id])
+        [waiting] = make.planned(campaign_id, mailbox_id, at := make.now() + timedelta(hours=1, minutes=1))
+
+        mailboxes.edit(mailbox_id, "tests", password_encrypted=vault.encrypt("right"))
+        plan.replan()
+
+        was_closed = hours > 0
+        assert (make.row(waiting).scheduled_at < at) == was_closed
+        assert bool(EmailHistory.select().where(EmailHistory.reason == "resumed")) == was_closed
+
 
 class TestAMailThatIsTheFaultItself:
     """Its server hangs up at this lead alone, and calls it a lack of room."""
