@@ -59,7 +59,7 @@ REASONS: dict[str, str] = {
     "limit": noted("the limit of the day was reached"),
     "mailbox": noted("its mailbox could not be used"),
     "edited": noted("the settings were changed"),
-    "resumed": noted("the campaign was resumed"),
+    "resumed": noted("sending was resumed"),
     **{
         text: text
         for text in (

@@ -178,6 +178,15 @@ class TestCampaign:
         assert rows("lead=JAN@Leads.example")[-1] == "jan"
         assert "no such mail" in page(browser, f"/campaigns/{campaign_id}?lead=j")
 
+    def test_says_of_leads_without_a_mail_whether_they_may_still_get_one(self, browser: FlaskClient) -> None:
+        ids = [make.a_campaign([make.a_mailbox()], leads=3) for _ in range(2)]
+        campaigns.cancel(ids[1], "ola")
+
+        going, over = (text(page(browser, f"/campaigns/{each}")) for each in ids)
+
+        assert "not planned yet 3" in going
+        assert "never planned 3" in over
+
     def test_leads_from_page_to_page_and_back(self, browser: FlaskClient) -> None:
         mailbox_id = make.a_mailbox()
         campaign_id = make.a_campaign([mailbox_id], leads=51)
