@@ -103,7 +103,7 @@ def resume(name: Name) -> None:
 def _what_comes_of_it(campaign_id: int, *again: str) -> str:
     """A campaign that cannot send now does once its cause is over: it is started, and its owner told."""
     standing = overview.standing(campaigns.get(campaign_id))
-    if standing.sends or standing.gate in ("unplanned", "time"):
+    if standing.sends or standing.gate in ("unplanned", "time", "downtime"):
         return " ".join(("its mails are being planned", *again))
     return f"nothing is sent yet, {standing}"
 

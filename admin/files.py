@@ -176,4 +176,5 @@ def _minute(value: str) -> int:
 def joined(problems: Iterable[str]) -> str:
     found = list(problems)
     more = len(found) - _SHOWN_PROBLEMS
-    return "; ".join(found[:_SHOWN_PROBLEMS]) + (f"; and {more} more problems" if more > 0 else "")
+    rest = f"; and {more} more problem{'s' if more > 1 else ''}" if more > 0 else ""
+    return "; ".join(found[:_SHOWN_PROBLEMS]) + rest

@@ -447,6 +447,14 @@ class TestACampaignsLife:
         assert because in (status := done("status"))
         assert "sends nothing: its daily limit is 0" in status
 
+    def test_that_is_resumed_after_the_times_of_its_mails_is_said_to_be_planned_again(self, mailbox: int) -> None:
+        campaign_id = make.a_campaign([mailbox])
+        make.planned(campaign_id, mailbox, make.now() - timedelta(hours=5))
+        name = Campaign.get_by_id(campaign_id).name
+        done("campaign", "pause", name)
+
+        assert done("campaign", "resume", name).strip() == f"resumed {name!r}; its mails are being planned again"
+
     def test_its_calendar_can_be_seen_before_it_starts(self, files: tuple[Path, Path], mailbox: int) -> None:
         done("campaign", "add", str(files[0]), "--leads", str(files[1]))
 

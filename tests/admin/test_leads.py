@@ -191,6 +191,7 @@ class TestARow:
 
         assert [said.count(part) for part in ("line 4", "line 5", "line 6", "line 7")] == [1, 1, 1, 0]
         assert said.endswith("; and 2 more problems")
+        assert refusal(write("email,name\n" + "a\n" * 4)).endswith("; and 1 more problem")
 
     def test_too_many_are_not_read_to_the_end(self, write: Write) -> None:
         content = "email\n" + "\n".join(f"a{n}@leads.example" for n in range(100_002))
