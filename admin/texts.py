@@ -56,7 +56,8 @@ def read_beside(path: Path, name: str) -> str:
         raise FileInvalid(f"{name!r} is not the name of a file") from None
     if not found.is_relative_to(folder):
         raise FileInvalid(f"{name!r} is a link that leads out of the folder of {path.name}")
-    return read(found)
+    # Whatever the line ends of the file are, a letter's are its own.
+    return read(found).replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _content(path: Path) -> bytes:

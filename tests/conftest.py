@@ -47,9 +47,14 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What starts processes or servers of its own takes seconds a test."""
     for item in items:
-        if {"million_url", "serve", "punktual"} & set(getattr(item, "fixturenames", ())):
+        wants = {"million_url", "serve", "punktual"} & set(getattr(item, "fixturenames", ()))
+        if wants or item.path.parent.name in ("pipeline", "ops") or item.path.name in _SLOW:
             item.add_marker(pytest.mark.slow)
+
+
+_SLOW = ("test_commands.py", "test_embedded.py", "test_faked.py", "test_interleavings.py", "test_pythons.py")
 
 
 class OneMillion(LoadScopeScheduling):  # type: ignore[misc]  # of a package without types

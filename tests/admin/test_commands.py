@@ -429,7 +429,7 @@ class TestACampaignsLife:
 
         assert [(it["by"], it["verb"]) for it in changes] == [(who(), verb) for verb in ("start", "edit", "add")]
         assert changes[1]["values"] == {"daily_limit": [50, 40]}
-        assert "daily_limit: 50 → 40" in done("campaign", "show", "Autumn")
+        assert "daily limit: 50 → 40" in done("campaign", "show", "Autumn")
 
     def test_that_cannot_send_is_started_and_says_so_in_the_same_answer_and_in_every_list(
         self, files: tuple[Path, Path], mailbox: int

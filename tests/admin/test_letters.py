@@ -166,7 +166,7 @@ class TestALeadsLetter:
     def test_with_a_line_break_in_its_subject_is_refused(self, folder: Path) -> None:
         leads = FILES["leads.csv"] + 'd@leads.example,"Eve\nBcc: all@leads.example",Łódź\n'
 
-        assert refused(folder, leads_csv=leads) == "leads.csv line 6: the subject has a control character ('\\n')"
+        assert refused(folder, leads_csv=leads) == "leads.csv line 5: the subject has a control character ('\\n')"
 
     def test_may_have_a_name_that_looks_like_an_encoded_word(self, folder: Path) -> None:
         checked(folder, leads_csv="email,name\na@leads.example,=?utf-8?q?=0d=0aReply-To:_x@evil.example=0d=0a\n")

@@ -167,6 +167,8 @@ class TestAStart:
     def test_of_an_ordinary_user_minds_no_lock_and_no_name_that_another_user_took(self) -> None:
         top = Path(tempfile.mkdtemp())
         os.chown(top, NOBODY, NOBODY)
+        for left in Path("/tmp").glob(f"punktual-{NOBODY}-*"):  # by a run that was interrupted
+            shutil.rmtree(left)
         taken = Path(f"/tmp/punktual-{NOBODY}-0")
         taken.mkdir(mode=0o700)
         lock = Path(tempfile.gettempdir()) / ".lockfile"

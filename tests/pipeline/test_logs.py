@@ -42,14 +42,14 @@ def test_every_line_is_one_event_and_every_move_is_one_line(punktual: Punktual) 
         until(lambda: told(punktual) == made(), "a line for each move")
         for below in psutil.Process(worker.pid).children():
             below.kill()
-        until(lambda: worker.poll() is not None, "the process above them to notice")
+        until(lambda: "process_ended" in {line["event"] for line in logged(punktual)}, "the killed ones' successors")
         punktual.end()
 
     lines = list(logged(punktual))
     assert all(line["event"] and line["level"] and line["timestamp"] for line in lines)
     assert told(punktual) == made()
     assert sum(line["count"] for line in lines if line.get("move") == "plan") == len(LEADS) + 1
-    assert "dramatiq.MainProcess" in {line["logger"] for line in lines}
+    assert "ops.keeper" in {line["logger"] for line in lines}
     text = punktual.log.read_text()
     for secret in ("@", "leads.example", "Dear", "Hello", PASSWORD, WRONG):
         assert secret not in text, secret

@@ -70,7 +70,7 @@ class TestMessagesThatNobodyCanRead:
 
 class TestAnotherInstallationsMessages:
     def test_are_passed_on_and_told_of(self, punktual: Punktual, settings: Override) -> None:
-        settings(BROKER_URL=punktual.node.url)
+        settings(BROKER_URL=punktual.broker_url)
         hint = due(punktual)
         punktual.run("worker")
         punktual.listening()
@@ -97,13 +97,13 @@ class TestAnotherInstallationsMessages:
 
 
 def test_doctor_names_a_queue_with_other_arguments(punktual: Punktual) -> None:
-    with other_arguments(punktual.node, "deliver"):
+    with other_arguments(punktual.broker_url, "deliver"):
         assert "FAIL  the broker holds what the rows say: queue deliver was made with other" in doctor(punktual)
 
 
 @contextmanager
-def other_arguments(node: RabbitMQ, queue: str) -> Iterator[None]:
-    with pika.BlockingConnection(pika.URLParameters(node.url)) as connection:
+def other_arguments(url: str, queue: str) -> Iterator[None]:
+    with pika.BlockingConnection(pika.URLParameters(url)) as connection:
         channel = connection.channel()
         channel.queue_delete(queue)
         channel.queue_declare(queue, durable=True, arguments={"x-max-length": 5})
