@@ -135,7 +135,7 @@ class TestTheBrokerCheck:
 
     @pytest.mark.parametrize("queue", ["deliver", "tick.DQ", "upkeep.XQ"])
     def test_names_a_queue_with_other_arguments_and_what_to_do(self, rabbitmq: RabbitMQ, queue: str) -> None:
-        with other_arguments(rabbitmq, queue):
+        with other_arguments(rabbitmq.url, queue):
             found = str(broker_check.why_not(5))
 
         assert found.startswith(f"queue {queue} was made with other arguments than ours")
