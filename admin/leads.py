@@ -146,7 +146,9 @@ def _without_email(names: Sequence[str]) -> str:
             if len(parts := name.split(other)) > 1 and "email" in map(_name, parts):
                 wanted = "what its first line says" if other in DELIMITERS else "a comma, a semicolon or a tab"
                 return f"the columns are separated by {other!r} and must be separated by {wanted}"
-    return f"the header has no column `email`, only {', '.join(names)[:200] or 'nothing'}"
+    if not names:
+        return "the first line is empty; it must name the columns, and one of them email"
+    return f"the header has no column `email`, only {', '.join(names)[:200]}"
 
 
 def _is_address(text: str) -> bool:

@@ -38,7 +38,7 @@ def _fault(address: str) -> str:
     if re.search(r"[\s,;<>]", address):
         return "it has a space or a separator in it; one address, and nothing else, belongs here"
     if address.count("@") != 1:
-        return "it must have one @"
+        return "it must have one @" if address else "it is empty"
     if not name or not host:
         return f"there is nothing {'after' if name else 'before'} the @"
     if not name.isascii():

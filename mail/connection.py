@@ -130,7 +130,7 @@ class Connection(smtplib.SMTP):
                     raise  # it was silent, or talked without end
                 _HANG_UPS.add((self._server.host, self._server.port, name))
                 raise HungUp(name, name != left[-1]) from None
-            if code in (235, 503):  # 503: it knows us already
+            if code == 235:
                 return
             if _is_about_the_password(code, words) or name == left[-1]:
                 raise smtplib.SMTPAuthenticationError(code, words)

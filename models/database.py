@@ -18,7 +18,7 @@ from peewee import (  # type: ignore[attr-defined]  # of the last one the stubs 
     PostgresqlDatabase,
     __exception_wrapper__,
 )
-from psycopg2.errors import LockNotAvailable, QueryCanceled, ReadOnlySqlTransaction
+from psycopg2.errors import DeadlockDetected, LockNotAvailable, QueryCanceled, ReadOnlySqlTransaction
 
 import config
 from clock import now
@@ -63,8 +63,8 @@ def why(failure: Exception) -> str:
 
 
 def took_too_long(failure: Exception) -> bool:
-    """Whether Postgres ended a statement at its timeout, or at that of the locks it waited for."""
-    return isinstance(getattr(failure, "orig", None), QueryCanceled | LockNotAvailable)
+    """Whether Postgres ended a statement at its timeout, at that of its locks, or to break a deadlock."""
+    return isinstance(getattr(failure, "orig", None), QueryCanceled | LockNotAvailable | DeadlockDetected)
 
 
 def open_database(name: str = "punktual", connect_seconds: int = 10) -> None:

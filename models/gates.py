@@ -135,12 +135,12 @@ def window_is_open(it: Facts, rules: config.Sending) -> Closed | None:
 
 def under_the_limits(it: Facts, rules: config.Sending) -> Closed | None:
     if it.campaign_used >= it.campaign_limit:
-        because = said("the campaign's %(limit)d mails of today are used", limit=it.campaign_limit)
+        because = said("the campaign's daily limit of %(limit)d is used up", limit=it.campaign_limit)
         return Closed("limit", Action.REPLAN, because, _another_day(it))
     if it.mailbox_limit == 0:
         return Closed("limit", Action.REPLAN, said("the mailbox's daily limit is 0"))
     if it.mailbox_used >= it.mailbox_limit:
-        because = said("the mailbox's %(limit)d mails of today are used", limit=it.mailbox_limit)
+        because = said("the mailbox's daily limit of %(limit)d is used up", limit=it.mailbox_limit)
         return Closed("limit", Action.REPLAN, because, _another_day(it))
     return None
 

@@ -57,7 +57,9 @@ def standing(row: Campaign) -> Standing:
 def standings(rows: Sequence[Campaign]) -> dict[int, Standing]:
     """Campaign id -> how it stands, in as many queries for a hundred as for one."""
     active = [row for row in rows if row.status == "active"]
-    found = {row.id: Standing("inactive", _inactive(row)) for row in rows if row.status != "active"}
+    inactive = [row for row in rows if row.status != "active"]
+    left_out = dict(fetch(LEFT_OUT, ([row.id for row in inactive],))) if inactive else {}
+    found = {row.id: Standing("inactive", _inactive(row, left_out.get(row.id) or 0)) for row in inactive}
     if disarmed := installation.disarmed_reason():
         return found | {row.id: Standing("disarmed", said("waiting: %(because)s", because=disarmed)) for row in active}
     found |= {row.id: _UNUSABLE for row in active if usable.problem(row)}
@@ -69,7 +71,16 @@ _UNUSABLE = Standing("unplanned", said("cannot be planned: its delay, window or 
 _ON_UNUSABLE_MAILBOX = Standing("mailbox", said("waiting: the gap of its mailbox is not usable"))
 
 
-def _inactive(row: Campaign) -> Sentence:
+# Leads without an e-mail when the campaign was completed, because they must not be written to.
+LEFT_OUT = """
+SELECT DISTINCT ON (campaign_id) campaign_id, (values->'leads_left_out'->>1)::int FROM change
+WHERE campaign_id = ANY(%s) AND verb = 'complete' ORDER BY campaign_id, id DESC
+"""
+
+
+def _inactive(row: Campaign, left_out: int) -> Sentence:
+    if row.status == "completed" and left_out:
+        return said("the campaign is completed; leads that must not be written to: %(count)d", count=left_out)
     if row.status != "paused" or row.paused_reason is None:
         return said("the campaign is %(status)s", status=said(row.status))
     if row.paused_by == protection.BY:

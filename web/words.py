@@ -72,6 +72,13 @@ REASONS: dict[str, str] = {
             noted("no legal basis is recorded for this lead"),
             noted("outside the window"),
             noted("the mailbox's daily limit is 0"),
+            noted("the server hung up when TLS was to begin"),
+            noted("the server did not answer to TLS in time"),
+            noted("this port speaks TLS from the first byte: its security must be tls"),
+            noted("a password is never sent over an unencrypted connection"),
+            noted("the conversation took too long"),
+            noted("the server's answer cannot be understood: it is no SMTP"),
+            noted("timed out"),
         )
     },
 }
@@ -83,8 +90,25 @@ _REASONS_WITH = (
     noted("withdrawn before the dot: %(reason)s"),
     noted("the campaign is %(status)s"),
     noted("the mailbox is %(status)s"),
+    noted("the campaign's daily limit of %(limit)d is used up"),
+    noted("the mailbox's daily limit of %(limit)d is used up"),
+    # As the version before wrote it into rows.
     noted("the campaign's %(limit)d mails of today are used"),
     noted("the mailbox's %(limit)d mails of today are used"),
+    # What went wrong between us and a mail server, before or instead of its own words.
+    noted("no connection to %(host)s, port %(port)d (%(tried)s)"),
+    noted("no address is known of %(host)s: %(reason)s"),
+    noted("no name server told the address of %(host)s within %(seconds)s s"),
+    noted("the certificate of %(host)s has expired: its provider must renew it"),
+    noted("the certificate of %(host)s is not valid yet: see whether this machine's clock is right"),
+    noted("the certificate is for another name than %(host)s: take the host name that the provider tells"),
+    noted(
+        "the certificate of %(host)s is from an authority that this machine does not trust (%(reason)s): ask its"
+        " provider, or add the authority to this machine's certificates"
+    ),
+    noted("TLS failed: %(reason)s"),
+    noted("no answer to the final dot: %(reason)s"),
+    noted("the letter has %(size)d bytes, and the server takes %(most)d"),
 )
 _FILLED = {"s": ".*", "d": "[0-9]+"}
 

@@ -14,7 +14,7 @@ import actors.deliver  # noqa: F401  # declares the queue of the hints
 from actors import plan
 from actors.broker import broker
 from actors.hint import hint_due
-from models import campaigns, database, facts, invariants, mailboxes, overview, plans, usable
+from models import campaigns, database, facts, hints, invariants, mailboxes, overview, plans, usable
 from models.states import Move
 from models.tables import Campaign, CampaignEmailQueue, EmailHistory, Mailbox
 from scheduling import planner, timetable
@@ -217,6 +217,17 @@ class TestATick:
 
         assert make.row(email_id).hinted_for == make.row(email_id).scheduled_at
         assert hinted() == 1
+
+    def test_hints_at_nothing_that_an_owner_asked_to_be_planned_again(self) -> None:
+        mailbox_id = make.a_mailbox()
+        campaign_id = make.a_campaign([mailbox_id])
+        make.planned(campaign_id, mailbox_id, make.now())
+        campaigns.edit(campaign_id, "tests", delay_seconds=30.0)
+
+        assert hints.due() == []
+        plan.replan()
+        assert hints.due(campaign_id) == []  # hinted as it was written
+        assert Q.get().hinted_for is not None
 
     def test_marks_nothing_where_there_is_nothing_to_hint_at(self) -> None:
         seen: list[str] = []

@@ -122,7 +122,7 @@ class TestAHeader:
     @pytest.mark.parametrize(
         ("content", "complaint"),
         [
-            ("", "line 1: the header has no column `email`, only nothing"),
+            ("", "line 1: the first line is empty; it must name the columns, and one of them email"),
             ("name\nAnna\n", "line 1: the header has no column `email`, only name"),
             ("E-mail,name\na@b.example,A\n", "line 1: column 1 is named 'e-mail'; rename it to email"),
             ('"E-mail";"name"\n"a@b.example";"A"\n', "line 1: column 1 is named 'e-mail'; rename it to email"),

@@ -593,6 +593,9 @@ class TestLeadsThatMayNotBeWrittenTo:
         )
         assert campaigns.complete_finished("tests") == [campaign_id]
         assert changes.of_campaign(campaign_id)[0].values["leads_left_out"] == [0, 1]
+        assert str(overview.standing(campaigns.get(campaign_id))) == (
+            "the campaign is completed; leads that must not be written to: 1"
+        )
         assert all(it.holds for it in invariants.check())
 
     def test_a_suppression_that_ends_after_the_campaign_leaves_it_complete(self) -> None:

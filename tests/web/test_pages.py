@@ -357,6 +357,15 @@ class TestWhatIsSaidInPolish:
             page(browser, f"/emails/{email_id}?lang=pl")
         )
 
+    def test_is_also_why_no_server_was_reached(self, browser: FlaskClient) -> None:
+        email_id = make.an_email()
+        why = "mailbox: no connection to smtp.example, port 587 (192.0.2.1: Connection refused)"
+        emails.release(make.claimed(email_id).held, why)
+
+        assert "brak połączenia z smtp.example, port 587 (192.0.2.1: Connection refused)" in text(
+            page(browser, f"/emails/{email_id}?lang=pl")
+        )
+
     def test_are_several_mails_in_the_plural(self, browser: FlaskClient) -> None:
         mailbox_id = make.a_mailbox()
         campaign_id = make.a_campaign([mailbox_id], leads=3)
