@@ -48,15 +48,18 @@ def lock_email(email_id: int) -> CampaignEmailQueue:
 def lock_around(email_id: int) -> CampaignEmailQueue:
     """The e-mail's row, with its campaign and its mailbox locked before it."""
     while True:
-        seen = Q.select(Q.campaign, Q.mailbox).where(Q.id == email_id).tuples().first()
-        if seen is None:
+        campaign = Q.select(Q.campaign).where(Q.id == email_id).tuples().first()
+        if campaign is None:
             raise NoSuchEmail(f"there is no e-mail {email_id}")
-        lock_campaigns([seen[0]])
-        lock_mailboxes([seen[1]])
+        lock_campaigns(campaign)
+        # Read under the campaign's lock, without which no plan moves the mail to another mailbox: one mailbox locked in
+        # vain, and the right one after it, would break the order and deadlock against a plan of another campaign.
+        mailbox = Q.select(Q.mailbox).where(Q.id == email_id).tuples().first()
+        if mailbox is None:
+            raise NoSuchEmail(f"there is no e-mail {email_id}")
+        lock_mailboxes(mailbox)
         row = lock_email(email_id)
-        # It may have been planned onto another mailbox while we waited. The extra lock on the old one does no harm
-        # to the order: a deadlock would need two mails that swap mailboxes, and Postgres would end one of the two.
-        if row.mailbox_id == seen[1]:
+        if row.mailbox_id == mailbox[0]:
             return row
 
 

@@ -57,20 +57,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 _SLOW = ("test_commands.py", "test_embedded.py", "test_faked.py", "test_interleavings.py", "test_pythons.py")
 
 
-class OneMillion(LoadScopeScheduling):  # type: ignore[misc]  # of a package without types
+class InOneProcess(LoadScopeScheduling):  # type: ignore[misc]  # of a package without types
     """Each test wherever there is room, but all that want the million rows in one process, which makes them once.
 
+    So are those that take the short names of the embedded Postgres, which a machine has once.
     By the name of their file: pytest-xdist 3.8 does not see its own mark for it under pytest 9.2.
     See https://github.com/pytest-dev/pytest-xdist/issues/1386.
     """
 
     def _split_scope(self, nodeid: str) -> str:
-        return "million" if "/test_million.py::" in nodeid else nodeid
+        return next((file for file in ("test_million.py", "test_embedded.py") if f"/{file}::" in nodeid), nodeid)
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> OneMillion:
-    return OneMillion(config, log)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> InOneProcess:
+    return InOneProcess(config, log)
 
 
 def pytest_unconfigure() -> None:

@@ -81,6 +81,38 @@ class TestALockWait:
 
         assert Q.select().where(Q.status == Status.SENDING).count() == 1
 
+    def test_a_mail_that_moved_to_another_mailbox_during_the_wait_has_that_one_locked_alone(
+        self, beside: Beside
+    ) -> None:
+        """One locked in vain, and another after it, would break the order of locks."""
+        before, after = make.a_mailbox(), make.a_mailbox()
+        campaign_id = make.a_campaign([before, after])
+        [email_id] = make.planned(campaign_id, before, make.now())
+        locked, seen = threading.Event(), threading.Event()
+
+        def lock() -> None:
+            with another_holds(email_id):
+                locked.set()
+                seen.wait(BOUND)
+
+        with database.database.atomic():
+            facts.lock_campaigns([campaign_id])
+            waiter = beside(lock)
+            until(somebody_waits, "the claim to wait")
+            Q.update(mailbox=after).where(Q.id == email_id).execute()
+        assert locked.wait(BOUND)
+
+        try:
+            assert [is_locked(before), is_locked(after)] == [False, True]
+        finally:
+            seen.set()
+            waiter.result(BOUND)
+
+
+def is_locked(mailbox_id: int) -> bool:
+    free = "SELECT id FROM mailbox WHERE id = %s FOR NO KEY UPDATE SKIP LOCKED"
+    return database.fetch_row(free, (mailbox_id,)) is None
+
 
 class TestAPlanBesideAClaim:
     def test_its_rows_are_inserted_while_the_claim_holds_their_campaign_and_mailbox(self, beside: Beside) -> None:

@@ -98,7 +98,7 @@ class TestAWorkersConnectionToTheDatabaseDies:
         ended = database.fetch(
             """
             SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-            WHERE datname = current_database() AND starts_with(application_name, 'punktual')
+            WHERE datname = current_database() AND starts_with(application_name, 'punktual') AND pid <> pg_backend_pid()
             """
         )
         assert ended
