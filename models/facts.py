@@ -96,7 +96,7 @@ def read(email_id: int) -> Facts:
 def read_pending(ids: Iterable[int]) -> dict[int, Facts]:
     """The same of several e-mails at once, none of which has begun and so counts itself.
 
-    Those of unusable settings are left out: see plans.unusable().
+    Those whose settings are unusable are left out: see usable.problems().
     """
     found: dict[int, Facts] = {}
     for read_at, row in _read(ids, besides=None):

@@ -18,9 +18,9 @@ _AT_ONCE = 5000
 # An overdue mail whose hint was lost is hinted again; one that waits for a gate hints itself.
 _LOST_AFTER = timedelta(minutes=1)
 
-# Times are given: of a function that may answer anew for each row Postgres makes no range of an index. A mail that is
-# too late to be sent gets another time first: see gates.not_too_late. In bounded seconds, because one campaign's absurd
-# delay must not be an error for all. So does what an owner asked to be planned again.
+# The time is a parameter, because Postgres uses no index range for a volatile function. Left out are mails that get
+# another time first: those too late to be sent (gates.not_too_late), and those of a campaign that is to be planned
+# again. The delay is capped, so that one campaign's absurd delay is not an error for all.
 DUE = """
 SELECT q.id, q.scheduled_at
 FROM campaign_email_queue q JOIN campaign c ON c.id = q.campaign_id
