@@ -11,6 +11,7 @@ ever comes; Python's own sleep fails below it.
 import os
 import subprocess
 import sys
+import tempfile
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
@@ -29,11 +30,14 @@ def shift(at: str) -> int:
 
 
 def library() -> Path:
-    """Compiled once for each state of its source."""
+    """Compiled once for each state of its source, and whole before it has its name: others load it meanwhile."""
     made = Path(sys.prefix) / f"faked-clock-{sha256(_SOURCE.read_bytes()).hexdigest()[:12]}.so"
     if not made.exists():
         flags = ["-shared", "-fPIC", "-O2", "-Wall", "-Wextra", "-Werror"]
-        subprocess.run(["gcc", *flags, "-o", made, _SOURCE, "-ldl"], check=True)
+        with tempfile.TemporaryDirectory(dir=sys.prefix) as folder:
+            whole = Path(folder) / made.name
+            subprocess.run(["gcc", *flags, "-o", whole, _SOURCE, "-ldl"], check=True)
+            whole.replace(made)
     return made
 
 
