@@ -18,37 +18,37 @@ demo: $(RUN_READY) ## Send the example campaign to a catcher on this machine and
 	@$(BIN)/python -m admin demo
 
 run: $(RUN_READY) ## Run everything on the embedded default, the pages too, until Ctrl-C
-	@$(BIN)/python -m ops.together
+	@$(BIN)/python -m ops.run.together
 
 up: $(RUN_READY) ## Run worker, timekeeper, periodiq and web under a supervisor, on the configured RabbitMQ and Postgres
 	@$(BIN)/python -m ops.supervise
 
 services: $(RUN_READY) ## Start a private RabbitMQ and Postgres below var/ and print their URLs
-	@$(BIN)/python -m ops.local start
+	@$(BIN)/python -m ops.servers.local start
 
 services-stop: $(RUN_READY) ## Stop what `make services` started
-	@$(BIN)/python -m ops.local stop
+	@$(BIN)/python -m ops.servers.local stop
 
 # They wait more than they work: more processes than cores, side by side.
 PROCESSES ?= 4
 PYTEST = $(if $(AT),$(BIN)/python -m tests.faked "$(AT)") $(BIN)/python -m pytest -n $(PROCESSES)
 
 test: $(DEV_READY) ## Install what the tests need and run them all; AT="2026-11-26 23:58": as if it were then in Warsaw
-	@$(BIN)/python -m ops.local install
+	@$(BIN)/python -m ops.servers.local install
 	@$(PYTEST) $(TESTS)
 
 # Those without processes of the product's: pure ones, and those on rows.
 QUICK := $(addprefix tests/,actors chaos mail models scheduling web) $(wildcard tests/test_*.py)
 
 test-quick: $(DEV_READY) ## Run the quick ones among them: pure rules, mail, and what is done to rows
-	@$(BIN)/python -m ops.local install
+	@$(BIN)/python -m ops.servers.local install
 	@$(PYTEST) -m "not slow" $(QUICK)
 
 test-mail: $(DEV_READY) ## Run the tests of mail/ on every other Python that is supported and installed
 	@$(BIN)/python -m tests.pythons
 
 chaos: $(DEV_READY) ## Run it all for MINUTES under faults that SEED decides, and compare with the mail server's log
-	@$(BIN)/python -m ops.local install
+	@$(BIN)/python -m ops.servers.local install
 	@$(BIN)/python -m tests.chaos --seed $(SEED) --minutes $(MINUTES)
 
 check: lint types test test-mail ## Everything that must be green before a change is done
@@ -75,7 +75,7 @@ lock: $(DEV_READY) ## Pin all dependencies with their hashes again
 		--generate-hashes --no-annotate --no-strip-extras --custom-compile-command "make lock" --quiet --output-file requirements-dev.lock
 
 clean: ## Stop the embedded Postgres and remove all data of this checkout below var/
-	@if [ -x $(BIN)/python ] && [ -d var ]; then $(BIN)/python -m ops.local clean; fi
+	@if [ -x $(BIN)/python ] && [ -d var ]; then $(BIN)/python -m ops.servers.local clean; fi
 	@rm -rf var
 
 $(BIN)/python:

@@ -4,11 +4,11 @@ import argparse
 import sys
 
 import config
-from actors import sharing
-from actors.processes import PROCESSES
-from models import database, migrate
-from ops import places
-from ops.starting import starting
+from actors.process import sharing
+from actors.process.processes import PROCESSES
+from models.store import database, migrate
+from ops import notifiers
+from ops.run.starting import starting
 
 # The embedded process brings the schema up to date itself, and periodiq never looks at it.
 ON_CURRENT_SCHEMA = {"worker", "timekeeper"}
@@ -20,7 +20,7 @@ def main() -> None:
     name = parser.parse_args().process
     with starting():
         settings = config.settings()
-        places.configured()
+        notifiers.configured()
         if name in ON_CURRENT_SCHEMA:
             database.open_database(f"punktual {name}")
             migrate.check()

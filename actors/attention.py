@@ -2,9 +2,9 @@
 
 import config
 from actors import queues
-from actors.broker import ask
-from models import notices, protection
-from ops import logs
+from actors.process.broker import ask
+from models.owner import notices, protection
+from ops.watch import logs
 
 log = logs.get()
 

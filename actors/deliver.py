@@ -8,12 +8,13 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
-import actors.boot  # noqa: F401  # adds to the broker what a worker does first
+import actors.process.boot  # noqa: F401  # adds to the broker what a worker does first
 import clock
-from actors import queues, witness
-from actors.broker import actor
+from actors import queues
+from actors.disk import handover_log
+from actors.disk.identity import this_worker
 from actors.hint import hint, is_soon
-from actors.identity import this_worker
+from actors.process.broker import actor
 from actors.readiness import may_claim
 from actors.record import record
 from mail import smtp
@@ -24,11 +25,12 @@ from mail.connection import Server, Timeouts
 from mail.message import LetterInvalid
 from mail.outcome import Deferred, Outcome, Phase, Refused, Scope, no_reply
 from mail.render import TemplateInvalid
-from models import database, emails, recovery, vault
-from models.claims import Claim
-from models.facts import NoSuchEmail
-from models.gates import Action, Closed
-from ops import logs, metrics
+from models.email import moves, recovery
+from models.email.claims import Claim
+from models.email.facts import NoSuchEmail
+from models.email.gates import Action, Closed
+from models.store import database, vault
+from ops.watch import logs, metrics
 from scheduling.window import WARSAW
 
 log = logs.get()
@@ -55,7 +57,7 @@ def take(email_id: int, scheduled_at: datetime) -> Claim | None:
     try:
         if not may_claim():
             return None
-        claim = emails.claim(email_id, scheduled_at, this_worker())
+        claim = moves.claim(email_id, scheduled_at, this_worker())
     except database.FAILURES as failure:
         if not database.is_outage(failure):
             raise
@@ -78,7 +80,7 @@ def heed(closed: Closed, email_id: int, scheduled_at: datetime) -> None:
     if closed.action is Action.WAIT and closed.until is not None and is_soon(closed.until):
         hint(email_id, scheduled_at, closed.until)
     elif closed.action is Action.CANCEL:
-        emails.cancel(email_id, closed.reason, str(this_worker()))
+        moves.cancel(email_id, closed.reason, str(this_worker()))
     metrics.CLAIMS_REFUSED.labels(closed.gate).inc()
 
 
@@ -110,9 +112,9 @@ def converse(claim: Claim, content: bytes) -> Iterator[Outcome]:
 def hand_over(claim: Claim, content: bytes) -> str | None:
     """Why the dot must not be written, if it must not."""
     try:
-        closed = emails.hand_over(claim.held, content)
+        closed = moves.hand_over(claim.held, content)
         if closed is None:
-            witness.note(recovery.of(claim, clock.now()))
+            handover_log.note(recovery.of(claim, clock.now()))
     except OSError as error:
         return f"the hand-over could not be kept on this machine's disk: {error.strerror}"
     except Exception as failure:  # whatever it is: without a hand-over there is no dot

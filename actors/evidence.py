@@ -8,16 +8,18 @@ import threading
 from datetime import timedelta
 
 from actors import queues
-from actors.broker import actor
+from actors.process.broker import actor
 from mail import imap
 from mail.connection import Server
 from mail.imap import Evidence, Patience, SentFolder, SentFolderUnreadable
-from models import emails, evidence, mailboxes, vault
-from models.claims import Held
-from models.evidence import Doubtful
-from models.mailboxes import SentMail
-from models.tables import Mailbox
-from ops import logs
+from models.email import evidence, moves
+from models.email.claims import Held
+from models.email.evidence import Doubtful
+from models.owner import mailboxes
+from models.owner.mailboxes import SentMail
+from models.store import vault
+from models.store.tables import Mailbox
+from ops.watch import logs
 
 log = logs.get()
 BY = "evidence"
@@ -58,12 +60,12 @@ def rule_on(mail: Doubtful, sent: SentFolder) -> None:
     if found is None:
         log.info("evidence_not_found", email_id=mail.email_id)
         return
-    held = emails.accept(Held(mail.email_id, mail.claim_token, BY), _detail(found))
+    held = moves.accept(Held(mail.email_id, mail.claim_token, BY), _detail(found))
     if not held:
         log.info("evidence_superseded", email_id=mail.email_id, header=found.header)
 
 
-def _detail(found: Evidence) -> emails.Detail:
+def _detail(found: Evidence) -> moves.Detail:
     return {
         "folder": found.folder,
         "uid": found.uid,

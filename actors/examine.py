@@ -6,9 +6,9 @@ With millions of rows that takes minutes, of one thread: it has a queue of its o
 from periodiq import cron
 
 from actors import queues
-from actors.broker import actor
-from models import findings, invariants
-from ops import logs
+from actors.process.broker import actor
+from models.health import findings, invariants
+from ops.watch import logs
 
 log = logs.get()
 

@@ -10,10 +10,10 @@ from datetime import datetime, timedelta
 import clock
 import config
 from actors import queues
-from actors.broker import FAILURES, ask
-from models import hints
-from models.hints import Hint
-from ops import logs, metrics
+from actors.process.broker import FAILURES, ask
+from models.email import hints
+from models.email.hints import Hint
+from ops.watch import logs, metrics
 
 log = logs.get()
 

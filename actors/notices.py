@@ -12,12 +12,13 @@ from typing import NamedTuple
 
 import config
 from actors import queues
-from actors.broker import actor
-from models import notices
-from models.notices import Due, Kind
-from ops import logs, metrics, places
-from ops.places import Place
+from actors.process.broker import actor
+from models.owner import notices
+from models.owner.notices import Due, Kind
+from ops import notifiers
+from ops.notifiers import Place
 from ops.terminal import harmless
+from ops.watch import logs, metrics
 from scheduling import backoff
 
 log = logs.get()
@@ -66,7 +67,7 @@ def tell_people() -> None:
         return
     try:
         notices.refresh()
-        tell_everything_due(places.configured())
+        tell_everything_due(notifiers.configured())
     finally:
         _ONE_TELLS.release()
 

@@ -14,9 +14,11 @@ from itertools import accumulate, groupby, islice
 import clock
 import config
 from actors.hint import hint_planned
-from models import database, nudge, plans, recipients, usable
-from models.plans import Situation
-from ops import logs
+from models.email import recipients
+from models.planning import plans, usable
+from models.planning.plans import Situation
+from models.store import database, tick_request
+from ops.watch import logs
 from scheduling import planner
 from scheduling.planner import Slot, Unplannable
 
@@ -69,7 +71,7 @@ def _plan(campaign_ids: Collection[int]) -> None:
             played += len(slots)
             written.write(campaign_id, slots, seen)
     if played == AT_ONCE and written.mails:
-        nudge.ask_for_tick()
+        tick_request.ask_for_tick()
 
 
 def replan() -> None:
@@ -85,7 +87,7 @@ def replan() -> None:
         reasons = plans.to_replan()
         campaign_ids = [it for it in portion if it in written.outdated & reasons.keys()]
     if len(portion) < len(reasons) and written.mails:
-        nudge.ask_for_tick()
+        tick_request.ask_for_tick()
 
 
 def _replan(reasons: Mapping[int, str], written: _Written, campaign_ids: Collection[int]) -> None:

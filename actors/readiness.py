@@ -1,11 +1,11 @@
 """Whether this machine may claim anything: what it knows must be in the database first, and the other way round."""
 
-from actors import journal, witness
-from actors.journal import JournalUnusable
-from actors.jsonlines import LinesUnreadable
+from actors.disk import handover_log, journal
+from actors.disk.handover_log import Disarmed
+from actors.disk.journal import JournalUnusable
+from actors.disk.jsonlines import LinesUnreadable
 from actors.record import merge_journal, retry_refused
-from actors.witness import Disarmed
-from ops import logs
+from ops.watch import logs
 
 log = logs.get()
 
@@ -15,7 +15,7 @@ def may_claim() -> bool:
     try:
         journal.check_room()
         # Before the journal: its answers are proof of hand-overs that a person may have to bring back first.
-        witness.check()
+        handover_log.check()
         merge_journal()
     except (JournalUnusable, LinesUnreadable, Disarmed, OSError) as refusal:
         log.error("claiming_stopped", reason=str(refusal))

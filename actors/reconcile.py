@@ -1,11 +1,12 @@
 """The steps that set right what went wrong, and end campaigns that have nothing left."""
 
 from actors import queues
-from actors.broker import ask
-from actors.identity import is_alive, this_worker
+from actors.disk.identity import is_alive, this_worker
+from actors.process.broker import ask
 from actors.readiness import work_off_journal
-from models import campaigns, evidence, reopening, stuck
-from ops import logs
+from models.email import evidence, stuck
+from models.owner import campaigns, reopening
+from ops.watch import logs
 
 log = logs.get()
 BY = "reconcile"

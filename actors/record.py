@@ -7,17 +7,21 @@ from typing import assert_never
 
 import clock
 import config
-from actors import journal, tally
+from actors import tally
+from actors.disk import journal
+from actors.disk.identity import this_worker
+from actors.disk.journal import Unrecordable
 from actors.hint import hint_if_soon
-from actors.identity import this_worker
-from actors.journal import Unrecordable
 from mail.outcome import Accepted, Deferred, Outcome, Phase, Refused, Reply, Scope, Unanswered, Withdrawn
-from models import blame, campaigns, database, emails, mailboxes, plans, stuck
-from models.claims import Attempt, Claim
-from models.emails import Detail
-from models.facts import NoSuchEmail
-from models.hints import Hint
-from ops import logs, metrics
+from models.email import blame, moves, stuck
+from models.email.claims import Attempt, Claim
+from models.email.facts import NoSuchEmail
+from models.email.hints import Hint
+from models.email.moves import Detail
+from models.owner import campaigns, mailboxes
+from models.planning import plans
+from models.store import database
+from ops.watch import logs, metrics
 from scheduling import backoff
 
 log = logs.get()
@@ -52,11 +56,11 @@ def move(attempt: Attempt, outcome: Outcome) -> bool:
     held = attempt.held
     match outcome:
         case Accepted(reply):
-            return emails.accept(held, _detail(outcome, reply))
+            return moves.accept(held, _detail(outcome, reply))
         case Deferred(Scope.MAILBOX, _, reply):
             return _close_mailbox(attempt, outcome, reply)
         case Deferred(Scope.WORKER, _, reply):
-            return emails.release(held, reply.text, _detail(outcome, reply))
+            return moves.release(held, reply.text, _detail(outcome, reply))
         case Deferred(Scope.CAMPAIGN, _, reply):
             return _close_to_its_letter(attempt, outcome, reply)
         case Deferred(Scope.UNCLEAR | Scope.CONTENT, _, reply) | Refused(_, _, reply) if since := _blamed(
@@ -66,11 +70,11 @@ def move(attempt: Attempt, outcome: Outcome) -> bool:
         case Deferred(_, _, reply):
             return _try_again(attempt, outcome, reply)
         case Refused(_, _, reply):
-            return emails.reject(held, str(reply), _detail(outcome, reply), mailbox_works=_proves_mailbox(outcome))
+            return moves.reject(held, str(reply), _detail(outcome, reply), mailbox_works=_proves_mailbox(outcome))
         case Unanswered(reason):
-            return emails.doubt(held, reason, _times(outcome))
+            return moves.doubt(held, reason, _times(outcome))
         case Withdrawn(reason):
-            return emails.release(held, reason, _times(outcome))
+            return moves.release(held, reason, _times(outcome))
     assert_never(outcome)
 
 
@@ -125,13 +129,13 @@ def _log(event: str, attempt: Attempt, outcome: Outcome) -> None:
 def _try_again(attempt: Attempt, outcome: Deferred, reply: Reply) -> bool:
     number, rules = attempt.attempts + 1, config.settings().sending
     held, detail, works = attempt.held, _detail(outcome, reply), _proves_mailbox(outcome)
-    age, most = emails.put_off_for(held.email_id), timedelta(days=rules.give_up_after_days)
+    age, most = moves.put_off_for(held.email_id), timedelta(days=rules.give_up_after_days)
     if backoff.is_given_up(number, age, most):
-        return emails.reject(
+        return moves.reject(
             held, f"gave up after {number} attempts in {age.days} days: {reply}", detail, mailbox_works=works
         )
     moment = plans.retry_moment(held.email_id, not_before=clock.now() + _pause(number - 1))
-    if not emails.retry(held, moment, str(reply), detail, mailbox_works=works):
+    if not moves.retry(held, moment, str(reply), detail, mailbox_works=works):
         return False
     hint_if_soon(Hint(held.email_id, moment))
     return True

@@ -3,7 +3,7 @@
 from typing import NamedTuple, assert_never
 
 from mail.outcome import Accepted, Deferred, Outcome, Phase, Refused, Reply, Scope, Unanswered, Withdrawn
-from ops import metrics
+from ops.watch import metrics
 
 PHASES = tuple(phase for phase in Phase if phase not in (Phase.COMPOSE, Phase.QUIT))
 NAMES = (

@@ -9,22 +9,25 @@ from pydantic import ValidationError
 
 import config
 import faults
-from actors.jsonlines import LinesUnreadable
+from actors.disk.jsonlines import LinesUnreadable
 from admin import arm, campaign, catcher, demo, doctor, email, mailbox, notices, show, suppression
 from admin.arm import ArmingRefused
-from admin.files import FileInvalid
+from admin.input.campaign_file import FileInvalid
 from bounds import OutOfBounds
 from mail.address import AddressInvalid
 from mail.message import LetterInvalid
-from models import campaigns, database, heartbeats, installation, mailboxes, migrate, overview
-from models.campaigns import CampaignInvalid
-from models.facts import NoSuchEmail
-from models.mailboxes import MailboxInvalid
-from models.reopening import ReopeningRefused
-from models.settlement import SettlementRefused
+from models.email.facts import NoSuchEmail
+from models.health import heartbeats
+from models.owner import campaigns, mailboxes
+from models.owner.campaigns import CampaignInvalid
+from models.owner.mailboxes import MailboxInvalid
+from models.owner.reopening import ReopeningRefused
+from models.owner.settlement import SettlementRefused
+from models.store import database, installation, migrate
+from models.views import overview
 from ops import passwords
 from ops.passwords import PasswordInvalid
-from ops.starting import starting
+from ops.run.starting import starting
 from ops.terminal import harmless
 from scheduling.planner import Unplannable
 

@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 
 from admin import show
-from models import campaigns, preview
-from models.preview import Shift
+from models.owner import campaigns, preview
+from models.owner.preview import Shift
 from ops.terminal import harmless
 
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask, where mails move. Without a terminal nothing is asked.")]

@@ -5,12 +5,14 @@ from typing import Annotated
 
 import typer
 
-from actors import witness
-from actors.identity import this_worker
+from actors.disk import handover_log
+from actors.disk.identity import this_worker
 from admin import show
 from admin.person import who
-from models import installation, recovery, settlement
-from models.recovery import HandOver
+from models.email import recovery
+from models.email.recovery import HandOver
+from models.owner import settlement
+from models.store import installation
 
 
 class ArmingRefused(Exception):
@@ -37,10 +39,10 @@ def arm(
     ] = False,
 ) -> None:
     """Go on sending after a backup was restored, having chosen what becomes of what may have been sent since."""
-    if witness.agrees() and installation.disarmed_reason() is None:
+    if handover_log.agrees() and installation.disarmed_reason() is None:
         print("armed: the database knows all that this machine has seen of it")
         return
-    lost = witness.forgotten()
+    lost = handover_log.forgotten()
     if lost and forgotten_as is None:
         _show(lost)
         raise ArmingRefused(f"say what becomes of these {len(lost)} mails: --forgotten-as unknown, sent or pending")
@@ -61,7 +63,7 @@ def _rule_on(lost: list[HandOver], verdict: Verdict | None, reason: str) -> int:
     if verdict is Verdict.SENT:
         for email_id in found:
             settlement.sent(email_id, reason, who())
-    witness.accept_loss()
+    handover_log.accept_loss()
     return len(found)
 
 

@@ -7,15 +7,17 @@ from typing import Annotated
 import typer
 
 from admin import agree, show
-from admin.files import CampaignFile, FileInvalid, edited, read_campaign
-from admin.leads import read_leads
-from admin.letters import check_letters
+from admin.input.campaign_file import CampaignFile, FileInvalid, edited, read_campaign
+from admin.input.leads import read_leads
+from admin.input.letters import check_letters
 from admin.person import who
 from mail.address import AddressInvalid, normalise
-from models import campaigns, changes, mailboxes, overview, usable
-from models import forecast as forecasts
-from models.campaigns import CampaignInvalid, NewCampaign
-from models.mailboxes import MailboxInvalid
+from models.owner import campaigns, changes, mailboxes
+from models.owner.campaigns import CampaignInvalid, NewCampaign
+from models.owner.mailboxes import MailboxInvalid
+from models.planning import usable
+from models.views import forecast as forecasts
+from models.views import overview
 
 app = typer.Typer(help="Campaigns: who gets what, and when.", no_args_is_help=True)
 

@@ -6,8 +6,9 @@ from mail import imap, smtp
 from mail.connection import Server, Timeouts
 from mail.imap import Patience, SentFolderUnreadable
 from mail.outcome import Deferred, Refused
-from models import mailboxes, vault
-from models.tables import Mailbox
+from models.owner import mailboxes
+from models.store import vault
+from models.store.tables import Mailbox
 
 
 class Verdict(NamedTuple):

@@ -5,10 +5,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from models import overview
-from models.overview import EmailLine
-from models.tables import Campaign
-from ops.catcher import read_caught
+from models.store.tables import Campaign
+from models.views import overview
+from models.views.overview import EmailLine
+from ops.servers.catcher import read_caught
 
 
 @dataclass(frozen=True)

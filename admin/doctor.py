@@ -6,15 +6,19 @@ from dataclasses import asdict
 import typer
 
 import config
-from actors import journal, queues, witness
-from actors.backlog import BrokerAway, backlog
-from actors.journal import JournalUnusable
-from actors.jsonlines import LinesUnreadable
+from actors import queues
+from actors.disk import handover_log, journal
+from actors.disk.journal import JournalUnusable
+from actors.disk.jsonlines import LinesUnreadable
+from actors.process.backlog import BrokerAway, backlog
 from admin import show
-from models import database, heartbeats, hints, installation, invariants, mailboxes, migrate, vault
-from models.invariants import Finding
-from models.vault import KeyInvalid
-from ops import broker_check
+from models.email import hints
+from models.health import heartbeats, invariants
+from models.health.invariants import Finding
+from models.owner import mailboxes
+from models.store import database, installation, migrate, vault
+from models.store.vault import KeyInvalid
+from ops.servers import broker_check
 
 _BROKER_SECONDS = 10.0
 
@@ -81,7 +85,7 @@ def _witness() -> str | None:
     if reason := installation.disarmed_reason():
         return reason
     try:
-        return None if witness.agrees() else "it knows less; sending stops: run `python -m admin arm`"
+        return None if handover_log.agrees() else "it knows less; sending stops: run `python -m admin arm`"
     except (LinesUnreadable, OSError) as error:
         return str(error)
 

@@ -10,10 +10,11 @@ import typer
 from admin import show
 from admin.person import who
 from bounds import HIGHEST_ID
-from models import campaigns, overview, reopening, settlement
-from models.facts import NoSuchEmail
-from models.states import Status
-from models.tables import EmailHistory
+from models.email.facts import NoSuchEmail
+from models.email.states import Status
+from models.owner import campaigns, reopening, settlement
+from models.store.tables import EmailHistory
+from models.views import overview
 from ops.terminal import harmless
 
 app = typer.Typer(help="E-mails: the status and history of each.", no_args_is_help=True)

@@ -15,8 +15,11 @@ from admin import agree, check, show
 from admin.person import who
 from mail.address import normalise
 from mail.message import check_sender_name, refuse_control_characters
-from models import changes, database, evidence, mailboxes, overview, vault
-from models.mailboxes import MailboxInvalid, SentMail
+from models.email import evidence
+from models.owner import changes, mailboxes
+from models.owner.mailboxes import MailboxInvalid, SentMail
+from models.store import database, vault
+from models.views import overview
 from ops.terminal import harmless
 from scheduling.window import warsaw_day
 

@@ -3,8 +3,8 @@
 import typer
 
 from admin import show
-from models import notices
-from ops import places
+from models.owner import notices
+from ops import notifiers
 
 app = typer.Typer(help="What the people in charge are told, where PUNKTUAL_NOTICES_URLS says.", no_args_is_help=True)
 
@@ -12,7 +12,7 @@ app = typer.Typer(help="What the people in charge are told, where PUNKTUAL_NOTIC
 @app.command()
 def test() -> None:
     """Send a test notice to each place, and tell how it went."""
-    where = places.configured()
+    where = notifiers.configured()
     if not where:
         print("nobody is told: PUNKTUAL_NOTICES_URLS names no place")
         raise typer.Exit(1)
@@ -21,7 +21,7 @@ def test() -> None:
         raise typer.Exit(1)
 
 
-def _tell(place: places.Place) -> str | None:
+def _tell(place: notifiers.Place) -> str | None:
     failure = place.tell("Punktual: a test", "This place is told when something needs a person.")
     print(f"{place.name}  {failure or 'ok'}")
     return failure

@@ -13,9 +13,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
-from admin.files import WEEKDAYS
-from models.changes import Change
-from models.sentences import Sentence
+from admin.input.campaign_file import WEEKDAYS
+from models.email.reasons import Sentence
+from models.owner.changes import Change
 from ops.terminal import harmless
 from scheduling.window import WARSAW
 

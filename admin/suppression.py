@@ -8,8 +8,8 @@ from admin import show
 from admin.person import who
 from mail.address import normalise
 from mail.message import refuse_control_characters
-from models import suppressions
-from models.settlement import MOST_REASON
+from models.owner import suppressions
+from models.owner.settlement import MOST_REASON
 
 app = typer.Typer(help="Suppressed addresses: no campaign writes to them.", no_args_is_help=True)
 

@@ -2,14 +2,13 @@
 
 import os
 import sys
-from pathlib import Path
 
 import config
-from models import database, migrate
-from ops.starting import starting
+from models.store import database, migrate
+from ops.run.starting import starting
 from ops.terminal import say
 
-CONFIG = Path(__file__).parent / "supervisord.conf"
+CONFIG = config.ROOT / "ops" / "supervisord.conf"
 EMBEDDED = (
     "punktual: broker.url is embedded, which is one process: use `make run`, or name a RabbitMQ and a Postgres"
     " by PUNKTUAL_BROKER_URL and PUNKTUAL_DATABASE_URL (`make services` starts both and prints the two lines)"

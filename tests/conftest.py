@@ -14,7 +14,7 @@ from cryptography.fernet import Fernet
 from xdist.scheduler import LoadScopeScheduling
 
 import config
-from models import database, embedded, migrate
+from models.store import database, embedded, migrate
 from tests import factories as make
 from tests import servers
 from tests.dovecot import Dovecot

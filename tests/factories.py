@@ -6,12 +6,14 @@ from itertools import count
 from typing import Any
 from uuid import uuid4
 
-from models import campaigns, database, emails, mailboxes, tables
-from models.campaigns import NewCampaign, NewLead
-from models.claims import Claim, Held, Worker
-from models.hints import Hint as Hint
-from models.states import Status
-from models.tables import Campaign, CampaignEmailQueue, CampaignLead, EmailHistory, Mailbox
+from models.email import moves
+from models.email.claims import Claim, Held, Worker
+from models.email.hints import Hint as Hint
+from models.email.states import Status
+from models.owner import campaigns, mailboxes
+from models.owner.campaigns import NewCampaign, NewLead
+from models.store import database, tables
+from models.store.tables import Campaign, CampaignEmailQueue, CampaignLead, EmailHistory, Mailbox
 from scheduling.planner import Slot
 from scheduling.window import Window
 
@@ -82,7 +84,7 @@ def planned(campaign_id: int, mailbox_id: int, *at: datetime) -> list[int]:
     )
     ids = [row.id for row in leads.order_by(CampaignLead.position).limit(len(at))]
     assert len(ids) == len(at), "the campaign has too few leads"
-    emails.plan(
+    moves.plan(
         campaign_id, [Slot(campaign_id, lead, mailbox_id, when) for lead, when in zip(ids, at, strict=True)], "tests"
     )
     rows = Q.select(Q.id).where(Q.campaign_lead.in_(ids)).order_by(Q.campaign_lead)
@@ -101,14 +103,14 @@ def row(email_id: int) -> CampaignEmailQueue:
 
 
 def claimed(email_id: int, worker: Worker = WORKER) -> Claim:
-    claim = emails.claim(email_id, row(email_id).scheduled_at, worker)
+    claim = moves.claim(email_id, row(email_id).scheduled_at, worker)
     assert isinstance(claim, Claim), claim
     return claim
 
 
 def handed_over(email_id: int, worker: Worker = WORKER) -> Claim:
     claim = claimed(email_id, worker)
-    assert emails.hand_over(claim.held, b"Subject: hello\r\n\r\nDear lead") is None
+    assert moves.hand_over(claim.held, b"Subject: hello\r\n\r\nDear lead") is None
     return claim
 
 
@@ -118,16 +120,16 @@ def in_status(status: Status) -> tuple[int, Held]:
     if status is Status.PENDING:
         return email_id, Held(email_id, uuid4(), str(WORKER))
     if status is Status.CANCELLED:
-        emails.cancel(email_id, "a test", "tests")
+        moves.cancel(email_id, "a test", "tests")
         return email_id, Held(email_id, uuid4(), str(WORKER))
     claim = claimed(email_id) if status is Status.SENDING else handed_over(email_id)
     match status:
         case Status.SENT:
-            assert emails.accept(claim.held, {"code": 250})
+            assert moves.accept(claim.held, {"code": 250})
         case Status.FAILED:
-            assert emails.reject(claim.held, "550 no", {"code": 550})
+            assert moves.reject(claim.held, "550 no", {"code": 550})
         case Status.UNKNOWN:
-            assert emails.doubt(claim.held, "silence")
+            assert moves.doubt(claim.held, "silence")
     return email_id, claim.held
 
 

@@ -14,8 +14,8 @@ from urllib.parse import urlsplit, urlunsplit
 import pytest
 
 import config
-from models import database, migrate
-from models.database import database as peewee
+from models.store import database, migrate
+from models.store.database import database as peewee
 from scheduling.window import warsaw_day, warsaw_day_bounds
 
 BIG = ("campaign_email_queue", "email_history", "campaign_lead", "lead")

@@ -31,9 +31,11 @@ import config  # noqa: E402
 from actors.deliver import deliver  # noqa: E402
 from actors.plan import plan_new, replan  # noqa: E402
 from actors.reconcile import complete, reconcile  # noqa: E402
-from models import campaigns, database, embedded, heartbeats, mailboxes, migrate  # noqa: E402
-from models.campaigns import NewCampaign, NewLead  # noqa: E402
-from models.tables import Campaign, CampaignEmailQueue  # noqa: E402
+from models.health import heartbeats  # noqa: E402
+from models.owner import campaigns, mailboxes  # noqa: E402
+from models.owner.campaigns import NewCampaign, NewLead  # noqa: E402
+from models.store import database, embedded, migrate  # noqa: E402
+from models.store.tables import Campaign, CampaignEmailQueue  # noqa: E402
 from scheduling.window import WARSAW, Window  # noqa: E402
 from tests.browser import chromium  # noqa: E402
 from tests.smtp_server import SmtpServer  # noqa: E402

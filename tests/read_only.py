@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from models import database
+from models.store import database
 from tests.waiting import until
 
 

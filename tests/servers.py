@@ -16,8 +16,8 @@ from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 import config
-from models import database, embedded, migrate
-from ops.rabbitmq import RabbitMQ
+from models.store import database, embedded, migrate
+from ops.servers.rabbitmq import RabbitMQ
 from tests.waiting import BOUND, until
 
 _HOME = "TESTS_SHARED_HOME"

@@ -8,9 +8,9 @@ import pytest
 from prometheus_client.metrics import MetricWrapperBase
 
 import config
-from ops import metrics
-from ops.metrics import State
-from scheduling import timetable
+from actors import tick
+from ops.watch import metrics
+from ops.watch.metrics import State
 
 RELIABILITY = (config.ROOT / "docs" / "reliability.md").read_text(encoding="utf-8")
 NAMED = sorted(set(re.findall(r"`(tests/[\w/]+\.py(?:::\w+)+)`", RELIABILITY)))
@@ -52,7 +52,7 @@ def labels(names: Sequence[str]) -> str:
 def test_each_step_of_the_tick_is_listed() -> None:
     [row] = re.findall(r"^\| `step` \|.*$", METRICS, re.MULTILINE)
 
-    assert re.findall(r"`(\w+)`", row)[1:] == list(dict.fromkeys(step.__name__ for step in timetable.STEPS))
+    assert re.findall(r"`(\w+)`", row)[1:] == list(dict.fromkeys(step.__name__ for step in tick.STEPS))
 
 
 def test_each_metric_is_listed_as_it_is_declared() -> None:

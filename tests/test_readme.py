@@ -7,7 +7,7 @@ from typer.main import get_command
 
 import config
 from admin.__main__ import app
-from models.states import PATHS, Move, Status
+from models.email.states import PATHS, Move, Status
 
 README = (config.ROOT / "README.md").read_text(encoding="utf-8")
 
@@ -64,7 +64,7 @@ def test_it_names_every_make_target_that_it_uses() -> None:
 
 
 def test_its_campaign_file_is_a_valid_one() -> None:
-    from admin.files import CampaignFile
+    from admin.input.campaign_file import CampaignFile
 
     [text] = re.findall(r"```toml\n(.+?)```", README, re.DOTALL)
     values = tomllib.loads(text)

@@ -7,13 +7,13 @@ from types import FrameType
 from waitress.server import BaseWSGIServer, MultiSocketServer, create_server
 
 import config
-from models import database, migrate
-from ops import logs, moves
-from ops.pages import NO_PLACE_TO_LISTEN
-from ops.starting import starting
+from models.store import database, migrate
+from ops.run.pages import NO_PLACE_TO_LISTEN
+from ops.run.starting import starting
 from ops.terminal import say
-from web import channels
+from ops.watch import logs, moves
 from web.app import MOST_BYTES, create_app
+from web.guard import channels
 
 log = logs.get()
 # Each is a connection to the database while it answers.

@@ -6,9 +6,11 @@ from apiflask import APIBlueprint, APIFlask, abort
 from flask import request
 
 from mail.address import AddressInvalid, normalise
-from models import campaigns, changes, day, mailboxes, mails, overview, settlement, unknowns
-from models.mails import CursorInvalid
-from web import access, openapi, schemas
+from models.owner import campaigns, changes, mailboxes, settlement
+from models.views import day, mails, overview, unknowns
+from models.views.mails import CursorInvalid
+from web import openapi, schemas
+from web.guard import access
 
 blueprint = APIBlueprint("api", __name__, url_prefix="/api")
 

@@ -9,8 +9,9 @@ from pydantic_core import from_json
 from werkzeug.routing import IntegerConverter
 
 from bounds import HIGHEST_ID
-from models import database
-from web import access, api, errors, headers, health, language, metrics, orders, pages
+from models.store import database
+from web import api, errors, health, language, metrics, orders, pages
+from web.guard import access, headers
 from web.language import noted
 
 MOST_BYTES = 64 * 1024

@@ -9,12 +9,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from werkzeug.http import HTTP_STATUS_CODES
 
 import faults
-from models import database
-from models.campaigns import CampaignInvalid, NoSuchCampaign
-from models.facts import NoSuchEmail
-from models.mailboxes import NoSuchMailbox
-from models.settlement import SettlementRefused
-from ops import logs
+from models.email.facts import NoSuchEmail
+from models.owner.campaigns import CampaignInvalid, NoSuchCampaign
+from models.owner.mailboxes import NoSuchMailbox
+from models.owner.settlement import SettlementRefused
+from models.store import database
+from ops.watch import logs
 from web.language import noted, word
 
 log = logs.get()

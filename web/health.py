@@ -8,8 +8,9 @@ from flask.typing import ResponseReturnValue
 
 import clock
 import config
-from models import database, heartbeats, migrate
-from ops import broker_check
+from models.health import heartbeats
+from models.store import database, migrate
+from ops.servers import broker_check
 
 SECONDS = 2.0
 KEPT_SECONDS = 1.0

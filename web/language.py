@@ -16,7 +16,7 @@ from flask_babel import Babel, Domain, get_locale, gettext
 from markupsafe import Markup
 
 import clock
-from models.sentences import Sentence
+from models.email.reasons import Sentence
 from scheduling.window import WARSAW, warsaw_day
 
 LANGUAGES = ("en", "pl")

@@ -10,12 +10,12 @@ from prometheus_client.registry import Collector
 
 import clock
 import config
-from models import gauges
-from models.database import FAILURES
-from models.gauges import MAILBOX_STATES, CampaignGauge, Gauges, MailboxGauge
-from models.overview import HOLDING
-from ops import exposition, logs, metrics
-from ops.metrics import State
+from models.store.database import FAILURES
+from models.views import gauges
+from models.views.gauges import MAILBOX_STATES, CampaignGauge, Gauges, MailboxGauge
+from models.views.overview import HOLDING
+from ops.watch import exposition, logs, metrics
+from ops.watch.metrics import State
 
 log = logs.get()
 blueprint = Blueprint("metrics", __name__)

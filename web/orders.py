@@ -6,10 +6,11 @@ from flask import Blueprint, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext
 
-from models import campaigns, settlement
-from models.campaigns import CampaignInvalid
-from models.settlement import SettlementRefused
-from web import access, words
+from models.owner import campaigns, settlement
+from models.owner.campaigns import CampaignInvalid
+from models.owner.settlement import SettlementRefused
+from web import words
+from web.guard import access
 from web.language import says
 from web.pages import campaign_page, email_page
 

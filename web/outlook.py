@@ -7,9 +7,9 @@ from datetime import date, datetime, timedelta
 from functools import lru_cache
 
 import clock
-from models import forecast
-from models.mails import Day
-from models.tables import Campaign
+from models.store.tables import Campaign
+from models.views import forecast
+from models.views.mails import Day
 from scheduling.window import warsaw_day
 
 _PLANNABLE = {"draft", "active", "paused"}

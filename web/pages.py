@@ -8,12 +8,15 @@ from flask import Blueprint, Response, make_response, request
 
 from bounds import HIGHEST_ID
 from mail.address import AddressInvalid, normalise
-from models import campaigns, changes, database, day, mailboxes, mails, overview, unknowns
-from models.mails import CursorInvalid
-from models.settlement import MOST_REASON
-from models.states import Status
-from models.tables import Campaign
-from web import headers, letter, outlook, picture, story, words
+from models.email.states import Status
+from models.owner import campaigns, changes, mailboxes
+from models.owner.settlement import MOST_REASON
+from models.store import database
+from models.store.tables import Campaign
+from models.views import day, mails, overview, unknowns
+from models.views.mails import CursorInvalid
+from web import email_times, letter, outlook, picture, words
+from web.guard import headers
 from web.language import noted
 from web.screen import show
 
@@ -111,7 +114,7 @@ def email_page(email_id: int, refusal: str | None = None, typed: str = "") -> Re
         409 if refusal else 200,
         line=line,
         moves=moves,
-        times=story.times(line, moves),
+        times=email_times.times(line, moves),
         letter=letter.read(content) if content is not None else None,
         unknown=unknowns.one(line.id) if line.status == Status.UNKNOWN else None,
         refusal=refusal,

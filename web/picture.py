@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import groupby
 
-from models.day import Line, Mark, Moved, MovedAway
+from models.views.day import Line, Mark, Moved, MovedAway
 from scheduling.window import WARSAW, warsaw_day, warsaw_day_bounds
 
 _HOUR = timedelta(hours=1)

@@ -7,9 +7,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSeriali
 from pydantic.json_schema import SkipJsonSchema
 
 from bounds import HIGHEST_ID
-from models.overview import StandingName
-from models.settlement import MOST_REASON
-from models.states import Move, Status
+from models.email.states import Move, Status
+from models.owner.settlement import MOST_REASON
+from models.views.overview import StandingName
 from scheduling.window import WARSAW
 
 Moment = Annotated[

@@ -8,8 +8,10 @@ from typing import Any
 
 from flask import Response, g, make_response, render_template, request
 
-from models import heartbeats, installation, unknowns
-from web import access
+from models.health import heartbeats
+from models.store import installation
+from models.views import unknowns
+from web.guard import access
 
 # Controls, and what reorders or hides the text around it. The joiners that scripts and emoji are written with stay.
 _INVISIBLE = re.compile(

@@ -8,11 +8,13 @@ import pytest
 
 from actors import deliver as pipeline
 from actors import plan, reconcile
-from actors.broker import broker
-from models import campaigns, changes, mailboxes, overview, plans
-from models.blame import Answer, is_the_mailboxes
-from models.states import Status
-from models.tables import Campaign, CampaignEmailQueue, Mailbox
+from actors.process.broker import broker
+from models.email.blame import Answer, is_the_mailboxes
+from models.email.states import Status
+from models.owner import campaigns, changes, mailboxes
+from models.planning import plans
+from models.store.tables import Campaign, CampaignEmailQueue, Mailbox
+from models.views import overview
 from tests import factories as make
 from tests.smtp_server import SmtpServer
 

@@ -6,7 +6,7 @@ import dramatiq
 import pytest
 from dramatiq import Message, Worker
 
-from actors.broker import InMemory
+from actors.process.broker import InMemory
 from tests.waiting import BOUND
 
 TWENTY_MINUTES = 20 * 60 * 1000  # in milliseconds

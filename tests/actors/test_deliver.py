@@ -9,10 +9,12 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from actors import deliver as pipeline
-from actors.broker import broker
-from models import overview, suppressions, vault
-from models.states import Move, Status
-from models.tables import Campaign, CampaignEmailQueue, CampaignLead, Mailbox
+from actors.process.broker import broker
+from models.email.states import Move, Status
+from models.owner import suppressions
+from models.store import vault
+from models.store.tables import Campaign, CampaignEmailQueue, CampaignLead, Mailbox
+from models.views import overview
 from tests import factories as make
 from tests.smtp_server import SmtpServer
 

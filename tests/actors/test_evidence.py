@@ -11,14 +11,17 @@ from dramatiq import Message
 
 from actors import deliver, reconcile
 from actors import evidence as pipeline
-from actors.broker import broker
+from actors.process.broker import broker
 from mail import imap
 from mail.connection import Server
 from mail.imap import Patience
-from models import database, emails, evidence, overview, settlement, vault
-from models.mailboxes import SentMail
-from models.states import Move, Status
-from models.tables import CampaignEmailQueue, Mailbox
+from models.email import evidence, moves
+from models.email.states import Move, Status
+from models.owner import settlement
+from models.owner.mailboxes import SentMail
+from models.store import database, vault
+from models.store.tables import CampaignEmailQueue, Mailbox
+from models.views import overview
 from tests import factories as make
 from tests.dovecot import Dovecot
 
@@ -48,8 +51,8 @@ def doubtful(dovecot: Dovecot, user: str) -> int:
     claim = make.claimed(email_id)
     content = deliver.compose(claim)
     assert isinstance(content, bytes)
-    assert emails.hand_over(claim.held, content) is None
-    assert emails.doubt(claim.held, "silence")
+    assert moves.hand_over(claim.held, content) is None
+    assert moves.doubt(claim.held, "silence")
     make.age(email_id, timedelta(minutes=20))
     return email_id
 

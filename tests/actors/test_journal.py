@@ -9,12 +9,12 @@ from uuid import uuid4
 import pytest
 
 import config
-from actors import journal
+from actors.disk import journal
 from actors.record import merge_journal
 from mail.outcome import Accepted, Deferred, Outcome, Phase, Refused, Reply, Scope, Withdrawn
-from models import overview
-from models.claims import Attempt, Held
-from models.states import Status
+from models.email.claims import Attempt, Held
+from models.email.states import Status
+from models.views import overview
 from tests import factories as make
 
 REPLY = Reply(250, "2.0.0", "zażółć")

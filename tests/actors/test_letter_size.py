@@ -6,10 +6,11 @@ import pytest
 
 from actors import deliver as pipeline
 from actors import plan
-from actors.broker import broker
-from models import campaigns, changes, mailboxes, notices, overview, protection
-from models.states import Status
-from models.tables import Campaign, CampaignEmailQueue, CampaignMailbox
+from actors.process.broker import broker
+from models.email.states import Status
+from models.owner import campaigns, changes, mailboxes, notices, protection
+from models.store.tables import Campaign, CampaignEmailQueue, CampaignMailbox
+from models.views import overview
 from tests import factories as make
 from tests.smtp_server import SmtpServer
 

@@ -11,10 +11,13 @@ import pytest
 
 from actors import deliver as pipeline
 from actors import plan
-from actors.broker import broker
-from models import emails, mailboxes, overview, vault
-from models.states import Move, Status
-from models.tables import Campaign, CampaignEmailQueue, EmailHistory, Mailbox
+from actors.process.broker import broker
+from models.email import moves
+from models.email.states import Move, Status
+from models.owner import mailboxes
+from models.store import vault
+from models.store.tables import Campaign, CampaignEmailQueue, EmailHistory, Mailbox
+from models.views import overview
 from tests import factories as make
 from tests.conftest import Override
 from tests.smtp_server import SmtpServer
@@ -282,7 +285,7 @@ class TestAFaultThatIsToldTwice:
 
     def test_late_for_a_mail_in_doubt_proves_that_it_was_not_sent(self, db: None) -> None:
         claim = make.handed_over(make.an_email())
-        emails.doubt(claim.held, "silence")
+        moves.doubt(claim.held, "silence")
 
         mailboxes.close_after(claim.held, "421", {"code": 421}, lambda faults: timedelta(1))
 

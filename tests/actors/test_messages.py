@@ -7,11 +7,11 @@ import pytest
 from dramatiq import Message, MessageProxy
 from dramatiq.common import current_millis
 
-import actors.deliver  # noqa: F401  # declares its actor
-import scheduling.timetable  # noqa: F401  # likewise
-from actors import messages
-from actors.broker import broker
-from actors.messages import Encoder, Unreadable
+import actors.deliver  # declares its actor
+import actors.tick  # noqa: F401  # likewise
+from actors.process import messages
+from actors.process.broker import broker
+from actors.process.messages import Encoder, Unreadable
 
 OURS: dict[str, Any] = {
     "queue_name": "deliver",

@@ -9,9 +9,11 @@ from dramatiq import Message
 
 from actors import attention
 from actors import notices as pipeline
-from actors.broker import broker
-from models import campaigns, database, emails, installation, mailboxes, notices, protection
-from models.tables import Campaign, Notice
+from actors.process.broker import broker
+from models.email import moves
+from models.owner import campaigns, mailboxes, notices, protection
+from models.store import database, installation
+from models.store.tables import Campaign, Notice
 from tests import factories as make
 from tests.conftest import Override
 from tests.smtp_server import SmtpServer
@@ -78,7 +80,7 @@ class TestTheTick:
     def test_pauses_campaigns_and_has_it_told(self, webhook: Webhook, settings: Override) -> None:
         settings(SENDING_PAUSE_AFTER_RESULTS=1)
         email_id = make.an_email()
-        emails.reject(make.claimed(email_id).held, "550 no such user", {"code": 550})
+        moves.reject(make.claimed(email_id).held, "550 no such user", {"code": 550})
 
         attention.protect()
         attention.ask_for_notices()

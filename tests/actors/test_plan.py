@@ -11,13 +11,18 @@ from typing import Any
 import pytest
 
 import actors.deliver  # noqa: F401  # declares the queue of the hints
-from actors import plan
-from actors.broker import broker
+from actors import plan, tick
 from actors.hint import hint_due
-from models import campaigns, database, facts, hints, invariants, mailboxes, overview, plans, usable
-from models.states import Move
-from models.tables import Campaign, CampaignEmailQueue, EmailHistory, Mailbox
-from scheduling import planner, timetable
+from actors.process.broker import broker
+from models.email import facts, hints
+from models.email.states import Move
+from models.health import invariants
+from models.owner import campaigns, mailboxes
+from models.planning import plans, usable
+from models.store import database
+from models.store.tables import Campaign, CampaignEmailQueue, EmailHistory, Mailbox
+from models.views import overview
+from scheduling import planner
 from tests import factories as make
 from tests.constraints import without_checks
 
@@ -195,7 +200,7 @@ class TestATick:
         hinted_before: list[int] = []
 
         with watching(lambda sql: hinted_before.append(hinted()) if "'plan'" in sql else None):
-            for step in timetable.STEPS:
+            for step in tick.STEPS:
                 step()
 
         assert hinted_before[0] == 1
@@ -203,7 +208,7 @@ class TestATick:
     def test_hints_at_what_it_planned_itself(self) -> None:
         make.a_campaign([make.a_mailbox()], leads=1)
 
-        for step in timetable.STEPS:
+        for step in tick.STEPS:
             step()
 
         assert hinted() == 1
@@ -355,7 +360,7 @@ class TestOneBadRow:
         database.execute(f"UPDATE campaign SET {change} WHERE id = {bad}")
 
         after = self.others_slots(now, but=bad)
-        for step in timetable.STEPS:
+        for step in tick.STEPS:
             step()
 
         assert after == before
@@ -377,7 +382,7 @@ class TestOneBadRow:
         make.planned(with_both, bad, make.now() - timedelta(hours=1))
         database.execute(f"UPDATE mailbox SET {change} WHERE id = {bad}")
 
-        for step in timetable.STEPS:
+        for step in tick.STEPS:
             step()
 
         assert {row.mailbox_id for row in Q.select().where(Q.campaign == beside_it)} == {good}

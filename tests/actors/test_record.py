@@ -7,14 +7,16 @@ from datetime import timedelta
 import pytest
 
 from actors import deliver as pipeline
-from actors import journal, record
-from actors.broker import broker
-from actors.identity import this_worker
+from actors import record
+from actors.disk import journal
+from actors.disk.identity import this_worker
+from actors.process.broker import broker
 from actors.readiness import work_off_journal
 from mail.outcome import Accepted, Deferred, Outcome, Phase, Refused, Reply, Scope
-from models import database, stuck
-from models.claims import Attempt, Claim, Worker
-from models.states import Status
+from models.email import stuck
+from models.email.claims import Attempt, Claim, Worker
+from models.email.states import Status
+from models.store import database
 from tests import factories as make
 from tests.read_only import read_only_server
 from tests.smtp_server import SmtpServer

@@ -8,13 +8,14 @@ import pytest
 from prometheus_client import REGISTRY
 
 from actors import tally
-from actors.broker import broker
 from actors.deliver import deliver
+from actors.process.broker import broker
 from mail.outcome import Reply
-from models import database, emails
-from models.claims import Held
-from models.tables import Campaign, CampaignEmailQueue
-from ops import metrics
+from models.email import moves
+from models.email.claims import Held
+from models.store import database
+from models.store.tables import Campaign, CampaignEmailQueue
+from ops.watch import metrics
 from tests import factories as make
 from tests.smtp_server import SmtpServer
 from tests.waiting import BOUND
@@ -111,10 +112,10 @@ class TestASentMail:
 
     def test_whose_proof_came_late_is_counted_without_a_lag(self, db: None) -> None:
         claim = make.handed_over(make.an_email())
-        emails.doubt(claim.held, "silence")
+        moves.doubt(claim.held, "silence")
         count = Counting()
 
-        emails.accept(claim.held, {"folder": "Sent"})
+        moves.accept(claim.held, {"folder": "Sent"})
 
         assert count("punktual_sent_total", campaign=str(claim.campaign_id), mailbox=str(claim.mailbox_id)) == 1
         assert count("punktual_schedule_lag_seconds_count") == 0
@@ -166,8 +167,8 @@ class TestAMailThatWasNotSent:
             held.wait()
             token = make.row(email_id).claim_token
             assert token
-            emails.doubt(Held(email_id, token, "tests"), "silence")
-            emails.settle_as_sent(email_id, "the provider says so", "ola")
+            moves.doubt(Held(email_id, token, "tests"), "silence")
+            moves.settle_as_sent(email_id, "the provider says so", "ola")
             held.released.set()
             late.result(BOUND)
 

@@ -8,12 +8,16 @@ from pathlib import Path
 import pytest
 
 from actors import deliver as pipeline
-from actors import journal, readiness, witness
+from actors import readiness
+from actors.disk import handover_log, journal
 from mail.outcome import Accepted, Deferred, Phase, Reply, Scope
-from models import campaigns, database, facts, installation, overview, recovery
-from models.claims import Attempt, Held
-from models.states import Status
-from models.tables import CampaignEmailQueue, CampaignLead, EmailContent, EmailHistory
+from models.email import facts, recovery
+from models.email.claims import Attempt, Held
+from models.email.states import Status
+from models.owner import campaigns
+from models.store import database, installation
+from models.store.tables import CampaignEmailQueue, CampaignLead, EmailContent, EmailHistory
+from models.views import overview
 from scheduling.window import warsaw_day
 from tests import factories as make
 from tests.conftest import Override
@@ -105,7 +109,7 @@ class TestADatabaseThatForgotAHandOver:
         before = make.row(first)
         go_back_before_its_claim(first)
 
-        assert recovery.recover(witness.forgotten(), "restored", "tests") == [first]
+        assert recovery.recover(handover_log.forgotten(), "restored", "tests") == [first]
 
         row = make.row(first)
         assert (row.status, row.claim_token, row.message_id) == (
@@ -115,7 +119,7 @@ class TestADatabaseThatForgotAHandOver:
         )
         assert facts.mailboxes_used([row.mailbox_id], warsaw_day(row.handed_over_at)) == {row.mailbox_id: 1}
         assert [move.move for move in overview.history(first)] == ["plan", "recover"]
-        witness.accept_loss()
+        handover_log.accept_loss()
         installation.arm()
         deliver(second)
         assert len(smtp.accepted) == 2
@@ -127,7 +131,7 @@ class TestADatabaseThatForgotAHandOver:
         before = make.row(first)
         go_back_before_its_plan(first)
 
-        [found] = recovery.recover(witness.forgotten(), "restored", "tests")
+        [found] = recovery.recover(handover_log.forgotten(), "restored", "tests")
 
         row = make.row(found)
         assert (row.status, row.message_id) == (Status.UNKNOWN, before.message_id)
@@ -139,7 +143,7 @@ class TestADatabaseThatForgotAHandOver:
         go_back_before_its_plan(first)
         [anew] = make.planned(before.campaign_id, before.mailbox_id, make.now())
 
-        assert recovery.recover(witness.forgotten(), "restored", "tests") == [anew]
+        assert recovery.recover(handover_log.forgotten(), "restored", "tests") == [anew]
         assert make.row(anew).message_id == before.message_id
 
     def test_whose_ids_were_given_to_another_lead_takes_no_wrong_mail(self, smtp: SmtpServer) -> None:
@@ -147,7 +151,7 @@ class TestADatabaseThatForgotAHandOver:
         go_back_before_its_plan(first)
         CampaignLead.update(address="somebody.else@leads.example").execute()
 
-        assert recovery.recover(witness.forgotten(), "restored", "tests") == []
+        assert recovery.recover(handover_log.forgotten(), "restored", "tests") == []
 
 
 class TestAnAnswerInTheJournal:
@@ -172,8 +176,8 @@ class TestAnAnswerInTheJournal:
         assert not readiness.may_claim()
         assert journal.count() == 1
 
-        recovery.recover(witness.forgotten(), "restored", "tests")
-        witness.accept_loss()
+        recovery.recover(handover_log.forgotten(), "restored", "tests")
+        handover_log.accept_loss()
         installation.arm()
 
         assert readiness.may_claim()
@@ -183,7 +187,7 @@ class TestAnAnswerInTheJournal:
     def test_for_a_mail_that_is_not_there_any_more_holds_up_nobody(self, smtp: SmtpServer) -> None:
         first, second = self.journaled(smtp)
         go_back_before_its_plan(first)
-        witness.accept_loss()
+        handover_log.accept_loss()
 
         deliver(second)
 
@@ -198,7 +202,7 @@ class TestADatabaseThatForgotNothing:
         campaigns.cancel(make.row(second).campaign_id, "tests")
 
         assert readiness.may_claim()
-        assert witness.forgotten() == []
+        assert handover_log.forgotten() == []
         assert make.row(first).status == Status.SENT
 
     def test_of_another_installation_has_witnesses_of_its_own(self, smtp: SmtpServer) -> None:
@@ -279,10 +283,10 @@ class TestTheRecordOnTheDisk:
         go_back_before_its_claim(first)
         go_back_before_its_claim(second)
 
-        assert [it.email_id for it in witness.forgotten()] == [first, second]
-        witness.accept_loss()
-        assert witness.forgotten() == []
-        assert witness.agrees()
+        assert [it.email_id for it in handover_log.forgotten()] == [first, second]
+        handover_log.accept_loss()
+        assert handover_log.forgotten() == []
+        assert handover_log.agrees()
 
 
 def test_without_room_for_the_journal_nothing_is_claimed(smtp: SmtpServer, settings: Override) -> None:

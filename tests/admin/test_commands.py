@@ -16,10 +16,12 @@ import pytest
 import config
 from admin import show
 from admin.person import who
-from models import emails, mailboxes, suppressions, vault
-from models.mailboxes import SentMail
-from models.states import Status
-from models.tables import Campaign, CampaignEmailQueue, CampaignLead, Mailbox
+from models.email import moves
+from models.email.states import Status
+from models.owner import mailboxes, suppressions
+from models.owner.mailboxes import SentMail
+from models.store import vault
+from models.store.tables import Campaign, CampaignEmailQueue, CampaignLead, Mailbox
 from tests import factories as make
 from tests.dovecot import Dovecot
 from tests.smtp_server import SmtpServer
@@ -496,8 +498,8 @@ class TestWhatStrangersWrote:
     def test_moves_no_cursor_in_any_reading_command(self, mailbox: int, json: tuple[str, ...]) -> None:
         email_id, held = make.in_status(Status.SENDING)
         content = f"Subject: =?utf-8?q?a=1b=5b2Jb=c2=9b?=\r\n\r\nDear {self.EVIL}lead"
-        emails.hand_over(held, content.encode())
-        emails.reject(held, f"550 no {self.EVIL}", {"code": 550, "reply": f"no {self.EVIL}"})
+        moves.hand_over(held, content.encode())
+        moves.reject(held, f"550 no {self.EVIL}", {"code": 550, "reply": f"no {self.EVIL}"})
         mailboxes.close(make.row(email_id).mailbox_id, f"421 {self.EVIL}", lambda faults: timedelta(hours=1))
         suppressions.add("anna@leads.example", f"she asked {self.EVIL}")
         Campaign.update(name=f"Autumn {self.EVIL}").execute()
@@ -587,7 +589,7 @@ class TestEmails:
     def test_one_that_waits_for_another_attempt_says_until_when(self) -> None:
         claim = make.claimed(make.an_email())
         later = make.now() + timedelta(hours=2)
-        emails.retry(claim.held, later, "451 later", {"code": 451})
+        moves.retry(claim.held, later, "451 later", {"code": 451})
 
         shown = read("email", "show", str(claim.held.email_id))
 

@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from actors import witness
-from models import database, recovery
-from models.database import clock
-from models.states import Status
-from models.tables import CampaignEmailQueue, EmailContent, EmailHistory
+from actors.disk import handover_log
+from models.email import recovery
+from models.email.states import Status
+from models.store import database
+from models.store.database import clock
+from models.store.tables import CampaignEmailQueue, EmailContent, EmailHistory
 from tests import factories as make
 from tests.admin.test_commands import admin, done
 
@@ -27,7 +28,7 @@ def forgotten_mail() -> int:
     """A mail that this machine handed over, in a database from before that."""
     claim = make.handed_over(make.an_email())
     email_id = claim.held.email_id
-    witness.note(recovery.of(claim, clock()))
+    handover_log.note(recovery.of(claim, clock()))
     EmailContent.delete().execute()
     EmailHistory.delete().where(EmailHistory.move != "plan").execute()
     changes = dict.fromkeys(("claim_token", "claimed_at", "worker_host", "worker_pid", "handed_over_at"))
@@ -133,14 +134,14 @@ class TestArming:
 
         assert make.row(sent_elsewhere).worker_host == "testhost"
         assert "still disarmed: run this on testhost too" in told
-        with pytest.raises(witness.Disarmed):
-            witness.check()
+        with pytest.raises(handover_log.Disarmed):
+            handover_log.check()
         assert done("arm", "--anyway").endswith("armed\n")
-        witness.check()
+        handover_log.check()
 
     def test_status_says_that_nothing_is_being_sent(self) -> None:
         forgotten_mail()
-        with pytest.raises(witness.Disarmed):
-            witness.check()
+        with pytest.raises(handover_log.Disarmed):
+            handover_log.check()
 
         assert done("status").startswith("Nothing is being sent: the database knows less")

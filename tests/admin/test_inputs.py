@@ -10,9 +10,10 @@ from rich.console import Console
 
 from admin import show
 from admin.__main__ import main
-from models import changes, database, mailboxes
-from models.states import Status
-from models.tables import Campaign, Mailbox, Suppression, WarmupCount
+from models.email.states import Status
+from models.owner import changes, mailboxes
+from models.store import database
+from models.store.tables import Campaign, Mailbox, Suppression, WarmupCount
 from scheduling.window import warsaw_day
 from tests import factories as make
 

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from admin import rows
-from admin.leads import LeadLine, read_leads
-from admin.texts import FileInvalid, damage
+from admin.input import rows
+from admin.input.leads import LeadLine, read_leads
+from admin.input.texts import FileInvalid, damage
 
 Write = Callable[..., Path]
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from admin.files import FileInvalid, read_campaign
-from admin.leads import read_leads
-from admin.letters import check_letters
+from admin.input.campaign_file import FileInvalid, read_campaign
+from admin.input.leads import read_leads
+from admin.input.letters import check_letters
 from mail.compose import Templates
 
 CAMPAIGN = """

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from actors import notices as pipeline
-from models import mailboxes
+from models.owner import mailboxes
 from tests import factories as make
 from tests.admin.test_commands import admin, done, read, refused
 from tests.conftest import Override

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from random import Random
 
-from models import vault
-from models.tables import Campaign
+from models.store import vault
+from models.store.tables import Campaign
 from tests import factories as make
 from tests.chaos.servers import CREDENTIALS
 

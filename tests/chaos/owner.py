@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from dramatiq import Message
 
 import clock
-from models import campaigns, database
+from models.owner import campaigns
+from models.store import database
 from tests.chaos.report import tell
 from tests.chaos.schedule import Deed, Verb
 from tests.chaos.servers import Servers

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import clock
 import config
-from models import database, migrate, overview
-from models.states import Status
-from models.tables import Campaign
+from models.email.states import Status
+from models.store import database, migrate
+from models.store.tables import Campaign
+from models.views import overview
 from tests.chaos import load, oracle, owner, schedule, settings
 from tests.chaos.oracle import Evidence
 from tests.chaos.processes import Processes

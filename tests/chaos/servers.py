@@ -9,8 +9,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import pika
 
-from models import embedded
-from ops.rabbitmq import RabbitMQ
+from models.store import embedded
+from ops.servers.rabbitmq import RabbitMQ
 from tests.chaos.proxy import Proxy
 from tests.smtp_server import SmtpServer
 

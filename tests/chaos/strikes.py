@@ -10,7 +10,7 @@ from datetime import datetime
 import psutil
 
 import clock
-from models import embedded
+from models.store import embedded
 from tests.chaos.processes import Processes, frozen, talks_to
 from tests.chaos.proxy import Proxy
 from tests.chaos.schedule import Fault, Kind

@@ -7,9 +7,9 @@ from datetime import timedelta
 import pytest
 
 import clock
-from models import emails
-from models.states import Status
-from models.tables import CampaignEmailQueue, Mailbox
+from models.email import moves
+from models.email.states import Status
+from models.store.tables import CampaignEmailQueue, Mailbox
 from tests import factories as make
 from tests.chaos import oracle
 from tests.chaos.oracle import Verdict
@@ -42,11 +42,11 @@ def incident(kind: Kind, pid: int = make.WORKER.pid, ended_ago: timedelta = time
 
 
 def failed(email_id: int) -> None:
-    assert emails.reject(make.handed_over(email_id).held, "550 no", {"code": 550})
+    assert moves.reject(make.handed_over(email_id).held, "550 no", {"code": 550})
 
 
 def cancelled(email_id: int) -> None:
-    assert emails.cancel(email_id, "a test", "tests")
+    assert moves.cancel(email_id, "a test", "tests")
 
 
 def test_mails_that_were_sent_and_taken_once_keep_every_promise(smtp: SmtpServer) -> None:
@@ -148,7 +148,7 @@ class TestAnUnknown:
 
     def test_is_explained_by_what_its_address_asked_for(self, smtp: SmtpServer) -> None:
         claim = make.handed_over(make.an_email(leads=["drop-after-dot+1@leads.example"]))
-        emails.doubt(claim.held, "silence")
+        moves.doubt(claim.held, "silence")
 
         verdict = judged(smtp)
 
@@ -169,7 +169,7 @@ class TestAnUnknown:
 
     def test_is_explained_by_a_server_that_hung_up_where_the_word_of_it_came_slowly(self, smtp: SmtpServer) -> None:
         claim = make.handed_over(make.an_email(leads=["drop-before-dotx1+1@leads.example"]))
-        emails.doubt(claim.held, "silence")
+        moves.doubt(claim.held, "silence")
 
         assert len(judged(smtp).violations) == 1
         assert judged(smtp, incident(Kind.SLOW_SMTP)).violations == []

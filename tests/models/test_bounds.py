@@ -12,8 +12,9 @@ from peewee import DataError, IntegrityError
 
 import bounds
 from bounds import Bounds, OutOfBounds
-from models import campaigns, database, mailboxes
-from models.tables import Campaign, Mailbox, WarmupCount
+from models.owner import campaigns, mailboxes
+from models.store import database
+from models.store.tables import Campaign, Mailbox, WarmupCount
 from tests import factories as make
 
 TABLES: dict[str, Mapping[str, Bounds]] = {

@@ -5,11 +5,11 @@ from datetime import timedelta
 
 import pytest
 
-from models import campaigns, changes, mailboxes
-from models.campaigns import CampaignInvalid, NoSuchCampaign
-from models.mailboxes import MailboxInvalid, NoSuchMailbox, SentMail
-from models.states import Status
-from models.tables import Campaign, Mailbox
+from models.email.states import Status
+from models.owner import campaigns, changes, mailboxes
+from models.owner.campaigns import CampaignInvalid, NoSuchCampaign
+from models.owner.mailboxes import MailboxInvalid, NoSuchMailbox, SentMail
+from models.store.tables import Campaign, Mailbox
 from tests import factories as make
 
 pytestmark = pytest.mark.usefixtures("db")

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 import config
-from models import database
+from models.store import database
 from tests import servers
 from tests.conftest import Override
 

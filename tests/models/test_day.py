@@ -5,10 +5,12 @@ from datetime import datetime, timedelta
 import pytest
 
 from actors.plan import replan
-from models import campaigns, day, emails, mailboxes, mails
-from models.day import Line
-from models.states import Status
-from models.tables import CampaignEmailQueue, EmailHistory, Mailbox
+from models.email import moves
+from models.email.states import Status
+from models.owner import campaigns, mailboxes
+from models.store.tables import CampaignEmailQueue, EmailHistory, Mailbox
+from models.views import day, mails
+from models.views.day import Line
 from scheduling.planner import Slot
 from scheduling.window import Window, warsaw_day, warsaw_day_bounds
 from tests import factories as make
@@ -36,7 +38,7 @@ def put(email_id: int, **columns: datetime | None) -> None:
 def moved(email_id: int, to: datetime, reason: str) -> None:
     row = make.row(email_id)
     slot = Slot(row.campaign_id, row.campaign_lead_id, row.mailbox_id, to)
-    assert emails.replan(row.campaign_id, [slot], reason, "tests") == 1
+    assert moves.replan(row.campaign_id, [slot], reason, "tests") == 1
 
 
 class TestTheMarks:
@@ -60,7 +62,7 @@ class TestTheMarks:
     @pytest.mark.parametrize("began", [SECOND, DAY])
     def test_one_that_failed_stands_where_it_was_planned_whenever_its_attempt_began(self, began: timedelta) -> None:
         email_id = make.an_email()
-        emails.reject(make.claimed(email_id).held, "550 no", {"code": 550})
+        moves.reject(make.claimed(email_id).held, "550 no", {"code": 550})
         put(email_id, scheduled_at=noon(), claimed_at=noon() + began)
 
         [mark] = line_of(make.row(email_id).campaign_id).marks
@@ -152,7 +154,7 @@ class TestMoves:
 
     def test_what_kept_its_time_has_not_moved(self) -> None:
         email_id = make.an_email()
-        emails.release(make.claimed(email_id).held, "withdrawn")
+        moves.release(make.claimed(email_id).held, "withdrawn")
 
         [mark] = line_of(make.row(email_id).campaign_id).marks
 
@@ -162,7 +164,7 @@ class TestMoves:
         email_id = make.an_email(make.now())
         claim = make.claimed(email_id)
         at = claim.scheduled_at
-        emails.retry(claim.held, at + SECOND, "450 busy", {"code": 450})
+        moves.retry(claim.held, at + SECOND, "450 busy", {"code": 450})
 
         [mark] = line_of(make.row(email_id).campaign_id).marks
 

@@ -7,11 +7,13 @@ from uuid import uuid4
 import pytest
 from peewee import IntegrityError
 
-from models import emails, overview, settlement, suppressions
-from models.claims import Claim, Held
-from models.gates import Closed
-from models.states import COUNTED, PATHS, Move, Status
-from models.tables import Campaign, CampaignEmailQueue, CampaignLead
+from models.email import moves
+from models.email.claims import Claim, Held
+from models.email.gates import Closed
+from models.email.states import COUNTED, PATHS, Move, Status
+from models.owner import settlement, suppressions
+from models.store.tables import Campaign, CampaignEmailQueue, CampaignLead
+from models.views import overview
 from scheduling.planner import Slot
 from tests import factories as make
 
@@ -20,14 +22,14 @@ DETAIL = {"code": 451}
 
 
 def _claim(held: Held) -> bool:
-    return isinstance(emails.claim(held.email_id, make.row(held.email_id).scheduled_at, make.WORKER), Claim)
+    return isinstance(moves.claim(held.email_id, make.row(held.email_id).scheduled_at, make.WORKER), Claim)
 
 
 def _replan(held: Held) -> bool:
     row = make.row(held.email_id)
     later = row.scheduled_at + timedelta(hours=1)
     return bool(
-        emails.replan(
+        moves.replan(
             row.campaign_id, [Slot(row.campaign_id, row.campaign_lead_id, row.mailbox_id, later)], "edited", "t"
         )
     )
@@ -36,7 +38,7 @@ def _replan(held: Held) -> bool:
 def _plan(held: Held) -> bool:
     row = make.row(held.email_id)
     return bool(
-        emails.plan(
+        moves.plan(
             row.campaign_id, [Slot(row.campaign_id, row.campaign_lead_id, row.mailbox_id, row.scheduled_at)], "t"
         )
     )
@@ -45,26 +47,26 @@ def _plan(held: Held) -> bool:
 def _reopen(held: Held) -> bool:
     row = make.row(held.email_id)
     slot = Slot(row.campaign_id, row.campaign_lead_id, row.mailbox_id, row.scheduled_at)
-    return bool(emails.reopen(row.campaign_id, [slot], "a person asks for it", "tests"))
+    return bool(moves.reopen(row.campaign_id, [slot], "a person asks for it", "tests"))
 
 
 def _recover(held: Held) -> bool:
     row = make.row(held.email_id)
-    return emails.recover(row.id, uuid4(), make.now(), row.message_id, row.mailbox_id, "a backup", "tests")
+    return moves.recover(row.id, uuid4(), make.now(), row.message_id, row.mailbox_id, "a backup", "tests")
 
 
 MOVES: dict[Move, Callable[[Held], bool]] = {
     Move.PLAN: _plan,
     Move.CLAIM: _claim,
-    Move.HAND_OVER: lambda held: emails.hand_over(held, b"content") is None,
-    Move.ACCEPT: lambda held: emails.accept(held, {"code": 250}),
-    Move.REJECT: lambda held: emails.reject(held, "550 no", {"code": 550}),
-    Move.RETRY: lambda held: emails.retry(held, make.now(), "451 later", DETAIL),
-    Move.RELEASE: lambda held: emails.release(held, "a test"),
-    Move.DOUBT: lambda held: emails.doubt(held, "silence"),
-    Move.CANCEL: lambda held: emails.cancel(held.email_id, "a test", "tests"),
+    Move.HAND_OVER: lambda held: moves.hand_over(held, b"content") is None,
+    Move.ACCEPT: lambda held: moves.accept(held, {"code": 250}),
+    Move.REJECT: lambda held: moves.reject(held, "550 no", {"code": 550}),
+    Move.RETRY: lambda held: moves.retry(held, make.now(), "451 later", DETAIL),
+    Move.RELEASE: lambda held: moves.release(held, "a test"),
+    Move.DOUBT: lambda held: moves.doubt(held, "silence"),
+    Move.CANCEL: lambda held: moves.cancel(held.email_id, "a test", "tests"),
     Move.REPLAN: _replan,
-    Move.SETTLE: lambda held: emails.settle_as_sent(held.email_id, "seen in Sent", "tests"),
+    Move.SETTLE: lambda held: moves.settle_as_sent(held.email_id, "seen in Sent", "tests"),
     Move.RECOVER: _recover,
     Move.REOPEN: _reopen,
 }
@@ -90,7 +92,7 @@ class TestEveryPairOfStatusAndMove:
     def test_a_legal_move_leads_where_the_table_says_and_leaves_its_history(self, status: Status, move: Move) -> None:
         email_id, held = make.in_status(status)
         if move in AFTER_THE_HAND_OVER and status is Status.SENDING:
-            emails.hand_over(held, b"content")
+            moves.hand_over(held, b"content")
 
         moved = MOVES[move](held)
 
@@ -107,7 +109,7 @@ class TestATokenThatIsNotTheRows:
     def test_moves_nothing(self, move: Move) -> None:
         email_id, held = make.in_status(Status.SENDING)
         if move in AFTER_THE_HAND_OVER:
-            emails.hand_over(held, b"content")
+            moves.hand_over(held, b"content")
         before = make.row(email_id).__data__
 
         moved = MOVES[move](Held(email_id, uuid4(), "a worker that was paused"))
@@ -118,13 +120,13 @@ class TestATokenThatIsNotTheRows:
     def test_a_second_claim_ends_the_first_workers_say(self) -> None:
         email_id = make.an_email()
         first = make.claimed(email_id)
-        emails.release_unhanded(first.held, "its lease ended")
+        moves.release_unhanded(first.held, "its lease ended")
         make.rested(first.campaign_id)
         second = make.claimed(email_id, make.ANOTHER_WORKER)
 
-        assert emails.hand_over(first.held, b"content") is not None
-        assert not emails.accept(first.held, {"code": 250})
-        assert emails.hand_over(second.held, b"content") is None
+        assert moves.hand_over(first.held, b"content") is not None
+        assert not moves.accept(first.held, {"code": 250})
+        assert moves.hand_over(second.held, b"content") is None
 
 
 @pytest.mark.usefixtures("db")
@@ -133,8 +135,8 @@ class TestClaiming:
         email_id = make.an_email()
         at = make.row(email_id).scheduled_at
 
-        first = emails.claim(email_id, at, make.WORKER)
-        second = emails.claim(email_id, at, make.ANOTHER_WORKER)
+        first = moves.claim(email_id, at, make.WORKER)
+        second = moves.claim(email_id, at, make.ANOTHER_WORKER)
 
         assert isinstance(first, Claim)
         assert isinstance(second, Closed)
@@ -143,7 +145,7 @@ class TestClaiming:
     def test_a_hint_for_a_time_that_no_longer_holds_is_stale(self) -> None:
         email_id = make.an_email()
 
-        closed = emails.claim(email_id, make.row(email_id).scheduled_at - timedelta(seconds=1), make.WORKER)
+        closed = moves.claim(email_id, make.row(email_id).scheduled_at - timedelta(seconds=1), make.WORKER)
 
         assert isinstance(closed, Closed)
         assert closed.gate == "hint"
@@ -187,7 +189,7 @@ class TestOneMailPerLead:
         before = make.row(email_id).__data__
         row = make.row(email_id)
 
-        planned = emails.plan(
+        planned = moves.plan(
             row.campaign_id, [Slot(row.campaign_id, row.campaign_lead_id, row.mailbox_id, make.now())], "tests"
         )
 
@@ -200,7 +202,7 @@ class TestHandingOver:
     def test_it_keeps_what_was_handed_over_byte_for_byte(self) -> None:
         claim = make.claimed(make.an_email())
 
-        closed = emails.hand_over(claim.held, b"From: a\r\n\r\n\xc5\xbc")
+        closed = moves.hand_over(claim.held, b"From: a\r\n\r\n\xc5\xbc")
 
         assert closed is None
         assert overview.content(claim.held.email_id) == b"From: a\r\n\r\n\xc5\xbc"
@@ -210,7 +212,7 @@ class TestHandingOver:
         claim = make.claimed(make.an_email())
         Campaign.update(status=status).where(Campaign.id == claim.campaign_id).execute()
 
-        closed = emails.hand_over(claim.held, b"content")
+        closed = moves.hand_over(claim.held, b"content")
 
         assert closed is not None
         assert closed.gate == "campaign"
@@ -220,7 +222,7 @@ class TestHandingOver:
         claim = make.claimed(make.an_email(leads=["anna@leads.example"]))
         suppressions.add("anna@leads.example", "she asked us to")
 
-        closed = emails.hand_over(claim.held, b"content")
+        closed = moves.hand_over(claim.held, b"content")
 
         assert closed is not None
         assert closed.gate == "lead"
@@ -234,7 +236,7 @@ class TestHandingOver:
         make.rested(campaign_id)
         make.handed_over(after)
 
-        closed = emails.hand_over(claim.held, b"content")
+        closed = moves.hand_over(claim.held, b"content")
 
         assert closed is not None
         assert closed.gate == "limit"
@@ -242,7 +244,7 @@ class TestHandingOver:
     def test_it_happens_once_under_a_claim(self) -> None:
         claim = make.handed_over(make.an_email())
 
-        assert emails.hand_over(claim.held, b"content") is not None
+        assert moves.hand_over(claim.held, b"content") is not None
 
 
 @pytest.mark.usefixtures("db")
@@ -250,8 +252,8 @@ class TestGivingBack:
     def test_a_retry_counts_an_attempt_and_a_release_does_not(self) -> None:
         retried, released = make.claimed(make.an_email()), make.claimed(make.an_email())
 
-        emails.retry(retried.held, make.now(), "451 later", DETAIL)
-        emails.release(released.held, "421 busy", DETAIL)
+        moves.retry(retried.held, make.now(), "451 later", DETAIL)
+        moves.release(released.held, "421 busy", DETAIL)
 
         assert make.row(retried.held.email_id).attempts == 1
         assert make.row(released.held.email_id).attempts == 0
@@ -269,7 +271,7 @@ class TestGivingBack:
     def test_the_clock_never_takes_back_what_was_handed_over(self) -> None:
         claim = make.handed_over(make.an_email())
 
-        assert not emails.release_unhanded(claim.held, "its lease ended")
+        assert not moves.release_unhanded(claim.held, "its lease ended")
         assert make.row(claim.held.email_id).status == Status.SENDING
 
 
@@ -345,7 +347,7 @@ class TestTheHistory:
         email_id, held = make.in_status(Status.SENT)
         before = len(overview.history(email_id))
 
-        emails.accept(held, {"code": 250})
+        moves.accept(held, {"code": 250})
 
         assert len(overview.history(email_id)) == before
 

@@ -16,8 +16,8 @@ import psutil
 import psycopg2
 import pytest
 
-from models import embedded
-from models.embedded import EmbeddedPostgresFailed
+from models.store import embedded
+from models.store.embedded import EmbeddedPostgresFailed
 from tests.waiting import until
 
 NOBODY = 65534

@@ -7,11 +7,14 @@ from typing import Any
 import pytest
 from peewee import IntegrityError
 
-from models import database, emails, evidence, mailboxes, overview
-from models.claims import Held
-from models.mailboxes import MailboxInvalid, SentMail
-from models.states import Move, Status
-from models.tables import Campaign, CampaignEmailQueue, Mailbox
+from models.email import evidence, moves
+from models.email.claims import Held
+from models.email.states import Move, Status
+from models.owner import mailboxes
+from models.owner.mailboxes import MailboxInvalid, SentMail
+from models.store import database
+from models.store.tables import Campaign, CampaignEmailQueue, Mailbox
+from models.views import overview
 from tests import factories as make
 
 pytestmark = pytest.mark.usefixtures("db")
@@ -29,7 +32,7 @@ def doubtful(mailbox_id: int, age: timedelta = timedelta(minutes=2), count: int 
     ids = sorted(make.planned(campaign_id, mailbox_id, *[make.now()] * count))
     for email_id in ids:
         make.rested(campaign_id)
-        assert emails.doubt(make.handed_over(email_id).held, "silence")
+        assert moves.doubt(make.handed_over(email_id).held, "silence")
         make.age(email_id, age)
     return ids
 
@@ -155,7 +158,7 @@ class TestLateProof:
         [email_id] = doubtful(mailbox_id)
         [mail] = evidence.take(mailbox_id)
 
-        assert emails.accept(Held(email_id, mail.claim_token, "evidence"), {"folder": "Sent", "uid": 7})
+        assert moves.accept(Held(email_id, mail.claim_token, "evidence"), {"folder": "Sent", "uid": 7})
 
         assert make.row(email_id).status == Status.SENT
         last = overview.history(email_id)[-1]
@@ -167,6 +170,6 @@ class TestLateProof:
         mailboxes.close(mailbox_id, "535 no", lambda before: timedelta(hours=1))
         [mail] = evidence.take(mailbox_id)
 
-        assert emails.accept(Held(email_id, mail.claim_token, "evidence"), {})
+        assert moves.accept(Held(email_id, mail.claim_token, "evidence"), {})
 
         assert mailboxes.get(mailbox_id).closed_reason == "535 no"

@@ -6,9 +6,10 @@ from datetime import datetime
 import pytest
 
 from actors.examine import examine
-from models import database, findings, invariants
-from models.states import Status
-from models.tables import EmailContent
+from models.email.states import Status
+from models.health import findings, invariants
+from models.store import database
+from models.store.tables import EmailContent
 from tests import factories as make
 from tests import servers
 from tests.waiting import BOUND, until

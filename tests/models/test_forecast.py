@@ -3,9 +3,10 @@
 import pytest
 
 from actors.plan import plan_new
-from models import forecast, mailboxes
-from models.states import Status
-from models.tables import CampaignEmailQueue
+from models.email.states import Status
+from models.owner import mailboxes
+from models.store.tables import CampaignEmailQueue
+from models.views import forecast
 from tests import factories as make
 
 pytestmark = pytest.mark.usefixtures("db")

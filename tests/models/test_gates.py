@@ -8,10 +8,12 @@ import pytest
 
 import clock
 import config
-from models import campaigns, database, emails, facts, gates, mailboxes
-from models.claims import Claim
-from models.gates import Action, Closed
-from models.tables import Campaign, EmailHistory, Mailbox, Suppression
+from models.email import facts, gates, moves
+from models.email.claims import Claim
+from models.email.gates import Action, Closed
+from models.owner import campaigns, mailboxes
+from models.store import database
+from models.store.tables import Campaign, EmailHistory, Mailbox, Suppression
 from scheduling.window import WARSAW, Window, warsaw_day
 from tests import factories as make
 from tests import servers
@@ -22,7 +24,7 @@ pytestmark = pytest.mark.usefixtures("db")
 
 
 def ask(email_id: int) -> Closed:
-    closed = emails.claim(email_id, make.row(email_id).scheduled_at, make.WORKER)
+    closed = moves.claim(email_id, make.row(email_id).scheduled_at, make.WORKER)
     assert isinstance(closed, Closed), "every gate was open"
     return closed
 
@@ -121,7 +123,7 @@ class TestTheMailbox:
         first, second = (make.a_campaign([mailbox_id]) for _ in range(2))
         [sent], [waiting] = (make.planned(campaign, mailbox_id, make.now()) for campaign in (first, second))
         claim = make.handed_over(sent)
-        emails.accept(claim.held, {"code": 250})
+        moves.accept(claim.held, {"code": 250})
 
         closed = ask(waiting)
 
@@ -155,7 +157,7 @@ class TestTheMailbox:
         mailboxes.close(mailbox_id, "421 busy", lambda faults: timedelta(0))
         claim = make.handed_over(email_id)
 
-        emails.accept(claim.held, {"code": 250})
+        moves.accept(claim.held, {"code": 250})
 
         row = Mailbox.get_by_id(mailbox_id)
         assert (row.faults, row.closed_until, row.closed_reason) == (0, None, None)
@@ -225,9 +227,9 @@ class TestLimits:
     def test_an_unknown_counts_and_a_failed_or_returned_mail_does_not(self) -> None:
         today = warsaw_day(make.now())
         unknown, failed, returned = (make.handed_over(make.an_email()) for _ in range(3))
-        emails.doubt(unknown.held, "silence")
-        emails.reject(failed.held, "554 no", {})
-        emails.retry(returned.held, make.now(), "451 later", {})
+        moves.doubt(unknown.held, "silence")
+        moves.reject(failed.held, "554 no", {})
+        moves.retry(returned.held, make.now(), "451 later", {})
 
         ids = [claim.mailbox_id for claim in (unknown, failed, returned)]
 
@@ -235,7 +237,7 @@ class TestLimits:
 
     def test_yesterdays_mails_do_not_count(self) -> None:
         claim = make.handed_over(make.an_email())
-        emails.accept(claim.held, {})
+        moves.accept(claim.held, {})
         make.age(claim.held.email_id, timedelta(days=1))
 
         assert facts.mailboxes_used([claim.mailbox_id], warsaw_day(make.now())) == {}
@@ -243,8 +245,8 @@ class TestLimits:
 
     def test_a_mail_sent_again_by_a_persons_ruling_counts_twice(self) -> None:
         claim = make.handed_over(make.an_email())
-        emails.doubt(claim.held, "silence")
-        emails.settle_to_send_again(claim.held.email_id, make.now(), "not in Sent", "tests")
+        moves.doubt(claim.held, "silence")
+        moves.settle_to_send_again(claim.held.email_id, make.now(), "not in Sent", "tests")
         make.rested(claim.campaign_id)
         make.handed_over(claim.held.email_id)
 
@@ -262,7 +264,7 @@ class TestLimits:
         results: list[Claim | Closed] = []
 
         def wait_for_the_lock() -> None:
-            results.append(emails.claim(waiter, make.row(waiter).scheduled_at, make.ANOTHER_WORKER))
+            results.append(moves.claim(waiter, make.row(waiter).scheduled_at, make.ANOTHER_WORKER))
             database.close()
 
         thread = threading.Thread(target=wait_for_the_lock)
@@ -271,7 +273,7 @@ class TestLimits:
             thread.start()
             self.until_somebody_waits()
             claim = make.handed_over(winner)
-            emails.accept(claim.held, {})
+            moves.accept(claim.held, {})
         thread.join()
 
         assert isinstance(results[0], Closed)
@@ -280,7 +282,7 @@ class TestLimits:
     def send(self, *ids: int) -> None:
         for email_id in ids:
             claim = make.handed_over(email_id)
-            emails.accept(claim.held, {})
+            moves.accept(claim.held, {})
             make.rested(claim.campaign_id)
 
     def until_somebody_waits(self) -> None:

@@ -5,23 +5,15 @@ from datetime import timedelta
 
 import pytest
 
-from models import (
-    campaigns,
-    database,
-    emails,
-    facts,
-    findings,
-    gauges,
-    hints,
-    installation,
-    invariants,
-    mailboxes,
-    overview,
-)
-from models.gauges import CampaignGauge, Gauges, MailboxGauge
-from models.hints import Hint
-from models.states import Status
-from models.tables import Campaign, Heartbeat
+from models.email import facts, hints, moves
+from models.email.hints import Hint
+from models.email.states import Status
+from models.health import findings, invariants
+from models.owner import campaigns, mailboxes
+from models.store import database, installation
+from models.store.tables import Campaign, Heartbeat
+from models.views import gauges, overview
+from models.views.gauges import CampaignGauge, Gauges, MailboxGauge
 from scheduling.window import Window, warsaw_day
 from tests import factories as make
 from tests.waiting import BOUND
@@ -255,12 +247,12 @@ class TestTheWhole:
 
     def test_takes_as_many_statements_for_many_campaigns_as_for_one(self) -> None:
         make.an_email()
-        emails.cancel(make.an_email(), "a test", "tests")
+        moves.cancel(make.an_email(), "a test", "tests")
         few = statements()
 
         for _ in range(9):
             make.an_email()
-            emails.cancel(make.an_email(), "a test", "tests")
+            moves.cancel(make.an_email(), "a test", "tests")
 
         assert statements() == few
 

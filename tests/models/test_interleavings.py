@@ -29,18 +29,22 @@ from hypothesis.stateful import (
 )
 
 import config
-from actors import deliver, journal, plan
-from actors.broker import broker
+from actors import deliver, plan
+from actors.disk import journal
 from actors.hint import hint_due
+from actors.process.broker import broker
 from actors.record import move
 from mail.outcome import Accepted, Deferred, Outcome, Phase, Refused, Reply, Scope, Unanswered, Withdrawn
-from models import campaigns, database, emails, mailboxes, plans, settlement, stuck, suppressions
-from models.campaigns import CampaignInvalid
-from models.claims import Attempt, Claim, Worker
-from models.gates import Closed
-from models.settlement import SettlementRefused
-from models.states import FINAL, Status
-from models.tables import CampaignEmailQueue, CampaignLead
+from models.email import moves, stuck
+from models.email.claims import Attempt, Claim, Worker
+from models.email.gates import Closed
+from models.email.states import FINAL, Status
+from models.owner import campaigns, mailboxes, settlement, suppressions
+from models.owner.campaigns import CampaignInvalid
+from models.owner.settlement import SettlementRefused
+from models.planning import plans
+from models.store import database
+from models.store.tables import CampaignEmailQueue, CampaignLead
 from scheduling import planner
 from scheduling.planner import Slot
 from scheduling.window import WARSAW, Window, warsaw_day
@@ -214,7 +218,7 @@ class Interleavings(RuleBasedStateMachine):
     def take(self, process: Process, email_id: int, at: datetime) -> None:
         self.merge_journal()
         scheduled_at = at - self.passed
-        claim = emails.claim(email_id, scheduled_at, process.worker)
+        claim = moves.claim(email_id, scheduled_at, process.worker)
         if isinstance(claim, Closed):
             deliver.heed(claim, email_id, scheduled_at)
         else:
@@ -223,7 +227,7 @@ class Interleavings(RuleBasedStateMachine):
         self.collect_hints()
 
     def hand_over(self, it: Try) -> None:
-        if emails.hand_over(it.claim.held, b"content") is not None:
+        if moves.hand_over(it.claim.held, b"content") is not None:
             it.ends(Withdrawn("a gate closed"))
             return
         handed_over_at = make.row(it.email_id).handed_over_at
@@ -348,7 +352,7 @@ class Interleavings(RuleBasedStateMachine):
         self.pass_by(timedelta(seconds=config.settings().sending.claim_lease_seconds))
         if mostly(luck):
             self.hand_over(it)
-        emails.release_unhanded(it.claim.held, "its worker did not report in time")
+        moves.release_unhanded(it.claim.held, "its worker did not report in time")
 
     # What time does.
 

@@ -7,9 +7,13 @@ from uuid import uuid4
 
 import pytest
 
-from models import campaigns, database, emails, invariants, plans, settlement
-from models.states import Move, Status
-from models.tables import Campaign, CampaignEmailQueue, EmailContent, EmailHistory
+from models.email import moves
+from models.email.states import Move, Status
+from models.health import invariants
+from models.owner import campaigns, settlement
+from models.planning import plans
+from models.store import database
+from models.store.tables import Campaign, CampaignEmailQueue, EmailContent, EmailHistory
 from tests import factories as make
 
 pytestmark = pytest.mark.usefixtures("db")
@@ -36,7 +40,7 @@ def sent_again() -> int:
     make.rested(make.row(email_id).campaign_id)
     Q.update(scheduled_at=make.now()).where(Q.id == email_id).execute()
     H.update(scheduled_to=make.row(email_id).scheduled_at).where(H.id == of(email_id, Move.SETTLE)[0]).execute()
-    emails.accept(make.handed_over(email_id).held, {"code": 250})
+    moves.accept(make.handed_over(email_id).held, {"code": 250})
     return email_id
 
 
@@ -51,8 +55,8 @@ class TestRowsMadeByLegalMoves:
         sent_again()
         retried = make.claimed(make.an_email())
         moment = plans.retry_moment(retried.held.email_id, make.now())
-        emails.retry(retried.held, moment, "451 later", {"code": 451})
-        emails.release(make.claimed(make.an_email()).held, "a test")
+        moves.retry(retried.held, moment, "451 later", {"code": 451})
+        moves.release(make.claimed(make.an_email()).held, "a test")
         campaigns.cancel(make.row(make.an_email()).campaign_id, "ola")
 
         assert broken() == {}

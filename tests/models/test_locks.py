@@ -11,10 +11,13 @@ from itertools import cycle
 import pytest
 
 from actors.plan import plan_new, replan
-from models import campaigns, database, emails, facts, mailboxes, plans, stuck
-from models.claims import Claim
-from models.states import Move, Status
-from models.tables import CampaignEmailQueue, CampaignLead, EmailHistory
+from models.email import facts, moves, stuck
+from models.email.claims import Claim
+from models.email.states import Move, Status
+from models.owner import campaigns, mailboxes
+from models.planning import plans
+from models.store import database
+from models.store.tables import CampaignEmailQueue, CampaignLead, EmailHistory
 from scheduling import planner
 from scheduling.planner import Slot
 from tests import factories as make
@@ -73,7 +76,7 @@ class TestALockWait:
         [winner], [loser] = (make.planned(campaign_id, box, make.now()) for box in (first_box, second_box))
         at = make.row(loser).scheduled_at
         with another_holds(winner):
-            waiter = beside(lambda: emails.claim(loser, at, make.ANOTHER_WORKER))
+            waiter = beside(lambda: moves.claim(loser, at, make.ANOTHER_WORKER))
             until(somebody_waits, "the second claim to wait")
             make.handed_over(winner)
 
@@ -121,7 +124,7 @@ class TestAPlanBesideAClaim:
         other = CampaignLead.get(CampaignLead.campaign == row.campaign_id, CampaignLead.id != row.campaign_lead_id)
         slot = Slot(row.campaign_id, other.id, row.mailbox_id, make.now())
         with another_holds(email_id):
-            written = beside(lambda: emails.plan(row.campaign_id, [slot], "tests"))
+            written = beside(lambda: moves.plan(row.campaign_id, [slot], "tests"))
 
             assert written.result(BOUND) == 1
 
@@ -162,22 +165,22 @@ class TestEverythingAtOnce:
 
     def send(self) -> None:
         for claim in self.claims():
-            if emails.hand_over(claim.held, b"content") is None:
-                emails.accept(claim.held, {"code": 250})
+            if moves.hand_over(claim.held, b"content") is None:
+                moves.accept(claim.held, {"code": 250})
             else:
-                emails.release(claim.held, "a gate closed")
+                moves.release(claim.held, "a gate closed")
 
     def doubt(self) -> None:
         for claim in self.claims():
-            emails.hand_over(claim.held, b"content")
+            moves.hand_over(claim.held, b"content")
             make.age(claim.held.email_id, timedelta(seconds=1000))
             stuck.settle_expired("tests")
-            emails.retry(claim.held, make.now(), "451 later", {"code": 451})
+            moves.retry(claim.held, make.now(), "451 later", {"code": 451})
 
     def claims(self) -> Iterator[Claim]:
         for _ in range(self.OPERATIONS):
             hint = Q.select(Q.id, Q.scheduled_at).where(Q.status == Status.PENDING).order_by(Q.scheduled_at).first()
-            claim = hint and emails.claim(hint.id, hint.scheduled_at, make.WORKER)
+            claim = hint and moves.claim(hint.id, hint.scheduled_at, make.WORKER)
             if isinstance(claim, Claim):
                 yield claim
 

@@ -5,10 +5,10 @@ from itertools import pairwise
 
 import pytest
 
-from models import mails
-from models.mails import CursorInvalid, Page
-from models.states import Status
-from models.tables import CampaignEmailQueue
+from models.email.states import Status
+from models.store.tables import CampaignEmailQueue
+from models.views import mails
+from models.views.mails import CursorInvalid, Page
 from scheduling.window import warsaw_day, warsaw_day_bounds
 from tests import factories as make
 

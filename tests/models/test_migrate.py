@@ -9,7 +9,10 @@ from typing import Any
 import pytest
 
 import config
-from models import changes, database, facts, invariants, mailboxes, migrate, tables
+from models.email import facts
+from models.health import invariants
+from models.owner import changes, mailboxes
+from models.store import database, migrate, tables
 from tests import factories as make
 from tests.waiting import BOUND, until
 

@@ -4,22 +4,12 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from models import (
-    campaigns,
-    changes,
-    database,
-    day,
-    forecast,
-    gauges,
-    hints,
-    mailboxes,
-    mails,
-    overview,
-    plans,
-    recipients,
-    unknowns,
-)
-from models.states import Status
+from models.email import hints, recipients
+from models.email.states import Status
+from models.owner import campaigns, changes, mailboxes
+from models.planning import plans
+from models.store import database
+from models.views import day, forecast, gauges, mails, overview, unknowns
 from scheduling.window import warsaw_day
 from tests.million import BIG, Million, Plan
 

@@ -2,9 +2,11 @@
 
 import pytest
 
-from models import campaigns, database, emails, moves
-from models.moves import Moved
-from models.states import Move, Status
+from models.email import announcements, moves
+from models.email.announcements import Moved
+from models.email.states import Move, Status
+from models.owner import campaigns
+from models.store import database
 from tests import factories as make
 
 pytestmark = pytest.mark.usefixtures("db")
@@ -17,14 +19,14 @@ class Interrupted(Exception):
 @pytest.fixture
 def told(monkeypatch: pytest.MonkeyPatch) -> list[Moved]:
     heard: list[Moved] = []
-    monkeypatch.setattr(moves, "_listeners", [])
-    moves.listen(heard.append)
+    monkeypatch.setattr(announcements, "_listeners", [])
+    announcements.listen(heard.append)
     return heard
 
 
 def cancel_in_vain(email_id: int) -> None:
     with database.database.atomic():
-        assert emails.cancel(email_id, "a test", "tests")
+        assert moves.cancel(email_id, "a test", "tests")
         raise Interrupted
 
 
@@ -33,7 +35,7 @@ class TestAMove:
         claim = make.claimed(make.an_email())
         told.clear()
 
-        emails.reject(claim.held, "550 no", {"code": 550})
+        moves.reject(claim.held, "550 no", {"code": 550})
 
         [it] = told
         assert (it.move, it.email_id, it.campaign_id, it.mailbox_id) == (
@@ -50,7 +52,7 @@ class TestAMove:
         told.clear()
 
         with database.database.atomic():
-            emails.cancel(email_id, "a test", "tests")
+            moves.cancel(email_id, "a test", "tests")
             assert told == []
 
         assert [it.move for it in told] == [Move.CANCEL]
@@ -69,8 +71,8 @@ class TestAMove:
         email_id, held = make.in_status(Status.SENT)
         told.clear()
 
-        emails.accept(held, {"code": 250})
-        emails.cancel(email_id, "a test", "tests")
+        moves.accept(held, {"code": 250})
+        moves.cancel(email_id, "a test", "tests")
 
         assert told == []
 
@@ -79,10 +81,10 @@ def test_a_listener_that_fails_harms_neither_the_move_nor_the_others(told: list[
     def fails(moved: Moved) -> None:
         raise Interrupted
 
-    moves._listeners.insert(0, fails)
+    announcements._listeners.insert(0, fails)
     email_id = make.an_email()
 
-    assert emails.cancel(email_id, "a test", "tests")
+    assert moves.cancel(email_id, "a test", "tests")
 
     assert make.row(email_id).status == Status.CANCELLED
     assert told[-1].move is Move.CANCEL
@@ -102,7 +104,7 @@ def test_many_moves_at_once_are_told_of_together(told: list[Moved]) -> None:
 
 
 def test_who_listens_twice_is_told_once(told: list[Moved]) -> None:
-    moves.listen(told.append)
+    announcements.listen(told.append)
 
     make.an_email()
 

@@ -6,10 +6,12 @@ from datetime import timedelta
 
 import pytest
 
-from models import campaigns, database, emails, installation, mailboxes, notices, protection, settlement
-from models.notices import Due, Kind
-from models.states import Status
-from models.tables import CampaignEmailQueue, Mailbox, Notice
+from models.email import moves
+from models.email.states import Status
+from models.owner import campaigns, mailboxes, notices, protection, settlement
+from models.owner.notices import Due, Kind
+from models.store import database, installation
+from models.store.tables import CampaignEmailQueue, Mailbox, Notice
 from tests import factories as make
 from tests.conftest import Override
 from tests.waiting import BOUND
@@ -23,7 +25,7 @@ def unknown(campaign_id: int, mailbox_id: int) -> int:
     """One more mail in doubt, whose time to be told has come."""
     [email_id] = make.planned(campaign_id, mailbox_id, make.now())
     make.rested(campaign_id)
-    assert emails.doubt(make.handed_over(email_id).held, "silence")
+    assert moves.doubt(make.handed_over(email_id).held, "silence")
     make.age(email_id, timedelta(minutes=2))
     return email_id
 
@@ -59,7 +61,7 @@ def settle(campaign_id: int) -> None:
 
 def no_faults(mailbox_id: int) -> None:
     """As after a mail that was accepted."""
-    Mailbox.update(emails.WITHOUT_FAULTS).where(Mailbox.id == mailbox_id).execute()
+    Mailbox.update(moves.WITHOUT_FAULTS).where(Mailbox.id == mailbox_id).execute()
 
 
 def take_all() -> list[Due]:
@@ -146,7 +148,7 @@ class TestUnknownMails:
 
     def test_are_not_told_before_a_first_look_was_due(self) -> None:
         email_id = make.an_email()
-        emails.doubt(make.handed_over(email_id).held, "silence")
+        moves.doubt(make.handed_over(email_id).held, "silence")
 
         assert take_all() == []
 

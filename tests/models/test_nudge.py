@@ -6,8 +6,9 @@ from datetime import timedelta
 
 import pytest
 
-from models import campaigns, database, installation, mailboxes, nudge, settlement
-from models.states import Status
+from models.email.states import Status
+from models.owner import campaigns, mailboxes, settlement
+from models.store import database, installation, tick_request
 from tests import factories as make
 from tests.waiting import BOUND, until
 
@@ -27,7 +28,7 @@ class Listener:
 
     def _listen(self) -> None:
         try:
-            for _ in nudge.heard():
+            for _ in tick_request.heard():
                 self.heard += 1
         except database.FAILURES:
             database.close()
@@ -93,9 +94,9 @@ def test_an_order_asks_for_one(
 
 def test_it_is_heard_when_the_order_is_committed_and_not_before(listener: Listener) -> None:
     with database.database.atomic():
-        nudge.ask_for_tick()
+        tick_request.ask_for_tick()
         with database.database.atomic() as inner:
-            nudge.ask_for_tick()
+            tick_request.ask_for_tick()
             inner.rollback()
         assert listener.heard == 0
 
@@ -104,11 +105,11 @@ def test_it_is_heard_when_the_order_is_committed_and_not_before(listener: Listen
 
 def test_an_order_that_is_taken_back_is_not_heard(listener: Listener) -> None:
     with database.database.atomic() as transaction:
-        nudge.ask_for_tick()
+        tick_request.ask_for_tick()
         transaction.rollback()
     before = listener.heard
 
-    nudge.ask_for_tick()
+    tick_request.ask_for_tick()
 
     until(lambda: listener.heard, "the order after it to be heard")
     assert (before, listener.heard) == (0, 1)
@@ -117,9 +118,9 @@ def test_an_order_that_is_taken_back_is_not_heard(listener: Listener) -> None:
 def test_several_in_one_transaction_count_as_one(listener: Listener) -> None:
     with database.database.atomic():
         for _ in range(20):
-            nudge.ask_for_tick()
+            tick_request.ask_for_tick()
     until(lambda: listener.heard, "them to be heard")
 
-    nudge.ask_for_tick()
+    tick_request.ask_for_tick()
 
     until(lambda: listener.heard == 2, "the next to be heard")

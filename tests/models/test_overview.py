@@ -5,11 +5,14 @@ from datetime import timedelta
 
 import pytest
 
-from models import campaigns, emails, facts, installation, mailboxes, overview
-from models.claims import Held
-from models.overview import MailboxLine
-from models.states import Status
-from models.tables import Mailbox
+from models.email import facts, moves
+from models.email.claims import Held
+from models.email.states import Status
+from models.owner import campaigns, mailboxes
+from models.store import installation
+from models.store.tables import Mailbox
+from models.views import overview
+from models.views.overview import MailboxLine
 from scheduling.window import warsaw_day
 from tests import factories as make
 
@@ -61,7 +64,7 @@ class TestAMailboxThatFaultsHaveClosed:
         email_id = make.an_email()
         mailboxes.close(make.row(email_id).mailbox_id, "421 busy", lambda faults: timedelta(0), "connect")
 
-        emails.accept(make.handed_over(email_id).held, {"code": 250})
+        moves.accept(make.handed_over(email_id).held, {"code": 250})
 
         row = Mailbox.get()
         assert (row.faults, row.closed_phase) == (0, None)
@@ -74,10 +77,10 @@ class TestAMailboxesErrors:
         ids = make.planned(campaign_id, mailbox_id, *[make.now()] * 4)
         refused, deferred, silent, _ = ids
         answers: list[Callable[[Held], bool]] = [
-            lambda held: emails.reject(held, "550 no", {"code": 550, "phase": "dot"}),
-            lambda held: emails.retry(held, make.now(), "451 later", {"code": 451, "phase": "dot"}),
-            lambda held: emails.doubt(held, "silence"),
-            lambda held: emails.accept(held, {"code": 250}),
+            lambda held: moves.reject(held, "550 no", {"code": 550, "phase": "dot"}),
+            lambda held: moves.retry(held, make.now(), "451 later", {"code": 451, "phase": "dot"}),
+            lambda held: moves.doubt(held, "silence"),
+            lambda held: moves.accept(held, {"code": 250}),
         ]
         for email_id, answer in zip(ids, answers, strict=True):
             make.rested(campaign_id)
@@ -94,7 +97,7 @@ class TestAMailboxesErrors:
     def test_are_not_what_our_own_side_took_back(self) -> None:
         email_id = make.an_email()
 
-        emails.release(make.claimed(email_id).held, "outside the window")
+        moves.release(make.claimed(email_id).held, "outside the window")
 
         assert line_of(make.row(email_id).mailbox_id).errors == []
 
@@ -104,7 +107,7 @@ class TestAMailboxesErrors:
         ids = make.planned(campaign_id, mailbox_id, *[make.now()] * 7)
         for email_id in ids:
             make.rested(campaign_id)
-            emails.reject(make.claimed(email_id).held, "550 no", {"code": 550})
+            moves.reject(make.claimed(email_id).held, "550 no", {"code": 550})
 
         lines = overview.mailboxes([mailboxes.get(mailbox_id), mailboxes.get(other)])
 

@@ -12,22 +12,15 @@ import pytest
 
 import actors.deliver  # noqa: F401  # declares the queue of the hints
 from actors.plan import plan_new, replan
-from models import (
-    campaigns,
-    changes,
-    database,
-    emails,
-    invariants,
-    mailboxes,
-    overview,
-    plans,
-    preview,
-    suppressions,
-    unplanned,
-)
-from models.forecast import forecast
-from models.states import Move, Status
-from models.tables import Campaign, CampaignEmailQueue, CampaignLead, EmailHistory, Lead, Mailbox
+from models.email import moves
+from models.email.states import Move, Status
+from models.health import invariants
+from models.owner import campaigns, changes, mailboxes, preview, suppressions
+from models.planning import plans, unplanned
+from models.store import database
+from models.store.tables import Campaign, CampaignEmailQueue, CampaignLead, EmailHistory, Lead, Mailbox
+from models.views import overview
+from models.views.forecast import forecast
 from scheduling import planner
 from scheduling.window import WARSAW, Window, warsaw_day
 from tests import factories as make
@@ -78,7 +71,7 @@ class TestANewCampaign:
         mailbox_id = make.a_mailbox()
         campaign_id = make.a_campaign([mailbox_id], leads=3)
         first, second, third = (row.id for row in CampaignLead.select().order_by(CampaignLead.position))
-        emails.plan(campaign_id, [planner.Slot(campaign_id, second, mailbox_id, make.now())], "tests")
+        moves.plan(campaign_id, [planner.Slot(campaign_id, second, mailbox_id, make.now())], "tests")
 
         plan_new()
         plan_new()
@@ -364,7 +357,7 @@ class TestEditing:
         seen = plans.situation([campaign_id], again=True, orders={campaign_id: "edited"})
         slots = list(planner.plan(seen.campaigns, seen.mailboxes, seen.taken, seen.now))
         later = make.now() + timedelta(hours=1)
-        emails.retry(make.claimed(email_id).held, later, "451 later", {"code": 451})
+        moves.retry(make.claimed(email_id).held, later, "451 later", {"code": 451})
 
         written = plans.write(campaign_id, slots, seen, "tests", "edited")
 
@@ -459,7 +452,7 @@ class TestPauseResumeCancel:
         mailbox_id = make.a_mailbox()
         campaign_id = make.a_campaign([mailbox_id], leads=2)
         sent, pending = make.planned(campaign_id, mailbox_id, make.now(), make.now() + timedelta(minutes=5))
-        emails.accept(make.handed_over(sent).held, {})
+        moves.accept(make.handed_over(sent).held, {})
 
         count = campaigns.cancel(campaign_id, "tests")
 
@@ -586,7 +579,7 @@ class TestLeadsThatMayNotBeWrittenTo:
         plan_new()
         assert campaigns.complete_finished("tests") == []
         for row in list(Q.select()):
-            emails.cancel(row.id, "a test", "tests")
+            moves.cancel(row.id, "a test", "tests")
 
         assert str(overview.standing(campaigns.get(campaign_id))) == (
             "waiting: none of the leads left may be written to"
@@ -645,12 +638,12 @@ class TestCompletion:
         mailbox_id = make.a_mailbox()
         campaign_id = make.a_campaign([mailbox_id], leads=2)
         [first] = make.planned(campaign_id, mailbox_id, make.now())
-        emails.accept(make.handed_over(first).held, {})
+        moves.accept(make.handed_over(first).held, {})
 
         assert campaigns.complete_finished("tests") == []
 
         [second] = make.planned(campaign_id, mailbox_id, make.now())
-        emails.cancel(second, "a test", "tests")
+        moves.cancel(second, "a test", "tests")
 
         assert campaigns.complete_finished("tests") == [campaign_id]
 

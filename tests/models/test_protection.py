@@ -7,10 +7,13 @@ from typing import Any
 
 import pytest
 
-from models import campaigns, changes, database, emails, facts, overview, protection, tables
-from models.protection import Paused, Results
-from models.states import Status
-from models.tables import Campaign, CampaignEmailQueue
+from models.email import facts, moves
+from models.email.states import Status
+from models.owner import campaigns, changes, protection
+from models.owner.protection import Paused, Results
+from models.store import database, tables
+from models.store.tables import Campaign, CampaignEmailQueue
+from models.views import overview
 from tests import factories as make
 from tests import servers
 from tests.conftest import Override
@@ -50,11 +53,11 @@ def answered(campaign_id: int, *answers: str) -> None:
         held = make.handed_over(email_id).held
         detail = ANSWERS[answer]
         if answer == "sent":
-            assert emails.accept(held, detail)
+            assert moves.accept(held, detail)
         elif answer in WAITING:
-            assert emails.retry(held, make.now() + timedelta(hours=1), answer, detail)
+            assert moves.retry(held, make.now() + timedelta(hours=1), answer, detail)
         else:
-            assert emails.reject(held, answer, detail)
+            assert moves.reject(held, answer, detail)
 
 
 def status(campaign_id: int) -> str:

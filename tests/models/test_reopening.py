@@ -5,10 +5,13 @@ from itertools import pairwise
 
 import pytest
 
-from models import campaigns, changes, emails, invariants, overview, reopening, suppressions
-from models.reopening import Reopened, ReopeningRefused
-from models.states import Status
-from models.tables import Campaign, CampaignEmailQueue, CampaignLead, EmailHistory, Lead, Mailbox
+from models.email import moves
+from models.email.states import Status
+from models.health import invariants
+from models.owner import campaigns, changes, reopening, suppressions
+from models.owner.reopening import Reopened, ReopeningRefused
+from models.store.tables import Campaign, CampaignEmailQueue, CampaignLead, EmailHistory, Lead, Mailbox
+from models.views import overview
 from tests import factories as make
 from tests.conftest import Override
 
@@ -29,7 +32,7 @@ def failed(code: int = 550, enhanced: str | None = "5.7.1", leads: int = 1) -> l
 def refuse(email_id: int, code: int = 550, enhanced: str | None = "5.7.1") -> None:
     make.rested(make.row(email_id).campaign_id)
     held = make.handed_over(email_id).held
-    assert emails.reject(held, f"{code} no", {"code": code, "enhanced": enhanced, "scope": "lead", "phase": "dot"})
+    assert moves.reject(held, f"{code} no", {"code": code, "enhanced": enhanced, "scope": "lead", "phase": "dot"})
 
 
 def campaign_of(email_id: int) -> Campaign:
@@ -54,8 +57,8 @@ class TestAFailedMail:
 
         claim = make.claimed(email_id)
 
-        assert emails.hand_over(claim.held, b"Subject: again\r\n\r\nHello") is None
-        assert emails.accept(claim.held, {"code": 250})
+        assert moves.hand_over(claim.held, b"Subject: again\r\n\r\nHello") is None
+        assert moves.accept(claim.held, {"code": 250})
         assert [finding.rule for finding in invariants.check() if not finding.holds] == []
 
     def test_is_planned_behind_the_campaigns_others_and_moves_none_of_them(self) -> None:

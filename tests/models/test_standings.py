@@ -10,11 +10,14 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from models import campaigns, database, emails, mailboxes, overview, suppressions
-from models.claims import Claim
-from models.overview import Standing
-from models.states import Status
-from models.tables import Campaign, CampaignEmailQueue, CampaignLead, Lead, Mailbox, Suppression
+from models.email import moves
+from models.email.claims import Claim
+from models.email.states import Status
+from models.owner import campaigns, mailboxes, suppressions
+from models.store import database
+from models.store.tables import Campaign, CampaignEmailQueue, CampaignLead, Lead, Mailbox, Suppression
+from models.views import overview
+from models.views.overview import Standing
 from scheduling.planner import Slot
 from scheduling.window import WARSAW, Window, warsaw_day
 from tests import factories as make
@@ -244,7 +247,7 @@ class TestACampaignThatCannotSend:
         mailbox_id = make.a_mailbox()
         campaign_id = make.a_campaign([mailbox_id], ["anna@leads.example", "jan@leads.example"])
         last = CampaignLead.get(CampaignLead.position == 2)
-        emails.plan(campaign_id, [Slot(campaign_id, last.id, mailbox_id, make.now())], "tests")
+        moves.plan(campaign_id, [Slot(campaign_id, last.id, mailbox_id, make.now())], "tests")
         forbid("jan@leads.example")
 
         assert of(campaign_id).gate == "unplanned"
@@ -367,7 +370,7 @@ def become(email_id: int, status: Status, at: datetime) -> None:
 
 def may_be_claimed(email_id: int) -> bool:
     with database.database.atomic() as transaction:
-        found = emails.claim(email_id, make.row(email_id).scheduled_at, make.WORKER)
+        found = moves.claim(email_id, make.row(email_id).scheduled_at, make.WORKER)
         transaction.rollback()
     return isinstance(found, Claim)
 

@@ -5,9 +5,11 @@ from datetime import timedelta
 
 import pytest
 
-from models import campaigns, database, hints, settlement, stuck
-from models.states import Status
-from models.tables import Campaign, CampaignEmailQueue
+from models.email import hints, stuck
+from models.email.states import Status
+from models.owner import campaigns, settlement
+from models.store import database
+from models.store.tables import Campaign, CampaignEmailQueue
 from tests import factories as make
 from tests.waiting import BOUND, until
 

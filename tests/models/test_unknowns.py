@@ -6,10 +6,12 @@ from datetime import timedelta
 import pytest
 
 import config
-from models import campaigns, emails, settlement, unknowns
-from models.mailboxes import SentMail
-from models.states import Status
-from models.tables import CampaignEmailQueue
+from models.email import moves
+from models.email.states import Status
+from models.owner import campaigns, settlement
+from models.owner.mailboxes import SentMail
+from models.store.tables import CampaignEmailQueue
+from models.views import unknowns
 from tests import factories as make
 
 pytestmark = pytest.mark.usefixtures("db")
@@ -45,7 +47,7 @@ def test_who_handed_it_over_is_the_latest_who_did() -> None:
     row = make.row(email_id)
     make.rested(row.campaign_id)
     Q.update(scheduled_at=make.now()).where(Q.id == email_id).execute()
-    emails.doubt(make.handed_over(email_id, make.ANOTHER_WORKER).held, "silence")
+    moves.doubt(make.handed_over(email_id, make.ANOTHER_WORKER).held, "silence")
 
     [it] = unknowns.page()
 
@@ -66,7 +68,7 @@ def test_one_whose_mailbox_keeps_its_copies_in_reach_can_be_searched_for() -> No
     where = SentMail("imap.sender.example", 993, "tls", None)
     mailbox_id = make.a_mailbox(username="ola", sent_mail=where)
     [email_id] = make.planned(make.a_campaign([mailbox_id]), mailbox_id, make.now())
-    emails.doubt(make.handed_over(email_id).held, "silence")
+    moves.doubt(make.handed_over(email_id).held, "silence")
 
     [it] = unknowns.page()
 

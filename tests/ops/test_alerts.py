@@ -8,8 +8,8 @@ import pytest
 from prometheus_client.metrics import MetricWrapperBase
 
 import config
-from ops import metrics
-from ops.metrics import State
+from ops.watch import metrics
+from ops.watch.metrics import State
 from tests import watching
 
 RULES = {rule["alert"]: rule for rule in watching.rules()}

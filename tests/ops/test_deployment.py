@@ -15,8 +15,8 @@ import pytest
 from ruamel.yaml import YAML
 
 import config
-from actors.processes import PROCESSES
-from ops import exposition
+from actors.process.processes import PROCESSES
+from ops.watch import exposition
 from tests import watching
 from tests.waiting import BOUND, until
 
@@ -168,7 +168,7 @@ class TestSupervisord:
         assert names == SEPARATE | {"web"}
         for name in SEPARATE:
             assert programs[f"program:{name}"]["command"].endswith(f"-m actors {name}")
-        assert programs["program:web"]["command"].endswith("-m ops.tied web")
+        assert programs["program:web"]["command"].endswith("-m ops.run.tied web")
 
     def test_a_send_in_flight_may_end_before_its_worker_is_killed(self, programs: configparser.RawConfigParser) -> None:
         assert int(programs["program:worker"]["stopwaitsecs"]) > config.settings().stop_grace_seconds
@@ -198,7 +198,11 @@ class TestStartingWithoutServices:
         environment = {**os.environ, "PUNKTUAL_BROKER_URL": "embedded"}
 
         done = subprocess.run(
-            [sys.executable, "-m", "ops.supervise"], cwd=config.ROOT, env=environment, capture_output=True, text=True
+            [sys.executable, "-m", "ops.supervise"],
+            cwd=config.ROOT,
+            env=environment,
+            capture_output=True,
+            text=True,
         )
 
         assert done.returncode == 1

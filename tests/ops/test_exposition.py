@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from prometheus_client import CollectorRegistry
 
-from ops import exposition
+from ops.watch import exposition
 from tests.conftest import Override
 from tests.scraping import free_port
 

@@ -27,7 +27,7 @@ pathlib.Path(sys.argv[1]).write_text("in order")
 PROGRAM = """
 import pathlib, sys
 from ops import logs
-from ops.keeper import Keeper
+from ops.run.keeper import Keeper
 logs.configure()
 python, folder = sys.executable, pathlib.Path(sys.argv[1])
 commands = {

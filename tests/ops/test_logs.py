@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 import config
-from ops import logs
+from ops.watch import logs
 
 PROGRAM = """
 import logging, threading, warnings

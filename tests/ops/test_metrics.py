@@ -11,11 +11,11 @@ from prometheus_client import REGISTRY
 from prometheus_client.metrics import MetricWrapperBase
 
 import config
-from actors import tally
-from models import gates, plans
-from ops import metrics, metrics_folder
-from ops.metrics import State
-from scheduling import timetable
+from actors import tally, tick
+from models.email import gates
+from models.planning import plans
+from ops.watch import metrics, metrics_folder
+from ops.watch.metrics import State
 
 COUNTED = [it for it in vars(metrics).values() if isinstance(it, MetricWrapperBase)]
 STATES = [it for it in vars(metrics).values() if isinstance(it, State)]
@@ -67,8 +67,8 @@ class TestBeforeAnythingHappened:
             ("punktual_smtp_phase_seconds", {(phase,) for phase in tally.PHASES}),
             ("punktual_mailbox_closures", {(phase,) for phase in tally.PHASES}),
             ("punktual_notices", {("sent",), ("failed",)}),
-            ("punktual_tick_step_failures", {(step.__name__,) for step in timetable.STEPS}),
-            ("punktual_tick_step_seconds", {(step.__name__,) for step in timetable.STEPS}),
+            ("punktual_tick_step_failures", {(step.__name__,) for step in tick.STEPS}),
+            ("punktual_tick_step_seconds", {(step.__name__,) for step in tick.STEPS}),
         ],
     )
     def test_all_that_can_be_counted_is_shown(self, name: str, values: set[tuple[Any, ...]]) -> None:

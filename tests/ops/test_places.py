@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from config import SettingsInvalid
-from ops import places
+from ops import notifiers
 from tests.conftest import Override
 from tests.smtp_server import SmtpServer
 from tests.webhook import Webhook
@@ -42,7 +42,7 @@ def logged() -> Iterator[StringIO]:
 
 def failure(settings: Override, url: str) -> str | None:
     settings(NOTICES_URLS=url)
-    [place] = places.configured()
+    [place] = notifiers.configured()
     return place.tell("a title", "a body")
 
 
@@ -50,12 +50,16 @@ class TestTheUrls:
     def test_are_told_apart_by_spaces_and_commas(self, settings: Override) -> None:
         settings(NOTICES_URLS=" json://one/a,b , json://two\tjsons://three?-a=b,c ")
 
-        assert [place.url for place in places.configured()] == ["json://one/a,b", "json://two", "jsons://three?-a=b,c"]
+        assert [place.url for place in notifiers.configured()] == [
+            "json://one/a,b",
+            "json://two",
+            "jsons://three?-a=b,c",
+        ]
 
     def test_may_be_missing(self, settings: Override) -> None:
-        assert places.configured() == []
+        assert notifiers.configured() == []
         settings(NOTICES_URLS="")
-        assert places.configured() == []
+        assert notifiers.configured() == []
 
     @pytest.mark.parametrize(
         ("url", "complaint"),
@@ -81,19 +85,19 @@ class TestTheUrls:
         settings(NOTICES_URLS=f"json://127.0.0.1/fine {url}")
 
         with pytest.raises(SettingsInvalid, match=f"PUNKTUAL_NOTICES_URLS: URL 2 {complaint}") as refusal:
-            places.configured()
+            notifiers.configured()
 
         assert "cret" not in str(refusal.value) + logged.getvalue() + "".join(capfd.readouterr())
 
     def test_of_a_provider_that_encrypts_by_itself_need_no_mode(self, settings: Override) -> None:
         settings(NOTICES_URLS="mailto://ola:s3cret@gmail.com")
 
-        assert [place.name for place in places.configured()] == ["1: E-Mail"]
+        assert [place.name for place in notifiers.configured()] == ["1: E-Mail"]
 
     def test_never_print(self, settings: Override) -> None:
         settings(NOTICES_URLS="json://127.0.0.1/tok3n")
 
-        assert "tok3n" not in repr(places.configured())
+        assert "tok3n" not in repr(notifiers.configured())
 
 
 class TestAWebhook:
@@ -180,7 +184,7 @@ class TestAMail:
         with SmtpServer() as server:
             url = f"mailto://localhost:{server.port}/?from=punktual@sender.example&to=ola@owner.example"
             settings(NOTICES_URLS=url, NOTICES_ANSWER_TIMEOUT_SECONDS=10)
-            [place] = places.configured()
+            [place] = notifiers.configured()
 
             assert place.tell("a title\r\nBcc: anna@leads.example\r\n\r\n", "a body") is None
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 import config
-from models import migrate
-from models.embedded import EmbeddedPostgresFailed
-from models.vault import KeyInvalid
-from ops.starting import starting
+from models.store import migrate
+from models.store.embedded import EmbeddedPostgresFailed
+from models.store.vault import KeyInvalid
+from ops.run.starting import starting
 
 BROKER = "amqp://guest:guest@127.0.0.1/%2F"
 # With the broker that each of them runs on.
@@ -21,7 +21,7 @@ PROCESSES = (
     ("actors embedded", "embedded"),
     ("web", "embedded"),
     ("admin status", "embedded"),
-    ("ops.together", "embedded"),
+    ("ops.run.together", "embedded"),
     ("ops.supervise", BROKER),
 )
 

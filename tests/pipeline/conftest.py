@@ -16,9 +16,9 @@ import pytest
 from dramatiq import Message
 
 import config
-from models import invariants
-from models.hints import Hint
-from ops.rabbitmq import RabbitMQ
+from models.email.hints import Hint
+from models.health import invariants
+from ops.servers.rabbitmq import RabbitMQ
 from tests import factories as make
 from tests import servers
 from tests.smtp_server import SmtpServer
@@ -75,7 +75,7 @@ class Punktual:
 
     def altered_worker(self, name: str, queue: str = "deliver", **environment: str) -> subprocess.Popen[bytes]:
         """One of tests/pipeline/workers, in a single process."""
-        command = [sys.executable, "-m", "actors.consume", f"tests.pipeline.workers.{name}"]
+        command = [sys.executable, "-m", "actors.process.consume", f"tests.pipeline.workers.{name}"]
         return self.start([*command, "--queues", queue, "--threads", "4"], **environment)
 
     def start(self, command: list[str], **environment: str) -> subprocess.Popen[bytes]:

@@ -17,12 +17,12 @@ from typing import Any
 from dramatiq.brokers.rabbitmq import RabbitmqBroker, _RabbitmqConsumer
 
 from mail.connection import Connection
-from models.database import database
+from models.store.database import database
 
 LOG, DIE_BEFORE = "EFFECTS_LOG", "EFFECTS_DIE_BEFORE"
 _WRITES = re.compile(r"\b(INSERT|UPDATE|DELETE)\b(?! SKIP| OF)")
 _OURS = re.compile(r"^(actors|models|scheduling)\.(\w+)$")
-_PLUMBING = {"models.database", "actors.jsonlines"}
+_PLUMBING = {"models.store.database", "actors.disk.jsonlines"}
 
 _lock = threading.Lock()
 _count = 0
@@ -85,7 +85,7 @@ def _command(sent: str | bytes) -> str:
 
 def _is_on_a_line() -> bool:
     """Whether it is our own files that are written: the one who asks is two calls up."""
-    return bool(sys._getframe(3).f_globals.get("__name__") == "actors.jsonlines")
+    return bool(sys._getframe(3).f_globals.get("__name__") == "actors.disk.jsonlines")
 
 
 def _caller() -> str:

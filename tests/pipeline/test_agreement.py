@@ -12,9 +12,9 @@ import pytest
 from playwright.sync_api import Page, sync_playwright
 
 import config
-from models import mailboxes
-from models.database import clock
-from models.states import Status
+from models.email.states import Status
+from models.owner import mailboxes
+from models.store.database import clock
 from scheduling.window import warsaw_day
 from tests import factories as make
 from tests.browser import chromium, looking

@@ -8,9 +8,11 @@ from itertools import pairwise
 
 import psutil
 
-from models import campaigns, heartbeats, mailboxes, overview
-from models.states import Move, Status
-from models.tables import CampaignEmailQueue, EmailHistory, Mailbox
+from models.email.states import Move, Status
+from models.health import heartbeats
+from models.owner import campaigns, mailboxes
+from models.store.tables import CampaignEmailQueue, EmailHistory, Mailbox
+from models.views import overview
 from scheduling.window import WARSAW, Window, warsaw_day
 from tests import factories as make
 from tests.pipeline.conftest import Punktual, runs

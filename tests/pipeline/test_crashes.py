@@ -16,13 +16,15 @@ from typing import Any
 import pytest
 
 import config
-from actors import journal
-from actors.identity import this_worker
+from actors.disk import journal
+from actors.disk.identity import this_worker
 from mail.outcome import Accepted, Reply
-from models import database, emails, embedded, installation, mailboxes, suppressions
-from models.claims import Worker
-from models.states import FINAL, Status
-from models.tables import Campaign, CampaignEmailQueue, CampaignLead, Mailbox
+from models.email import moves
+from models.email.claims import Worker
+from models.email.states import FINAL, Status
+from models.owner import mailboxes, suppressions
+from models.store import database, embedded, installation
+from models.store.tables import Campaign, CampaignEmailQueue, CampaignLead, Mailbox
 from tests import factories as make
 from tests.pipeline import effects
 from tests.pipeline.conftest import Punktual
@@ -173,7 +175,7 @@ def blamed_after_two_had_failed(punktual: Punktual) -> None:
         if email_id == ids[-1]:
             mailboxes.close_after(held, "554", told, lambda _: timedelta(0), began)
         else:
-            emails.reject(held, "554", told)
+            moves.reject(held, "554", told)
     Mailbox.update(closed_until=None).execute()
 
 
@@ -184,7 +186,7 @@ def nothing_is_sent(punktual: Punktual) -> None:
 
 def all_sent(punktual: Punktual) -> None:
     claim = make.handed_over(mail_to("anna@leads.example")(punktual))
-    emails.accept(claim.held, {"code": 250})
+    moves.accept(claim.held, {"code": 250})
 
 
 ANNA, IN_NO_HURRY = mail_to("anna@leads.example"), mail_to("anna@leads.example", delay=0.5)

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 import config
-from models import embedded
-from ops.catcher import read_caught
+from models.store import embedded
+from ops.servers.catcher import read_caught
 from tests.scraping import free_port
 from tests.waiting import BOUND, until
 

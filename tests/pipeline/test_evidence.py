@@ -5,9 +5,12 @@ import socket
 from datetime import timedelta
 from pathlib import Path
 
-from models import emails, heartbeats, mailboxes, overview
-from models.mailboxes import SentMail
-from models.states import Move, Status
+from models.email import moves
+from models.email.states import Move, Status
+from models.health import heartbeats
+from models.owner import mailboxes
+from models.owner.mailboxes import SentMail
+from models.views import overview
 from tests import factories as make
 from tests.dovecot import Dovecot
 from tests.pipeline.conftest import Punktual
@@ -73,5 +76,5 @@ def test_imap_servers_that_say_nothing_hold_up_neither_the_tick_nor_the_mail(pun
 
 def in_doubt(mailbox_id: int) -> None:
     [email_id] = make.planned(make.a_campaign([mailbox_id]), mailbox_id, make.now())
-    assert emails.doubt(make.handed_over(email_id).held, "silence")
+    assert moves.doubt(make.handed_over(email_id).held, "silence")
     make.age(email_id, timedelta(minutes=2))

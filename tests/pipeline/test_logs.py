@@ -7,9 +7,9 @@ from typing import Any
 
 import psutil
 
-from models import vault
-from models.states import Move
-from models.tables import CampaignEmailQueue, EmailHistory, Mailbox
+from models.email.states import Move
+from models.store import vault
+from models.store.tables import CampaignEmailQueue, EmailHistory, Mailbox
 from tests import factories as make
 from tests.pipeline.conftest import Punktual
 from tests.smtp_server import SmtpServer
@@ -49,7 +49,7 @@ def test_every_line_is_one_event_and_every_move_is_one_line(punktual: Punktual) 
     assert all(line["event"] and line["level"] and line["timestamp"] for line in lines)
     assert told(punktual) == made()
     assert sum(line["count"] for line in lines if line.get("move") == "plan") == len(LEADS) + 1
-    assert "ops.keeper" in {line["logger"] for line in lines}
+    assert "ops.run.keeper" in {line["logger"] for line in lines}
     text = punktual.log.read_text()
     for secret in ("@", "leads.example", "Dear", "Hello", PASSWORD, WRONG):
         assert secret not in text, secret

@@ -5,9 +5,9 @@ import urllib.error
 import psutil
 import pytest
 
-from models import database
-from models.states import Move, Status
-from models.tables import CampaignEmailQueue, EmailHistory
+from models.email.states import Move, Status
+from models.store import database
+from models.store.tables import CampaignEmailQueue, EmailHistory
 from tests import factories as make
 from tests.pipeline.conftest import Punktual
 from tests.scraping import free_port, named, scrape

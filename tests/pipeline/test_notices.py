@@ -6,9 +6,12 @@ from datetime import timedelta
 
 import pytest
 
-from models import campaigns, heartbeats, mailboxes, overview, vault
-from models.states import Status
-from models.tables import Campaign, CampaignEmailQueue, Mailbox, Notice
+from models.email.states import Status
+from models.health import heartbeats
+from models.owner import campaigns, mailboxes
+from models.store import vault
+from models.store.tables import Campaign, CampaignEmailQueue, Mailbox, Notice
+from models.views import overview
 from tests import factories as make
 from tests.pipeline.conftest import Punktual
 from tests.smtp_server import SmtpServer

@@ -1,7 +1,8 @@
 """Whoever gives an order need not wait for the minute: the running timekeeper hears of it."""
 
-from models import campaigns, database
-from models.tables import CampaignEmailQueue
+from models.owner import campaigns
+from models.store import database
+from models.store.tables import CampaignEmailQueue
 from tests import factories as make
 from tests.pipeline.conftest import Punktual
 from tests.waiting import until

@@ -9,9 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from models import campaigns, database, embedded, heartbeats, overview
-from models.states import Status
-from models.tables import CampaignEmailQueue
+from models.email.states import Status
+from models.health import heartbeats
+from models.owner import campaigns
+from models.store import database, embedded
+from models.store.tables import CampaignEmailQueue
+from models.views import overview
 from tests import factories as make
 from tests.pipeline.conftest import Punktual
 from tests.scraping import free_port, scrape

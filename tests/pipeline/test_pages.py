@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, Playwright, expect, sync_playwright
 
-from models import campaigns, emails, overview, settlement
-from models.states import Status
-from models.tables import Campaign, CampaignEmailQueue
+from models.email import moves
+from models.email.states import Status
+from models.owner import campaigns, settlement
+from models.store.tables import Campaign, CampaignEmailQueue
+from models.views import overview
 from tests import factories as make
 from tests.browser import Person, chromium, looking
 from tests.pipeline.conftest import Punktual
@@ -276,8 +278,8 @@ class TestStrangersText:
         [email_id] = make.planned(campaign_id, mailbox_id, make.now())
         claim = make.claimed(email_id)
         content = f"Subject: {MARKUP}\r\nContent-Type: text/plain\r\n\r\n{MARKUP}".encode()
-        assert emails.hand_over(claim.held, content) is None
-        emails.doubt(claim.held, f"554 {MARKUP}", {"reply": MARKUP, "code": 554})
+        assert moves.hand_over(claim.held, content) is None
+        moves.doubt(claim.held, f"554 {MARKUP}", {"reply": MARKUP, "code": 554})
         page = look().page
 
         for path in ("/", f"/campaigns/{campaign_id}", "/campaigns", f"/emails/{email_id}", "/mailboxes", "/unknown"):
@@ -311,8 +313,8 @@ class TestStrangersText:
             "<img src='http://tracker.example/pixel.png'><link rel=stylesheet href='http://tracker.example/style.css'>"
             "<form action='http://tracker.example/'><button>Go</button></form>"
         )
-        emails.hand_over(claim.held, f"Content-Type: text/html; charset=utf-8\r\n\r\n{letter}".encode())
-        emails.accept(claim.held, {"code": 250, "reply": "ok"})
+        moves.hand_over(claim.held, f"Content-Type: text/html; charset=utf-8\r\n\r\n{letter}".encode())
+        moves.accept(claim.held, {"code": 250, "reply": "ok"})
         person = look()
 
         person.page.goto(f"/emails/{email_id}")

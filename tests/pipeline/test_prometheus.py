@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from dramatiq import Message
 
-from models import mailboxes
-from models.database import clock
-from models.states import Status
+from models.email.states import Status
+from models.owner import mailboxes
+from models.store.database import clock
 from scheduling.window import warsaw_day
 from tests import factories as make
 from tests import watching

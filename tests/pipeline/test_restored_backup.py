@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from models import database, embedded
-from models.states import Status
-from models.tables import CampaignEmailQueue
+from models.email.states import Status
+from models.store import database, embedded
+from models.store.tables import CampaignEmailQueue
 from tests import factories as make
 from tests.pipeline.conftest import Punktual
 from tests.waiting import until

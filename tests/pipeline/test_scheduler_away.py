@@ -4,9 +4,9 @@ from datetime import UTC, datetime, timedelta
 
 from dramatiq import Message
 
-from models import heartbeats
-from models.states import Move, Status
-from models.tables import CampaignEmailQueue, EmailHistory
+from models.email.states import Move, Status
+from models.health import heartbeats
+from models.store.tables import CampaignEmailQueue, EmailHistory
 from tests import factories as make
 from tests.pipeline.conftest import Punktual
 from tests.waiting import until

@@ -14,9 +14,9 @@ import pytest
 from cryptography.fernet import Fernet
 
 import config
-from models import database, tables, vault
-from models.states import Status
-from models.tables import CampaignEmailQueue, Mailbox
+from models.email.states import Status
+from models.store import database, tables, vault
+from models.store.tables import CampaignEmailQueue, Mailbox
 from tests import factories as make
 from tests.conftest import Override
 from tests.pipeline.conftest import Punktual

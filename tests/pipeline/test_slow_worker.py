@@ -11,8 +11,8 @@ import psutil
 import pytest
 
 import clock
-from models import overview
-from models.states import Move, Status
+from models.email.states import Move, Status
+from models.views import overview
 from tests import factories as make
 from tests.pipeline.conftest import Punktual
 from tests.waiting import until

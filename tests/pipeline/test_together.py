@@ -24,7 +24,7 @@ class Together:
         environment = {**os.environ, "PUNKTUAL_BROKER_URL": "embedded", "PUNKTUAL_WEB_PORT": str(port)}
         with output.open("wb") as lines:
             self.process = psutil.Popen(
-                [sys.executable, "-m", "ops.together"], cwd=config.ROOT, env=environment, stdout=lines, stderr=lines
+                [sys.executable, "-m", "ops.run.together"], cwd=config.ROOT, env=environment, stdout=lines, stderr=lines
             )
 
     @property
@@ -115,7 +115,7 @@ def test_on_another_broker_than_the_embedded_one_it_says_what_to_run() -> None:
     environment = {**os.environ, "PUNKTUAL_BROKER_URL": "amqp://guest:guest@127.0.0.1/%2F"}
 
     done = subprocess.run(
-        [sys.executable, "-m", "ops.together"], cwd=config.ROOT, env=environment, capture_output=True, text=True
+        [sys.executable, "-m", "ops.run.together"], cwd=config.ROOT, env=environment, capture_output=True, text=True
     )
 
     assert done.returncode == 1

@@ -4,9 +4,9 @@ import socket
 import subprocess
 import sys
 
-from actors.identity import this_worker
-from models.claims import Worker
-from models.states import Status
+from actors.disk.identity import this_worker
+from models.email.claims import Worker
+from models.email.states import Status
 from tests import factories as make
 from tests.pipeline.conftest import Punktual, runs
 from tests.waiting import until
@@ -43,7 +43,7 @@ def test_one_process_that_is_killed_comes_back_alone_while_another_awaits_an_ans
         punktual.hint(make.Hint(awaited, make.row(awaited).scheduled_at))
         held.wait()
         holder = make.row(awaited).worker_pid
-        consuming = [each for each in punktual.family() if "actors.consume" in each.cmdline()]
+        consuming = [each for each in punktual.family() if "actors.process.consume" in each.cmdline()]
         [victim] = [each for each in consuming if each.pid != holder]
 
         victim.kill()

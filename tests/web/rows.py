@@ -2,8 +2,9 @@
 
 from datetime import timedelta
 
-from models import campaigns, emails
-from models.states import Status
+from models.email import moves
+from models.email.states import Status
+from models.owner import campaigns
 from tests import factories as make
 
 
@@ -17,5 +18,5 @@ def something_of_everything() -> dict[Status, int]:
     campaigns.cancel(make.a_campaign([mailbox_id]), "tests")
     several = make.a_campaign([mailbox_id], leads=7)
     ids = make.planned(several, mailbox_id, *(make.now() + timedelta(minutes=i) for i in range(7)))
-    emails.cancel(ids[0], "a test", "tests")
+    moves.cancel(ids[0], "a test", "tests")
     return found

@@ -9,13 +9,14 @@ import pytest
 from flask.testing import FlaskClient
 
 import config
-from models import database, vault, web_sessions
-from models.tables import WebSession
+from models.owner import web_sessions
+from models.store import database, vault
+from models.store.tables import WebSession
 from tests import factories as make
 from tests.conftest import Override
 from tests.web.conftest import CHEAP, HASH, PASSWORD, TOKEN, Browser, csrf_token, log_in, token_of
-from web import access, origin
 from web.app import MOST_BYTES, create_app
+from web.guard import access, origin
 
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
 LET_IN = 404  # the address that is asked for does not exist, which only those who are let in are told

@@ -11,9 +11,11 @@ from flask.testing import FlaskClient
 from typer.testing import CliRunner
 
 from admin.__main__ import app as admin
-from models import campaigns, changes, emails, gates, mails, overview
-from models.states import Status
-from models.tables import Campaign
+from models.email import gates, moves
+from models.email.states import Status
+from models.owner import campaigns, changes
+from models.store.tables import Campaign
+from models.views import mails, overview
 from tests import factories as make
 from tests.conftest import Override
 from tests.web.conftest import HASH, PASSWORD, TOKEN, Browser, csrf_token
@@ -100,7 +102,7 @@ class TestPages:
         mailbox_id = make.a_mailbox()
         campaign_id = make.a_campaign([mailbox_id], leads=5)
         ids = make.planned(campaign_id, mailbox_id, *(make.now() + timedelta(minutes=i) for i in range(5)))
-        emails.cancel(ids[0], "a test", "tests")
+        moves.cancel(ids[0], "a test", "tests")
         return campaign_id
 
     def test_cursors_lead_through_all_and_back(self, browser: FlaskClient, campaign_id: int) -> None:

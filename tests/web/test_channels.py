@@ -12,8 +12,8 @@ from waitress import wasyncore
 from waitress.server import BaseWSGIServer, create_server
 
 from tests.waiting import until
-from web import channels
-from web.channels import Channel, ProxiedChannel
+from web.guard import channels
+from web.guard.channels import Channel, ProxiedChannel
 
 Start = Callable[..., int]
 

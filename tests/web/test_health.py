@@ -8,7 +8,8 @@ from datetime import timedelta
 import pytest
 from flask.testing import FlaskClient
 
-from models import database, heartbeats, tables
+from models.health import heartbeats
+from models.store import database, tables
 from tests.conftest import Override
 from tests.read_only import read_only_server
 from tests.scraping import free_port

@@ -10,8 +10,9 @@ from babel.messages.extract import extract_from_file
 from babel.messages.pofile import read_po
 
 import config
-from models import plans, stuck
-from models.states import Move, Status
+from models.email import stuck
+from models.email.states import Move, Status
+from models.planning import plans
 from web import words
 from web.language import CATALOGUES
 

@@ -8,12 +8,15 @@ import pytest
 from flask.testing import FlaskClient
 from prometheus_client.parser import text_string_to_metric_families
 
-from models import campaigns, database, findings, gauges, overview
-from models.overview import HOLDING
-from models.states import Status
-from models.tables import Campaign, Heartbeat
-from ops import metrics
-from ops.metrics import State
+from models.email.states import Status
+from models.health import findings
+from models.owner import campaigns
+from models.store import database
+from models.store.tables import Campaign, Heartbeat
+from models.views import gauges, overview
+from models.views.overview import HOLDING
+from ops.watch import metrics
+from ops.watch.metrics import State
 from tests import factories as make
 from tests.conftest import Override
 from tests.scraping import named, samples

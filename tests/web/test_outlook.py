@@ -2,7 +2,7 @@
 
 from datetime import date, timedelta
 
-from models.mails import Day
+from models.views.mails import Day
 from web import outlook
 
 TODAY = date(2026, 11, 17)

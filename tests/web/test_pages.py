@@ -6,9 +6,13 @@ from datetime import datetime, timedelta
 import pytest
 from flask.testing import FlaskClient
 
-from models import campaigns, database, emails, heartbeats, installation, mailboxes, overview
-from models.states import Status
-from models.tables import Campaign, CampaignEmailQueue, EmailHistory, Heartbeat
+from models.email import moves
+from models.email.states import Status
+from models.health import heartbeats
+from models.owner import campaigns, mailboxes
+from models.store import database, installation
+from models.store.tables import Campaign, CampaignEmailQueue, EmailHistory, Heartbeat
+from models.views import overview
 from scheduling.planner import Slot
 from scheduling.window import warsaw_day
 from tests import factories as make
@@ -133,7 +137,7 @@ class TestToday:
     def test_shows_where_a_moved_mail_came_from_and_why(self, browser: FlaskClient) -> None:
         email_id = make.an_email(make.now() + timedelta(seconds=5))
         row = make.row(email_id)
-        emails.replan(row.campaign_id, [slot(row, row.scheduled_at + timedelta(seconds=2))], "downtime", "tests")
+        moves.replan(row.campaign_id, [slot(row, row.scheduled_at + timedelta(seconds=2))], "downtime", "tests")
 
         html = page(browser, "/")
 
@@ -266,13 +270,13 @@ class TestEmail:
 
     def test_shows_bytes_that_are_no_message_as_they_are(self, browser: FlaskClient) -> None:
         email_id = make.an_email()
-        emails.hand_over(make.claimed(email_id).held, b"Content-Type: text/plain; charset=klingon\r\n\r\n\xff<b>qapla")
+        moves.hand_over(make.claimed(email_id).held, b"Content-Type: text/plain; charset=klingon\r\n\r\n\xff<b>qapla")
 
         assert "&lt;b&gt;qapla" in page(browser, f"/emails/{email_id}")
 
     def test_a_letters_html_comes_with_a_policy_that_lets_it_do_nothing(self, browser: FlaskClient) -> None:
         email_id = make.an_email()
-        emails.hand_over(make.claimed(email_id).held, b"Content-Type: text/html\r\n\r\n<p>Dear Anna</p>")
+        moves.hand_over(make.claimed(email_id).held, b"Content-Type: text/html\r\n\r\n<p>Dear Anna</p>")
 
         answer = browser.get(f"/emails/{email_id}/html")
 
@@ -340,9 +344,9 @@ def csrf_token_of_any_form(browser: FlaskClient, path: str) -> str:
 class TestWhatIsSaidInPolish:
     def test_is_also_why_a_mail_was_cancelled_with_the_words_of_whoever_did(self, browser: FlaskClient) -> None:
         email_id = make.an_email()
-        emails.cancel(email_id, "suppressed: suppressed by the owner", "worker")
+        moves.cancel(email_id, "suppressed: suppressed by the owner", "worker")
         others = make.an_email()
-        emails.release(make.claimed(others).held, "withdrawn before the dot: the campaign is paused")
+        moves.release(make.claimed(others).held, "withdrawn before the dot: the campaign is paused")
 
         assert "adres wykluczony: suppressed by the owner" in text(page(browser, f"/emails/{email_id}?lang=pl"))
         assert "wycofana przed przekazaniem: stan kampanii: wstrzymana" in text(
@@ -351,7 +355,7 @@ class TestWhatIsSaidInPolish:
 
     def test_are_the_numbers_in_the_reasons(self, browser: FlaskClient) -> None:
         email_id = make.an_email()
-        emails.release(make.claimed(email_id).held, "the mailbox's 30 mails of today are used")
+        moves.release(make.claimed(email_id).held, "the mailbox's 30 mails of today are used")
 
         assert "skrzynka wykorzystała dzisiejszy limit 30 wiadomości" in text(
             page(browser, f"/emails/{email_id}?lang=pl")
@@ -360,7 +364,7 @@ class TestWhatIsSaidInPolish:
     def test_is_also_why_no_server_was_reached(self, browser: FlaskClient) -> None:
         email_id = make.an_email()
         why = "mailbox: no connection to smtp.example, port 587 (192.0.2.1: Connection refused)"
-        emails.release(make.claimed(email_id).held, why)
+        moves.release(make.claimed(email_id).held, why)
 
         assert "brak połączenia z smtp.example, port 587 (192.0.2.1: Connection refused)" in text(
             page(browser, f"/emails/{email_id}?lang=pl")
@@ -372,7 +376,7 @@ class TestWhatIsSaidInPolish:
         ids = make.planned(campaign_id, mailbox_id, *[make.now()] * 3)
         for email_id in ids[:2]:
             make.rested(campaign_id)
-            emails.accept(make.handed_over(email_id).held, {"code": 250})
+            moves.accept(make.handed_over(email_id).held, {"code": 250})
 
         shown = text(page(browser, f"/campaigns/{campaign_id}?lang=pl"))
 
@@ -391,8 +395,8 @@ class TestWhatIsSaidInPolish:
 class TestWhatAServerSaid:
     def test_is_told_apart_from_what_no_server_said(self, browser: FlaskClient) -> None:
         said, unsaid = make.an_email(), make.an_email()
-        emails.reject(make.claimed(said).held, "550 no", {"code": 550, "reply": "no such user"})
-        emails.release(make.claimed(unsaid).held, "no route to host", {"reply": "no route to host", "phase": "connect"})
+        moves.reject(make.claimed(said).held, "550 no", {"code": 550, "reply": "no such user"})
+        moves.release(make.claimed(unsaid).held, "no route to host", {"reply": "no route to host", "phase": "connect"})
 
         assert "the server: 550 no such user" in text(page(browser, f"/emails/{said}"))
         assert "the server:" not in (other := text(page(browser, f"/emails/{unsaid}")))

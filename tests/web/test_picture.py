@@ -5,9 +5,9 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from models.day import Line, Mark, Moved, MovedAway
-from models.overview import CampaignLine, Standing
-from models.sentences import said
+from models.email.reasons import said
+from models.views.day import Line, Mark, Moved, MovedAway
+from models.views.overview import CampaignLine, Standing
 from scheduling.window import warsaw_day_bounds
 from web import picture
 

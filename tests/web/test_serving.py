@@ -11,11 +11,11 @@ from urllib.parse import parse_qs, urlsplit
 import psutil
 
 import config
-from models import heartbeats
+from models.health import heartbeats
 from tests.chaos.proxy import Proxy
 from tests.waiting import BOUND, until
 from tests.web.conftest import HASH, Served
-from web import channels
+from web.guard import channels
 
 Serve = Callable[..., Served]
 

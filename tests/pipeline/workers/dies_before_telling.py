@@ -3,7 +3,7 @@
 import os
 import signal
 
-from ops.places import Place
+from ops.notifiers import Place
 
 
 def die(place: Place, title: str, body: str) -> str | None:

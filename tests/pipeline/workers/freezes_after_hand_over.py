@@ -1,11 +1,11 @@
 """A worker that is frozen right after each hand-over, before its dot, until somebody has it go on."""
 
-from models import emails
-from models.claims import Held
-from models.gates import Closed
+from models.email import moves
+from models.email.claims import Held
+from models.email.gates import Closed
 from tests.pipeline.workers.freezing import freeze
 
-hand_over = emails.hand_over
+hand_over = moves.hand_over
 
 
 def hand_over_and_freeze(held: Held, content: bytes) -> Closed | None:
@@ -14,6 +14,6 @@ def hand_over_and_freeze(held: Held, content: bytes) -> Closed | None:
     return closed
 
 
-emails.hand_over = hand_over_and_freeze
+moves.hand_over = hand_over_and_freeze
 
 import actors.deliver  # noqa: E402, F401  # the actor, which finds what was changed above

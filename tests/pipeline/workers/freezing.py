@@ -5,8 +5,8 @@ import threading
 from collections.abc import Callable, Iterable
 
 import config
-from models import gates
-from models.gates import Closed, Facts, Gate
+from models.email import gates
+from models.email.gates import Closed, Facts, Gate
 
 first_closed = gates.first_closed
 

@@ -4,4 +4,4 @@ from tests.pipeline import effects
 
 effects.watch()
 
-import scheduling.timetable  # noqa: E402, F401  # the actor, with what was put around it above
+import actors.tick  # noqa: E402, F401  # the actor, with what was put around it above

@@ -1,0 +1,140 @@
+"""Keeps on this machine's disk what the database knew, and notices when it knows less: after a backup was restored.
+
+Mails that were sent since the backup are pending again in it. So each hand-over is on this disk before its dot is
+written, and nothing is claimed while the database has forgotten one of them, or whatever else it last showed.
+"""
+
+import os
+import threading
+from collections.abc import Iterator
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import clock
+import config
+from actors.disk import jsonlines
+from actors.disk.identity import this_worker
+from models.email import recovery
+from models.email.recovery import HandOver
+from models.store import installation
+from models.store.installation import Mark
+
+# About two hundred thousand mails; the file before this one is kept too.
+_LONGEST_BYTES = 64 * 1024 * 1024
+_LAST_LINES_BYTES = 4096
+_MARK_EVERY_SECONDS = 5
+
+
+class Disarmed(Exception):
+    """The database knows less than this machine does: claiming could send a mail twice."""
+
+
+def check() -> None:
+    """Raise Disarmed unless the database knows all that it ever showed to this machine."""
+    if reason := installation.disarmed_reason():
+        raise Disarmed(reason)
+    if not agrees():
+        installation.disarm(
+            f"the database knows less than {this_worker().host} has seen of it, as after restoring a backup:"
+            " run `python -m admin arm` on that machine"
+        )
+        raise Disarmed(str(installation.disarmed_reason()))
+    if not _is_fresh(_mark_file()):
+        _keep_mark()
+
+
+def agrees() -> bool:
+    """Whether the database knows the last hand-over of this machine, and the newest history it showed to it."""
+    mark = _mark()
+    return (mark is None or installation.knows(mark)) and not recovery.forgotten(_last())
+
+
+def note(handed: HandOver) -> None:
+    """Keep a hand-over: it is on the disk when this returns. Raises OSError where the disk does not take it."""
+    path = _file()
+    with jsonlines.locked(path) as file:
+        jsonlines.append(file, _plain(handed))
+        if os.fstat(file).st_size > _LONGEST_BYTES:
+            path.replace(_before(path))
+
+
+def forgotten() -> list[HandOver]:
+    """The hand-overs of this machine that the database does not know of, in their order."""
+    path = _file()
+    return recovery.forgotten([*_read(_before(path)), *_read(path)])
+
+
+def accept_loss() -> None:
+    """From now on what the database knows is all there was. Called once a person has ruled on the difference."""
+    lost = {it.token for it in forgotten()}
+    path = _file()
+    with jsonlines.locked(path) as file:
+        # Read under the same lock: a mail that was claimed before may be handed over at this moment.
+        here = map(_hand_over, jsonlines.read(path, file))
+        kept = [_plain(it) for it in [*_read(_before(path)), *here] if it.token not in lost]
+        jsonlines.empty(file)
+        jsonlines.append(file, *kept)
+    _before(path).unlink(missing_ok=True)
+    _keep_mark()
+
+
+def _last() -> list[HandOver]:
+    return list(_read(_file(), _LAST_LINES_BYTES))[-1:]
+
+
+def _read(path: Path, last_bytes: int | None = None) -> Iterator[HandOver]:
+    if path.exists():
+        with jsonlines.locked(path) as file:
+            yield from map(_hand_over, jsonlines.read(path, file, last_bytes))
+
+
+def _plain(it: HandOver) -> dict[str, object]:
+    return asdict(it) | {"token": str(it.token), "at": it.at.isoformat()}
+
+
+def _hand_over(it: Any) -> HandOver:
+    return HandOver(**it | {"token": UUID(it["token"]), "at": datetime.fromisoformat(it["at"])})
+
+
+def _mark() -> Mark | None:
+    try:
+        lines = _mark_file().read_text(encoding="utf-8").splitlines()
+        return Mark(int(lines[0]), int(lines[1]), lines[2])
+    except (FileNotFoundError, IndexError):
+        return None
+
+
+def _keep_mark() -> None:
+    """The newest row of the history. Losing the file to a crash does no harm: the hand-overs are the proof."""
+    path = _mark_file()
+    config.private_folder(path.parent)
+    if mark := installation.latest():
+        # Threads of several processes write it at the same time: each its own draft, and the last one stands.
+        draft = path.with_suffix(f".{os.getpid()}-{threading.get_ident()}")
+        draft.write_text("\n".join(map(str, mark)), encoding="utf-8")
+        draft.replace(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _is_fresh(path: Path) -> bool:
+    return path.exists() and path.stat().st_mtime > clock.now().timestamp() - _MARK_EVERY_SECONDS
+
+
+def _mark_file() -> Path:
+    return _folder() / f"seen-{installation.identity()}"
+
+
+def _file() -> Path:
+    return _folder() / f"handed-over-{installation.identity()}.jsonl"
+
+
+def _before(path: Path) -> Path:
+    return path.with_suffix(".before.jsonl")
+
+
+def _folder() -> Path:
+    return config.settings().var / "journal"

@@ -1,0 +1,175 @@
+"""Keeps the outcomes of attempts on this machine's disk while the database does not take them, and records them later.
+
+One file a machine, one JSON line an outcome, each on the disk before append() returns. A worker merges it before it
+claims anything; a journal that cannot be read stops claiming, because guessing could send a mail twice. An outcome
+that the database refuses for a reason of its own goes to a second file, so that it holds up none of the others, and is
+tried again from there until it is recorded.
+"""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import config
+from actors.disk import jsonlines
+from mail.outcome import (
+    Accepted,
+    Deferred,
+    Outcome,
+    Phase,
+    Refused,
+    Reply,
+    Scope,
+    Unanswered,
+    Withdrawn,
+    no_reply,
+)
+from models.email.claims import Attempt, Held
+
+
+class JournalUnusable(Exception):
+    """The journal cannot be read, or has no room: nothing is claimed until a person has looked at it."""
+
+
+class Unrecordable(Exception):
+    """The database works, and refuses this outcome."""
+
+
+Record = Callable[[Attempt, Outcome], object]
+
+
+def append(attempt: Attempt, outcome: Outcome) -> None:
+    """Raises OSError where the disk does not take it."""
+    with jsonlines.locked(path()) as journal:
+        jsonlines.append(journal, _plain(attempt, outcome))
+
+
+def merge(record: Record) -> None:
+    """Record what the journal holds, and empty it. Killed in between, it is recorded again, which changes nothing.
+
+    record: raises Unrecordable for an outcome that is to be put aside; whatever else it raises ends the merge.
+    """
+    if _is_empty(path()):
+        return
+    with jsonlines.locked(path()) as journal:
+        if refused := _refused(record, _read(path(), journal)):
+            with jsonlines.locked(refused_path()) as aside:
+                jsonlines.append(aside, *refused)
+        jsonlines.empty(journal)
+
+
+def retry_refused(record: Record) -> None:
+    """Try again what was put aside, and keep what is refused again."""
+    if _is_empty(refused_path()):
+        return
+    with jsonlines.locked(refused_path()) as aside:
+        found = _read(refused_path(), aside)
+        refused = _refused(record, found)
+        if len(refused) < len(found):
+            jsonlines.replace(refused_path(), *refused)
+
+
+def _refused(record: Record, outcomes: list[tuple[Attempt, Outcome]]) -> list[dict[str, object]]:
+    """Those that the database does not take, as they are written."""
+    refused = []
+    for attempt, outcome in outcomes:
+        try:
+            record(attempt, outcome)
+        except Unrecordable:
+            refused.append(_plain(attempt, outcome))
+    return refused
+
+
+def check_room() -> None:
+    """Raise JournalUnusable where an outcome might find no place: it must be known before a mail is sent."""
+    least = config.settings().sending.journal_room_megabytes
+    try:
+        with jsonlines.locked(path()) as journal:
+            disk = os.fstatvfs(journal)
+    except OSError as error:
+        raise JournalUnusable(f"{path()} cannot be written: {error.strerror}") from None
+    free = disk.f_bavail * disk.f_frsize / 1e6
+    if free < least:
+        raise JournalUnusable(f"{path().parent} has {free:.0f} MB left, less than sending.journal_room_megabytes")
+
+
+def is_empty() -> bool:
+    return _is_empty(path()) and _is_empty(refused_path())
+
+
+def count() -> int:
+    """How many outcomes wait for the database."""
+    return len(_look(path()))
+
+
+def refused_emails() -> list[int]:
+    """The e-mails whose outcomes the database refuses."""
+    return [attempt.held.email_id for attempt, _ in _look(refused_path())]
+
+
+def path() -> Path:
+    return config.settings().var / "journal" / "outcomes.jsonl"
+
+
+def refused_path() -> Path:
+    return config.settings().var / "journal" / "refused.jsonl"
+
+
+def _is_empty(file: Path) -> bool:
+    return not file.exists() or not file.stat().st_size
+
+
+def _look(file: Path) -> list[tuple[Attempt, Outcome]]:
+    with jsonlines.locked(file) as descriptor:
+        return _read(file, descriptor)
+
+
+def _read(file: Path, descriptor: int) -> list[tuple[Attempt, Outcome]]:
+    try:
+        lines = jsonlines.read(file, descriptor)
+    except jsonlines.LinesUnreadable as error:
+        raise JournalUnusable(f"{error}; a mail whose answer is lost shows as unknown") from None
+    return [_parsed(file, number, line) for number, line in enumerate(lines, start=1)]
+
+
+def _parsed(file: Path, number: int, it: Any) -> tuple[Attempt, Outcome]:
+    try:
+        held = Held(it["email_id"], UUID(it["token"]), it["by"])
+        attempt = Attempt(held, it["campaign_id"], it["mailbox_id"], it["attempts"])
+        return attempt, _outcome(it["outcome"], it)
+    except (ValueError, KeyError, TypeError) as error:
+        raise JournalUnusable(f"{file} line {number} is no outcome: {error!r}") from None
+
+
+def _outcome(kind: str, it: dict[str, str]) -> Outcome:
+    reply = Reply(*it["reply"])
+    match kind:
+        case "accepted":
+            return Accepted(reply)
+        case "deferred":
+            return Deferred(Scope(it["scope"]), Phase(it["phase"]), reply)
+        case "refused":
+            return Refused(Scope(it["scope"]), Phase(it["phase"]), reply)
+        case "withdrawn":
+            return Withdrawn(reply.text)
+    raise ValueError(f"there is no outcome {kind!r}")
+
+
+def _plain(attempt: Attempt, outcome: Outcome) -> dict[str, object]:
+    assert not isinstance(outcome, Unanswered), "only what is proved is worth keeping"
+    reply = no_reply(outcome.reason) if isinstance(outcome, Withdrawn) else outcome.reply
+    it: dict[str, object] = {
+        "email_id": attempt.held.email_id,
+        "token": str(attempt.held.token),
+        "by": attempt.held.by,
+        "campaign_id": attempt.campaign_id,
+        "mailbox_id": attempt.mailbox_id,
+        "attempts": attempt.attempts,
+        "outcome": type(outcome).__name__.lower(),
+        "reply": [reply.code, reply.enhanced, reply.text],
+    }
+    if isinstance(outcome, Deferred | Refused):
+        it |= {"scope": outcome.scope, "phase": outcome.phase}
+    return it

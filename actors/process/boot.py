@@ -1,0 +1,47 @@
+"""What a worker does when it boots, before it claims anything: settle what its machine left behind."""
+
+import threading
+
+from dramatiq import Broker
+from dramatiq.middleware import Middleware
+
+from actors.disk import journal
+from actors.disk.identity import is_alive, this_worker
+from actors.process.broker import DatabaseConnections, broker
+from actors.readiness import work_off_journal
+from models.email import stuck
+from models.store import database
+from ops.watch import logs
+
+log = logs.get()
+
+# A journal is merged before each claim; where nothing is to be claimed it waits no longer than this.
+_LOOK_SECONDS = 30.0
+
+
+class Boot(Middleware):
+    """First the outcomes on disk, which are proof; then what dead processes of this host held."""
+
+    def after_process_boot(self, broker: Broker) -> None:
+        threading.Thread(target=_keep_working_off, name="journal", daemon=True).start()
+        worker = this_worker()
+        work_off_journal()
+        ruled_on = stuck.settle_dead(worker.host, is_alive, str(worker))
+        log.info("worker_booted", worker=str(worker), ruled_on=ruled_on)
+        database.close()
+
+
+def _keep_working_off() -> None:
+    while True:
+        threading.Event().wait(_LOOK_SECONDS)
+        try:
+            if not journal.is_empty():
+                work_off_journal()
+        except database.FAILURES as failure:
+            log.warning("journal_waits", error=type(failure).__name__)
+        finally:
+            database.close()
+
+
+# What follows a boot runs from the last middleware to the first: the database is opened before this needs it.
+broker.add_middleware(Boot(), before=DatabaseConnections)

@@ -1,0 +1,121 @@
+"""Rejects messages that are not ours, and logs each in one line without its content.
+
+A message is only a hint: rejecting one loses nothing. A message that Dramatiq cannot decode would otherwise end the
+consumer thread of its queue, and be delivered again.
+"""
+
+import inspect
+import json
+from datetime import datetime
+from typing import Any
+
+from dramatiq import Broker, MessageProxy
+from dramatiq.brokers.rabbitmq import _RabbitmqConsumer
+from dramatiq.common import current_millis, q_name
+from dramatiq.encoder import JSONEncoder
+
+from ops.watch import logs
+
+log = logs.get()
+
+LONGEST_BYTES = 16_384
+_FIELDS = {"queue_name", "actor_name", "args", "kwargs", "options", "message_id", "message_timestamp"}
+# In milliseconds since the epoch, the end of the year 9999; an id is lower.
+_HIGHEST = 253_402_300_799_999
+# RabbitMQ takes a message back from who holds it for longer.
+_LONGEST_DELAY_MILLISECONDS = 30 * 60 * 1000
+_UNREADABLE = "unreadable"
+
+
+class Unreadable(ValueError):
+    """It is no message of ours. Tells why without a word of what it holds."""
+
+
+class Encoder(JSONEncoder):
+    """What cannot be read becomes a message that says so: Dramatiq would write all of it into the log."""
+
+    def decode(self, data: bytes) -> dict[str, Any]:
+        try:
+            return _checked(data)
+        except Unreadable as why:
+            return {"queue_name": "", "actor_name": "", "args": (), "kwargs": {}, "options": {_UNREADABLE: str(why)}}
+
+
+class Consumer(_RabbitmqConsumer):
+    """Rejects what no actor of this process takes."""
+
+    def __next__(self) -> MessageProxy | None:
+        message: MessageProxy | None = super().__next__()  # type: ignore[no-untyped-call]
+        if message is None:
+            return None
+        try:
+            check(message, self.queue_name, self.broker)
+        except Unreadable as why:
+            log.warning("message_rejected", queue=self.queue_name, reason=str(why))
+            self.nack(message)  # type: ignore[no-untyped-call]
+            return None
+        return message
+
+
+def check(message: MessageProxy, queue_name: str, broker: Broker) -> None:
+    """Raise Unreadable unless an actor of this process works off the queue and takes the message's arguments."""
+    if why := message.options.get(_UNREADABLE):
+        raise Unreadable(why)
+    if message.queue_name != queue_name:
+        raise Unreadable("it names another queue than it was in")
+    actor = broker.actors.get(message.actor_name)
+    if actor is None or actor.queue_name != q_name(queue_name):
+        raise Unreadable("this queue has no such actor")
+    try:
+        inspect.signature(actor.fn).bind(*message.args)
+    except TypeError:
+        raise Unreadable("its actor takes other arguments") from None
+
+
+def _checked(data: bytes) -> dict[str, Any]:
+    if len(data) > LONGEST_BYTES:
+        raise Unreadable(f"it has {len(data)} bytes")
+    try:
+        it = json.loads(data)
+    except (ValueError, RecursionError):
+        raise Unreadable("it is no JSON") from None
+    if not isinstance(it, dict) or it.keys() != _FIELDS:
+        raise Unreadable("it has not the fields of a message")
+    texts, numbers = ("queue_name", "actor_name", "message_id"), (it["message_timestamp"], *_list(it["args"]))
+    if not all(isinstance(it[name], str) and len(it[name]) <= 100 for name in texts):
+        raise Unreadable("its names are no short texts")
+    if not all(map(_is_number, numbers)) or it["kwargs"] != {}:
+        raise Unreadable("its arguments are no numbers of ours")
+    if not isinstance(it["options"], dict) or not all(_is_option(*each) for each in it["options"].items()):
+        raise Unreadable("it has options that are none of ours")
+    return it
+
+
+def _list(value: object) -> list[object]:
+    if not isinstance(value, list):
+        raise Unreadable("its arguments are no list")
+    return value
+
+
+def _is_number(value: object) -> bool:
+    return type(value) is int and 0 <= value <= _HIGHEST
+
+
+def _is_option(name: str, value: object) -> bool:
+    match name:
+        case "eta":
+            return type(value) is int and 0 <= value <= current_millis() + _LONGEST_DELAY_MILLISECONDS
+        case "scheduled_at":  # periodiq's
+            return isinstance(value, str) and _is_time(value)
+        case "installation":  # of actors/process/sharing.py, as the next
+            return isinstance(value, str) and len(value) <= 100
+        case "passed_on":
+            return _is_number(value)
+    return False
+
+
+def _is_time(text: str) -> bool:
+    try:
+        return datetime.fromisoformat(text).tzinfo is not None
+    except ValueError:
+        return False

@@ -1,0 +1,1 @@
+"""What people hand in: campaign files, leads, letters. Every refusal names file, line and field."""

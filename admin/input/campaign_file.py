@@ -1,0 +1,180 @@
+"""Reads a campaign file, and checks everything before a row is written.
+
+Every refusal names the file, the line or field, and what would be right.
+"""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+import bounds
+import faults
+from admin.input import texts
+from admin.input.texts import FileInvalid as FileInvalid
+from mail.compose import Templates
+from mail.message import LetterInvalid, refuse_control_characters
+from mail.render import TemplateInvalid
+from models.store.tables import Campaign
+from scheduling.window import Window, WindowInvalid
+
+WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_SHOWN_PROBLEMS = 3
+
+
+class CampaignFile(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    name: str = Field(min_length=1, max_length=200)
+    subject: str
+    text: str
+    html: str | None = None
+    mailboxes: list[str] = Field(min_length=1)
+    window_start: str
+    window_end: str
+    weekdays: list[str] = Field(min_length=1)
+    delay_between_emails_seconds: Annotated[faults.Float, faults.within(bounds.CAMPAIGN["delay_seconds"])]
+    daily_limit: Annotated[faults.Int, faults.within(bounds.CAMPAIGN["daily_limit"])]
+
+    @field_validator("name")
+    @classmethod
+    def _check_name(cls, value: str) -> str:
+        try:
+            refuse_control_characters("name", value)
+        except LetterInvalid as error:
+            raise ValueError(str(error)) from None
+        return value
+
+    @field_validator("window_start", "window_end")
+    @classmethod
+    def _check_time(cls, value: str) -> str:
+        _minute(value)
+        return value
+
+    @field_validator("weekdays")
+    @classmethod
+    def _check_weekdays(cls, value: list[str]) -> list[str]:
+        for day in value:
+            if day not in WEEKDAYS:
+                raise ValueError(f"{day!r} is none of {', '.join(WEEKDAYS)}")
+        return value
+
+    @property
+    def window(self) -> Window:
+        days = frozenset(WEEKDAYS.index(day) for day in self.weekdays)
+        return Window(_minute(self.window_start), _minute(self.window_end), days)
+
+
+def read_campaign(path: Path) -> tuple[CampaignFile, Templates]:
+    """Its templates know the file where each of them stands."""
+    source = texts.read(path)
+    try:
+        values = faults.toml(source)
+    except faults.TomlInvalid as error:
+        raise FileInvalid(f"{path.name} {error}") from None
+    where: dict[str, str] = {}
+    for key in ("subject", "text", "html"):
+        if key in values:
+            values[key], where[key] = _inline(path, key, values[key])
+    if isinstance(values.get("subject"), str):
+        values["subject"] = values["subject"].removesuffix("\n")
+    campaign = _checked(path.name, values, source)
+    templates = Templates.of(campaign.subject, campaign.text, campaign.html, where)
+    try:
+        templates.check()
+    except TemplateInvalid as error:
+        raise FileInvalid(str(error)) from None
+    return campaign, templates
+
+
+def _checked(where: str, values: Mapping[str, Any], source: str = "") -> CampaignFile:
+    """source: the TOML that the values were read from, for the lines of what is wrong."""
+    try:
+        campaign = CampaignFile(**values)
+        _ = campaign.window
+    except WindowInvalid as error:
+        raise FileInvalid(f"{where}: window_start, window_end: {error}") from None
+    except ValidationError as error:
+        raise FileInvalid(joined(_told(where, source, fault) for fault in faults.of(error))) from None
+    return campaign
+
+
+def _told(where: str, source: str, fault: faults.Fault) -> str:
+    name, *inner = fault.place
+    line = faults.line_of(source, [name])
+    entry = "".join(f", entry {int(each) + 1}" for each in inner if each.isdigit())
+    known = set(CampaignFile.model_fields)
+    text = f"there is no such field{faults.suggestion(name, known)}" if name not in known else fault.text
+    return f"{where}{f' line {line}' if line else ''}: {name}{entry}: {text}"
+
+
+def edited(
+    row: Campaign,
+    window_start: str | None,
+    window_end: str | None,
+    weekdays: str | None,
+    delay: float | None,
+    daily_limit: int | None,
+) -> dict[str, object]:
+    """The changed columns of a campaign, checked by the rules of a campaign file."""
+    values = {
+        "name": row.name,
+        "subject": row.subject,
+        "text": row.text,
+        "mailboxes": ["as they are"],
+        "window_start": _time(row.window_start_minute) if window_start is None else window_start,
+        "window_end": _time(row.window_end_minute) if window_end is None else window_end,
+        "weekdays": [WEEKDAYS[day] for day in row.weekdays] if weekdays is None else _listed(weekdays),
+        "delay_between_emails_seconds": row.delay_seconds if delay is None else delay,
+        "daily_limit": row.daily_limit if daily_limit is None else daily_limit,
+    }
+    file = _checked("the change", values)
+    return {
+        "window_start_minute": file.window.start_minute,
+        "window_end_minute": file.window.end_minute,
+        "weekdays": sorted(file.window.weekdays),
+        "delay_seconds": file.delay_between_emails_seconds,
+        "daily_limit": file.daily_limit,
+    }
+
+
+def _listed(text: str) -> list[str]:
+    return [each.strip().lower() for each in text.split(",")]
+
+
+def _time(minute: int) -> str:
+    return f"{minute // 60:02}:{minute % 60:02}"
+
+
+def _inline(path: Path, key: str, value: object) -> tuple[object, str]:
+    """The template and where it stands. `{ file = "letter.txt" }`: in that file, beside the campaign file or below."""
+    where = f"{path.name}: {key}"
+    match value:
+        case {"file": str(name), **rest} if not rest:
+            try:
+                value, where = texts.read_beside(path, name), name
+            except FileInvalid as error:
+                raise FileInvalid(f"{where}: {error}") from None
+        case Mapping():
+            raise FileInvalid(f'{where} is either a text or {{ file = "NAME" }}')
+    if isinstance(value, str) and (damage := texts.damage(value)):
+        raise FileInvalid(f"{where}: {damage}")
+    return value, where
+
+
+def _minute(value: str) -> int:
+    hour, colon, minute = value.partition(":")
+    if not (colon and len(value) == 5 and value.isascii() and hour.isdigit() and minute.isdigit()):
+        raise ValueError(f'{value!r} is no time of day like "09:00"')
+    minutes = int(hour) * 60 + int(minute)
+    if int(minute) > 59 or minutes > 24 * 60:
+        raise ValueError(f'{value!r} is no time of day between "00:00" and "24:00"')
+    return minutes
+
+
+def joined(problems: Iterable[str]) -> str:
+    found = list(problems)
+    more = len(found) - _SHOWN_PROBLEMS
+    rest = f"; and {more} more problem{'s' if more > 1 else ''}" if more > 0 else ""
+    return "; ".join(found[:_SHOWN_PROBLEMS]) + rest

@@ -1,0 +1,233 @@
+"""Reads a leads file: CSV with a header -> the leads, each with its line.
+
+Every refusal names the file, the line and the column, and what would be right.
+"""
+
+import re
+import unicodedata
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from admin.input import rows, texts
+from admin.input.campaign_file import joined
+from admin.input.rows import DELIMITERS, CsvInvalid, Row
+from admin.input.texts import FileInvalid
+from mail.address import AddressInvalid, normalise
+from mail.message import LetterInvalid, refuse_control_characters
+from models.owner.campaigns import NewLead
+
+LONGEST_FIELD = 10_000
+LONGEST_NAME = 100
+MOST_COLUMNS = 200
+MOST_LEADS = 100_000
+
+
+@dataclass(frozen=True)
+class LeadLine:
+    line: int
+    lead: NewLead
+
+
+def read_leads(path: Path, used: Collection[str] = ()) -> list[LeadLine]:
+    """A CSV with a header, an `email` column, and any further columns for the templates.
+
+    used: the fields that the templates ask for. A column that none can ask for by its name is left out.
+    """
+    text = rows.lines_of(texts.read(path))
+    try:
+        delimiter, text, skipped = _delimiter(path.name, text)
+        found = (row for row in rows.read(text, delimiter) if any(cell.strip() for cell in row.cells))
+        header = next(found, Row(1, []))
+        columns = _columns(f"{path.name} line {header.line + skipped}", header.cells, used)
+        below = list(islice(found, MOST_LEADS + 1))
+    except CsvInvalid as error:
+        raise FileInvalid(f"{path.name} line {error.line + skipped}: {error}") from None
+    if len(below) > MOST_LEADS:
+        raise FileInvalid(f"{path.name}: more than {MOST_LEADS} leads; make several campaigns of them")
+    leads, problems = _leads(columns, below, delimiter, skipped)
+    if problems:
+        raise FileInvalid(f"{path.name} {joined(problems)}")
+    if not leads:
+        raise FileInvalid(f"{path.name}: there is no lead below the header")
+    return leads
+
+
+_IN_QUOTES = re.compile(r'"[^"]*"')
+_EXCEL_SAYS = re.compile(r'"?sep=(.)"?[,;\t]*\n', re.IGNORECASE)
+
+
+def _delimiter(name: str, text: str) -> tuple[str, str, int]:
+    """What separates the columns, the text from its header on, and how many lines are before that.
+
+    The header decides: with only one separator does it have a column `email`, and it has none of the others in it.
+    """
+    if said := _EXCEL_SAYS.match(text):
+        if said[1] not in DELIMITERS:
+            raise FileInvalid(f"{name} line 1: sep={said[1]}: columns are separated by commas, semicolons or tabs")
+        return said[1], text[said.end() :], 1
+    first = {each: _names(text, each) for each in DELIMITERS}
+    fitting = [each for each in DELIMITERS if "email" in first[each]]
+    if not fitting:
+        # What is wrong is then told of the columns as they were meant.
+        return next((each for each in DELIMITERS if len(first[each]) > 1), ","), text, 0
+    delimiter = fitting[0]
+    bare = _IN_QUOTES.sub("", text.lstrip()).partition("\n")[0]
+    for other in DELIMITERS.keys() - {delimiter}:
+        if other in bare:
+            raise FileInvalid(
+                f"{name} line 1: the header has both {DELIMITERS[delimiter]}s and {DELIMITERS[other]}s;"
+                " its columns must be separated by one of them"
+            )
+    return delimiter, text, 0
+
+
+def _names(text: str, delimiter: str) -> list[str]:
+    """Of the columns, as the templates would call them; none if they cannot be separated so."""
+    try:
+        row = next((row for row in rows.read(text, delimiter) if any(cell.strip() for cell in row.cells)), None)
+    except CsvInvalid:
+        return []
+    return [_name(cell) for cell in row.cells] if row else []
+
+
+def _name(cell: str) -> str:
+    return unicodedata.normalize("NFC", cell.strip().lower())
+
+
+# Words of the templates' own.
+_RESERVED = frozenset({"and", "else", "elif", "false", "if", "in", "is", "none", "not", "or", "true"})
+_NEEDED = ("email", "legal_basis")
+
+
+def _columns(where: str, header: Sequence[str], used: Collection[str]) -> list[str | None]:
+    """What the templates call each column; None: it is left out."""
+    names = [_name(cell) for cell in header]
+    while names and not names[-1]:
+        names.pop()
+    if len(names) > MOST_COLUMNS:
+        raise FileInvalid(f"{where}: {len(names)} columns; at most {MOST_COLUMNS} can be read")
+    if "email" not in names:
+        raise FileInvalid(f"{where}: {_without_email(names)}")
+    asked = {_plain(name): name for name in used if name not in names}
+    columns: list[str | None] = []
+    for number, name in enumerate(names, start=1):
+        if not name.isidentifier() or name in _RESERVED or len(name) > LONGEST_NAME:
+            if wanted := asked.get(_plain(name)):
+                raise FileInvalid(
+                    f"{where}, column {number}: {name[:60]!r} is no name that a template can use; rename it to {wanted}"
+                )
+            columns.append(None)
+        elif names.count(name) == 1:
+            columns.append(name)
+        elif name in used or name in _NEEDED:
+            twice = " and ".join(str(at) for at, each in enumerate(names, start=1) if each == name)
+            raise FileInvalid(f"{where}: the columns {twice} are all named {name!r}; rename all but one")
+        else:
+            columns.append(None)
+    return columns
+
+
+def _plain(name: str) -> str:
+    return "".join(each for each in name.lower() if each.isalnum())
+
+
+_ADDRESS_COLUMNS = {"email", "mail", "emailaddress", "mailaddress", "adresemail", "adresmail", "adres"}
+
+
+def _without_email(names: Sequence[str]) -> str:
+    for number, name in enumerate(names, start=1):
+        if _plain(name) in _ADDRESS_COLUMNS:
+            return f"column {number} is named {name[:60]!r}; rename it to email"
+        if _is_address(name):
+            return "there is no header, but an address; the first line must name the columns, and one of them email"
+        for other in ",;\t|:":
+            if len(parts := name.split(other)) > 1 and "email" in map(_name, parts):
+                wanted = "what its first line says" if other in DELIMITERS else "a comma, a semicolon or a tab"
+                return f"the columns are separated by {other!r} and must be separated by {wanted}"
+    if not names:
+        return "the first line is empty; it must name the columns, and one of them email"
+    return f"the header has no column `email`, only {', '.join(names)[:200]}"
+
+
+def _is_address(text: str) -> bool:
+    try:
+        normalise(text)
+    except AddressInvalid:
+        return False
+    return True
+
+
+def _leads(
+    columns: Sequence[str | None], found: Iterable[Row], delimiter: str, skipped: int
+) -> tuple[list[LeadLine], list[str]]:
+    """The leads, and what is wrong with the rows that are none."""
+    leads: list[LeadLine] = []
+    problems: list[str] = []
+    first_line: dict[str, int] = {}
+    for row in found:
+        line = row.line + skipped
+        try:
+            lead = _lead(columns, row, delimiter)
+        except ValueError as error:
+            problems.append(f"line {line}{error}")
+            continue
+        if lead.normalised in first_line:
+            problems.append(f"line {line}, email: the same address as in line {first_line[lead.normalised]}")
+        first_line.setdefault(lead.normalised, line)
+        leads.append(LeadLine(line, lead))
+    return leads, problems
+
+
+def _lead(columns: Sequence[str | None], row: Row, delimiter: str) -> NewLead:
+    """Raises ValueError with what belongs behind the line's number."""
+    _check_cells(columns, row, delimiter)
+    fields = {name: cell.strip() for name, cell in zip(columns, row.cells, strict=False) if name}
+    for name, value in fields.items():
+        _check_field(name, value)
+    address = fields["email"]
+    try:
+        return NewLead(address, normalise(address), fields, fields.get("legal_basis") or None)
+    except AddressInvalid as error:
+        raise ValueError(f": email: {error}") from None
+
+
+def _check_cells(columns: Sequence[str | None], row: Row, delimiter: str) -> None:
+    """Whether each cell has its column, and is a cell for certain."""
+    separator, count = DELIMITERS[delimiter], len(columns)
+    there = f"{len(row.cells)} cell{'s' if len(row.cells) != 1 else ''}"
+    if row.doubtful is not None:
+        name = columns[row.doubtful] if row.doubtful < count else None
+        raise ValueError(
+            f", {name or f'cell {row.doubtful + 1}'}: has a quote in it and does not begin with one; put the whole cell"
+            " in quotes, and write each quote within it twice"
+        )
+    if len(row.cells) < count:
+        raise ValueError(f": {there} instead of {count}; an empty cell needs its {separator} too")
+    if any(cell.strip() for cell in row.cells[count:]):
+        raise ValueError(f": {there} instead of {count}; a cell with a {separator} in it must be in quotes")
+    for number, cell in enumerate(row.cells, start=1):
+        if "\r" in cell:
+            raise ValueError(f", cell {number}: has a line end of an old Mac (CR) in it; save the file with others")
+        if "\n" in cell and _has_a_row(cell, columns.index("email"), delimiter):
+            raise ValueError(
+                f", cell {number}: the quote that opens here is not closed: it has whole lines of the file in it"
+            )
+
+
+def _has_a_row(cell: str, place: int, delimiter: str) -> bool:
+    """Whether lines of the file were taken into a cell, from a quote that nobody closed up to the next."""
+    inner = (line.split(delimiter) for line in cell.split("\n")[1:])
+    return any(len(parts) > max(place, 1) and _is_address(parts[place]) for parts in inner)
+
+
+def _check_field(name: str, value: str) -> None:
+    if len(value) > LONGEST_FIELD:
+        raise ValueError(f", {name}: is longer than {LONGEST_FIELD:,} characters")
+    if damage := texts.damage(value):
+        raise ValueError(f", {name}: {damage}")
+    try:
+        refuse_control_characters(name, value, lines=True)
+    except LetterInvalid as error:
+        raise ValueError(f": {error}") from None

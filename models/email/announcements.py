@@ -1,0 +1,52 @@
+"""Tells of each move once it is committed, to the log and the counters: models know of neither."""
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+from models.email.states import Move, Status
+from models.store.database import database
+
+
+@dataclass(frozen=True, kw_only=True)
+class Moved:
+    """One move of one e-mail, or, where email_id is None, of `count` e-mails of a campaign at once."""
+
+    move: Move
+    campaign_id: int
+    by: str
+    count: int = 1
+    email_id: int | None = None
+    mailbox_id: int | None = None
+    from_status: Status | None = None
+    to_status: Status | None = None
+    reason: str | None = None
+    scheduled_at: datetime | None = None  # after the move
+    sent_at: datetime | None = None
+    detail: Mapping[str, Any] = field(default_factory=dict)
+
+
+_log = logging.getLogger(__name__)
+_listeners: list[Callable[[Moved], None]] = []
+
+
+def listen(listener: Callable[[Moved], None]) -> None:
+    if listener not in _listeners:
+        _listeners.append(listener)
+
+
+def tell(moved: Moved) -> None:
+    """A move that is rolled back is never told of."""
+    database.after_commit(partial(_tell, moved))
+
+
+def _tell(moved: Moved) -> None:
+    """The move has happened: whatever goes wrong here must not look like a failure of it."""
+    for listener in _listeners:
+        try:
+            listener(moved)
+        except Exception:  # noqa: BLE001  # whatever it is
+            _log.exception("a move was not told of")

@@ -1,0 +1,99 @@
+"""Whose fault a refusal is, told by what the mailbox's server answered to others since it last accepted a mail.
+
+The decision is a pure function of typed answers; they are read from the history.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple
+
+from models.store.database import fetch
+
+# So many different leads must have got the same kind of answer, with no acceptance between them.
+_LEADS = 3
+# An answer that plainly says that its recipient does not exist is believed for longer, and of one company's addresses
+# for ever: lists have such stretches.
+_MISSING_LEADS, _MISSING_DOMAINS = 10, 3
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A refusal that one lead got."""
+
+    lead_id: int
+    domain: str  # of the lead's address
+    scope: str  # whom it was taken to be about: lead, content or unclear
+    code: int
+    enhanced: str | None
+
+    @property
+    def kind(self) -> tuple[object, ...]:
+        return self.scope, self.code, self.enhanced
+
+
+def is_the_mailboxes(answer: Answer, others: Collection[Answer]) -> bool:
+    """Whether this refusal is the mailbox's fault, given those that count beside it."""
+    alike = [answer, *(other for other in others if other.kind == answer.kind)]
+    leads, domains = {it.lead_id for it in alike}, {it.domain for it in alike}
+    if answer.scope == "lead":
+        return len(leads) >= _MISSING_LEADS and len(domains) >= _MISSING_DOMAINS
+    return len(leads) >= _LEADS
+
+
+class Judged(NamedTuple):
+    is_the_mailboxes: bool
+    since: datetime  # from when on answers of the mailbox's server count
+
+
+# When the mailbox last handed over a mail that was accepted, and since when answers count: then, or when a person said
+# that it works.
+SINCE = """
+SELECT accepted.at, greatest(accepted.at, m.watched_from)
+FROM mailbox m CROSS JOIN LATERAL (
+    SELECT COALESCE(max(handed_over_at), to_timestamp(0)) AS at FROM (
+        SELECT q.handed_over_at FROM campaign_email_queue q WHERE q.mailbox_id = m.id AND q.status = 'sent'
+        ORDER BY COALESCE(q.handed_over_at, q.claimed_at) DESC LIMIT 1
+    ) latest
+) accepted
+WHERE m.id = %(mailbox)s
+"""
+
+# The e-mails that got this kind of refusal since then. One that had got it before, while others were accepted, tells
+# nothing of the mailbox now; nor does one that was plainly refused again after it was brought back.
+ALIKE = """
+WITH latest AS (
+    SELECT * FROM email_history h
+    WHERE h.mailbox_id = %(mailbox)s
+      AND (h.move = 'doubt' OR (h.move IN ('reject', 'retry', 'release') AND h.detail IS NOT NULL))
+    ORDER BY h.id DESC LIMIT 500
+)
+SELECT q.id, l.lead_id, split_part(p.address, '@', 2)
+FROM (
+    SELECT email_id FROM latest
+    WHERE at > %(since)s AND move <> 'doubt' AND detail->>'scope' = %(scope)s AND (detail->>'code')::int = %(code)s
+      AND detail->>'enhanced' IS NOT DISTINCT FROM %(enhanced)s
+    UNION SELECT %(email)s
+) refused
+JOIN campaign_email_queue q ON q.id = refused.email_id
+JOIN campaign_lead l ON l.id = q.campaign_lead_id JOIN lead p ON p.id = l.lead_id
+WHERE NOT EXISTS (
+    SELECT FROM email_history e
+    WHERE e.email_id = q.id AND e.mailbox_id = %(mailbox)s AND e.at <= %(accepted)s
+      AND e.move IN ('reject', 'retry', 'release') AND (e.detail->>'code')::int = %(code)s
+      AND e.detail->>'enhanced' IS NOT DISTINCT FROM %(enhanced)s)
+  AND (%(scope)s = 'unclear' OR NOT EXISTS (
+    SELECT FROM email_history e WHERE e.email_id = q.id AND e.move = 'reopen'))
+"""
+
+
+def judge(email_id: int, mailbox_id: int, scope: str, code: int, enhanced: str | None) -> Judged:
+    """Of a refusal that this e-mail got just now, and that is not recorded yet."""
+    accepted, since = fetch(SINCE, {"mailbox": mailbox_id})[0]
+    about = {"email": email_id, "mailbox": mailbox_id, "scope": scope, "code": code, "enhanced": enhanced}
+    counting = {
+        counted: Answer(lead_id, domain, scope, code, enhanced)
+        for counted, lead_id, domain in fetch(ALIKE, {**about, "accepted": accepted, "since": since})
+    }
+    answer = counting.pop(email_id, None)
+    return Judged(answer is not None and is_the_mailboxes(answer, counting.values()), since)

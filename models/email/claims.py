@@ -1,0 +1,77 @@
+"""What a claim is: who made it, what every later move must name, and all that is needed to send the mail."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from models.store.database import fetch
+
+
+@dataclass(frozen=True)
+class Worker:
+    """The process that claims, told apart from a later one with the same pid."""
+
+    host: str
+    pid: int
+    started_at: float  # seconds since the epoch
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.pid}"
+
+
+@dataclass(frozen=True)
+class Held:
+    """An e-mail under a claim: what every later move must name."""
+
+    email_id: int
+    token: UUID
+    by: str
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """What must be known of an attempt to record its outcome."""
+
+    held: Held
+    campaign_id: int
+    mailbox_id: int
+    attempts: int  # made before this one
+
+
+@dataclass(frozen=True)
+class Claim(Attempt):
+    """A claimed e-mail with all that is needed to send it."""
+
+    campaign_lead_id: int
+    scheduled_at: datetime
+    started_at: datetime
+    message_id: str
+    subject: str
+    text: str
+    html: str | None
+    recipient: str
+    fields: Mapping[str, str]
+    sender: str
+    sender_name: str
+    smtp_host: str
+    smtp_port: int
+    smtp_security: str
+    username: str | None
+    password_encrypted: str | None = field(repr=False)
+
+
+CLAIMED = """
+SELECT q.campaign_id, q.mailbox_id, q.attempts, q.campaign_lead_id, q.scheduled_at, q.claimed_at, q.message_id,
+       c.subject, c.text, c.html, cl.address, cl.fields, m.address, m.name,
+       m.smtp_host, m.smtp_port, m.smtp_security, m.username, m.password_encrypted
+FROM campaign_email_queue q
+JOIN campaign c ON c.id = q.campaign_id
+JOIN campaign_lead cl ON cl.id = q.campaign_lead_id
+JOIN mailbox m ON m.id = q.mailbox_id
+WHERE q.id = %s
+"""
+
+
+def read(held: Held) -> Claim:
+    return Claim(held, *fetch(CLAIMED, (held.email_id,))[0])

@@ -1,0 +1,213 @@
+"""Which gates stand between a planned e-mail and its sending, and what a closed one does.
+
+One place asks them: for the claim, for the hand-over, and for "why is nothing being sent?". The functions are pure; the
+facts they look at are read in facts.py.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Literal, get_args
+
+import config
+from models.email.reasons import Sentence, said
+from models.email.states import Status
+from scheduling.window import Window, warsaw_day, warsaw_day_bounds
+
+
+class Action(StrEnum):
+    DROP = "drop"  # forget the hint; whoever opens the gate plans again
+    WAIT = "wait"  # hint again for the moment it opens; the mail keeps its scheduled time
+    REPLAN = "replan"  # the tick gives the mail another time, with the gate's reason
+    CANCEL = "cancel"  # the mail will not be sent
+
+
+GateName = Literal[
+    "hint",  # it does not match the row
+    "claim",  # somebody else has it by now
+    "clock",
+    "campaign",
+    "lead",
+    "time",
+    "downtime",
+    "window",
+    "limit",
+    "mailbox",
+    "mailbox_busy",
+    "mailbox_gap",
+    "pace",
+    "smtp_host",
+]
+NAMES: tuple[GateName, ...] = get_args(GateName)
+
+
+@dataclass(frozen=True)
+class Closed:
+    gate: GateName
+    action: Action
+    because: Sentence
+    until: datetime | None = None  # when it opens, where that is known
+
+    @property
+    def reason(self) -> str:
+        return str(self.because)
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What was true of one e-mail and everything around it at the instant `now` of the database's clock."""
+
+    now: datetime
+    clock_off: timedelta  # how far the asking machine's own clock is from that, at the least
+    email_id: int
+    campaign_id: int
+    mailbox_id: int
+    status: Status
+    scheduled_at: datetime
+    handed_over_at: datetime | None
+    campaign_status: str
+    window: Window
+    delay: timedelta
+    campaign_limit: int
+    campaign_used: int  # without this e-mail, and so of the mailbox below
+    campaign_last_start: datetime | None
+    mailbox_status: str
+    mailbox_closed_until: datetime | None
+    mailbox_closed_reason: str | None
+    mailbox_limit: int
+    mailbox_used: int
+    mailbox_gap: timedelta
+    mailbox_last_start: datetime | None
+    mailbox_busy: bool
+    host_sending: int
+    suppressed: str | None
+    legal_basis: str | None
+
+
+Gate = Callable[[Facts, config.Sending], Closed | None]
+
+# Where nothing tells when a gate opens, it is asked again after this.
+_ASK_AGAIN = timedelta(seconds=2)
+# The least part of a campaign's delay between two of its starts: the delay may vary by 20 %.
+_LEAST_PACE = 0.8
+
+
+def workers_clock_agrees(it: Facts, rules: config.Sending) -> Closed | None:
+    """Asked by workers alone: one with a wrong clock would wait for its messages until the wrong moment."""
+    if it.clock_off.total_seconds() <= rules.clock_tolerance_seconds:
+        return None
+    because = said("this worker's clock is %(seconds).1f s off the database's", seconds=it.clock_off.total_seconds())
+    return Closed("clock", Action.WAIT, because, it.now + timedelta(minutes=1))
+
+
+def campaign_is_active(it: Facts, rules: config.Sending) -> Closed | None:
+    if it.campaign_status == "active":
+        return None
+    return Closed("campaign", Action.DROP, said("the campaign is %(status)s", status=said(it.campaign_status)))
+
+
+def lead_may_be_written_to(it: Facts, rules: config.Sending) -> Closed | None:
+    if it.suppressed is not None:
+        return Closed("lead", Action.CANCEL, said("suppressed: %(reason)s", reason=it.suppressed))
+    if rules.require_legal_basis and not it.legal_basis:
+        return Closed("lead", Action.CANCEL, said("no legal basis is recorded for this lead"))
+    return None
+
+
+def not_too_early(it: Facts, rules: config.Sending) -> Closed | None:
+    if it.now >= it.scheduled_at:
+        return None
+    return Closed("time", Action.WAIT, said("planned for later"), it.scheduled_at)
+
+
+def not_too_late(it: Facts, rules: config.Sending) -> Closed | None:
+    if it.now <= it.scheduled_at + tolerance(it.delay, rules):
+        return None
+    return Closed("downtime", Action.REPLAN, said("its time passed while nothing could be sent"))
+
+
+def window_is_open(it: Facts, rules: config.Sending) -> Closed | None:
+    if it.window.is_open(it.now):
+        return None
+    return Closed("window", Action.REPLAN, said("outside the window"), it.window.next_opening(it.now))
+
+
+def under_the_limits(it: Facts, rules: config.Sending) -> Closed | None:
+    if it.campaign_used >= it.campaign_limit:
+        because = said("the campaign's daily limit of %(limit)d is used up", limit=it.campaign_limit)
+        return Closed("limit", Action.REPLAN, because, _another_day(it))
+    if it.mailbox_limit == 0:
+        return Closed("limit", Action.REPLAN, said("the mailbox's daily limit is 0"))
+    if it.mailbox_used >= it.mailbox_limit:
+        because = said("the mailbox's daily limit of %(limit)d is used up", limit=it.mailbox_limit)
+        return Closed("limit", Action.REPLAN, because, _another_day(it))
+    return None
+
+
+def _another_day(it: Facts) -> datetime:
+    return it.window.next_opening(warsaw_day_bounds(warsaw_day(it.now))[1])
+
+
+def mailbox_is_open(it: Facts, rules: config.Sending) -> Closed | None:
+    if it.mailbox_status != "active":
+        return Closed("mailbox", Action.REPLAN, said("the mailbox is %(status)s", status=said(it.mailbox_status)))
+    if it.mailbox_closed_until is not None and it.mailbox_closed_until > it.now:
+        because = said("closed: %(reason)s", reason=it.mailbox_closed_reason)
+        return Closed("mailbox", Action.REPLAN, because, it.mailbox_closed_until)
+    return None
+
+
+def mailbox_is_free(it: Facts, rules: config.Sending) -> Closed | None:
+    if it.mailbox_busy:
+        because = said("the mailbox is sending another mail")
+        return Closed("mailbox_busy", Action.WAIT, because, it.now + _ASK_AGAIN)
+    return _after("mailbox_gap", it, it.mailbox_last_start, it.mailbox_gap, said("the mailbox sent a moment ago"))
+
+
+def campaign_keeps_its_pace(it: Facts, rules: config.Sending) -> Closed | None:
+    return _after("pace", it, it.campaign_last_start, it.delay * _LEAST_PACE, said("the campaign sent a moment ago"))
+
+
+def host_has_room(it: Facts, rules: config.Sending) -> Closed | None:
+    if it.host_sending < rules.smtp_host_concurrency:
+        return None
+    because = said("%(count)d mails are on their way through its mail server", count=it.host_sending)
+    return Closed("smtp_host", Action.WAIT, because, it.now + _ASK_AGAIN)
+
+
+CLAIM: tuple[Gate, ...] = (
+    campaign_is_active,
+    lead_may_be_written_to,
+    not_too_early,
+    not_too_late,
+    window_is_open,
+    under_the_limits,
+    mailbox_is_open,
+    mailbox_is_free,
+    campaign_keeps_its_pace,
+    host_has_room,
+)
+# Those that may have closed since the claim, while the mail server was being talked to.
+HAND_OVER: tuple[Gate, ...] = (
+    campaign_is_active,
+    lead_may_be_written_to,
+    window_is_open,
+    under_the_limits,
+    mailbox_is_open,
+)
+
+
+def first_closed(gates: Iterable[Gate], facts: Facts, rules: config.Sending) -> Closed | None:
+    return next((closed for gate in gates if (closed := gate(facts, rules))), None)
+
+
+def tolerance(delay: timedelta, rules: config.Sending) -> timedelta:
+    """How late a mail may start. A mail may have to wait for two of its campaign's delays, after another's retry."""
+    return max(timedelta(seconds=rules.late_tolerance_seconds), 2 * delay)
+
+
+def _after(gate: GateName, it: Facts, last: datetime | None, gap: timedelta, because: Sentence) -> Closed | None:
+    if last is None or it.now >= last + gap:
+        return None
+    return Closed(gate, Action.WAIT, because, last + gap)

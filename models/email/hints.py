@@ -1,0 +1,89 @@
+"""Which e-mails a message must be published for, and the mark that it was."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+import config
+from models.store.database import clock, execute, fetch
+
+
+class Hint(NamedTuple):
+    email_id: int
+    scheduled_at: datetime
+
+
+# More than a tick can publish within its minute would only delay the steps behind it.
+_AT_ONCE = 5000
+# An overdue mail whose hint was lost is hinted again; one that waits for a gate hints itself.
+_LOST_AFTER = timedelta(minutes=1)
+
+# The time is a parameter, because Postgres uses no index range for a volatile function. Left out are mails that get
+# another time first: those too late to be sent (gates.not_too_late), and those of a campaign that is to be planned
+# again. The delay is capped, so that one campaign's absurd delay is not an error for all.
+DUE = """
+SELECT q.id, q.scheduled_at
+FROM campaign_email_queue q JOIN campaign c ON c.id = q.campaign_id
+WHERE q.status = 'pending' AND c.status = 'active' AND c.replan_reason IS NULL
+  AND (%(campaign)s::bigint IS NULL OR q.campaign_id = %(campaign)s)
+  AND q.scheduled_at < %(horizon)s
+  AND (q.hinted_for IS DISTINCT FROM q.scheduled_at OR q.scheduled_at < %(lost)s)
+  AND extract(epoch FROM %(now)s - q.scheduled_at) <= greatest(%(tolerance)s, 2 * least(c.delay_seconds, 1e9))
+ORDER BY q.scheduled_at
+LIMIT %(at_once)s
+"""
+
+
+def due(campaign_id: int | None = None) -> list[Hint]:
+    """Pending mails inside the buffer horizon for whose time no hint is known, the next first.
+
+    campaign_id: only those of this one.
+    """
+    now = clock()
+    values = {
+        "campaign": campaign_id,
+        "now": now,
+        "horizon": now + _buffer(),
+        "lost": now - _LOST_AFTER,
+        "tolerance": config.settings().sending.late_tolerance_seconds,
+        "at_once": _AT_ONCE,
+    }
+    return [Hint(*row) for row in fetch(DUE, values)]
+
+
+def _buffer() -> timedelta:
+    return timedelta(minutes=config.settings().planning.buffer_minutes)
+
+
+MARK = """
+WITH hinted AS (
+    SELECT q.id, q.scheduled_at
+    FROM unnest(%(ids)s::bigint[], %(times)s::timestamptz[]) AS h (id, scheduled_at)
+    JOIN campaign_email_queue q ON q.id = h.id AND q.scheduled_at = h.scheduled_at AND q.status = 'pending'
+    ORDER BY q.id FOR NO KEY UPDATE OF q
+)
+UPDATE campaign_email_queue q SET hinted_for = hinted.scheduled_at FROM hinted WHERE q.id = hinted.id
+"""
+
+
+MARKED = """
+SELECT count(*) FROM campaign_email_queue q JOIN campaign c ON c.id = q.campaign_id
+WHERE q.status = 'pending' AND c.status = 'active' AND q.hinted_for = q.scheduled_at
+  AND q.scheduled_at > %(now)s AND q.scheduled_at < %(horizon)s
+"""
+
+
+def mark(published: Sequence[Hint]) -> None:
+    values = {"ids": [hint.email_id for hint in published], "times": [hint.scheduled_at for hint in published]}
+    execute(MARK, values)
+
+
+def count_marked() -> int:
+    """How many mails of active campaigns wait in the broker for their time, as far as the rows know."""
+    now = clock()
+    return int(fetch(MARKED, {"now": now, "horizon": now + _buffer()})[0][0])
+
+
+def forget() -> None:
+    """Drop every mark: the broker that held the messages has forgotten them."""
+    execute("UPDATE campaign_email_queue SET hinted_for = NULL WHERE status = 'pending'")

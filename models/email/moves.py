@@ -1,0 +1,462 @@
+"""The moves of an e-mail: the only code that changes a status.
+
+One function a move, named by its verb: a guarded update and its history row in one transaction. It returns whether the
+guard held; False means that the mail is no longer the caller's, who must stop.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+from peewee import fn
+
+import config
+from models.email import announcements, claims, facts, gates
+from models.email.announcements import Moved
+from models.email.claims import Claim, Held, Worker
+from models.email.gates import Closed
+from models.email.reasons import said
+from models.email.states import PATHS, Move, Status
+from models.store.database import database, execute, fetch_row
+from models.store.recordable import recordable
+from models.store.tables import CLOCK, Campaign, CampaignEmailQueue, EmailContent, EmailHistory, Mailbox
+from scheduling.planner import Slot
+
+Q = CampaignEmailQueue
+_CLOSING = ("closed_until", "closed_reason", "closed_phase", "closed_code")
+WITHOUT_FAULTS: dict[str, object] = dict.fromkeys(_CLOSING) | {"faults": 0}
+_LIMITS = ("campaign_used", "campaign_limit", "mailbox_used", "mailbox_limit")
+Detail = Mapping[str, Any]
+
+_UNCLAIMED: dict[str, Any] = {
+    "claim_token": None,
+    "claimed_at": None,
+    "worker_host": None,
+    "worker_pid": None,
+    "worker_started_at": None,
+    "handed_over_at": None,
+    "hinted_for": None,
+}
+
+
+def claim(email_id: int, scheduled_at: datetime, worker: Worker) -> Claim | Closed:
+    """Take a pending e-mail, if its hint still holds and every gate is open at this very moment.
+
+    Separate statements on purpose: a statement counts with the snapshot from before its own lock wait.
+    """
+    rules = config.settings().sending
+    with database.atomic():
+        row = facts.lock_around(email_id)
+        if row.status != Status.PENDING or row.scheduled_at != scheduled_at:
+            return Closed("hint", gates.Action.DROP, said("the hint is stale"))
+        _lock_smtp_host(row.mailbox_id)
+        seen = facts.read(email_id)
+        if closed := gates.first_closed((gates.workers_clock_agrees, *gates.CLAIM), seen, rules):
+            return closed
+        held = Held(email_id, uuid4(), str(worker))
+        _move(
+            Move.CLAIM,
+            email_id,
+            Status.SENDING,
+            by=held.by,
+            claim_token=held.token,
+            claimed_at=seen.now,
+            worker_host=worker.host,
+            worker_pid=worker.pid,
+            worker_started_at=worker.started_at,
+        )
+        Campaign.update(last_start_at=seen.now).where(Campaign.id == seen.campaign_id).execute()
+        Mailbox.update(last_start_at=seen.now).where(Mailbox.id == seen.mailbox_id).execute()
+        return claims.read(held)
+
+
+def hand_over(held: Held, content: bytes) -> Closed | None:
+    """Record that from now on the final dot may leave, and what it ends. A Closed means: write no dot.
+
+    Committed before the dot is written, and guarded by the gates that may have closed since the claim.
+    """
+    rules = config.settings().sending
+    with database.atomic():
+        facts.lock_around(held.email_id)
+        seen = facts.read(held.email_id)
+        if closed := gates.first_closed(gates.HAND_OVER, seen, rules):
+            return closed
+        if seen.handed_over_at is not None or not _move(
+            Move.HAND_OVER,
+            held.email_id,
+            Status.SENDING,
+            by=held.by,
+            token=held.token,
+            # The limits may be changed later: this shows that they were kept.
+            detail={name: getattr(seen, name) for name in _LIMITS},
+            handed_over_at=seen.now,
+        ):
+            return Closed("claim", gates.Action.DROP, said("the claim is no longer this worker's"))
+        _keep_content(held, content)
+    return None
+
+
+def accept(held: Held, detail: Detail) -> bool:
+    with database.atomic():
+        row = facts.lock_around(held.email_id)
+        moved = _move(
+            Move.ACCEPT,
+            held.email_id,
+            Status.SENT,
+            by=held.by,
+            token=held.token,
+            detail=detail,
+            sent_at=CLOCK,
+            attempts=Q.attempts + 1,
+            error=None,
+        )
+        if moved:
+            _forget_faults(row)
+    return moved
+
+
+def reject(held: Held, error: str, detail: Detail, *, mailbox_works: bool = False) -> bool:
+    """mailbox_works: the server's answer proves it, although it is a no to this mail."""
+    with database.atomic():
+        row = facts.lock_around(held.email_id)
+        moved = _move(
+            Move.REJECT,
+            held.email_id,
+            Status.FAILED,
+            by=held.by,
+            token=held.token,
+            reason=error,
+            detail=detail,
+            attempts=Q.attempts + 1,
+            error=error,
+        )
+        if moved and mailbox_works:
+            _forget_faults(row)
+    return moved
+
+
+def retry(held: Held, scheduled_at: datetime, error: str, detail: Detail, *, mailbox_works: bool = False) -> bool:
+    """Proved not sent: another attempt at `scheduled_at`, which plans.retry_moment() tells.
+
+    mailbox_works: as for reject.
+    """
+    put_off = {"scheduled_at": scheduled_at, "deferred_since": fn.COALESCE(Q.deferred_since, Q.claimed_at)}
+    changes = {**_UNCLAIMED, **put_off, "attempts": Q.attempts + 1, "error": error}
+    with database.atomic():
+        row = facts.lock_around(held.email_id)
+        moved = _back(Move.RETRY, held, error, detail, changes)
+        if moved and mailbox_works:
+            _forget_faults(row)
+    return moved
+
+
+def release(held: Held, reason: str, detail: Detail | None = None) -> bool:
+    """Its worker proves that it was not sent, by no fault of the mail: it keeps its time, no attempt is counted."""
+    return _back(Move.RELEASE, held, reason, detail, dict(_UNCLAIMED))
+
+
+def release_for_its_mailbox(held: Held, reason: str, detail: Detail) -> bool:
+    """The same, for a fault of its mailbox: for how long it was put off before does not count either."""
+    return _back(Move.RELEASE, held, reason, detail, {**_UNCLAIMED, "deferred_since": None})
+
+
+def release_unhanded(held: Held, reason: str) -> bool:
+    """Take a mail back from a worker that does not report, unless it has been handed over by now.
+
+    Safe even if that worker is only slow: its hand-over names the old token, and so writes no dot.
+    """
+    return _back(Move.RELEASE, held, reason, None, dict(_UNCLAIMED), unhanded=True)
+
+
+def doubt(held: Held, reason: str, detail: Detail | None = None) -> bool:
+    """The dot may have left and nothing proves what became of it. The token stays, for late proof."""
+    return _move(
+        Move.DOUBT,
+        held.email_id,
+        Status.UNKNOWN,
+        by=held.by,
+        token=held.token,
+        reason=reason,
+        detail=detail,
+        error=reason,
+    )
+
+
+def cancel(email_id: int, reason: str, by: str) -> bool:
+    return _move(Move.CANCEL, email_id, Status.CANCELLED, by=by, reason=reason, error=reason)
+
+
+def settle_as_sent(email_id: int, reason: str, by: str) -> bool:
+    return _move(Move.SETTLE, email_id, Status.SENT, by=by, reason=reason, sent_at=CLOCK, error=None)
+
+
+def settle_to_send_again(email_id: int, scheduled_at: datetime, reason: str, by: str) -> bool:
+    """A person takes the risk of a duplicate. The earlier hand-over still counts towards its day."""
+    with database.atomic():
+        row = facts.lock_around(email_id)
+        counted = row.handed_over_at
+        changes = {**_UNCLAIMED, "scheduled_at": scheduled_at, "error": None, "deferred_since": None}
+        return _move(Move.SETTLE, email_id, Status.PENDING, by=by, reason=reason, counted=counted, **changes)
+
+
+def recover(
+    email_id: int, token: UUID, handed_over_at: datetime, message_id: str, mailbox_id: int, reason: str, by: str
+) -> bool:
+    """The database had forgotten this hand-over, and does not know any more whether it was answered."""
+    return _move(
+        Move.RECOVER,
+        email_id,
+        Status.UNKNOWN,
+        by=by,
+        reason=reason,
+        claim_token=token,
+        handed_over_at=handed_over_at,
+        message_id=message_id,
+        mailbox=mailbox_id,
+        error=reason,
+    )
+
+
+# What a planner puts into the queue: new leads. A lead that has its e-mail already is left alone.
+PLAN = """
+WITH slot AS (
+    SELECT * FROM unnest(%(leads)s::bigint[], %(mailboxes)s::bigint[], %(times)s::timestamptz[])
+        AS s (campaign_lead_id, mailbox_id, scheduled_at)
+), planned AS (
+    INSERT INTO campaign_email_queue (campaign_id, campaign_lead_id, mailbox_id, scheduled_at, message_id)
+    SELECT %(campaign)s, slot.campaign_lead_id, slot.mailbox_id, slot.scheduled_at,
+           '<' || gen_random_uuid() || '@' || split_part(m.address, '@', 2) || '>'
+    FROM slot JOIN mailbox m ON m.id = slot.mailbox_id
+    ORDER BY slot.scheduled_at
+    ON CONFLICT (campaign_id, campaign_lead_id) DO NOTHING
+    RETURNING id, mailbox_id, scheduled_at
+)
+INSERT INTO email_history (email_id, move, to_status, scheduled_to, mailbox_id, by)
+SELECT id, 'plan', 'pending', scheduled_at, mailbox_id, %(by)s FROM planned ORDER BY id
+"""
+
+
+def plan(campaign_id: int, slots: Sequence[Slot], by: str) -> int:
+    """Put leads into the queue, each with its mailbox and time. Returns how many were new."""
+    values = {"campaign": campaign_id, "by": by, **_columns(slots)}
+    return _told(Move.PLAN, execute(PLAN, values), campaign_id, by)
+
+
+# Moves only what still stands where the planner saw it, and only what really moves: what was tried meanwhile waits for
+# its own time.
+REPLAN = """
+WITH slot AS (
+    SELECT * FROM unnest(%(leads)s::bigint[], %(mailboxes)s::bigint[], %(times)s::timestamptz[])
+        AS s (campaign_lead_id, mailbox_id, scheduled_at)
+), before AS (
+    SELECT q.id, q.scheduled_at AS old_at, slot.mailbox_id, slot.scheduled_at
+    FROM campaign_email_queue q JOIN slot USING (campaign_lead_id)
+    WHERE q.campaign_id = %(campaign)s AND q.status = 'pending'
+      AND (q.scheduled_at, q.mailbox_id) IS DISTINCT FROM (slot.scheduled_at, slot.mailbox_id)
+      AND NOT EXISTS (SELECT FROM email_history h WHERE h.email_id = q.id AND h.at > %(seen_at)s)
+    ORDER BY q.id FOR NO KEY UPDATE OF q
+), moved AS (
+    UPDATE campaign_email_queue q
+    SET scheduled_at = before.scheduled_at, mailbox_id = before.mailbox_id, hinted_for = NULL
+    FROM before WHERE q.id = before.id AND q.status = 'pending'
+    RETURNING q.id, before.old_at, q.scheduled_at, q.mailbox_id
+)
+INSERT INTO email_history
+    (email_id, move, from_status, to_status, reason, scheduled_from, scheduled_to, mailbox_id, by)
+SELECT id, 'replan', 'pending', 'pending', %(reason)s, old_at, scheduled_at, mailbox_id, %(by)s
+FROM moved ORDER BY id
+"""
+
+
+def replan(campaign_id: int, slots: Sequence[Slot], reason: str, by: str, seen_at: datetime | None = None) -> int:
+    """Give pending mails other times or mailboxes. Returns how many moved.
+
+    seen_at: when the planner saw where they stand; None: just now. The caller holds the campaign's lock, under which no
+    pending mail of it can move otherwise.
+    """
+    values = {"campaign": campaign_id, "by": by, "reason": reason, "seen_at": seen_at, **_columns(slots)}
+    return _told(Move.REPLAN, execute(REPLAN, values), campaign_id, by, reason)
+
+
+CANCEL_PENDING = """
+WITH pending AS (
+    SELECT id FROM campaign_email_queue
+    WHERE campaign_id = %(campaign)s AND status = 'pending' ORDER BY id FOR NO KEY UPDATE
+), cancelled AS (
+    UPDATE campaign_email_queue q SET status = 'cancelled', error = %(reason)s
+    FROM pending WHERE q.id = pending.id
+    RETURNING q.id, q.scheduled_at, q.mailbox_id
+)
+INSERT INTO email_history
+    (email_id, move, from_status, to_status, reason, scheduled_from, scheduled_to, mailbox_id, by)
+SELECT id, 'cancel', 'pending', 'cancelled', %(reason)s, scheduled_at, scheduled_at, mailbox_id, %(by)s
+FROM cancelled ORDER BY id
+"""
+
+
+def cancel_pending(campaign_id: int, reason: str, by: str) -> int:
+    """Cancel all that is still to come of a campaign. The caller holds the campaign's lock."""
+    values = {"campaign": campaign_id, "reason": reason, "by": by}
+    return _told(Move.CANCEL, execute(CANCEL_PENDING, values), campaign_id, by, reason)
+
+
+# Only a refusal leads to failed; asked again all the same, because this is where a mail could be sent twice.
+REOPEN = """
+WITH slot AS (
+    SELECT * FROM unnest(%(leads)s::bigint[], %(mailboxes)s::bigint[], %(times)s::timestamptz[])
+        AS s (campaign_lead_id, mailbox_id, scheduled_at)
+), before AS (
+    SELECT q.id, q.scheduled_at AS old_at, slot.mailbox_id, slot.scheduled_at
+    FROM campaign_email_queue q JOIN slot USING (campaign_lead_id)
+    WHERE q.campaign_id = %(campaign)s AND q.status = 'failed' AND (
+        SELECT h.move FROM email_history h
+        WHERE h.email_id = q.id AND h.move IN ('hand_over', 'doubt', 'recover', 'settle', 'accept', 'reject')
+        ORDER BY h.id DESC LIMIT 1) = 'reject'
+    ORDER BY q.id FOR NO KEY UPDATE OF q
+), reopened AS (
+    UPDATE campaign_email_queue q
+    SET status = 'pending', scheduled_at = before.scheduled_at, mailbox_id = before.mailbox_id, hinted_for = NULL,
+        claim_token = NULL, claimed_at = NULL, worker_host = NULL, worker_pid = NULL, worker_started_at = NULL,
+        handed_over_at = NULL, attempts = 0, error = NULL, deferred_since = NULL
+    FROM before WHERE q.id = before.id AND q.status = 'failed'
+    RETURNING q.id, before.old_at, q.scheduled_at, q.mailbox_id
+)
+INSERT INTO email_history
+    (email_id, move, from_status, to_status, reason, scheduled_from, scheduled_to, mailbox_id, by)
+SELECT id, 'reopen', 'failed', 'pending', %(reason)s, old_at, scheduled_at, mailbox_id, %(by)s
+FROM reopened ORDER BY id
+"""
+
+
+def reopen(campaign_id: int, slots: Sequence[Slot], reason: str, by: str) -> int:
+    """Have failed mails tried again, at these places. Returns how many. The caller holds the campaign's lock."""
+    values = {"campaign": campaign_id, "reason": reason, "by": by, **_columns(slots)}
+    return _told(Move.REOPEN, execute(REOPEN, values), campaign_id, by, reason)
+
+
+PUT_OFF_FOR = """
+SELECT COALESCE(clock_timestamp() - COALESCE(deferred_since, claimed_at), '0') FROM campaign_email_queue WHERE id = %s
+"""
+
+
+def put_off_for(email_id: int) -> timedelta:
+    """How long ago the first of its attempts was, of those that were answered with "not now"."""
+    row = fetch_row(PUT_OFF_FOR, (email_id,))
+    if row is None:
+        raise facts.NoSuchEmail(f"there is no e-mail {email_id}")
+    age: timedelta = row[0]
+    return age
+
+
+def _told(move: Move, count: int, campaign_id: int, by: str, reason: str | None = None) -> int:
+    if count:
+        announcements.tell(Moved(move=move, count=count, campaign_id=campaign_id, by=by, reason=reason))
+    return count
+
+
+def _columns(slots: Sequence[Slot]) -> dict[str, list[Any]]:
+    return {
+        "leads": [slot.lead_id for slot in slots],
+        "mailboxes": [slot.mailbox_id for slot in slots],
+        "times": [slot.at for slot in slots],
+    }
+
+
+def _back(
+    move: Move, held: Held, reason: str, detail: Detail | None, changes: dict[str, Any], *, unhanded: bool = False
+) -> bool:
+    with database.atomic():
+        row = facts.lock_around(held.email_id)
+        if unhanded and row.handed_over_at is not None:
+            return False
+        to = Status.PENDING
+        if Campaign.get_by_id(row.campaign_id).status == "cancelled":
+            to, changes = Status.CANCELLED, {"error": reason, "attempts": changes.get("attempts", Q.attempts)}
+        return _move(move, held.email_id, to, by=held.by, token=held.token, reason=reason, detail=detail, **changes)
+
+
+def _move(
+    move: Move,
+    email_id: int,
+    to: Status,
+    *,
+    by: str,
+    token: UUID | None = None,
+    reason: str | None = None,
+    detail: Detail | None = None,
+    counted: datetime | None = None,
+    **changes: Any,
+) -> bool:
+    """The guarded update and its history row. token: what the row must still bear, where given."""
+    # A server's words must never keep what it decided from being recorded.
+    reason, detail, changes = recordable(reason), recordable(detail), recordable(changes)
+    sources, targets = PATHS[move]
+    assert to in targets, f"{move} does not lead to {to}"
+    with database.atomic():
+        before = facts.lock_email(email_id)
+        guard = (Q.id == email_id) & Q.status.in_(list(sources))
+        if token is not None:
+            guard &= Q.claim_token == token
+        if not Q.update(status=to, **changes).where(guard).execute():
+            return False
+        _record(move, before, by, reason, detail, counted)
+    return True
+
+
+def _record(
+    move: Move,
+    before: CampaignEmailQueue,
+    by: str,
+    reason: str | None,
+    detail: Detail | None,
+    counted: datetime | None,
+) -> None:
+    after = Q.get_by_id(before.id)
+    EmailHistory.insert(
+        email=before.id,
+        move=move,
+        from_status=before.status,
+        to_status=after.status,
+        reason=reason,
+        scheduled_from=before.scheduled_at,
+        scheduled_to=after.scheduled_at,
+        mailbox=after.mailbox_id,
+        claim_token=after.claim_token or before.claim_token,
+        handed_over_at=counted,
+        by=by,
+        detail=dict(detail) if detail else None,
+    ).execute()
+    announcements.tell(
+        Moved(
+            move=move,
+            email_id=after.id,
+            campaign_id=after.campaign_id,
+            mailbox_id=after.mailbox_id,
+            from_status=Status(before.status),
+            to_status=Status(after.status),
+            reason=reason,
+            scheduled_at=after.scheduled_at,
+            sent_at=after.sent_at,
+            by=by,
+            detail=detail or {},
+        )
+    )
+
+
+def _forget_faults(row: CampaignEmailQueue) -> None:
+    """row: as it was before its move. Late proof tells of its mail, and nothing of how the mailbox works by now."""
+    if row.status == Status.SENDING:
+        Mailbox.update(WITHOUT_FAULTS).where(Mailbox.id == row.mailbox_id, Mailbox.faults > 0).execute()
+
+
+def _keep_content(held: Held, content: bytes) -> None:
+    fresh = {"claim_token": held.token, "content": content, "recorded_at": CLOCK}
+    insert = EmailContent.insert(email=held.email_id, **fresh)
+    insert.on_conflict(conflict_target=[EmailContent.email], update=fresh).execute()
+
+
+def _lock_smtp_host(mailbox_id: int) -> None:
+    """Mailboxes at one provider claim one after the other, or several would count the same room."""
+    host = Mailbox.select(fn.pg_advisory_xact_lock(fn.hashtext(Mailbox.smtp_host))).where(Mailbox.id == mailbox_id)
+    host.tuples().first()

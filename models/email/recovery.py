@@ -1,0 +1,98 @@
+"""Hand-overs that a machine has on its own disk, held against what the database remembers.
+
+After a backup was restored the database may have forgotten them: their mails would be sent twice. Recovered, each is
+unknown, for evidence or a person to rule on.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import blake2b
+from uuid import UUID
+
+from models.email import facts, moves
+from models.email.claims import Claim
+from models.store.database import database, fetch, fetch_row
+from models.store.tables import CampaignLead
+from scheduling.planner import Slot
+
+
+@dataclass(frozen=True)
+class HandOver:
+    """What identifies a hand-over for a database that may never have heard of it."""
+
+    email_id: int
+    token: UUID
+    at: datetime
+    message_id: str
+    campaign_id: int
+    campaign_lead_id: int
+    mailbox_id: int
+    recipient: str  # a fingerprint: ids may be given to others after a backup was restored
+
+
+def of(claim: Claim, at: datetime) -> HandOver:
+    return HandOver(
+        email_id=claim.held.email_id,
+        token=claim.held.token,
+        at=at,
+        message_id=claim.message_id,
+        campaign_id=claim.campaign_id,
+        campaign_lead_id=claim.campaign_lead_id,
+        mailbox_id=claim.mailbox_id,
+        recipient=_fingerprint(claim.recipient),
+    )
+
+
+REMEMBERED = """
+SELECT h.email_id, h.claim_token FROM email_history h
+JOIN unnest(%(ids)s::bigint[], %(tokens)s::uuid[]) AS asked (email_id, token)
+  ON h.email_id = asked.email_id AND h.claim_token = asked.token
+WHERE h.move IN ('hand_over', 'recover')
+"""
+
+
+def forgotten(those: Sequence[HandOver]) -> list[HandOver]:
+    """Those that the database does not know of."""
+    values = {"ids": [it.email_id for it in those], "tokens": [str(it.token) for it in those]}
+    remembered = set(fetch(REMEMBERED, values))
+    return [it for it in those if (it.email_id, it.token) not in remembered]
+
+
+def recover(those: Iterable[HandOver], reason: str, by: str) -> list[int]:
+    """Make the mails unknown, each in a transaction of its own, and return their ids.
+
+    A mail whose lead the database does not have, or whose row has a result already, is left alone.
+    """
+    found = []
+    for it in those:
+        with database.atomic():
+            email_id = _row_of(it, by)
+            if email_id is not None and moves.recover(
+                email_id, it.token, it.at, it.message_id, it.mailbox_id, reason, by
+            ):
+                found.append(email_id)
+    return found
+
+
+def hosts_that_sent() -> set[str]:
+    """The machines whose claims the database remembers."""
+    return {host for (host,) in fetch("SELECT DISTINCT worker_host FROM campaign_email_queue WHERE worker_host <> ''")}
+
+
+OF_LEAD = "SELECT id FROM campaign_email_queue WHERE campaign_id = %s AND campaign_lead_id = %s"
+
+
+def _row_of(it: HandOver, by: str) -> int | None:
+    """The e-mail of that lead, put into the queue again if the backup was from before its plan."""
+    facts.lock_campaigns([it.campaign_id])
+    lead = CampaignLead.get_or_none(CampaignLead.id == it.campaign_lead_id, CampaignLead.campaign == it.campaign_id)
+    if lead is None or _fingerprint(lead.address) != it.recipient or not facts.lock_mailboxes([it.mailbox_id]):
+        return None
+    moves.plan(it.campaign_id, [Slot(it.campaign_id, lead.id, it.mailbox_id, it.at)], by)
+    row = fetch_row(OF_LEAD, (it.campaign_id, lead.id))
+    return None if row is None else int(row[0])
+
+
+def _fingerprint(address: str) -> str:
+    return blake2b(address.encode(), digest_size=12).hexdigest()

@@ -1,0 +1,64 @@
+"""Finds the claims whose worker will not report any more, and rules on each by how far it got."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import config
+from models.email import moves
+from models.email.claims import Held, Worker
+from models.email.states import Status
+from models.store.database import clock
+from models.store.tables import CLOCK, CampaignEmailQueue
+
+Q = CampaignEmailQueue
+
+_SILENT, _DEAD = "its worker did not report in time", "its worker died"
+_HANDED_OVER = " after the hand-over"
+REASONS = (_SILENT, _DEAD, _SILENT + _HANDED_OVER, _DEAD + _HANDED_OVER)
+
+
+def settle_expired(by: str) -> int:
+    """Rule on what was claimed or handed over longer ago than its lease. Returns how many were ruled on."""
+    rules, now = config.settings().sending, clock()
+    claimed = Q.handed_over_at.is_null() & (Q.claimed_at < now - timedelta(seconds=rules.claim_lease_seconds))
+    handed_over = Q.handed_over_at < now - timedelta(seconds=rules.answer_lease_seconds)
+    stuck = Q.select().where(Q.status == Status.SENDING, claimed | handed_over)
+    return sum(_rule_on(row, _SILENT, by) for row in stuck)
+
+
+def settle_dead(host: str, is_alive: Callable[[Worker], bool], by: str) -> int:
+    """Rule at once on what processes of this host held that are known to be dead."""
+    held = Q.select().where(Q.status == Status.SENDING, Q.worker_host == host)
+    dead = [row for row in held if not is_alive(worker_of(row))]
+    return sum(_rule_on(row, _DEAD, by) for row in dead)
+
+
+def hold(held: Held, worker: Worker) -> bool:
+    """Let a claim that was not handed over count as this worker's from now on.
+
+    For a mail whose outcome is known and cannot be recorded yet: released, it would be claimed again.
+    """
+    still = (Q.id == held.email_id) & (Q.claim_token == held.token) & (Q.status == Status.SENDING)
+    changes = {
+        "claimed_at": CLOCK,
+        "worker_host": worker.host,
+        "worker_pid": worker.pid,
+        "worker_started_at": worker.started_at,
+    }
+    return bool(Q.update(changes).where(still & Q.handed_over_at.is_null()).execute())
+
+
+def worker_of(row: CampaignEmailQueue) -> Worker:
+    assert row.worker_host is not None
+    assert row.worker_pid is not None
+    assert row.worker_started_at is not None
+    return Worker(row.worker_host, row.worker_pid, row.worker_started_at)
+
+
+def _rule_on(row: CampaignEmailQueue, reason: str, by: str) -> bool:
+    """Not handed over: no dot can have left, nor will it. Handed over: nothing proves that it did not leave."""
+    assert row.claim_token is not None
+    held = Held(row.id, row.claim_token, by)
+    if row.handed_over_at is None:
+        return moves.release_unhanded(held, reason)
+    return moves.doubt(held, reason + _HANDED_OVER)

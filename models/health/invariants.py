@@ -1,0 +1,248 @@
+"""What must be true of the rows at any moment, asked of all of them: each rule with the ids that break it.
+
+The constraints keep most of it; these questions also find what they cannot express, and rows that were changed by hand.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from models.email import recipients
+from models.email.states import FINAL, PATHS, Status
+from models.store.database import database, execute, fetch
+from scheduling.planner import END, LONGEST
+from scheduling.window import WARSAW
+
+_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Finding:
+    rule: str
+    broken_by: str | None  # what breaks it, with the first few ids; None: it holds
+    violations: int = 0
+
+    @property
+    def holds(self) -> bool:
+        return self.broken_by is None
+
+
+# The same conditions as the CHECKs: a database whose constraints were dropped is found out.
+STATUS_AGREES = """
+SELECT id FROM campaign_email_queue WHERE NOT (
+    CASE status
+        WHEN 'pending' THEN claim_token IS NULL AND claimed_at IS NULL AND handed_over_at IS NULL AND sent_at IS NULL
+        WHEN 'sending' THEN claim_token IS NOT NULL AND claimed_at IS NOT NULL AND worker_pid IS NOT NULL
+            AND sent_at IS NULL
+        WHEN 'unknown' THEN claim_token IS NOT NULL AND handed_over_at IS NOT NULL AND sent_at IS NULL
+        WHEN 'sent' THEN handed_over_at IS NOT NULL AND sent_at IS NOT NULL
+        WHEN 'failed' THEN error IS NOT NULL AND sent_at IS NULL
+        WHEN 'cancelled' THEN sent_at IS NULL
+        ELSE false
+    END) ORDER BY id
+"""
+
+CONSTRAINTS_STAND = """
+SELECT conname FROM pg_constraint
+WHERE connamespace = current_schema()::regnamespace AND contype = 'c' AND NOT convalidated
+UNION ALL
+SELECT name FROM unnest(ARRAY['one_sending_per_mailbox', 'campaign_email_queue_message_id',
+                              'campaign_email_queue_campaign_id_campaign_lead_id']) AS name
+WHERE NOT EXISTS (SELECT FROM pg_index i WHERE i.indexrelid = to_regclass(name) AND i.indisunique AND i.indisvalid)
+"""
+
+ONE_SENDING = """
+SELECT mailbox_id FROM campaign_email_queue WHERE status = 'sending'
+GROUP BY mailbox_id HAVING count(*) > 1 ORDER BY mailbox_id
+"""
+
+ONE_MAIL_A_LEAD = """
+SELECT campaign_lead_id FROM campaign_email_queue GROUP BY campaign_id, campaign_lead_id HAVING count(*) > 1
+"""
+
+HISTORY_BEGINS = """
+SELECT q.id FROM campaign_email_queue q
+LEFT JOIN LATERAL (SELECT move FROM email_history h WHERE h.email_id = q.id ORDER BY h.id LIMIT 1) first ON true
+WHERE first.move IS DISTINCT FROM 'plan' ORDER BY q.id
+"""
+
+HISTORY_ENDS = """
+SELECT q.id FROM campaign_email_queue q
+LEFT JOIN LATERAL (
+    SELECT to_status, scheduled_to, mailbox_id FROM email_history h WHERE h.email_id = q.id ORDER BY h.id DESC LIMIT 1
+) last ON true
+WHERE (last.to_status, last.scheduled_to, last.mailbox_id)
+    IS DISTINCT FROM (q.status, q.scheduled_at, q.mailbox_id)
+ORDER BY q.id
+"""
+
+# Each move starts where the one before it ended, at its time, and is one that the state machine has.
+HISTORY_IS_A_CHAIN = """
+WITH chain AS (
+    SELECT email_id, move, from_status, to_status, scheduled_from,
+           lag(to_status) OVER moves AS before, lag(scheduled_to) OVER moves AS scheduled_before,
+           row_number() OVER moves AS number
+    FROM email_history WINDOW moves AS (PARTITION BY email_id ORDER BY id)
+)
+SELECT DISTINCT email_id FROM chain
+WHERE (number > 1 AND ((from_status, scheduled_from) IS DISTINCT FROM (before, scheduled_before)))
+   OR NOT (move, COALESCE(from_status, ''), to_status) IN %(legal)s
+ORDER BY email_id
+"""
+
+# A hand-over and what follows it name the token of the claim before them; no claim is handed over twice.
+TOKENS_AGREE = """
+WITH held AS (
+    SELECT id, email_id, move, claim_token,
+           max(id) FILTER (WHERE move IN ('claim', 'recover')) OVER (PARTITION BY email_id ORDER BY id) AS claim_id
+    FROM email_history
+    WHERE move IN ('claim', 'hand_over', 'accept', 'reject', 'retry', 'release', 'doubt', 'recover')
+)
+SELECT DISTINCT held.email_id FROM held LEFT JOIN email_history claim ON claim.id = held.claim_id
+WHERE held.claim_token IS DISTINCT FROM claim.claim_token
+UNION
+SELECT email_id FROM held WHERE move = 'hand_over' GROUP BY email_id, claim_token HAVING count(*) > 1
+ORDER BY 1
+"""
+
+# Two hand-overs of one mail need proof, or a person's word, between them: it went back to pending by a legal move.
+HANDED_OVER_ONCE = """
+WITH handed AS (
+    SELECT email_id, id, lag(id) OVER (PARTITION BY email_id ORDER BY id) AS before
+    FROM email_history WHERE move = 'hand_over'
+)
+SELECT DISTINCT email_id FROM handed WHERE before IS NOT NULL AND NOT EXISTS (
+    SELECT FROM email_history h WHERE h.email_id = handed.email_id AND h.id > handed.before AND h.id < handed.id
+      AND h.move IN ('retry', 'release', 'settle', 'reopen') AND h.to_status = 'pending')
+ORDER BY email_id
+"""
+
+# By the limits that stood at each hand-over: the owner may have changed them since.
+LIMITS_HELD = """
+WITH handed AS (
+    SELECT h.email_id, q.campaign_id, h.mailbox_id, (h.at AT TIME ZONE %(zone)s)::date AS day,
+           (h.detail->>'campaign_used')::int AS campaign_used, (h.detail->>'campaign_limit')::int AS campaign_limit,
+           (h.detail->>'mailbox_used')::int AS mailbox_used, (h.detail->>'mailbox_limit')::int AS mailbox_limit
+    FROM email_history h JOIN campaign_email_queue q ON q.id = h.email_id
+    WHERE h.move = 'hand_over'
+), counted AS (
+    SELECT campaign_id, mailbox_id, (handed_over_at AT TIME ZONE %(zone)s)::date AS day, count(*) AS n
+    FROM campaign_email_queue WHERE status IN ('sending', 'sent', 'unknown') AND handed_over_at IS NOT NULL
+    GROUP BY GROUPING SETS ((campaign_id, 3), (mailbox_id, 3))
+)
+SELECT 'e-mail ' || email_id FROM handed WHERE campaign_used >= campaign_limit OR mailbox_used >= mailbox_limit
+UNION ALL
+SELECT 'campaign ' || counted.campaign_id || ' on ' || counted.day FROM counted
+WHERE campaign_id IS NOT NULL AND n > (SELECT max(campaign_limit) FROM handed
+                                       WHERE handed.campaign_id = counted.campaign_id AND handed.day = counted.day)
+UNION ALL
+SELECT 'mailbox ' || counted.mailbox_id || ' on ' || counted.day FROM counted
+WHERE mailbox_id IS NOT NULL AND n > (SELECT max(mailbox_limit) FROM handed
+                                      WHERE handed.mailbox_id = counted.mailbox_id AND handed.day = counted.day)
+"""
+
+# Leads that might not be written to were left out, and counted: see campaigns.COMPLETE.
+COMPLETED_IS_COMPLETE = f"""
+SELECT c.id FROM campaign c
+LEFT JOIN LATERAL (
+    SELECT (values->'leads_left_out'->>1)::int AS leads FROM change
+    WHERE campaign_id = c.id AND verb = 'complete' ORDER BY id DESC LIMIT 1
+) left_out ON true
+WHERE c.status = 'completed' AND (
+    EXISTS (SELECT FROM campaign_email_queue q WHERE q.campaign_id = c.id AND NOT q.status = ANY(%(final)s))
+    OR {recipients.WITHOUT_AN_EMAIL} > COALESCE(left_out.leads, 0))
+ORDER BY c.id
+"""  # noqa: S608  # only our own words
+
+# The same bounds as the planner's.
+SETTINGS_ARE_USABLE = """
+SELECT 'campaign ' || id || ' (a delay of ' || delay_seconds || ' s)' FROM campaign
+WHERE NOT (delay_seconds > 0 AND delay_seconds <= %(longest)s)
+UNION ALL
+SELECT 'campaign ' || id || ' (its window or weekdays)' FROM campaign
+WHERE NOT (0 <= window_start_minute AND window_start_minute < window_end_minute AND window_end_minute <= 1440
+           AND cardinality(weekdays) > 0 AND weekdays <@ '{0,1,2,3,4,5,6}')
+UNION ALL
+SELECT 'campaign ' || id || ' (last started ' || last_start_at || ')' FROM campaign WHERE last_start_at >= %(end)s
+UNION ALL
+SELECT 'mailbox ' || id || ' (a gap of ' || gap_seconds || ' s)' FROM mailbox
+WHERE NOT (gap_seconds >= 0 AND gap_seconds <= %(longest)s)
+UNION ALL
+SELECT 'mailbox ' || id || ' (last started ' || last_start_at || ')' FROM mailbox WHERE last_start_at >= %(end)s
+UNION ALL
+SELECT 'mailbox ' || id || ' (closed until ' || closed_until || ')' FROM mailbox WHERE closed_until >= %(end)s
+"""
+
+SENT_HAS_ITS_CONTENT = """
+SELECT q.id FROM campaign_email_queue q LEFT JOIN email_content e ON e.email_id = q.id
+WHERE q.status = 'sent' AND e.email_id IS NULL AND NOT EXISTS (
+    SELECT FROM email_history h WHERE h.email_id = q.id AND h.move = 'recover')
+ORDER BY q.id
+"""
+
+# Counted there: a rule that all of a million rows break is told in a line.
+COUNTED = "SELECT count(*)::int, (array_agg(it::text))[1:{shown}] FROM ({query}) AS broken (it)"
+
+
+class Rule(NamedTuple):
+    slug: str
+    sentence: str
+    query: str
+
+
+RULES = (
+    Rule("constraints_stand", "constraints and unique indexes stand", CONSTRAINTS_STAND),
+    Rule("status_agrees", "each status agrees with its columns", STATUS_AGREES),
+    Rule("one_sending", "no mailbox sends two mails at once", ONE_SENDING),
+    Rule("one_mail_a_lead", "no lead has two mails in a campaign", ONE_MAIL_A_LEAD),
+    Rule("history_begins", "each history begins with its plan", HISTORY_BEGINS),
+    Rule("history_ends", "each history ends where its mail stands", HISTORY_ENDS),
+    Rule("history_is_a_chain", "each history is a chain of legal moves", HISTORY_IS_A_CHAIN),
+    Rule("tokens_agree", "each move names the token of its claim", TOKENS_AGREE),
+    Rule("handed_over_once", "no mail was handed over twice without proof or a ruling", HANDED_OVER_ONCE),
+    Rule("limits_held", "no limit was exceeded", LIMITS_HELD),
+    Rule("completed_is_complete", "completed campaigns are complete", COMPLETED_IS_COMPLETE),
+    Rule("sent_has_its_content", "what was sent is kept", SENT_HAS_ITS_CONTENT),
+    Rule("settings_are_usable", "campaigns and mailboxes can be planned with", SETTINGS_ARE_USABLE),
+)
+
+
+def check() -> list[Finding]:
+    """Ask every rule, of one state of the database. May take a while with millions of rows."""
+    with database.atomic():
+        execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        execute("SET LOCAL statement_timeout = 0")
+        return [_found(rule) for rule in RULES]
+
+
+def ask(rule: Rule, seconds: float) -> Finding:
+    """Ask one rule. Raises where that takes longer: see database.took_too_long()."""
+    with database.atomic():
+        execute("SET TRANSACTION READ ONLY")
+        execute("SET LOCAL statement_timeout = %s", (round(seconds * 1000),))
+        return _found(rule)
+
+
+def _found(rule: Rule) -> Finding:
+    values = {
+        "legal": tuple(_legal_moves()),
+        "final": [str(status) for status in FINAL],
+        "zone": WARSAW.key,
+        "longest": LONGEST.total_seconds(),
+        "end": END,
+    }
+    [(count, first)] = fetch(COUNTED.format(query=rule.query, shown=_SHOWN), values)
+    return Finding(rule.sentence, _said(count, first), count)
+
+
+def _legal_moves() -> Iterator[tuple[str, str, str]]:
+    for move, path in PATHS.items():
+        sources: set[Status | str] = set(path.sources) or {""}
+        yield from ((str(move), str(source), str(target)) for source in sources for target in path.targets)
+
+
+def _said(count: int, first: list[str] | None) -> str | None:
+    if not first:
+        return None
+    more = f" and {count - len(first)} more" if count > len(first) else ""
+    return ", ".join(first) + more

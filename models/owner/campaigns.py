@@ -1,0 +1,266 @@
+"""Campaigns and their leads: how they are added, and the life they lead."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from peewee import EXCLUDED, IntegrityError, chunked, fn
+
+import bounds
+from models.email import facts, moves, recipients
+from models.email.claims import Held
+from models.email.moves import Detail
+from models.email.reasons import Sentence, said
+from models.owner import changes, notices
+from models.owner.notices import Kind
+from models.store import tick_request
+from models.store.database import database, fetch
+from models.store.tables import CLOCK, Campaign, CampaignLead, CampaignMailbox, Lead, Mailbox
+from scheduling.window import Window
+
+# What the SMTP client says of a letter that it did not offer: see mail.smtp.
+_SIZES = re.compile(r"the letter has (\d+) bytes, and the server takes (\d+)")
+_WATCHED_ANEW: dict[str, Any] = {"watched_from": CLOCK, "paused_by": None, "paused_reason": None}
+
+
+class CampaignInvalid(Exception):
+    """What was said about a campaign cannot be done."""
+
+
+class NoSuchCampaign(LookupError):
+    """There is no campaign with this id."""
+
+
+@dataclass(frozen=True)
+class NewCampaign:
+    name: str
+    subject: str
+    text: str
+    html: str | None
+    mailbox_ids: Sequence[int]
+    window: Window
+    delay_seconds: float
+    daily_limit: int
+
+
+@dataclass(frozen=True)
+class NewLead:
+    address: str  # as the owner wrote it
+    normalised: str
+    fields: Mapping[str, str]
+    legal_basis: str | None
+
+
+def add(new: NewCampaign, leads: Sequence[NewLead], by: str) -> int:
+    """Write a draft with all its leads, or nothing at all."""
+    with database.atomic():
+        campaign_id = _insert(new, by)
+        links = [{"campaign": campaign_id, "mailbox": mailbox} for mailbox in new.mailbox_ids]
+        CampaignMailbox.insert_many(links).execute()
+        ids = _lead_ids(leads)
+        rows = (
+            {
+                "campaign": campaign_id,
+                "lead": ids[lead.normalised],
+                "position": position,
+                "address": lead.address,
+                "fields": dict(lead.fields),
+            }
+            for position, lead in enumerate(leads, start=1)
+        )
+        for batch in chunked(rows, 1000):
+            CampaignLead.insert_many(batch).execute()
+    return campaign_id
+
+
+def _insert(new: NewCampaign, by: str) -> int:
+    letter = {"name": new.name, "subject": new.subject, "text": new.text, "html": new.html}
+    pace = {
+        "window_start_minute": new.window.start_minute,
+        "window_end_minute": new.window.end_minute,
+        "weekdays": sorted(new.window.weekdays),
+        "delay_seconds": new.delay_seconds,
+        "daily_limit": new.daily_limit,
+    }
+    bounds.check(bounds.CAMPAIGN, pace)
+    try:
+        campaign_id = int(Campaign.insert({**letter, **pace}).execute())
+    except IntegrityError as error:
+        if "campaign_name" in str(error):
+            raise CampaignInvalid(f"there is a campaign {new.name!r} already") from None
+        raise
+    changes.record_added(Campaign, campaign_id, pace, by)
+    return campaign_id
+
+
+def _lead_ids(leads: Iterable[NewLead]) -> dict[str, int]:
+    """Normalised address -> the one lead of that person, made where there is none yet."""
+    ids: dict[str, int] = {}
+    # In one order, so that two imports at once cannot wait for each other's rows.
+    for batch in chunked(sorted(leads, key=lambda lead: lead.normalised), 1000):
+        people = [{"address": lead.normalised, "legal_basis": lead.legal_basis} for lead in batch]
+        latest = {Lead.legal_basis: fn.COALESCE(Lead.legal_basis, EXCLUDED.legal_basis)}
+        insert = Lead.insert_many(people).on_conflict(conflict_target=[Lead.address], update=latest)
+        ids.update(insert.returning(Lead.address, Lead.id).tuples().execute())
+    return ids
+
+
+def find(name: str) -> Campaign:
+    row = Campaign.get_or_none(Campaign.name == name)
+    if row is None:
+        raise CampaignInvalid(f"there is no campaign {name!r}")
+    return row
+
+
+def get(campaign_id: int) -> Campaign:
+    row: Campaign | None = Campaign.get_or_none(Campaign.id == campaign_id)
+    if row is None:
+        raise NoSuchCampaign(f"there is no campaign {campaign_id}")
+    return row
+
+
+def every() -> list[Campaign]:
+    """Without their letters, which may be long: get() and find() have them."""
+    columns = [it for it in Campaign._meta.sorted_fields if it.name not in ("text", "html")]
+    return list(Campaign.select(*columns).order_by(Campaign.id))
+
+
+def start(campaign_id: int, by: str) -> None:
+    _change(campaign_id, "active", allowed={"draft"}, verb="start", by=by, **_WATCHED_ANEW)
+
+
+def pause(campaign_id: int, by: str, reason: str | None = None) -> None:
+    """From the commit on no claim and no hand-over of it succeeds."""
+    why: dict[str, Any] = {"paused_by": by, "paused_reason": reason}
+    _change(campaign_id, "paused", allowed={"active"}, verb="pause", by=by, reason=reason, **why)
+
+
+def resume(campaign_id: int, by: str) -> None:
+    """Its pending mails are planned again, from now on, and what was refused before counts no more against it.
+
+    They keep their order, and no place that they held.
+    """
+    anew: dict[str, Any] = {"replan_reason": "resumed", **_WATCHED_ANEW}
+    with database.atomic():
+        _change(campaign_id, "active", allowed={"paused"}, verb="resume", by=by, **anew)
+        _open_to_its_letter(campaign_id)
+        notices.over(Kind.CAMPAIGN, campaign_id)
+
+
+def go_on(campaign_id: int, by: str, reason: str) -> None:
+    """Some of its mails are to be tried again: where it was completed it is active once more."""
+    row = _locked(campaign_id)
+    if row.status == "completed":
+        _write(row, {"status": "active", **_WATCHED_ANEW}, by, "retry", reason)
+
+
+def edit(campaign_id: int, by: str, **fresh: object) -> bool:
+    """Change its window, pace or limit: the columns of a campaign. What that changes is planned again, from now on.
+
+    Returns whether it changed anything. Raises OutOfBounds.
+    """
+    bounds.check(bounds.CAMPAIGN, fresh)
+    with database.atomic():
+        row = _locked(campaign_id)
+        if row.status in ("completed", "cancelled"):
+            raise CampaignInvalid(f"cannot edit the campaign {row.name!r}: it is {row.status}")
+        if is_changed := changes.differ(row, fresh):
+            _write(row, {**fresh, "replan_reason": "edited"}, by, "edit")
+        return is_changed
+
+
+def close_to_its_letter(held: Held, why: str, detail: Detail) -> bool | None:
+    """Give an e-mail back whose mailbox's server does not take its campaign's letter, and send no more from there.
+
+    True: the campaign has no other mailbox, and paused itself. None: the mail is no longer the caller's.
+    """
+    with database.atomic():
+        row = facts.lock_around(held.email_id)
+        if not moves.release(held, why, detail):
+            return None
+        links = CampaignMailbox.update(closed_reason=why)
+        links.where(CampaignMailbox.campaign == row.campaign_id, CampaignMailbox.mailbox == row.mailbox_id).execute()
+        campaign = _locked(row.campaign_id)
+        if CampaignMailbox.select().where(
+            CampaignMailbox.campaign == campaign.id, CampaignMailbox.closed_reason.is_null()
+        ):
+            Campaign.update(revision=Campaign.revision + 1).where(Campaign.id == campaign.id).execute()
+            tick_request.ask_for_tick()
+            return False
+        if campaign.status == "active":
+            address = Mailbox.get_by_id(row.mailbox_id).address
+            pause(campaign.id, by=changes.PROTECTION, reason=str(too_large(address, why)))
+        return True
+
+
+def too_large(mailbox: str, why: str) -> Sentence:
+    """why: a server's words, or ours of what it announced."""
+    because: Sentence | str = why
+    if sizes := _SIZES.fullmatch(why):
+        because = said(
+            "the letter has %(letter)s bytes, and the server takes %(takes)s", letter=sizes[1], takes=sizes[2]
+        )
+    return said("its letter is too large for %(mailbox)s: %(because)s", mailbox=mailbox, because=because)
+
+
+def _open_to_its_letter(campaign_id: int) -> None:
+    opened = CampaignMailbox.update(closed_reason=None).where(CampaignMailbox.campaign == campaign_id)
+    opened.where(CampaignMailbox.closed_reason.is_null(False)).execute()
+
+
+def cancel(campaign_id: int, by: str) -> int:
+    """End it, and return how many pending mails were cancelled. What is being sent is cancelled at its hand-over."""
+    with database.atomic():
+        _change(campaign_id, "cancelled", allowed={"draft", "active", "paused"}, verb="cancel", by=by)
+        return moves.cancel_pending(campaign_id, "the campaign was cancelled", by)
+
+
+def _change(
+    campaign_id: int, status: str, *, allowed: set[str], verb: str, by: str, reason: str | None = None, **fresh: object
+) -> None:
+    with database.atomic():
+        row = _locked(campaign_id)
+        if row.status not in allowed:
+            raise CampaignInvalid(f"cannot {verb} the campaign {row.name!r}: it is {row.status}")
+        _write(row, {"status": status, **fresh}, by, verb, reason)
+
+
+def _locked(campaign_id: int) -> Campaign:
+    for row in facts.lock_campaigns([campaign_id]):
+        return row
+    raise NoSuchCampaign(f"there is no campaign {campaign_id}")
+
+
+def _write(row: Campaign, fresh: dict[str, object], by: str, verb: str, reason: str | None = None) -> None:
+    Campaign.update({**fresh, "revision": Campaign.revision + 1}).where(Campaign.id == row.id).execute()
+    changes.record(row, fresh, by, verb, reason)
+    tick_request.ask_for_tick()
+
+
+# A campaign has ended when every lead that may be written to has a final row, not when nothing happens to be pending.
+# Counted last, and only where no mail is under way: a lead without an e-mail is one that the queue has fewer rows for.
+# How many were left out is kept with the change: they may be written to later, and the campaign stays complete.
+COMPLETE = f"""
+WITH finished AS (
+    SELECT c.id FROM campaign c
+    WHERE c.status = 'active' AND CASE WHEN EXISTS (
+            SELECT FROM campaign_email_queue q
+            WHERE q.campaign_id = c.id AND q.status IN ('pending', 'sending', 'unknown')) THEN false
+        ELSE {recipients.WITHOUT_AN_EMAIL} = 0 OR NOT {recipients.HAS_LEADS_TO_PLAN} END
+    ORDER BY c.id FOR NO KEY UPDATE SKIP LOCKED
+), completed AS (
+    UPDATE campaign c SET status = 'completed', revision = revision + 1 FROM finished WHERE c.id = finished.id
+    RETURNING c.id, {recipients.WITHOUT_AN_EMAIL} AS left_out
+)
+INSERT INTO change (by, verb, campaign_id, values)
+SELECT %(by)s, 'complete', id, jsonb_build_object('status', jsonb_build_array('active', 'completed'))
+    || CASE WHEN left_out > 0 THEN jsonb_build_object('leads_left_out', jsonb_build_array(0, left_out))
+            ELSE jsonb_build_object() END
+FROM completed ORDER BY id
+RETURNING campaign_id
+"""  # noqa: S608  # only our own words
+
+
+def complete_finished(by: str) -> list[int]:
+    return [row[0] for row in fetch(COMPLETE, {**recipients.rules(), "by": by})]

@@ -1,0 +1,88 @@
+"""What people, or the product itself, did to campaigns and mailboxes: recorded in the transaction that does it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from peewee import Model, ModelSelect
+
+from models.store.tables import Campaign, Mailbox
+from models.store.tables import Change as Row
+
+# Columns that tell of no order: they follow from one.
+_INWARD = {"revision", "replan_reason", "watched_from", "blamed_from", "paused_by", "paused_reason"}
+_SECRET = {"password_encrypted": "password"}
+_HIDDEN = "hidden"
+# Who pauses a campaign whose mails are refused: the product itself.
+PROTECTION = "protection"
+
+
+@dataclass(frozen=True)
+class Change:
+    at: datetime
+    by: str
+    verb: str
+    campaign_id: int | None
+    mailbox_id: int | None
+    values: dict[str, list[Any]]  # name -> [old, new]
+    reason: str | None
+
+
+def record(row: Campaign | Mailbox, fresh: Mapping[str, object], by: str, verb: str, reason: str | None = None) -> None:
+    """row: as it was before. fresh: its columns as they are now; what did not change is not recorded."""
+    if values := _differences(row, fresh):
+        _insert(type(row), row.id, values, by, verb, reason)
+
+
+def differ(row: Campaign | Mailbox, fresh: Mapping[str, object]) -> bool:
+    """Whether these columns would change anything."""
+    return any(getattr(row, name) != value for name, value in fresh.items())
+
+
+def record_added(table: type[Campaign | Mailbox], id: int, values: Mapping[str, object], by: str) -> None:
+    shown = {_name(name): [None, _shown(name, value)] for name, value in values.items() if value is not None}
+    _insert(table, id, shown, by, "add", None)
+
+
+def of_campaign(campaign_id: int, limit: int = 50) -> list[Change]:
+    """The latest first."""
+    return _latest(Row.select().where(Row.campaign == campaign_id), limit)
+
+
+def of_mailbox(mailbox_id: int, limit: int = 50) -> list[Change]:
+    """The latest first."""
+    return _latest(Row.select().where(Row.mailbox == mailbox_id), limit)
+
+
+def _latest(rows: "ModelSelect[Row]", limit: int) -> list[Change]:
+    return [
+        Change(row.at, row.by, row.verb, row.campaign_id, row.mailbox_id, row.values, row.reason)
+        for row in rows.order_by(Row.id.desc()).limit(limit)
+    ]
+
+
+def _differences(row: Model, fresh: Mapping[str, object]) -> dict[str, list[Any]]:
+    return {
+        _name(name): [_shown(name, getattr(row, name)), _shown(name, value)]
+        for name, value in fresh.items()
+        if name not in _INWARD and getattr(row, name) != value
+    }
+
+
+def _insert(
+    table: type[Campaign | Mailbox], id: int, values: dict[str, list[Any]], by: str, verb: str, reason: str | None
+) -> None:
+    about = {"campaign" if table is Campaign else "mailbox": id}
+    Row.insert(by=by, verb=verb, values=values, reason=reason, **about).execute()
+
+
+def _name(column: str) -> str:
+    return _SECRET.get(column, column)
+
+
+def _shown(column: str, value: object) -> object:
+    """Never a secret, not even encrypted: only whether there is one."""
+    if column in _SECRET:
+        return None if value is None else _HIDDEN
+    return value.isoformat(timespec="milliseconds") if isinstance(value, datetime) else value

@@ -1,0 +1,273 @@
+"""Mailboxes: their limits, their warm-up mails, and when they are closed."""
+
+from collections.abc import Callable
+from datetime import date, datetime, timedelta
+from typing import NamedTuple
+
+from peewee import IntegrityError, fn
+
+import bounds
+from models.email import facts, moves
+from models.email.claims import Held
+from models.email.moves import WITHOUT_FAULTS, Detail
+from models.owner import changes, notices
+from models.owner.notices import Kind
+from models.store import tick_request
+from models.store.database import clock, database
+from models.store.recordable import recordable
+from models.store.tables import Campaign, CampaignMailbox, Mailbox, WarmupCount
+
+
+class MailboxInvalid(Exception):
+    """What was said about a mailbox cannot be done."""
+
+
+class NoSuchMailbox(LookupError):
+    """There is no mailbox with this id."""
+
+
+class SentMail(NamedTuple):
+    """Where a mailbox's Sent folder is found."""
+
+    imap_host: str
+    imap_port: int
+    imap_security: str
+    sent_folder: str | None  # None: the one that the server marks
+
+
+# What its campaigns' plans depend on, beside whether it is open.
+_PACE = {"daily_limit", "gap_seconds"}
+_LOGIN = {"smtp_host", "smtp_port", "smtp_security", "username", "password_encrypted"}
+
+
+def add(
+    *,
+    address: str,
+    name: str,
+    smtp_host: str,
+    smtp_port: int,
+    smtp_security: str,
+    username: str | None,
+    password_encrypted: str | None,
+    daily_limit: int,
+    gap_seconds: float,
+    by: str,
+    sent_mail: SentMail | None = None,
+) -> int:
+    """Raises OutOfBounds for its numbers."""
+    values: dict[str, object] = {
+        "address": address,
+        "name": name,
+        "smtp_host": smtp_host,
+        "smtp_port": smtp_port,
+        "smtp_security": smtp_security,
+        "username": username,
+        "password_encrypted": password_encrypted,
+        "daily_limit": daily_limit,
+        "gap_seconds": gap_seconds,
+        **(sent_mail._asdict() if sent_mail else {}),
+    }
+    bounds.check(bounds.MAILBOX, values)
+    try:
+        with database.atomic():
+            mailbox_id = int(Mailbox.insert(values).execute())
+            changes.record_added(Mailbox, mailbox_id, values, by)
+    except IntegrityError as error:
+        if "mailbox_address" in str(error):
+            raise MailboxInvalid(f"there is a mailbox {address} already") from None
+        raise _refusal(error) from None
+    return mailbox_id
+
+
+def find(address: str) -> Mailbox:
+    row = Mailbox.get_or_none(Mailbox.address == address)
+    if row is None:
+        raise MailboxInvalid(f"there is no mailbox {address}")
+    return row
+
+
+def get(mailbox_id: int) -> Mailbox:
+    row: Mailbox | None = Mailbox.get_or_none(Mailbox.id == mailbox_id)
+    if row is None:
+        raise NoSuchMailbox(f"there is no mailbox {mailbox_id}")
+    return row
+
+
+def every() -> list[Mailbox]:
+    return list(Mailbox.select().order_by(Mailbox.address))
+
+
+def of_campaign(campaign_id: int) -> list[Mailbox]:
+    """Those that the campaign may send from."""
+    links = CampaignMailbox.select(CampaignMailbox.mailbox).where(CampaignMailbox.campaign == campaign_id)
+    return list(Mailbox.select().where(Mailbox.id.in_(links)).order_by(Mailbox.address))
+
+
+def too_small_for(campaign_id: int) -> dict[int, str]:
+    """Mailbox id -> why its server does not take this campaign's letter; the others are in no entry."""
+    links = CampaignMailbox.select().where(CampaignMailbox.campaign == campaign_id)
+    return {link.mailbox_id: link.closed_reason for link in links if link.closed_reason is not None}
+
+
+def edit(mailbox_id: int, by: str, **fresh: object) -> None:
+    """Change its server, password, limit or gap.
+
+    Where limit or gap change, its campaigns are planned again from now on. What changes how it logs in opens it: the
+    faults were of the old way, and what waits for their end is planned again. Raises OutOfBounds for its numbers.
+    """
+    bounds.check(bounds.MAILBOX, fresh)
+    mended = bool(_LOGIN & fresh.keys())
+    if mended:
+        fresh |= _working()
+    with database.atomic():
+        campaigns = facts.lock_campaigns(used_by(mailbox_id))
+        row = _locked(mailbox_id)
+        is_paced_anew = changes.differ(row, {name: fresh[name] for name in _PACE & fresh.keys()})
+        is_opened = mended and row.closed_until is not None and row.closed_until > clock()
+        _write(mailbox_id, fresh, by, "edit")
+        if is_paced_anew or is_opened:
+            ids = [row.id for row in campaigns if row.status == "active"]
+            reason = "resumed" if is_opened else "edited"
+            Campaign.update(replan_reason=reason).where(Campaign.id.in_(ids)).execute()
+        if mended:
+            _open_to_letters(mailbox_id)
+            notices.over(Kind.MAILBOX, mailbox_id)
+
+
+def used_by(mailbox_id: int) -> list[int]:
+    """The ids of the campaigns that may send from it."""
+    links = CampaignMailbox.select(CampaignMailbox.campaign).where(CampaignMailbox.mailbox == mailbox_id)
+    return [row.campaign_id for row in links]
+
+
+def sent_mail(row: Mailbox) -> SentMail | None:
+    """None: nobody said where its Sent folder is."""
+    if row.imap_host is None or row.imap_port is None or row.imap_security is None:
+        return None
+    return SentMail(row.imap_host, row.imap_port, row.imap_security, row.sent_folder)
+
+
+def edit_sent_mail(mailbox_id: int, where: SentMail | None, by: str) -> None:
+    """Change where its Sent folder is found; None: nowhere. No plan depends on it."""
+    fresh = where._asdict() if where else dict.fromkeys(SentMail._fields)
+    bounds.check(bounds.MAILBOX, fresh)
+    try:
+        with database.atomic():
+            row = _locked(mailbox_id)
+            Mailbox.update(fresh).where(Mailbox.id == mailbox_id).execute()
+            changes.record(row, fresh, by, "edit")
+            tick_request.ask_for_tick()
+    except IntegrityError as error:
+        raise _refusal(error) from None
+
+
+def _refusal(error: IntegrityError) -> Exception:
+    if "imap_has_its_username" in str(error):
+        return MailboxInvalid("an IMAP server wants the mailbox's user name")
+    return error
+
+
+def pause(mailbox_id: int, by: str) -> None:
+    _order(mailbox_id, {"status": "paused"}, by, "pause")
+
+
+def resume(mailbox_id: int, by: str) -> None:
+    """Open it again, after a pause or after faults: what waits for it is planned again from now."""
+    with database.atomic():
+        used_by = CampaignMailbox.select(CampaignMailbox.campaign).where(CampaignMailbox.mailbox == mailbox_id)
+        campaigns = facts.lock_campaigns(row.campaign_id for row in used_by)
+        _order(mailbox_id, {"status": "active", **_working()}, by, "resume")
+        _open_to_letters(mailbox_id)
+        ids = [row.id for row in campaigns if row.status == "active"]
+        Campaign.update(replan_reason=fn.COALESCE(Campaign.replan_reason, "resumed")).where(
+            Campaign.id.in_(ids)
+        ).execute()
+
+
+def _working() -> dict[str, object]:
+    """A person says that it works: what its server refused before tells nothing any more."""
+    return {**WITHOUT_FAULTS, "watched_from": clock()}
+
+
+def _open_to_letters(mailbox_id: int) -> None:
+    opened = CampaignMailbox.update(closed_reason=None).where(CampaignMailbox.mailbox == mailbox_id)
+    opened.where(CampaignMailbox.closed_reason.is_null(False)).execute()
+
+
+def _order(mailbox_id: int, fresh: dict[str, object], by: str, verb: str) -> None:
+    with database.atomic():
+        _write(mailbox_id, fresh, by, verb)
+        notices.over(Kind.MAILBOX, mailbox_id)
+
+
+def _write(mailbox_id: int, fresh: dict[str, object], by: str, verb: str) -> None:
+    row = _locked(mailbox_id)
+    Mailbox.update({**fresh, "revision": Mailbox.revision + 1}).where(Mailbox.id == mailbox_id).execute()
+    changes.record(row, fresh, by, verb)
+    tick_request.ask_for_tick()
+
+
+def _locked(mailbox_id: int) -> Mailbox:
+    for row in facts.lock_mailboxes([mailbox_id]):
+        return row
+    raise NoSuchMailbox(f"there is no mailbox {mailbox_id}")
+
+
+def close_after(
+    held: Held, fault: str, detail: Detail, pause: Callable[[int], timedelta], blamed_from: datetime | None = None
+) -> datetime | None:
+    """Give an e-mail back that met a fault of its mailbox, and close that. None: the mail is no longer the caller's.
+
+    In one transaction: a mailbox closed alone would leave the mail to its lease, and told twice it would count two.
+    blamed_from: mails that failed since then failed for the same fault, and are to be brought back.
+    """
+    with database.atomic():
+        row = facts.lock_around(held.email_id)
+        if not moves.release_for_its_mailbox(held, f"mailbox: {fault}", detail):
+            return None
+        if blamed_from is not None:
+            earliest = fn.LEAST(Mailbox.blamed_from, blamed_from)
+            Mailbox.update(blamed_from=earliest).where(Mailbox.id == row.mailbox_id).execute()
+            tick_request.ask_for_tick()
+        return close(row.mailbox_id, fault, pause, detail.get("phase"), detail.get("code"))
+
+
+def close(
+    mailbox_id: int,
+    reason: str,
+    pause: Callable[[int], timedelta],
+    phase: str | None = None,
+    code: int | None = None,
+) -> datetime:
+    """Close it after a fault until the pause is over; the next mail after that shows whether it works again.
+
+    pause: how long, given how many faults came one after the other before this one. phase: of the conversation.
+    code: of the server's reply, if it gave one.
+    """
+    with database.atomic():
+        row = _locked(mailbox_id)
+        until = clock() + pause(row.faults)
+        closed = {
+            "closed_until": until,
+            "closed_reason": recordable(reason),
+            "closed_phase": phase,
+            "closed_code": code,
+        }
+        counted = {"faults": row.faults + 1, "revision": row.revision + 1}
+        Mailbox.update({**closed, **counted}).where(Mailbox.id == mailbox_id).execute()
+    return until
+
+
+def record_warmup(mailbox_id: int, day: date, count: int) -> None:
+    """Set how many warm-up mails left the mailbox on a Warsaw day. Saying it twice changes nothing.
+
+    Raises OutOfBounds.
+    """
+    bounds.check(bounds.WARMUP, {"count": count})
+    with database.atomic():
+        facts.lock_mailboxes([mailbox_id])
+        insert = WarmupCount.insert(mailbox=mailbox_id, day=day, count=count)
+        insert.on_conflict(
+            conflict_target=[WarmupCount.mailbox, WarmupCount.day], update={WarmupCount.count: count}
+        ).execute()
+        Mailbox.update(revision=Mailbox.revision + 1).where(Mailbox.id == mailbox_id).execute()

@@ -1,0 +1,164 @@
+"""What the people in charge are to be told: the few things that need a person, each once while its cause lasts.
+
+The causes are read from the rows that the sender obeys. A notice is claimed before it is sent, so that two who find it
+due do not both send it; a claim that comes to nothing is taken again when its lease is over.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+import config
+from models.owner import changes
+from models.store.database import execute, fetch, fetch_row
+from models.store.recordable import recordable
+from models.store.tables import Notice
+
+
+class Kind(StrEnum):
+    UNKNOWN = "unknown"  # a campaign has mails of which nobody knows whether they were sent
+    MAILBOX = "mailbox"  # a mailbox closed after faults, and has not worked since
+    CAMPAIGN = "campaign"  # a campaign paused itself
+    DISARMED = "disarmed"  # nothing is claimed any more
+
+
+@dataclass(frozen=True)
+class Due:
+    """A notice that was claimed to be told now."""
+
+    id: int
+    kind: Kind
+    subject: int  # the campaign's or the mailbox's id
+    attempt: int
+    reached: list[str]  # the places that have been told already
+    name: str
+    count: int
+    words: str | None  # a server's or our own
+
+
+# A mail counts as unknown here once the first look for its copy has come to its end, or should have.
+CAUSE = """
+cause AS (
+    SELECT 'unknown' AS kind, q.campaign_id AS subject, c.name, count(*)::int AS count, NULL AS words
+    FROM campaign_email_queue q JOIN campaign c ON c.id = q.campaign_id JOIN mailbox m ON m.id = q.mailbox_id
+    WHERE q.status = 'unknown' AND q.handed_over_at < clock_timestamp() - %(first_look)s
+      AND (m.imap_host IS NULL OR q.evidence_sought_at < clock_timestamp() - %(look)s
+           OR q.handed_over_at < clock_timestamp() - 5 * %(first_look)s)
+    GROUP BY q.campaign_id, c.name
+    UNION ALL
+    SELECT 'mailbox', id, address, 1, closed_reason FROM mailbox WHERE status = 'active' AND faults > 0
+    UNION ALL
+    SELECT 'campaign', id, name, 1, paused_reason FROM campaign
+    WHERE status = 'paused' AND paused_by = %(protection)s
+    UNION ALL
+    SELECT 'disarmed', 0, '', 1, disarmed_reason FROM installation WHERE disarmed_reason IS NOT NULL
+)
+"""
+
+ANY_DUE = f"""
+WITH {CAUSE}, open AS (SELECT kind, subject, due_at FROM notice WHERE closed_at IS NULL)
+SELECT EXISTS (
+    SELECT FROM cause FULL JOIN open USING (kind, subject)
+    WHERE cause.name IS NULL OR open.kind IS NULL OR open.due_at <= clock_timestamp())
+"""  # noqa: S608  # only our own words
+
+
+def any_due() -> bool:
+    """Whether something has begun, is over, or is to be told again. Writes nothing."""
+    return bool(fetch(ANY_DUE, _values())[0][0])
+
+
+REFRESH = f"""
+WITH {CAUSE}, over AS (
+    UPDATE notice n SET closed_at = clock_timestamp(), due_at = NULL
+    WHERE n.closed_at IS NULL
+      AND NOT EXISTS (SELECT FROM cause WHERE cause.kind = n.kind AND cause.subject = n.subject)
+)
+INSERT INTO notice (kind, subject, due_at) SELECT kind, subject, clock_timestamp() FROM cause
+ON CONFLICT (kind, subject) WHERE closed_at IS NULL DO NOTHING
+"""  # noqa: S608
+
+
+def refresh() -> None:
+    """Open a notice for each cause that has none, and close those whose cause is over."""
+    execute(REFRESH, _values())
+
+
+def over(kind: Kind, subject: int) -> None:
+    """A person has done something about it: what happens next is told anew."""
+    close = "UPDATE notice SET closed_at = clock_timestamp(), due_at = NULL"
+    execute(f"{close} WHERE kind = %s AND subject = %s AND closed_at IS NULL", (kind, subject))
+
+
+TAKE = f"""
+WITH {CAUSE}, due AS (
+    SELECT n.id, cause.name, cause.count, cause.words
+    FROM notice n JOIN cause ON cause.kind = n.kind AND cause.subject = n.subject
+    WHERE n.closed_at IS NULL AND n.due_at <= clock_timestamp()
+    ORDER BY n.due_at, n.id LIMIT 1 FOR NO KEY UPDATE OF n SKIP LOCKED
+)
+UPDATE notice n SET attempts = n.attempts + 1, due_at = clock_timestamp() + %(lease)s FROM due WHERE n.id = due.id
+RETURNING n.id, n.kind, n.subject, n.attempts, n.reached, due.name, due.count, due.words
+"""  # noqa: S608
+
+
+def take(lease: timedelta) -> Due | None:
+    """Claim what has been due the longest. Whoever dies with it leaves it to be told after the lease."""
+    row = fetch_row(TAKE, _values() | {"lease": lease})
+    return None if row is None else Due(row[0], Kind(row[1]), *row[2:])
+
+
+def reached(notice_id: int, place: str) -> None:
+    execute("UPDATE notice SET reached = reached || %s WHERE id = %s", ([place], notice_id))
+
+
+# What was closed meanwhile is not due any more.
+TOLD = """
+UPDATE notice SET told_at = CASE WHEN %(error)s::text IS NULL THEN clock_timestamp() ELSE told_at END,
+    due_at = CASE WHEN closed_at IS NULL THEN clock_timestamp() + %(pause)s END,
+    attempts = 0, reached = '{}', said = %(said)s, error = %(error)s
+WHERE id = %(id)s
+"""
+
+
+def told(notice_id: int, said: str, error: str | None = None) -> None:
+    """This telling has come to its end, everywhere or, for want of more attempts, with an error."""
+    pause = timedelta(hours=config.settings().notices.repeat_hours)
+    execute(TOLD, {"id": notice_id, "said": said, "error": recordable(error), "pause": pause})
+
+
+AGAIN = """
+UPDATE notice SET due_at = CASE WHEN closed_at IS NULL THEN clock_timestamp() + %(pause)s END,
+    said = %(said)s, error = %(error)s
+WHERE id = %(id)s
+"""
+
+
+def try_again(notice_id: int, said: str, error: str, pause: timedelta) -> None:
+    """Some place has not been told yet."""
+    execute(AGAIN, {"id": notice_id, "said": said, "error": recordable(error), "pause": pause})
+
+
+class Line(NamedTuple):
+    id: int
+    kind: str
+    opened_at: datetime
+    told_at: datetime | None
+    closed_at: datetime | None
+    said: str | None
+    error: str | None
+
+
+def latest(limit: int = 20) -> list[Line]:
+    rows = Notice.select().order_by(Notice.id.desc()).limit(limit)
+    return [Line(*(getattr(row, name) for name in Line._fields)) for row in rows]
+
+
+def _values() -> dict[str, Any]:
+    imap = config.settings().imap
+    return {
+        "first_look": timedelta(seconds=imap.first_look_seconds),
+        "look": timedelta(seconds=imap.conversation_timeout_seconds),
+        "protection": changes.PROTECTION,
+    }

@@ -1,0 +1,135 @@
+"""Pauses a campaign of whose mails too many are refused, before that costs the domain its reputation.
+
+Counted are the results of what the campaign sent since it was last started or resumed: its owner, who resumes it, has
+seen the earlier ones.
+"""
+
+import re
+from dataclasses import dataclass
+
+import config
+from models.email import facts
+from models.email.reasons import Sentence, said
+from models.owner import campaigns, changes
+from models.store.database import database, fetch
+from models.store.tables import Campaign
+
+BY = changes.PROTECTION
+
+
+@dataclass(frozen=True)
+class Results:
+    """Of so many latest mails of a campaign, to which a server gave its last word, so many were refused."""
+
+    count: int
+    refused: int
+
+    @property
+    def sentence(self) -> Sentence:
+        return said("%(refused)d of its last %(count)d mails were refused", refused=self.refused, count=self.count)
+
+
+# How Results.sentence and campaigns.too_large() are kept.
+_KEPT = re.compile(r"(?P<refused>[0-9]+) of its last (?P<count>[0-9]+) mails were refused")
+_KEPT_TOO_LARGE = re.compile(r"its letter is too large for (?P<mailbox>\S+): (?P<why>.+)", re.DOTALL)
+
+
+def why(reason: str) -> Sentence | str:
+    """The sentence again of a reason that is kept in a row as text. Text that is none of ours stays as it is."""
+    if kept := _KEPT.fullmatch(reason):
+        return Results(int(kept["count"]), int(kept["refused"])).sentence
+    if kept := _KEPT_TOO_LARGE.fullmatch(reason):
+        return campaigns.too_large(kept["mailbox"], kept["why"])
+    return reason
+
+
+@dataclass(frozen=True)
+class Paused:
+    campaign_id: int
+    results: Results
+
+
+def protect() -> list[Paused]:
+    """Pause each active campaign whose latest results are too bad. Safe beside owners and beside itself."""
+    return [paused for row in _suspects() if _too_many(results(row)) and (paused := _pause(row.id))]
+
+
+# Most campaigns have nothing refused, and are not looked at any further.
+SUSPECTS = """
+SELECT c.* FROM campaign c
+WHERE c.status = 'active' AND (
+    EXISTS (
+        SELECT FROM campaign_email_queue q
+        WHERE q.campaign_id = c.id AND q.status = 'failed'
+          AND q.scheduled_at >= COALESCE(c.watched_from, '-infinity'))
+    OR EXISTS (
+        SELECT FROM campaign_email_queue q
+        WHERE q.campaign_id = c.id AND q.status = 'pending' AND q.deferred_since IS NOT NULL
+          AND q.scheduled_at >= COALESCE(c.watched_from, '-infinity')))
+ORDER BY c.id
+"""
+
+
+def _suspects() -> list[Campaign]:
+    if config.settings().sending.pause_at_failed_percent == "off":
+        return []
+    return list(Campaign.raw(SUSPECTS))
+
+
+def _pause(campaign_id: int) -> Paused | None:
+    """Judged once more under the lock: its owner may have paused or resumed it meanwhile."""
+    with database.atomic():
+        [row] = facts.lock_campaigns([campaign_id])
+        found = results(row)
+        if row.status != "active" or not _too_many(found):
+            return None
+        campaigns.pause(campaign_id, by=BY, reason=str(found.sentence))
+    return Paused(campaign_id, found)
+
+
+# The answer of the server that refused a mail is kept: to its lead, to its content, or to the last of its attempts. A
+# refusal for ever that is plainly nobody's counts while its mail waits. A mail that could not be composed never left,
+# and hurts no reputation. Older results than the latest thousand say little of the leads whose turn it is now; the
+# bound keeps the question cheap.
+RESULTS = """
+WITH latest AS (
+    (SELECT id, status, scheduled_at FROM campaign_email_queue
+     WHERE campaign_id = %(campaign)s AND status = 'sent'
+       AND scheduled_at >= COALESCE(%(since)s::timestamptz, '-infinity')
+     ORDER BY scheduled_at DESC LIMIT 1000)
+    UNION ALL
+    (SELECT id, status, scheduled_at FROM campaign_email_queue
+     WHERE campaign_id = %(campaign)s AND status = 'failed'
+       AND scheduled_at >= COALESCE(%(since)s::timestamptz, '-infinity')
+     ORDER BY scheduled_at DESC LIMIT 1000)
+    UNION ALL
+    (SELECT id, status, scheduled_at FROM campaign_email_queue
+     WHERE campaign_id = %(campaign)s AND status = 'pending' AND deferred_since IS NOT NULL
+       AND scheduled_at >= COALESCE(%(since)s::timestamptz, '-infinity')
+     ORDER BY scheduled_at DESC LIMIT 1000)
+    ORDER BY scheduled_at DESC LIMIT 1000
+), answered AS (
+    SELECT status FROM latest LEFT JOIN LATERAL (
+        SELECT h.move, h.detail FROM email_history h
+        WHERE latest.status <> 'sent' AND h.email_id = latest.id AND h.move IN ('reject', 'retry')
+        ORDER BY h.id DESC LIMIT 1
+    ) refusal ON true
+    WHERE status = 'sent'
+       OR (status = 'failed' AND refusal.move = 'reject' AND refusal.detail->>'code' IS NOT NULL)
+       OR (status = 'pending' AND refusal.move = 'retry' AND refusal.detail->>'scope' = 'unclear'
+           AND (refusal.detail->>'code')::int >= 500)
+)
+SELECT count(*)::int, (count(*) FILTER (WHERE status <> 'sent'))::int FROM answered
+"""
+
+
+def results(row: Campaign) -> Results:
+    return Results(*fetch(RESULTS, {"campaign": row.id, "since": row.watched_from})[0])
+
+
+def _too_many(found: Results) -> bool:
+    rules = config.settings().sending
+    percent = rules.pause_at_failed_percent
+    return (
+        percent != "off" and found.count >= rules.pause_after_results and found.refused * 100 >= found.count * percent
+    )

@@ -1,0 +1,138 @@
+"""Brings failed mails back: by a person's word, or because their refusals turned out to be their mailbox's fault.
+
+Never one that may have been accepted: a mail only fails by a refusal, and emails.REOPEN asks for it once more.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import config
+from models.email import facts, moves
+from models.email.reasons import Sentence, said
+from models.email.states import Status
+from models.owner import campaigns
+from models.planning import plans
+from models.store import tick_request
+from models.store.database import database, execute, fetch
+from models.store.tables import Campaign
+
+MOST_REASON = 1000  # characters
+ITS_MAILBOXES_FAULT = "its refusal was its mailbox's fault"
+
+
+class ReopeningRefused(Exception):
+    """The e-mails cannot be tried again, or not for this reason."""
+
+    def __init__(self, because: Sentence) -> None:
+        super().__init__(str(because))
+        self.because = because
+
+
+@dataclass(frozen=True)
+class Reopened:
+    """How many mails are to be tried again, and how many of the failed ones asked for are left as they are."""
+
+    count: int
+    must_not_be_written_to: int
+
+
+def one(email_id: int, reason: str, by: str) -> None:
+    with database.atomic():
+        row = facts.lock_around(email_id)
+        if row.status != Status.FAILED:
+            status = said(row.status)
+            because = said(
+                "e-mail %(id)d is %(status)s: only a failed one can be tried again", id=email_id, status=status
+            )
+            raise ReopeningRefused(because)
+        done = _by_a_person(row.campaign_id, [email_id], reason, by)
+        if done.must_not_be_written_to:
+            raise ReopeningRefused(said("its lead must not be written to"))
+        if not done.count:
+            raise ReopeningRefused(said("nothing proves that its server did not take it"))
+
+
+# The answer that each failed with.
+FAILED_WITH = """
+SELECT q.id FROM campaign_email_queue q JOIN LATERAL (
+    SELECT h.detail FROM email_history h WHERE h.email_id = q.id AND h.move = 'reject' ORDER BY h.id DESC LIMIT 1
+) answer ON (answer.detail->>'code')::int = %(code)s
+    AND (%(enhanced)s::text IS NULL OR answer.detail->>'enhanced' = %(enhanced)s)
+WHERE q.campaign_id = %(campaign)s AND q.status = 'failed'
+"""
+
+
+def of_campaign(campaign_id: int, code: int, enhanced: str | None, reason: str, by: str) -> Reopened:
+    """All of a campaign that failed with this code. enhanced: and with this enhanced code; None: with any."""
+    with database.atomic():
+        facts.lock_campaigns([campaign_id])
+        found = fetch(FAILED_WITH, {"campaign": campaign_id, "code": code, "enhanced": enhanced})
+        return _by_a_person(campaign_id, [email_id for (email_id,) in found], reason, by)
+
+
+def _by_a_person(campaign_id: int, email_ids: Sequence[int], reason: str, by: str) -> Reopened:
+    if not reason.strip():
+        raise ReopeningRefused(said("to try a mail again needs a reason"))
+    if len(reason) > MOST_REASON:
+        raise ReopeningRefused(said("a reason has at most %(most)d characters", most=MOST_REASON))
+    if Campaign.get_by_id(campaign_id).status == "cancelled":
+        raise ReopeningRefused(said("its campaign was cancelled"))
+    tick_request.ask_for_tick()
+    return _bring_back(campaign_id, email_ids, reason, by)
+
+
+# Of these, those whose leads may be written to, in the order of their turns.
+WILLING = """
+SELECT q.campaign_lead_id, q.mailbox_id FROM campaign_email_queue q
+JOIN campaign_lead cl ON cl.id = q.campaign_lead_id JOIN lead l ON l.id = cl.lead_id
+LEFT JOIN suppression s ON s.address = l.address
+WHERE q.id = ANY(%(ids)s) AND q.status = 'failed' AND s.address IS NULL
+  AND (NOT %(basis)s OR COALESCE(l.legal_basis, '') <> '')
+ORDER BY q.scheduled_at, cl.position
+"""
+
+
+def _bring_back(campaign_id: int, email_ids: Sequence[int], reason: str, by: str) -> Reopened:
+    """Plan them behind the campaign's others. The caller holds the campaign's lock."""
+    rules = config.settings().sending
+    willing = dict(fetch(WILLING, {"ids": list(email_ids), "basis": rules.require_legal_basis}))
+    slots = plans.behind(campaign_id, willing)
+    count = moves.reopen(campaign_id, slots, reason, by)
+    if count:
+        campaigns.go_on(campaign_id, by, reason)
+    return Reopened(count, len(email_ids) - len(willing))
+
+
+# Mails that failed with the kind of answer that their mailbox was blamed for afterwards. One that was brought back
+# before is not brought back again: it was refused twice.
+BLAMED = """
+SELECT m.id, m.blamed_from, q.campaign_id, array_agg(DISTINCT q.id)
+FROM mailbox m
+LEFT JOIN email_history h ON h.mailbox_id = m.id AND h.at > m.blamed_from AND h.move = 'reject' AND h.detail IS NOT NULL
+    AND EXISTS (
+        SELECT FROM email_history blamed
+        WHERE blamed.mailbox_id = m.id AND blamed.at > m.blamed_from AND blamed.move = 'release'
+          AND blamed.detail IS NOT NULL AND blamed.detail->>'scope' = h.detail->>'scope'
+          AND blamed.detail->>'code' = h.detail->>'code'
+          AND blamed.detail->>'enhanced' IS NOT DISTINCT FROM h.detail->>'enhanced')
+    AND NOT EXISTS (SELECT FROM email_history e WHERE e.email_id = h.email_id AND e.move = 'reopen')
+LEFT JOIN (campaign_email_queue q JOIN campaign c ON c.id = q.campaign_id AND c.status <> 'cancelled')
+    ON q.id = h.email_id AND q.status = 'failed'
+WHERE m.blamed_from IS NOT NULL
+GROUP BY m.id, m.blamed_from, q.campaign_id
+"""
+
+
+def bring_back_blamed(by: str) -> int:
+    """Have all mails tried again that failed for their mailboxes' faults. Returns how many; safe to be asked twice."""
+    count, done = 0, {}
+    for mailbox_id, blamed_from, campaign_id, email_ids in fetch(BLAMED):
+        done[mailbox_id] = blamed_from
+        if campaign_id is not None:
+            with database.atomic():
+                facts.lock_campaigns([campaign_id])
+                count += _bring_back(campaign_id, email_ids, ITS_MAILBOXES_FAULT, by).count
+    for mailbox_id, blamed_from in done.items():
+        # Not where it was blamed again meanwhile, for what failed earlier.
+        execute("UPDATE mailbox SET blamed_from = NULL WHERE id = %s AND blamed_from = %s", (mailbox_id, blamed_from))
+    return count

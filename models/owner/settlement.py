@@ -1,0 +1,67 @@
+"""A person's ruling on an e-mail of which nothing proves whether it was sent."""
+
+from datetime import datetime, timedelta
+
+import config
+from models.email import facts, moves
+from models.email.reasons import Sentence, said
+from models.email.states import Status
+from models.planning import plans
+from models.store import tick_request
+from models.store.database import clock, database
+from models.store.tables import Campaign, CampaignEmailQueue
+
+MOST_REASON = 1000  # characters
+
+
+class SettlementRefused(Exception):
+    """The e-mail cannot be ruled on, or not in this way, or not yet."""
+
+    def __init__(self, because: Sentence) -> None:
+        super().__init__(str(because))
+        self.because = because
+
+
+def sent(email_id: int, reason: str, by: str) -> None:
+    """It reached its lead."""
+    _check_reason(reason)
+    if not moves.settle_as_sent(email_id, reason, by):
+        raise SettlementRefused(_not_unknown(facts.lock_email(email_id)))
+
+
+def again(email_id: int, reason: str, by: str) -> None:
+    """Send it again: a person takes the risk that the lead gets it twice."""
+    _check_reason(reason)
+    with database.atomic():
+        row = facts.lock_around(email_id)
+        if refusal := _refusal(row):
+            raise SettlementRefused(refusal)
+        moves.settle_to_send_again(email_id, plans.retry_moment(email_id, not_before=clock()), reason, by)
+        tick_request.ask_for_tick()
+
+
+def may_send_again_from(handed_over_at: datetime) -> datetime:
+    """Until then its worker may still get the server's answer."""
+    return handed_over_at + timedelta(seconds=config.settings().sending.answer_lease_seconds)
+
+
+def _refusal(row: CampaignEmailQueue) -> Sentence | None:
+    if row.status != Status.UNKNOWN:
+        return _not_unknown(row)
+    until = may_send_again_from(row.handed_over_at)
+    if clock() < until:
+        return said("its worker may still get the server's answer until %(until)s", until=until)
+    if Campaign.get_by_id(row.campaign_id).status in ("cancelled", "completed"):
+        return said("its campaign has ended")
+    return None
+
+
+def _check_reason(reason: str) -> None:
+    if not reason.strip():
+        raise SettlementRefused(said("a ruling needs a reason"))
+    if len(reason) > MOST_REASON:
+        raise SettlementRefused(said("a reason has at most %(most)d characters", most=MOST_REASON))
+
+
+def _not_unknown(row: CampaignEmailQueue) -> Sentence:
+    return said("e-mail %(id)d is %(status)s: only an unknown one can be settled", id=row.id, status=said(row.status))

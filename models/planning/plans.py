@@ -1,0 +1,350 @@
+"""What the planner looks at, and how its plan is written down.
+
+A plan is computed without locks and written under them, after checking that the settings it was computed from have not
+changed meanwhile.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+from types import MappingProxyType
+
+import config
+from models.email import facts, gates, moves
+from models.planning import unplanned, usable
+from models.store.database import clock, database, fetch
+from models.store.tables import Campaign, CampaignEmailQueue, CampaignMailbox, Mailbox, WarmupCount
+from scheduling import planner
+from scheduling.planner import Lead, Slot, Standing, Taken
+from scheduling.window import warsaw_day
+
+Q = CampaignEmailQueue
+
+# A plan reaches over three Warsaw days at the most: no campaign places more than three daily limits of new leads.
+_DAYS_AHEAD = 3
+
+
+@dataclass(frozen=True)
+class Situation:
+    """All that a plan is computed from."""
+
+    now: datetime
+    campaigns: list[planner.Campaign]
+    mailboxes: list[planner.Mailbox]
+    taken: list[Taken]
+    revisions: dict[tuple[str, int], int]  # kept up with what is written from it
+
+
+def situation(
+    campaign_ids: Collection[int] | None = None,
+    *,
+    again: bool = False,
+    orders: Mapping[int, str] = MappingProxyType({}),
+    forecast: bool = False,
+    most_leads: int | None = None,
+) -> Situation:
+    """Active campaigns with the leads that are still to be planned, and what others have taken on their mailboxes.
+
+    campaign_ids: only these get leads to place. None: all that are active.
+    again: the leads to place are those that are planned already, with the places they hold.
+    orders: campaign id -> which of ORDERS its mails are laid out anew for, without the places they hold.
+    forecast: to the last lead instead of to the planning horizon, and drafts and paused campaigns too.
+    most_leads: so many of each campaign at most; None: all, or as many as the horizon may take.
+
+    What nothing can be planned with is not in it: see usable.problems().
+    """
+    now = clock()
+    rows = usable.only(_campaigns(campaign_ids, also_inactive=forecast))
+    if again:
+        ids = [row.id for row in rows]
+        leads, own = _pending(ids, orders, now)
+    else:
+        leads = _new(rows, most_leads, forecast)
+        rows = [row for row in rows if row.id in leads]
+        ids = [row.id for row in rows]
+        own = _taken(TAKEN_BY, ids)
+    linked = _mailboxes_of(ids)
+    boxes = list(Mailbox.select().where(Mailbox.id.in_(sorted({it for each in linked.values() for it in each}))))
+    return Situation(
+        now=now,
+        campaigns=_planned_campaigns(rows, linked, leads, now, to_the_end=again or forecast),
+        mailboxes=_planned_mailboxes(usable.only(it for it in boxes if it.status == "active"), now),
+        taken=[*own, *_taken(TAKEN_BESIDE, ids, [row.id for row in boxes])],
+        revisions={("campaign", row.id): row.revision for row in rows}
+        | {("mailbox", row.id): row.revision for row in boxes},
+    )
+
+
+def write(campaign_id: int, slots: Sequence[Slot], seen: Situation, by: str, reason: str | None = None) -> int | None:
+    """Write one campaign's slots and return how many mails were planned or moved.
+
+    reason: of a plan for mails that are planned already. None: the settings changed since; plan anew. What was seen is
+    kept up with it: the same caller may write more of the same plan.
+    """
+    with database.atomic():
+        campaigns = facts.lock_campaigns([campaign_id])
+        mailboxes = facts.lock_mailboxes(slot.mailbox_id for slot in slots)
+        if not _unchanged(campaigns, mailboxes, seen):
+            return None
+        if reason is None:
+            count = moves.plan(campaign_id, slots, by)
+        else:
+            count = moves.replan(campaign_id, slots, reason, by, seen_at=seen.now)
+            Campaign.update(replan_reason=None).where(Campaign.id == campaign_id).execute()
+        if count:
+            # What another timekeeper computed from the same situation is outdated by this.
+            Campaign.update(revision=Campaign.revision + 1).where(Campaign.id == campaign_id).execute()
+    if count:
+        seen.revisions["campaign", campaign_id] += 1
+    return count
+
+
+# Of every replan: what an owner did, or which gate says that a mail cannot stay where it is.
+REASONS = ("resumed", "edited", "downtime", "window", "limit", "mailbox")
+# An owner's orders: what is pending is laid out from now on, and keeps no place that it could keep.
+ORDERS = {"resumed", "edited"}
+
+
+def to_replan() -> dict[int, str]:
+    """Active campaign id -> why its pending mails cannot stay where they are.
+
+    Without campaigns that no mailbox could send a mail of: there is no other place for theirs.
+    """
+    reasons: dict[int, str] = dict(fetch(ASKED_FOR))
+    for campaign_id in _on_unusable_mailboxes():
+        reasons.setdefault(campaign_id, "mailbox")
+    for seen in facts.read_pending(_first_overdue()).values():
+        closed = gates.first_closed(gates.CLAIM, seen, config.settings().sending)
+        if closed is not None and closed.action is gates.Action.REPLAN:
+            reasons.setdefault(seen.campaign_id, closed.gate)
+    able = {campaign_id for (campaign_id,) in fetch(ABLE, (list(reasons),))} if reasons else set()
+    return {campaign_id: reason for campaign_id, reason in reasons.items() if campaign_id in able}
+
+
+ABLE = """
+SELECT DISTINCT cm.campaign_id FROM campaign_mailbox cm JOIN mailbox m ON m.id = cm.mailbox_id
+WHERE cm.campaign_id = ANY(%s) AND cm.closed_reason IS NULL AND m.status = 'active' AND m.daily_limit > 0
+"""
+
+PENDING_COUNTS = """
+SELECT campaign_id, count(*)::int FROM campaign_email_queue
+WHERE status = 'pending' AND campaign_id = ANY(%s) GROUP BY campaign_id
+"""
+
+
+def pending_counts(campaign_ids: Collection[int]) -> dict[int, int]:
+    """Campaign id -> how many mails a plan for it would move at the most."""
+    return dict(fetch(PENDING_COUNTS, (list(campaign_ids),)))
+
+
+WANTING = """
+SELECT c.id, last.scheduled_at
+FROM unnest(%s::bigint[]) AS c (id)
+LEFT JOIN LATERAL (
+    SELECT q.scheduled_at FROM campaign_email_queue q
+    WHERE q.campaign_id = c.id AND q.status = 'pending' AND q.attempts = 0
+    ORDER BY q.scheduled_at DESC LIMIT 1
+) last ON true
+"""
+
+
+def wanting() -> list[int]:
+    """Active campaigns whose last mail is planned for before their horizon: they may have leads to plan.
+
+    The others, most of them at most times, need no look at their leads.
+    """
+    rows, now = usable.only(_campaigns(None)), clock()
+    last = dict(fetch(WANTING, ([row.id for row in rows],)))
+    return [row.id for row in rows if last[row.id] is None or last[row.id] < _horizon(row, now)]
+
+
+def retry_moment(email_id: int, not_before: datetime) -> datetime:
+    """The first moment for another attempt that keeps window, limits and mailbox gap and moves no other mail."""
+    row = Q.get_or_none(Q.id == email_id)
+    if row is None:
+        raise facts.NoSuchEmail(f"there is no e-mail {email_id}")
+    campaign, mailbox = Campaign.get_by_id(row.campaign_id), Mailbox.get_by_id(row.mailbox_id)
+    near = fetch(NEAR, {"email": email_id, "campaign": campaign.id, "mailbox": mailbox.id})
+    now = clock()
+    return planner.retry_moment(
+        _planned_campaigns([campaign], {campaign.id: [mailbox.id]}, {}, now, to_the_end=True)[0],
+        _planned_mailboxes([mailbox], now)[0],
+        [Taken(*mail) for mail in near],
+        not_before,
+    )
+
+
+def behind(campaign_id: int, mails: Mapping[int, int]) -> list[Slot]:
+    """Places behind all pending mails of the campaign. mails: campaign lead -> its mailbox so far, in their order."""
+    now = clock()
+    rows, linked = usable.only([Campaign.get_by_id(campaign_id)]), _mailboxes_of([campaign_id])
+    boxes = list(Mailbox.select().where(Mailbox.id.in_(linked[campaign_id]), Mailbox.status == "active"))
+    found = planner.plan(
+        _planned_campaigns(rows, linked, {campaign_id: [Lead(it) for it in mails]}, now, to_the_end=True),
+        _planned_mailboxes(usable.only(boxes), now),
+        [*_taken(TAKEN_BY, [campaign_id]), *_taken(TAKEN_BESIDE, [campaign_id], [row.id for row in boxes])],
+        now,
+    )
+    placed = {slot.lead_id: slot for slot in found}
+    # One for which there is no place now is planned by the tick, as others whose mailbox cannot be used.
+    return [
+        placed.get(lead) or Slot(campaign_id, lead, mailbox, now.replace(microsecond=now.microsecond // 1000 * 1000))
+        for lead, mailbox in mails.items()
+    ]
+
+
+def _campaigns(ids: Collection[int] | None, *, also_inactive: bool = False) -> list[Campaign]:
+    statuses = ["active", "draft", "paused"] if also_inactive else ["active"]
+    wanted = Campaign.status.in_(statuses)
+    if ids is not None:
+        wanted &= Campaign.id.in_(list(ids))
+    return list(Campaign.select(*usable.SETTINGS).where(wanted).order_by(Campaign.id))
+
+
+def _planned_campaigns(
+    rows: Sequence[Campaign],
+    mailboxes: Mapping[int, list[int]],
+    leads: Mapping[int, list[Lead]],
+    now: datetime,
+    *,
+    to_the_end: bool,
+) -> list[planner.Campaign]:
+    today = warsaw_day(now)
+    used = facts.campaigns_used([row.id for row in rows], today)
+    return [
+        replace(
+            usable.campaign(row),
+            mailbox_ids=tuple(mailboxes.get(row.id, ())),
+            used={today: used.get(row.id, 0)},
+            leads=leads.get(row.id, ()),
+            until=None if to_the_end else _horizon(row, now),
+        )
+        for row in rows
+    ]
+
+
+def _horizon(row: Campaign, now: datetime) -> datetime:
+    return planner.horizon(usable.window_of(row), now, timedelta(hours=config.settings().planning.horizon_hours))
+
+
+def _planned_mailboxes(rows: Sequence[Mailbox], now: datetime) -> list[planner.Mailbox]:
+    ids = [row.id for row in rows]
+    today = warsaw_day(now)
+    used: defaultdict[int, dict[date, int]] = defaultdict(dict)
+    for mailbox_id, count in facts.mailboxes_used(ids, today).items():
+        used[mailbox_id][today] = count
+    later = WarmupCount.select().where(WarmupCount.mailbox.in_(ids), WarmupCount.day > today)
+    for row in later:
+        used[row.mailbox_id][row.day] = row.count
+    return [usable.mailbox(row, used[row.id]) for row in rows]
+
+
+# A mail that met its mailbox's fault twice after its lead was named goes last where it is planned again: were the fault
+# its own, it would be the first to try the mailbox after each pause, and none behind it would ever leave.
+PENDING = """
+SELECT q.campaign_id, q.campaign_lead_id, q.mailbox_id, q.scheduled_at, q.attempts > 0
+FROM campaign_email_queue q
+LEFT JOIN LATERAL (
+    SELECT count(*) AS met FROM email_history h
+    WHERE h.email_id = q.id AND h.move = 'release'
+      AND h.detail->>'scope' <> 'worker' AND h.detail->>'phase' NOT IN ('connect', 'tls', 'auth', 'mail')
+) faults ON true
+WHERE q.status = 'pending' AND q.campaign_id = ANY(%s) ORDER BY faults.met >= 2, q.scheduled_at, q.id
+"""
+
+
+def _pending(
+    campaign_ids: Sequence[int], orders: Mapping[int, str], now: datetime
+) -> tuple[dict[int, list[Lead]], list[Taken]]:
+    """Campaign id -> the leads of its pending mails in the order of their turns; and those mails that stay anyway.
+
+    Another attempt that waits for its time is no part of the pace at which an edit lays out the others; who resumes a
+    campaign or a mailbox has all that waits tried from now on.
+    """
+    leads: defaultdict[int, list[Lead]] = defaultdict(list)
+    staying = []
+    for campaign_id, lead_id, mailbox_id, at, is_retry in fetch(PENDING, (campaign_ids,)):
+        if campaign_id not in orders:
+            leads[campaign_id].append(Lead(lead_id, Standing(mailbox_id, at)))
+        elif is_retry and at > now and orders[campaign_id] == "edited":
+            staying.append(Taken(campaign_id, mailbox_id, at, is_retry))
+        else:
+            leads[campaign_id].append(Lead(lead_id))
+    return leads, staying
+
+
+TAKEN_BY = """
+SELECT campaign_id, mailbox_id, scheduled_at, attempts > 0 FROM campaign_email_queue
+WHERE status = 'pending' AND campaign_id = ANY(%(campaigns)s)
+"""
+TAKEN_BESIDE = """
+SELECT q.campaign_id, q.mailbox_id, q.scheduled_at, q.attempts > 0
+FROM campaign_email_queue q JOIN campaign c ON c.id = q.campaign_id
+WHERE q.status = 'pending' AND c.status = 'active'
+  AND q.mailbox_id = ANY(%(mailboxes)s) AND NOT q.campaign_id = ANY(%(campaigns)s)
+"""
+
+
+def _taken(query: str, campaigns: Sequence[int], mailboxes: Sequence[int] = ()) -> list[Taken]:
+    if not campaigns:
+        return []
+    return [Taken(*mail) for mail in fetch(query, {"campaigns": list(campaigns), "mailboxes": list(mailboxes)})]
+
+
+def _new(rows: Sequence[Campaign], most_leads: int | None, forecast: bool) -> dict[int, list[Lead]]:
+    found = unplanned.leads({row.id: most_leads if forecast else _DAYS_AHEAD * row.daily_limit for row in rows})
+    return {campaign_id: [Lead(each) for each in leads] for campaign_id, leads in found.items()}
+
+
+def _mailboxes_of(campaign_ids: Iterable[int]) -> defaultdict[int, list[int]]:
+    found: defaultdict[int, list[int]] = defaultdict(list)
+    links = CampaignMailbox.select().where(
+        CampaignMailbox.campaign.in_(list(campaign_ids)), CampaignMailbox.closed_reason.is_null()
+    )
+    for link in links.order_by(CampaignMailbox.mailbox):
+        found[link.campaign_id].append(link.mailbox_id)
+    return found
+
+
+def _unchanged(campaigns: Iterable[Campaign], mailboxes: Iterable[Mailbox], seen: Situation) -> bool:
+    locked = {("campaign", row.id): row.revision for row in campaigns}
+    locked |= {("mailbox", row.id): row.revision for row in mailboxes}
+    return all(seen.revisions.get(key) == revision for key, revision in locked.items())
+
+
+ASKED_FOR = "SELECT id, replan_reason FROM campaign WHERE status = 'active' AND replan_reason IS NOT NULL"
+
+NEAR = """
+SELECT campaign_id, mailbox_id, scheduled_at, attempts > 0 FROM campaign_email_queue
+WHERE status = 'pending' AND (mailbox_id = %(mailbox)s OR campaign_id = %(campaign)s) AND id <> %(email)s
+"""
+
+ON_UNUSABLE_MAILBOXES = """
+SELECT DISTINCT q.campaign_id
+FROM mailbox m
+JOIN campaign_email_queue q ON q.mailbox_id = m.id AND q.status = 'pending'
+JOIN campaign c ON c.id = q.campaign_id AND c.status = 'active'
+WHERE m.status <> 'active'
+   OR q.scheduled_at < m.closed_until
+   OR NOT EXISTS (
+       SELECT FROM campaign_mailbox cm
+       WHERE cm.campaign_id = c.id AND cm.mailbox_id = m.id AND cm.closed_reason IS NULL)
+"""
+
+
+def _on_unusable_mailboxes() -> list[int]:
+    return [row[0] for row in fetch(ON_UNUSABLE_MAILBOXES)]
+
+
+# Of each campaign and mailbox, the mail that waits longest: what holds it back holds back those behind it.
+FIRST_OVERDUE = """
+SELECT DISTINCT ON (q.campaign_id, q.mailbox_id) q.id
+FROM campaign_email_queue q JOIN campaign c ON c.id = q.campaign_id
+WHERE q.status = 'pending' AND q.scheduled_at < %(now)s AND c.status = 'active'
+ORDER BY q.campaign_id, q.mailbox_id, q.scheduled_at
+"""
+
+
+def _first_overdue() -> list[int]:
+    return [row[0] for row in fetch(FIRST_OVERDUE, {"now": clock()})]

@@ -1,0 +1,71 @@
+"""Turns the rows of campaigns and mailboxes into the planner's input, or says why a row cannot be used.
+
+CHECK constraints keep such rows out. One that is wrong all the same must not stop the plans of the others.
+"""
+
+from collections.abc import Iterable, Mapping
+from datetime import date
+from typing import TypeVar
+
+from models.store.tables import Campaign, Mailbox
+from scheduling import planner
+from scheduling.window import Window
+
+Row = TypeVar("Row", Campaign, Mailbox)
+# Of a campaign, without its letter, which may be long.
+SETTINGS = [it for it in Campaign._meta.sorted_fields if it.name not in ("subject", "text", "html")]
+
+
+def window_of(row: Campaign) -> Window:
+    """Raises WindowInvalid, which problem() tells."""
+    return Window(row.window_start_minute, row.window_end_minute, frozenset(row.weekdays))
+
+
+def campaign(row: Campaign) -> planner.Campaign:
+    """Its settings alone: without mailboxes and leads. Raises ValueError."""
+    return planner.Campaign(
+        id=row.id,
+        window=window_of(row),
+        delay=planner.interval(row.delay_seconds, "delay"),
+        daily_limit=row.daily_limit,
+        mailbox_ids=(),
+        used={},
+        last_start=row.last_start_at,
+        leads=(),
+        until=None,
+    )
+
+
+def mailbox(row: Mailbox, used: Mapping[date, int] | None = None) -> planner.Mailbox:
+    """used: Warsaw day -> mails that count already. Raises ValueError."""
+    return planner.Mailbox(
+        id=row.id,
+        daily_limit=row.daily_limit,
+        gap=planner.interval(row.gap_seconds, "gap"),
+        used=used or {},
+        last_start=row.last_start_at,
+        open_from=row.closed_until,
+    )
+
+
+def problem(row: Campaign | Mailbox) -> str | None:
+    """Why nothing can be planned with its settings."""
+    try:
+        campaign(row) if isinstance(row, Campaign) else mailbox(row)
+    except ValueError as error:
+        return str(error)
+    return None
+
+
+def only(rows: Iterable[Row]) -> list[Row]:
+    return [row for row in rows if problem(row) is None]
+
+
+def problems() -> dict[tuple[str, int], str]:
+    """("campaign" or "mailbox", id) -> why nothing can be planned with it, of those that are active."""
+    rows: list[Campaign | Mailbox] = [
+        *Campaign.select(*SETTINGS).where(Campaign.status == "active").order_by(Campaign.id),
+        *Mailbox.select().where(Mailbox.status == "active").order_by(Mailbox.id),
+    ]
+    found = {(type(row).__name__.lower(), row.id): problem(row) for row in rows}
+    return {which: why for which, why in found.items() if why is not None}

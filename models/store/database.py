@@ -1,0 +1,209 @@
+"""The connection to Postgres: one per thread, opened on first use.
+
+Owns how a session is set up. Knows nothing of the tables.
+"""
+
+import re
+import select
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+from peewee import (  # type: ignore[attr-defined]  # of the last one the stubs do not know
+    DatabaseError,
+    InterfaceError,
+    OperationalError,
+    PostgresqlDatabase,
+    __exception_wrapper__,
+)
+from psycopg2.errors import DeadlockDetected, LockNotAvailable, QueryCanceled, ReadOnlySqlTransaction
+
+import config
+from clock import now
+from models.store import embedded
+
+database = PostgresqlDatabase(None)
+# Peewee lets one thread connect at a time: behind a server that does not answer all of them would queue up, those too
+# that have another host to go to. What a connection consists of is each thread's own.
+database._lock = nullcontext()  # type: ignore[attr-defined]
+
+FAILURES = (DatabaseError, InterfaceError)
+# What libpq says of a server that is there and is no primary, or takes no writes.
+_READ_ONLY = re.compile(r"session is read-only|server is in hot standby mode")
+
+
+def is_outage(failure: Exception) -> bool:
+    """Whether the database is away or in trouble, rather than refusing what was asked of it.
+
+    The driver tells of a server that went away in the middle of a statement by the base class of all failures.
+    """
+    if isinstance(failure, OperationalError | InterfaceError) or type(failure) is DatabaseError:
+        return True
+    return is_read_only(failure)
+
+
+def is_read_only(failure: Exception) -> bool:
+    """Whether the database answers and takes no writes, as after a failover or on a disk that is nearly full."""
+    if isinstance(failure, OperationalError):
+        return _READ_ONLY.search(str(failure)) is not None
+    return isinstance(getattr(failure, "orig", None), ReadOnlySqlTransaction)
+
+
+def why(failure: Exception) -> str:
+    """What a failure says of the database, in one line for people."""
+    words = str(failure).strip().splitlines()[0]
+    if is_read_only(failure):
+        return f"the database takes no writes: {words}"
+    if "unsupported startup parameter" in str(failure):
+        return f"sessions cannot be set up, {_POOLER}: {words}"
+    what = "does not answer" if is_outage(failure) else "refuses what was asked of it"
+    return f"the database {what}: {words}"
+
+
+def took_too_long(failure: Exception) -> bool:
+    """Whether Postgres ended a statement at its timeout, at that of its locks, or to break a deadlock."""
+    return isinstance(getattr(failure, "orig", None), QueryCanceled | LockNotAvailable | DeadlockDetected)
+
+
+def open_database(name: str = "punktual", connect_seconds: int = 10) -> None:
+    """Tell this process which database it works on, starting the embedded one when it is the one configured.
+
+    name: shown by pg_stat_activity. connect_seconds: no connection takes longer.
+    Must be called again in a forked process.
+    """
+    settings = config.settings().database
+    url = embedded.start(config.settings().var / "postgres") if settings.embedded else settings.url.get_secret_value()
+    database.init(
+        url.replace("postgres://", "postgresql://", 1),
+        isolation_level="READ COMMITTED",
+        application_name=name,
+        connect_timeout=connect_seconds,
+        # Whatever the database or the role says: all text is written and read as UTF-8.
+        client_encoding="UTF8",
+        # A claim read from a standby that lags behind would be a duplicate: only a primary will do.
+        target_session_attrs="read-write",
+        # A server that vanished without a word is noticed within about half a minute.
+        keepalives_idle=15,
+        keepalives_interval=5,
+        keepalives_count=3,
+        tcp_user_timeout=30_000,
+        options=" ".join(f"-c {name}={value}" for name, value in _session(settings).items()),
+    )
+
+
+def _session(settings: config.Database) -> dict[str, str]:
+    """What each session is set to; times in milliseconds, as pg_settings has them."""
+    return {
+        "TimeZone": "UTC",
+        "lock_timeout": str(round(settings.lock_timeout_seconds * 1000)),
+        "statement_timeout": str(round(settings.statement_timeout_seconds * 1000)),
+        "idle_in_transaction_session_timeout": str(round(settings.idle_in_transaction_seconds * 1000)),
+    }
+
+
+def unsuitable() -> str | None:
+    """Why this database, or what stands before it, cannot be used. Asked in a session as it was opened."""
+    encoding = fetch("SELECT current_setting('server_encoding')")[0][0]
+    if encoding != "UTF8":
+        return (
+            f"the database's encoding is {encoding}, and Punktual needs UTF8:"
+            " create another one, `CREATE DATABASE name ENCODING 'UTF8' TEMPLATE template0`"
+        )
+    wanted = _session(config.settings().database)
+    found = dict(fetch("SELECT name, setting FROM pg_settings WHERE name = ANY(%s)", (list(wanted),)))
+    if lost := [f"{name} is {found[name]} and not {value}" for name, value in wanted.items() if found[name] != value]:
+        return f"sessions are not set up as asked, {_POOLER}: {', '.join(lost)}"
+    return f"sessions are shared, {_POOLER}" if _is_session_shared() else None
+
+
+_POOLER = (
+    "as behind a connection pooler like PgBouncer: name Postgres itself in PUNKTUAL_DATABASE_URL, or have the pooler"
+    " keep one session a client and pass its settings on"
+)
+
+
+def _is_session_shared() -> bool:
+    """Whether another connection finds what this one has set: a pooler gives it the session that was last used."""
+    name, token = "punktual.session", str(uuid4())
+    fetch("SELECT set_config(%s, %s, false)", (name, token))
+    other = database._connect()  # type: ignore[attr-defined]  # a second one, beside this thread's
+    try:
+        with other.cursor() as cursor:
+            cursor.execute("SELECT current_setting(%s, true)", (name,))
+            return bool(cursor.fetchone()[0] == token)
+    finally:
+        other.close()
+
+
+def close() -> None:
+    """Give this thread's connection back, whatever state it is in.
+
+    Peewee does not notice a connection that died: every later query of the thread would fail.
+    """
+    if database.is_closed():
+        return
+    try:
+        database.close()
+    except FAILURES:
+        database._state.reset()  # type: ignore[attr-defined]  # forget the dead connection without talking to it
+
+
+def takes_no_writes() -> bool:
+    """Whether this thread's session, opened when the database took writes, would be refused one now."""
+    return bool(fetch("SELECT current_setting('transaction_read_only')::boolean")[0][0])
+
+
+def bound_statements(seconds: float) -> None:
+    """Let no statement of this thread's connection take longer from now on."""
+    execute(f"SET statement_timeout = {round(seconds * 1000)}")
+
+
+def fetch(query: str, values: Mapping[str, Any] | Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+    """Run a query of our own and return all its rows."""
+    found: list[tuple[Any, ...]] = _run(query, values).fetchall()
+    return found
+
+
+def fetch_row(query: str, values: Mapping[str, Any] | Sequence[Any] = ()) -> tuple[Any, ...] | None:
+    """Run a query of our own that has one row or none."""
+    return next(iter(fetch(query, values)), None)
+
+
+def execute(query: str, values: Mapping[str, Any] | Sequence[Any] = ()) -> int:
+    """Run a statement of our own and return how many rows it wrote."""
+    return int(_run(query, values).rowcount)
+
+
+def _run(query: str, values: Mapping[str, Any] | Sequence[Any]) -> Any:
+    return database.execute_sql(query, values)  # type: ignore[no-untyped-call]
+
+
+def notify(channel: str) -> None:
+    fetch("SELECT pg_notify(%s, '')", (channel,))
+
+
+def notifications(channel: str) -> Iterator[None]:
+    """Yield at each notification on a channel, for ever; several at once count as one. Raises what FAILURES lists."""
+    execute(f"LISTEN {channel}")
+    connection = database.connection()  # type: ignore[no-untyped-call]
+    while True:
+        if select.select([connection], [], [], 60)[0]:
+            with __exception_wrapper__:  # what the driver raises, as everything else of it comes
+                connection.poll()
+        if connection.notifies:
+            connection.notifies.clear()
+            yield
+
+
+def clock() -> datetime:
+    """The database's own time, now: unlike now() it does not stand still inside a transaction."""
+    at: datetime = fetch("SELECT clock_timestamp()")[0][0]
+    return at.astimezone(UTC)
+
+
+def clock_difference(machine: Callable[[], datetime] = now) -> tuple[datetime, timedelta]:
+    """The database's time, and how far the machine's is from it at the least: the round trip may hide the rest."""
+    before, at, after = machine(), clock(), machine()
+    return at, max(before - at, at - after, timedelta(0))

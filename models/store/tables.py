@@ -1,0 +1,449 @@
+"""The tables, with every constraint and index that carries a promise.
+
+The migrations hold the same in SQL, with a comment on each; a test compares the two. Nothing outside models/ reads or
+writes a table by itself, and no status is ever changed here: see emails.py.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from peewee import (
+    SQL,
+    BigAutoField,
+    BigIntegerField,
+    BlobField,
+    BooleanField,
+    Check,
+    CompositeKey,
+    DateField,
+    DateTimeField,
+    DoubleField,
+    Field,
+    ForeignKeyField,
+    IntegerField,
+    JSONField,
+    Model,
+    Node,
+    SmallIntegerField,
+    TextField,
+    UUIDField,
+)
+from playhouse.postgres_ext import ArrayField
+
+from bounds import CAMPAIGN, MAILBOX, WARMUP, Bounds
+from models.email.states import COUNTED, Move, Status
+from models.store.database import database
+
+CLOCK = SQL("clock_timestamp()")
+
+
+def _one_of(column: str, values: Iterable[str]) -> Node:
+    listed = ", ".join(f"'{value}'" for value in values)
+    return Check(f"{column} IN ({listed})", f"{column}_is_known")
+
+
+def _bounded(name: str, **columns: Bounds) -> Node:
+    each = (f"{column} BETWEEN {it.least} AND {it.most}" for column, it in columns.items())
+    return Check(" AND ".join(each), name)
+
+
+def _default(value: str) -> list[Node]:
+    return [SQL(f"DEFAULT {value}")]
+
+
+class MomentField(DateTimeField):
+    """An instant, in whole milliseconds so that a time and a message's ETA compare exactly."""
+
+    field_type = "TIMESTAMPTZ(3)"
+
+
+class Table(Model):
+    class Meta:
+        database = database
+        legacy_table_names = False
+
+
+class Mailbox(Table):
+    id = BigAutoField()
+    address = TextField(unique=True)  # normalised
+    name = TextField(constraints=_default("''"))
+    smtp_host = TextField()
+    smtp_port = IntegerField()
+    smtp_security = TextField(
+        constraints=[Check("smtp_security IN ('starttls', 'tls', 'none')", "smtp_security_is_known")]
+    )
+    username = TextField(null=True)
+    password_encrypted = TextField(null=True)  # a Fernet token
+    daily_limit = IntegerField()
+    gap_seconds = DoubleField()
+    status = TextField(constraints=_default("'active'"))
+    faults = IntegerField(constraints=_default("0"))  # one after the other, since the last accepted mail
+    closed_until = MomentField(null=True)
+    closed_reason = TextField(null=True)
+    closed_phase = TextField(null=True)  # of the conversation whose fault closed it: connect, tls, auth, mail, …
+    closed_code = IntegerField(null=True)  # of the server's reply, if it gave one
+    watched_from = MomentField(null=True)  # a person said then that it works: earlier refusals count no more against it
+    blamed_from = MomentField(
+        null=True
+    )  # mails that failed since then did so for its fault, and are to be brought back
+    last_start_at = MomentField(null=True)
+    imap_host = TextField(null=True)  # where its Sent folder is; user name and password are the same
+    imap_port = IntegerField(null=True)
+    imap_security = TextField(
+        null=True, constraints=[Check("imap_security IN ('tls', 'starttls', 'none')", "imap_security_is_known")]
+    )
+    sent_folder = TextField(null=True)  # null: the one that the server marks
+    revision = IntegerField(constraints=_default("1"))  # grows with every change a plan depends on
+    created_at = MomentField(constraints=_default("clock_timestamp()"))
+
+    class Meta:
+        constraints = [
+            _one_of("status", ("active", "paused")),
+            _bounded("limits_are_bounded", daily_limit=MAILBOX["daily_limit"], gap_seconds=MAILBOX["gap_seconds"]),
+            Check("smtp_port BETWEEN 1 AND 65535", "smtp_port_is_a_port"),
+            Check("imap_port BETWEEN 1 AND 65535", "imap_port_is_a_port"),
+            Check(
+                "num_nulls(imap_host, imap_port, imap_security) IN (0, 3)"
+                " AND (sent_folder IS NULL OR imap_host IS NOT NULL)",
+                "imap_is_whole",
+            ),
+            Check("imap_host IS NULL OR username IS NOT NULL", "imap_has_its_username"),
+        ]
+
+
+class Campaign(Table):
+    id = BigAutoField()
+    name = TextField(unique=True)
+    subject = TextField()
+    text = TextField()
+    html = TextField(null=True)
+    window_start_minute = SmallIntegerField()  # of the Warsaw day
+    window_end_minute = SmallIntegerField()
+    weekdays: Any = ArrayField(SmallIntegerField, index=False)  # type: ignore[no-untyped-call]  # 0 is Monday
+    delay_seconds = DoubleField()
+    daily_limit = IntegerField()
+    status = TextField(constraints=_default("'draft'"))
+    replan_reason = TextField(null=True)  # set by whoever asks the planner to plan it again
+    last_start_at = MomentField(null=True)
+    revision = IntegerField(constraints=_default("1"))
+    created_at = MomentField(constraints=_default("clock_timestamp()"))
+    watched_from = MomentField(null=True)  # results since then count for its protection; null: all of them
+    paused_by = TextField(null=True)
+    paused_reason = TextField(null=True)
+
+    class Meta:
+        constraints = [
+            _one_of("status", ("draft", "active", "paused", "completed", "cancelled")),
+            Check("replan_reason IN ('resumed', 'edited')", "replan_reason_is_known"),
+            Check(
+                "0 <= window_start_minute AND window_start_minute < window_end_minute AND window_end_minute <= 1440",
+                "window_starts_before_it_ends",
+            ),
+            Check("cardinality(weekdays) > 0 AND weekdays <@ '{0,1,2,3,4,5,6}'", "weekdays_are_days_of_the_week"),
+            _bounded("pace_is_bounded", **CAMPAIGN),
+        ]
+
+
+class CampaignMailbox(Table):
+    campaign_id: int
+    mailbox_id: int
+    campaign = ForeignKeyField(Campaign, index=False)
+    mailbox = ForeignKeyField(Mailbox)
+    closed_reason = TextField(null=True)  # why the mailbox's server does not take this campaign's letter
+
+    class Meta:
+        primary_key = CompositeKey("campaign", "mailbox")
+
+
+class Lead(Table):
+    id = BigAutoField()
+    address = TextField(unique=True)  # normalised: one row a person, whatever the spelling
+    legal_basis = TextField(null=True)
+    created_at = MomentField(constraints=_default("clock_timestamp()"))
+
+
+class Suppression(Table):
+    """An address that no campaign may write to. It survives every import."""
+
+    address = TextField(primary_key=True)  # normalised
+    reason = TextField()
+    created_at = MomentField(constraints=_default("clock_timestamp()"))
+
+
+class CampaignLead(Table):
+    campaign_id: int
+    lead_id: int
+    id = BigAutoField()
+    campaign = ForeignKeyField(Campaign, index=False)
+    lead = ForeignKeyField(Lead)
+    position = IntegerField()  # the order in which the campaign writes to its leads
+    address = TextField()  # as the owner wrote it
+    fields = JSONField()  # what the templates may use
+
+    class Meta:
+        indexes = ((("campaign", "lead"), True), (("campaign", "position"), True))
+
+
+CampaignLead._meta.columns["fields"].field_type = "JSONB"
+
+
+class CampaignEmailQueue(Table):
+    """One e-mail: the one that a campaign sends to one of its leads."""
+
+    campaign_id: int
+    campaign_lead_id: int
+    mailbox_id: int
+    id = BigAutoField()
+    campaign = ForeignKeyField(Campaign, index=False)
+    campaign_lead = ForeignKeyField(CampaignLead, index=False)
+    mailbox = ForeignKeyField(Mailbox, index=False)
+    status = TextField(constraints=_default("'pending'"))
+    scheduled_at = MomentField()
+    hinted_for = MomentField(null=True)  # the scheduled_at that the last published hint was for
+    attempts = IntegerField(constraints=_default("0"))
+    message_id = TextField(unique=True)
+    claim_token = UUIDField(null=True)
+    claimed_at = MomentField(null=True)
+    worker_host = TextField(null=True)
+    worker_pid = IntegerField(null=True)
+    worker_started_at = DoubleField(null=True)  # seconds since the epoch: tells a process from a later one with its pid
+    handed_over_at = MomentField(null=True)
+    evidence_sought_at = MomentField(null=True)  # when its copy was last looked for in the Sent folder
+    sent_at = MomentField(null=True)
+    error = TextField(null=True)
+    created_at = MomentField(constraints=_default("clock_timestamp()"))
+    deferred_since = MomentField(null=True)  # its first attempt, of those that were answered with "not now"
+
+    class Meta:
+        constraints = [
+            _one_of("status", Status),
+            Check(
+                "status <> 'pending' OR (claim_token IS NULL AND claimed_at IS NULL AND handed_over_at IS NULL)",
+                "pending_is_unclaimed",
+            ),
+            Check(
+                "status <> 'sending' OR (claim_token IS NOT NULL AND claimed_at IS NOT NULL"
+                " AND worker_host IS NOT NULL AND worker_pid IS NOT NULL AND worker_started_at IS NOT NULL)",
+                "sending_is_claimed",
+            ),
+            Check(
+                "status <> 'unknown' OR (claim_token IS NOT NULL AND handed_over_at IS NOT NULL)",
+                "unknown_was_handed_over",
+            ),
+            Check("(status = 'sent') = (sent_at IS NOT NULL)", "sent_has_its_time"),
+            Check("status <> 'sent' OR handed_over_at IS NOT NULL", "sent_was_handed_over"),
+            Check("status <> 'failed' OR error IS NOT NULL", "failed_has_its_error"),
+            Check("attempts >= 0", "attempts_are_not_negative"),
+        ]
+        indexes = (
+            (("campaign", "campaign_lead"), True),
+            (("status", "scheduled_at"), False),
+            (("campaign", "scheduled_at", "id"), False),
+            (("campaign", "status", "scheduled_at", "id"), False),
+        )
+
+
+_COUNTED = SQL("status IN (%s)" % ", ".join(f"'{status}'" for status in sorted(COUNTED)))  # noqa: UP031
+_STARTED = SQL("COALESCE(handed_over_at, claimed_at)")
+_PENDING = SQL("status = 'pending'")
+
+
+def _index(name: str, *fields: Field | SQL, where: SQL, unique: bool = False) -> None:
+    CampaignEmailQueue.add_index(CampaignEmailQueue.index(*fields, unique=unique, where=where, name=name))
+
+
+_Q = CampaignEmailQueue
+_index("one_sending_per_mailbox", _Q.mailbox, where=SQL("status = 'sending'"), unique=True)
+_index("pending_by_mailbox", _Q.mailbox, _Q.scheduled_at, where=_PENDING)
+_index(
+    "pending_by_campaign_and_mailbox",
+    *(_Q.campaign, _Q.mailbox, _Q.scheduled_at, _Q.id, _Q.campaign_lead, _Q.attempts),
+    where=_PENDING,
+)
+# All that is asked about what counts on a day: it is answered without a look at a row.
+_OF_A_DAY = (_STARTED, _Q.id, _Q.status, _Q.handed_over_at, _Q.claimed_at)
+_index("used_by_campaign", _Q.campaign, *_OF_A_DAY, where=_COUNTED)
+_index("used_by_mailbox", _Q.mailbox, *_OF_A_DAY, where=_COUNTED)
+_index("unknown_by_id", _Q.id, where=SQL("status = 'unknown'"))
+_index(
+    "deferred_by_campaign",
+    _Q.campaign,
+    _Q.scheduled_at,
+    where=SQL("status = 'pending' AND deferred_since IS NOT NULL"),
+)
+
+
+class EmailHistory(Table):
+    """Every move of every e-mail, in order, never changed."""
+
+    email_id: int
+    mailbox_id: int
+    id = BigAutoField()
+    email = ForeignKeyField(CampaignEmailQueue, index=False)
+    at = MomentField(constraints=_default("clock_timestamp()"))
+    move = TextField()
+    from_status = TextField(null=True)
+    to_status = TextField()
+    reason = TextField(null=True)
+    scheduled_from = MomentField(null=True)
+    scheduled_to = MomentField(null=True)
+    mailbox = ForeignKeyField(Mailbox, index=False)
+    claim_token = UUIDField(null=True)
+    handed_over_at = MomentField(null=True)  # of a hand-over that still counts although the mail is to be sent again
+    by = TextField()  # which process or person
+    detail = JSONField(null=True)  # phase, code and words of the server; how long it took
+
+    class Meta:
+        constraints = [_one_of("move", Move), Check("reason IS NOT NULL OR move <> 'replan'", "replan_has_its_reason")]
+        indexes = ((("email", "id"), False),)
+
+
+EmailHistory._meta.columns["detail"].field_type = "JSONB"
+EmailHistory.add_index(
+    EmailHistory.index(
+        EmailHistory.mailbox,
+        EmailHistory.handed_over_at,
+        where=SQL("handed_over_at IS NOT NULL"),
+        name="counted_again_by_mailbox",
+    )
+)
+EmailHistory.add_index(
+    EmailHistory.index(
+        EmailHistory.scheduled_from,
+        EmailHistory.scheduled_to,
+        EmailHistory.email,
+        EmailHistory.id,
+        where=SQL("scheduled_from <> scheduled_to"),
+        name="moves_from_a_day",
+    )
+)
+EmailHistory.add_index(
+    EmailHistory.index(
+        EmailHistory.mailbox,
+        EmailHistory.id,
+        where=SQL("move = 'doubt' OR (move IN ('reject', 'retry', 'release') AND detail IS NOT NULL)"),
+        name="errors_by_mailbox",
+    )
+)
+
+
+class EmailContent(Table):
+    """What was handed over to the server, byte for byte, so that an owner sees what a lead received."""
+
+    email = ForeignKeyField(CampaignEmailQueue, primary_key=True)
+    claim_token = UUIDField()
+    content = BlobField()
+    recorded_at = MomentField(constraints=_default("clock_timestamp()"))
+
+
+class WarmupCount(Table):
+    """How many warm-up mails another system sent from a mailbox on a Warsaw day."""
+
+    mailbox_id: int
+    mailbox = ForeignKeyField(Mailbox, index=False)
+    day = DateField()
+    count = IntegerField(constraints=[_bounded("count_is_bounded", **WARMUP)])
+
+    class Meta:
+        primary_key = CompositeKey("mailbox", "day")
+
+
+class Change(Table):
+    """What was done to a campaign or a mailbox, by whom: never changed."""
+
+    campaign_id: int | None
+    mailbox_id: int | None
+    id = BigAutoField()
+    at = MomentField(constraints=_default("clock_timestamp()"))
+    by = TextField()  # which person, or part of the product
+    verb = TextField()
+    campaign = ForeignKeyField(Campaign, index=False, null=True)
+    mailbox = ForeignKeyField(Mailbox, index=False, null=True)
+    values = JSONField()  # name -> [old, new]
+    reason = TextField(null=True)
+
+    class Meta:
+        constraints = [Check("num_nonnulls(campaign_id, mailbox_id) = 1", "change_is_of_one")]
+        indexes = ((("campaign", "id"), False), (("mailbox", "id"), False))
+
+
+Change._meta.columns["values"].field_type = "JSONB"
+
+
+class Installation(Table):
+    """The database's own name, and why no machine may claim, if none may. One row, made by the migration."""
+
+    id = UUIDField(primary_key=True, constraints=_default("gen_random_uuid()"))
+    single = BooleanField(unique=True, constraints=[*_default("true"), Check("single", "there_is_one")])
+    disarmed_reason = TextField(null=True)
+
+
+class Heartbeat(Table):
+    """When a step of the tick last came to its end."""
+
+    name = TextField(primary_key=True)
+    at = MomentField()
+
+
+class Finding(Table):
+    """What the latest examination of an invariant found."""
+
+    rule = TextField(primary_key=True)
+    violations = IntegerField(constraints=[Check("violations >= 0", "violations_are_not_negative")])
+    example = TextField(null=True)
+    checked_at = MomentField()
+
+
+class Notice(Table):
+    """What the people in charge are told, from when its cause is noticed until it is over."""
+
+    id = BigAutoField()
+    kind = TextField()
+    subject = BigIntegerField()  # the id of its campaign or mailbox, by its kind; 0: the whole installation
+    opened_at = MomentField(constraints=_default("clock_timestamp()"))
+    closed_at = MomentField(null=True)  # when its cause was found to be over
+    due_at = MomentField(null=True)  # when it is to be told (again); null: for now it is not
+    attempts = IntegerField(constraints=_default("0"))  # to tell what is due
+    reached: Any = ArrayField(TextField, index=False, constraints=_default("'{}'"))  # type: ignore[no-untyped-call]  # the places that have been told what is due
+    told_at = MomentField(null=True)  # when every place had last been told
+    said = TextField(null=True)
+    error = TextField(null=True)  # of the last attempt
+
+    class Meta:
+        constraints = [
+            _one_of("kind", ("unknown", "mailbox", "campaign", "disarmed")),
+            Check("attempts >= 0", "attempts_are_not_negative"),
+            Check("closed_at IS NULL OR due_at IS NULL", "closed_is_not_due"),
+        ]
+
+
+Notice.add_index(
+    Notice.index(Notice.kind, Notice.subject, unique=True, where=SQL("closed_at IS NULL"), name="one_open_notice")
+)
+
+
+class WebSession(Table):
+    """Who is logged in on the pages: a browser each."""
+
+    id = UUIDField(primary_key=True)
+    ends_at = MomentField()
+
+
+TABLES: tuple[type[Table], ...] = (
+    Mailbox,
+    Campaign,
+    CampaignMailbox,
+    Lead,
+    Suppression,
+    CampaignLead,
+    CampaignEmailQueue,
+    EmailHistory,
+    EmailContent,
+    WarmupCount,
+    Change,
+    Heartbeat,
+    Installation,
+    Finding,
+    Notice,
+    WebSession,
+)

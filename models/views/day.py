@@ -1,0 +1,219 @@
+"""Today's lines: where the mails of each campaign stand on this Warsaw day, and what became of those that moved."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from itertools import takewhile
+from typing import Any
+
+from models.planning import usable
+from models.store.database import clock, fetch
+from models.store.tables import Campaign
+from models.views import overview
+from scheduling.window import warsaw_day, warsaw_day_bounds
+
+_MOST = 1000
+_LATE = timedelta(minutes=1)
+
+
+@dataclass(frozen=True)
+class Moved:
+    """The latest move of a mail's time."""
+
+    at_from: datetime
+    at_to: datetime
+    reason: str | None
+
+
+@dataclass(frozen=True)
+class Mark:
+    email_id: int
+    lead: str
+    mailbox: str
+    status: str
+    scheduled_at: datetime
+    at: datetime  # where it stands: see STANDING
+    late: bool  # started, or still pending, more than a minute after its time
+    moved: Moved | None
+
+
+@dataclass(frozen=True)
+class MovedAway:
+    """A mail that was planned for this day and stands on another now."""
+
+    email_id: int
+    lead: str
+    at_from: datetime
+    at_to: datetime
+    reason: str | None
+
+
+@dataclass(frozen=True)
+class Line:
+    campaign: overview.CampaignLine
+    opens: datetime | None  # None: closed all day
+    closes: datetime | None
+    marks: list[Mark]  # in order; at most 1,000, those nearest to now
+    not_drawn: int  # how many more there are
+    moved_away: list[MovedAway]  # in order; at most 1,000
+    moved_away_not_listed: int
+
+
+# A mail that may have reached its lead stands where it counts: see facts.CAMPAIGNS_USED. Any other where it is planned,
+# or was: what failed or was cancelled counts on no day.
+STANDING = """
+    SELECT id, campaign_id, status, COALESCE(handed_over_at, claimed_at) AS at FROM campaign_email_queue
+    WHERE campaign_id = ANY(%(ids)s) AND status IN ('sending', 'sent', 'unknown')
+      AND COALESCE(handed_over_at, claimed_at) >= %(starts)s AND COALESCE(handed_over_at, claimed_at) < %(ends)s
+    UNION ALL
+    SELECT id, campaign_id, status, scheduled_at FROM campaign_email_queue
+    WHERE campaign_id = ANY(%(ids)s) AND status IN ('pending', 'failed', 'cancelled')
+      AND scheduled_at >= %(starts)s AND scheduled_at < %(ends)s
+"""
+
+# Of each campaign those nearest to now: found from there on and back, however full the day is. OFFSET 0 has each row
+# looked up by its id, here and below: how many there are is estimated badly, and the tables would be read whole.
+_STARTED = "COALESCE(q.handed_over_at, q.claimed_at)"
+_NEAR = """(
+    SELECT q.id, q.status, {at} AS at FROM campaign_email_queue q
+    WHERE q.campaign_id = c.id AND q.status {status} AND {at} >= {since} AND {at} < {until}
+    ORDER BY {at} {order}, q.id {order} LIMIT %(most)s)"""
+_SIDES = (
+    {"since": "%(now)s", "until": "%(ends)s", "order": "ASC"},
+    {"since": "%(starts)s", "until": "%(now)s", "order": "DESC"},
+)
+_PLACES = [
+    {"at": _STARTED, "status": "IN ('sending', 'sent', 'unknown')"},
+    *({"at": "q.scheduled_at", "status": f"= '{status}'"} for status in ("pending", "failed", "cancelled")),
+]
+_NEAREST = " UNION ALL ".join(_NEAR.format(**place, **side) for place in _PLACES for side in _SIDES)
+
+MARKS = f"""
+SELECT c.id, q.id, cl.address, m.address, q.status, q.scheduled_at, n.at,
+       COALESCE(q.claimed_at, q.handed_over_at), moved.scheduled_from, moved.scheduled_to, moved.reason
+FROM unnest(%(ids)s::bigint[]) AS c (id)
+CROSS JOIN LATERAL (
+    SELECT id, at FROM ({_NEAREST}) near ORDER BY abs(extract(epoch FROM at - %(now)s)), id LIMIT %(most)s
+) n
+CROSS JOIN LATERAL (SELECT * FROM campaign_email_queue WHERE id = n.id OFFSET 0) q
+CROSS JOIN LATERAL (SELECT address FROM campaign_lead WHERE id = q.campaign_lead_id OFFSET 0) cl
+JOIN mailbox m ON m.id = q.mailbox_id
+LEFT JOIN LATERAL (
+    SELECT h.scheduled_from, h.scheduled_to, h.reason FROM email_history h
+    WHERE h.email_id = q.id AND h.scheduled_from <> h.scheduled_to ORDER BY h.id DESC LIMIT 1
+) moved ON true
+ORDER BY c.id, n.at, q.id
+"""  # noqa: S608  # only our own words
+
+# Of each mail its latest move away from the day; one that has come back is not away.
+MOVED_AWAY = """
+WITH left_it AS (
+    SELECT DISTINCT ON (email_id) email_id, id AS move_id, scheduled_from FROM email_history
+    WHERE scheduled_from <> scheduled_to AND scheduled_from >= %(starts)s AND scheduled_from < %(ends)s
+      AND (scheduled_to < %(starts)s OR scheduled_to >= %(ends)s)
+    ORDER BY email_id, id DESC
+), numbered AS (
+    SELECT q.campaign_id, q.campaign_lead_id, l.*, count(*) OVER of_campaign AS of_them,
+           row_number() OVER (of_campaign ORDER BY l.scheduled_from, l.email_id) AS number
+    FROM left_it l CROSS JOIN LATERAL (
+        SELECT campaign_id, campaign_lead_id FROM campaign_email_queue
+        WHERE id = l.email_id AND campaign_id = ANY(%(ids)s)
+          AND (scheduled_at < %(starts)s OR scheduled_at >= %(ends)s)
+          AND NOT (status IN ('sending', 'sent', 'unknown') AND COALESCE(handed_over_at, claimed_at) >= %(starts)s
+                   AND COALESCE(handed_over_at, claimed_at) < %(ends)s)
+        OFFSET 0
+    ) q
+    WINDOW of_campaign AS (PARTITION BY q.campaign_id)
+)
+SELECT n.campaign_id, n.of_them::int, n.email_id, cl.address, h.scheduled_from, h.scheduled_to, h.reason
+FROM numbered n CROSS JOIN LATERAL (SELECT * FROM email_history WHERE id = n.move_id OFFSET 0) h
+CROSS JOIN LATERAL (SELECT address FROM campaign_lead WHERE id = n.campaign_lead_id OFFSET 0) cl
+WHERE n.number <= %(most)s ORDER BY n.campaign_id, n.number
+"""
+
+
+def today(rows: Sequence[Campaign]) -> tuple[datetime, list[Line]]:
+    """The database's time, and a line for each campaign."""
+    now = clock()
+    return now, lines(rows, now)
+
+
+def lines(rows: Sequence[Campaign], now: datetime) -> list[Line]:
+    """Those of the Warsaw day of `now`."""
+    starts, ends = warsaw_day_bounds(warsaw_day(now))
+    values = {"ids": [row.id for row in rows], "starts": starts, "ends": ends, "now": now, "most": _MOST}
+    marks: defaultdict[int, list[Mark]] = defaultdict(list)
+    for campaign_id, *mark in fetch(MARKS, values):
+        marks[campaign_id].append(_mark(now, *mark))
+    of_day, moved_away = _counts(starts, ends, rows), _by_campaign(fetch(MOVED_AWAY, values))
+    return [
+        Line(
+            campaign,
+            *_opening_hours(row, starts, ends),
+            marks=marks[row.id],
+            not_drawn=max(of_day[row.id].total() - len(marks[row.id]), 0),
+            moved_away=[MovedAway(*each) for each in moved_away[row.id].rows],
+            moved_away_not_listed=moved_away[row.id].of_them - len(moved_away[row.id].rows),
+        )
+        for row, campaign in zip(rows, overview.campaigns(rows), strict=True)
+    ]
+
+
+COUNTS = f"SELECT campaign_id, status, count(*)::int FROM ({STANDING}) the_day GROUP BY campaign_id, status"  # noqa: S608  # only our own words
+
+
+def counts(rows: Sequence[Campaign]) -> dict[int, Counter[str]]:
+    """Campaign id -> status -> how many of its mails stand on this day. Campaigns that have none are left out."""
+    return dict(_counts(*warsaw_day_bounds(warsaw_day(clock())), rows))
+
+
+def _counts(starts: datetime, ends: datetime, rows: Sequence[Campaign]) -> defaultdict[int, Counter[str]]:
+    found: defaultdict[int, Counter[str]] = defaultdict(Counter)
+    values = {"ids": [row.id for row in rows], "starts": starts, "ends": ends}
+    for campaign_id, status, count in fetch(COUNTS, values):
+        found[campaign_id][status] = count
+    return found
+
+
+@dataclass
+class _Found:
+    of_them: int = 0
+    rows: list[tuple[Any, ...]] = field(default_factory=list)
+
+
+def _by_campaign(found: Iterable[tuple[Any, ...]]) -> defaultdict[int, _Found]:
+    """Campaign id -> how many there are, and those of them that were read."""
+    by_campaign: defaultdict[int, _Found] = defaultdict(_Found)
+    for campaign_id, of_them, *row in found:
+        by_campaign[campaign_id].of_them = of_them
+        by_campaign[campaign_id].rows.append(tuple(row))
+    return by_campaign
+
+
+def _mark(
+    now: datetime,
+    email_id: int,
+    lead: str,
+    mailbox: str,
+    status: str,
+    scheduled_at: datetime,
+    at: datetime,
+    started_at: datetime | None,
+    *move: Any,
+) -> Mark:
+    begun = started_at or (now if status == "pending" else scheduled_at)
+    moved = Moved(*move) if move[0] else None
+    return Mark(email_id, lead, mailbox, status, scheduled_at, at, is_late(scheduled_at, begun), moved)
+
+
+def is_late(scheduled_at: datetime, started_at: datetime) -> bool:
+    """By its start alone: how long its server took is not our lateness."""
+    return started_at - scheduled_at > _LATE
+
+
+def _opening_hours(row: Campaign, starts: datetime, ends: datetime) -> tuple[datetime | None, datetime | None]:
+    if usable.problem(row) is not None:
+        return None, None
+    stretches = list(takewhile(lambda stretch: stretch[0] < ends, usable.window_of(row).stretches(starts)))
+    return (stretches[0][0], stretches[-1][1]) if stretches else (None, None)

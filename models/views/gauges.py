@@ -1,0 +1,167 @@
+"""What monitoring is told of the rows: read at one moment, in as many statements for a hundred campaigns as for one.
+
+Where people are shown the same, it is read by the same functions.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from models.email import hints
+from models.email.states import Status
+from models.health import findings, heartbeats, invariants
+from models.planning import usable
+from models.store import installation
+from models.store.database import clock, database, execute, fetch
+from models.store.tables import Campaign, Mailbox
+from models.views import overview, unknowns
+from models.views.overview import MailboxLine, Standing
+from scheduling.window import warsaw_day, warsaw_day_bounds
+
+# Prometheus asks again before long: better no answer than a scrape that weighs on the mail.
+_LONGEST_MILLISECONDS = 5000
+MAILBOX_STATES = ("active", "paused", "auth_failed", "provider_limit", "unreachable", "closed")
+
+
+@dataclass(frozen=True)
+class CampaignGauge:
+    """Of an active or a paused campaign."""
+
+    id: int
+    name: str
+    is_active: bool
+    counts: dict[str, int]  # status -> e-mails
+    window_open: bool
+    standing: Standing
+    delay_seconds: float
+    last_start_at: datetime | None
+
+
+@dataclass(frozen=True)
+class MailboxGauge:
+    id: int
+    state: str  # one of MAILBOX_STATES
+    used_campaign: int  # of this Warsaw day, and so below
+    used_warmup: int
+    limit: int
+    gap_seconds: float
+    planned: int
+    due_oldest_seconds: float
+
+
+@dataclass(frozen=True)
+class Gauges:
+    campaigns: list[CampaignGauge]
+    mailboxes: list[MailboxGauge]
+    unknown: int
+    hinted: int
+    armed: bool
+    tick_completed_at: datetime | None
+    violations: dict[str, int]  # rule -> what broke it at its latest examination
+    invariants_checked_at: datetime | None  # of the rule that waits longest; None while one was never asked
+
+
+def read() -> Gauges:
+    with database.atomic():
+        execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        execute("SET LOCAL statement_timeout = %s", (_LONGEST_MILLISECONDS,))
+        now = clock()
+        campaigns = _campaigns(now)
+        violations, checked_at = _findings()
+        return Gauges(
+            campaigns=campaigns,
+            mailboxes=_mailboxes([it for it in campaigns if it.is_active], now),
+            unknown=unknowns.count(),
+            hinted=hints.count_marked(),
+            armed=installation.disarmed_reason() is None,
+            tick_completed_at=heartbeats.last("tick"),
+            violations=violations,
+            invariants_checked_at=checked_at,
+        )
+
+
+def _findings() -> tuple[dict[str, int], datetime | None]:
+    found, slugs = findings.every(), [rule.slug for rule in invariants.RULES]
+    violations = {slug: found[slug].violations if slug in found else 0 for slug in slugs}
+    checked_at = [found[slug].checked_at for slug in slugs if slug in found]
+    return violations, min(checked_at) if len(checked_at) == len(slugs) else None
+
+
+# Not its letters, which may be long.
+_COLUMNS = (
+    *(Campaign.id, Campaign.name, Campaign.status, Campaign.delay_seconds, Campaign.last_start_at),
+    *(Campaign.window_start_minute, Campaign.window_end_minute, Campaign.weekdays),
+)
+
+
+def _campaigns(now: datetime) -> list[CampaignGauge]:
+    rows = list(Campaign.select(*_COLUMNS).where(Campaign.status.in_(["active", "paused"])).order_by(Campaign.id))
+    standings = overview.standings(rows)
+    counts: defaultdict[int, dict[str, int]] = defaultdict(lambda: dict.fromkeys(Status, 0))
+    for campaign_id, status, count, _ in fetch(overview.CAMPAIGN_COUNTS, ([row.id for row in rows],)):
+        counts[campaign_id][status] = count
+    return [
+        CampaignGauge(
+            id=row.id,
+            name=row.name,
+            is_active=row.status == "active",
+            counts=counts[row.id],
+            window_open=usable.problem(row) is None and usable.window_of(row).is_open(now),
+            standing=standings[row.id],
+            delay_seconds=row.delay_seconds,
+            last_start_at=row.last_start_at,
+        )
+        for row in rows
+    ]
+
+
+# Of each mailbox: what is to come until the day ends, and since when its oldest mail that may go is due.
+AHEAD = """
+SELECT mailbox_id, count(*)::int,
+       min(scheduled_at) FILTER (WHERE campaign_id = ANY(%(open)s) AND scheduled_at <= %(now)s)
+FROM campaign_email_queue
+WHERE status = 'pending' AND campaign_id = ANY(%(active)s) AND scheduled_at < %(ends)s
+GROUP BY mailbox_id
+"""
+
+
+def _mailboxes(active: Sequence[CampaignGauge], now: datetime) -> list[MailboxGauge]:
+    rows = list(Mailbox.select().order_by(Mailbox.id))
+    values = {
+        "active": [it.id for it in active],
+        "open": [it.id for it in active if it.window_open],
+        "now": now,
+        "ends": warsaw_day_bounds(warsaw_day(now))[1],
+    }
+    ahead = {mailbox_id: (planned, oldest) for mailbox_id, planned, oldest in fetch(AHEAD, values)}
+    return [
+        _mailbox(line, _state(line, row.closed_code), *ahead.get(line.id, (0, None)), now)
+        for line, row in zip(overview.mailboxes(rows), rows, strict=True)
+    ]
+
+
+def _mailbox(line: MailboxLine, state: str, planned: int, oldest: datetime | None, now: datetime) -> MailboxGauge:
+    return MailboxGauge(
+        id=line.id,
+        state=state,
+        used_campaign=line.used_campaign,
+        used_warmup=line.used_warmup,
+        limit=line.daily_limit,
+        gap_seconds=line.gap_seconds,
+        planned=planned,
+        # Where the mailbox itself is shut, that is the news, and its mails wait for it.
+        due_oldest_seconds=(now - oldest).total_seconds() if oldest and line.status == "active" else 0.0,
+    )
+
+
+_LOGIN_CODES = (530, 534, 535, 538)
+
+
+def _state(line: MailboxLine, code: int | None) -> str:
+    """What closed it, by the phase of the conversation and the code of the reply, if there was one."""
+    if line.status != "closed" or line.closed_phase is None:
+        return line.status
+    if code in _LOGIN_CODES or (line.closed_phase == "auth" and (code is None or code // 100 != 4)):
+        return "auth_failed"
+    return "unreachable" if line.closed_phase in ("connect", "tls") or code is None else "provider_limit"

@@ -1,0 +1,233 @@
+"""What people are shown: read from the rows that the sender obeys, and computed no second way."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from models.email import facts
+from models.email.facts import NoSuchEmail
+from models.email.reasons import Sentence, said
+from models.email.states import Status
+from models.store.database import clock, fetch, fetch_row
+from models.store.tables import Campaign, CampaignEmailQueue, EmailHistory, Mailbox
+from models.views.standings import HOLDING as HOLDING
+from models.views.standings import Standing as Standing
+from models.views.standings import StandingName as StandingName
+from models.views.standings import standing as standing
+from models.views.standings import standings as standings
+from scheduling.window import warsaw_day
+
+Q = CampaignEmailQueue
+
+
+@dataclass(frozen=True)
+class EmailLine:
+    id: int
+    campaign: str
+    lead: str
+    mailbox: str
+    status: str
+    scheduled_at: datetime
+    sent_at: datetime | None
+    attempts: int
+    error: str | None
+    message_id: str
+    campaign_id: int
+    mailbox_id: int
+    deferred_until: datetime | None  # when it is tried again, where a server answered "not now" or unclearly
+
+
+EMAIL_COLUMNS = """
+       q.id, c.name, cl.address, m.address, q.status, q.scheduled_at, q.sent_at, q.attempts, q.error, q.message_id,
+       q.campaign_id, q.mailbox_id,
+       CASE WHEN q.status = 'pending' AND q.deferred_since IS NOT NULL THEN q.scheduled_at END
+FROM campaign_email_queue q
+JOIN campaign c ON c.id = q.campaign_id
+JOIN campaign_lead cl ON cl.id = q.campaign_lead_id
+JOIN mailbox m ON m.id = q.mailbox_id
+"""
+
+EMAIL_LINES = f"""
+SELECT {EMAIL_COLUMNS}
+WHERE (%(email)s::bigint IS NULL OR q.id = %(email)s)
+  AND (%(campaign)s::bigint IS NULL OR q.campaign_id = %(campaign)s)
+  AND (%(status)s::text IS NULL OR q.status = %(status)s)
+  AND q.id > %(after)s
+ORDER BY q.id LIMIT %(limit)s
+"""  # only our own words
+
+
+def emails(
+    *, campaign_id: int | None = None, status: Status | None = None, after: int = 0, limit: int = 100
+) -> list[EmailLine]:
+    """E-mails by id, a page at a time. after: the last id of the page before."""
+    values = {"email": None, "campaign": campaign_id, "status": status, "after": after, "limit": limit}
+    return [EmailLine(*row) for row in fetch(EMAIL_LINES, values)]
+
+
+def email(email_id: int) -> EmailLine:
+    values = {"email": email_id, "campaign": None, "status": None, "after": 0, "limit": 1}
+    row = fetch_row(EMAIL_LINES, values)
+    if row is None:
+        raise NoSuchEmail(f"there is no e-mail {email_id}")
+    return EmailLine(*row)
+
+
+def history(email_id: int) -> list[EmailHistory]:
+    return list(EmailHistory.select().where(EmailHistory.email == email_id).order_by(EmailHistory.id))
+
+
+CONTENT = "SELECT content FROM email_content WHERE email_id = %s"
+
+
+def content(email_id: int) -> bytes | None:
+    """What was last handed over to a server for this e-mail, byte for byte."""
+    row = fetch_row(CONTENT, (email_id,))
+    return None if row is None else bytes(row[0])
+
+
+@dataclass(frozen=True)
+class CampaignLine:
+    id: int
+    name: str
+    status: str
+    leads: int
+    counts: dict[str, int]  # status -> e-mails; leads without an e-mail are in none
+    used_today: int
+    daily_limit: int
+    next_at: datetime | None  # of the next pending e-mail
+    standing: Standing
+
+    @property
+    def saying(self) -> str:
+        return str(self.standing)
+
+
+# Of each campaign by itself: asked of all at once, Postgres would read the tables from end to end.
+CAMPAIGN_COUNTS = """
+SELECT ids.id, it.* FROM unnest(%s::bigint[]) AS ids (id) CROSS JOIN LATERAL (
+    SELECT status, count(*)::int, min(scheduled_at) FROM campaign_email_queue
+    WHERE campaign_id = ids.id GROUP BY status
+) it
+"""
+LEAD_COUNTS = """
+SELECT ids.id, (SELECT count(*)::int FROM campaign_lead l WHERE l.campaign_id = ids.id)
+FROM unnest(%s::bigint[]) AS ids (id)
+"""
+
+
+def campaigns(rows: Sequence[Campaign]) -> list[CampaignLine]:
+    ids = [row.id for row in rows]
+    leads = dict(fetch(LEAD_COUNTS, (ids,)))
+    used, stands = facts.campaigns_used(ids, warsaw_day(clock())), standings(rows)
+    counts: dict[int, dict[str, int]] = {}
+    next_at: dict[int, datetime] = {}
+    for campaign_id, status, count, earliest in fetch(CAMPAIGN_COUNTS, (ids,)):
+        counts.setdefault(campaign_id, {})[status] = count
+        if status == Status.PENDING:
+            next_at[campaign_id] = earliest
+    return [
+        CampaignLine(
+            id=row.id,
+            name=row.name,
+            status=row.status,
+            leads=leads.get(row.id, 0),
+            counts={status: counts.get(row.id, {}).get(status, 0) for status in Status},
+            used_today=used.get(row.id, 0),
+            daily_limit=row.daily_limit,
+            next_at=next_at.get(row.id),
+            standing=stands[row.id],
+        )
+        for row in rows
+    ]
+
+
+@dataclass(frozen=True)
+class MailboxError:
+    """What a mailbox's server said instead of yes."""
+
+    at: datetime
+    email_id: int
+    move: str
+    reason: str | None
+    code: int | None
+
+
+@dataclass(frozen=True)
+class MailboxLine:
+    id: int
+    address: str
+    status: str  # active, paused, or closed after faults
+    reason: str | None
+    closed_until: datetime | None
+    used_today: int  # warm-up included
+    daily_limit: int
+    gap_seconds: float
+    used_campaign: int
+    used_warmup: int
+    faults: int  # one after the other, since the last accepted mail
+    closed_phase: str | None  # of the conversation whose fault closed it
+    errors: list[MailboxError]  # the last five
+    sends_nothing: Sentence | None  # why an active one sends no mail on this day; None: it may
+
+
+def mailboxes(rows: Sequence[Mailbox]) -> list[MailboxLine]:
+    now = clock()
+    ids = [row.id for row in rows]
+    used, errors = facts.mailboxes_used_by(ids, warsaw_day(now)), _errors(ids)
+    return [_mailbox(row, used.get(row.id, facts.Used(0, 0)), errors[row.id], now) for row in rows]
+
+
+ERRORS = """
+SELECT ids.id, h.at, h.email_id, h.move, h.reason, (h.detail->>'code')::int
+FROM unnest(%s::bigint[]) AS ids (id) CROSS JOIN LATERAL (
+    SELECT * FROM email_history h
+    WHERE h.mailbox_id = ids.id
+      AND (h.move = 'doubt' OR (h.move IN ('reject', 'retry', 'release') AND h.detail IS NOT NULL))
+    ORDER BY h.id DESC LIMIT 5
+) h ORDER BY h.id DESC
+"""
+
+
+def _errors(mailbox_ids: Sequence[int]) -> defaultdict[int, list[MailboxError]]:
+    found: defaultdict[int, list[MailboxError]] = defaultdict(list)
+    for mailbox_id, *error in fetch(ERRORS, (mailbox_ids,)):
+        found[mailbox_id].append(MailboxError(*error))
+    return found
+
+
+def _mailbox(row: Mailbox, used: facts.Used, errors: list[MailboxError], now: datetime) -> MailboxLine:
+    closed = row.closed_until is not None and row.closed_until > now
+    used_today, is_active = sum(used), row.status == "active" and not closed
+    return MailboxLine(
+        id=row.id,
+        address=row.address,
+        status="closed" if closed and row.status == "active" else row.status,
+        reason=row.closed_reason if closed else None,
+        closed_until=row.closed_until if closed else None,
+        used_today=used_today,
+        daily_limit=row.daily_limit,
+        gap_seconds=row.gap_seconds,
+        used_campaign=used.campaign,
+        used_warmup=used.warmup,
+        faults=row.faults,
+        closed_phase=row.closed_phase if closed else None,
+        errors=errors,
+        sends_nothing=_used_up(used_today, row.daily_limit) if is_active else None,
+    )
+
+
+def _used_up(used: int, limit: int) -> Sentence | None:
+    if limit == 0:
+        return said("sends nothing: its daily limit is 0")
+    if used < limit:
+        return None
+    return said("sends no more today: %(used)d of its %(limit)d mails are used", used=used, limit=limit)
+
+
+def counts() -> dict[str, int]:
+    """Status -> e-mails, of all campaigns."""
+    found: dict[str, Any] = dict(fetch("SELECT status, count(*)::int FROM campaign_email_queue GROUP BY status"))
+    return {status: found.get(status, 0) for status in Status}

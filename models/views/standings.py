@@ -1,0 +1,275 @@
+"""Whether a campaign is sending, and if not, why and until when.
+
+Asks the gates of the claim, for the next mail that each of its mailboxes may send: what is shown is what a claim would
+find.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Literal
+
+import config
+from models.email import facts, gates, recipients
+from models.email.gates import Closed, Facts
+from models.email.reasons import Sentence, said
+from models.email.recipients import IS_TO_BE_PLANNED, MAY_BE_WRITTEN_TO
+from models.owner import protection
+from models.planning import usable
+from models.store import installation
+from models.store.database import clock, fetch
+from models.store.tables import Campaign
+from scheduling.window import Window, warsaw_day, warsaw_day_bounds
+
+StandingName = gates.GateName | Literal["inactive", "disarmed", "unplanned", "unknown", "last", "done"]
+# What may hold an active campaign back.
+HOLDING: tuple[StandingName, ...] = (
+    *("lead", "time", "downtime", "window", "limit", "mailbox", "mailbox_busy", "mailbox_gap", "pace", "smtp_host"),
+    *("disarmed", "unplanned", "unknown", "last", "done"),
+)
+# Gates behind which a mail that is due goes on by itself within moments.
+_MOMENTS = {"mailbox_busy", "mailbox_gap", "pace", "smtp_host"}
+
+
+@dataclass(frozen=True)
+class Standing:
+    gate: StandingName | None  # which one is closed, or why there is none to ask; None: all are open
+    sentence: Sentence
+    until: datetime | None = None  # when it goes on, where that is known
+    sends: bool = False  # a claim would succeed now, or at `until`, within this opening of its window
+
+    def __str__(self) -> str:
+        return str(self.sentence)
+
+    @property
+    def should_send(self) -> bool:
+        """A mail is due, and nothing holds it back for longer than moments."""
+        return self.gate is None or self.gate in _MOMENTS
+
+    @property
+    def is_stuck(self) -> bool:
+        """It is to send, and will not until somebody does something."""
+        return self.gate in ("lead", "mailbox", "limit", "disarmed") and self.until is None
+
+
+def standing(row: Campaign) -> Standing:
+    return standings([row])[row.id]
+
+
+def standings(rows: Sequence[Campaign]) -> dict[int, Standing]:
+    """Campaign id -> how it stands, in as many queries for a hundred as for one."""
+    active = [row for row in rows if row.status == "active"]
+    inactive = [row for row in rows if row.status != "active"]
+    left_out = dict(fetch(LEFT_OUT, ([row.id for row in inactive],))) if inactive else {}
+    found = {row.id: Standing("inactive", _inactive(row, left_out.get(row.id) or 0)) for row in inactive}
+    if disarmed := installation.disarmed_reason():
+        return found | {row.id: Standing("disarmed", said("waiting: %(because)s", because=disarmed)) for row in active}
+    found |= {row.id: _UNUSABLE for row in active if usable.problem(row)}
+    found |= _with_next_mail([row.id for row in active if row.id not in found])
+    return found | _without_next_mail([row for row in active if row.id not in found])
+
+
+_UNUSABLE = Standing("unplanned", said("cannot be planned: its delay, window or weekdays are not usable"))
+_ON_UNUSABLE_MAILBOX = Standing("mailbox", said("waiting: the gap of its mailbox is not usable"))
+
+
+# Leads without an e-mail when the campaign was completed, because they must not be written to.
+LEFT_OUT = """
+SELECT DISTINCT ON (campaign_id) campaign_id, (values->'leads_left_out'->>1)::int FROM change
+WHERE campaign_id = ANY(%s) AND verb = 'complete' ORDER BY campaign_id, id DESC
+"""
+
+
+def _inactive(row: Campaign, left_out: int) -> Sentence:
+    if row.status == "completed" and left_out:
+        return said("the campaign is completed; leads that must not be written to: %(count)d", count=left_out)
+    if row.status != "paused" or row.paused_reason is None:
+        return said("the campaign is %(status)s", status=said(row.status))
+    if row.paused_by == protection.BY:
+        return said("the campaign paused itself: %(because)s", because=protection.why(row.paused_reason))
+    return said("the campaign is paused: %(because)s", because=row.paused_reason)
+
+
+# Of each campaign and mailbox the first mail that may be sent: one whose lead may not be written to holds nothing up.
+NEXT = f"""
+SELECT cm.campaign_id, next.id FROM campaign_mailbox cm CROSS JOIN LATERAL (
+    SELECT q.id FROM campaign_email_queue q JOIN campaign_lead l ON l.id = q.campaign_lead_id
+    WHERE q.campaign_id = cm.campaign_id AND q.mailbox_id = cm.mailbox_id AND q.status = 'pending'
+      AND {MAY_BE_WRITTEN_TO}
+    ORDER BY q.scheduled_at, q.id LIMIT 1
+) next
+WHERE cm.campaign_id = ANY(%(ids)s) AND cm.closed_reason IS NULL
+"""  # noqa: S608  # only our own words
+SENDING = """
+SELECT campaign_id, mailbox_id FROM campaign_email_queue WHERE status = 'sending' AND campaign_id = ANY(%s)
+"""
+
+
+def _with_next_mail(campaign_ids: Sequence[int]) -> dict[int, Standing]:
+    rules = config.settings().sending
+    upcoming = fetch(NEXT, {**recipients.rules(), "ids": campaign_ids})
+    seen = facts.read_pending(email_id for _, email_id in upcoming)
+    sending = set(fetch(SENDING, (campaign_ids,)))
+    found: defaultdict[int, list[Standing]] = defaultdict(list)
+    for campaign_id, email_id in upcoming:
+        it = seen.get(email_id)
+        found[campaign_id].append(
+            _of_mail(it, rules, (campaign_id, it.mailbox_id) in sending) if it else _ON_UNUSABLE_MAILBOX
+        )
+    return {campaign_id: min(each, key=_how_soon) for campaign_id, each in found.items()}
+
+
+def _how_soon(it: Standing) -> tuple[bool, bool, bool, float]:
+    return not it.sends, it.gate is not None, it.until is None, it.until.timestamp() if it.until else 0.0
+
+
+# What holds a mail back until somebody or the calendar opens it, and what does for as long as other mails take.
+_LASTING: tuple[gates.Gate, ...] = (gates.window_is_open, gates.under_the_limits, gates.mailbox_is_open)
+_PASSING: tuple[gates.Gate, ...] = (gates.mailbox_is_free, gates.campaign_keeps_its_pace, gates.host_has_room)
+
+
+def _of_mail(seen: Facts, rules: config.Sending, hands_over: bool) -> Standing:
+    """What its claim would find now, and at its time. hands_over: its mailbox, a mail of the same campaign."""
+    is_due = seen.now >= seen.scheduled_at
+    closed = gates.first_closed(_LASTING, seen, rules)
+    passing = gates.first_closed(_PASSING, seen, rules)
+    if closed is None and (late := gates.not_too_late(seen, rules)):
+        return _waiting(late, None)
+    if closed is None and passing is None and is_due:
+        return Standing(None, said("sending"), sends=True)
+    at, hopeless = _first_open(seen, rules)
+    if hopeless:
+        return _waiting(hopeless, None)
+    if closed:
+        return _waiting(closed, at)
+    if is_due and passing and passing.gate in ("mailbox_busy", "smtp_host"):
+        if hands_over:
+            return Standing(passing.gate, said("handing over a mail; the next one follows it"), sends=True)
+        return _waiting(passing, None)
+    return _at(at, seen, passing.gate if is_due and passing else "time", rules)
+
+
+def _first_open(seen: Facts, rules: config.Sending) -> tuple[datetime, Closed | None]:
+    """From its time on. What is under way is taken to end before; what is closed for good: by which gate."""
+    at, closed = max(seen.now, seen.scheduled_at), None
+    seen = replace(seen, mailbox_busy=False, host_sending=0)
+    # Each gate is passed once, some again on another day.
+    for _ in range(10):
+        closed = gates.first_closed((*_LASTING, *_PASSING), _then(seen, at), rules)
+        if closed is None or closed.until is None:
+            break
+        at = closed.until
+    return at, closed
+
+
+def _then(seen: Facts, at: datetime) -> Facts:
+    """The same, were it later: on another day nothing counts yet."""
+    if warsaw_day(at) == warsaw_day(seen.now):
+        return replace(seen, now=at)
+    return replace(seen, now=at, campaign_used=0, mailbox_used=0)
+
+
+def _at(at: datetime, seen: Facts, gate: StandingName, rules: config.Sending) -> Standing:
+    in_this_opening = warsaw_day(at) == warsaw_day(seen.now) and at < seen.window.closing(seen.now)
+    if in_this_opening and not gates.not_too_late(_then(seen, at), rules):
+        return Standing(gate, said("sending; the next mail goes at %(until)s", until=at), at, sends=True)
+    return Standing(gate, said("the next mail goes at %(until)s", until=at), at)
+
+
+def _waiting(closed: Closed, until: datetime | None) -> Standing:
+    if until is None:
+        sentence = said("waiting: %(because)s", because=closed.because)
+    elif closed.gate == "window":
+        sentence = said("outside its window; goes on %(until)s", until=until)
+    else:
+        sentence = said("waiting until %(until)s: %(because)s", until=until, because=closed.because)
+    return Standing(closed.gate, sentence, until)
+
+
+# Whose turn has not come: leads that have no e-mail, and may be written to.
+UNPLANNED = f"""
+    SELECT FROM campaign_lead l WHERE l.campaign_id = c.id AND {IS_TO_BE_PLANNED}
+"""  # only our own words
+# What is left of campaigns none of whose mails may be claimed. A lead has one e-mail at the most: where there are fewer
+# e-mails than leads, one has none. The leads behind the last that has one are looked at first: all are rarely needed.
+REST = f"""
+SELECT c.id, is_pending, is_unplanned, CASE
+           WHEN pending_may_go THEN true
+           WHEN NOT is_unplanned THEN false
+           WHEN EXISTS ({UNPLANNED} AND l.position > last_planned) THEN true
+           ELSE EXISTS ({UNPLANNED}) END, is_unknown, is_sending
+FROM unnest(%(ids)s::bigint[]) AS c (id)
+CROSS JOIN LATERAL (SELECT
+    EXISTS (SELECT FROM campaign_email_queue q WHERE q.campaign_id = c.id AND q.status = 'pending') AS is_pending,
+    EXISTS (SELECT FROM campaign_email_queue q JOIN campaign_lead l ON l.id = q.campaign_lead_id
+            WHERE q.campaign_id = c.id AND q.status = 'pending' AND {MAY_BE_WRITTEN_TO}) AS pending_may_go,
+    (SELECT count(*) FROM campaign_lead l WHERE l.campaign_id = c.id)
+        > (SELECT count(*) FROM campaign_email_queue q WHERE q.campaign_id = c.id) AS is_unplanned,
+    COALESCE((SELECT l.position FROM campaign_lead l WHERE l.id = (
+        SELECT max(q.campaign_lead_id) FROM campaign_email_queue q WHERE q.campaign_id = c.id)), 0) AS last_planned,
+    EXISTS (SELECT FROM campaign_email_queue q WHERE q.campaign_id = c.id AND q.status = 'unknown') AS is_unknown,
+    EXISTS (SELECT FROM campaign_email_queue q WHERE q.campaign_id = c.id AND q.status = 'sending') AS is_sending
+    OFFSET 0  -- counted once, however often it is asked above
+) rest
+"""  # noqa: S608  # only our own words
+
+
+def _without_next_mail(rows: Sequence[Campaign]) -> dict[int, Standing]:
+    if not rows:
+        return {}
+    shut = _why_no_mailbox_sends(rows)
+    rest = fetch(REST, {**recipients.rules(), "ids": [row.id for row in rows]})
+    return {campaign_id: _left(shut[campaign_id], *left) for campaign_id, *left in rest}
+
+
+def _left(
+    shut: Closed | None, is_pending: bool, is_unplanned: bool, may_go: bool, is_unknown: bool, is_sending: bool
+) -> Standing:
+    if may_go:
+        return _waiting(shut, shut.until) if shut else Standing("unplanned", said("waiting to be planned"))
+    if is_unknown:
+        return Standing("unknown", said("waiting for a person to settle its unknown mails"))
+    if is_sending:
+        return Standing("last", said("sending its last mails"), sends=True)
+    if is_pending or is_unplanned:
+        return Standing("lead", said("waiting: %(because)s", because=said("none of the leads left may be written to")))
+    return Standing("done", said("every mail has its result"))
+
+
+MAILBOXES = """
+SELECT cm.campaign_id, m.id, m.status, m.daily_limit
+FROM campaign_mailbox cm JOIN mailbox m ON m.id = cm.mailbox_id
+WHERE cm.campaign_id = ANY(%s) AND cm.closed_reason IS NULL
+"""
+
+
+def _why_no_mailbox_sends(rows: Sequence[Campaign]) -> dict[int, Closed | None]:
+    """Of each campaign, where it has no mailbox from which anything is sent on this day."""
+    found, now = fetch(MAILBOXES, ([row.id for row in rows],)), clock()
+    used = facts.mailboxes_used({mailbox_id for _, mailbox_id, _, _ in found}, warsaw_day(now))
+    shut: defaultdict[int, list[str | None]] = defaultdict(list)
+    for campaign_id, mailbox_id, status, limit in found:
+        is_full = used.get(mailbox_id, 0) >= limit
+        shut[campaign_id].append(
+            "paused" if status != "active" else "without" if not limit else "full" if is_full else None
+        )
+    return {row.id: _no_mailbox(set(shut[row.id]), row, now) for row in rows}
+
+
+def _no_mailbox(shut: set[str | None], row: Campaign, now: datetime) -> Closed | None:
+    if None in shut:
+        return None
+    if "full" in shut:
+        window = Window(row.window_start_minute, row.window_end_minute, frozenset(row.weekdays))
+        until = window.next_opening(warsaw_day_bounds(warsaw_day(now))[1])
+        return Closed("limit", gates.Action.REPLAN, said("its mailboxes' mails of today are used"), until)
+    if shut == {"without"}:
+        return Closed("limit", gates.Action.REPLAN, said("the daily limit of every mailbox of it is 0"))
+    if shut == {"paused"}:
+        because = said("every mailbox of it is paused")
+    elif shut:
+        because = said("every mailbox of it is paused or has a daily limit of 0")
+    else:
+        because = said("it has no mailbox")
+    return Closed("mailbox", gates.Action.REPLAN, because)

@@ -1,0 +1,1 @@
+"""Starting, keeping and ending processes."""

@@ -1,0 +1,73 @@
+"""A process's own page for Prometheus, and who may read it.
+
+Nothing depends on it: where its port is taken, mail is sent all the same.
+"""
+
+import base64
+import hmac
+import threading
+from collections.abc import Callable, Iterable
+from typing import Any
+from urllib.parse import urlsplit
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+
+from prometheus_client import REGISTRY, CollectorRegistry, make_wsgi_app
+from prometheus_client.exposition import ThreadingWSGIServer
+
+import config
+from ops.watch import logs
+
+log = logs.get()
+USER = "prometheus"
+CHALLENGE = ("WWW-Authenticate", 'Basic realm="punktual"')  # RFC 7617
+
+
+def may_read(authorization: str) -> bool:
+    """Whether this Authorization header gives the password, where one is set."""
+    password = config.settings().metrics.password
+    if password is None:
+        return True
+    credentials = base64.b64encode(f"{USER}:{password.get_secret_value()}".encode()).decode()
+    return hmac.compare_digest(authorization.encode(), f"Basic {credentials}".encode())
+
+
+def server(registry: CollectorRegistry, port: int) -> WSGIServer | None:
+    """None: the port is taken, and the log says so."""
+    host = config.settings().metrics.host
+    try:
+        return make_server(host, port, _guarded(make_wsgi_app(registry)), ThreadingWSGIServer, _Quiet)
+    except OSError as error:
+        log.warning("metrics_not_served", host=host, port=port, error=str(error))
+        return None
+
+
+def serve_beside(port: int) -> None:
+    """Serve what this process alone counts, for as long as it runs."""
+    if page := server(REGISTRY, port):
+        threading.Thread(target=page.serve_forever, daemon=True).start()
+
+
+def _guarded(page: Callable[..., Iterable[bytes]]) -> Callable[..., Iterable[bytes]]:
+    def answer(environ: dict[str, Any], start_response: Callable[..., object]) -> Iterable[bytes]:
+        if config.settings().metrics.password is None and not _is_for_loopback(environ.get("HTTP_HOST", "")):
+            start_response("400 Bad Request", [("Content-Type", "text/plain")])
+            return [b"this address is not a name of this machine\n"]
+        if may_read(environ.get("HTTP_AUTHORIZATION", "")):
+            return page(environ, start_response)
+        start_response("401 Unauthorized", [CHALLENGE])
+        return [b""]
+
+    return answer
+
+
+def _is_for_loopback(host: str) -> bool:
+    """Whether it was sent to a name of this machine. Another name that leads here is that of a page that attacks us."""
+    try:
+        return config.is_loopback(urlsplit(f"//{host}").hostname or "")
+    except ValueError:
+        return False
+
+
+class _Quiet(WSGIRequestHandler):
+    def log_message(self, *_: object) -> None:
+        """A scrape is no event."""

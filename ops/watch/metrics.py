@@ -1,0 +1,123 @@
+"""Every metric of Punktual, declared here and nowhere else.
+
+Workers and timekeeper count; what is a state is read from the rows when Prometheus asks. prometheus_client decides when
+it is imported whether its values are shared by several processes: where they are to be,
+ops/watch/metrics_folder.py prepares the environment before the process begins.
+"""
+
+from typing import NamedTuple
+
+from prometheus_client import Counter, Histogram
+
+from models.email import gates
+from models.planning import plans
+
+SENT = Counter("punktual_sent_total", "E-mails that a server took responsibility for.", ["campaign", "mailbox"])
+OUTCOMES = Counter(
+    "punktual_outcomes_total",
+    "What became of attempts: accepted, deferred, refused, unanswered or withdrawn, and whose fault it was.",
+    ["outcome", "scope"],
+)
+SCHEDULE_LAG = Histogram(
+    "punktual_schedule_lag_seconds",
+    "From the scheduled time to the server's answer, of e-mails that were sent.",
+    buckets=(0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800),
+)
+SMTP_PHASE = Histogram(
+    "punktual_smtp_phase_seconds",
+    "How long a phase of a conversation took; dot is the wait for the answer to the final dot.",
+    ["phase"],
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600),
+)
+SMTP_REPLIES = Counter(
+    "punktual_smtp_replies_total",
+    "The replies that attempts ended with: phase, code (or none), enhanced code (none, or other if RFC 3463 lacks it).",
+    ["phase", "code", "enhanced"],
+)
+RECORDS_REFUSED = Counter(
+    "punktual_records_refused_total",
+    "Times that the database works and refuses to record an outcome, which waits in the journal.",
+)
+CLAIMS_REFUSED = Counter("punktual_claims_refused_total", "Claims that a closed gate refused.", ["gate"])
+REPLANNED = Counter("punktual_replanned_emails_total", "E-mails that were given another time or mailbox.", ["reason"])
+MAILBOX_CLOSURES = Counter("punktual_mailbox_closures_total", "Mailboxes closed after a fault.", ["phase"])
+HINTS_PUBLISHED = Counter("punktual_hints_published_total", "Hints that the broker has confirmed.")
+HINT_FAILURES = Counter("punktual_hint_failures_total", "Hints that could not be published.")
+TICK_STEP_FAILURES = Counter("punktual_tick_step_failures_total", "Steps of the tick that failed.", ["step"])
+TICK_STEP = Histogram(
+    "punktual_tick_step_seconds",
+    "How long a step of the tick took.",
+    ["step"],
+    buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 60),
+)
+NOTICES = Counter("punktual_notices_total", "Notices to people, sent or failed.", ["result"])
+
+# Shown as 0 before the first of its kind: a series that appears with a 1 is no increase to Prometheus.
+for _gate in gates.NAMES:
+    CLAIMS_REFUSED.labels(_gate)
+for _reason in plans.REASONS:
+    REPLANNED.labels(_reason)
+for _result in ("sent", "failed"):
+    NOTICES.labels(_result)
+
+
+class State(NamedTuple):
+    """A gauge that web/metrics.py fills from the rows."""
+
+    name: str
+    help: str
+    labels: tuple[str, ...] = ()
+
+
+EMAILS = State("punktual_emails", "E-mails of active and paused campaigns.", ("campaign", "status"))
+UNKNOWN_OUTCOMES = State("punktual_unknown_outcomes", "E-mails of which nothing proves whether they were sent.")
+DUE_OLDEST = State(
+    "punktual_due_oldest_seconds",
+    "How long the oldest due e-mail of an active campaign with an open window has been due; 0 without one.",
+    ("mailbox",),
+)
+MAILBOX_USED = State(
+    "punktual_mailbox_used_emails",
+    "E-mails that count towards the mailbox's limit of this Warsaw day: of campaigns, and warm-up.",
+    ("mailbox", "kind"),
+)
+MAILBOX_LIMIT = State("punktual_mailbox_limit_emails", "The mailbox's limit of a day.", ("mailbox",))
+MAILBOX_GAP = State("punktual_mailbox_gap_seconds", "The least time between two of its e-mails.", ("mailbox",))
+MAILBOX_PLANNED = State(
+    "punktual_mailbox_planned_emails",
+    "Pending e-mails of active campaigns, scheduled up to the end of this Warsaw day.",
+    ("mailbox",),
+)
+MAILBOX_STATE = State("punktual_mailbox_state", "1 for the state that the mailbox is in.", ("mailbox", "state"))
+WINDOW_OPEN = State("punktual_window_open", "Whether the campaign's window is open.", ("campaign",))
+SHOULD_SEND = State(
+    "punktual_campaign_should_send",
+    "1 if an e-mail is due and no gate holds it back for longer than moments.",
+    ("campaign",),
+)
+BLOCKED = State(
+    "punktual_campaign_blocked",
+    "1 for the first closed gate before an active campaign's next possible e-mail; time: it is not due yet.",
+    ("campaign", "gate"),
+)
+CAMPAIGN_DELAY = State("punktual_campaign_delay_seconds", "The delay between two of its e-mails.", ("campaign",))
+CAMPAIGN_LAST_START = State(
+    "punktual_campaign_last_start_timestamp_seconds",
+    "When its last e-mail was started; 0 before the first.",
+    ("campaign",),
+)
+CAMPAIGN_INFO = State("punktual_campaign_info", "1; the campaign's name.", ("campaign", "name"))
+HINTED = State("punktual_hinted_emails", "E-mails that wait in the broker for their time, as far as the rows know.")
+TICK_COMPLETED = State(
+    "punktual_tick_completed_timestamp_seconds",
+    "When a tick last came to its end with every step done; 0 before the first.",
+)
+ARMED = State(
+    "punktual_armed", "Whether the database may send; 0 since a backup was restored and until a person rules."
+)
+VIOLATIONS = State("punktual_invariant_violations", "What broke a rule at its latest examination.", ("rule",))
+INVARIANTS_CHECKED = State(
+    "punktual_invariants_checked_timestamp_seconds",
+    "When the rule that waits longest was last examined; 0 while there is one that never was.",
+)
+SCRAPE = State("punktual_scrape_seconds", "How long it took to read all this from the rows.")

@@ -1,0 +1,53 @@
+"""What is told of each move of an e-mail: a line in the log, and the counters that go up with it."""
+
+from typing import Any
+
+from models.email import announcements
+from models.email.announcements import Moved
+from models.email.states import Move, Status
+from ops.watch import logs, metrics
+
+log = logs.get()
+# What of a move's detail says why it was made, without the server's words: those may name the lead.
+_TOLD = ("code", "enhanced", "scope", "phase", "seconds", "header")
+
+
+def watch() -> None:
+    """From now on every move that this process commits is logged and counted."""
+    announcements.listen(_log)
+    announcements.listen(_count)
+
+
+def _log(it: Moved) -> None:
+    said = log.warning if it.to_status is Status.UNKNOWN else log.info
+    if it.email_id is None:
+        said("emails_moved", **_fields(it), count=it.count)
+    else:
+        said("email_moved", email_id=it.email_id, mailbox_id=it.mailbox_id, **_fields(it), **_why(it))
+
+
+def _fields(it: Moved) -> dict[str, Any]:
+    named = {
+        "move": it.move,
+        "campaign_id": it.campaign_id,
+        "from_status": it.from_status,
+        "to_status": it.to_status,
+        "scheduled_at": it.scheduled_at and it.scheduled_at.isoformat(),
+        "reason": None if "reply" in it.detail else it.reason,
+        "by": it.by,
+    }
+    return {name: value for name, value in named.items() if value is not None}
+
+
+def _why(it: Moved) -> dict[str, Any]:
+    return {name: it.detail[name] for name in _TOLD if it.detail.get(name) is not None}
+
+
+def _count(it: Moved) -> None:
+    if it.move is Move.REPLAN:
+        metrics.REPLANNED.labels(it.reason).inc(it.count)
+    if it.move is Move.ACCEPT:
+        metrics.SENT.labels(it.campaign_id, it.mailbox_id).inc()
+    # Late proof tells that it was sent, and not when.
+    if it.move is Move.ACCEPT and it.from_status is Status.SENDING and it.sent_at and it.scheduled_at:
+        metrics.SCHEDULE_LAG.observe((it.sent_at - it.scheduled_at).total_seconds())
