@@ -2,7 +2,6 @@
 
 import config
 from actors import queues
-from actors.process.broker import ask
 from models.owner import notices, protection
 from ops.watch import logs
 
@@ -22,4 +21,4 @@ def protect() -> None:
 def ask_for_notices() -> None:
     """Have a worker tell the people in charge. Nothing is published where nobody is to be told, or nothing is new."""
     if config.settings().notices.urls and notices.any_due():
-        ask(queues.UPKEEP, "tell_people")
+        queues.ask(queues.UPKEEP, "tell_people")

@@ -8,13 +8,11 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
-import actors.process.boot  # noqa: F401  # adds to the broker what a worker does first
 import clock
 from actors import queues
 from actors.disk import handover_log
 from actors.disk.identity import this_worker
 from actors.hint import hint, is_soon
-from actors.process.broker import actor
 from actors.readiness import may_claim
 from actors.record import record
 from mail import smtp
@@ -38,7 +36,7 @@ log = logs.get()
 _WHEN_THE_DATABASE_MAY_BE_BACK = timedelta(seconds=5)
 
 
-@actor(queue_name=queues.DELIVER)
+@queues.actor(queues.DELIVER)
 def deliver(email_id: int, scheduled_at_ms: int) -> None:
     scheduled_at = datetime.fromtimestamp(scheduled_at_ms / 1000, UTC)
     claim = take(email_id, scheduled_at)

@@ -8,7 +8,6 @@ import threading
 from datetime import timedelta
 
 from actors import queues
-from actors.process.broker import actor
 from mail import imap
 from mail.connection import Server
 from mail.imap import Evidence, Patience, SentFolder, SentFolderUnreadable
@@ -30,7 +29,7 @@ _ONE_LOOK = threading.Lock()
 _FILED_BEFORE = timedelta(days=2)
 
 
-@actor(queue_name=queues.EVIDENCE)
+@queues.actor(queues.EVIDENCE)
 def seek_evidence(mailbox_id: int) -> None:
     if not _ONE_LOOK.acquire(blocking=False):
         return

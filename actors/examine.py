@@ -3,17 +3,15 @@
 With millions of rows that takes minutes, of one thread: it has a queue of its own, and no lock that a mail waits for.
 """
 
-from periodiq import cron
-
 from actors import queues
-from actors.process.broker import actor
 from models.health import findings, invariants
 from ops.watch import logs
+from scheduling import timetable
 
 log = logs.get()
 
 
-@actor(queue_name=queues.UPKEEP, periodic=cron("*/15 * * * *"))
+@queues.actor(queues.UPKEEP, timetable.EXAMINATION)
 def examine() -> None:
     asked = findings.examine()
     if not asked:

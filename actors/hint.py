@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 import clock
 import config
 from actors import queues
-from actors.process.broker import FAILURES, ask
+from actors.queues import FAILURES
 from models.email import hints
 from models.email.hints import Hint
 from ops.watch import logs, metrics
@@ -29,7 +29,7 @@ def _enqueue(email_id: int, scheduled_at: datetime, at: datetime) -> None:
     # Rounded up: a message that came early would only wait once more.
     delay = int(wait.total_seconds() * 1000) + 1 if wait > timedelta(0) else None
     try:
-        ask(queues.DELIVER, "deliver", email_id, round(scheduled_at.timestamp() * 1000), delay=delay)
+        queues.ask(queues.DELIVER, "deliver", email_id, round(scheduled_at.timestamp() * 1000), delay=delay)
     except FAILURES:
         metrics.HINT_FAILURES.inc()
         raise

@@ -12,7 +12,6 @@ from typing import NamedTuple
 
 import config
 from actors import queues
-from actors.process.broker import actor
 from models.owner import notices
 from models.owner.notices import Due, Kind
 from ops import notifiers
@@ -61,7 +60,7 @@ WORDINGS = {
 }
 
 
-@actor(queue_name=queues.UPKEEP)
+@queues.actor(queues.UPKEEP)
 def tell_people() -> None:
     if not _ONE_TELLS.acquire(blocking=False):
         return

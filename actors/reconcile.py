@@ -2,7 +2,6 @@
 
 from actors import queues
 from actors.disk.identity import is_alive, this_worker
-from actors.process.broker import ask
 from actors.readiness import work_off_journal
 from models.email import evidence, stuck
 from models.owner import campaigns, reopening
@@ -19,7 +18,7 @@ def reconcile() -> None:
     if count := reopening.bring_back_blamed(BY):
         log.warning("refusals_were_the_mailboxes", emails=count)
     for mailbox_id in evidence.due():
-        ask(queues.EVIDENCE, "seek_evidence", mailbox_id)
+        queues.ask(queues.EVIDENCE, "seek_evidence", mailbox_id)
 
 
 def complete() -> None:

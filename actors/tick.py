@@ -7,18 +7,15 @@ more is left to plan, another tick is asked for.
 
 from collections.abc import Callable
 
-from periodiq import cron
-
-import actors.tick_request  # noqa: F401  # a tick comes at once where somebody asks for one
 from actors import queues
 from actors.attention import ask_for_notices, protect
 from actors.hint import hint_due
 from actors.plan import plan_new, replan
-from actors.process.broker import actor
 from actors.reconcile import complete, reconcile
 from models.health import heartbeats
 from models.store import database
 from ops.watch import logs, metrics
+from scheduling import timetable
 
 log = logs.get()
 
@@ -38,7 +35,7 @@ for _step in STEPS:
     metrics.TICK_STEP.labels(_step.__name__)
 
 
-@actor(queue_name=queues.TICK, periodic=cron("* * * * *"))
+@queues.actor(queues.TICK, timetable.TICK)
 def tick() -> None:
     failed: set[Callable[[], None]] = set()
     for step in STEPS:

@@ -8,12 +8,14 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+import dramatiq
 import hypothesis
 import pytest
 from cryptography.fernet import Fernet
 from xdist.scheduler import LoadScopeScheduling
 
 import config
+from actors.process.broker import Role, build_broker
 from models.store import database, embedded, migrate
 from tests import factories as make
 from tests import servers
@@ -83,6 +85,12 @@ def pytest_unconfigure() -> None:
 @pytest.fixture(scope="session", autouse=True)
 def home() -> Path:
     return _HOME
+
+
+@pytest.fixture(scope="session", autouse=True)
+def broker(home: Path) -> dramatiq.Broker:
+    """The embedded default's: what is published stays in this test process."""
+    return build_broker(Role.EMBEDDED)
 
 
 @pytest.fixture(scope="session")

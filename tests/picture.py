@@ -26,10 +26,11 @@ os.environ |= {
     "PUNKTUAL_SENDING_CLOCK_TOLERANCE_SECONDS": "1e9",
 }
 
-import clock  # noqa: E402  # the settings are read from the environment
+import clock  # noqa: E402
 import config  # noqa: E402
 from actors.deliver import deliver  # noqa: E402
 from actors.plan import plan_new, replan  # noqa: E402
+from actors.process.broker import Role, build_broker  # noqa: E402
 from actors.reconcile import complete, reconcile  # noqa: E402
 from models.health import heartbeats  # noqa: E402
 from models.owner import campaigns, mailboxes  # noqa: E402
@@ -86,6 +87,7 @@ def a_day(smtp: SmtpServer, until_: str) -> Iterator[None]:
     config.settings.cache_clear()
     database.open_database("picture")
     migrate.migrate()
+    build_broker(Role.EMBEDDED)
     database.execute(PRETENDED_CLOCK)
     database.close()
     clock.now = lambda: _now() + ahead

@@ -7,7 +7,6 @@ from dramatiq.middleware import Middleware
 
 from actors.disk import journal
 from actors.disk.identity import is_alive, this_worker
-from actors.process.broker import DatabaseConnections, broker
 from actors.readiness import work_off_journal
 from models.email import stuck
 from models.store import database
@@ -41,7 +40,3 @@ def _keep_working_off() -> None:
             log.warning("journal_waits", error=type(failure).__name__)
         finally:
             database.close()
-
-
-# What follows a boot runs from the last middleware to the first: the database is opened before this needs it.
-broker.add_middleware(Boot(), before=DatabaseConnections)

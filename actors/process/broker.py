@@ -1,67 +1,78 @@
-"""Sets Dramatiq's broker when imported. Actor files import `actor` from here, so that none is declared before.
+"""Builds the broker of a process: which actors it has, and which middleware runs around every message.
 
-Owns which middleware runs around every message. There is no retry of messages: a message is only a hint, and what it
-hinted at is found again in the rows.
+There is no retry of messages: a message is only a hint, and what it hinted at is found again in the rows.
 """
 
 import os
-from functools import partial
+from collections.abc import Mapping
+from enum import StrEnum
 from typing import Any
 from urllib.parse import urlencode
 
 import dramatiq
 from dramatiq.brokers.rabbitmq import RabbitmqBroker
 from dramatiq.brokers.stub import StubBroker
-from dramatiq.errors import BrokerError
 from dramatiq.middleware import Middleware
-from periodiq import PeriodiqMiddleware
-from pika.adapters.utils.connection_workflow import AMQPConnectorException
+from periodiq import PeriodiqMiddleware, cron
 
 import config
+from actors.deliver import deliver
 from actors.disk.identity import this_worker
+from actors.evidence import seek_evidence
+from actors.examine import examine
+from actors.notices import tell_people
+from actors.process.boot import Boot
 from actors.process.messages import Consumer, Encoder
 from actors.process.sharing import Sharing
+from actors.process.tick_requests import TickRequests
+from actors.queues import Actor
+from actors.tick import tick
 from models.store import database
 from ops.watch import logs, moves
-
-# What publishing raises while the broker is away. Dramatiq lets through what pika makes of a name that does not resolve
-# and of a broker that takes a connection and then says nothing.
-FAILURES = (BrokerError, OSError, AMQPConnectorException)
 
 _TRIES = 6  # that Dramatiq makes to publish a message
 
 
-class DatabaseConnections(Middleware):
-    """Opens the database in every worker process, and gives a thread's connection back after each message."""
-
-    def after_process_boot(self, broker: dramatiq.Broker) -> None:
-        database.open_database(f"punktual {this_worker()}")
-
-    def after_process_message(self, broker: dramatiq.Broker, message: Any, **_: Any) -> None:
-        database.close()
-
-    after_skip_message = after_process_message
+class Role(StrEnum):
+    WORKER = "worker"  # sends mail, and looks for what became of it
+    TIMEKEEPER = "timekeeper"  # works off the ticks
+    PERIODIQ = "periodiq"  # asks for each tick
+    EMBEDDED = "embedded"  # all of it, in one process
 
 
-class LogContext(Middleware):
-    """Every line logged during a message names it."""
-
-    def before_process_message(self, broker: dramatiq.Broker, message: Any) -> None:
-        logs.bind(message=message.message_id, actor=message.actor_name)
-
-    def after_process_message(self, broker: dramatiq.Broker, message: Any, **_: Any) -> None:
-        logs.unbind()
-
-    after_skip_message = after_process_message
+_WORKER: tuple[Actor[...], ...] = (deliver, seek_evidence, examine, tell_people)
+ACTORS: Mapping[Role, tuple[Actor[...], ...]] = {
+    Role.WORKER: _WORKER,
+    Role.TIMEKEEPER: (tick,),
+    Role.PERIODIQ: (tick, examine),
+    Role.EMBEDDED: (*_WORKER, tick),
+}
 
 
-def _middleware() -> list[Middleware]:
+def build_broker(role: Role) -> dramatiq.Broker:
+    """The broker of this process, which is Dramatiq's own from now on; its log and its counting of moves too."""
+    logs.configure()
+    moves.watch()
+    dramatiq.set_encoder(Encoder())
+    broker = _broker(config.settings().broker, _middleware(role))
+    for each in ACTORS[role]:
+        options = {"periodic": cron(each.cron)} if each.cron else {}
+        dramatiq.actor(actor_name=each.name, queue_name=each.queue, broker=broker, **options)(each.fn)
+    dramatiq.set_broker(broker)
+    return broker
+
+
+def _middleware(role: Role) -> list[Middleware]:
+    """From the outermost to the innermost; what follows a boot or a message runs from the last to the first."""
     return [
         # Not here on purpose: Retries, because the rows say what is to be done again and when; TimeLimit, because its
         # asynchronous exception could land between a server's 250 and its record. The sockets carry the timeouts.
         LogContext(),
         # Drops ticks that waited too long; the next one does their work.
         PeriodiqMiddleware(skip_delay=30),
+        # What runs beside the messages, once the database is open.
+        *([Boot()] if deliver in ACTORS[role] else []),
+        *([TickRequests()] if role in (Role.TIMEKEEPER, Role.EMBEDDED) else []),
         DatabaseConnections(),
         *_exposition(),
         # Last: what the others count of a message that is skipped is even.
@@ -106,25 +117,32 @@ class InMemory(StubBroker):
         return super().get_declared_queues() - self.get_declared_delay_queues()
 
 
-def _broker(settings: config.Broker) -> dramatiq.Broker:
+def _broker(settings: config.Broker, middleware: list[Middleware]) -> dramatiq.Broker:
     if settings.embedded:
-        return InMemory(middleware=_middleware())
+        return InMemory(middleware=middleware)
     # Without confirms a message that RabbitMQ never got would count as published.
-    return _Rabbitmq(url=_rabbitmq_url(settings), middleware=_middleware(), confirm_delivery=True)
+    return _Rabbitmq(url=_rabbitmq_url(settings), middleware=middleware, confirm_delivery=True)
 
 
-logs.configure()
-moves.watch()
-dramatiq.set_encoder(Encoder())
-broker = _broker(config.settings().broker)
-dramatiq.set_broker(broker)
-actor = partial(dramatiq.actor, broker=broker)
+class DatabaseConnections(Middleware):
+    """Opens the database in every worker process, and gives a thread's connection back after each message."""
+
+    def after_process_boot(self, broker: dramatiq.Broker) -> None:
+        database.open_database(f"punktual {this_worker()}")
+
+    def after_process_message(self, broker: dramatiq.Broker, message: Any, **_: Any) -> None:
+        database.close()
+
+    after_skip_message = after_process_message
 
 
-def ask(queue: str, actor_name: str, *args: int, delay: int | None = None) -> None:
-    """Have it done by whoever works off the queue; the one who asks need not import it. delay: in milliseconds.
+class LogContext(Middleware):
+    """Every line logged during a message names it."""
 
-    Returns once the broker has confirmed the message, which is a hint: twice, late or never does no harm.
-    """
-    message: dramatiq.Message[None] = dramatiq.Message(queue, actor_name, args, kwargs={}, options={})
-    broker.enqueue(message, delay=delay)
+    def before_process_message(self, broker: dramatiq.Broker, message: Any) -> None:
+        logs.bind(message=message.message_id, actor=message.actor_name)
+
+    def after_process_message(self, broker: dramatiq.Broker, message: Any, **_: Any) -> None:
+        logs.unbind()
+
+    after_skip_message = after_process_message

@@ -1,16 +1,18 @@
-"""`python -m actors.process.consume MODULE … --queues NAME … --threads N`: consumes queues until it is stopped.
+"""`python -m actors.process.consume ROLE THREADS`: consumes the queues of a role until it is stopped.
 
 Dramatiq's Worker without Dramatiq's command line, whose master process stops all when one process dies:
 ops/run/keeper.py restarts them one by one. The first SIGTERM finishes what has begun, the second stops at once.
 """
 
-import argparse
-import importlib
 import signal
 import sys
 import threading
 from types import FrameType
 
+from dramatiq import Worker
+
+import config
+from actors.process.broker import ACTORS, Role, build_broker
 from ops.run import keeper
 
 _LOOK_SECONDS = 0.5
@@ -29,31 +31,19 @@ class Told:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m actors.process.consume")
-    parser.add_argument("modules", nargs="+", help="which declare what is done with a message")
-    parser.add_argument("--queues", nargs="+", required=True)
-    parser.add_argument("--threads", type=int, required=True)
-    asked = parser.parse_args()
+    role, threads = Role(sys.argv[1]), int(sys.argv[2])
     told = Told()
     signal.signal(signal.SIGTERM, told)
     keeper.leave_signals_to_keeper()
-    for module in asked.modules:
-        importlib.import_module(module)
-    consume(asked.queues, asked.threads, told)
+    consume(role, threads, told)
 
 
-def consume(queues: list[str], threads: int, told: Told) -> None:
-    # Not before the modules, which may change what these find.
-    from dramatiq import Worker
-
-    import config
-    from actors.process.broker import broker
-
-    settings = config.settings()
+def consume(role: Role, threads: int, told: Told) -> None:
+    settings, broker = config.settings(), build_broker(role)
     broker.emit_after("process_boot")
-    worker = Worker(
-        broker, queues=set(queues), worker_threads=threads, worker_timeout=settings.worker.wakeup_milliseconds
-    )
+    # By name: it would consume any queue that it publishes to.
+    queues = {each.queue for each in ACTORS[role]}
+    worker = Worker(broker, queues=queues, worker_threads=threads, worker_timeout=settings.worker.wakeup_milliseconds)
     # Prefetching no more than there are threads keeps waiting hints from being stuck behind a stalled process.
     worker.queue_prefetch = threads
     worker.start()

@@ -8,15 +8,10 @@ import sys
 from types import FrameType
 
 from dramatiq import Worker
-from periodiq import Scheduler
 
-import actors.deliver
-import actors.evidence
-import actors.notices  # noqa: F401  # the three declare what the worker does, beside what is named below
 import config
-from actors.examine import examine
-from actors.process.broker import broker
-from actors.tick import tick
+from actors.process import periodiq
+from actors.process.broker import Role, build_broker
 from models.email import hints
 from models.store import database, migrate
 from ops.run.starting import starting
@@ -36,13 +31,14 @@ def run() -> None:
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
     settings = config.settings().worker
+    broker = build_broker(Role.EMBEDDED)
     broker.emit_after("process_boot")
     worker = Worker(broker, worker_timeout=settings.wakeup_milliseconds, worker_threads=settings.threads)
     worker.start()
     exposition.serve_beside(config.settings().metrics.worker_port)
     log.info("embedded_started")
     try:
-        scheduler = Scheduler([tick, examine])
+        scheduler = periodiq.of(broker)
         scheduler.schedule()
         scheduler.loop()
     except KeyboardInterrupt:

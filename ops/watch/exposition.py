@@ -13,12 +13,15 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from prometheus_client import REGISTRY, CollectorRegistry, make_wsgi_app
 from prometheus_client.exposition import ThreadingWSGIServer
+from prometheus_client.multiprocess import MultiProcessCollector
 
 import config
 from ops.watch import logs
 
 log = logs.get()
 USER = "prometheus"
+# How often a port that was taken is tried again.
+_LOOK_SECONDS = 30.0
 CHALLENGE = ("WWW-Authenticate", 'Basic realm="punktual"')  # RFC 7617
 
 
@@ -45,6 +48,20 @@ def serve_beside(port: int) -> None:
     """Serve what this process alone counts, for as long as it runs."""
     if page := server(REGISTRY, port):
         threading.Thread(target=page.serve_forever, daemon=True).start()
+
+
+def serve_merged(folder: str, port: int) -> None:
+    """Serve what all processes that share this folder count, as soon as the port is free."""
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry, folder)  # type: ignore[no-untyped-call]
+    threading.Thread(target=_serve_for_ever, args=(registry, port), daemon=True).start()
+
+
+def _serve_for_ever(registry: CollectorRegistry, port: int) -> None:
+    while True:
+        if page := server(registry, port):
+            page.serve_forever()
+        threading.Event().wait(_LOOK_SECONDS)
 
 
 def _guarded(page: Callable[..., Iterable[bytes]]) -> Callable[..., Iterable[bytes]]:

@@ -5,10 +5,10 @@ from datetime import timedelta
 from itertools import count
 
 import pytest
+from dramatiq import get_broker
 
 from actors import deliver as pipeline
 from actors import plan, reconcile
-from actors.process.broker import broker
 from models.email.blame import Answer, is_the_mailboxes
 from models.email.states import Status
 from models.owner import campaigns, changes, mailboxes
@@ -27,7 +27,7 @@ UNCLEAR, OTHER, TEMPORARY, CONTENT = "554-5.0.0", "550-5.7.1", "451-4.3.0", "dot
 def smtp(db: None) -> Iterator[SmtpServer]:
     with SmtpServer() as running:
         yield running
-    broker.flush_all()
+    get_broker().flush_all()
 
 
 @pytest.fixture

@@ -7,9 +7,9 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from dramatiq import get_broker
 
 from actors import deliver as pipeline
-from actors.process.broker import broker
 from models.email.states import Move, Status
 from models.owner import suppressions
 from models.store import vault
@@ -25,7 +25,7 @@ Q = CampaignEmailQueue
 def smtp(db: None) -> Iterator[SmtpServer]:
     with SmtpServer() as running:
         yield running
-    broker.flush_all()
+    get_broker().flush_all()
 
 
 def due(smtp: SmtpServer, *addresses: str, **mailbox: Any) -> list[int]:
@@ -55,7 +55,7 @@ def put_off_longer(by: timedelta) -> None:
 
 def waiting() -> int:
     """Messages published for later."""
-    return int(broker.queues["deliver.DQ"].qsize())
+    return int(get_broker().queues["deliver.DQ"].qsize())
 
 
 class TestAMailThatArrives:

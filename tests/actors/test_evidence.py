@@ -7,11 +7,10 @@ from itertools import count
 
 import pytest
 from cryptography.fernet import Fernet
-from dramatiq import Message
+from dramatiq import Message, get_broker
 
 from actors import deliver, reconcile
 from actors import evidence as pipeline
-from actors.process.broker import broker
 from mail import imap
 from mail.connection import Server
 from mail.imap import Patience
@@ -32,7 +31,7 @@ _numbers = count(1)
 @pytest.fixture(autouse=True)
 def _empty_queues() -> Iterator[None]:
     yield
-    broker.flush_all()
+    get_broker().flush_all()
 
 
 @pytest.fixture
@@ -194,6 +193,6 @@ def test_the_tick_asks_once_for_each_mailbox_that_has_mails_to_be_looked_for(dov
 
     reconcile.reconcile()
 
-    queue = broker.queues["evidence"]
+    queue = get_broker().queues["evidence"]
     asked = [Message.decode(queue.get_nowait()).args[0] for _ in range(queue.qsize())]
     assert asked == [make.row(first).mailbox_id, make.row(second).mailbox_id]

@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 
 import pytest
+from dramatiq import get_broker
 
 from actors import deliver as pipeline
 from actors import plan
-from actors.process.broker import broker
 from models.email.states import Status
 from models.owner import campaigns, changes, mailboxes, notices, protection
 from models.store.tables import Campaign, CampaignEmailQueue, CampaignMailbox
@@ -20,7 +20,7 @@ Q = CampaignEmailQueue
 @pytest.fixture(autouse=True)
 def no_hints_left(db: None) -> Iterator[None]:
     yield
-    broker.flush_all()
+    get_broker().flush_all()
 
 
 @pytest.fixture

@@ -8,10 +8,10 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+from dramatiq import get_broker
 
 from actors import deliver as pipeline
 from actors import plan
-from actors.process.broker import broker
 from models.email import moves
 from models.email.states import Move, Status
 from models.owner import mailboxes
@@ -30,7 +30,7 @@ BUSY, READY = "421 4.7.0 too many connections", "220 ready"
 def smtp(db: None) -> Iterator[SmtpServer]:
     with SmtpServer() as running:
         yield running
-    broker.flush_all()
+    get_broker().flush_all()
 
 
 def deliver(email_id: int) -> CampaignEmailQueue:

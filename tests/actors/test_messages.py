@@ -4,13 +4,10 @@ import json
 from typing import Any
 
 import pytest
-from dramatiq import Message, MessageProxy
+from dramatiq import Message, MessageProxy, get_broker
 from dramatiq.common import current_millis
 
-import actors.deliver  # declares its actor
-import actors.tick  # noqa: F401  # likewise
 from actors.process import messages
-from actors.process.broker import broker
 from actors.process.messages import Encoder, Unreadable
 
 OURS: dict[str, Any] = {
@@ -28,7 +25,7 @@ def taken(body: bytes, queue: str = "deliver") -> Message[Any]:
     """The message, as Dramatiq's consumer reads it. Raises Unreadable."""
     fields = Encoder().decode(body)
     message: Message[Any] = Message(**fields)
-    messages.check(MessageProxy(message), queue, broker)
+    messages.check(MessageProxy(message), queue, get_broker())
     return message
 
 

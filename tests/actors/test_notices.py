@@ -5,11 +5,10 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 import pytest
-from dramatiq import Message
+from dramatiq import Message, get_broker
 
 from actors import attention
 from actors import notices as pipeline
-from actors.process.broker import broker
 from models.email import moves
 from models.owner import campaigns, mailboxes, notices, protection
 from models.store import database, installation
@@ -54,7 +53,7 @@ def tell_people_beside() -> None:
 
 def asked() -> list[str]:
     """The actors that wait in the queue for telling people."""
-    queue = broker.queues["upkeep"]
+    queue = get_broker().queues["upkeep"]
     return [Message.decode(queue.get_nowait()).actor_name for _ in range(queue.qsize())]
 
 

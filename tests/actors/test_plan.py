@@ -9,11 +9,10 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+from dramatiq import get_broker
 
-import actors.deliver  # noqa: F401  # declares the queue of the hints
 from actors import plan, tick
 from actors.hint import hint_due
-from actors.process.broker import broker
 from models.email import facts, hints
 from models.email.states import Move
 from models.health import invariants
@@ -32,13 +31,13 @@ MINUTE = timedelta(minutes=1)
 
 @pytest.fixture(autouse=True)
 def nothing_hinted(db: None) -> Iterator[None]:
-    broker.flush_all()
+    get_broker().flush_all()
     yield
-    broker.flush_all()
+    get_broker().flush_all()
 
 
 def hinted() -> int:
-    return sum(broker.queues[name].qsize() for name in ("deliver", "deliver.DQ"))
+    return sum(get_broker().queues[name].qsize() for name in ("deliver", "deliver.DQ"))
 
 
 @contextmanager

@@ -5,12 +5,12 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
+from dramatiq import get_broker
 
 from actors import deliver as pipeline
 from actors import record
 from actors.disk import journal
 from actors.disk.identity import this_worker
-from actors.process.broker import broker
 from actors.readiness import work_off_journal
 from mail.outcome import Accepted, Deferred, Outcome, Phase, Refused, Reply, Scope
 from models.email import stuck
@@ -65,7 +65,7 @@ def accept_again() -> None:
 def smtp() -> Iterator[SmtpServer]:
     with SmtpServer() as running:
         yield running
-    broker.flush_all()
+    get_broker().flush_all()
 
 
 def deliver(smtp: SmtpServer, address: str) -> int:
@@ -137,7 +137,7 @@ class TestAClaimWhoseRecordRaises:
 
         assert smtp.connections == 0
         assert make.row(email_id).status == Status.PENDING
-        assert broker.queues["deliver.DQ"].qsize() == 1
+        assert get_broker().queues["deliver.DQ"].qsize() == 1
 
 
 def journaled(claim: Claim, outcome: Outcome) -> int:

@@ -5,11 +5,11 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from dramatiq import get_broker
 from prometheus_client import REGISTRY
 
 from actors import tally
 from actors.deliver import deliver
-from actors.process.broker import broker
 from mail.outcome import Reply
 from models.email import moves
 from models.email.claims import Held
@@ -25,7 +25,7 @@ from tests.waiting import BOUND
 def smtp(db: None) -> Iterator[SmtpServer]:
     with SmtpServer() as running:
         yield running
-    broker.flush_all()
+    get_broker().flush_all()
 
 
 class Counting:

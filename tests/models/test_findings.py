@@ -101,5 +101,5 @@ class TestAnExamination:
         assert set(SLUGS) - set(asked) == {"sent_has_its_content"}
 
     def test_is_asked_for_every_quarter_of_an_hour_on_a_queue_that_no_mail_waits_in(self) -> None:
-        assert str(examine.options["periodic"]) == "*/15 * * * *"
-        assert examine.queue_name == "upkeep"
+        assert examine.cron == "*/15 * * * *"
+        assert examine.queue == "upkeep"

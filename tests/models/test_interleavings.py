@@ -16,7 +16,7 @@ from random import Random
 from typing import NamedTuple
 
 import pytest
-from dramatiq import Message
+from dramatiq import Message, get_broker
 from hypothesis import Phase as Run
 from hypothesis import settings as run_settings
 from hypothesis import strategies as st
@@ -32,7 +32,6 @@ import config
 from actors import deliver, plan
 from actors.disk import journal
 from actors.hint import hint_due
-from actors.process.broker import broker
 from actors.record import move
 from mail.outcome import Accepted, Deferred, Outcome, Phase, Refused, Reply, Scope, Unanswered, Withdrawn
 from models.email import moves, stuck
@@ -146,7 +145,7 @@ class Interleavings(RuleBasedStateMachine):
         super().__init__()
         make.nothing_left()
         database.execute("SET synchronous_commit = off")  # nothing here is to survive a crash of Postgres
-        broker.flush_all()
+        get_broker().flush_all()
         self.passed = NOT_AT_ALL
         self.hints: list[tuple[int, datetime]] = []
         self.tries: list[Try] = []
@@ -572,8 +571,8 @@ class Interleavings(RuleBasedStateMachine):
 
     def collect_hints(self) -> None:
         for name in ("deliver", "deliver.DQ"):
-            while not broker.queues[name].empty():
-                email_id, at_ms = Message.decode(broker.queues[name].get_nowait()).args
+            while not get_broker().queues[name].empty():
+                email_id, at_ms = Message.decode(get_broker().queues[name].get_nowait()).args
                 at = datetime.fromtimestamp(at_ms / 1000, UTC) + self.passed
                 if (email_id, at) not in self.hints:
                     self.hints.append((email_id, at))

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-import actors.deliver  # noqa: F401  # declares the queue of the hints
 from actors.plan import plan_new, replan
 from models.email import moves
 from models.email.states import Move, Status

@@ -73,10 +73,13 @@ class Punktual:
     def run(self, name: str, **environment: str) -> subprocess.Popen[bytes]:
         return self.start([sys.executable, "-m", "actors", name], **environment)
 
-    def altered_worker(self, name: str, queue: str = "deliver", **environment: str) -> subprocess.Popen[bytes]:
+    def consume(self, role: str, **environment: str) -> subprocess.Popen[bytes]:
+        """One process that works off the role's queues, and nobody who would start it again."""
+        return self.start([sys.executable, "-m", "actors.process.consume", role, "4"], **environment)
+
+    def altered_worker(self, name: str, role: str = "worker", **environment: str) -> subprocess.Popen[bytes]:
         """One of tests/pipeline/workers, in a single process."""
-        command = [sys.executable, "-m", "actors.process.consume", f"tests.pipeline.workers.{name}"]
-        return self.start([*command, "--queues", queue, "--threads", "4"], **environment)
+        return self.start([sys.executable, "-m", f"tests.pipeline.workers.{name}", role, "4"], **environment)
 
     def start(self, command: list[str], **environment: str) -> subprocess.Popen[bytes]:
         with self.log.open("ab") as output:

@@ -21,7 +21,7 @@ from models.store.database import database
 
 LOG, DIE_BEFORE = "EFFECTS_LOG", "EFFECTS_DIE_BEFORE"
 _WRITES = re.compile(r"\b(INSERT|UPDATE|DELETE)\b(?! SKIP| OF)")
-_OURS = re.compile(r"^(actors|models|scheduling)\.(\w+)$")
+_OURS = re.compile(r"^(?:actors|models)\.(?:\w+\.)*(\w+)$")
 _PLUMBING = {"models.store.database", "actors.disk.jsonlines"}
 
 _lock = threading.Lock()
@@ -94,5 +94,5 @@ def _caller() -> str:
     while frame := frame.f_back:  # type: ignore[assignment]
         module, function = frame.f_globals.get("__name__", ""), frame.f_code.co_name
         if (found := _OURS.match(module)) and module not in _PLUMBING and not function.startswith(("_", "<")):
-            return f"{found[2]}.{function}"
+            return f"{found[1]}.{function}"
     return "nobody of ours"

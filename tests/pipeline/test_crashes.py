@@ -48,7 +48,7 @@ class Victim:
 
     def start(self, **environment: str) -> None:
         watched = {effects.LOG: str(self.notes), **QUICK, **self.it.environment, **environment}
-        self.process = self.punktual.altered_worker(f"watched_{self.it.process}", self.it.queue, **watched)
+        self.process = self.punktual.altered_worker(f"watched_{self.it.process}", self.it.process, **watched)
 
     def effects(self) -> tuple[str, ...]:
         return tuple(self.notes.read_text().splitlines()) if self.notes.exists() else ()
@@ -83,8 +83,8 @@ class Situation:
         """Where the dot may have left and its answer is not recorded: dying right before one of these."""
         if "dot" not in self.effects or Status.UNKNOWN in self.ends:
             return ()
-        after = self.effects[self.effects.index("emails.hand_over") + 1 :]
-        answered = next(place for place, name in enumerate(after) if name.startswith(("emails.", "journal.")))
+        after = self.effects[self.effects.index("moves.hand_over") + 1 :]
+        answered = next(place for place, name in enumerate(after) if name.startswith(("moves.", "journal.")))
         return after[: answered + 1]
 
 
@@ -190,20 +190,20 @@ def all_sent(punktual: Punktual) -> None:
 
 
 ANNA, IN_NO_HURRY = mail_to("anna@leads.example"), mail_to("anna@leads.example", delay=0.5)
-CALL = ("emails.claim", "compose", "connect", "EHLO", "MAIL", "RCPT")
-UP_TO_HAND_OVER = (*CALL, "DATA", "body", "emails.hand_over")
-UP_TO_ANSWER = (*UP_TO_HAND_OVER, "witness.note", "dot", "answer")
+CALL = ("moves.claim", "compose", "connect", "EHLO", "MAIL", "RCPT")
+UP_TO_HAND_OVER = (*CALL, "DATA", "body", "moves.hand_over")
+UP_TO_ANSWER = (*UP_TO_HAND_OVER, "handover_log.note", "dot", "answer")
 ITS_TIME_HAS_COME = ("publish deliver", "acknowledge deliver.DQ")
 HINT_IN_A_WHILE = ("publish deliver", "hints.mark")
 END_OF_TICK = ("campaigns.complete_finished", "heartbeats.beat", "acknowledge tick")
 SITUATIONS = (
-    Situation("sent", "worker", ANNA, hint, (*UP_TO_ANSWER, "emails.accept", "QUIT", "acknowledge deliver")),
+    Situation("sent", "worker", ANNA, hint, (*UP_TO_ANSWER, "moves.accept", "QUIT", "acknowledge deliver")),
     Situation(
         "deferred",
         "worker",
         mail_to("dot-451@leads.example"),
         hint,
-        (*UP_TO_ANSWER, "emails.retry", *HINT_IN_A_WHILE, "QUIT", "acknowledge deliver", *ITS_TIME_HAS_COME),
+        (*UP_TO_ANSWER, "moves.retry", *HINT_IN_A_WHILE, "QUIT", "acknowledge deliver", *ITS_TIME_HAS_COME),
         ends=(Status.FAILED,),
     ),
     Situation(
@@ -211,7 +211,7 @@ SITUATIONS = (
         "worker",
         mail_to("550@leads.example"),
         hint,
-        (*CALL, "emails.reject", "QUIT", "acknowledge deliver"),
+        (*CALL, "moves.reject", "QUIT", "acknowledge deliver"),
         ends=(Status.FAILED,),
     ),
     Situation(
@@ -219,7 +219,7 @@ SITUATIONS = (
         "worker",
         mail_to("drop-after-dot@leads.example"),
         hint,
-        (*UP_TO_ANSWER, "emails.doubt", "acknowledge deliver"),
+        (*UP_TO_ANSWER, "moves.doubt", "acknowledge deliver"),
         ends=(Status.UNKNOWN,),
     ),
     Situation(
@@ -241,7 +241,7 @@ SITUATIONS = (
         "worker",
         ANNA,
         suppress_the_lead_in_the_middle_of_the_conversation,
-        (*UP_TO_HAND_OVER, "emails.release", "acknowledge deliver"),
+        (*UP_TO_HAND_OVER, "moves.release", "acknowledge deliver"),
         ends=(Status.CANCELLED,),
     ),
     Situation(
@@ -249,7 +249,7 @@ SITUATIONS = (
         "worker",
         suppressed_mail,
         hint,
-        ("emails.claim", "emails.cancel", "acknowledge deliver"),
+        ("moves.claim", "moves.cancel", "acknowledge deliver"),
         ends=(Status.CANCELLED,),
     ),
     Situation(
@@ -257,18 +257,18 @@ SITUATIONS = (
         "worker",
         IN_NO_HURRY,
         hint_a_mail_that_waits_for_the_campaigns_pace,
-        ("emails.claim", "publish deliver", "acknowledge deliver", *ITS_TIME_HAS_COME),
+        ("moves.claim", "publish deliver", "acknowledge deliver", *ITS_TIME_HAS_COME),
     ),
     Situation(
         "booting",
         "worker",
         held_by_the_dead,
         boot,
-        ("emails.release_unhanded", "emails.doubt"),
+        ("moves.release_unhanded", "moves.doubt"),
         ends=(Status.SENT, Status.UNKNOWN),
     ),
     Situation(
-        "merging", "worker", answered_while_the_database_was_away, boot, ("emails.accept", "journal.merge"), accepted=0
+        "merging", "worker", answered_while_the_database_was_away, boot, ("moves.accept", "journal.merge"), accepted=0
     ),
     Situation(
         "planning",
@@ -284,7 +284,7 @@ SITUATIONS = (
         "timekeeper",
         held_by_the_dead,
         tick,
-        ("emails.release_unhanded", "emails.doubt", *END_OF_TICK),
+        ("moves.release_unhanded", "moves.doubt", *END_OF_TICK),
         ends=(Status.SENT, Status.UNKNOWN),
     ),
     Situation(
@@ -347,8 +347,8 @@ def test_killed_there_and_started_again_no_mail_is_sent_twice_and_none_is_lost(
     until(victim.is_dead, "the process to die")
     assert victim.effects() == it.effects[:number]
 
-    punktual.run("worker", **QUICK)
-    punktual.run("timekeeper", **QUICK)
+    punktual.consume("worker", **QUICK)
+    punktual.consume("timekeeper", **QUICK)
     punktual.listening("deliver", "tick")
     until(lambda: is_over(punktual), "every mail to have its result")
 

@@ -103,7 +103,7 @@ def test_what_a_worker_was_killed_before_it_told_is_told_by_another_after_its_le
 ) -> None:
     mailboxes.close(punktual.mailbox(), "535 wrong password", lambda faults: timedelta(hours=1))
     punktual.run("timekeeper")
-    victim = punktual.altered_worker("dies_before_telling", queue="upkeep")
+    victim = punktual.altered_worker("dies_before_telling")
     punktual.listening("tick", "upkeep")
     punktual.tick()
     until(lambda: victim.poll() is not None, "the worker to die")

@@ -13,4 +13,6 @@ def die(place: Place, title: str, body: str) -> str | None:
 
 Place.tell = die  # type: ignore[assignment, method-assign]
 
-import actors.notices  # noqa: E402, F401  # the actor, which finds what was changed above
+from actors.process import consume  # noqa: E402  # which finds what was changed above
+
+consume.main()

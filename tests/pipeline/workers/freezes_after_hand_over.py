@@ -16,4 +16,6 @@ def hand_over_and_freeze(held: Held, content: bytes) -> Closed | None:
 
 moves.hand_over = hand_over_and_freeze
 
-import actors.deliver  # noqa: E402, F401  # the actor, which finds what was changed above
+from actors.process import consume  # noqa: E402  # which finds what was changed above
+
+consume.main()

@@ -5,4 +5,6 @@ from tests.pipeline.workers.freezing import freeze_when_asked_for
 
 gates.first_closed = freeze_when_asked_for(lambda asked: asked == gates.HAND_OVER)
 
-import actors.deliver  # noqa: E402, F401  # the actor, which finds what was changed above
+from actors.process import consume  # noqa: E402  # which finds what was changed above
+
+consume.main()

@@ -8,4 +8,6 @@ correct = clock.now
 # Before anything of the product is imported: the database's module keeps the function that it finds then.
 clock.now = lambda: correct() + timedelta(seconds=2)
 
-import actors.deliver  # noqa: E402, F401  # the actor, which finds what was changed above
+from actors.process import consume  # noqa: E402  # which finds what was changed above
+
+consume.main()

@@ -4,4 +4,6 @@ from tests.pipeline import effects
 
 effects.watch()
 
-import actors.tick  # noqa: E402, F401  # the actor, with what was put around it above
+from actors.process import consume  # noqa: E402  # with what was put around it above
+
+consume.main()

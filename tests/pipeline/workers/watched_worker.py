@@ -4,6 +4,8 @@ from tests.pipeline import effects
 
 effects.watch()
 
-import actors.deliver  # noqa: E402  # the actor, with what was put around it above
+from actors import deliver  # noqa: E402
+from actors.process import consume  # noqa: E402  # with what was put around it above
 
-effects.mark(actors.deliver, "compose")
+effects.mark(deliver, "compose")
+consume.main()

@@ -9,7 +9,7 @@ from dramatiq import Broker
 from dramatiq.middleware import Middleware
 
 from actors import queues
-from actors.process.broker import FAILURES, DatabaseConnections, ask, broker
+from actors.queues import FAILURES
 from models.store import database, tick_request
 from ops.watch import logs
 
@@ -19,15 +19,11 @@ log = logs.get()
 _PAUSE_SECONDS = 5.0
 
 
-class Nudges(Middleware):
+class TickRequests(Middleware):
     """Listens beside the worker, for as long as its process lives."""
 
     def after_process_boot(self, broker: Broker) -> None:
-        threading.Thread(target=_listen, name="nudges", daemon=True).start()
-
-
-# What follows a boot runs from the last middleware to the first: the database is opened before this needs it.
-broker.add_middleware(Nudges(), before=DatabaseConnections)
+        threading.Thread(target=_listen, name="tick requests", daemon=True).start()
 
 
 def _listen() -> None:
@@ -36,13 +32,13 @@ def _listen() -> None:
             for _ in tick_request.heard():
                 _send_tick()
         except database.FAILURES as failure:
-            log.warning("nudges_not_heard", error=str(failure))
+            log.warning("tick_requests_not_heard", error=str(failure))
             database.close()
         threading.Event().wait(_PAUSE_SECONDS)
 
 
 def _send_tick() -> None:
     try:
-        ask(queues.TICK, "tick")
+        queues.ask(queues.TICK, "tick")
     except FAILURES as failure:
-        log.warning("nudge_left_to_the_tick", error=str(failure))
+        log.warning("tick_request_left_to_the_minute", error=str(failure))

@@ -1,0 +1,30 @@
+"""Asks for each tick, and for the examination: periodiq's scheduler, over RabbitMQ.
+
+Where RabbitMQ is away the process ends with one line, and whoever keeps it starts it again.
+"""
+
+import sys
+
+import dramatiq
+from periodiq import Scheduler
+
+from actors.process.broker import Role, build_broker
+from actors.queues import FAILURES
+from ops.watch import logs
+
+log = logs.get()
+
+
+def run() -> None:
+    scheduler = of(build_broker(Role.PERIODIQ))
+    try:
+        scheduler.schedule()
+        scheduler.loop()
+    except FAILURES as failure:
+        log.error("tick_not_published", error=type(failure).__name__)
+        sys.exit(1)
+
+
+def of(broker: dramatiq.Broker) -> Scheduler:
+    """The scheduler of those of its actors that have a time."""
+    return Scheduler([each for each in broker.actors.values() if "periodic" in each.options])
