@@ -1,6 +1,6 @@
 """The state machine of an e-mail, as data.
 
-Owns which statuses there are and which move leads from where to where. The moves themselves are in emails.py; the
+Owns which statuses there are and which move leads from where to where. The moves themselves are in moves.py; the
 diagram in the README is checked against this table.
 """
 

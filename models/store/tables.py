@@ -1,7 +1,7 @@
 """The tables, with every constraint and index that carries a promise.
 
 The migrations hold the same in SQL, with a comment on each; a test compares the two. Nothing outside models/ reads or
-writes a table by itself, and no status is ever changed here: see emails.py.
+writes a table by itself, and no status is ever changed here: see moves.py.
 """
 
 from collections.abc import Iterable

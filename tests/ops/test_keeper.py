@@ -17,7 +17,7 @@ SLEEPER = "import signal; signal.pause()"
 # Ends in order once it is told, and says so.
 ORDERLY = """
 import pathlib, sys, signal, threading
-from ops import keeper
+from ops.run import keeper
 keeper.leave_signals_to_keeper()
 told = threading.Event()
 signal.signal(signal.SIGTERM, lambda *_: told.set())
@@ -26,7 +26,7 @@ pathlib.Path(sys.argv[1]).write_text("in order")
 """
 PROGRAM = """
 import pathlib, sys
-from ops import logs
+from ops.watch import logs
 from ops.run.keeper import Keeper
 logs.configure()
 python, folder = sys.executable, pathlib.Path(sys.argv[1])

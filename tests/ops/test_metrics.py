@@ -48,7 +48,7 @@ def test_no_metric_is_declared_elsewhere() -> None:
 
     declaring = {path for path in files if "from prometheus_client import Counter" in path.read_text()}
 
-    assert declaring == {config.ROOT / "ops" / "metrics.py"}
+    assert declaring == {config.ROOT / "ops" / "watch" / "metrics.py"}
 
 
 def shown(name: str) -> set[tuple[str, ...]]:
@@ -84,7 +84,7 @@ class TestBeforeAnythingHappened:
 OURS = {"actors", "admin", "mail", "models", "ops", "scheduling", "web"}
 HOLDER = """
 import sys
-from ops import metrics_folder
+from ops.watch import metrics_folder
 print(metrics_folder.prepare("worker", 9191)["PROMETHEUS_MULTIPROC_DIR"], flush=True)
 sys.stdin.read()
 """

@@ -26,7 +26,7 @@ POLISH = CATALOGUES / "pl" / "LC_MESSAGES" / "messages.po"
 def sources() -> Iterator[tuple[str, Path]]:
     yield from (("jinja2", path) for path in sorted((config.ROOT / "web" / "templates").iterdir()))
     for folder in ("web", "models"):
-        yield from (("python", path) for path in sorted((config.ROOT / folder).glob("*.py")))
+        yield from (("python", path) for path in sorted((config.ROOT / folder).rglob("*.py")))
 
 
 def messages() -> dict[Id, str]:
