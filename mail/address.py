@@ -1,14 +1,13 @@
 """E-mail addresses in the one form by which they are compared."""
 
 import re
+from functools import cache
 
 import email_validator
 from email_validator import EmailNotValidError, validate_email
 
 # Reserved for examples and tests (RFC 2606, RFC 6761): no harm in writing to them, and no use in refusing them.
-email_validator.SPECIAL_USE_DOMAIN_NAMES[:] = [
-    name for name in email_validator.SPECIAL_USE_DOMAIN_NAMES if name not in ("test", "example")
-]
+_HARMLESS = ("test", "example")
 
 
 class AddressInvalid(Exception):
@@ -22,12 +21,20 @@ def normalise(address: str) -> str:
     """
     if len(address) > 320:
         raise AddressInvalid("an address has at most 320 characters")
+    _let_examples_be_valid()
     try:
         # Few servers take letters beyond ASCII before the @ (RFC 6531); after it they have an ASCII form.
         found = validate_email(address.strip(), check_deliverability=False, allow_smtputf8=False)
     except EmailNotValidError:
         raise AddressInvalid(f"{address.strip()[:80]!r} is no e-mail address: {_fault(address.strip())}") from None
     return f"{found.local_part.lower()}@{found.ascii_domain.lower()}"
+
+
+@cache
+def _let_examples_be_valid() -> None:
+    """The library's own setting, which it has for a whole process."""
+    allowed = [name for name in email_validator.SPECIAL_USE_DOMAIN_NAMES if name not in _HARMLESS]
+    email_validator.SPECIAL_USE_DOMAIN_NAMES[:] = allowed
 
 
 def _fault(address: str) -> str:

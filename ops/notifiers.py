@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
@@ -23,12 +24,7 @@ if TYPE_CHECKING:
 _BETWEEN = re.compile(r"\s+|,\s*(?=[a-z0-9]+://)", re.IGNORECASE)
 _SHORTEST_SECRET = 4
 
-# urllib3 tells the path of each request, which often is the secret.
-logging.getLogger("urllib3").setLevel(logging.WARNING)
 _APPRISE = logging.getLogger("apprise")
-_APPRISE.setLevel(logging.WARNING)
-_APPRISE.propagate = False
-_APPRISE.addHandler(logging.NullHandler())
 
 
 @dataclass(frozen=True)
@@ -64,9 +60,19 @@ class Place:
 
 def configured() -> list[Place]:
     """Those that PUNKTUAL_NOTICES_URLS names. Raises SettingsInvalid, which tells no part of a URL."""
+    _keep_urls_out_of_the_log()
     urls = config.settings().notices.urls
     found = _BETWEEN.split(urls.get_secret_value().strip()) if urls else []
     return [_place(number, url) for number, url in enumerate(filter(None, found), start=1)]
+
+
+@cache
+def _keep_urls_out_of_the_log() -> None:
+    # It tells the path of each request, which often is the secret.
+    logging.getLogger("urllib3").setLevel(logging.WARNING)
+    _APPRISE.setLevel(logging.WARNING)
+    _APPRISE.propagate = False
+    _APPRISE.addHandler(logging.NullHandler())
 
 
 def _place(number: int, url: str) -> Place:

@@ -122,7 +122,9 @@ class TestAWarningThatComesAgain:
 
 
 def test_a_full_disk_under_the_log_ends_nobody_and_is_no_traceback() -> None:
-    program = "from ops.watch import logs; from ops.terminal import say; logs.configure(); say('up'); logs.get().error('no')"
+    program = (
+        "from ops.watch import logs; from ops.terminal import say; logs.configure(); say('up'); logs.get().error('no')"
+    )
     with open("/dev/full", "wb") as full:
         ended = [
             subprocess.run([sys.executable, "-c", program], cwd=config.ROOT, stdout=full, stderr=full),
