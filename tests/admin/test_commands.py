@@ -24,6 +24,7 @@ from models.store import vault
 from models.store.tables import Campaign, CampaignEmailQueue, CampaignLead, Mailbox
 from tests import factories as make
 from tests.dovecot import Dovecot
+from tests.forking import admin
 from tests.smtp_server import SmtpServer
 
 pytestmark = pytest.mark.usefixtures("db")
@@ -40,17 +41,6 @@ weekdays = ["mon", "tue", "wed", "thu", "fri"]
 delay_between_emails_seconds = 90
 daily_limit = 50
 """
-
-
-def admin(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "admin", *arguments],
-        cwd=config.ROOT,
-        env={**os.environ, "COLUMNS": "200", **environment},
-        capture_output=True,
-        text=True,
-        stdin=subprocess.DEVNULL,
-    )
 
 
 def done(*arguments: str, **environment: str) -> str:

@@ -12,7 +12,8 @@ from models.store import database
 from models.store.database import clock
 from models.store.tables import CampaignEmailQueue, EmailContent, EmailHistory
 from tests import factories as make
-from tests.admin.test_commands import admin, done
+from tests.admin.test_commands import done
+from tests.forking import admin
 
 pytestmark = pytest.mark.usefixtures("db")
 Q = CampaignEmailQueue

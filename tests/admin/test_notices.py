@@ -8,8 +8,9 @@ import pytest
 from actors import notices as pipeline
 from models.owner import mailboxes
 from tests import factories as make
-from tests.admin.test_commands import admin, done, read, refused
+from tests.admin.test_commands import done, read, refused
 from tests.conftest import Override
+from tests.forking import admin
 from tests.webhook import Webhook
 
 pytestmark = pytest.mark.usefixtures("db")

@@ -21,8 +21,9 @@ from models.health import invariants
 from ops.servers.rabbitmq import RabbitMQ
 from tests import factories as make
 from tests import servers
+from tests.forking import Forked, admin
 from tests.smtp_server import SmtpServer
-from tests.waiting import BOUND, past_midnight, until
+from tests.waiting import past_midnight, until
 
 # A queue that is asked for before anybody has declared it is nothing to warn of here.
 logging.getLogger("pika").setLevel(logging.CRITICAL)
@@ -52,12 +53,15 @@ def runs(process: psutil.Process) -> bool:
         return False
 
 
+Process = subprocess.Popen[bytes] | Forked
+
+
 class Punktual:
     """The running processes of one test, and what a test may do to them."""
 
     def __init__(self, broker_url: str, own_node: RabbitMQ | None, smtp: SmtpServer, log: Path) -> None:
         self.broker_url, self._own_node, self.smtp, self.log = broker_url, own_node, smtp, log
-        self.processes: list[subprocess.Popen[bytes]] = []
+        self.processes: list[Process] = []
         self.environment = {
             "PUNKTUAL_BROKER_URL": broker_url,
             "PUNKTUAL_WORKER_PROCESSES": "1",
@@ -70,12 +74,18 @@ class Punktual:
         assert self._own_node, "other tests use this RabbitMQ too: mark the test `own_servers`"
         return self._own_node
 
-    def run(self, name: str, **environment: str) -> subprocess.Popen[bytes]:
-        return self.start([sys.executable, "-m", "actors", name], **environment)
+    def run(self, name: str, **environment: str) -> Forked:
+        return self.fork("actors", name, **environment)
 
-    def consume(self, role: str, **environment: str) -> subprocess.Popen[bytes]:
+    def consume(self, role: str, **environment: str) -> Forked:
         """One process that works off the role's queues, and nobody who would start it again."""
-        return self.start([sys.executable, "-m", "actors.process.consume", role, "4"], **environment)
+        return self.fork("actors.process.consume", role, "4", **environment)
+
+    def fork(self, *command: str, **environment: str) -> Forked:
+        environment = {**os.environ, **self.environment, **environment}
+        process = Forked(command, environment, out=self.log, err=self.log)
+        self.processes.append(process)
+        return process
 
     def altered_worker(self, name: str, role: str = "worker", **environment: str) -> subprocess.Popen[bytes]:
         """One of tests/pipeline/workers, in a single process."""
@@ -95,16 +105,14 @@ class Punktual:
 
     def admin(self, *arguments: str, **environment: str) -> None:
         """What an owner types beside the running processes."""
-        command = [sys.executable, "-m", "admin", *arguments]
-        environment = {**os.environ, **self.environment, **environment}
-        subprocess.run(command, cwd=config.ROOT, env=environment, check=True, timeout=BOUND)
+        admin(*arguments, **{**self.environment, **environment}).check_returncode()
 
     def family(self) -> list[psutil.Process]:
         """All running processes of this test, with those below them."""
         running = [psutil.Process(each.pid) for each in self.processes if each.poll() is None]
         return [member for each in running for member in (each, *each.children(recursive=True)) if runs(member)]
 
-    def kill(self, process: subprocess.Popen[bytes]) -> None:
+    def kill(self, process: Process) -> None:
         """SIGKILL to the process and all below it, at once."""
         family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
         for each in family:

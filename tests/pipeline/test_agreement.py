@@ -1,8 +1,6 @@
 """One truth: pages, API, metrics and the admin script say the same of the same running data."""
 
 import json
-import os
-import subprocess
 import sys
 import urllib.request
 from datetime import timedelta
@@ -11,13 +9,13 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, sync_playwright
 
-import config
 from models.email.states import Status
 from models.owner import mailboxes
 from models.store.database import clock
 from scheduling.window import warsaw_day
 from tests import factories as make
 from tests.browser import chromium, looking
+from tests.forking import admin
 from tests.pipeline.conftest import Punktual
 from tests.scraping import free_port, named, scrape
 from tests.waiting import BOUND, until
@@ -66,10 +64,7 @@ def by_rows() -> Figures:
 
 
 def by_admin(punktual: Punktual) -> Figures:
-    command = [sys.executable, "-m", "admin", "status", "--json"]
-    environment = {**os.environ, **punktual.environment}
-    done = subprocess.run(command, cwd=config.ROOT, env=environment, capture_output=True, check=True, timeout=BOUND)
-    said = json.loads(done.stdout)
+    said = json.loads(admin("status", "--json", **punktual.environment).stdout)
     [campaign], [box] = said["campaigns"], said["mailboxes"]
     assert campaign["counts"] == said["emails"]
     return {**said["emails"], "used_today": box["used_today"], "limit": box["daily_limit"]}

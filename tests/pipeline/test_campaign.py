@@ -1,6 +1,5 @@
 """Campaigns on RabbitMQ, Postgres and SMTP, with workers in processes of their own."""
 
-import subprocess
 import sys
 from collections import Counter
 from datetime import timedelta
@@ -15,6 +14,7 @@ from models.store.tables import CampaignEmailQueue, EmailHistory, Mailbox
 from models.views import overview
 from scheduling.window import WARSAW, Window, warsaw_day
 from tests import factories as make
+from tests.forking import Forked
 from tests.pipeline.conftest import Punktual, runs
 from tests.smtp_server import SmtpServer
 from tests.waiting import until
@@ -218,7 +218,7 @@ class TestWhileAMailIsBeingSent:
         [email_id] = make.planned(campaign_id, mailbox_id, make.now())
         return campaign_id, email_id, "held@leads.example"
 
-    def send(self, punktual: Punktual, email_id: int) -> subprocess.Popen[bytes]:
+    def send(self, punktual: Punktual, email_id: int) -> Forked:
         worker = punktual.run("worker")
         punktual.listening()
         punktual.hint(make.Hint(email_id, make.row(email_id).scheduled_at))

@@ -48,7 +48,8 @@ class Victim:
 
     def start(self, **environment: str) -> None:
         watched = {effects.LOG: str(self.notes), **QUICK, **self.it.environment, **environment}
-        self.process = self.punktual.altered_worker(f"watched_{self.it.process}", self.it.process, **watched)
+        name = f"tests.pipeline.workers.watched_{self.it.process}"
+        self.process = self.punktual.fork(name, self.it.process, "4", **watched)
 
     def effects(self) -> tuple[str, ...]:
         return tuple(self.notes.read_text().splitlines()) if self.notes.exists() else ()

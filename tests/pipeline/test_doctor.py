@@ -1,23 +1,18 @@
 """What the doctor says of a broker, on a real one."""
 
-import os
-import subprocess
-import sys
 from datetime import timedelta
 
-import config
 from tests import factories as make
+from tests.forking import admin
 from tests.pipeline.conftest import Punktual
-from tests.waiting import BOUND, until
+from tests.waiting import until
 
 RULE = "the broker holds what the rows say"
 
 
 def told(punktual: Punktual) -> str:
     """Its line about the broker."""
-    command = [sys.executable, "-m", "admin", "doctor"]
-    environment = {**os.environ, **punktual.environment}
-    done = subprocess.run(command, cwd=config.ROOT, env=environment, capture_output=True, text=True, timeout=BOUND)
+    done = admin("doctor", **punktual.environment)
     [line] = [line for line in done.stdout.splitlines() if RULE in line]
     assert done.returncode == line.startswith("FAIL"), done.stdout
     return line

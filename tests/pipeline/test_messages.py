@@ -1,9 +1,6 @@
 """Messages on a real RabbitMQ that are none of ours, or another installation's."""
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -11,7 +8,6 @@ import pika
 import pytest
 from dramatiq.brokers.rabbitmq import RabbitmqBroker
 
-import config
 from actors import queues
 from models.email.states import Status
 from models.health import heartbeats
@@ -20,6 +16,7 @@ from ops.servers.rabbitmq import RabbitMQ
 from tests import factories as make
 from tests.actors.test_messages import NONE_OF_OURS
 from tests.conftest import Override
+from tests.forking import admin
 from tests.pipeline.conftest import Punktual
 from tests.waiting import until
 
@@ -112,10 +109,7 @@ def other_arguments(url: str, queue: str) -> Iterator[None]:
 
 
 def doctor(punktual: Punktual, **environment: str) -> str:
-
-    command = [sys.executable, "-m", "admin", "doctor"]
-    environment = {**os.environ, **punktual.environment, **environment}
-    return subprocess.run(command, cwd=config.ROOT, env=environment, capture_output=True, text=True).stdout
+    return admin("doctor", **{**punktual.environment, **environment}).stdout
 
 
 class TestTheBrokerCheck:

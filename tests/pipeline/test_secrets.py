@@ -13,12 +13,12 @@ import psutil
 import pytest
 from cryptography.fernet import Fernet
 
-import config
 from models.email.states import Status
 from models.store import database, tables, vault
 from models.store.tables import CampaignEmailQueue, Mailbox
 from tests import factories as make
 from tests.conftest import Override
+from tests.forking import admin
 from tests.pipeline.conftest import Punktual
 from tests.smtp_server import SmtpServer
 from tests.waiting import until
@@ -45,9 +45,9 @@ def test_no_secret_is_written_printed_logged_or_published_not_even_by_a_failing_
         campaign_id = make.a_campaign([right, wrong], leads=6, delay=0.5)
         later = make.a_campaign([right], leads=1)
         make.planned(later, right, make.now() + timedelta(minutes=10))
-        punktual.run("worker", PUNKTUAL_LOG_FORMAT="text")
-        punktual.run("timekeeper", PUNKTUAL_LOG_FORMAT="text")
-        punktual.run("periodiq", PUNKTUAL_LOG_FORMAT="json")
+        punktual.start([sys.executable, "-m", "actors", "worker"], PUNKTUAL_LOG_FORMAT="text")
+        punktual.start([sys.executable, "-m", "actors", "timekeeper"], PUNKTUAL_LOG_FORMAT="text")
+        punktual.start([sys.executable, "-m", "actors", "periodiq"], PUNKTUAL_LOG_FORMAT="json")
         punktual.listening()
         punktual.tick()
         until(lambda: Mailbox.get_by_id(wrong).faults, "the failing login")
@@ -123,14 +123,8 @@ def what_is_read(punktual: Punktual, campaign_id: int) -> Iterator[str]:
         *(("mailbox", "show", row.address) for row in Mailbox.select()),
     ]
     for command in reading:
-        done = subprocess.run(
-            [sys.executable, "-m", "admin", *command, "--json"],
-            cwd=config.ROOT,
-            env={**os.environ, **punktual.environment},
-            capture_output=True,
-            text=True,
-            check=True,
-        )
+        done = admin(*command, "--json", **punktual.environment)
+        done.check_returncode()
         yield done.stdout + done.stderr
 
 
