@@ -131,7 +131,7 @@ def status(json: show.AsJson = False) -> None:
         return
     if disarmed:
         print(f"Nothing is being sent: {disarmed}\n")
-    rows = [(it.name, it.status, f"{it.counts['sent']}/{it.leads}", it.saying) for it in lines]
+    rows = [(it.name, it.status, f"{it.counts['sent']}/{it.emails}", it.saying) for it in lines]
     show.table(("campaign", "status", "sent", "now"), rows, "there is no campaign yet")
     print()
     limits = [

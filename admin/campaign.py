@@ -124,7 +124,7 @@ def list_(json: show.AsJson = False) -> None:
     if json:
         show.as_json(lines)
         return
-    rows = [(it.name, it.status, f"{it.counts['sent']}/{it.leads}", it.saying) for it in lines]
+    rows = [(it.name, it.status, f"{it.counts['sent']}/{it.emails}", it.saying) for it in lines]
     show.table(("campaign", "status", "sent", "now"), rows, "there is no campaign yet")
 
 
@@ -162,7 +162,15 @@ def forecast(name: Name, json: show.AsJson = False) -> None:
     slots = forecasts.forecast(row.id)
     if json:
         show.as_json(
-            [{"at": slot.at, "campaign_lead_id": slot.lead_id, "mailbox_id": slot.mailbox_id} for slot in slots]
+            [
+                {
+                    "at": slot.at,
+                    "campaign_lead_id": slot.lead_id,
+                    "step_id": slot.step_id,
+                    "mailbox_id": slot.mailbox_id,
+                }
+                for slot in slots
+            ]
         )
         return
     addresses = {row.id: row.address for row in mailboxes.every()}

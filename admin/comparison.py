@@ -42,7 +42,7 @@ def compare(row: Campaign, emails: Iterable[EmailLine], folder: Path) -> Compari
     lateness = [(mail.at - lines[mail.message_id].scheduled_at).total_seconds() for mail in caught]
     [summary] = overview.campaigns([row])
     return Comparison(
-        planned=summary.leads,
+        planned=summary.emails,
         sent=len(sent),
         received=len(caught),
         duplicates=len(caught) - len(times),

@@ -115,7 +115,7 @@ def _watch(row: Campaign, worker: subprocess.Popen[bytes]) -> None:
     """Show each mail as it leaves, until all have."""
     shown = {line.id for line in _lines(row) if line.sent_at}
     [summary] = overview.campaigns([row])
-    leads, until = summary.leads, clock.boottime() + LONGEST_SECONDS
+    emails, until = summary.emails, clock.boottime() + LONGEST_SECONDS
     console.print("  no  planned       late     to")
     while True:
         lines = _lines(row)
@@ -123,7 +123,7 @@ def _watch(row: Campaign, worker: subprocess.Popen[bytes]) -> None:
             if line.sent_at and line.id not in shown:
                 shown.add(line.id)
                 _show(line, len(shown))
-        if sum(line.status in FINAL for line in lines) == leads:
+        if sum(line.status in FINAL for line in lines) == emails:
             return
         if worker.poll() is not None:
             sys.exit(f"punktual: the worker ended with status {worker.returncode}; its log is {_log()}")

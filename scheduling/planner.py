@@ -1,4 +1,4 @@
-"""The planner: plays the future in time order and yields which lead is written to when, and from which mailbox.
+"""The planner: plays the future in time order and yields which e-mail goes when, and from which mailbox.
 
 Pure: no database, no clock, nothing random. Stopped at the planning horizon its output is the queue; run to the end and
 thrown away it is the forecast. Instants are UTC in whole milliseconds.
@@ -6,7 +6,7 @@ thrown away it is the forecast. Instants are UTC in whole milliseconds.
 
 import heapq
 from bisect import bisect_right, insort
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -79,8 +79,11 @@ class Standing:
 
 
 @dataclass(frozen=True)
-class Lead:
-    id: int
+class Email:
+    """One that is to be placed: a step of its campaign, for one of its leads."""
+
+    lead_id: int
+    step_id: int
     standing: Standing | None = None  # where its campaign is being planned again
 
 
@@ -93,8 +96,8 @@ class Campaign:
     mailbox_ids: tuple[int, ...]
     used: Mapping[date, int]
     last_start: datetime | None
-    leads: Sequence[Lead]  # to place, in order
-    until: datetime | None  # the planning horizon; None: to the last lead
+    emails: Sequence[Email]  # to place, in order
+    until: datetime | None  # the planning horizon; None: to the last e-mail
 
     def __post_init__(self) -> None:
         if self.delay <= timedelta(0):
@@ -116,6 +119,7 @@ class Taken:
 class Slot:
     campaign_id: int
     lead_id: int
+    step_id: int
     mailbox_id: int
     at: datetime
 
@@ -128,7 +132,7 @@ def plan(
     Raises Unplannable for the campaign at which it fails.
     """
     future = _Future(campaigns, mailboxes, list(taken), now)
-    first = {line.it.id: _of(line, future.first_moment) for line in future.lines.values() if line.lead}
+    first = {line.it.id: _of(line, future.first_moment) for line in future.lines.values() if line.email}
     # When, since when it waits, who: a mailbox that several wait for goes to the one that asked first.
     waiting = [(at, at, campaign_id) for campaign_id, at in first.items()]
     heapq.heapify(waiting)
@@ -140,7 +144,7 @@ def plan(
         found = _of(line, future.place, at)
         if isinstance(found, Slot):
             yield found
-            if line.lead is not None:
+            if line.email is not None:
                 at = _of(line, future.next_moment)
                 heapq.heappush(waiting, (at, at, campaign_id))
         elif found is not None:
@@ -230,16 +234,21 @@ class _Line:
 
     it: Campaign
     previous: datetime | None
-    placed: int = 0
+    to_place: deque[Email]
     per_day: Counter[date] = field(default_factory=Counter)
     open_stretch: tuple[datetime, datetime] = (_BEGIN, _BEGIN)  # the one found last: most moments are in it
 
     @property
-    def lead(self) -> Lead | None:
-        return self.it.leads[self.placed] if self.placed < len(self.it.leads) else None
+    def email(self) -> Email | None:
+        """The one whose turn it is."""
+        return self.to_place[0] if self.to_place else None
+
+    @property
+    def standing(self) -> Standing | None:
+        return self.to_place[0].standing if self.to_place else None
 
     def stands_at(self, at: datetime) -> bool:
-        return self.lead is not None and self.lead.standing is not None and self.lead.standing.at == at
+        return self.standing is not None and self.standing.at == at
 
     def take(self, at: datetime, *, is_retry: bool) -> None:
         if not is_retry:
@@ -287,7 +296,7 @@ class _Future:
     ) -> None:
         self.now = _whole(now)
         self.boxes = {it.id: _Box(it) for it in mailboxes}
-        self.lines = {it.id: _Line(it, it.last_start) for it in campaigns}
+        self.lines = {it.id: _Line(it, it.last_start, deque(it.emails)) for it in campaigns}
         self._counts: Counter[tuple[int, int, date]] = Counter()  # campaign, mailbox, day -> places held
         self._shares: dict[tuple[int, date], dict[int, int]] = {}
         self._surplus: dict[tuple[int, date], int] = {}
@@ -296,15 +305,15 @@ class _Future:
             self._take(each.campaign_id, each.mailbox_id, each.at, is_retry=each.is_retry)
 
     def first_moment(self, line: _Line) -> datetime:
-        return self.now if line.previous is None and not _stands(line) else self.next_moment(line)
+        return self.now if line.previous is None and line.standing is None else self.next_moment(line)
 
     def next_moment(self, line: _Line) -> datetime:
-        """Where its next lead should go: its standing place if it can stay, else one delay after the one before."""
-        assert line.lead is not None
-        standing = line.lead.standing
+        """Where its next e-mail should go: its standing place if it can stay, else one delay after the one before."""
+        assert line.email is not None
+        standing = line.standing
         if standing is not None and self._can_stand(line, standing.at):
             return standing.at
-        return self._after_previous(line, jitter(line.it.id, line.lead.id))
+        return self._after_previous(line, jitter(line.it.id, line.email))
 
     def _can_stand(self, line: _Line, at: datetime) -> bool:
         return self._after_previous(line, 1 - JITTER) <= at < END and line.it.window.is_open(at)
@@ -315,8 +324,7 @@ class _Future:
         return max(self.now, _whole(line.previous + line.it.delay * delays))
 
     def place(self, line: _Line, at: datetime) -> Slot | datetime | None:
-        """Place its next lead at `at`, or tell when to ask again; None where that would never help."""
-        assert line.lead is not None
+        """Place its next e-mail at `at`, or tell when to ask again; None where that would never help."""
         later = line.next_allowed(at)
         if later > at:
             return self._unless_hopeless(line, later)
@@ -327,23 +335,22 @@ class _Future:
         free = {box.it.id: box.free_from(at) for box in boxes}
         if (soonest := min(free.values())) > at:
             return self._unless_hopeless(line, soonest)
-        box = self._best(line.lead, [box for box in boxes if free[box.it.id] == at], day, at)
+        box = self._best(line.standing, [box for box in boxes if free[box.it.id] == at], day, at)
         return self._settle(line, box, at)
 
     def _settle(self, line: _Line, box: _Box, at: datetime) -> Slot:
-        assert line.lead is not None
-        slot = Slot(line.it.id, line.lead.id, box.it.id, at)
+        email = line.to_place.popleft()
+        slot = Slot(line.it.id, email.lead_id, email.step_id, box.it.id, at)
         day = warsaw_day(at)
         if self._counts[line.it.id, box.it.id, day] >= self._shares[box.it.id, day].get(line.it.id, 0):
             self._surplus[box.it.id, day] -= 1
         self._take(line.it.id, box.it.id, at)
-        line.placed += 1
         self._give_up_at[line.it.id] = at + _GIVE_UP_AFTER
         return slot
 
-    def _best(self, lead: Lead, boxes: Sequence[_Box], day: date, at: datetime) -> _Box:
+    def _best(self, standing: Standing | None, boxes: Sequence[_Box], day: date, at: datetime) -> _Box:
         """The one it stands on; else the one with most room left, of those the one that was idle longest."""
-        stays_on = lead.standing.mailbox_id if lead.standing is not None else None
+        stays_on = standing.mailbox_id if standing is not None else None
         return min(boxes, key=lambda box: (box.it.id != stays_on, -box.room(day), box.idle_since(at), box.it.id))
 
     def _take(self, campaign_id: int, mailbox_id: int, at: datetime, *, is_retry: bool = False) -> None:
@@ -380,7 +387,7 @@ class _Future:
 
     def _demand(self, line: _Line, day: date) -> int:
         """How many more mails it could use on a day from each of its mailboxes that has room then."""
-        wanted = min(line.room(day), len(line.it.leads) - line.placed, line.pace_capacity(day, self.now))
+        wanted = min(line.room(day), len(line.to_place), line.pace_capacity(day, self.now))
         boxes = sum(box.has_room(day) for box in self._boxes_of(line))
         return max(ceil(wanted / boxes), 0) if boxes else 0
 
@@ -388,14 +395,11 @@ class _Future:
         return later if later < self._give_up_at.get(line.it.id, self.now + _GIVE_UP_AFTER) else None
 
 
-def jitter(campaign_id: int, lead_id: int) -> float:
+def jitter(campaign_id: int, email: Email) -> float:
     """Between 0.8 and 1.2, drawn once for each mail: the same mail always varies its delay by the same part."""
-    draw = int.from_bytes(blake2b(f"{campaign_id}:{lead_id}".encode(), digest_size=8).digest()) / 2**64
+    key = f"{campaign_id}:{email.lead_id}:{email.step_id}"
+    draw = int.from_bytes(blake2b(key.encode(), digest_size=8).digest()) / 2**64
     return 1 - JITTER + 2 * JITTER * draw
-
-
-def _stands(line: _Line) -> bool:
-    return line.lead is not None and line.lead.standing is not None
 
 
 def _whole(at: datetime) -> datetime:

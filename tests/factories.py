@@ -13,7 +13,7 @@ from models.email.states import Status
 from models.owner import campaigns, mailboxes
 from models.owner.campaigns import NewCampaign, NewLead
 from models.store import database, tables
-from models.store.tables import Campaign, CampaignEmailQueue, CampaignLead, EmailHistory, Mailbox
+from models.store.tables import Campaign, CampaignEmailQueue, CampaignLead, CampaignStep, EmailHistory, Mailbox
 from scheduling.planner import Slot
 from scheduling.window import Window
 
@@ -75,6 +75,16 @@ def a_campaign(
     return campaign_id
 
 
+def step_of(campaign_id: int) -> int:
+    """The campaign's one step."""
+    return CampaignStep.get(CampaignStep.campaign == campaign_id).id
+
+
+def slot(row: CampaignEmailQueue, at: datetime) -> Slot:
+    """Another place for an e-mail, on its mailbox."""
+    return Slot(row.campaign_id, row.campaign_lead_id, row.step_id, row.mailbox_id, at)
+
+
 def planned(campaign_id: int, mailbox_id: int, *at: datetime) -> list[int]:
     """Put the campaign's next leads into the queue at these times, and return the e-mails' ids."""
     Q = CampaignEmailQueue
@@ -84,9 +94,9 @@ def planned(campaign_id: int, mailbox_id: int, *at: datetime) -> list[int]:
     )
     ids = [row.id for row in leads.order_by(CampaignLead.position).limit(len(at))]
     assert len(ids) == len(at), "the campaign has too few leads"
-    moves.plan(
-        campaign_id, [Slot(campaign_id, lead, mailbox_id, when) for lead, when in zip(ids, at, strict=True)], "tests"
-    )
+    step_id = step_of(campaign_id)
+    slots = [Slot(campaign_id, lead, step_id, mailbox_id, when) for lead, when in zip(ids, at, strict=True)]
+    moves.plan(campaign_id, slots, "tests")
     rows = Q.select(Q.id).where(Q.campaign_lead.in_(ids)).order_by(Q.campaign_lead)
     return [row.id for row in rows]
 

@@ -41,11 +41,12 @@ SET session_replication_role = replica;
 INSERT INTO mailbox (address, smtp_host, smtp_port, smtp_security, daily_limit, gap_seconds, last_start_at)
 SELECT 'mailbox' || n || '@sender.example', 'smtp.sender.example', 587, 'starttls', 20000, 1, now()
 FROM generate_series(1, 20) n;
-INSERT INTO campaign (name, subject, text, window_start_minute, window_end_minute, weekdays, delay_seconds, daily_limit,
-                      status, last_start_at)
-SELECT name, 'Hello', 'Hello', 0, 1440, '{0,1,2,3,4,5,6}', 0.5, 200000, status, now()
+INSERT INTO campaign (name, window_start_minute, window_end_minute, weekdays, delay_seconds, daily_limit, status,
+                      last_start_at)
+SELECT name, 0, 1440, '{0,1,2,3,4,5,6}', 0.5, 200000, status, now()
 FROM (VALUES ('running', 'active'), ('in doubt', 'active'), ('finished', 'active'), ('completed', 'completed'),
              ('draft', 'draft')) AS c (name, status);
+INSERT INTO campaign_step (id, campaign_id, position, subject, text) SELECT id, id, 1, 'Hello', 'Hello' FROM campaign;
 INSERT INTO campaign_mailbox (campaign_id, mailbox_id)
 SELECT c, m FROM generate_series(1, 5) c CROSS JOIN generate_series(1, 20) m;
 INSERT INTO lead (address) SELECT 'lead' || n || '@leads.example' FROM generate_series(1, 550000) n;
@@ -59,9 +60,9 @@ CROSS JOIN LATERAL generate_series(1, leads) n ORDER BY c, n;
 # the day after.
 MAILS = """
 INSERT INTO campaign_email_queue
-    (campaign_id, campaign_lead_id, mailbox_id, status, scheduled_at, hinted_for, attempts, message_id, claim_token,
-     claimed_at, worker_host, worker_pid, worker_started_at, handed_over_at, sent_at, error)
-SELECT campaign_id, id, 1 + position %% 20, status, at, CASE WHEN begun THEN at END, begun::int,
+    (campaign_id, campaign_lead_id, step_id, mailbox_id, status, scheduled_at, hinted_for, attempts, message_id,
+     claim_token, claimed_at, worker_host, worker_pid, worker_started_at, handed_over_at, sent_at, error)
+SELECT campaign_id, id, campaign_id, 1 + position %% 20, status, at, CASE WHEN begun THEN at END, begun::int,
        '<' || id || '@sender.example>', CASE WHEN begun THEN gen_random_uuid() END, CASE WHEN begun THEN at END,
        CASE WHEN begun THEN 'host' END, CASE WHEN begun THEN 1 END, CASE WHEN begun THEN 1.0 END,
        CASE WHEN status IN ('sent', 'unknown') THEN at END, CASE WHEN status = 'sent' THEN at END,

@@ -77,6 +77,7 @@ def campaign_page(campaign_id: int, refusal: str | None = None) -> Response:
         ahead=ahead,
         days=outlook.days(mails.days(row.id), ahead.forecast, ahead.today),
         senders=mailboxes.of_campaign(row.id),
+        subjects=campaigns.subjects(row.id),
         too_small=mailboxes.too_small_for(row.id),
         changes=changes.of_campaign(row.id),
         page=_mails(row.id, status, lead),

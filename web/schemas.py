@@ -48,7 +48,8 @@ class Campaign(Shape):
     name: str
     status: Literal["draft", "active", "paused", "completed", "cancelled"]
     leads: int
-    counts: dict[Status, int] = Field(description="Status -> e-mails. Leads without an e-mail are in none.")
+    emails: int = Field(description="Of all leads and steps, planned or not.")
+    counts: dict[Status, int] = Field(description="Status -> e-mails. Those that are not planned yet are in none.")
     used_today: int
     daily_limit: int
     next_at: Moment | None

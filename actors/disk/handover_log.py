@@ -92,7 +92,9 @@ def _read(path: Path, last_bytes: int | None = None) -> Iterator[HandOver]:
 
 
 def _plain(it: HandOver) -> dict[str, object]:
-    return asdict(it) | {"token": str(it.token), "at": it.at.isoformat()}
+    """Without what is None: the version before reads no line that says more than its own did."""
+    plain = asdict(it) | {"token": str(it.token), "at": it.at.isoformat()}
+    return {name: value for name, value in plain.items() if value is not None}
 
 
 def _hand_over(it: Any) -> HandOver:

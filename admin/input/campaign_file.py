@@ -120,8 +120,8 @@ def edited(
     """The changed columns of a campaign, checked by the rules of a campaign file."""
     values = {
         "name": row.name,
-        "subject": row.subject,
-        "text": row.text,
+        "subject": "as it is",
+        "text": "as it is",
         "mailboxes": ["as they are"],
         "window_start": _time(row.window_start_minute) if window_start is None else window_start,
         "window_end": _time(row.window_end_minute) if window_end is None else window_end,

@@ -44,6 +44,8 @@ class Claim(Attempt):
     """A claimed e-mail with all that is needed to send it."""
 
     campaign_lead_id: int
+    step_id: int
+    step: int  # its position: 1 for a lead's first e-mail
     scheduled_at: datetime
     started_at: datetime
     message_id: str
@@ -62,11 +64,11 @@ class Claim(Attempt):
 
 
 CLAIMED = """
-SELECT q.campaign_id, q.mailbox_id, q.attempts, q.campaign_lead_id, q.scheduled_at, q.claimed_at, q.message_id,
-       c.subject, c.text, c.html, cl.address, cl.fields, m.address, m.name,
+SELECT q.campaign_id, q.mailbox_id, q.attempts, q.campaign_lead_id, s.id, s.position, q.scheduled_at, q.claimed_at,
+       q.message_id, s.subject, s.text, s.html, cl.address, cl.fields, m.address, m.name,
        m.smtp_host, m.smtp_port, m.smtp_security, m.username, m.password_encrypted
 FROM campaign_email_queue q
-JOIN campaign c ON c.id = q.campaign_id
+JOIN campaign_step s ON s.id = q.step_id
 JOIN campaign_lead cl ON cl.id = q.campaign_lead_id
 JOIN mailbox m ON m.id = q.mailbox_id
 WHERE q.id = %s

@@ -218,18 +218,18 @@ def recover(
     )
 
 
-# What a planner puts into the queue: new leads. A lead that has its e-mail already is left alone.
+# What a planner puts into the queue: new e-mails. A lead that has its e-mail of a step already is left alone.
 PLAN = """
 WITH slot AS (
-    SELECT * FROM unnest(%(leads)s::bigint[], %(mailboxes)s::bigint[], %(times)s::timestamptz[])
-        AS s (campaign_lead_id, mailbox_id, scheduled_at)
+    SELECT * FROM unnest(%(leads)s::bigint[], %(steps)s::bigint[], %(mailboxes)s::bigint[], %(times)s::timestamptz[])
+        AS s (campaign_lead_id, step_id, mailbox_id, scheduled_at)
 ), planned AS (
-    INSERT INTO campaign_email_queue (campaign_id, campaign_lead_id, mailbox_id, scheduled_at, message_id)
-    SELECT %(campaign)s, slot.campaign_lead_id, slot.mailbox_id, slot.scheduled_at,
+    INSERT INTO campaign_email_queue (campaign_id, campaign_lead_id, step_id, mailbox_id, scheduled_at, message_id)
+    SELECT %(campaign)s, slot.campaign_lead_id, slot.step_id, slot.mailbox_id, slot.scheduled_at,
            '<' || gen_random_uuid() || '@' || split_part(m.address, '@', 2) || '>'
     FROM slot JOIN mailbox m ON m.id = slot.mailbox_id
     ORDER BY slot.scheduled_at
-    ON CONFLICT (campaign_id, campaign_lead_id) DO NOTHING
+    ON CONFLICT (campaign_lead_id, step_id) DO NOTHING
     RETURNING id, mailbox_id, scheduled_at
 )
 INSERT INTO email_history (email_id, move, to_status, scheduled_to, mailbox_id, by)
@@ -238,7 +238,7 @@ SELECT id, 'plan', 'pending', scheduled_at, mailbox_id, %(by)s FROM planned ORDE
 
 
 def plan(campaign_id: int, slots: Sequence[Slot], by: str) -> int:
-    """Put leads into the queue, each with its mailbox and time. Returns how many were new."""
+    """Put e-mails into the queue, each with its mailbox and time. Returns how many were new."""
     values = {"campaign": campaign_id, "by": by, **_columns(slots)}
     return _told(Move.PLAN, execute(PLAN, values), campaign_id, by)
 
@@ -247,11 +247,11 @@ def plan(campaign_id: int, slots: Sequence[Slot], by: str) -> int:
 # its own time.
 REPLAN = """
 WITH slot AS (
-    SELECT * FROM unnest(%(leads)s::bigint[], %(mailboxes)s::bigint[], %(times)s::timestamptz[])
-        AS s (campaign_lead_id, mailbox_id, scheduled_at)
+    SELECT * FROM unnest(%(leads)s::bigint[], %(steps)s::bigint[], %(mailboxes)s::bigint[], %(times)s::timestamptz[])
+        AS s (campaign_lead_id, step_id, mailbox_id, scheduled_at)
 ), before AS (
     SELECT q.id, q.scheduled_at AS old_at, slot.mailbox_id, slot.scheduled_at
-    FROM campaign_email_queue q JOIN slot USING (campaign_lead_id)
+    FROM campaign_email_queue q JOIN slot USING (campaign_lead_id, step_id)
     WHERE q.campaign_id = %(campaign)s AND q.status = 'pending'
       AND (q.scheduled_at, q.mailbox_id) IS DISTINCT FROM (slot.scheduled_at, slot.mailbox_id)
       AND NOT EXISTS (SELECT FROM email_history h WHERE h.email_id = q.id AND h.at > %(seen_at)s)
@@ -304,11 +304,11 @@ def cancel_pending(campaign_id: int, reason: str, by: str) -> int:
 # Only a refusal leads to failed; asked again all the same, because this is where a mail could be sent twice.
 REOPEN = """
 WITH slot AS (
-    SELECT * FROM unnest(%(leads)s::bigint[], %(mailboxes)s::bigint[], %(times)s::timestamptz[])
-        AS s (campaign_lead_id, mailbox_id, scheduled_at)
+    SELECT * FROM unnest(%(leads)s::bigint[], %(steps)s::bigint[], %(mailboxes)s::bigint[], %(times)s::timestamptz[])
+        AS s (campaign_lead_id, step_id, mailbox_id, scheduled_at)
 ), before AS (
     SELECT q.id, q.scheduled_at AS old_at, slot.mailbox_id, slot.scheduled_at
-    FROM campaign_email_queue q JOIN slot USING (campaign_lead_id)
+    FROM campaign_email_queue q JOIN slot USING (campaign_lead_id, step_id)
     WHERE q.campaign_id = %(campaign)s AND q.status = 'failed' AND (
         SELECT h.move FROM email_history h
         WHERE h.email_id = q.id AND h.move IN ('hand_over', 'doubt', 'recover', 'settle', 'accept', 'reject')
@@ -358,6 +358,7 @@ def _told(move: Move, count: int, campaign_id: int, by: str, reason: str | None 
 def _columns(slots: Sequence[Slot]) -> dict[str, list[Any]]:
     return {
         "leads": [slot.lead_id for slot in slots],
+        "steps": [slot.step_id for slot in slots],
         "mailboxes": [slot.mailbox_id for slot in slots],
         "times": [slot.at for slot in slots],
     }

@@ -1,4 +1,4 @@
-"""Which leads may be written to: the one rule, in SQL, for the planner, completion, pages and invariants.
+"""Which leads may be written to: the one rule, in SQL. What is still to come for them: see remaining.py.
 
 The claim and the hand-over ask the same of one mail: see gates.lead_may_be_written_to.
 """
@@ -12,19 +12,6 @@ MAY_BE_WRITTEN_TO = """
 (SELECT s.address IS NULL AND (NOT %(basis_required)s OR COALESCE(p.legal_basis, '') <> '')
  FROM lead p LEFT JOIN suppression s ON s.address = p.address WHERE p.id = l.lead_id)
 """
-# Of a row `l` of campaign_lead: it still gets an e-mail.
-IS_TO_BE_PLANNED = f"""
-NOT EXISTS (SELECT FROM campaign_email_queue q WHERE q.campaign_id = l.campaign_id AND q.campaign_lead_id = l.id)
-AND {MAY_BE_WRITTEN_TO}
-"""  # only our own words
-
-# Of a row `c` of campaign: how many of its leads have no e-mail, and whether one of them still gets one.
-WITHOUT_AN_EMAIL = """
-((SELECT count(*) FROM campaign_lead l WHERE l.campaign_id = c.id)
- - (SELECT count(*) FROM campaign_email_queue q WHERE q.campaign_id = c.id))
-"""
-HAS_LEADS_TO_PLAN = f"EXISTS (SELECT FROM campaign_lead l WHERE l.campaign_id = c.id AND {IS_TO_BE_PLANNED})"
-
 # So many a tick; the next ones find the rest.
 _AT_ONCE = 1000
 

@@ -29,6 +29,7 @@ class HandOver:
     campaign_lead_id: int
     mailbox_id: int
     recipient: str  # a fingerprint: ids may be given to others after a backup was restored
+    step_id: int | None = None  # None: the first of its campaign, as of all e-mails in the version before
 
 
 def of(claim: Claim, at: datetime) -> HandOver:
@@ -41,6 +42,7 @@ def of(claim: Claim, at: datetime) -> HandOver:
         campaign_lead_id=claim.campaign_lead_id,
         mailbox_id=claim.mailbox_id,
         recipient=_fingerprint(claim.recipient),
+        step_id=None if claim.step == 1 else claim.step_id,
     )
 
 
@@ -62,7 +64,7 @@ def forgotten(those: Sequence[HandOver]) -> list[HandOver]:
 def recover(those: Iterable[HandOver], reason: str, by: str) -> list[int]:
     """Make the mails unknown, each in a transaction of its own, and return their ids.
 
-    A mail whose lead the database does not have, or whose row has a result already, is left alone.
+    A mail whose lead or step the database does not have, or whose row has a result already, is left alone.
     """
     found = []
     for it in those:
@@ -80,17 +82,24 @@ def hosts_that_sent() -> set[str]:
     return {host for (host,) in fetch("SELECT DISTINCT worker_host FROM campaign_email_queue WHERE worker_host <> ''")}
 
 
-OF_LEAD = "SELECT id FROM campaign_email_queue WHERE campaign_id = %s AND campaign_lead_id = %s"
+STEP = """
+SELECT id FROM campaign_step
+WHERE campaign_id = %(campaign)s AND CASE WHEN %(step)s::bigint IS NULL THEN position = 1 ELSE id = %(step)s END
+"""
+OF_STEP = "SELECT id FROM campaign_email_queue WHERE campaign_lead_id = %s AND step_id = %s"
 
 
 def _row_of(it: HandOver, by: str) -> int | None:
-    """The e-mail of that lead, put into the queue again if the backup was from before its plan."""
+    """That lead's e-mail of that step, put into the queue again if the backup was from before its plan."""
     facts.lock_campaigns([it.campaign_id])
     lead = CampaignLead.get_or_none(CampaignLead.id == it.campaign_lead_id, CampaignLead.campaign == it.campaign_id)
-    if lead is None or _fingerprint(lead.address) != it.recipient or not facts.lock_mailboxes([it.mailbox_id]):
+    step = fetch_row(STEP, {"campaign": it.campaign_id, "step": it.step_id})
+    if lead is None or step is None or _fingerprint(lead.address) != it.recipient:
         return None
-    moves.plan(it.campaign_id, [Slot(it.campaign_id, lead.id, it.mailbox_id, it.at)], by)
-    row = fetch_row(OF_LEAD, (it.campaign_id, lead.id))
+    if not facts.lock_mailboxes([it.mailbox_id]):
+        return None
+    moves.plan(it.campaign_id, [Slot(it.campaign_id, lead.id, step[0], it.mailbox_id, it.at)], by)
+    row = fetch_row(OF_STEP, (lead.id, step[0]))
     return None if row is None else int(row[0])
 
 

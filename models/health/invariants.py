@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from models.email import recipients
+from models.email import recipients, remaining
 from models.email.states import FINAL, PATHS, Status
 from models.store.database import database, execute, fetch
 from scheduling.planner import END, LONGEST
@@ -47,7 +47,7 @@ SELECT conname FROM pg_constraint
 WHERE connamespace = current_schema()::regnamespace AND contype = 'c' AND NOT convalidated
 UNION ALL
 SELECT name FROM unnest(ARRAY['one_sending_per_mailbox', 'campaign_email_queue_message_id',
-                              'campaign_email_queue_campaign_id_campaign_lead_id']) AS name
+                              'campaign_email_queue_campaign_lead_id_step_id', 'one_successor']) AS name
 WHERE NOT EXISTS (SELECT FROM pg_index i WHERE i.indexrelid = to_regclass(name) AND i.indisunique AND i.indisvalid)
 """
 
@@ -56,8 +56,23 @@ SELECT mailbox_id FROM campaign_email_queue WHERE status = 'sending'
 GROUP BY mailbox_id HAVING count(*) > 1 ORDER BY mailbox_id
 """
 
-ONE_MAIL_A_LEAD = """
-SELECT campaign_lead_id FROM campaign_email_queue GROUP BY campaign_id, campaign_lead_id HAVING count(*) > 1
+ONE_MAIL_A_STEP = """
+SELECT campaign_lead_id FROM campaign_email_queue GROUP BY campaign_lead_id, step_id HAVING count(*) > 1
+"""
+
+# An e-mail, its lead and its step are of one campaign, and it follows the same lead's e-mail of an earlier step. Each
+# has at most one successor, and a lead one e-mail that follows none.
+STEPS_ARE_A_CHAIN = """
+SELECT q.id FROM campaign_email_queue q
+LEFT JOIN campaign_lead l ON l.id = q.campaign_lead_id
+LEFT JOIN campaign_step s ON s.id = q.step_id
+LEFT JOIN (campaign_email_queue p JOIN campaign_step before ON before.id = p.step_id) ON p.id = q.predecessor_id
+WHERE (l.campaign_id, s.campaign_id) IS DISTINCT FROM (q.campaign_id, q.campaign_id)
+   OR (q.predecessor_id IS NOT NULL AND NOT COALESCE(
+       p.campaign_lead_id = q.campaign_lead_id AND before.position < s.position, false))
+UNION
+SELECT min(id) FROM campaign_email_queue GROUP BY campaign_lead_id, predecessor_id HAVING count(*) > 1
+ORDER BY 1
 """
 
 HISTORY_BEGINS = """
@@ -150,7 +165,7 @@ LEFT JOIN LATERAL (
 ) left_out ON true
 WHERE c.status = 'completed' AND (
     EXISTS (SELECT FROM campaign_email_queue q WHERE q.campaign_id = c.id AND NOT q.status = ANY(%(final)s))
-    OR {recipients.WITHOUT_AN_EMAIL} > COALESCE(left_out.leads, 0))
+    OR {remaining.LEADS} > COALESCE(left_out.leads, 0))
 ORDER BY c.id
 """  # noqa: S608  # only our own words
 
@@ -194,7 +209,8 @@ RULES = (
     Rule("constraints_stand", "constraints and unique indexes stand", CONSTRAINTS_STAND),
     Rule("status_agrees", "each status agrees with its columns", STATUS_AGREES),
     Rule("one_sending", "no mailbox sends two mails at once", ONE_SENDING),
-    Rule("one_mail_a_lead", "no lead has two mails in a campaign", ONE_MAIL_A_LEAD),
+    Rule("one_mail_a_step", "no lead has two mails of one step", ONE_MAIL_A_STEP),
+    Rule("steps_are_a_chain", "each lead's mails follow one another by the steps of their campaign", STEPS_ARE_A_CHAIN),
     Rule("history_begins", "each history begins with its plan", HISTORY_BEGINS),
     Rule("history_ends", "each history ends where its mail stands", HISTORY_ENDS),
     Rule("history_is_a_chain", "each history is a chain of legal moves", HISTORY_IS_A_CHAIN),
@@ -225,6 +241,7 @@ def ask(rule: Rule, seconds: float) -> Finding:
 
 def _found(rule: Rule) -> Finding:
     values = {
+        **recipients.rules(),
         "legal": tuple(_legal_moves()),
         "final": [str(status) for status in FINAL],
         "zone": WARSAW.key,

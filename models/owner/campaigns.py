@@ -8,7 +8,7 @@ from typing import Any
 from peewee import EXCLUDED, IntegrityError, chunked, fn
 
 import bounds
-from models.email import facts, moves, recipients
+from models.email import facts, moves, recipients, remaining
 from models.email.claims import Held
 from models.email.moves import Detail
 from models.email.reasons import Sentence, said
@@ -16,7 +16,7 @@ from models.owner import changes, notices
 from models.owner.notices import Kind
 from models.store import tick_request
 from models.store.database import database, fetch
-from models.store.tables import CLOCK, Campaign, CampaignLead, CampaignMailbox, Lead, Mailbox
+from models.store.tables import CLOCK, Campaign, CampaignLead, CampaignMailbox, CampaignStep, Lead, Mailbox
 from scheduling.window import Window
 
 # What the SMTP client says of a letter that it did not offer: see mail.smtp.
@@ -75,7 +75,6 @@ def add(new: NewCampaign, leads: Sequence[NewLead], by: str) -> int:
 
 
 def _insert(new: NewCampaign, by: str) -> int:
-    letter = {"name": new.name, "subject": new.subject, "text": new.text, "html": new.html}
     pace = {
         "window_start_minute": new.window.start_minute,
         "window_end_minute": new.window.end_minute,
@@ -85,11 +84,13 @@ def _insert(new: NewCampaign, by: str) -> int:
     }
     bounds.check(bounds.CAMPAIGN, pace)
     try:
-        campaign_id = int(Campaign.insert({**letter, **pace}).execute())
+        campaign_id = int(Campaign.insert({"name": new.name, **pace}).execute())
     except IntegrityError as error:
         if "campaign_name" in str(error):
             raise CampaignInvalid(f"there is a campaign {new.name!r} already") from None
         raise
+    letter = {"subject": new.subject, "text": new.text, "html": new.html}
+    CampaignStep.insert(campaign=campaign_id, position=1, **letter).execute()
     changes.record_added(Campaign, campaign_id, pace, by)
     return campaign_id
 
@@ -121,9 +122,15 @@ def get(campaign_id: int) -> Campaign:
 
 
 def every() -> list[Campaign]:
-    """Without their letters, which may be long: get() and find() have them."""
-    columns = [it for it in Campaign._meta.sorted_fields if it.name not in ("text", "html")]
-    return list(Campaign.select(*columns).order_by(Campaign.id))
+    return list(Campaign.select().order_by(Campaign.id))
+
+
+SUBJECTS = "SELECT subject FROM campaign_step WHERE campaign_id = %s ORDER BY position"
+
+
+def subjects(campaign_id: int) -> list[str]:
+    """Of its steps, in their order."""
+    return [subject for (subject,) in fetch(SUBJECTS, (campaign_id,))]
 
 
 def start(campaign_id: int, by: str) -> None:
@@ -238,20 +245,20 @@ def _write(row: Campaign, fresh: dict[str, object], by: str, verb: str, reason: 
     tick_request.ask_for_tick()
 
 
-# A campaign has ended when every lead that may be written to has a final row, not when nothing happens to be pending.
-# Counted last, and only where no mail is under way: a lead without an e-mail is one that the queue has fewer rows for.
-# How many were left out is kept with the change: they may be written to later, and the campaign stays complete.
+# A campaign has ended when every lead that may be written to has a final row for each step, not when nothing happens to
+# be pending. What remains is counted last, and only where no mail is under way. How many leads were left out is kept
+# with the change: they may be written to later, and the campaign stays complete.
 COMPLETE = f"""
 WITH finished AS (
     SELECT c.id FROM campaign c
     WHERE c.status = 'active' AND CASE WHEN EXISTS (
             SELECT FROM campaign_email_queue q
             WHERE q.campaign_id = c.id AND q.status IN ('pending', 'sending', 'unknown')) THEN false
-        ELSE {recipients.WITHOUT_AN_EMAIL} = 0 OR NOT {recipients.HAS_LEADS_TO_PLAN} END
+        ELSE {remaining.COUNT} = 0 OR NOT {remaining.IS_TO_BE_PLANNED} END
     ORDER BY c.id FOR NO KEY UPDATE SKIP LOCKED
 ), completed AS (
     UPDATE campaign c SET status = 'completed', revision = revision + 1 FROM finished WHERE c.id = finished.id
-    RETURNING c.id, {recipients.WITHOUT_AN_EMAIL} AS left_out
+    RETURNING c.id, {remaining.LEADS} AS left_out
 )
 INSERT INTO change (by, verb, campaign_id, values)
 SELECT %(by)s, 'complete', id, jsonb_build_object('status', jsonb_build_array('active', 'completed'))

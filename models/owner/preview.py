@@ -22,7 +22,7 @@ class Shift:
 
 
 PENDING = """
-SELECT campaign_id, campaign_lead_id, mailbox_id, scheduled_at FROM campaign_email_queue
+SELECT campaign_id, campaign_lead_id, step_id, mailbox_id, scheduled_at FROM campaign_email_queue
 WHERE status = 'pending' AND campaign_id = ANY(%s)
 """
 
@@ -37,15 +37,15 @@ def of(order: Callable[[], object], campaign_ids: Collection[int]) -> list[Shift
         reasons = plans.to_replan()
         asked = {it: reasons[it] for it in reasons if it in campaign_ids and reasons[it] in plans.ORDERS}
         seen = plans.situation(asked, again=True, orders=asked)
-        before = {(row[0], row[1]): (row[2], row[3]) for row in fetch(PENDING, (list(asked),))}
+        before = {row[:3]: row[3:] for row in fetch(PENDING, (list(asked),))}
         transaction.rollback()
     after = dict(before)
     for slot in planner.plan(seen.campaigns, seen.mailboxes, seen.taken, seen.now):
-        after[slot.campaign_id, slot.lead_id] = (slot.mailbox_id, slot.at)
+        after[slot.campaign_id, slot.lead_id, slot.step_id] = (slot.mailbox_id, slot.at)
     return [shift for it in asked if (shift := _shift(it, before, after))]
 
 
-Places = dict[tuple[int, int], tuple[int, datetime]]  # campaign, campaign lead -> mailbox, time
+Places = dict[tuple[int, int, int], tuple[int, datetime]]  # campaign, campaign lead, step -> mailbox, time
 
 
 def _shift(campaign_id: int, before: Places, after: Places) -> Shift | None:

@@ -15,6 +15,7 @@ from models.planning import plans
 from models.store import tick_request
 from models.store.database import database, execute, fetch
 from models.store.tables import Campaign
+from scheduling.planner import Email
 
 MOST_REASON = 1000  # characters
 ITS_MAILBOXES_FAULT = "its refusal was its mailbox's fault"
@@ -83,7 +84,7 @@ def _by_a_person(campaign_id: int, email_ids: Sequence[int], reason: str, by: st
 
 # Of these, those whose leads may be written to, in the order of their turns.
 WILLING = """
-SELECT q.campaign_lead_id, q.mailbox_id FROM campaign_email_queue q
+SELECT q.campaign_lead_id, q.step_id, q.mailbox_id FROM campaign_email_queue q
 JOIN campaign_lead cl ON cl.id = q.campaign_lead_id JOIN lead l ON l.id = cl.lead_id
 LEFT JOIN suppression s ON s.address = l.address
 WHERE q.id = ANY(%(ids)s) AND q.status = 'failed' AND s.address IS NULL
@@ -95,7 +96,8 @@ ORDER BY q.scheduled_at, cl.position
 def _bring_back(campaign_id: int, email_ids: Sequence[int], reason: str, by: str) -> Reopened:
     """Plan them behind the campaign's others. The caller holds the campaign's lock."""
     rules = config.settings().sending
-    willing = dict(fetch(WILLING, {"ids": list(email_ids), "basis": rules.require_legal_basis}))
+    found = fetch(WILLING, {"ids": list(email_ids), "basis": rules.require_legal_basis})
+    willing = {Email(lead_id, step_id): mailbox_id for lead_id, step_id, mailbox_id in found}
     slots = plans.behind(campaign_id, willing)
     count = moves.reopen(campaign_id, slots, reason, by)
     if count:

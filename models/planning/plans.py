@@ -16,12 +16,12 @@ from models.planning import unplanned, usable
 from models.store.database import clock, database, fetch
 from models.store.tables import Campaign, CampaignEmailQueue, CampaignMailbox, Mailbox, WarmupCount
 from scheduling import planner
-from scheduling.planner import Lead, Slot, Standing, Taken
+from scheduling.planner import Email, Slot, Standing, Taken
 from scheduling.window import warsaw_day
 
 Q = CampaignEmailQueue
 
-# A plan reaches over three Warsaw days at the most: no campaign places more than three daily limits of new leads.
+# A plan reaches over three Warsaw days at the most: no campaign places more than three daily limits of new e-mails.
 _DAYS_AHEAD = 3
 
 
@@ -42,15 +42,15 @@ def situation(
     again: bool = False,
     orders: Mapping[int, str] = MappingProxyType({}),
     forecast: bool = False,
-    most_leads: int | None = None,
+    most_emails: int | None = None,
 ) -> Situation:
-    """Active campaigns with the leads that are still to be planned, and what others have taken on their mailboxes.
+    """Active campaigns with the e-mails that are still to be planned, and what others have taken on their mailboxes.
 
-    campaign_ids: only these get leads to place. None: all that are active.
-    again: the leads to place are those that are planned already, with the places they hold.
+    campaign_ids: only these get e-mails to place. None: all that are active.
+    again: the e-mails to place are those that are planned already, with the places they hold.
     orders: campaign id -> which of ORDERS its mails are laid out anew for, without the places they hold.
-    forecast: to the last lead instead of to the planning horizon, and drafts and paused campaigns too.
-    most_leads: so many of each campaign at most; None: all, or as many as the horizon may take.
+    forecast: to the last e-mail instead of to the planning horizon, and drafts and paused campaigns too.
+    most_emails: so many of each campaign at most; None: all, or as many as the horizon may take.
 
     What nothing can be planned with is not in it: see usable.problems().
     """
@@ -58,17 +58,17 @@ def situation(
     rows = usable.only(_campaigns(campaign_ids, also_inactive=forecast))
     if again:
         ids = [row.id for row in rows]
-        leads, own = _pending(ids, orders, now)
+        emails, own = _pending(ids, orders, now)
     else:
-        leads = _new(rows, most_leads, forecast)
-        rows = [row for row in rows if row.id in leads]
+        emails = _new(rows, most_emails, forecast)
+        rows = [row for row in rows if row.id in emails]
         ids = [row.id for row in rows]
         own = _taken(TAKEN_BY, ids)
     linked = _mailboxes_of(ids)
     boxes = list(Mailbox.select().where(Mailbox.id.in_(sorted({it for each in linked.values() for it in each}))))
     return Situation(
         now=now,
-        campaigns=_planned_campaigns(rows, linked, leads, now, to_the_end=again or forecast),
+        campaigns=_planned_campaigns(rows, linked, emails, now, to_the_end=again or forecast),
         mailboxes=_planned_mailboxes(usable.only(it for it in boxes if it.status == "active"), now),
         taken=[*own, *_taken(TAKEN_BESIDE, ids, [row.id for row in boxes])],
         revisions={("campaign", row.id): row.revision for row in rows}
@@ -150,7 +150,7 @@ LEFT JOIN LATERAL (
 
 
 def wanting() -> list[int]:
-    """Active campaigns whose last mail is planned for before their horizon: they may have leads to plan.
+    """Active campaigns whose last mail is planned for before their horizon: they may have e-mails to plan.
 
     The others, most of them at most times, need no look at their leads.
     """
@@ -175,22 +175,22 @@ def retry_moment(email_id: int, not_before: datetime) -> datetime:
     )
 
 
-def behind(campaign_id: int, mails: Mapping[int, int]) -> list[Slot]:
-    """Places behind all pending mails of the campaign. mails: campaign lead -> its mailbox so far, in their order."""
+def behind(campaign_id: int, mailboxes: Mapping[Email, int]) -> list[Slot]:
+    """Places behind all pending mails of the campaign. mailboxes: e-mail -> its mailbox so far, in their order."""
     now = clock()
     rows, linked = usable.only([Campaign.get_by_id(campaign_id)]), _mailboxes_of([campaign_id])
     boxes = list(Mailbox.select().where(Mailbox.id.in_(linked[campaign_id]), Mailbox.status == "active"))
     found = planner.plan(
-        _planned_campaigns(rows, linked, {campaign_id: [Lead(it) for it in mails]}, now, to_the_end=True),
+        _planned_campaigns(rows, linked, {campaign_id: list(mailboxes)}, now, to_the_end=True),
         _planned_mailboxes(usable.only(boxes), now),
         [*_taken(TAKEN_BY, [campaign_id]), *_taken(TAKEN_BESIDE, [campaign_id], [row.id for row in boxes])],
         now,
     )
-    placed = {slot.lead_id: slot for slot in found}
+    placed = {Email(slot.lead_id, slot.step_id): slot for slot in found}
+    at = now.replace(microsecond=now.microsecond // 1000 * 1000)
     # One for which there is no place now is planned by the tick, as others whose mailbox cannot be used.
     return [
-        placed.get(lead) or Slot(campaign_id, lead, mailbox, now.replace(microsecond=now.microsecond // 1000 * 1000))
-        for lead, mailbox in mails.items()
+        placed.get(it) or Slot(campaign_id, it.lead_id, it.step_id, mailbox, at) for it, mailbox in mailboxes.items()
     ]
 
 
@@ -199,13 +199,13 @@ def _campaigns(ids: Collection[int] | None, *, also_inactive: bool = False) -> l
     wanted = Campaign.status.in_(statuses)
     if ids is not None:
         wanted &= Campaign.id.in_(list(ids))
-    return list(Campaign.select(*usable.SETTINGS).where(wanted).order_by(Campaign.id))
+    return list(Campaign.select().where(wanted).order_by(Campaign.id))
 
 
 def _planned_campaigns(
     rows: Sequence[Campaign],
     mailboxes: Mapping[int, list[int]],
-    leads: Mapping[int, list[Lead]],
+    emails: Mapping[int, list[Email]],
     now: datetime,
     *,
     to_the_end: bool,
@@ -217,7 +217,7 @@ def _planned_campaigns(
             usable.campaign(row),
             mailbox_ids=tuple(mailboxes.get(row.id, ())),
             used={today: used.get(row.id, 0)},
-            leads=leads.get(row.id, ()),
+            emails=emails.get(row.id, ()),
             until=None if to_the_end else _horizon(row, now),
         )
         for row in rows
@@ -243,7 +243,7 @@ def _planned_mailboxes(rows: Sequence[Mailbox], now: datetime) -> list[planner.M
 # A mail that met its mailbox's fault twice after its lead was named goes last where it is planned again: were the fault
 # its own, it would be the first to try the mailbox after each pause, and none behind it would ever leave.
 PENDING = """
-SELECT q.campaign_id, q.campaign_lead_id, q.mailbox_id, q.scheduled_at, q.attempts > 0
+SELECT q.campaign_id, q.campaign_lead_id, q.step_id, q.mailbox_id, q.scheduled_at, q.attempts > 0
 FROM campaign_email_queue q
 LEFT JOIN LATERAL (
     SELECT count(*) AS met FROM email_history h
@@ -256,22 +256,22 @@ WHERE q.status = 'pending' AND q.campaign_id = ANY(%s) ORDER BY faults.met >= 2,
 
 def _pending(
     campaign_ids: Sequence[int], orders: Mapping[int, str], now: datetime
-) -> tuple[dict[int, list[Lead]], list[Taken]]:
-    """Campaign id -> the leads of its pending mails in the order of their turns; and those mails that stay anyway.
+) -> tuple[dict[int, list[Email]], list[Taken]]:
+    """Campaign id -> its pending mails in the order of their turns; and those that stay anyway.
 
     Another attempt that waits for its time is no part of the pace at which an edit lays out the others; who resumes a
     campaign or a mailbox has all that waits tried from now on.
     """
-    leads: defaultdict[int, list[Lead]] = defaultdict(list)
+    emails: defaultdict[int, list[Email]] = defaultdict(list)
     staying = []
-    for campaign_id, lead_id, mailbox_id, at, is_retry in fetch(PENDING, (campaign_ids,)):
+    for campaign_id, lead_id, step_id, mailbox_id, at, is_retry in fetch(PENDING, (campaign_ids,)):
         if campaign_id not in orders:
-            leads[campaign_id].append(Lead(lead_id, Standing(mailbox_id, at)))
+            emails[campaign_id].append(Email(lead_id, step_id, Standing(mailbox_id, at)))
         elif is_retry and at > now and orders[campaign_id] == "edited":
             staying.append(Taken(campaign_id, mailbox_id, at, is_retry))
         else:
-            leads[campaign_id].append(Lead(lead_id))
-    return leads, staying
+            emails[campaign_id].append(Email(lead_id, step_id))
+    return emails, staying
 
 
 TAKEN_BY = """
@@ -292,9 +292,8 @@ def _taken(query: str, campaigns: Sequence[int], mailboxes: Sequence[int] = ()) 
     return [Taken(*mail) for mail in fetch(query, {"campaigns": list(campaigns), "mailboxes": list(mailboxes)})]
 
 
-def _new(rows: Sequence[Campaign], most_leads: int | None, forecast: bool) -> dict[int, list[Lead]]:
-    found = unplanned.leads({row.id: most_leads if forecast else _DAYS_AHEAD * row.daily_limit for row in rows})
-    return {campaign_id: [Lead(each) for each in leads] for campaign_id, leads in found.items()}
+def _new(rows: Sequence[Campaign], most_emails: int | None, forecast: bool) -> dict[int, list[Email]]:
+    return unplanned.emails({row.id: most_emails if forecast else _DAYS_AHEAD * row.daily_limit for row in rows})
 
 
 def _mailboxes_of(campaign_ids: Iterable[int]) -> defaultdict[int, list[int]]:

@@ -12,8 +12,6 @@ from scheduling import planner
 from scheduling.window import Window
 
 Row = TypeVar("Row", Campaign, Mailbox)
-# Of a campaign, without its letter, which may be long.
-SETTINGS = [it for it in Campaign._meta.sorted_fields if it.name not in ("subject", "text", "html")]
 
 
 def window_of(row: Campaign) -> Window:
@@ -22,7 +20,7 @@ def window_of(row: Campaign) -> Window:
 
 
 def campaign(row: Campaign) -> planner.Campaign:
-    """Its settings alone: without mailboxes and leads. Raises ValueError."""
+    """Its settings alone: without mailboxes and e-mails. Raises ValueError."""
     return planner.Campaign(
         id=row.id,
         window=window_of(row),
@@ -31,7 +29,7 @@ def campaign(row: Campaign) -> planner.Campaign:
         mailbox_ids=(),
         used={},
         last_start=row.last_start_at,
-        leads=(),
+        emails=(),
         until=None,
     )
 
@@ -64,7 +62,7 @@ def only(rows: Iterable[Row]) -> list[Row]:
 def problems() -> dict[tuple[str, int], str]:
     """("campaign" or "mailbox", id) -> why nothing can be planned with it, of those that are active."""
     rows: list[Campaign | Mailbox] = [
-        *Campaign.select(*SETTINGS).where(Campaign.status == "active").order_by(Campaign.id),
+        *Campaign.select().where(Campaign.status == "active").order_by(Campaign.id),
         *Mailbox.select().where(Mailbox.status == "active").order_by(Mailbox.id),
     ]
     found = {(type(row).__name__.lower(), row.id): problem(row) for row in rows}

@@ -8,7 +8,7 @@ from playhouse.migrations import Runner
 
 from models.store.database import database, execute, fetch, took_too_long, unsuitable
 
-_FOLDER = Path(__file__).parent / "migrations"
+FOLDER = Path(__file__).parent / "migrations"
 _LOCK = 7_364_250_919  # an arbitrary number that nothing else in this database locks
 _TRY_MILLISECONDS = 1500
 _PAUSE_SECONDS = 3.0
@@ -73,4 +73,4 @@ def _refuse_unsuitable() -> None:
 
 
 def _runner() -> Runner:
-    return Runner(database, str(_FOLDER))  # type: ignore[no-untyped-call]
+    return Runner(database, str(FOLDER))  # type: ignore[no-untyped-call]

@@ -114,9 +114,6 @@ class Mailbox(Table):
 class Campaign(Table):
     id = BigAutoField()
     name = TextField(unique=True)
-    subject = TextField()
-    text = TextField()
-    html = TextField(null=True)
     window_start_minute = SmallIntegerField()  # of the Warsaw day
     window_end_minute = SmallIntegerField()
     weekdays: Any = ArrayField(SmallIntegerField, index=False)  # type: ignore[no-untyped-call]  # 0 is Monday
@@ -142,6 +139,21 @@ class Campaign(Table):
             Check("cardinality(weekdays) > 0 AND weekdays <@ '{0,1,2,3,4,5,6}'", "weekdays_are_days_of_the_week"),
             _bounded("pace_is_bounded", **CAMPAIGN),
         ]
+
+
+class CampaignStep(Table):
+    """A letter of a campaign: which one of those that it sends to each of its leads, one after the other."""
+
+    campaign_id: int
+    id = BigAutoField()
+    campaign = ForeignKeyField(Campaign, index=False)
+    position = IntegerField(constraints=[Check("position >= 1", "positions_count_from_one")])
+    subject = TextField()
+    text = TextField()
+    html = TextField(null=True)
+
+    class Meta:
+        indexes = ((("campaign", "position"), True),)
 
 
 class CampaignMailbox(Table):
@@ -188,10 +200,12 @@ CampaignLead._meta.columns["fields"].field_type = "JSONB"
 
 
 class CampaignEmailQueue(Table):
-    """One e-mail: the one that a campaign sends to one of its leads."""
+    """One e-mail: a step of a campaign, sent to one of its leads."""
 
     campaign_id: int
     campaign_lead_id: int
+    step_id: int
+    predecessor_id: int | None
     mailbox_id: int
     id = BigAutoField()
     campaign = ForeignKeyField(Campaign, index=False)
@@ -213,6 +227,8 @@ class CampaignEmailQueue(Table):
     error = TextField(null=True)
     created_at = MomentField(constraints=_default("clock_timestamp()"))
     deferred_since = MomentField(null=True)  # its first attempt, of those that were answered with "not now"
+    step = ForeignKeyField(CampaignStep, index=False)
+    predecessor = ForeignKeyField("self", null=True, index=False)  # the e-mail that it follows; null: the lead's first
 
     class Meta:
         constraints = [
@@ -236,7 +252,8 @@ class CampaignEmailQueue(Table):
             Check("attempts >= 0", "attempts_are_not_negative"),
         ]
         indexes = (
-            (("campaign", "campaign_lead"), True),
+            (("campaign_lead", "step"), True),
+            (("campaign", "campaign_lead"), True),  # named by the version before: see 0022_emails_of_steps
             (("status", "scheduled_at"), False),
             (("campaign", "scheduled_at", "id"), False),
             (("campaign", "status", "scheduled_at", "id"), False),
@@ -253,6 +270,7 @@ def _index(name: str, *fields: Field | SQL, where: SQL, unique: bool = False) ->
 
 
 _Q = CampaignEmailQueue
+_index("one_successor", _Q.predecessor, where=SQL("predecessor_id IS NOT NULL"), unique=True)
 _index("one_sending_per_mailbox", _Q.mailbox, where=SQL("status = 'sending'"), unique=True)
 _index("pending_by_mailbox", _Q.mailbox, _Q.scheduled_at, where=_PENDING)
 _index(
@@ -432,6 +450,7 @@ class WebSession(Table):
 TABLES: tuple[type[Table], ...] = (
     Mailbox,
     Campaign,
+    CampaignStep,
     CampaignMailbox,
     Lead,
     Suppression,

@@ -88,15 +88,8 @@ def _findings() -> tuple[dict[str, int], datetime | None]:
     return violations, min(checked_at) if len(checked_at) == len(slugs) else None
 
 
-# Not its letters, which may be long.
-_COLUMNS = (
-    *(Campaign.id, Campaign.name, Campaign.status, Campaign.delay_seconds, Campaign.last_start_at),
-    *(Campaign.window_start_minute, Campaign.window_end_minute, Campaign.weekdays),
-)
-
-
 def _campaigns(now: datetime) -> list[CampaignGauge]:
-    rows = list(Campaign.select(*_COLUMNS).where(Campaign.status.in_(["active", "paused"])).order_by(Campaign.id))
+    rows = list(Campaign.select().where(Campaign.status.in_(["active", "paused"])).order_by(Campaign.id))
     standings = overview.standings(rows)
     counts: defaultdict[int, dict[str, int]] = defaultdict(lambda: dict.fromkeys(Status, 0))
     for campaign_id, status, count, _ in fetch(overview.CAMPAIGN_COUNTS, ([row.id for row in rows],)):

@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from math import prod
 from typing import Any
 
 from models.email import facts
@@ -94,7 +95,8 @@ class CampaignLine:
     name: str
     status: str
     leads: int
-    counts: dict[str, int]  # status -> e-mails; leads without an e-mail are in none
+    emails: int  # of all leads and steps, planned or not
+    counts: dict[str, int]  # status -> e-mails; those that are not planned yet are in none
     used_today: int
     daily_limit: int
     next_at: datetime | None  # of the next pending e-mail
@@ -112,15 +114,16 @@ SELECT ids.id, it.* FROM unnest(%s::bigint[]) AS ids (id) CROSS JOIN LATERAL (
     WHERE campaign_id = ids.id GROUP BY status
 ) it
 """
-LEAD_COUNTS = """
-SELECT ids.id, (SELECT count(*)::int FROM campaign_lead l WHERE l.campaign_id = ids.id)
+LEADS_AND_STEPS = """
+SELECT ids.id, (SELECT count(*)::int FROM campaign_lead l WHERE l.campaign_id = ids.id),
+       (SELECT count(*)::int FROM campaign_step s WHERE s.campaign_id = ids.id)
 FROM unnest(%s::bigint[]) AS ids (id)
 """
 
 
 def campaigns(rows: Sequence[Campaign]) -> list[CampaignLine]:
     ids = [row.id for row in rows]
-    leads = dict(fetch(LEAD_COUNTS, (ids,)))
+    of_campaign = {campaign_id: of for campaign_id, *of in fetch(LEADS_AND_STEPS, (ids,))}
     used, stands = facts.campaigns_used(ids, warsaw_day(clock())), standings(rows)
     counts: dict[int, dict[str, int]] = {}
     next_at: dict[int, datetime] = {}
@@ -133,7 +136,8 @@ def campaigns(rows: Sequence[Campaign]) -> list[CampaignLine]:
             id=row.id,
             name=row.name,
             status=row.status,
-            leads=leads.get(row.id, 0),
+            leads=of_campaign[row.id][0],
+            emails=prod(of_campaign[row.id]),
             counts={status: counts.get(row.id, {}).get(status, 0) for status in Status},
             used_today=used.get(row.id, 0),
             daily_limit=row.daily_limit,

@@ -11,10 +11,10 @@ from datetime import datetime
 from typing import Literal
 
 import config
-from models.email import facts, gates, recipients
+from models.email import facts, gates, recipients, remaining
 from models.email.gates import Closed, Facts
 from models.email.reasons import Sentence, said
-from models.email.recipients import IS_TO_BE_PLANNED, MAY_BE_WRITTEN_TO
+from models.email.recipients import MAY_BE_WRITTEN_TO
 from models.owner import protection
 from models.planning import usable
 from models.store import installation
@@ -187,27 +187,21 @@ def _waiting(closed: Closed, until: datetime | None) -> Standing:
     return Standing(closed.gate, sentence, until)
 
 
-# Whose turn has not come: leads that have no e-mail, and may be written to.
-UNPLANNED = f"""
-    SELECT FROM campaign_lead l WHERE l.campaign_id = c.id AND {IS_TO_BE_PLANNED}
-"""  # only our own words
-# What is left of campaigns none of whose mails may be claimed. A lead has one e-mail at the most: where there are fewer
-# e-mails than leads, one has none. The leads behind the last that has one are looked at first: all are rarely needed.
+# What is left of campaigns none of whose mails may be claimed. The leads behind the last that has an e-mail are looked
+# at first: all are rarely needed.
 REST = f"""
 SELECT c.id, is_pending, is_unplanned, CASE
            WHEN pending_may_go THEN true
            WHEN NOT is_unplanned THEN false
-           WHEN EXISTS ({UNPLANNED} AND l.position > last_planned) THEN true
-           ELSE EXISTS ({UNPLANNED}) END, is_unknown, is_sending
+           WHEN EXISTS (SELECT FROM {remaining.REMAINING} r WHERE r.may_be_written_to AND r.turn > last_turn) THEN true
+           ELSE {remaining.IS_TO_BE_PLANNED} END, is_unknown, is_sending
 FROM unnest(%(ids)s::bigint[]) AS c (id)
 CROSS JOIN LATERAL (SELECT
     EXISTS (SELECT FROM campaign_email_queue q WHERE q.campaign_id = c.id AND q.status = 'pending') AS is_pending,
     EXISTS (SELECT FROM campaign_email_queue q JOIN campaign_lead l ON l.id = q.campaign_lead_id
             WHERE q.campaign_id = c.id AND q.status = 'pending' AND {MAY_BE_WRITTEN_TO}) AS pending_may_go,
-    (SELECT count(*) FROM campaign_lead l WHERE l.campaign_id = c.id)
-        > (SELECT count(*) FROM campaign_email_queue q WHERE q.campaign_id = c.id) AS is_unplanned,
-    COALESCE((SELECT l.position FROM campaign_lead l WHERE l.id = (
-        SELECT max(q.campaign_lead_id) FROM campaign_email_queue q WHERE q.campaign_id = c.id)), 0) AS last_planned,
+    {remaining.COUNT} > 0 AS is_unplanned,
+    {remaining.LAST_TURN} AS last_turn,
     EXISTS (SELECT FROM campaign_email_queue q WHERE q.campaign_id = c.id AND q.status = 'unknown') AS is_unknown,
     EXISTS (SELECT FROM campaign_email_queue q WHERE q.campaign_id = c.id AND q.status = 'sending') AS is_sending
     OFFSET 0  -- counted once, however often it is asked above

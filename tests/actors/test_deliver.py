@@ -13,7 +13,7 @@ from actors import deliver as pipeline
 from models.email.states import Move, Status
 from models.owner import suppressions
 from models.store import vault
-from models.store.tables import Campaign, CampaignEmailQueue, CampaignLead, Mailbox
+from models.store.tables import Campaign, CampaignEmailQueue, CampaignLead, CampaignStep, Mailbox
 from models.views import overview
 from tests import factories as make
 from tests.smtp_server import SmtpServer
@@ -83,7 +83,7 @@ class TestAMailThatArrives:
 
     def test_takes_the_default_for_an_empty_field(self, smtp: SmtpServer) -> None:
         [email_id] = due(smtp, "anna@leads.example")
-        Campaign.update(text="How is {{ city|default('your city') }}?").execute()
+        CampaignStep.update(text="How is {{ city|default('your city') }}?").execute()
         CampaignLead.update(fields={"email": "anna@leads.example", "name": "Anna", "city": ""}).execute()
 
         deliver(email_id)
@@ -169,7 +169,7 @@ class TestTheContentsFault:
 
     def test_a_template_that_this_lead_cannot_fill_fails_before_any_conversation(self, smtp: SmtpServer) -> None:
         [email_id] = due(smtp, "anna@leads.example")
-        Campaign.update(text="{{ nickname }}").execute()
+        CampaignStep.update(text="{{ nickname }}").execute()
 
         row = deliver(email_id)
 
@@ -191,7 +191,7 @@ class TestTheContentsFault:
         self, smtp: SmtpServer, template: dict[str, str], reason: str
     ) -> None:
         [email_id] = due(smtp, "anna@leads.example")
-        Campaign.update(**template).execute()
+        CampaignStep.update(**template).execute()
         CampaignLead.update(fields={"email": "anna@leads.example", "name": "Anna", "city": ""}).execute()
 
         row = deliver(email_id)

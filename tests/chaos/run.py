@@ -68,7 +68,7 @@ def _unfinished() -> list[overview.CampaignLine]:
 def _left(it: overview.CampaignLine) -> int:
     """How many of its leads have neither a final nor an unknown mail. A cancelled campaign plans no more of them."""
     planned = sum(it.counts.values())
-    unplanned = 0 if it.status == "cancelled" else it.leads - planned
+    unplanned = 0 if it.status == "cancelled" else it.emails - planned
     return unplanned + it.counts[Status.PENDING] + it.counts[Status.SENDING]
 
 

@@ -11,7 +11,6 @@ from models.owner import campaigns, mailboxes
 from models.store.tables import CampaignEmailQueue, EmailHistory, Mailbox
 from models.views import day, mails
 from models.views.day import Line
-from scheduling.planner import Slot
 from scheduling.window import Window, warsaw_day, warsaw_day_bounds
 from tests import factories as make
 
@@ -37,7 +36,7 @@ def put(email_id: int, **columns: datetime | None) -> None:
 
 def moved(email_id: int, to: datetime, reason: str) -> None:
     row = make.row(email_id)
-    slot = Slot(row.campaign_id, row.campaign_lead_id, row.mailbox_id, to)
+    slot = make.slot(row, to)
     assert moves.replan(row.campaign_id, [slot], reason, "tests") == 1
 
 

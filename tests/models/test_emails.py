@@ -14,7 +14,6 @@ from models.email.states import COUNTED, PATHS, Move, Status
 from models.owner import settlement, suppressions
 from models.store.tables import Campaign, CampaignEmailQueue, CampaignLead
 from models.views import overview
-from scheduling.planner import Slot
 from tests import factories as make
 
 Q = CampaignEmailQueue
@@ -28,25 +27,17 @@ def _claim(held: Held) -> bool:
 def _replan(held: Held) -> bool:
     row = make.row(held.email_id)
     later = row.scheduled_at + timedelta(hours=1)
-    return bool(
-        moves.replan(
-            row.campaign_id, [Slot(row.campaign_id, row.campaign_lead_id, row.mailbox_id, later)], "edited", "t"
-        )
-    )
+    return bool(moves.replan(row.campaign_id, [make.slot(row, later)], "edited", "t"))
 
 
 def _plan(held: Held) -> bool:
     row = make.row(held.email_id)
-    return bool(
-        moves.plan(
-            row.campaign_id, [Slot(row.campaign_id, row.campaign_lead_id, row.mailbox_id, row.scheduled_at)], "t"
-        )
-    )
+    return bool(moves.plan(row.campaign_id, [make.slot(row, row.scheduled_at)], "t"))
 
 
 def _reopen(held: Held) -> bool:
     row = make.row(held.email_id)
-    slot = Slot(row.campaign_id, row.campaign_lead_id, row.mailbox_id, row.scheduled_at)
+    slot = make.slot(row, row.scheduled_at)
     return bool(moves.reopen(row.campaign_id, [slot], "a person asks for it", "tests"))
 
 
@@ -168,12 +159,12 @@ class TestClaiming:
 
 @pytest.mark.usefixtures("db")
 class TestOneMailPerLead:
-    def test_the_database_refuses_a_second_mail_to_the_same_lead_in_a_campaign(self) -> None:
+    def test_the_database_refuses_a_second_mail_of_the_same_step_to_the_same_lead(self) -> None:
         row = make.row(make.an_email())
-        twin = {"campaign": row.campaign_id, "campaign_lead": row.campaign_lead_id, "mailbox": row.mailbox_id}
+        twin = {"campaign": row.campaign_id, "campaign_lead": row.campaign_lead_id, "step": row.step_id}
 
         with pytest.raises(IntegrityError, match="campaign_lead"):
-            Q.insert(**twin, scheduled_at=make.now(), message_id="<another@x>").execute()
+            Q.insert(**twin, mailbox=row.mailbox_id, scheduled_at=make.now(), message_id="<another@x>").execute()
 
     def test_the_database_refuses_the_same_person_twice_in_a_campaign(self) -> None:
         row = make.row(make.an_email())
@@ -189,9 +180,7 @@ class TestOneMailPerLead:
         before = make.row(email_id).__data__
         row = make.row(email_id)
 
-        planned = moves.plan(
-            row.campaign_id, [Slot(row.campaign_id, row.campaign_lead_id, row.mailbox_id, make.now())], "tests"
-        )
+        planned = moves.plan(row.campaign_id, [make.slot(row, make.now())], "tests")
 
         assert planned == 0
         assert make.row(email_id).__data__ == before

@@ -122,7 +122,7 @@ class TestAPlanBesideAClaim:
         email_id = make.an_email(leads=2)
         row = make.row(email_id)
         other = CampaignLead.get(CampaignLead.campaign == row.campaign_id, CampaignLead.id != row.campaign_lead_id)
-        slot = Slot(row.campaign_id, other.id, row.mailbox_id, make.now())
+        slot = Slot(row.campaign_id, other.id, row.step_id, row.mailbox_id, make.now())
         with another_holds(email_id):
             written = beside(lambda: moves.plan(row.campaign_id, [slot], "tests"))
 

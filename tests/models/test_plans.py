@@ -70,13 +70,15 @@ class TestANewCampaign:
         mailbox_id = make.a_mailbox()
         campaign_id = make.a_campaign([mailbox_id], leads=3)
         first, second, third = (row.id for row in CampaignLead.select().order_by(CampaignLead.position))
-        moves.plan(campaign_id, [planner.Slot(campaign_id, second, mailbox_id, make.now())], "tests")
+        moves.plan(
+            campaign_id, [planner.Slot(campaign_id, second, make.step_of(campaign_id), mailbox_id, make.now())], "tests"
+        )
 
         plan_new()
         plan_new()
 
         assert {row.campaign_lead_id for row in Q.select()} == {first, second, third}
-        assert unplanned.leads({campaign_id: 10}) == {}
+        assert unplanned.emails({campaign_id: 10}) == {}
 
     def test_planning_twice_changes_nothing(self) -> None:
         campaign_id = make.a_campaign([make.a_mailbox()], leads=5)
@@ -610,7 +612,7 @@ class TestLeadsThatMayNotBeWrittenTo:
         plan_new()
 
         assert sorted(row.campaign_lead_id for row in Q.select()) == lead_ids(self.LEADS[:3])
-        assert unplanned.leads({campaign_id: None}) == {}
+        assert unplanned.emails({campaign_id: None}) == {}
 
     def test_alone_make_a_campaign_that_ends_at_once(self) -> None:
         campaign_id = make.a_campaign([make.a_mailbox()], self.LEADS)

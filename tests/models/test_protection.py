@@ -254,9 +254,9 @@ WITH lead AS (
     SELECT %(campaign)s, id, 1000 + id, 'many', '{}' FROM lead RETURNING id
 )
 INSERT INTO campaign_email_queue
-    (campaign_id, campaign_lead_id, mailbox_id, scheduled_at, message_id, status, handed_over_at, sent_at)
-SELECT %(campaign)s, id, %(mailbox)s, clock_timestamp() + interval '1 s', 'many' || id, 'sent', now(), now()
-FROM campaign_lead
+    (campaign_id, campaign_lead_id, step_id, mailbox_id, scheduled_at, message_id, status, handed_over_at, sent_at)
+SELECT %(campaign)s, l.id, s.id, %(mailbox)s, clock_timestamp() + interval '1 s', 'many' || l.id, 'sent', now(), now()
+FROM campaign_lead l JOIN campaign_step s ON s.campaign_id = %(campaign)s
 """
 
 

@@ -247,7 +247,9 @@ class TestACampaignThatCannotSend:
         mailbox_id = make.a_mailbox()
         campaign_id = make.a_campaign([mailbox_id], ["anna@leads.example", "jan@leads.example"])
         last = CampaignLead.get(CampaignLead.position == 2)
-        moves.plan(campaign_id, [Slot(campaign_id, last.id, mailbox_id, make.now())], "tests")
+        moves.plan(
+            campaign_id, [Slot(campaign_id, last.id, make.step_of(campaign_id), mailbox_id, make.now())], "tests"
+        )
         forbid("jan@leads.example")
 
         assert of(campaign_id).gate == "unplanned"

@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Page, Playwright, expect, sync_playwrig
 from models.email import moves
 from models.email.states import Status
 from models.owner import campaigns, settlement
-from models.store.tables import Campaign, CampaignEmailQueue
+from models.store.tables import Campaign, CampaignEmailQueue, CampaignStep
 from models.views import overview
 from tests import factories as make
 from tests.browser import Person, chromium, looking
@@ -274,7 +274,8 @@ class TestStrangersText:
     def test_stays_text_wherever_it_stands(self, look: Look) -> None:
         mailbox_id = make.a_mailbox()
         campaign_id = make.a_campaign([mailbox_id], leads=[f'"{MARKUP}"@leads.example'])
-        Campaign.update(name=f"{MARKUP} & sons", subject=MARKUP).where(Campaign.id == campaign_id).execute()
+        Campaign.update(name=f"{MARKUP} & sons").where(Campaign.id == campaign_id).execute()
+        CampaignStep.update(subject=MARKUP).where(CampaignStep.campaign == campaign_id).execute()
         [email_id] = make.planned(campaign_id, mailbox_id, make.now())
         claim = make.claimed(email_id)
         content = f"Subject: {MARKUP}\r\nContent-Type: text/plain\r\n\r\n{MARKUP}".encode()

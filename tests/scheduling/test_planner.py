@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from scheduling.planner import (
     Campaign,
-    Lead,
+    Email,
     Mailbox,
     SettingsInvalid,
     Slot,
@@ -41,9 +41,9 @@ def mailbox(id: int = 1, limit: int = 1000, gap: float = 0, **changes: Any) -> M
     return replace(Mailbox(id, limit, timedelta(seconds=gap), {}, None), **changes)
 
 
-def campaign(id: int = 1, leads: int | Sequence[Lead] = 10, **changes: Any) -> Campaign:
-    people = [Lead(id * 1000 + number) for number in range(leads)] if isinstance(leads, int) else leads
-    it = Campaign(id, ALWAYS, MINUTE, 1000, (1,), {}, None, people, None)
+def campaign(id: int = 1, emails: int | Sequence[Email] = 10, **changes: Any) -> Campaign:
+    each = [Email(id * 1000 + number, id) for number in range(emails)] if isinstance(emails, int) else emails
+    it = Campaign(id, ALWAYS, MINUTE, 1000, (1,), {}, None, each, None)
     return replace(it, **changes)
 
 
@@ -88,7 +88,7 @@ def worlds(draw: st.DrawFn) -> World:
     campaigns = [
         campaign(
             number,
-            leads=draw(st.integers(0, 25)),
+            emails=draw(st.integers(0, 25)),
             window=draw(st.sampled_from([ALWAYS, OFFICE, NIGHT])),
             delay=timedelta(seconds=draw(st.sampled_from([1, 30, 60, 600]))),
             daily_limit=draw(st.integers(1, 12)),
@@ -157,7 +157,7 @@ class TestEveryPlan:
 
         for it in campaigns:
             own = [slot for slot in slots if slot.campaign_id == it.id]
-            assert [slot.lead_id for slot in own] == [lead.id for lead in it.leads[: len(own)]]
+            assert [slot.lead_id for slot in own] == [email.lead_id for email in it.emails[: len(own)]]
             starts = [at for at in (it.last_start, *(slot.at for slot in own)) if at is not None]
             assert all(later - earlier >= it.delay * 0.8 for earlier, later in pairwise(starts))
             assert it.until is None or all(slot.at < it.until for slot in own)
@@ -178,19 +178,20 @@ class TestEveryPlan:
 
         for it in endless:
             possible = any(limits[id] > 0 for id in it.mailbox_ids)
-            assert placed[it.id] == (len(it.leads) if possible else 0)
+            assert placed[it.id] == (len(it.emails) if possible else 0)
 
 
 class TestThePace:
     def test_alone_it_is_the_delay_within_a_fifth_and_not_the_same_each_time(self) -> None:
-        gaps = seconds(run([campaign(leads=200)], [mailbox()]))
+        gaps = seconds(run([campaign(emails=200)], [mailbox()]))
 
         assert all(48 <= gap <= 72.001 for gap in gaps)
         assert len(set(gaps)) > 150
 
     def test_a_mail_always_varies_by_the_same_part(self) -> None:
-        assert jitter(1, 2) == jitter(1, 2) != jitter(2, 1)
-        assert all(0.8 <= jitter(1, lead) <= 1.2 for lead in range(1000))
+        assert jitter(1, Email(2, 3)) == jitter(1, Email(2, 3, Standing(1, TUESDAY)))
+        assert len({jitter(*each) for each in [(1, Email(2, 3)), (2, Email(1, 3)), (1, Email(2, 4))]}) == 3
+        assert all(0.8 <= jitter(1, Email(lead, 1)) <= 1.2 for lead in range(1000))
 
     def test_it_goes_on_from_the_campaigns_last_start(self) -> None:
         [first, *_] = run([campaign(last_start=TUESDAY - timedelta(seconds=10))], [mailbox()])
@@ -208,7 +209,7 @@ class TestThePace:
 class TestDays:
     def test_on_friday_evening_monday_is_planned(self) -> None:
         friday = datetime(2026, 11, 27, 18, 0, tzinfo=UTC)
-        it = campaign(leads=5, window=OFFICE, until=horizon(OFFICE, friday, timedelta(hours=24)))
+        it = campaign(emails=5, window=OFFICE, until=horizon(OFFICE, friday, timedelta(hours=24)))
 
         slots = run([it], [mailbox()], now=friday)
 
@@ -224,21 +225,21 @@ class TestDays:
     def test_nothing_is_planned_into_a_windows_last_minute(self) -> None:
         late = datetime(2026, 11, 24, 15, 59, 30, tzinfo=UTC)
 
-        [slot] = run([campaign(leads=1, window=OFFICE)], [mailbox()], now=late)
+        [slot] = run([campaign(emails=1, window=OFFICE)], [mailbox()], now=late)
 
         assert slot.at == datetime(2026, 11, 25, 8, 0, tzinfo=UTC)
 
     def test_a_window_around_the_clock_has_no_last_minute(self) -> None:
         late = datetime(2026, 11, 24, 22, 59, 30, tzinfo=UTC)
 
-        [slot] = run([campaign(leads=1)], [mailbox()], now=late)
+        [slot] = run([campaign(emails=1)], [mailbox()], now=late)
 
         assert slot.at == late
 
     def test_a_limit_is_of_the_warsaw_day(self) -> None:
         before_midnight = datetime(2026, 11, 24, 22, 58, tzinfo=UTC)
 
-        slots = run([campaign(leads=6, daily_limit=2)], [mailbox()], now=before_midnight)
+        slots = run([campaign(emails=6, daily_limit=2)], [mailbox()], now=before_midnight)
 
         assert Counter(slot.at.astimezone(WARSAW).day for slot in slots) == {24: 2, 25: 2, 26: 2}
 
@@ -251,50 +252,50 @@ class TestSharingAMailbox:
         return {day: dict(counts) for day, counts in found.items()}
 
     def test_equal_wishes_get_equal_parts(self) -> None:
-        slots = run([campaign(1, leads=20), campaign(2, leads=20)], [mailbox(limit=10)])
+        slots = run([campaign(1, emails=20), campaign(2, emails=20)], [mailbox(limit=10)])
 
         assert set(map(str, self.by_campaign_and_day(slots).values())) <= {"{1: 5, 2: 5}", "{2: 5, 1: 5}"}
 
     def test_who_wants_little_gets_it_and_the_rest_is_for_the_other(self) -> None:
-        slots = run([campaign(1, leads=20), campaign(2, leads=2)], [mailbox(limit=10)])
+        slots = run([campaign(1, emails=20), campaign(2, emails=2)], [mailbox(limit=10)])
 
         assert self.by_campaign_and_day(slots)[warsaw_day(TUESDAY)] == {1: 8, 2: 2}
 
     def test_a_fast_campaign_does_not_starve_a_slow_one(self) -> None:
-        fast = campaign(1, leads=100, delay=timedelta(seconds=1))
-        slow = campaign(2, leads=100, delay=timedelta(minutes=30))
+        fast = campaign(1, emails=100, delay=timedelta(seconds=1))
+        slow = campaign(2, emails=100, delay=timedelta(minutes=30))
 
         slots = run([fast, slow], [mailbox(limit=10)])
 
         assert self.by_campaign_and_day(slots)[warsaw_day(TUESDAY)] == {1: 5, 2: 5}
 
     def test_alone_a_campaign_may_use_all_of_several_mailboxes(self) -> None:
-        it = campaign(leads=40, mailbox_ids=(1, 2), delay=timedelta(seconds=5))
+        it = campaign(emails=40, mailbox_ids=(1, 2), delay=timedelta(seconds=5))
 
         slots = run([it], [mailbox(1, limit=5), mailbox(2, limit=30)])
 
         assert self.by_campaign_and_day(slots)[warsaw_day(TUESDAY)] == {1: 35}
 
     def test_with_one_place_and_two_takers_both_get_their_turn(self) -> None:
-        slots = run([campaign(1, leads=10), campaign(2, leads=10)], [mailbox(limit=1)])
+        slots = run([campaign(1, emails=10), campaign(2, emails=10)], [mailbox(limit=1)])
 
         assert {slot.campaign_id for slot in slots[:3]} == {1, 2}
 
     def test_where_the_gap_leaves_too_few_places_the_campaigns_take_turns(self) -> None:
-        slots = run([campaign(1, leads=100), campaign(2, leads=100)], [mailbox(gap=300)])
+        slots = run([campaign(1, emails=100), campaign(2, emails=100)], [mailbox(gap=300)])
 
         assert [slot.campaign_id for slot in slots[:6]] == [1, 2, 1, 2, 1, 2]
 
     def test_what_one_has_planned_already_stays_and_the_rest_is_shared_by_those_who_come_later(self) -> None:
         taken = [Taken(1, 1, TUESDAY + number * MINUTE) for number in range(1, 7)]
-        fast, slow = campaign(2, leads=20), campaign(3, leads=20, delay=timedelta(minutes=30))
+        fast, slow = campaign(2, emails=20), campaign(3, emails=20, delay=timedelta(minutes=30))
 
-        slots = run([campaign(1, leads=20), fast, slow], [mailbox(limit=10)], taken)
+        slots = run([campaign(1, emails=20), fast, slow], [mailbox(limit=10)], taken)
 
         assert self.by_campaign_and_day(slots)[warsaw_day(TUESDAY)] == {2: 2, 3: 2}
 
     def test_the_mailbox_with_most_room_left_goes_first(self) -> None:
-        it = campaign(leads=6, mailbox_ids=(1, 2))
+        it = campaign(emails=6, mailbox_ids=(1, 2))
 
         slots = run([it], [mailbox(1, limit=100), mailbox(2, limit=100)])
 
@@ -302,20 +303,20 @@ class TestSharingAMailbox:
 
 
 class TestPlanningAgain:
-    def standing(self, *at: datetime, mailbox_id: int = 1) -> list[Lead]:
-        return [Lead(number, Standing(mailbox_id, each)) for number, each in enumerate(at)]
+    def standing(self, *at: datetime, mailbox_id: int = 1) -> list[Email]:
+        return [Email(number, 1, Standing(mailbox_id, each)) for number, each in enumerate(at)]
 
     def test_what_can_stay_stays(self) -> None:
         at = [TUESDAY + number * 2 * MINUTE for number in range(1, 6)]
 
-        slots = run([campaign(leads=self.standing(*at))], [mailbox()])
+        slots = run([campaign(emails=self.standing(*at))], [mailbox()])
 
         assert [slot.at for slot in slots] == at
 
     def test_after_downtime_what_is_overdue_goes_from_now_at_its_pace_in_its_order(self) -> None:
-        leads = self.standing(*[TUESDAY - timedelta(hours=2) + number * MINUTE for number in range(5)])
+        emails = self.standing(*[TUESDAY - timedelta(hours=2) + number * MINUTE for number in range(5)])
 
-        slots = run([campaign(leads=leads)], [mailbox()])
+        slots = run([campaign(emails=emails)], [mailbox()])
 
         assert [slot.lead_id for slot in slots] == [0, 1, 2, 3, 4]
         assert slots[0].at >= TUESDAY
@@ -324,14 +325,14 @@ class TestPlanningAgain:
     def test_later_mails_move_only_as_far_as_they_must(self) -> None:
         far = TUESDAY + timedelta(hours=5)
 
-        slots = run([campaign(leads=self.standing(TUESDAY - MINUTE, TUESDAY + MINUTE / 6, far))], [mailbox()])
+        slots = run([campaign(emails=self.standing(TUESDAY - MINUTE, TUESDAY + MINUTE / 6, far))], [mailbox()])
 
         assert slots[1].at > TUESDAY + MINUTE / 6
         assert slots[2].at == far
 
     def test_a_lost_mailbox_leaves_the_time_as_it_is(self) -> None:
         at = [TUESDAY + number * 2 * MINUTE for number in range(1, 4)]
-        it = campaign(leads=self.standing(*at, mailbox_id=7), mailbox_ids=(1, 7))
+        it = campaign(emails=self.standing(*at, mailbox_id=7), mailbox_ids=(1, 7))
 
         slots = run([it], [mailbox(1)])
 
@@ -340,14 +341,14 @@ class TestPlanningAgain:
     def test_what_stands_in_a_windows_last_minute_stays(self) -> None:
         at = datetime(2026, 11, 24, 15, 59, 30, tzinfo=UTC)
 
-        [slot] = run([campaign(leads=self.standing(at), window=OFFICE)], [mailbox()])
+        [slot] = run([campaign(emails=self.standing(at), window=OFFICE)], [mailbox()])
 
         assert slot.at == at
 
     def test_what_stands_outside_an_edited_window_goes_at_the_next_moment(self) -> None:
-        leads = self.standing(datetime(2026, 11, 24, 18, 0, tzinfo=UTC))
+        emails = self.standing(datetime(2026, 11, 24, 18, 0, tzinfo=UTC))
 
-        [slot] = run([campaign(leads=leads, window=OFFICE)], [mailbox()])
+        [slot] = run([campaign(emails=emails, window=OFFICE)], [mailbox()])
 
         assert slot.at == TUESDAY
 
@@ -365,25 +366,25 @@ class TestPlanningAnew:
 
         for it in edited:
             own = [slot for slot in slots if slot.campaign_id == it.id]
-            assert [slot.lead_id for slot in own] == [lead.id for lead in it.leads[: len(own)]]
+            assert [slot.lead_id for slot in own] == [email.lead_id for email in it.emails[: len(own)]]
             assert all(later.at - earlier.at >= new_delay * 0.8 for earlier, later in pairwise(own))
 
     def test_a_larger_limit_is_used_today(self) -> None:
-        slots = run([campaign(leads=100, daily_limit=50)], [mailbox()])
+        slots = run([campaign(emails=100, daily_limit=50)], [mailbox()])
 
         assert Counter(slot.at.astimezone(WARSAW).day for slot in slots) == {24: 50, 25: 50}
 
     def test_nobody_waits_for_another_attempt_whose_time_is_far(self) -> None:
         retry = Taken(1, 1, TUESDAY + timedelta(days=2), is_retry=True)
 
-        slots = run([campaign(leads=3)], [mailbox()], [retry])
+        slots = run([campaign(emails=3)], [mailbox()], [retry])
 
         assert all(slot.at <= TUESDAY + 4 * MINUTE for slot in slots)
 
     def test_another_attempt_holds_its_place_all_the_same(self) -> None:
         retry = Taken(1, 1, TUESDAY + MINUTE, is_retry=True)
 
-        slots = run([campaign(leads=3, daily_limit=3)], [mailbox(gap=30)], [retry])
+        slots = run([campaign(emails=3, daily_limit=3)], [mailbox(gap=30)], [retry])
 
         assert [slot.at.astimezone(WARSAW).day for slot in slots] == [24, 24, 25]
         assert all(abs(slot.at - retry.at) >= timedelta(seconds=30) for slot in slots)
@@ -407,15 +408,15 @@ class TestWhatNothingCanBePlannedWith:
                 make()
 
     def test_a_forecast_of_centuries_ends_where_dates_do(self) -> None:
-        slots = run([campaign(leads=10_000, delay=timedelta(days=365))], [mailbox()])
+        slots = run([campaign(emails=10_000, delay=timedelta(days=365))], [mailbox()])
 
         assert 6_000 < len(slots) < 10_000
 
     def test_a_mail_that_stands_there_stops_nobody(self) -> None:
         never = datetime.max.replace(tzinfo=UTC)
-        leads = [Lead(1, Standing(1, never)), Lead(2)]
+        emails = [Email(1, 1, Standing(1, never)), Email(2, 1)]
 
-        assert len(run([campaign(leads=leads)], [mailbox()], [Taken(2, 1, never)])) == 2
+        assert len(run([campaign(emails=emails)], [mailbox()], [Taken(2, 1, never)])) == 2
 
     def test_a_failure_that_nobody_foresaw_names_its_campaign(self) -> None:
         broken = campaign(2, window=None)
@@ -438,7 +439,7 @@ class TestNoRoom:
         assert run([campaign()], [mailbox(limit=0)]) == []
 
     def test_an_empty_campaign_is_done(self) -> None:
-        assert run([campaign(leads=0)], [mailbox()]) == []
+        assert run([campaign(emails=0)], [mailbox()]) == []
 
 
 class TestAnotherAttempt:

@@ -1,7 +1,7 @@
 """What the pages say, and to whom; how they are met in a browser is in tests/pipeline/test_pages.py."""
 
 import re
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import pytest
 from flask.testing import FlaskClient
@@ -13,7 +13,6 @@ from models.owner import campaigns, mailboxes
 from models.store import database, installation
 from models.store.tables import Campaign, CampaignEmailQueue, EmailHistory, Heartbeat
 from models.views import overview
-from scheduling.planner import Slot
 from scheduling.window import warsaw_day
 from tests import factories as make
 from tests.constraints import without_checks
@@ -137,7 +136,7 @@ class TestToday:
     def test_shows_where_a_moved_mail_came_from_and_why(self, browser: FlaskClient) -> None:
         email_id = make.an_email(make.now() + timedelta(seconds=5))
         row = make.row(email_id)
-        moves.replan(row.campaign_id, [slot(row, row.scheduled_at + timedelta(seconds=2))], "downtime", "tests")
+        moves.replan(row.campaign_id, [make.slot(row, row.scheduled_at + timedelta(seconds=2))], "downtime", "tests")
 
         html = page(browser, "/")
 
@@ -326,10 +325,6 @@ class TestInvisibleCharacters:
         Campaign.update(name=name).where(Campaign.id == campaign_id).execute()
 
         assert name in page(browser, "/campaigns")
-
-
-def slot(row: CampaignEmailQueue, at: datetime) -> Slot:
-    return Slot(row.campaign_id, row.campaign_lead_id, row.mailbox_id, at)
 
 
 def link(html: str, rel: str) -> str:

@@ -15,7 +15,7 @@ NOON = datetime(2026, 11, 17, 11, 0, tzinfo=UTC)  # 12:00 in Warsaw
 
 
 def a_line(*marks: Mark, opens: datetime | None = None, closes: datetime | None = None) -> Line:
-    campaign = CampaignLine(1, "Autumn", "active", 1, {}, 0, 10, None, Standing(None, said("sending")))
+    campaign = CampaignLine(1, "Autumn", "active", 1, 1, {}, 0, 10, None, Standing(None, said("sending")))
     return Line(campaign, opens, closes, list(marks), 0, [], 0)
 
 

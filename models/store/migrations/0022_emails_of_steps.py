@@ -1,0 +1,65 @@
+"""Gives every e-mail its step, and holds the rules of steps: one e-mail a lead and step, one successor an e-mail.
+
+The rows are filled in portions, each in a transaction of its own and in the order of their ids, in which all moves lock
+them. Not one transaction, and each statement may be run again after a failure: see 0006.
+
+The unique index on (campaign_id, campaign_lead_id) stays: the planner of the version before names it in its ON
+CONFLICT. As long as it is there a lead has one e-mail in a campaign, whatever its steps. Before a campaign may have a
+second step, and once no process of that version runs, a later migration has to put in its place the rule that a lead
+has one *first* e-mail: UNIQUE (campaign_id, campaign_lead_id) WHERE predecessor_id IS NULL, built before the old one
+is dropped.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from peewee import PostgresqlDatabase
+from playhouse.migrate import SchemaMigrator
+
+atomic = False
+
+_PORTION = 5000
+
+FILL = """
+WITH portion AS (
+    SELECT id, campaign_id FROM campaign_email_queue
+    WHERE id > %(after)s AND step_id IS NULL ORDER BY id LIMIT %(portion)s FOR NO KEY UPDATE
+), filled AS (
+    UPDATE campaign_email_queue q SET step_id = s.id
+    FROM portion JOIN campaign_step s ON s.campaign_id = portion.campaign_id AND s.position = 1
+    WHERE q.id = portion.id RETURNING q.id
+)
+SELECT max(id) FROM filled
+"""
+# Checked beside the running code first, so that the last statement need not read the table under its lock.
+NEVER_NULL = """
+ALTER TABLE campaign_email_queue DROP CONSTRAINT IF EXISTS has_a_step;
+ALTER TABLE campaign_email_queue ADD CONSTRAINT has_a_step CHECK (step_id IS NOT NULL) NOT VALID;
+ALTER TABLE campaign_email_queue VALIDATE CONSTRAINT has_a_step;
+ALTER TABLE campaign_email_queue ALTER COLUMN step_id SET NOT NULL;
+ALTER TABLE campaign_email_queue DROP CONSTRAINT has_a_step
+"""
+INDEXES = {
+    "campaign_email_queue_campaign_lead_id_step_id": "campaign_email_queue (campaign_lead_id, step_id)",
+    "one_successor": "campaign_email_queue (predecessor_id) WHERE predecessor_id IS NOT NULL",
+}
+REASONS = {
+    "campaign_email_queue_campaign_lead_id_step_id": "Zero duplicates: one e-mail per lead and step.",
+    "one_successor": "A lead gets its e-mails one after the other: each has at most one successor.",
+}
+
+
+def up(migrator: SchemaMigrator, db: PostgresqlDatabase) -> None:
+    run: Callable[..., Any] = db.execute_sql
+    after: int | None = 0
+    while after is not None:
+        [after] = run(FILL, {"after": after, "portion": _PORTION}).fetchone()
+    for statement in NEVER_NULL.split(";"):
+        run(statement)
+    run("SET lock_timeout = 0")
+    for name, what in INDEXES.items():
+        # One that an interrupted run left behind is there, and not valid.
+        run(f"DROP INDEX CONCURRENTLY IF EXISTS {name}")
+        run(f"CREATE UNIQUE INDEX CONCURRENTLY {name} ON {what}")
+        run(f"COMMENT ON INDEX {name} IS %s", (REASONS[name],))
+    run("SET lock_timeout = 1500")
