@@ -1,5 +1,6 @@
 """A database that went back in time: what this machine remembers of it, and what it then does not do."""
 
+import json
 import os
 import threading
 from collections.abc import Iterator
@@ -25,6 +26,9 @@ from tests.smtp_server import SmtpServer
 
 pytestmark = pytest.mark.usefixtures("db")
 Q = CampaignEmailQueue
+READ_BY_THE_VERSION_BEFORE = {
+    *("email_id", "token", "at", "message_id", "campaign_id", "campaign_lead_id", "mailbox_id", "recipient"),
+}
 
 
 def deliver(email_id: int) -> None:
@@ -234,6 +238,12 @@ class TestTheRecordOnTheDisk:
             thread.join()
 
         assert refused == []
+
+    def test_of_a_leads_first_email_is_as_the_version_before_reads_it(self, smtp: SmtpServer, home: Path) -> None:
+        sent_mails(smtp, 1)
+
+        [file] = (home / "journal").glob("handed-over-*.jsonl")
+        assert set(json.loads(file.read_text())) == READ_BY_THE_VERSION_BEFORE
 
     def test_holds_no_address(self, smtp: SmtpServer, home: Path) -> None:
         sent_mails(smtp, 2)

@@ -193,6 +193,14 @@ class TestThePace:
         assert len({jitter(*each) for each in [(1, Email(2, 3)), (2, Email(1, 3)), (1, Email(2, 4))]}) == 3
         assert all(0.8 <= jitter(1, Email(lead, 1)) <= 1.2 for lead in range(1000))
 
+    def test_each_email_of_a_lead_is_placed_by_itself_and_in_its_turn(self) -> None:
+        emails = [Email(7, 1), Email(8, 1), Email(7, 2)]
+
+        slots = run([campaign(emails=emails)], [mailbox()])
+
+        assert [(slot.lead_id, slot.step_id) for slot in slots] == [(7, 1), (8, 1), (7, 2)]
+        assert all(48 <= gap <= 72.001 for gap in seconds(slots))
+
     def test_it_goes_on_from_the_campaigns_last_start(self) -> None:
         [first, *_] = run([campaign(last_start=TUESDAY - timedelta(seconds=10))], [mailbox()])
 
