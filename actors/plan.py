@@ -56,7 +56,7 @@ class _Written:
 
 
 def plan_new() -> None:
-    """Put leads into the queue up to the planning horizon: first, of all campaigns, what is due soon."""
+    """Put e-mails into the queue up to the planning horizon: first, of all campaigns, what is due soon."""
     for (kind, id), why in usable.problems().items():
         log.error("settings_unusable", **{kind: id}, error=why)
     _without_failing(plans.wanting(), _plan)

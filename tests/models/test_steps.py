@@ -26,7 +26,8 @@ from scheduling.planner import Slot
 from tests import factories as make
 
 Q = CampaignEmailQueue
-NAME = "campaign_email_queue_campaign_id_campaign_lead_id"
+OF_THE_VERSION_BEFORE = "campaign_email_queue_campaign_id_campaign_lead_id"
+OF_THE_STEP = "campaign_email_queue_campaign_lead_id_step_id"
 INDEX = "SELECT pg_get_indexdef(%(name)s::regclass), obj_description(%(name)s::regclass)"
 EACH = f"""
 SELECT campaign_lead_id, step_id, may_be_written_to FROM campaign c CROSS JOIN LATERAL {remaining.REMAINING} r
@@ -38,18 +39,21 @@ COUNTS = (
 
 
 @contextmanager
-def several_emails_a_lead() -> Iterator[None]:
-    [(definition, comment)] = database.fetch(INDEX, {"name": NAME})
-    database.execute(f"DROP INDEX {NAME}")
-    yield
-    make.nothing_left()
-    database.execute(definition)
-    database.execute(f"COMMENT ON INDEX {NAME} IS %s", (comment,))
+def without(index: str) -> Iterator[None]:
+    """In the end all rows are gone, and it is back."""
+    [(definition, comment)] = database.fetch(INDEX, {"name": index})
+    database.execute(f"DROP INDEX {index}")
+    try:
+        yield
+    finally:
+        make.nothing_left()
+        database.execute(definition)
+        database.execute(f"COMMENT ON INDEX {index} IS %s", (comment,))
 
 
 @pytest.fixture(autouse=True)
 def sequences(db: None) -> Iterator[None]:
-    with several_emails_a_lead():
+    with without(OF_THE_VERSION_BEFORE):
         yield
 
 
@@ -283,3 +287,11 @@ class TestAChainOfEmails:
         database.execute(change)
 
         assert self.RULE in broken()
+
+    def test_of_which_two_are_of_one_step_is_found_out(self) -> None:
+        row = make.row(make.an_email())
+        twin = {"campaign": row.campaign_id, "campaign_lead": row.campaign_lead_id, "step": row.step_id}
+        with without(OF_THE_STEP):
+            Q.insert(**twin, mailbox=row.mailbox_id, scheduled_at=make.now(), message_id="<twin@x>").execute()
+
+            assert broken() >= {"no lead has two mails of one step", "constraints and unique indexes stand", self.RULE}
