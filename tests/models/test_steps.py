@@ -57,10 +57,10 @@ def sequences(db: None) -> Iterator[None]:
         yield
 
 
-def of_two_steps(leads: int = 2, **settings: bool) -> tuple[int, int, list[int]]:
+def of_two_steps(leads: int = 2) -> tuple[int, int, list[int]]:
     """A campaign, its mailbox, and its steps."""
     mailbox_id = make.a_mailbox()
-    campaign_id = make.a_campaign([mailbox_id], leads, **settings)
+    campaign_id = make.a_campaign([mailbox_id], leads)
     CampaignStep.insert(campaign=campaign_id, position=2, subject="Once more", text="Still there?").execute()
     steps = CampaignStep.select().where(CampaignStep.campaign == campaign_id).order_by(CampaignStep.position)
     return campaign_id, mailbox_id, [step.id for step in steps]
@@ -82,7 +82,7 @@ def followed(email_id: int, step_id: int) -> int:
 
 
 def what_remains(campaign_id: int) -> list[tuple[int, int, bool]]:
-    return [tuple(row) for row in database.fetch(EACH, {**recipients.rules(), "id": campaign_id})]  # type: ignore[misc]
+    return [tuple(row) for row in database.fetch(EACH, {**recipients.rules(), "id": campaign_id})]
 
 
 def counted(campaign_id: int) -> tuple[int, int, bool]:
