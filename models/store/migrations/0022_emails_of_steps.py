@@ -18,7 +18,7 @@ from playhouse.migrate import SchemaMigrator
 
 atomic = False
 
-_PORTION = 5000
+_PORTION = 1000  # some tenths of a second: a worker that waits for one of these rows goes on then
 
 FILL = """
 WITH portion AS (
