@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
+from models.email import limits
 from models.store.database import fetch
 
 # So many different leads must have got the same kind of answer, with no acceptance between them.
@@ -48,16 +49,16 @@ class Judged(NamedTuple):
 
 # When the mailbox last handed over a mail that was accepted, and since when answers count: then, or when a person said
 # that it works.
-SINCE = """
+SINCE = f"""
 SELECT accepted.at, greatest(accepted.at, m.watched_from)
 FROM mailbox m CROSS JOIN LATERAL (
     SELECT COALESCE(max(handed_over_at), to_timestamp(0)) AS at FROM (
         SELECT q.handed_over_at FROM campaign_email_queue q WHERE q.mailbox_id = m.id AND q.status = 'sent'
-        ORDER BY COALESCE(q.handed_over_at, q.claimed_at) DESC LIMIT 1
+        ORDER BY {limits.counted_at("q")} DESC LIMIT 1
     ) latest
 ) accepted
 WHERE m.id = %(mailbox)s
-"""
+"""  # noqa: S608  # only our own words
 
 # The e-mails that got this kind of refusal since then. One that had got it before, while others were accepted, tells
 # nothing of the mailbox now; nor does one that was plainly refused again after it was brought back.

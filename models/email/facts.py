@@ -6,15 +6,16 @@ planner's inserts, whose foreign keys share-lock their campaign, would deadlock 
 
 from collections.abc import Iterable
 from contextlib import suppress
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
+from models.email import limits
 from models.email.gates import Facts
 from models.email.states import Status
 from models.store.database import clock_difference, fetch
 from models.store.tables import Campaign, CampaignEmailQueue, Mailbox
 from scheduling.planner import check_moments, interval
-from scheduling.window import Window, warsaw_day, warsaw_day_bounds
+from scheduling.window import Window, warsaw_day
 
 Q = CampaignEmailQueue
 
@@ -117,8 +118,8 @@ class _At(NamedTuple):
 def _read(ids: Iterable[int], besides: int | None) -> list[tuple[_At, tuple[Any, ...]]]:
     now, off = clock_difference()
     day, rows = warsaw_day(now), fetch(FACTS, (list(ids),))
-    campaigns = campaigns_used({row[1] for row in rows}, day, besides)
-    mailboxes = mailboxes_used({row[2] for row in rows}, day, besides)
+    campaigns = limits.campaigns_used({row[1] for row in rows}, day, besides)
+    mailboxes = limits.mailboxes_used({row[2] for row in rows}, day, besides)
     return [(_At(now, off, campaigns, mailboxes), row) for row in rows]
 
 
@@ -152,60 +153,3 @@ def _facts(read_at: _At, row: tuple[Any, ...]) -> Facts:
         suppressed=row[21],
         legal_basis=row[22],
     )
-
-
-# A mail counts on the Warsaw day of its hand-over, or of its claim while it is not handed over; a hand-over that a
-# person ruled to be sent again still counts, and so do the warm-up mails of another system.
-MAILBOXES_USED = """
-SELECT mailbox_id, sum(campaign)::int, sum(warmup)::int FROM (
-    SELECT mailbox_id, count(*) AS campaign, 0 AS warmup FROM campaign_email_queue
-    WHERE mailbox_id = ANY(%(ids)s) AND status IN ('sending', 'sent', 'unknown') AND id IS DISTINCT FROM %(besides)s
-      AND COALESCE(handed_over_at, claimed_at) >= %(starts)s AND COALESCE(handed_over_at, claimed_at) < %(ends)s
-    GROUP BY mailbox_id
-    UNION ALL
-    SELECT mailbox_id, count(*), 0 FROM email_history
-    WHERE mailbox_id = ANY(%(ids)s) AND handed_over_at >= %(starts)s AND handed_over_at < %(ends)s
-    GROUP BY mailbox_id
-    UNION ALL
-    SELECT mailbox_id, 0, count FROM warmup_count WHERE mailbox_id = ANY(%(ids)s) AND day = %(day)s
-) counted GROUP BY mailbox_id
-"""
-
-CAMPAIGNS_USED = """
-SELECT campaign_id, sum(n)::int FROM (
-    SELECT campaign_id, count(*) AS n FROM campaign_email_queue
-    WHERE campaign_id = ANY(%(ids)s) AND status IN ('sending', 'sent', 'unknown') AND id IS DISTINCT FROM %(besides)s
-      AND COALESCE(handed_over_at, claimed_at) >= %(starts)s AND COALESCE(handed_over_at, claimed_at) < %(ends)s
-    GROUP BY campaign_id
-    UNION ALL
-    SELECT q.campaign_id, count(*) FROM email_history h JOIN campaign_email_queue q ON q.id = h.email_id
-    WHERE q.campaign_id = ANY(%(ids)s) AND h.handed_over_at >= %(starts)s AND h.handed_over_at < %(ends)s
-    GROUP BY q.campaign_id
-) counted GROUP BY campaign_id
-"""
-
-
-def mailboxes_used(ids: Iterable[int], day: date, besides: int | None = None) -> dict[int, int]:
-    """Mailbox id -> how many of its mails, warm-up included, count on this Warsaw day. besides: not this e-mail."""
-    return {mailbox_id: sum(used) for mailbox_id, used in mailboxes_used_by(ids, day, besides).items()}
-
-
-class Used(NamedTuple):
-    """How many mails of a mailbox count on a day, by who sent them."""
-
-    campaign: int
-    warmup: int
-
-
-def mailboxes_used_by(ids: Iterable[int], day: date, besides: int | None = None) -> dict[int, Used]:
-    return {mailbox_id: Used(*used) for mailbox_id, *used in _used(MAILBOXES_USED, ids, day, besides)}
-
-
-def campaigns_used(ids: Iterable[int], day: date, besides: int | None = None) -> dict[int, int]:
-    """Campaign id -> how many of its mails count on this Warsaw day. besides: not this e-mail."""
-    return dict(_used(CAMPAIGNS_USED, ids, day, besides))
-
-
-def _used(query: str, ids: Iterable[int], day: date, besides: int | None) -> list[tuple[Any, ...]]:
-    starts, ends = warsaw_day_bounds(day)
-    return fetch(query, {"ids": list(ids), "day": day, "besides": besides, "starts": starts, "ends": ends})

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from models.email import recipients, remaining
+from models.email import limits, recipients, remaining
 from models.email.states import FINAL, PATHS, Status
 from models.store.database import database, execute, fetch
 from scheduling.planner import END, LONGEST
@@ -133,7 +133,7 @@ ORDER BY email_id
 """
 
 # By the limits that stood at each hand-over: the owner may have changed them since.
-LIMITS_HELD = """
+LIMITS_HELD = f"""
 WITH handed AS (
     SELECT h.email_id, q.campaign_id, h.mailbox_id, (h.at AT TIME ZONE %(zone)s)::date AS day,
            (h.detail->>'campaign_used')::int AS campaign_used, (h.detail->>'campaign_limit')::int AS campaign_limit,
@@ -142,7 +142,7 @@ WITH handed AS (
     WHERE h.move = 'hand_over'
 ), counted AS (
     SELECT campaign_id, mailbox_id, (handed_over_at AT TIME ZONE %(zone)s)::date AS day, count(*) AS n
-    FROM campaign_email_queue WHERE status IN ('sending', 'sent', 'unknown') AND handed_over_at IS NOT NULL
+    FROM campaign_email_queue WHERE {limits.counts()} AND handed_over_at IS NOT NULL
     GROUP BY GROUPING SETS ((campaign_id, 3), (mailbox_id, 3))
 )
 SELECT 'e-mail ' || email_id FROM handed WHERE campaign_used >= campaign_limit OR mailbox_used >= mailbox_limit
@@ -154,7 +154,7 @@ UNION ALL
 SELECT 'mailbox ' || counted.mailbox_id || ' on ' || counted.day FROM counted
 WHERE mailbox_id IS NOT NULL AND n > (SELECT max(mailbox_limit) FROM handed
                                       WHERE handed.mailbox_id = counted.mailbox_id AND handed.day = counted.day)
-"""
+"""  # noqa: S608  # only our own words
 
 # Leads that might not be written to were left out, and counted: see campaigns.COMPLETE.
 COMPLETED_IS_COMPLETE = f"""

@@ -11,7 +11,7 @@ from datetime import date, datetime, timedelta
 from types import MappingProxyType
 
 import config
-from models.email import facts, gates, moves
+from models.email import facts, gates, limits, moves
 from models.planning import unplanned, usable
 from models.store.database import clock, database, fetch
 from models.store.tables import Campaign, CampaignEmailQueue, CampaignMailbox, Mailbox, WarmupCount
@@ -211,7 +211,7 @@ def _planned_campaigns(
     to_the_end: bool,
 ) -> list[planner.Campaign]:
     today = warsaw_day(now)
-    used = facts.campaigns_used([row.id for row in rows], today)
+    used = limits.campaigns_used([row.id for row in rows], today)
     return [
         replace(
             usable.campaign(row),
@@ -232,7 +232,7 @@ def _planned_mailboxes(rows: Sequence[Mailbox], now: datetime) -> list[planner.M
     ids = [row.id for row in rows]
     today = warsaw_day(now)
     used: defaultdict[int, dict[date, int]] = defaultdict(dict)
-    for mailbox_id, count in facts.mailboxes_used(ids, today).items():
+    for mailbox_id, count in limits.mailboxes_used(ids, today).items():
         used[mailbox_id][today] = count
     later = WarmupCount.select().where(WarmupCount.mailbox.in_(ids), WarmupCount.day > today)
     for row in later:

@@ -31,7 +31,8 @@ from peewee import (
 from playhouse.postgres_ext import ArrayField
 
 from bounds import CAMPAIGN, MAILBOX, WARMUP, Bounds
-from models.email.states import COUNTED, Move, Status
+from models.email import limits
+from models.email.states import Move, Status
 from models.store.database import database
 
 CLOCK = SQL("clock_timestamp()")
@@ -260,8 +261,7 @@ class CampaignEmailQueue(Table):
         )
 
 
-_COUNTED = SQL("status IN (%s)" % ", ".join(f"'{status}'" for status in sorted(COUNTED)))  # noqa: UP031
-_STARTED = SQL("COALESCE(handed_over_at, claimed_at)")
+_COUNTED, _STARTED = SQL(limits.counts()), SQL(limits.counted_at())
 _PENDING = SQL("status = 'pending'")
 
 

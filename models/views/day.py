@@ -7,6 +7,8 @@ from datetime import datetime, timedelta
 from itertools import takewhile
 from typing import Any
 
+from models.email import limits
+from models.email.states import COUNTED, Status
 from models.planning import usable
 from models.store.database import clock, fetch
 from models.store.tables import Campaign
@@ -60,32 +62,33 @@ class Line:
     moved_away_not_listed: int
 
 
-# A mail that may have reached its lead stands where it counts: see facts.CAMPAIGNS_USED. Any other where it is planned,
-# or was: what failed or was cancelled counts on no day.
-STANDING = """
-    SELECT id, campaign_id, status, COALESCE(handed_over_at, claimed_at) AS at FROM campaign_email_queue
-    WHERE campaign_id = ANY(%(ids)s) AND status IN ('sending', 'sent', 'unknown')
-      AND COALESCE(handed_over_at, claimed_at) >= %(starts)s AND COALESCE(handed_over_at, claimed_at) < %(ends)s
+_PLANNED = sorted(set(Status) - COUNTED)  # that count on no day
+_COUNTS_TODAY = limits.counts_between("%(starts)s", "%(ends)s")
+
+# A mail that may have reached its lead stands where it counts: see email/limits.py. Any other where it is planned,
+# or was.
+STANDING = f"""
+    SELECT id, campaign_id, status, {limits.counted_at()} AS at FROM campaign_email_queue
+    WHERE campaign_id = ANY(%(ids)s) AND {_COUNTS_TODAY}
     UNION ALL
     SELECT id, campaign_id, status, scheduled_at FROM campaign_email_queue
-    WHERE campaign_id = ANY(%(ids)s) AND status IN ('pending', 'failed', 'cancelled')
+    WHERE campaign_id = ANY(%(ids)s) AND status IN ({", ".join(f"'{status}'" for status in _PLANNED)})
       AND scheduled_at >= %(starts)s AND scheduled_at < %(ends)s
-"""
+"""  # noqa: S608  # only our own words
 
 # Of each campaign those nearest to now: found from there on and back, however full the day is. OFFSET 0 has each row
 # looked up by its id, here and below: how many there are is estimated badly, and the tables would be read whole.
-_STARTED = "COALESCE(q.handed_over_at, q.claimed_at)"
 _NEAR = """(
     SELECT q.id, q.status, {at} AS at FROM campaign_email_queue q
-    WHERE q.campaign_id = c.id AND q.status {status} AND {at} >= {since} AND {at} < {until}
+    WHERE q.campaign_id = c.id AND {status} AND {at} >= {since} AND {at} < {until}
     ORDER BY {at} {order}, q.id {order} LIMIT %(most)s)"""
 _SIDES = (
     {"since": "%(now)s", "until": "%(ends)s", "order": "ASC"},
     {"since": "%(starts)s", "until": "%(now)s", "order": "DESC"},
 )
 _PLACES = [
-    {"at": _STARTED, "status": "IN ('sending', 'sent', 'unknown')"},
-    *({"at": "q.scheduled_at", "status": f"= '{status}'"} for status in ("pending", "failed", "cancelled")),
+    {"at": limits.counted_at("q"), "status": limits.counts("q")},
+    *({"at": "q.scheduled_at", "status": f"q.status = '{status}'"} for status in _PLANNED),
 ]
 _NEAREST = " UNION ALL ".join(_NEAR.format(**place, **side) for place in _PLACES for side in _SIDES)
 
@@ -107,7 +110,7 @@ ORDER BY c.id, n.at, q.id
 """  # noqa: S608  # only our own words
 
 # Of each mail its latest move away from the day; one that has come back is not away.
-MOVED_AWAY = """
+MOVED_AWAY = f"""
 WITH left_it AS (
     SELECT DISTINCT ON (email_id) email_id, id AS move_id, scheduled_from FROM email_history
     WHERE scheduled_from <> scheduled_to AND scheduled_from >= %(starts)s AND scheduled_from < %(ends)s
@@ -120,8 +123,7 @@ WITH left_it AS (
         SELECT campaign_id, campaign_lead_id FROM campaign_email_queue
         WHERE id = l.email_id AND campaign_id = ANY(%(ids)s)
           AND (scheduled_at < %(starts)s OR scheduled_at >= %(ends)s)
-          AND NOT (status IN ('sending', 'sent', 'unknown') AND COALESCE(handed_over_at, claimed_at) >= %(starts)s
-                   AND COALESCE(handed_over_at, claimed_at) < %(ends)s)
+          AND NOT ({_COUNTS_TODAY})
         OFFSET 0
     ) q
     WINDOW of_campaign AS (PARTITION BY q.campaign_id)
@@ -130,7 +132,7 @@ SELECT n.campaign_id, n.of_them::int, n.email_id, cl.address, h.scheduled_from, 
 FROM numbered n CROSS JOIN LATERAL (SELECT * FROM email_history WHERE id = n.move_id OFFSET 0) h
 CROSS JOIN LATERAL (SELECT address FROM campaign_lead WHERE id = n.campaign_lead_id OFFSET 0) cl
 WHERE n.number <= %(most)s ORDER BY n.campaign_id, n.number
-"""
+"""  # noqa: S608  # only our own words
 
 
 def today(rows: Sequence[Campaign]) -> tuple[datetime, list[Line]]:

@@ -7,7 +7,7 @@ from datetime import datetime
 from math import prod
 from typing import Any
 
-from models.email import facts
+from models.email import limits
 from models.email.facts import NoSuchEmail
 from models.email.reasons import Sentence, said
 from models.email.states import Status
@@ -124,7 +124,7 @@ FROM unnest(%s::bigint[]) AS ids (id)
 def campaigns(rows: Sequence[Campaign]) -> list[CampaignLine]:
     ids = [row.id for row in rows]
     of_campaign = {campaign_id: of for campaign_id, *of in fetch(LEADS_AND_STEPS, (ids,))}
-    used, stands = facts.campaigns_used(ids, warsaw_day(clock())), standings(rows)
+    used, stands = limits.campaigns_used(ids, warsaw_day(clock())), standings(rows)
     counts: dict[int, dict[str, int]] = {}
     next_at: dict[int, datetime] = {}
     for campaign_id, status, count, earliest in fetch(CAMPAIGN_COUNTS, (ids,)):
@@ -180,8 +180,8 @@ class MailboxLine:
 def mailboxes(rows: Sequence[Mailbox]) -> list[MailboxLine]:
     now = clock()
     ids = [row.id for row in rows]
-    used, errors = facts.mailboxes_used_by(ids, warsaw_day(now)), _errors(ids)
-    return [_mailbox(row, used.get(row.id, facts.Used(0, 0)), errors[row.id], now) for row in rows]
+    used, errors = limits.mailboxes_used_by(ids, warsaw_day(now)), _errors(ids)
+    return [_mailbox(row, used.get(row.id, limits.Used(0, 0)), errors[row.id], now) for row in rows]
 
 
 ERRORS = """
@@ -202,7 +202,7 @@ def _errors(mailbox_ids: Sequence[int]) -> defaultdict[int, list[MailboxError]]:
     return found
 
 
-def _mailbox(row: Mailbox, used: facts.Used, errors: list[MailboxError], now: datetime) -> MailboxLine:
+def _mailbox(row: Mailbox, used: limits.Used, errors: list[MailboxError], now: datetime) -> MailboxLine:
     closed = row.closed_until is not None and row.closed_until > now
     used_today, is_active = sum(used), row.status == "active" and not closed
     return MailboxLine(

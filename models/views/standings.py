@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Literal
 
 import config
-from models.email import facts, gates, recipients, remaining
+from models.email import facts, gates, limits, recipients, remaining
 from models.email.gates import Closed, Facts
 from models.email.reasons import Sentence, said
 from models.email.recipients import MAY_BE_WRITTEN_TO
@@ -241,7 +241,7 @@ WHERE cm.campaign_id = ANY(%s) AND cm.closed_reason IS NULL
 def _why_no_mailbox_sends(rows: Sequence[Campaign]) -> dict[int, Closed | None]:
     """Of each campaign, where it has no mailbox from which anything is sent on this day."""
     found, now = fetch(MAILBOXES, ([row.id for row in rows],)), clock()
-    used = facts.mailboxes_used({mailbox_id for _, mailbox_id, _, _ in found}, warsaw_day(now))
+    used = limits.mailboxes_used({mailbox_id for _, mailbox_id, _, _ in found}, warsaw_day(now))
     shut: defaultdict[int, list[str | None]] = defaultdict(list)
     for campaign_id, mailbox_id, status, limit in found:
         is_full = used.get(mailbox_id, 0) >= limit

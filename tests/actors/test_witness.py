@@ -12,7 +12,7 @@ from actors import deliver as pipeline
 from actors import readiness
 from actors.disk import handover_log, journal
 from mail.outcome import Accepted, Deferred, Phase, Reply, Scope
-from models.email import facts, recovery
+from models.email import limits, recovery
 from models.email.claims import Attempt, Held
 from models.email.states import Status
 from models.owner import campaigns
@@ -121,7 +121,7 @@ class TestADatabaseThatForgotAHandOver:
             before.claim_token,
             before.message_id,
         )
-        assert facts.mailboxes_used([row.mailbox_id], warsaw_day(row.handed_over_at)) == {row.mailbox_id: 1}
+        assert limits.mailboxes_used([row.mailbox_id], warsaw_day(row.handed_over_at)) == {row.mailbox_id: 1}
         assert [move.move for move in overview.history(first)] == ["plan", "recover"]
         handover_log.accept_loss()
         installation.arm()

@@ -8,7 +8,7 @@ import pytest
 
 import clock
 import config
-from models.email import facts, gates, moves
+from models.email import facts, gates, limits, moves
 from models.email.claims import Claim
 from models.email.gates import Action, Closed
 from models.owner import campaigns, mailboxes
@@ -222,7 +222,7 @@ class TestLimits:
         mailboxes.record_warmup(mailbox_id, today, 5)
         mailboxes.record_warmup(mailbox_id, today, 5)
 
-        assert facts.mailboxes_used([mailbox_id], today) == {mailbox_id: 5}
+        assert limits.mailboxes_used([mailbox_id], today) == {mailbox_id: 5}
 
     def test_an_unknown_counts_and_a_failed_or_returned_mail_does_not(self) -> None:
         today = warsaw_day(make.now())
@@ -233,15 +233,15 @@ class TestLimits:
 
         ids = [claim.mailbox_id for claim in (unknown, failed, returned)]
 
-        assert facts.mailboxes_used(ids, today) == {unknown.mailbox_id: 1}
+        assert limits.mailboxes_used(ids, today) == {unknown.mailbox_id: 1}
 
     def test_yesterdays_mails_do_not_count(self) -> None:
         claim = make.handed_over(make.an_email())
         moves.accept(claim.held, {})
         make.age(claim.held.email_id, timedelta(days=1))
 
-        assert facts.mailboxes_used([claim.mailbox_id], warsaw_day(make.now())) == {}
-        assert facts.mailboxes_used([claim.mailbox_id], warsaw_day(make.now() - timedelta(days=1)))
+        assert limits.mailboxes_used([claim.mailbox_id], warsaw_day(make.now())) == {}
+        assert limits.mailboxes_used([claim.mailbox_id], warsaw_day(make.now() - timedelta(days=1)))
 
     def test_a_mail_sent_again_by_a_persons_ruling_counts_twice(self) -> None:
         claim = make.handed_over(make.an_email())
@@ -252,8 +252,8 @@ class TestLimits:
 
         today = warsaw_day(make.now())
 
-        assert facts.mailboxes_used([claim.mailbox_id], today) == {claim.mailbox_id: 2}
-        assert facts.campaigns_used([claim.campaign_id], today) == {claim.campaign_id: 2}
+        assert limits.mailboxes_used([claim.mailbox_id], today) == {claim.mailbox_id: 2}
+        assert limits.campaigns_used([claim.campaign_id], today) == {claim.campaign_id: 2}
         assert EmailHistory.select().where(EmailHistory.handed_over_at.is_null(False)).count() == 1
 
     def test_a_claim_that_waited_for_a_lock_counts_what_happened_meanwhile(self) -> None:

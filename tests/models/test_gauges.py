@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from models.email import facts, hints, moves
+from models.email import facts, hints, limits, moves
 from models.email.hints import Hint
 from models.email.states import Status
 from models.health import findings, invariants
@@ -141,7 +141,7 @@ class TestAMailbox:
         found = mailbox(claim.mailbox_id)
 
         assert (found.used_campaign, found.used_warmup) == (1, 7)
-        assert sum(facts.mailboxes_used([claim.mailbox_id], warsaw_day(make.now())).values()) == 8
+        assert sum(limits.mailboxes_used([claim.mailbox_id], warsaw_day(make.now())).values()) == 8
         assert (found.limit, found.gap_seconds) == (1000, 0)
 
     def test_tells_what_is_still_to_come_today_of_active_campaigns(self) -> None:

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from models.email import facts, moves
+from models.email import limits, moves
 from models.email.claims import Held
 from models.email.states import Status
 from models.owner import campaigns, mailboxes
@@ -34,7 +34,7 @@ class TestWhatAMailboxHasUsed:
         line = line_of(mailbox_id)
 
         assert (line.used_campaign, line.used_warmup, line.used_today) == (1, 7, 8)
-        assert facts.mailboxes_used([mailbox_id], today) == {mailbox_id: 8}
+        assert limits.mailboxes_used([mailbox_id], today) == {mailbox_id: 8}
 
     def test_of_one_that_sent_nothing_is_nothing(self) -> None:
         line = line_of(make.a_mailbox())

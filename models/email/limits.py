@@ -1,0 +1,89 @@
+"""What counts towards a daily limit, written once: which e-mails, on which day, and how many there are of them.
+
+A mail counts on the Warsaw day of its hand-over, or of its claim while it is not handed over. A hand-over that a person
+ruled to be sent again still counts, and so do the warm-up mails of another system.
+"""
+
+from collections.abc import Iterable
+from datetime import date
+from typing import Any, NamedTuple
+
+from models.email.states import COUNTED
+from models.store.database import fetch
+from scheduling.window import warsaw_day_bounds
+
+_STATUSES = ", ".join(f"'{status}'" for status in sorted(COUNTED))
+
+
+def counts(row: str = "") -> str:
+    """SQL: whether an e-mail may have reached its lead, and so counts. row: its name in the query."""
+    return f"{_column(row, 'status')} IN ({_STATUSES})"
+
+
+def counted_at(row: str = "") -> str:
+    """SQL: the moment that tells on which day it counts. Of a mail that does not count it says nothing."""
+    return f"COALESCE({_column(row, 'handed_over_at')}, {_column(row, 'claimed_at')})"
+
+
+def counts_between(starts: str, ends: str, row: str = "") -> str:
+    """SQL: whether it counts on this day. starts, ends: SQL, of the day's first moment and of the next day's."""
+    return f"{counts(row)} AND {counted_at(row)} >= {starts} AND {counted_at(row)} < {ends}"
+
+
+def _column(row: str, name: str) -> str:
+    return f"{row}.{name}" if row else name
+
+
+_ON_THE_DAY = counts_between("%(starts)s", "%(ends)s")
+
+MAILBOXES_USED = f"""
+SELECT mailbox_id, sum(campaign)::int, sum(warmup)::int FROM (
+    SELECT mailbox_id, count(*) AS campaign, 0 AS warmup FROM campaign_email_queue
+    WHERE mailbox_id = ANY(%(ids)s) AND {_ON_THE_DAY} AND id IS DISTINCT FROM %(besides)s
+    GROUP BY mailbox_id
+    UNION ALL
+    SELECT mailbox_id, count(*), 0 FROM email_history
+    WHERE mailbox_id = ANY(%(ids)s) AND handed_over_at >= %(starts)s AND handed_over_at < %(ends)s
+    GROUP BY mailbox_id
+    UNION ALL
+    SELECT mailbox_id, 0, count FROM warmup_count WHERE mailbox_id = ANY(%(ids)s) AND day = %(day)s
+) counted GROUP BY mailbox_id
+"""  # noqa: S608  # only our own words
+
+CAMPAIGNS_USED = f"""
+SELECT campaign_id, sum(n)::int FROM (
+    SELECT campaign_id, count(*) AS n FROM campaign_email_queue
+    WHERE campaign_id = ANY(%(ids)s) AND {_ON_THE_DAY} AND id IS DISTINCT FROM %(besides)s
+    GROUP BY campaign_id
+    UNION ALL
+    SELECT q.campaign_id, count(*) FROM email_history h JOIN campaign_email_queue q ON q.id = h.email_id
+    WHERE q.campaign_id = ANY(%(ids)s) AND h.handed_over_at >= %(starts)s AND h.handed_over_at < %(ends)s
+    GROUP BY q.campaign_id
+) counted GROUP BY campaign_id
+"""  # noqa: S608
+
+
+class Used(NamedTuple):
+    """How many mails of a mailbox count on a day, by who sent them."""
+
+    campaign: int
+    warmup: int
+
+
+def mailboxes_used(ids: Iterable[int], day: date, besides: int | None = None) -> dict[int, int]:
+    """Mailbox id -> how many of its mails, warm-up included, count on this Warsaw day. besides: not this e-mail."""
+    return {mailbox_id: sum(used) for mailbox_id, used in mailboxes_used_by(ids, day, besides).items()}
+
+
+def mailboxes_used_by(ids: Iterable[int], day: date, besides: int | None = None) -> dict[int, Used]:
+    return {mailbox_id: Used(*used) for mailbox_id, *used in _used(MAILBOXES_USED, ids, day, besides)}
+
+
+def campaigns_used(ids: Iterable[int], day: date, besides: int | None = None) -> dict[int, int]:
+    """Campaign id -> how many of its mails count on this Warsaw day. besides: not this e-mail."""
+    return dict(_used(CAMPAIGNS_USED, ids, day, besides))
+
+
+def _used(query: str, ids: Iterable[int], day: date, besides: int | None) -> list[tuple[Any, ...]]:
+    starts, ends = warsaw_day_bounds(day)
+    return fetch(query, {"ids": list(ids), "day": day, "besides": besides, "starts": starts, "ends": ends})
