@@ -10,7 +10,8 @@ from typing import Generic, ParamSpec
 
 import dramatiq
 from dramatiq.errors import BrokerError
-from pika.adapters.utils.connection_workflow import AMQPConnectorException
+
+from ops.servers import broker_connection
 
 P = ParamSpec("P")
 
@@ -21,7 +22,7 @@ UPKEEP = "upkeep"  # what takes its time and holds nobody up: the examination of
 
 # What publishing raises while the broker is away. Dramatiq lets through what pika makes of a name that does not resolve
 # and of a broker that takes a connection and then says nothing.
-FAILURES = (BrokerError, OSError, AMQPConnectorException)
+FAILURES = (BrokerError, *broker_connection.AWAY)
 
 
 @dataclass(frozen=True)

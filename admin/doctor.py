@@ -95,7 +95,7 @@ def _broker() -> str | None:
     if why := broker_check.why_not(_BROKER_SECONDS) or heartbeats.shared():
         return why
     try:
-        found = backlog(queues.DELIVER)
+        found = backlog(queues.DELIVER, _BROKER_SECONDS)
     except BrokerAway as error:
         return str(error)
     marked = hints.count_marked()

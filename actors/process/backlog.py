@@ -3,9 +3,9 @@
 from typing import NamedTuple
 
 import pika
-from pika.exceptions import AMQPError, ChannelClosedByBroker
+from pika.exceptions import ChannelClosedByBroker
 
-import config
+from ops.servers import broker_connection
 
 
 class BrokerAway(Exception):
@@ -17,12 +17,12 @@ class Backlog(NamedTuple):
     consumers: int
 
 
-def backlog(queue: str) -> Backlog:
+def backlog(queue: str, step_seconds: float) -> Backlog:
+    """step_seconds: how long one step may take."""
     try:
-        with pika.BlockingConnection(_parameters()) as connection:
+        with pika.BlockingConnection(broker_connection.parameters(step_seconds)) as connection:
             now, later = (_counts(connection, name) for name in (queue, f"{queue}.DQ"))
-    except (AMQPError, OSError) as error:
-        # Its words may hold the URL, and that the password.
+    except broker_connection.AWAY as error:
         raise BrokerAway(f"RabbitMQ does not answer ({type(error).__name__})") from None
     return Backlog(now.messages + later.messages, now.consumers)
 
@@ -33,10 +33,3 @@ def _counts(connection: pika.BlockingConnection, queue: str) -> Backlog:
     except ChannelClosedByBroker:
         return Backlog(0, 0)  # nobody has declared it yet
     return Backlog(found.message_count, found.consumer_count)
-
-
-def _parameters() -> pika.URLParameters:
-    settings = config.settings().broker
-    parameters = pika.URLParameters(settings.url.get_secret_value())
-    parameters.blocked_connection_timeout = settings.blocked_timeout_seconds
-    return parameters

@@ -7,7 +7,6 @@ import os
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any
-from urllib.parse import urlencode
 
 import dramatiq
 from dramatiq.brokers.rabbitmq import RabbitmqBroker
@@ -28,6 +27,7 @@ from actors.process.tick_requests import TickRequests
 from actors.queues import Actor
 from actors.tick import tick
 from models.store import database
+from ops.servers import broker_connection
 from ops.watch import logs, moves
 
 _TRIES = 6  # that Dramatiq makes to publish a message
@@ -89,18 +89,6 @@ def _exposition() -> list[Middleware]:
     return [Prometheus()]
 
 
-def _rabbitmq_url(settings: config.Broker) -> str:
-    url = settings.url.get_secret_value()
-    one_try = settings.blocked_timeout_seconds / _TRIES
-    limits = {
-        "heartbeat": settings.heartbeat_seconds,
-        "blocked_connection_timeout": one_try,
-        "socket_timeout": one_try,
-        "stack_timeout": one_try,
-    }
-    return f"{url}{'&' if '?' in url else '?'}{urlencode(limits)}"
-
-
 class _Rabbitmq(RabbitmqBroker):
     @property
     def consumer_class(self) -> type[Consumer]:
@@ -120,8 +108,9 @@ class InMemory(StubBroker):
 def _broker(settings: config.Broker, middleware: list[Middleware]) -> dramatiq.Broker:
     if settings.embedded:
         return InMemory(middleware=middleware)
+    url = broker_connection.url(settings.blocked_timeout_seconds / _TRIES)
     # Without confirms a message that RabbitMQ never got would count as published.
-    return _Rabbitmq(url=_rabbitmq_url(settings), middleware=middleware, confirm_delivery=True)
+    return _Rabbitmq(url=url, middleware=middleware, confirm_delivery=True)
 
 
 class DatabaseConnections(Middleware):

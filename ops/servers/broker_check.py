@@ -7,15 +7,9 @@ import pika
 from dramatiq.brokers.rabbitmq import DEAD_MESSAGE_TTL
 from dramatiq.common import dq_name, xq_name
 from pika.adapters.blocking_connection import BlockingChannel
-from pika.adapters.utils.connection_workflow import AMQPConnectorException
-from pika.exceptions import (
-    AMQPError,
-    ChannelClosedByBroker,
-    ProbableAccessDeniedError,
-    ProbableAuthenticationError,
-)
+from pika.exceptions import ChannelClosedByBroker, ProbableAccessDeniedError, ProbableAuthenticationError
 
-import config
+from ops.servers import broker_connection
 
 QUEUES = ("deliver", "evidence", "tick", "upkeep")
 # Where nothing is ever delayed: whoever may read it may read ours, and takes nothing from anybody.
@@ -25,9 +19,7 @@ _OTHER_ARGUMENTS, _NO_RIGHTS = 406, 403  # reply codes of AMQP 0-9-1
 
 def why_not(seconds: float) -> str | None:
     """What keeps us from using RabbitMQ, without secrets; None: nothing. seconds: how long one step may take."""
-    parameters = pika.URLParameters(config.settings().broker.url.get_secret_value())
-    parameters.connection_attempts = 1
-    parameters.socket_timeout = parameters.stack_timeout = parameters.blocked_connection_timeout = seconds
+    parameters = broker_connection.parameters(seconds)
     try:
         with pika.BlockingConnection(parameters) as connection:
             return _of_queues(connection.channel(), parameters.virtual_host)
@@ -35,7 +27,7 @@ def why_not(seconds: float) -> str | None:
         return "RabbitMQ refuses our login"
     except ProbableAccessDeniedError as error:
         return _of_virtual_host(str(error), parameters.virtual_host)
-    except (AMQPError, AMQPConnectorException, OSError):
+    except broker_connection.AWAY:
         return "RabbitMQ does not answer"
 
 
