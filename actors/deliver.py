@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 
 import clock
-from actors import queues
+from actors import queues, servers
 from actors.disk import handover_log
 from actors.disk.identity import this_worker
 from actors.hint import hint, is_soon
@@ -19,7 +19,7 @@ from mail import smtp
 from mail.address import on_the_wire
 from mail.compose import Envelope, Templates
 from mail.compose import compose as composed
-from mail.connection import Server, Timeouts
+from mail.connection import Timeouts
 from mail.message import LetterInvalid
 from mail.outcome import Deferred, Outcome, Phase, Refused, Scope, no_reply
 from mail.render import TemplateInvalid
@@ -96,11 +96,10 @@ def compose(claim: Claim) -> bytes | Refused:
 def converse(claim: Claim, content: bytes) -> Iterator[Outcome]:
     """What became of the mail, while the connection still stands: the record comes before any good manners."""
     try:
-        password = claim.password_encrypted and vault.decrypt(claim.password_encrypted)
+        server = servers.smtp(claim)
     except vault.KeyInvalid as error:
         yield Deferred(Scope.MAILBOX, Phase.AUTH, no_reply(str(error)))
         return
-    server = Server(claim.smtp_host, claim.smtp_port, claim.smtp_security, claim.username, password)
     recipient, before_dot = on_the_wire(claim.recipient), partial(hand_over, claim, content)
     limits = Timeouts.configured()
     with smtp.conversation(server, claim.sender, recipient, content, limits, before_dot) as outcome:

@@ -7,15 +7,13 @@ looked for again when it is twice as old, until a person rules on it.
 import threading
 from datetime import timedelta
 
-from actors import queues
+from actors import queues, servers
 from mail import imap
-from mail.connection import Server
 from mail.imap import Evidence, Patience, SentFolder, SentFolderUnreadable
 from models.email import evidence, moves
 from models.email.claims import Held
 from models.email.evidence import Doubtful
 from models.owner import mailboxes
-from models.owner.mailboxes import SentMail
 from models.store import vault
 from models.store.tables import Mailbox
 from ops.watch import logs
@@ -42,11 +40,11 @@ def seek_evidence(mailbox_id: int) -> None:
 
 
 def look_for(mails: list[Doubtful], mailbox: Mailbox) -> None:
-    where = mailboxes.sent_mail(mailbox)
-    if where is None:
-        return
     try:
-        with imap.sent_folder(_server(where, mailbox), where.sent_folder, Patience.configured()) as sent:
+        where = servers.sent_folder(mailbox)
+        if where is None:
+            return
+        with imap.sent_folder(where.server, where.folder, Patience.configured()) as sent:
             for mail in mails:
                 rule_on(mail, sent)
     except (SentFolderUnreadable, vault.KeyInvalid) as failure:
@@ -71,8 +69,3 @@ def _detail(found: Evidence) -> moves.Detail:
         "header": found.header,
         "date": found.filed_at.isoformat(),
     }
-
-
-def _server(where: SentMail, mailbox: Mailbox) -> Server:
-    password = mailbox.password_encrypted and vault.decrypt(mailbox.password_encrypted)
-    return Server(where.imap_host, where.imap_port, where.imap_security, mailbox.username, password)

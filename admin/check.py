@@ -2,12 +2,11 @@
 
 from typing import NamedTuple
 
+from actors import servers
 from mail import imap, smtp
-from mail.connection import Server, Timeouts
+from mail.connection import Timeouts
 from mail.imap import Patience, SentFolderUnreadable
 from mail.outcome import Deferred, Refused
-from models.owner import mailboxes
-from models.store import vault
 from models.store.tables import Mailbox
 
 
@@ -17,26 +16,23 @@ class Verdict(NamedTuple):
     says: str
 
 
-def servers(row: Mailbox) -> list[Verdict]:
-    password = row.password_encrypted and vault.decrypt(row.password_encrypted)
-    return [_smtp(row, password), _imap(row, password)]
+def of_servers(row: Mailbox) -> list[Verdict]:
+    return [_smtp(row), _imap(row)]
 
 
-def _smtp(row: Mailbox, password: str | None) -> Verdict:
-    server = Server(row.smtp_host, row.smtp_port, row.smtp_security, row.username, password)
-    outcome = smtp.log_in(server, row.address, Timeouts.configured())
+def _smtp(row: Mailbox) -> Verdict:
+    outcome = smtp.log_in(servers.smtp(row), row.address, Timeouts.configured())
     if isinstance(outcome, Deferred | Refused):
         return Verdict("smtp", False, f"{outcome.phase}: {outcome.reply}")
     return Verdict("smtp", True, "ok")
 
 
-def _imap(row: Mailbox, password: str | None) -> Verdict:
-    where = mailboxes.sent_mail(row)
+def _imap(row: Mailbox) -> Verdict:
+    where = servers.sent_folder(row)
     if where is None:
         return Verdict("imap", True, "not set up: unknown mails wait for a person")
-    server = Server(where.imap_host, where.imap_port, where.imap_security, row.username, password)
     try:
-        with imap.sent_folder(server, where.sent_folder, Patience.configured()) as sent:
+        with imap.sent_folder(where.server, where.folder, Patience.configured()) as sent:
             return Verdict("imap", True, f"ok, sent mails are in {sent.name}")
     except SentFolderUnreadable as failure:
         return Verdict("imap", False, f"{failure.step}: {failure}")

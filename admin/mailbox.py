@@ -219,7 +219,7 @@ def show_(address: Address, json: show.AsJson = False) -> None:
 @app.command("check")
 def check_(address: Address) -> None:
     """Log in to its servers as if to send a mail and to look for its copy, and tell how it went. Sends nothing."""
-    verdicts = check.servers(mailboxes.find(normalise(address)))
+    verdicts = check.of_servers(mailboxes.find(normalise(address)))
     for it in verdicts:
         print(f"{it.server}  {harmless(it.says)}")
     if not all(it.works for it in verdicts):

@@ -1,0 +1,47 @@
+"""A mailbox's row -> its mail servers, with the password in clear: the one place where it is, for workers and admin."""
+
+from typing import NamedTuple, Protocol
+
+from mail.connection import Server
+from models.owner import mailboxes
+from models.store import vault
+from models.store.tables import Mailbox
+
+
+class Smtp(Protocol):
+    """How a mailbox logs in to send: its row, or a claim of one of its mails."""
+
+    @property
+    def smtp_host(self) -> str: ...
+    @property
+    def smtp_port(self) -> int: ...
+    @property
+    def smtp_security(self) -> str: ...
+    @property
+    def username(self) -> str | None: ...
+    @property
+    def password_encrypted(self) -> str | None: ...
+
+
+class SentFolderPlace(NamedTuple):
+    server: Server
+    folder: str | None  # None: the one that the server marks
+
+
+def smtp(of: Smtp) -> Server:
+    """Raises vault.KeyInvalid where the stored password does not open."""
+    return Server(of.smtp_host, of.smtp_port, of.smtp_security, of.username, _password(of.password_encrypted))
+
+
+def sent_folder(of: Mailbox) -> SentFolderPlace | None:
+    """None: nobody said where it is. Raises vault.KeyInvalid."""
+    where = mailboxes.sent_mail(of)
+    if where is None:
+        return None
+    password = _password(of.password_encrypted)
+    server = Server(where.imap_host, where.imap_port, where.imap_security, of.username, password)
+    return SentFolderPlace(server, where.sent_folder)
+
+
+def _password(encrypted: str | None) -> str | None:
+    return None if encrypted is None else vault.decrypt(encrypted)
