@@ -17,7 +17,7 @@ from actors.readiness import may_claim
 from actors.record import record
 from mail import smtp
 from mail.address import on_the_wire
-from mail.compose import Envelope, Templates
+from mail.compose import Envelope, Sender, Templates
 from mail.compose import compose as composed
 from mail.connection import Timeouts
 from mail.message import LetterInvalid
@@ -85,7 +85,7 @@ def heed(closed: Closed, email_id: int, scheduled_at: datetime) -> None:
 def compose(claim: Claim) -> bytes | Refused:
     """The message as it goes over the wire, or why this lead's cannot be made."""
     templates = Templates.of(claim.subject, claim.text, claim.html)
-    envelope = Envelope(claim.sender, claim.sender_name, claim.recipient, claim.message_id)
+    envelope = Envelope(Sender(claim.sender, claim.sender_name), claim.recipient, claim.message_id)
     try:
         return composed(templates, claim.fields, envelope, clock.now().astimezone(WARSAW))
     except (TemplateInvalid, LetterInvalid) as error:

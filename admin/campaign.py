@@ -9,13 +9,16 @@ import typer
 from admin import agree, show
 from admin.input.campaign_file import CampaignFile, FileInvalid, edited, read_campaign
 from admin.input.leads import read_leads
-from admin.input.letters import check_letters
+from admin.input.letters import check_letters, check_sender
 from admin.person import who
 from mail.address import AddressInvalid, normalise
+from mail.compose import Sender
+from mail.message import LetterInvalid
 from models.owner import campaigns, changes, mailboxes
 from models.owner.campaigns import CampaignInvalid, NewCampaign
 from models.owner.mailboxes import MailboxInvalid
 from models.planning import usable
+from models.store.tables import Mailbox
 from models.views import forecast as forecasts
 from models.views import overview
 
@@ -33,13 +36,13 @@ def add(
     campaign, templates = read_campaign(file)
     senders = _mailboxes(file, campaign)
     lines = read_leads(leads, templates.fields())
-    check_letters(leads, lines, templates, campaign.mailboxes[0])
+    check_letters(leads, lines, templates, _sender(senders[0]))
     new = NewCampaign(
         name=campaign.name,
         subject=campaign.subject,
         text=campaign.text,
         html=campaign.html,
-        mailbox_ids=senders,
+        mailbox_ids=[row.id for row in senders],
         window=campaign.window,
         delay_seconds=campaign.delay_between_emails_seconds,
         daily_limit=campaign.daily_limit,
@@ -48,11 +51,19 @@ def add(
     print(f"added {campaign.name!r} with {len(lines)} leads, as a draft")
 
 
-def _mailboxes(file: Path, campaign: CampaignFile) -> list[int]:
+def _mailboxes(file: Path, campaign: CampaignFile) -> list[Mailbox]:
+    """Each once, by id."""
     try:
-        return sorted({mailboxes.find(normalise(address)).id for address in campaign.mailboxes})
-    except (MailboxInvalid, AddressInvalid) as error:
+        found = {row.id: row for row in (mailboxes.find(normalise(address)) for address in campaign.mailboxes)}
+        for row in found.values():
+            check_sender(_sender(row))
+    except (MailboxInvalid, AddressInvalid, LetterInvalid) as error:
         raise FileInvalid(f"{file.name}: mailboxes: {error}") from None
+    return [found[id] for id in sorted(found)]
+
+
+def _sender(row: Mailbox) -> Sender:
+    return Sender(row.address, row.name)
 
 
 @app.command()

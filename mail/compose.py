@@ -1,4 +1,7 @@
-"""A campaign's templates and a lead's fields -> the message as it goes over the wire: the one way to make it."""
+"""A campaign's templates and a lead's fields -> the message as it goes over the wire.
+
+The one way to make it: for a worker that sends it, and for whoever checks beforehand that it can be made.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -39,11 +42,18 @@ class Templates:
 
 
 @dataclass(frozen=True)
+class Sender:
+    """The mailbox, as its leads see it."""
+
+    address: str
+    name: str  # "": none
+
+
+@dataclass(frozen=True)
 class Envelope:
     """What of a letter its templates do not say."""
 
-    sender_address: str
-    sender_name: str
+    sender: Sender
     recipient: str
     message_id: str  # with its angle brackets
 
@@ -54,8 +64,8 @@ def compose(templates: Templates, fields: Mapping[str, str], envelope: Envelope,
     Raises TemplateInvalid where a template is at fault whatever the lead, LetterInvalid where this lead's letter is.
     """
     letter = Letter(
-        sender_address=envelope.sender_address,
-        sender_name=envelope.sender_name,
+        sender_address=envelope.sender.address,
+        sender_name=envelope.sender.name,
         recipient=envelope.recipient,
         subject=templates.subject.render(fields),
         text=templates.text.render(fields),

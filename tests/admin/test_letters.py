@@ -1,13 +1,18 @@
 """Each lead's letter, made once before a campaign is written: what is wrong is told with its own file and line."""
 
+import re
 from pathlib import Path
 
 import pytest
 
+from admin import campaign as campaign_commands
 from admin.input.campaign_file import FileInvalid, read_campaign
 from admin.input.leads import read_leads
-from admin.input.letters import check_letters
-from mail.compose import Templates
+from admin.input.letters import check_letters, check_sender
+from mail.compose import Sender, Templates
+from mail.message import LetterInvalid
+from models.owner import campaigns
+from tests import factories as make
 
 CAMPAIGN = """
 name = "Autumn"
@@ -37,13 +42,16 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+OLA = Sender("ola@sender.example", "Ola")
+
+
 def checked(folder: Path, **files: str) -> Templates:
     """Checked as `campaign add` does. files: their new content, with "_" for the dot in their name."""
     for name, content in files.items():
         (folder / name.replace("_", ".")).write_text(content)
-    campaign, templates = read_campaign(folder / "campaign.toml")
+    _, templates = read_campaign(folder / "campaign.toml")
     lines = read_leads(folder / "leads.csv", templates.fields())
-    check_letters(folder / "leads.csv", lines, templates, campaign.mailboxes[0])
+    check_letters(folder / "leads.csv", lines, templates, OLA)
     return templates
 
 
@@ -170,3 +178,36 @@ class TestALeadsLetter:
 
     def test_may_have_a_name_that_looks_like_an_encoded_word(self, folder: Path) -> None:
         checked(folder, leads_csv="email,name\na@leads.example,=?utf-8?q?=0d=0aReply-To:_x@evil.example=0d=0a\n")
+
+
+class TestASender:
+    @pytest.mark.parametrize(
+        ("sender", "complaint"),
+        [
+            (Sender("=?utf-8?q?x?=@sender.example", ""), "=? for the start of an encoded word"),
+            (
+                Sender("marek@sender.example", "Marek\nBcc: all@leads.example"),
+                "the sender name has a control character",
+            ),
+            (Sender("marek@@sender.example", ""), "cannot stand in a header"),
+        ],
+        ids=["address like an encoded word", "name with a line break", "no address"],
+    )
+    def test_whom_no_message_can_come_from_is_refused(self, sender: Sender, complaint: str) -> None:
+        with pytest.raises(LetterInvalid, match=re.escape(complaint)):
+            check_sender(sender)
+
+    def test_may_have_any_other_address_and_name(self) -> None:
+        check_sender(Sender("ola@żółw.example", ""))
+        check_sender(Sender("m@sender.example", 'Żółw "ze" Łodzi, sp. z o.o.'))
+
+    def test_is_checked_whichever_of_a_campaigns_mailboxes_it_is(self, db: None, folder: Path) -> None:
+        make.a_mailbox("ola@sender.example")
+        make.a_mailbox("=?utf-8?q?x?=@sender.example")
+        both = 'mailboxes = ["ola@sender.example", "=?utf-8?q?x?=@sender.example"]'
+        (folder / "campaign.toml").write_text(CAMPAIGN.replace('mailboxes = ["ola@sender.example"]', both))
+
+        with pytest.raises(FileInvalid, match=r"campaign.toml: mailboxes: .*start of an encoded word"):
+            campaign_commands.add(folder / "campaign.toml", leads=folder / "leads.csv")
+
+        assert campaigns.every() == []
