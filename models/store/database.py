@@ -3,12 +3,16 @@
 Owns how a session is set up. Knows nothing of the tables.
 """
 
+import dataclasses
 import re
 import select
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from enum import Enum
+from functools import cache
+from types import UnionType
+from typing import Any, TypeVar, get_args, get_type_hints
 from uuid import uuid4
 
 from peewee import (  # type: ignore[attr-defined]  # of the last one the stubs do not know
@@ -29,9 +33,14 @@ database = PostgresqlDatabase(None)
 # that have another host to go to. What a connection consists of is each thread's own.
 database._lock = nullcontext()  # type: ignore[attr-defined]
 
+T = TypeVar("T")
 FAILURES = (DatabaseError, InterfaceError)
 # What libpq says of a server that is there and is no primary, or takes no writes.
 _READ_ONLY = re.compile(r"session is read-only|server is in hot standby mode")
+
+
+class RowsUnlike(TypeError):
+    """A query and the type that its rows become do not name the same columns."""
 
 
 def is_outage(failure: Exception) -> bool:
@@ -169,6 +178,43 @@ def fetch(query: str, values: Mapping[str, Any] | Sequence[Any] = ()) -> list[tu
 def fetch_row(query: str, values: Mapping[str, Any] | Sequence[Any] = ()) -> tuple[Any, ...] | None:
     """Run a query of our own that has one row or none."""
     return next(iter(fetch(query, values)), None)
+
+
+def rows(kind: type[T], query: str, values: Mapping[str, Any] | Sequence[Any] = ()) -> list[T]:
+    """Run a query of our own and return each row as a frozen dataclass or named tuple, by the names of its columns.
+
+    A text whose field is an enum becomes one. Raises RowsUnlike where columns and fields are not the same, also where
+    no row was found.
+    """
+    cursor, convert = _run(query, values), _fields(kind)  # type: ignore[arg-type]  # a type is hashable
+    names = [column.name for column in cursor.description]
+    if sorted(names) != sorted(convert):
+        raise RowsUnlike(f"{kind.__name__} has the fields {sorted(convert)}, and its query the columns {sorted(names)}")
+    converters = [convert[name] for name in names]
+    return [
+        kind(**{name: to(it) for name, to, it in zip(names, converters, found, strict=True)})
+        for found in cursor.fetchall()
+    ]
+
+
+def row(kind: type[T], query: str, values: Mapping[str, Any] | Sequence[Any] = ()) -> T | None:
+    """The same of a query that has one row or none."""
+    return next(iter(rows(kind, query, values)), None)
+
+
+@cache
+def _fields(kind: type) -> dict[str, Callable[[Any], Any]]:
+    """The fields of a dataclass or a named tuple, each with what makes it of what the driver returns."""
+    names = [field.name for field in dataclasses.fields(kind)] if dataclasses.is_dataclass(kind) else kind._fields  # type: ignore[attr-defined]
+    hints = get_type_hints(kind)
+    return {name: _converter(hints[name]) for name in names}
+
+
+def _converter(hint: Any) -> Callable[[Any], Any]:
+    for each in get_args(hint) if isinstance(hint, UnionType) else (hint,):
+        if isinstance(each, type) and issubclass(each, Enum):
+            return lambda value: None if value is None else each(value)
+    return lambda value: value
 
 
 def execute(query: str, values: Mapping[str, Any] | Sequence[Any] = ()) -> int:
