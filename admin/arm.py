@@ -1,6 +1,5 @@
 """The command with which a person lets sending go on after the database went back in time."""
 
-from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -11,18 +10,13 @@ from admin import show
 from admin.person import who
 from models.email import recovery
 from models.email.recovery import HandOver
-from models.owner import settlement
+from models.owner import arming
+from models.owner.arming import Verdict
 from models.store import installation
 
 
 class ArmingRefused(Exception):
     """Sending cannot go on before a person has chosen."""
-
-
-class Verdict(StrEnum):
-    UNKNOWN = "unknown"
-    SENT = "sent"
-    PENDING = "pending"
 
 
 def arm(
@@ -46,25 +40,18 @@ def arm(
     if lost and forgotten_as is None:
         _show(lost)
         raise ArmingRefused(f"say what becomes of these {len(lost)} mails: --forgotten-as unknown, sent or pending")
-    count = _rule_on(lost, forgotten_as, reason)
+    # At once, for other machines too: they would send again what this one is about to tell of.
+    arming.disarm(f"what {this_worker().host} sent before the database was restored is being brought back", who())
+    count = arming.rule_on(lost, forgotten_as or Verdict.UNKNOWN, reason, who())
+    handover_log.accept_loss()
     print(f"of {len(lost)} mails of this machine that were forgotten, {count} are {forgotten_as or 'changed'}")
     # What those have sent since the backup this machine cannot know, and would send again.
     others = recovery.hosts_that_sent() - {this_worker().host}
     if others and not anyway:
         print(f"still disarmed: run this on {', '.join(sorted(others))} too, and then once more with --anyway")
         return
-    installation.arm()
+    arming.arm(who())
     print("armed")
-
-
-def _rule_on(lost: list[HandOver], verdict: Verdict | None, reason: str) -> int:
-    installation.disarm(f"what {this_worker().host} sent before the database was restored is being brought back")
-    found = [] if verdict is Verdict.PENDING else recovery.recover(lost, reason, who())
-    if verdict is Verdict.SENT:
-        for email_id in found:
-            settlement.sent(email_id, reason, who())
-    handover_log.accept_loss()
-    return len(found)
 
 
 def _show(lost: list[HandOver]) -> None:

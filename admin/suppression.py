@@ -31,15 +31,16 @@ def add(
 @app.command()
 def remove(address: Address) -> None:
     """Allow it again. Mails that were cancelled meanwhile stay cancelled."""
-    found = suppressions.remove(normalise(address))
+    found = suppressions.remove(normalise(address), who())
     print(f"{normalise(address)} may be written to again" if found else f"{normalise(address)} was not suppressed")
 
 
 @app.command("list")
 def list_(json: show.AsJson = False) -> None:
     """All suppressed addresses."""
-    lines = [{"address": it.address, "reason": it.reason, "since": it.created_at} for it in suppressions.every()]
+    lines = suppressions.every()
     if json:
         show.as_json(lines)
         return
-    show.table(("address", "reason", "since"), [tuple(it.values()) for it in lines], "no address is suppressed")
+    cells = [(it.address, it.reason, it.since, it.by) for it in lines]
+    show.table(("address", "reason", "since", "by"), cells, "no address is suppressed")

@@ -19,6 +19,7 @@ from actors.disk import jsonlines
 from actors.disk.identity import this_worker
 from models.email import recovery
 from models.email.recovery import HandOver
+from models.owner import arming
 from models.store import installation
 from models.store.installation import Mark
 
@@ -37,9 +38,10 @@ def check() -> None:
     if reason := installation.disarmed_reason():
         raise Disarmed(reason)
     if not agrees():
-        installation.disarm(
+        arming.disarm(
             f"the database knows less than {this_worker().host} has seen of it, as after restoring a backup:"
-            " run `python -m admin arm` on that machine"
+            " run `python -m admin arm` on that machine",
+            by=str(this_worker()),
         )
         raise Disarmed(str(installation.disarmed_reason()))
     if not _is_fresh(_mark_file()):

@@ -4,7 +4,7 @@ After a backup was restored the database may have forgotten them: their mails wo
 unknown, for evidence or a person to rule on.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import blake2b
@@ -61,14 +61,17 @@ def forgotten(those: Sequence[HandOver]) -> list[HandOver]:
     return [it for it in those if (it.email_id, it.token) not in remembered]
 
 
-def recover(those: Iterable[HandOver], reason: str, by: str) -> list[int]:
-    """Make the mails unknown, each in a transaction of its own, and return their ids.
+def recover(those: Sequence[HandOver], reason: str, by: str) -> list[int]:
+    """Make the mails unknown, all or none, and return their ids.
 
     A mail whose lead or step the database does not have, or whose row has a result already, is left alone.
     """
     found = []
-    for it in those:
-        with database.atomic():
+    with database.atomic():
+        # All of them before the first e-mail: in the order of locks, which one after the other would not keep.
+        facts.lock_campaigns(it.campaign_id for it in those)
+        facts.lock_mailboxes(it.mailbox_id for it in those)
+        for it in sorted(those, key=lambda it: it.email_id):
             email_id = _row_of(it, by)
             if email_id is not None and moves.recover(
                 email_id, it.token, it.at, it.message_id, it.mailbox_id, reason, by

@@ -1,4 +1,7 @@
-"""What people, or the product itself, did to campaigns and mailboxes: recorded in the transaction that does it."""
+"""What people, or the product itself, ordered: recorded in the transaction that does it.
+
+An order is about a campaign, a mailbox, a suppressed address, or the whole installation.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -43,6 +46,26 @@ def differ(row: Campaign | Mailbox, fresh: Mapping[str, object]) -> bool:
 def record_added(table: type[Campaign | Mailbox], id: int, values: Mapping[str, object], by: str) -> None:
     shown = {_name(name): [None, _shown(name, value)] for name, value in values.items() if value is not None}
     _insert(table, id, shown, by, "add", None)
+
+
+def record_of_address(address: str, values: Mapping[str, list[Any]], by: str, verb: str) -> None:
+    """values: name -> [old, new]."""
+    Row.insert(address=address, by=by, verb=verb, values=dict(values)).execute()
+
+
+def record_of_installation(values: Mapping[str, list[Any]], by: str, verb: str, reason: str | None = None) -> None:
+    """values: name -> [old, new]."""
+    Row.insert(by=by, verb=verb, values=dict(values), reason=reason).execute()
+
+
+def of_installation(limit: int = 50) -> list[Change]:
+    """The latest first."""
+    return _latest(Row.select().where(Row.campaign.is_null(), Row.mailbox.is_null(), Row.address.is_null()), limit)
+
+
+def of_address(address: str, limit: int = 50) -> list[Change]:
+    """The latest first."""
+    return _latest(Row.select().where(Row.address == address), limit)
 
 
 def of_campaign(campaign_id: int, limit: int = 50) -> list[Change]:

@@ -1,25 +1,55 @@
 """Addresses that no campaign may write to. They survive every import."""
 
+from dataclasses import dataclass
+from datetime import datetime
+
 from models.email import recipients
+from models.owner import changes
 from models.store import tick_request
-from models.store.database import database, execute
-from models.store.tables import Suppression
+from models.store.database import database, fetch_row, rows
 
 
-def add(address: str, reason: str, by: str = "suppression") -> None:
+@dataclass(frozen=True)
+class Suppressed:
+    address: str  # normalised
+    reason: str
+    since: datetime
+    by: str | None  # None: nobody wrote down who, before that was done
+
+
+ADD = "INSERT INTO suppression (address, reason) VALUES (%s, %s) ON CONFLICT DO NOTHING RETURNING reason"
+
+
+def add(address: str, reason: str, by: str) -> None:
     """Cancel what is planned for this person, too. address: normalised. Adding it again keeps the first reason."""
     with database.atomic():
-        Suppression.insert(address=address, reason=reason).on_conflict_ignore().execute()
+        if fetch_row(ADD, (address, reason)):
+            changes.record_of_address(address, {"suppressed": [None, reason]}, by, "suppress")
         recipients.cancel_forbidden(by, address)
         tick_request.ask_for_tick()
 
 
-def remove(address: str) -> bool:
+REMOVE = "DELETE FROM suppression WHERE address = %s RETURNING reason"
+
+
+def remove(address: str, by: str) -> bool:
     """Leads that got no e-mail for it are planned then; what was cancelled stays cancelled."""
     with database.atomic():
+        row = fetch_row(REMOVE, (address,))
+        if row is None:
+            return False
+        changes.record_of_address(address, {"suppressed": [row[0], None]}, by, "unsuppress")
         tick_request.ask_for_tick()
-        return bool(execute("DELETE FROM suppression WHERE address = %s", (address,)))
+    return True
 
 
-def every() -> list[Suppression]:
-    return sorted(Suppression.select(), key=lambda row: row.address)
+EVERY = """
+SELECT s.address, s.reason, s.created_at AS since, ordered.by
+FROM suppression s LEFT JOIN LATERAL (
+    SELECT c.by FROM change c WHERE c.address = s.address AND c.verb = 'suppress' ORDER BY c.id DESC LIMIT 1
+) ordered ON true
+"""
+
+
+def every() -> list[Suppressed]:
+    return sorted(rows(Suppressed, EVERY), key=lambda it: it.address)

@@ -4,8 +4,7 @@ from hashlib import blake2b
 from typing import NamedTuple
 from uuid import UUID
 
-from models.store import tick_request
-from models.store.database import database, execute, fetch, fetch_row
+from models.store.database import execute, fetch, fetch_row
 
 
 class Mark(NamedTuple):
@@ -39,15 +38,15 @@ def disarmed_reason() -> str | None:
     return found
 
 
-def disarm(reason: str) -> None:
-    """Stop every machine from claiming. The first reason stays."""
-    execute("UPDATE installation SET disarmed_reason = COALESCE(disarmed_reason, %s)", (reason,))
+def lock_disarmed_reason() -> str | None:
+    """The same, which nobody else changes until the transaction ends."""
+    found: str | None = fetch("SELECT disarmed_reason FROM installation FOR NO KEY UPDATE")[0][0]
+    return found
 
 
-def arm() -> None:
-    with database.atomic():
-        execute("UPDATE installation SET disarmed_reason = NULL")
-        tick_request.ask_for_tick()
+def set_disarmed_reason(reason: str | None) -> None:
+    """An order of models/owner/arming.py, which records it."""
+    execute("UPDATE installation SET disarmed_reason = %s", (reason,))
 
 
 LATEST = "SELECT id, email_id, at::text FROM email_history ORDER BY id DESC LIMIT 1"

@@ -367,7 +367,7 @@ class WarmupCount(Table):
 
 
 class Change(Table):
-    """What was done to a campaign or a mailbox, by whom: never changed."""
+    """What was done to a campaign, a mailbox, an address or the whole installation, by whom: never changed."""
 
     campaign_id: int | None
     mailbox_id: int | None
@@ -379,13 +379,15 @@ class Change(Table):
     mailbox = ForeignKeyField(Mailbox, index=False, null=True)
     values = JSONField()  # name -> [old, new]
     reason = TextField(null=True)
+    address = TextField(null=True)  # that was suppressed, or is no longer
 
     class Meta:
-        constraints = [Check("num_nonnulls(campaign_id, mailbox_id) = 1", "change_is_of_one")]
+        constraints = [Check("num_nonnulls(campaign_id, mailbox_id, address) <= 1", "change_is_of_one")]
         indexes = ((("campaign", "id"), False), (("mailbox", "id"), False))
 
 
 Change._meta.columns["values"].field_type = "JSONB"
+Change.add_index(Change.index(Change.address, Change.id, where=SQL("address IS NOT NULL"), name="change_by_address"))
 
 
 class Installation(Table):

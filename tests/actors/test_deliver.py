@@ -275,7 +275,7 @@ class TestAClosedGate:
         assert [line.move for line in overview.history(email_id)] == [Move.PLAN]
 
     def test_a_suppressed_lead_cancels_the_mail_with_the_reason(self, smtp: SmtpServer) -> None:
-        suppressions.add("anna@leads.example", "she asked us to")
+        suppressions.add("anna@leads.example", "she asked us to", "tests")
         [email_id] = due(smtp, "anna@leads.example")
 
         row = deliver(email_id)

@@ -10,8 +10,8 @@ from dramatiq import Message, get_broker
 from actors import attention
 from actors import notices as pipeline
 from models.email import moves
-from models.owner import campaigns, mailboxes, notices, protection
-from models.store import database, installation
+from models.owner import arming, campaigns, mailboxes, notices, protection
+from models.store import database
 from models.store.tables import Campaign, Notice
 from tests import factories as make
 from tests.conftest import Override
@@ -123,7 +123,7 @@ class TestANotice:
         assert not [word for word in ("anna", "@everyone", "<", "\x1b", "x" * 301) if word in said]
 
     def test_that_nothing_is_sent_says_why(self, webhook: Webhook) -> None:
-        installation.disarm("the database knows less than this machine: run `python -m admin arm`")
+        arming.disarm("the database knows less than this machine: run `python -m admin arm`", "tests")
 
         pipeline.tell_people()
 

@@ -15,7 +15,7 @@ from mail.outcome import Accepted, Deferred, Phase, Reply, Scope
 from models.email import limits, recovery
 from models.email.claims import Attempt, Held
 from models.email.states import Status
-from models.owner import campaigns
+from models.owner import arming, campaigns
 from models.store import database, installation
 from models.store.tables import CampaignEmailQueue, CampaignLead, EmailContent, EmailHistory
 from models.views import overview
@@ -124,7 +124,7 @@ class TestADatabaseThatForgotAHandOver:
         assert limits.mailboxes_used([row.mailbox_id], warsaw_day(row.handed_over_at)) == {row.mailbox_id: 1}
         assert [move.move for move in overview.history(first)] == ["plan", "recover"]
         handover_log.accept_loss()
-        installation.arm()
+        arming.arm("tests")
         deliver(second)
         assert len(smtp.accepted) == 2
 
@@ -182,7 +182,7 @@ class TestAnAnswerInTheJournal:
 
         recovery.recover(handover_log.forgotten(), "restored", "tests")
         handover_log.accept_loss()
-        installation.arm()
+        arming.arm("tests")
 
         assert readiness.may_claim()
         assert make.row(first).status == Status.SENT

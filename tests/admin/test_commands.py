@@ -491,7 +491,7 @@ class TestWhatStrangersWrote:
         moves.hand_over(held, content.encode())
         moves.reject(held, f"550 no {self.EVIL}", {"code": 550, "reply": f"no {self.EVIL}"})
         mailboxes.close(make.row(email_id).mailbox_id, f"421 {self.EVIL}", lambda faults: timedelta(hours=1))
-        suppressions.add("anna@leads.example", f"she asked {self.EVIL}")
+        suppressions.add("anna@leads.example", f"she asked {self.EVIL}", "tests")
         Campaign.update(name=f"Autumn {self.EVIL}").execute()
 
         for command in [

@@ -209,7 +209,7 @@ class TestHandingOver:
 
     def test_a_lead_that_was_suppressed_meanwhile_gets_no_dot(self) -> None:
         claim = make.claimed(make.an_email(leads=["anna@leads.example"]))
-        suppressions.add("anna@leads.example", "she asked us to")
+        suppressions.add("anna@leads.example", "she asked us to", "tests")
 
         closed = moves.hand_over(claim.held, b"content")
 

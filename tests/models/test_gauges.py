@@ -9,8 +9,8 @@ from models.email import facts, hints, limits, moves
 from models.email.hints import Hint
 from models.email.states import Status
 from models.health import findings, invariants
-from models.owner import campaigns, mailboxes
-from models.store import database, installation
+from models.owner import arming, campaigns, mailboxes
+from models.store import database
 from models.store.tables import Campaign, Heartbeat
 from models.views import gauges, overview
 from models.views.gauges import CampaignGauge, Gauges, MailboxGauge
@@ -233,7 +233,7 @@ class TestTheWhole:
     def test_tells_of_the_tick_of_the_arming_and_of_the_examination(self) -> None:
         at = make.now()
         Heartbeat.insert(name="tick", at=at).execute()
-        installation.disarm("a backup was restored")
+        arming.disarm("a backup was restored", "tests")
         email_id, _ = make.in_status(Status.SENT)
         database.execute("DELETE FROM email_content WHERE email_id = %s", (email_id,))
         findings.examine()

@@ -434,7 +434,7 @@ class Interleavings(RuleBasedStateMachine):
         self.paused_mailboxes.discard(mailbox_id)
 
     def suppress(self, address: str) -> None:
-        suppressions.add(address, "asked us to")
+        suppressions.add(address, "asked us to", "tests")
         self.suppressed.add(address)
 
     @event

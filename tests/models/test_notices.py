@@ -8,9 +8,9 @@ import pytest
 
 from models.email import moves
 from models.email.states import Status
-from models.owner import campaigns, mailboxes, notices, protection, settlement
+from models.owner import arming, campaigns, mailboxes, notices, protection, settlement
 from models.owner.notices import Due, Kind
-from models.store import database, installation
+from models.store import database
 from models.store.tables import CampaignEmailQueue, Mailbox, Notice
 from tests import factories as make
 from tests.conftest import Override
@@ -50,7 +50,7 @@ def a_campaign_that_paused_itself(campaign_id: int | None = None) -> int:
 
 
 def a_disarmed_installation(_: int | None = None) -> int:
-    installation.disarm("a backup was restored")
+    arming.disarm("a backup was restored", "tests")
     return 0
 
 
@@ -78,7 +78,7 @@ CAUSES: dict[Kind, tuple[Callable[[int | None], int], Callable[[int], object]]] 
     Kind.UNKNOWN: (an_unknown_mail, settle),
     Kind.MAILBOX: (a_closed_mailbox, no_faults),
     Kind.CAMPAIGN: (a_campaign_that_paused_itself, lambda id: campaigns.resume(id, "ola")),
-    Kind.DISARMED: (a_disarmed_installation, lambda _: installation.arm()),
+    Kind.DISARMED: (a_disarmed_installation, lambda _: arming.arm("tests")),
 }
 
 

@@ -7,8 +7,8 @@ from datetime import timedelta
 import pytest
 
 from models.email.states import Status
-from models.owner import campaigns, mailboxes, settlement
-from models.store import database, installation, tick_request
+from models.owner import arming, campaigns, mailboxes, settlement
+from models.store import database, tick_request
 from tests import factories as make
 from tests.waiting import BOUND, until
 
@@ -76,7 +76,7 @@ ORDERS: dict[str, tuple[Callable[[], int], Callable[[int], object]]] = {
     "edit a mailbox": (make.a_mailbox, lambda id: mailboxes.edit(id, "ola", daily_limit=7)),
     "say where its copies are": (make.a_mailbox, lambda id: mailboxes.edit_sent_mail(id, None, "ola")),
     "send an unknown mail again": (an_unknown_mail, lambda id: settlement.again(id, "she asked", "ola")),
-    "arm": (make.a_mailbox, lambda id: installation.arm()),
+    "arm": (make.a_mailbox, lambda id: arming.arm("tests")),
 }
 
 

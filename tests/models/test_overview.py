@@ -8,8 +8,7 @@ import pytest
 from models.email import limits, moves
 from models.email.claims import Held
 from models.email.states import Status
-from models.owner import campaigns, mailboxes
-from models.store import installation
+from models.owner import arming, campaigns, mailboxes
 from models.store.tables import Mailbox
 from models.views import overview
 from models.views.overview import MailboxLine
@@ -130,7 +129,7 @@ class TestWhyACampaignWaits:
 
     def test_is_that_nothing_may_be_sent_at_all(self) -> None:
         due = make.row(make.an_email())
-        installation.disarm("the database went back in time")
+        arming.disarm("the database went back in time", "tests")
 
         standing = overview.standing(campaigns.get(due.campaign_id))
 

@@ -517,7 +517,7 @@ class TestLeadsThatMayNotBeWrittenTo:
     def test_take_no_place_in_a_forecast_or_a_plan(self) -> None:
         campaign_id = make.a_campaign([make.a_mailbox()], self.LEADS, delay=0.01, limit=2, active=False)
         for address in self.LEADS[:8]:
-            suppressions.add(address, "she asked us to")
+            suppressions.add(address, "she asked us to", "tests")
 
         assert [slot.lead_id for slot in forecast(campaign_id)] == lead_ids(self.LEADS[8:])
         campaigns.start(campaign_id, "tests")
@@ -576,7 +576,7 @@ class TestLeadsThatMayNotBeWrittenTo:
     def test_do_not_keep_a_campaign_open(self) -> None:
         mailbox_id = make.a_mailbox()
         campaign_id = make.a_campaign([mailbox_id], self.LEADS[:3])
-        suppressions.add(self.LEADS[0], "she asked us to")
+        suppressions.add(self.LEADS[0], "she asked us to", "tests")
         plan_new()
         assert campaigns.complete_finished("tests") == []
         for row in list(Q.select()):
@@ -594,21 +594,21 @@ class TestLeadsThatMayNotBeWrittenTo:
 
     def test_a_suppression_that_ends_after_the_campaign_leaves_it_complete(self) -> None:
         campaign_id = make.a_campaign([make.a_mailbox()], self.LEADS[:1])
-        suppressions.add(self.LEADS[0], "she asked us to")
+        suppressions.add(self.LEADS[0], "she asked us to", "tests")
         assert campaigns.complete_finished("tests") == [campaign_id]
 
-        suppressions.remove(self.LEADS[0])
+        suppressions.remove(self.LEADS[0], "tests")
 
         assert all(it.holds for it in invariants.check())
 
     def test_are_planned_once_they_may_be_written_to_while_the_campaign_is_active(self) -> None:
         mailbox_id = make.a_mailbox()
         campaign_id = make.a_campaign([mailbox_id], self.LEADS[:3])
-        suppressions.add(self.LEADS[0], "she asked us to")
+        suppressions.add(self.LEADS[0], "she asked us to", "tests")
         plan_new()
         assert Q.select().count() == 2
 
-        suppressions.remove(self.LEADS[0])
+        suppressions.remove(self.LEADS[0], "tests")
         plan_new()
 
         assert sorted(row.campaign_lead_id for row in Q.select()) == lead_ids(self.LEADS[:3])
@@ -617,7 +617,7 @@ class TestLeadsThatMayNotBeWrittenTo:
     def test_alone_make_a_campaign_that_ends_at_once(self) -> None:
         campaign_id = make.a_campaign([make.a_mailbox()], self.LEADS)
         for address in self.LEADS:
-            suppressions.add(address, "she asked us to")
+            suppressions.add(address, "she asked us to", "tests")
         plan_new()
 
         assert Q.select().count() == 0

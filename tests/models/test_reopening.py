@@ -120,7 +120,7 @@ class TestItIsRefused:
 
     def test_for_a_suppressed_lead(self) -> None:
         [email_id] = failed()
-        suppressions.add(Lead.get().address, "she asked us to")
+        suppressions.add(Lead.get().address, "she asked us to", "tests")
 
         with pytest.raises(ReopeningRefused, match="must not be written to"):
             reopening.one(email_id, "lifted", "ola")
@@ -174,7 +174,7 @@ class TestAllOfACampaign:
     def test_comes_back_without_those_who_must_not_be_written_to(self) -> None:
         ids = failed(leads=3)
         suppressed = CampaignLead.get_by_id(make.row(ids[1]).campaign_lead_id).lead
-        suppressions.add(suppressed.address, "she asked us to")
+        suppressions.add(suppressed.address, "she asked us to", "tests")
 
         done = reopening.of_campaign(campaign_of(ids[0]).id, 550, None, "lifted", "ola")
 

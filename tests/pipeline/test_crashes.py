@@ -22,8 +22,8 @@ from mail.outcome import Accepted, Reply
 from models.email import moves
 from models.email.claims import Worker
 from models.email.states import FINAL, Status
-from models.owner import mailboxes, suppressions
-from models.store import database, embedded, installation
+from models.owner import arming, mailboxes, suppressions
+from models.store import database, embedded
 from models.store.tables import Campaign, CampaignEmailQueue, CampaignLead, Mailbox
 from tests import factories as make
 from tests.pipeline import effects
@@ -121,7 +121,7 @@ def suppress_the_lead_in_the_middle_of_the_conversation(victim: Victim) -> None:
     with victim.punktual.smtp.holding("data", address) as held:
         hint(victim)
         until(lambda: held.reached.is_set() or victim.is_dead(), "the conversation to come to its middle")
-        suppressions.add(address, "she asked us to")
+        suppressions.add(address, "she asked us to", "tests")
 
 
 def stop_the_database_before_the_answer(victim: Victim) -> None:
@@ -139,7 +139,7 @@ def stop_the_database_before_the_answer(victim: Victim) -> None:
 
 def suppressed_mail(punktual: Punktual) -> None:
     """By an order that came while it was planned."""
-    suppressions.add("anna@leads.example", "she asked us to")
+    suppressions.add("anna@leads.example", "she asked us to", "tests")
     mail_to("anna@leads.example")(punktual)
 
 
@@ -182,7 +182,7 @@ def blamed_after_two_had_failed(punktual: Punktual) -> None:
 
 def nothing_is_sent(punktual: Punktual) -> None:
     all_sent(punktual)
-    installation.disarm("a backup was restored")
+    arming.disarm("a backup was restored", "tests")
 
 
 def all_sent(punktual: Punktual) -> None:

@@ -9,8 +9,8 @@ from flask.testing import FlaskClient
 from models.email import moves
 from models.email.states import Status
 from models.health import heartbeats
-from models.owner import campaigns, mailboxes
-from models.store import database, installation
+from models.owner import arming, campaigns, mailboxes
+from models.store import database
 from models.store.tables import Campaign, CampaignEmailQueue, EmailHistory, Heartbeat
 from models.views import overview
 from scheduling.window import warsaw_day
@@ -109,7 +109,7 @@ class TestEveryPage:
             assert re.findall(r"<(?:table|thead|tbody|tr|th|td)\b(?![^>]* role=)[^>]*>", table) == []
 
     def test_warns_where_nothing_may_be_sent(self, browser: FlaskClient) -> None:
-        installation.disarm("the database went back in time")
+        arming.disarm("the database went back in time", "tests")
 
         assert "Nothing may be sent. the database went back in time" in text(page(browser, "/campaigns"))
 
