@@ -80,8 +80,8 @@ def edit(
     if (window_start, window_end, weekdays, delay, daily_limit) == (None,) * 5:
         raise typer.BadParameter("say what is to be changed")
     row = campaigns.find(name)
-    fresh = edited(row, window_start, window_end, weekdays, delay, daily_limit)
-    order = partial(campaigns.edit, row.id, who(), **fresh)
+    change = edited(row, window_start, window_end, weekdays, delay, daily_limit)
+    order = partial(campaigns.edit, row.id, who(), change)
     moves = agree.to_what_moves(order, [row.id], yes=yes)
     if not order():
         print(f"nothing was changed: {name!r} has these settings already")

@@ -65,7 +65,8 @@ def _prepare(port: int) -> Campaign:
     """Load the example, or find what an earlier run left to be done."""
     for address, name in MAILBOXES.items():
         try:
-            mailboxes.edit(mailboxes.find(address).id, who(), smtp_host="127.0.0.1", smtp_port=port)
+            change = mailboxes.Edit(smtp_host="127.0.0.1", smtp_port=port)
+            mailboxes.edit(mailboxes.find(address).id, who(), change)
         except MailboxInvalid:
             mailboxes.add(
                 address=address,

@@ -15,7 +15,6 @@ from admin import agree, check, show
 from admin.person import who
 from mail.address import normalise
 from mail.message import check_sender_name, refuse_control_characters
-from models.email import evidence
 from models.owner import changes, mailboxes
 from models.owner.mailboxes import MailboxInvalid, SentMail
 from models.store import database, vault
@@ -148,29 +147,26 @@ def edit(
 ) -> None:
     """Change what is given. Where limit or gap change, its campaigns are planned again: shows first what moves."""
     _check_server(host, imap_host, username, name, sent_folder)
-    given = {
-        "smtp_host": host,
-        "smtp_port": port,
-        "smtp_security": security,
-        "username": username,
-        "password_encrypted": vault.encrypt(_password()) if username else None,
-        "name": name,
-        "daily_limit": daily_limit,
-        "gap_seconds": gap,
-    }
-    fresh = {name: value for name, value in given.items() if value is not None}
+    about_smtp = (host, port, security, username, name, daily_limit, gap)
     about_imap = (imap_host, imap_port, imap_security, sent_folder)
-    if not fresh and about_imap == (None,) * 4:
+    if (*about_smtp, *about_imap) == (None,) * 11:
         raise typer.BadParameter("say what is to be changed")
     row = mailboxes.find(normalise(address))
     where = _sent_mail(mailboxes.sent_mail(row), *about_imap)
-    if fresh:
-        order = partial(mailboxes.edit, row.id, who(), **fresh)
-        agree.to_what_moves(order, mailboxes.used_by(row.id), yes=yes)
-        order()
-    # Whatever kept the last look from finding anything may be mended.
-    evidence.forget(row.id)
-    mailboxes.edit_sent_mail(row.id, where, who())
+    change = mailboxes.Edit(
+        name=name,
+        smtp_host=host,
+        smtp_port=port,
+        smtp_security=security,
+        username=username,
+        password_encrypted=vault.encrypt(_password()) if username else None,
+        daily_limit=daily_limit,
+        gap_seconds=gap,
+        sent_mail=None if about_imap == (None,) * 4 else where or "nowhere",
+    )
+    order = partial(mailboxes.edit, row.id, who(), change)
+    agree.to_what_moves(order, mailboxes.used_by(row.id), yes=yes)
+    order()
     print(f"changed {normalise(address)}")
 
 
@@ -249,7 +245,7 @@ def record(
     """Say how many warm-up mails left a mailbox on a day. They count towards its daily limit."""
     today = warsaw_day(database.clock())
     on = today if day is None else _day(day, today)
-    mailboxes.record_warmup(mailboxes.find(normalise(address)).id, on, count)
+    mailboxes.record_warmup(mailboxes.find(normalise(address)).id, on, count, who())
     print(f"{count} warm-up mails of {normalise(address)} on {on}")
 
 

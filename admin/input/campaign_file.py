@@ -16,6 +16,7 @@ from admin.input.texts import FileInvalid as FileInvalid
 from mail.compose import Templates
 from mail.message import LetterInvalid, refuse_control_characters
 from mail.render import TemplateInvalid
+from models.owner.campaigns import Edit
 from models.store.tables import Campaign
 from scheduling.window import Window, WindowInvalid
 
@@ -116,8 +117,8 @@ def edited(
     weekdays: str | None,
     delay: float | None,
     daily_limit: int | None,
-) -> dict[str, object]:
-    """The changed columns of a campaign, checked by the rules of a campaign file."""
+) -> Edit:
+    """What is given, with the rest as it is, checked by the rules of a campaign file."""
     values = {
         "name": row.name,
         "subject": "as it is",
@@ -130,13 +131,13 @@ def edited(
         "daily_limit": row.daily_limit if daily_limit is None else daily_limit,
     }
     file = _checked("the change", values)
-    return {
-        "window_start_minute": file.window.start_minute,
-        "window_end_minute": file.window.end_minute,
-        "weekdays": sorted(file.window.weekdays),
-        "delay_seconds": file.delay_between_emails_seconds,
-        "daily_limit": file.daily_limit,
-    }
+    return Edit(
+        window_start_minute=file.window.start_minute,
+        window_end_minute=file.window.end_minute,
+        weekdays=sorted(file.window.weekdays),
+        delay_seconds=file.delay_between_emails_seconds,
+        daily_limit=file.daily_limit,
+    )
 
 
 def _listed(text: str) -> list[str]:

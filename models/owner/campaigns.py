@@ -44,6 +44,17 @@ class NewCampaign:
     daily_limit: int
 
 
+@dataclass(frozen=True, kw_only=True)
+class Edit:
+    """What an owner changes: columns of a campaign. None: it stays as it is."""
+
+    window_start_minute: int | None = None
+    window_end_minute: int | None = None
+    weekdays: Sequence[int] | None = None
+    delay_seconds: float | None = None
+    daily_limit: int | None = None
+
+
 @dataclass(frozen=True)
 class NewLead:
     address: str  # as the owner wrote it
@@ -162,11 +173,12 @@ def go_on(campaign_id: int, by: str, reason: str) -> None:
         _write(row, {"status": "active", **_WATCHED_ANEW}, by, "retry", reason)
 
 
-def edit(campaign_id: int, by: str, **fresh: object) -> bool:
-    """Change its window, pace or limit: the columns of a campaign. What that changes is planned again, from now on.
+def edit(campaign_id: int, by: str, change: Edit) -> bool:
+    """Change its window, pace or limit. What that changes is planned again, from now on.
 
     Returns whether it changed anything. Raises OutOfBounds.
     """
+    fresh = changes.given(change)
     bounds.check(bounds.CAMPAIGN, fresh)
     with database.atomic():
         row = _locked(campaign_id)

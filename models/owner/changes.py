@@ -4,14 +4,17 @@ An order is about a campaign, a mailbox, a suppressed address, or the whole inst
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from peewee import Model, ModelSelect
 
 from models.store.tables import Campaign, Mailbox
 from models.store.tables import Change as Row
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 # Columns that tell of no order: they follow from one.
 _INWARD = {"revision", "replan_reason", "watched_from", "blamed_from", "paused_by", "paused_reason"}
@@ -38,6 +41,12 @@ def record(row: Campaign | Mailbox, fresh: Mapping[str, object], by: str, verb: 
         _insert(type(row), row.id, values, by, verb, reason)
 
 
+def given(edit: "DataclassInstance") -> dict[str, Any]:
+    """The columns that an edit changes: those of its fields that are not None."""
+    values = {field.name: getattr(edit, field.name) for field in fields(edit)}
+    return {name: value for name, value in values.items() if value is not None}
+
+
 def differ(row: Campaign | Mailbox, fresh: Mapping[str, object]) -> bool:
     """Whether these columns would change anything."""
     return any(getattr(row, name) != value for name, value in fresh.items())
@@ -46,6 +55,11 @@ def differ(row: Campaign | Mailbox, fresh: Mapping[str, object]) -> bool:
 def record_added(table: type[Campaign | Mailbox], id: int, values: Mapping[str, object], by: str) -> None:
     shown = {_name(name): [None, _shown(name, value)] for name, value in values.items() if value is not None}
     _insert(table, id, shown, by, "add", None)
+
+
+def record_of_mailbox(mailbox_id: int, values: Mapping[str, list[Any]], by: str, verb: str) -> None:
+    """values: name -> [old, new]."""
+    Row.insert(mailbox=mailbox_id, by=by, verb=verb, values=dict(values)).execute()
 
 
 def record_of_address(address: str, values: Mapping[str, list[Any]], by: str, verb: str) -> None:

@@ -1,13 +1,14 @@
 """Mailboxes: their limits, their warm-up mails, and when they are closed."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from peewee import IntegrityError, fn
 
 import bounds
-from models.email import facts, moves
+from models.email import evidence, facts, moves
 from models.email.claims import Held
 from models.email.moves import WITHOUT_FAULTS, Detail
 from models.owner import changes, notices
@@ -35,9 +36,35 @@ class SentMail(NamedTuple):
     sent_folder: str | None  # None: the one that the server marks
 
 
+@dataclass(frozen=True, kw_only=True)
+class Edit:
+    """What an owner changes: columns of a mailbox. None: it stays as it is."""
+
+    name: str | None = None
+    smtp_host: str | None = None
+    smtp_port: int | None = None
+    smtp_security: str | None = None
+    username: str | None = None
+    password_encrypted: str | None = None
+    daily_limit: int | None = None
+    gap_seconds: float | None = None
+    sent_mail: SentMail | Literal["nowhere"] | None = None
+
+    def columns(self) -> dict[str, Any]:
+        fresh = changes.given(self)
+        match fresh.pop("sent_mail", None):
+            case SentMail() as where:
+                fresh |= where._asdict()
+            case "nowhere":
+                fresh |= dict.fromkeys(SentMail._fields)
+        return fresh
+
+
 # What its campaigns' plans depend on, beside whether it is open.
 _PACE = {"daily_limit", "gap_seconds"}
 _LOGIN = {"smtp_host", "smtp_port", "smtp_security", "username", "password_encrypted"}
+# What a look for the copies of its unknown mails depends on.
+_LOOK = {"username", "password_encrypted", *SentMail._fields}
 
 
 def add(
@@ -109,13 +136,22 @@ def too_small_for(campaign_id: int) -> dict[int, str]:
     return {link.mailbox_id: link.closed_reason for link in links if link.closed_reason is not None}
 
 
-def edit(mailbox_id: int, by: str, **fresh: object) -> None:
-    """Change its server, password, limit or gap.
+def edit(mailbox_id: int, by: str, change: Edit) -> None:
+    """Change its servers, password, limit or gap.
 
     Where limit or gap change, its campaigns are planned again from now on. What changes how it logs in opens it: the
-    faults were of the old way, and what waits for their end is planned again. Raises OutOfBounds for its numbers.
+    faults were of the old way, and what waits for their end is planned again. Where its copies are to be found in
+    another way, they are looked for at the next tick. Raises OutOfBounds for its numbers.
     """
+    fresh = change.columns()
     bounds.check(bounds.MAILBOX, fresh)
+    try:
+        _edit(mailbox_id, fresh, by)
+    except IntegrityError as error:
+        raise _refusal(error) from None
+
+
+def _edit(mailbox_id: int, fresh: dict[str, Any], by: str) -> None:
     mended = bool(_LOGIN & fresh.keys())
     if mended:
         fresh |= _working()
@@ -132,6 +168,8 @@ def edit(mailbox_id: int, by: str, **fresh: object) -> None:
         if mended:
             _open_to_letters(mailbox_id)
             notices.over(Kind.MAILBOX, mailbox_id)
+        if _LOOK & fresh.keys():
+            evidence.forget(mailbox_id)
 
 
 def used_by(mailbox_id: int) -> list[int]:
@@ -145,20 +183,6 @@ def sent_mail(row: Mailbox) -> SentMail | None:
     if row.imap_host is None or row.imap_port is None or row.imap_security is None:
         return None
     return SentMail(row.imap_host, row.imap_port, row.imap_security, row.sent_folder)
-
-
-def edit_sent_mail(mailbox_id: int, where: SentMail | None, by: str) -> None:
-    """Change where its Sent folder is found; None: nowhere. No plan depends on it."""
-    fresh = where._asdict() if where else dict.fromkeys(SentMail._fields)
-    bounds.check(bounds.MAILBOX, fresh)
-    try:
-        with database.atomic():
-            row = _locked(mailbox_id)
-            Mailbox.update(fresh).where(Mailbox.id == mailbox_id).execute()
-            changes.record(row, fresh, by, "edit")
-            tick_request.ask_for_tick()
-    except IntegrityError as error:
-        raise _refusal(error) from None
 
 
 def _refusal(error: IntegrityError) -> Exception:
@@ -202,7 +226,11 @@ def _order(mailbox_id: int, fresh: dict[str, object], by: str, verb: str) -> Non
 
 def _write(mailbox_id: int, fresh: dict[str, object], by: str, verb: str) -> None:
     row = _locked(mailbox_id)
-    Mailbox.update({**fresh, "revision": Mailbox.revision + 1}).where(Mailbox.id == mailbox_id).execute()
+    # No plan depends on where its copies are.
+    planned_from = fresh.keys() - set(SentMail._fields)
+    revision = {"revision": Mailbox.revision + 1} if planned_from else {}
+    if fresh:
+        Mailbox.update({**fresh, **revision}).where(Mailbox.id == mailbox_id).execute()
     changes.record(row, fresh, by, verb)
     tick_request.ask_for_tick()
 
@@ -258,16 +286,21 @@ def close(
     return until
 
 
-def record_warmup(mailbox_id: int, day: date, count: int) -> None:
+def record_warmup(mailbox_id: int, day: date, count: int, by: str) -> None:
     """Set how many warm-up mails left the mailbox on a Warsaw day. Saying it twice changes nothing.
 
     Raises OutOfBounds.
     """
     bounds.check(bounds.WARMUP, {"count": count})
     with database.atomic():
-        facts.lock_mailboxes([mailbox_id])
+        _locked(mailbox_id)
+        row = WarmupCount.get_or_none(WarmupCount.mailbox == mailbox_id, WarmupCount.day == day)
+        before = None if row is None else row.count
+        if before == count:
+            return
         insert = WarmupCount.insert(mailbox=mailbox_id, day=day, count=count)
         insert.on_conflict(
             conflict_target=[WarmupCount.mailbox, WarmupCount.day], update={WarmupCount.count: count}
         ).execute()
         Mailbox.update(revision=Mailbox.revision + 1).where(Mailbox.id == mailbox_id).execute()
+        changes.record_of_mailbox(mailbox_id, {f"warmup {day}": [before, count]}, by, "record warm-up")

@@ -126,6 +126,6 @@ class TestOneOfTwoMailboxes:
         if order == "resume":
             mailboxes.resume(narrow, "ola")
         else:
-            mailboxes.edit(narrow, "ola", smtp_port=large.port)
+            mailboxes.edit(narrow, "ola", mailboxes.Edit(smtp_port=large.port))
 
         assert (before, closed.count()) == (1, 0)

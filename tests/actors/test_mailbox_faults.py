@@ -220,9 +220,9 @@ class TestAnOwnerWhoCorrectsTheLogin:
         mailbox_id = make.a_mailbox()
         Mailbox.update(faults=3, closed_until=make.now() + timedelta(hours=1), closed_reason="535").execute()
 
-        mailboxes.edit(mailbox_id, "tests", daily_limit=5)
+        mailboxes.edit(mailbox_id, "tests", mailboxes.Edit(daily_limit=5))
         assert Mailbox.get().closed_until is not None
-        mailboxes.edit(mailbox_id, "tests", password_encrypted=vault.encrypt("right"))
+        mailboxes.edit(mailbox_id, "tests", mailboxes.Edit(password_encrypted=vault.encrypt("right")))
 
         assert (Mailbox.get().faults, Mailbox.get().closed_until) == (0, None)
 
@@ -233,7 +233,7 @@ class TestAnOwnerWhoCorrectsTheLogin:
         campaign_id = make.a_campaign([mailbox_id])
         [waiting] = make.planned(campaign_id, mailbox_id, at := make.now() + timedelta(hours=1, minutes=1))
 
-        mailboxes.edit(mailbox_id, "tests", password_encrypted=vault.encrypt("right"))
+        mailboxes.edit(mailbox_id, "tests", mailboxes.Edit(password_encrypted=vault.encrypt("right")))
         plan.replan()
 
         was_closed = hours > 0

@@ -138,7 +138,7 @@ class TestManyCampaignsAreLate:
         def edit(sql: str) -> None:
             if "faults.met" in sql and not edited:
                 edited.append(first)
-                beside(lambda: campaigns.edit(first, "ola", delay_seconds=90.0))
+                beside(lambda: campaigns.edit(first, "ola", campaigns.Edit(delay_seconds=90.0)))
 
         with watching(edit):
             plan.replan()
@@ -226,7 +226,7 @@ class TestATick:
         mailbox_id = make.a_mailbox()
         campaign_id = make.a_campaign([mailbox_id])
         make.planned(campaign_id, mailbox_id, make.now())
-        campaigns.edit(campaign_id, "tests", delay_seconds=30.0)
+        campaigns.edit(campaign_id, "tests", campaigns.Edit(delay_seconds=30.0))
 
         assert hints.due() == []
         plan.replan()

@@ -428,7 +428,7 @@ class TestACampaignsLife:
     ) -> None:
         file, leads = files
         done("campaign", "add", str(file), "--leads", str(leads))
-        mailboxes.edit(mailbox, "tests", daily_limit=0)
+        mailboxes.edit(mailbox, "tests", mailboxes.Edit(daily_limit=0))
 
         printed = done("campaign", "start", "Autumn")
 

@@ -33,18 +33,22 @@ def beyond(it: Bounds) -> list[float]:
 def rows() -> tuple[int, int]:
     mailbox_id = make.a_mailbox()
     campaign_id = make.a_campaign([mailbox_id])
-    mailboxes.record_warmup(mailbox_id, date(2026, 11, 17), 1)
+    mailboxes.record_warmup(mailbox_id, date(2026, 11, 17), 1, "tests")
     return mailbox_id, campaign_id
 
 
 def change(table: str, mailbox_id: int, campaign_id: int, column: str, value: float) -> None:
+    fresh: dict[str, Any] = {column: value}
     match table:
         case "campaign":
-            campaigns.edit(campaign_id, "ola", **{column: value})
+            campaigns.edit(campaign_id, "ola", campaigns.Edit(**fresh))
+        case "mailbox" if column == "imap_port":
+            where = mailboxes.SentMail("i.example", value, "tls", None)  # type: ignore[arg-type]
+            mailboxes.edit(mailbox_id, "ola", mailboxes.Edit(sent_mail=where))
         case "mailbox":
-            mailboxes.edit(mailbox_id, "ola", **{column: value})
+            mailboxes.edit(mailbox_id, "ola", mailboxes.Edit(**fresh))
         case _:
-            mailboxes.record_warmup(mailbox_id, date(2026, 11, 17), value)  # type: ignore[arg-type]
+            mailboxes.record_warmup(mailbox_id, date(2026, 11, 17), value, "tests")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(("table", "column", "it"), CASES, ids=[f"{table}.{column}" for table, column, _ in CASES])

@@ -1,14 +1,17 @@
-"""What people, or the product itself, did to campaigns and mailboxes."""
+"""What people, or the product itself, ordered: kept with who did it."""
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import date, timedelta
 
 import pytest
 
+from models.email import recovery
 from models.email.states import Status
-from models.owner import campaigns, changes, mailboxes
+from models.owner import arming, campaigns, changes, mailboxes, suppressions
+from models.owner.arming import Verdict
 from models.owner.campaigns import CampaignInvalid, NoSuchCampaign
 from models.owner.mailboxes import MailboxInvalid, NoSuchMailbox, SentMail
+from models.store import database
 from models.store.tables import Campaign, Mailbox
 from tests import factories as make
 
@@ -43,7 +46,7 @@ class TestCampaigns:
     def test_an_edit_is_kept_with_the_old_and_the_new_of_what_it_changed(self) -> None:
         campaign_id = make.a_campaign([make.a_mailbox()], limit=50, delay=60)
 
-        campaigns.edit(campaign_id, "ola", daily_limit=40, weekdays=[0, 1], delay_seconds=60.0)
+        campaigns.edit(campaign_id, "ola", campaigns.Edit(daily_limit=40, weekdays=[0, 1], delay_seconds=60.0))
 
         values = {"daily_limit": [50, 40], "weekdays": [[0, 1, 2, 3, 4, 5, 6], [0, 1]]}
         assert told(campaign_id)[0] == ("ola", "edit", values)
@@ -51,7 +54,7 @@ class TestCampaigns:
     def test_an_edit_that_changes_nothing_is_none(self) -> None:
         campaign_id = make.a_campaign([make.a_mailbox()], limit=50, active=False)
 
-        campaigns.edit(campaign_id, "ola", daily_limit=50)
+        campaigns.edit(campaign_id, "ola", campaigns.Edit(daily_limit=50))
 
         assert told(campaign_id) == []
 
@@ -79,10 +82,19 @@ class TestCampaigns:
 
         assert told(campaign_id) == []
 
-    @pytest.mark.parametrize("verb", ["start", "pause", "resume", "edit", "cancel"])
-    def test_one_that_does_not_exist_takes_no_order(self, verb: str) -> None:
+    @pytest.mark.parametrize(
+        "order",
+        [
+            campaigns.start,
+            campaigns.pause,
+            campaigns.resume,
+            campaigns.cancel,
+            lambda id, by: campaigns.edit(id, by, campaigns.Edit(daily_limit=7)),
+        ],
+    )
+    def test_one_that_does_not_exist_takes_no_order(self, order: Callable[[int, str], object]) -> None:
         with pytest.raises(NoSuchCampaign):
-            getattr(campaigns, verb)(4711, "ola")
+            order(4711, "ola")
 
     def test_one_that_does_not_exist_is_not_shown(self) -> None:
         with pytest.raises(NoSuchCampaign):
@@ -103,7 +115,7 @@ class TestMailboxes:
         mailbox_id = make.a_mailbox(daily_limit=50)
 
         mailboxes.pause(mailbox_id, "ola")
-        mailboxes.edit(mailbox_id, "ola", daily_limit=40)
+        mailboxes.edit(mailbox_id, "ola", mailboxes.Edit(daily_limit=40))
         mailboxes.resume(mailbox_id, "marek")
 
         assert told(mailbox_id, changes.of_mailbox) == [
@@ -134,7 +146,7 @@ class TestMailboxes:
     def test_of_a_password_only_that_it_changed(self) -> None:
         mailbox_id = make.a_mailbox(username="ola", password_encrypted="gAAAAold")
 
-        mailboxes.edit(mailbox_id, "ola", password_encrypted="gAAAAnew")
+        mailboxes.edit(mailbox_id, "ola", mailboxes.Edit(password_encrypted="gAAAAnew"))
 
         found = changes.of_mailbox(mailbox_id)
         assert told(mailbox_id, changes.of_mailbox) == [("ola", "edit", {"password": ["hidden", "hidden"]})]
@@ -144,8 +156,8 @@ class TestMailboxes:
     def test_where_its_copies_are_is_an_edit_like_others(self) -> None:
         mailbox_id = make.a_mailbox(username="ola")
 
-        mailboxes.edit_sent_mail(mailbox_id, WHERE, "ola")
-        mailboxes.edit_sent_mail(mailbox_id, WHERE, "ola")
+        mailboxes.edit(mailbox_id, "ola", mailboxes.Edit(sent_mail=WHERE))
+        mailboxes.edit(mailbox_id, "ola", mailboxes.Edit(sent_mail=WHERE))
 
         [(_, verb, values)] = told(mailbox_id, changes.of_mailbox)
         assert verb == "edit"
@@ -159,21 +171,106 @@ class TestMailboxes:
         mailbox_id = make.a_mailbox()
 
         with pytest.raises(MailboxInvalid):
-            mailboxes.edit_sent_mail(mailbox_id, WHERE, "ola")
+            mailboxes.edit(mailbox_id, "ola", mailboxes.Edit(sent_mail=WHERE))
 
         assert told(mailbox_id, changes.of_mailbox) == []
 
-    @pytest.mark.parametrize("verb", ["pause", "resume", "edit"])
-    def test_one_that_does_not_exist_takes_no_order(self, verb: str) -> None:
+    @pytest.mark.parametrize(
+        "order",
+        [
+            mailboxes.pause,
+            mailboxes.resume,
+            lambda id, by: mailboxes.edit(id, by, mailboxes.Edit(daily_limit=7)),
+            lambda id, by: mailboxes.record_warmup(id, date(2026, 11, 17), 5, by),
+        ],
+    )
+    def test_one_that_does_not_exist_takes_no_order(self, order: Callable[[int, str], object]) -> None:
         with pytest.raises(NoSuchMailbox):
-            getattr(mailboxes, verb)(4711, "ola")
+            order(4711, "ola")
+
+    def test_its_servers_and_its_password_are_changed_in_one_order(self) -> None:
+        mailbox_id = make.a_mailbox()
+
+        mailboxes.edit(mailbox_id, "ola", mailboxes.Edit(smtp_port=587, username="ola", sent_mail=WHERE))
+        mailboxes.edit(mailbox_id, "marek", mailboxes.Edit(sent_mail="nowhere"))
+
+        assert [(it.by, set(it.values)) for it in changes.of_mailbox(mailbox_id)[:-1]] == [
+            ("marek", {"imap_host", "imap_port", "imap_security"}),
+            ("ola", {"smtp_port", "username", "imap_host", "imap_port", "imap_security"}),
+        ]
+
+    def test_its_warm_up_mails_of_a_day_are_kept_where_they_changed(self) -> None:
+        mailbox_id = make.a_mailbox()
+
+        for count in (5, 5, 8):
+            mailboxes.record_warmup(mailbox_id, date(2026, 11, 17), count, "ola")
+
+        assert told(mailbox_id, changes.of_mailbox) == [
+            ("ola", "record warm-up", {"warmup 2026-11-17": [5, 8]}),
+            ("ola", "record warm-up", {"warmup 2026-11-17": [None, 5]}),
+        ]
+
+
+class TestAddresses:
+    ANNA = "anna@leads.example"
+
+    def told(self) -> list[tuple[str, str, object]]:
+        return [(it.by, it.verb, it.values) for it in changes.of_address(self.ANNA)]
+
+    def test_who_suppressed_one_and_who_took_that_back_is_kept(self) -> None:
+        suppressions.add(self.ANNA, "she asked us to", "ola")
+        suppressions.remove(self.ANNA, "marek")
+
+        assert self.told() == [
+            ("marek", "unsuppress", {"suppressed": ["she asked us to", None]}),
+            ("ola", "suppress", {"suppressed": [None, "she asked us to"]}),
+        ]
+
+    def test_what_changes_nothing_is_no_order(self) -> None:
+        suppressions.remove(self.ANNA, "marek")
+        suppressions.add(self.ANNA, "she asked us to", "ola")
+        suppressions.add(self.ANNA, "another reason", "marek")
+
+        assert self.told() == [("ola", "suppress", {"suppressed": [None, "she asked us to"]})]
+        assert [(it.address, it.reason, it.by) for it in suppressions.every()] == [
+            (self.ANNA, "she asked us to", "ola")
+        ]
+
+    def test_one_from_before_that_was_kept_is_shown_without_a_name(self) -> None:
+        database.execute("INSERT INTO suppression (address, reason) VALUES (%s, 'long ago')", (self.ANNA,))
+
+        assert [(it.reason, it.by) for it in suppressions.every()] == [("long ago", None)]
+
+
+class TestTheInstallation:
+    def told(self) -> list[tuple[str, str, object, str | None]]:
+        return [(it.by, it.verb, it.values, it.reason) for it in changes.of_installation()]
+
+    def test_who_stopped_it_first_and_who_let_it_go_on_is_kept(self) -> None:
+        arming.disarm("the database knows less", "host:1")
+        arming.disarm("another reason", "host:2")
+        arming.arm("ola")
+        arming.arm("marek")
+
+        assert self.told() == [
+            ("ola", "arm", {"disarmed": ["the database knows less", None]}, None),
+            ("host:1", "disarm", {"disarmed": [None, "the database knows less"]}, None),
+        ]
+
+    @pytest.mark.parametrize("verdict", Verdict)
+    def test_what_became_of_forgotten_mails_is_kept_whatever_was_chosen(self, verdict: Verdict) -> None:
+        lost = [recovery.of(make.handed_over(make.an_email()), make.now()) for _ in range(2)]
+
+        arming.rule_on(lost, verdict, "last night's backup", "ola")
+
+        assert self.told() == [("ola", "rule", {"forgotten": [2, verdict]}, "last night's backup")]
 
 
 def test_no_more_are_told_than_asked_for_and_none_of_another() -> None:
     mailbox_id = make.a_mailbox()
     other, campaign_id = (make.a_campaign([mailbox_id], active=False) for _ in range(2))
     for limit in (10, 20, 30):
-        campaigns.edit(campaign_id, "ola", daily_limit=limit)
+        campaigns.edit(campaign_id, "ola", campaigns.Edit(daily_limit=limit))
 
     found = changes.of_campaign(campaign_id, limit=2)
 

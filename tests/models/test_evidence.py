@@ -132,7 +132,7 @@ class TestAMailbox:
 
     def test_without_a_user_name_has_no_imap(self) -> None:
         with pytest.raises(MailboxInvalid, match="user name"):
-            mailboxes.edit_sent_mail(make.a_mailbox(), WHERE, "tests")
+            mailboxes.edit(make.a_mailbox(), "tests", mailboxes.Edit(sent_mail=WHERE))
 
     @pytest.mark.parametrize("missing", ["imap_host", "imap_port", "imap_security"])
     def test_has_all_that_imap_needs_or_nothing(self, missing: str) -> None:
@@ -146,7 +146,7 @@ class TestAMailbox:
         campaign_id = make.a_campaign([mailbox_id])
         before = mailboxes.get(mailbox_id).revision
 
-        mailboxes.edit_sent_mail(mailbox_id, None, "tests")
+        mailboxes.edit(mailbox_id, "tests", mailboxes.Edit(sent_mail="nowhere"))
 
         assert Campaign.get_by_id(campaign_id).replan_reason is None
         assert mailboxes.get(mailbox_id).revision == before

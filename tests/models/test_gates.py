@@ -212,15 +212,15 @@ class TestLimits:
         campaign_id = make.a_campaign([mailbox_id])
         [email_id] = make.planned(campaign_id, mailbox_id, make.now())
 
-        mailboxes.record_warmup(mailbox_id, warsaw_day(make.now()), 5)
+        mailboxes.record_warmup(mailbox_id, warsaw_day(make.now()), 5, "tests")
 
         assert ask(email_id).gate == "limit"
 
     def test_saying_the_warm_up_of_a_day_twice_does_not_double_it(self) -> None:
         mailbox_id, today = make.a_mailbox(), warsaw_day(make.now())
 
-        mailboxes.record_warmup(mailbox_id, today, 5)
-        mailboxes.record_warmup(mailbox_id, today, 5)
+        mailboxes.record_warmup(mailbox_id, today, 5, "tests")
+        mailboxes.record_warmup(mailbox_id, today, 5, "tests")
 
         assert limits.mailboxes_used([mailbox_id], today) == {mailbox_id: 5}
 

@@ -136,7 +136,7 @@ class TestACampaignThatShouldSend:
 class TestAMailbox:
     def test_tells_what_counts_today_apart_from_its_warm_up(self) -> None:
         claim = make.claimed(make.an_email())
-        mailboxes.record_warmup(claim.mailbox_id, warsaw_day(make.now()), 7)
+        mailboxes.record_warmup(claim.mailbox_id, warsaw_day(make.now()), 7, "tests")
 
         found = mailbox(claim.mailbox_id)
 

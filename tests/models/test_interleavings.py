@@ -421,12 +421,12 @@ class Interleavings(RuleBasedStateMachine):
     def edit(self, campaign_id: int, limit: int, is_shut: bool) -> None:
         window = not_today() if is_shut else make.ALWAYS
         with suppress(CampaignInvalid):
-            campaigns.edit(campaign_id, "ola", daily_limit=limit, weekdays=sorted(window.weekdays))
+            campaigns.edit(campaign_id, "ola", campaigns.Edit(daily_limit=limit, weekdays=sorted(window.weekdays)))
             self.limits[campaign_id] = limit
             (self.shut.add if is_shut else self.shut.discard)(campaign_id)
 
     def limit_mailbox(self, mailbox_id: int, limit: int) -> None:
-        mailboxes.edit(mailbox_id, "ola", daily_limit=limit)
+        mailboxes.edit(mailbox_id, "ola", mailboxes.Edit(daily_limit=limit))
         self.mailbox_limits[mailbox_id] = limit
 
     def resume_mailbox(self, mailbox_id: int) -> None:

@@ -197,10 +197,10 @@ class TestEverythingAtOnce:
         campaigns.cancel(self.campaigns[1], "tests")
 
     def edit(self, campaign_id: int, mailbox_id: int) -> None:
-        campaigns.edit(campaign_id, "tests", daily_limit=999)
+        campaigns.edit(campaign_id, "tests", campaigns.Edit(daily_limit=999))
 
     def edit_mailbox(self, campaign_id: int, mailbox_id: int) -> None:
-        mailboxes.edit(mailbox_id, "tests", daily_limit=999)
+        mailboxes.edit(mailbox_id, "tests", mailboxes.Edit(daily_limit=999))
 
     def close_mailbox(self, campaign_id: int, mailbox_id: int) -> None:
         mailboxes.close(mailbox_id, "421 busy", lambda faults: timedelta(milliseconds=1))

@@ -187,8 +187,8 @@ class TestMigrating:
     def test_numbers_beyond_their_bounds_are_set_to_the_nearest_and_recorded(self, db: None) -> None:
         boxes = [make.a_mailbox() for _ in BEYOND_OF_MAILBOX]
         ids = [make.a_campaign(boxes[:1]) for _ in BEYOND_OF_CAMPAIGN]
-        mailboxes.record_warmup(boxes[0], date(2026, 11, 17), 5)
-        mailboxes.record_warmup(boxes[1], date(2026, 11, 17), 5)
+        mailboxes.record_warmup(boxes[0], date(2026, 11, 17), 5, "tests")
+        mailboxes.record_warmup(boxes[1], date(2026, 11, 17), 5, "tests")
         as_it_was = {table: database.fetch(f"SELECT * FROM {table} ORDER BY 1") for table in ("campaign", "mailbox")}
         before_bounds()
         for mailbox_id, (gap, limit, _) in zip(boxes, BEYOND_OF_MAILBOX, strict=True):

@@ -189,7 +189,7 @@ class TestAMailbox:
         if mend == "resume":
             mailboxes.resume(mailbox_id, "ola")
         else:
-            mailboxes.edit(mailbox_id, "ola", password_encrypted="another")
+            mailboxes.edit(mailbox_id, "ola", mailboxes.Edit(password_encrypted="another"))
         mailboxes.close(mailbox_id, "535 5.7.8 wrong password", lambda faults: timedelta(minutes=1))
 
         assert [it.subject for it in take_all()] == [mailbox_id]

@@ -69,12 +69,15 @@ ORDERS: dict[str, tuple[Callable[[], int], Callable[[int], object]]] = {
     "start": (a_draft, lambda id: campaigns.start(id, "ola")),
     "pause": (an_active_one, lambda id: campaigns.pause(id, "ola")),
     "resume": (a_paused_one, lambda id: campaigns.resume(id, "ola")),
-    "edit": (an_active_one, lambda id: campaigns.edit(id, "ola", daily_limit=7)),
+    "edit": (an_active_one, lambda id: campaigns.edit(id, "ola", campaigns.Edit(daily_limit=7))),
     "cancel": (an_active_one, lambda id: campaigns.cancel(id, "ola")),
     "pause a mailbox": (make.a_mailbox, lambda id: mailboxes.pause(id, "ola")),
     "resume a mailbox": (make.a_mailbox, lambda id: mailboxes.resume(id, "ola")),
-    "edit a mailbox": (make.a_mailbox, lambda id: mailboxes.edit(id, "ola", daily_limit=7)),
-    "say where its copies are": (make.a_mailbox, lambda id: mailboxes.edit_sent_mail(id, None, "ola")),
+    "edit a mailbox": (make.a_mailbox, lambda id: mailboxes.edit(id, "ola", mailboxes.Edit(daily_limit=7))),
+    "say where its copies are": (
+        make.a_mailbox,
+        lambda id: mailboxes.edit(id, "ola", mailboxes.Edit(sent_mail="nowhere")),
+    ),
     "send an unknown mail again": (an_unknown_mail, lambda id: settlement.again(id, "she asked", "ola")),
     "arm": (make.a_mailbox, lambda id: arming.arm("tests")),
 }

@@ -28,7 +28,7 @@ class TestWhatAMailboxHasUsed:
     def test_is_told_by_who_sent_it_and_adds_up_to_what_its_limit_counts(self) -> None:
         email_id, _ = make.in_status(Status.SENT)
         mailbox_id, today = make.row(email_id).mailbox_id, warsaw_day(make.now())
-        mailboxes.record_warmup(mailbox_id, today, 7)
+        mailboxes.record_warmup(mailbox_id, today, 7, "tests")
 
         line = line_of(mailbox_id)
 

@@ -237,7 +237,7 @@ class TestEditing:
         plan_new()
         ids, asked_at = [row.id for row in Q.select().order_by(Q.scheduled_at)], make.now()
 
-        campaigns.edit(campaign_id, "tests", delay_seconds=60.0)
+        campaigns.edit(campaign_id, "tests", campaigns.Edit(delay_seconds=60.0))
         replan()
 
         rows = list(Q.select().order_by(Q.scheduled_at))
@@ -250,7 +250,7 @@ class TestEditing:
         campaign_id = make.a_campaign([make.a_mailbox()], leads=5, delay=60)
         plan_new()
 
-        campaigns.edit(campaign_id, "tests", delay_seconds=600.0)
+        campaigns.edit(campaign_id, "tests", campaigns.Edit(delay_seconds=600.0))
         replan()
 
         assert all(480 <= gap <= 720.001 for gap in gaps(campaign_id))
@@ -260,7 +260,7 @@ class TestEditing:
         plan_new()
         assert Q.select().count() < 20
 
-        campaigns.edit(campaign_id, "tests", daily_limit=20)
+        campaigns.edit(campaign_id, "tests", campaigns.Edit(daily_limit=20))
         replan()
         plan_new()
 
@@ -273,7 +273,7 @@ class TestEditing:
         campaign_id = make.a_campaign([mailbox_id], leads=10, delay=1)
         make.planned(campaign_id, mailbox_id, *[make.now() + timedelta(days=1, minutes=it) for it in range(10)])
 
-        campaigns.edit(campaign_id, "tests", daily_limit=4)
+        campaigns.edit(campaign_id, "tests", campaigns.Edit(daily_limit=4))
         replan()
 
         assert max(Counter(warsaw_day(row.scheduled_at) for row in Q.select()).values()) <= 4
@@ -285,7 +285,7 @@ class TestEditing:
         plan_new()
         before, asked_at = min(row.scheduled_at for row in Q.select()), make.now()
 
-        campaigns.edit(campaign_id, "tests", weekdays=list(range(7)))
+        campaigns.edit(campaign_id, "tests", campaigns.Edit(weekdays=list(range(7))))
         replan()
 
         first = min(row.scheduled_at for row in Q.select())
@@ -298,7 +298,7 @@ class TestEditing:
         plan_new()
         before = max(row.scheduled_at for row in Q.select())
 
-        mailboxes.edit(mailbox_id, "tests", **{"gap_seconds": 1.0} | fresh)
+        mailboxes.edit(mailbox_id, "tests", mailboxes.Edit(**{"gap_seconds": 1.0} | fresh))
         replan()
 
         assert max(row.scheduled_at for row in Q.select()) < before
@@ -310,7 +310,7 @@ class TestEditing:
         make.a_campaign([mailbox_id], leads=3)
         plan_new()
 
-        mailboxes.edit(mailbox_id, "tests", **fresh)
+        mailboxes.edit(mailbox_id, "tests", mailboxes.Edit(**fresh))
         replan()
 
         assert replans() == []
@@ -319,7 +319,7 @@ class TestEditing:
         campaign_id = make.a_campaign([make.a_mailbox()], leads=3, delay=60)
         plan_new()
 
-        campaigns.edit(campaign_id, "tests", delay_seconds=60.0)
+        campaigns.edit(campaign_id, "tests", campaigns.Edit(delay_seconds=60.0))
         replan()
 
         assert replans() == []
@@ -331,7 +331,7 @@ class TestEditing:
         make.claimed(sending)
         before = make.row(sending).scheduled_at
 
-        campaigns.edit(campaign_id, "tests", delay_seconds=60.0)
+        campaigns.edit(campaign_id, "tests", campaigns.Edit(delay_seconds=60.0))
         replan()
 
         assert make.row(sending).scheduled_at == before
@@ -345,7 +345,7 @@ class TestEditing:
         first, deferred, last = make.planned(campaign_id, mailbox_id, *far)
         Q.update(attempts=1).where(Q.id == deferred).execute()
 
-        campaigns.edit(campaign_id, "tests", delay_seconds=60.0)
+        campaigns.edit(campaign_id, "tests", campaigns.Edit(delay_seconds=60.0))
         replan()
 
         assert make.row(deferred).scheduled_at == far[1]
@@ -370,7 +370,7 @@ class TestEditing:
         campaign_id = make.a_campaign([mailbox_id], leads=2, delay=3600)
         plan_new()
         mailboxes.pause(mailbox_id, "tests")
-        campaigns.edit(campaign_id, "tests", delay_seconds=60.0)
+        campaigns.edit(campaign_id, "tests", campaigns.Edit(delay_seconds=60.0))
         replan()
 
         mailboxes.resume(mailbox_id, "tests")
@@ -384,7 +384,7 @@ class TestWhatAnOrderWouldMove:
         campaign_id = make.a_campaign([make.a_mailbox()], leads=5, delay=3600)
         plan_new()
         before = [row.scheduled_at for row in Q.select().order_by(Q.scheduled_at)]
-        order = partial(campaigns.edit, campaign_id, "tests", delay_seconds=60.0)
+        order = partial(campaigns.edit, campaign_id, "tests", campaigns.Edit(delay_seconds=60.0))
 
         [shift] = preview.of(order, [campaign_id])
 
@@ -401,7 +401,7 @@ class TestWhatAnOrderWouldMove:
         ids = [make.a_campaign([mailbox_id], leads=3, delay=1) for _ in range(2)]
         plan_new()
 
-        found = preview.of(partial(mailboxes.edit, mailbox_id, "tests", gap_seconds=1.0), ids)
+        found = preview.of(partial(mailboxes.edit, mailbox_id, "tests", mailboxes.Edit(gap_seconds=1.0)), ids)
 
         assert [it.campaign_id for it in found] == ids
         assert all(it.last_after < it.last_before for it in found)
@@ -410,14 +410,17 @@ class TestWhatAnOrderWouldMove:
     def test_is_nothing_where_nothing_is_planned(self, active: bool) -> None:
         campaign_id = make.a_campaign([make.a_mailbox()], leads=3, active=active)
 
-        assert preview.of(partial(campaigns.edit, campaign_id, "tests", delay_seconds=1.0), [campaign_id]) == []
+        assert (
+            preview.of(partial(campaigns.edit, campaign_id, "tests", campaigns.Edit(delay_seconds=1.0)), [campaign_id])
+            == []
+        )
 
     def test_that_is_refused_is_refused(self) -> None:
         campaign_id = make.a_campaign([make.a_mailbox()])
         campaigns.cancel(campaign_id, "tests")
 
         with pytest.raises(campaigns.CampaignInvalid):
-            preview.of(partial(campaigns.edit, campaign_id, "tests", delay_seconds=1.0), [campaign_id])
+            preview.of(partial(campaigns.edit, campaign_id, "tests", campaigns.Edit(delay_seconds=1.0)), [campaign_id])
 
 
 class TestPauseResumeCancel:

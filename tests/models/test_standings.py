@@ -152,7 +152,7 @@ class TestACampaignInsideItsWindow:
         set_clock(warsaw(27, "12:00"))
         row = make.row(make.an_email(warsaw(27, "12:00"), window=OFFICE))
         Mailbox.update(daily_limit=30).execute()
-        mailboxes.record_warmup(row.mailbox_id, warsaw_day(warsaw(27, "12:00")), 41)
+        mailboxes.record_warmup(row.mailbox_id, warsaw_day(warsaw(27, "12:00")), 41, "tests")
 
         it = of(row.campaign_id)
 
@@ -232,7 +232,7 @@ class TestACampaignThatCannotSend:
     def test_before_tomorrow_over_mailboxes_that_warmed_up_all_day_says_so(self, set_clock: SetClock) -> None:
         set_clock(warsaw(26, "12:00"))
         mailbox_id = make.a_mailbox(daily_limit=30)
-        mailboxes.record_warmup(mailbox_id, warsaw_day(warsaw(26, "12:00")), 30)
+        mailboxes.record_warmup(mailbox_id, warsaw_day(warsaw(26, "12:00")), 30, "tests")
 
         it = of(make.a_campaign([mailbox_id], window=OFFICE))
 
@@ -341,7 +341,7 @@ def lay(it: State, set_clock: SetClock) -> int:
             closed_until=None if box.closed is None else now + box.closed,
             closed_reason=None if box.closed is None else "421 busy",
         ).where(Mailbox.id == mailbox_id).execute()
-        mailboxes.record_warmup(mailbox_id, warsaw_day(now), box.warmup)
+        mailboxes.record_warmup(mailbox_id, warsaw_day(now), box.warmup, "tests")
     pace: dict[str, Any] = {"window": it.window, "delay": it.delay, "limit": it.limit}
     ids = [make.a_campaign(boxes, leads=6, **pace) for _ in range(2)]
     for mail in it.mails:

@@ -29,7 +29,7 @@ LEADS = ["1@leads.example", "550@leads.example", "drop-after-dot@leads.example",
 def port(punktual: Punktual) -> int:
     """Of the pages. Everything runs: a mail was sent, one refused, of one nobody knows, two are still to come."""
     mailbox_id = punktual.mailbox(daily_limit=40)
-    mailboxes.record_warmup(mailbox_id, warsaw_day(clock()), 7)
+    mailboxes.record_warmup(mailbox_id, warsaw_day(clock()), 7, "tests")
     campaign_id = make.a_campaign([mailbox_id], leads=LEADS, delay=1.0)
     at, later = make.now(), timedelta(hours=2)
     ids = make.planned(campaign_id, mailbox_id, at, at, at, at + later, at + later + timedelta(minutes=1))

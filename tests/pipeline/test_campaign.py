@@ -89,7 +89,7 @@ def test_purged_queues_lose_nothing(punktual: Punktual) -> None:
 def test_limits_hold_exactly_over_two_campaigns_that_share_a_mailbox_with_warm_up(punktual: Punktual) -> None:
     mailbox_id = punktual.mailbox(daily_limit=12)
     first, second = (make.a_campaign([mailbox_id], leads=10, delay=0.01, limit=limit) for limit in (6, 10))
-    mailboxes.record_warmup(mailbox_id, warsaw_day(make.now()), 3)
+    mailboxes.record_warmup(mailbox_id, warsaw_day(make.now()), 3, "tests")
     # More is planned for today than the limits allow, as if they had been lowered since.
     due = [
         make.Hint(id, make.row(id).scheduled_at)

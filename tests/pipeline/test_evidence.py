@@ -57,8 +57,8 @@ def test_imap_servers_that_say_nothing_hold_up_neither_the_tick_nor_the_mail(pun
         for _ in range(4):  # as many as the worker has threads
             mailbox_id = punktual.mailbox()
             in_doubt(mailbox_id)
-            mailboxes.edit(mailbox_id, "tests", username="ola")
-            mailboxes.edit_sent_mail(mailbox_id, where, "tests")
+            mailboxes.edit(mailbox_id, "tests", mailboxes.Edit(username="ola"))
+            mailboxes.edit(mailbox_id, "tests", mailboxes.Edit(sent_mail=where))
         punktual.run("worker", **patient)
         punktual.run("timekeeper")
         punktual.listening("deliver", "deliver.DQ", "evidence", "tick")

@@ -53,7 +53,7 @@ def start_all(punktual: Punktual) -> dict[str, int]:
 
 def send_three(punktual: Punktual) -> None:
     mailbox_id = punktual.mailbox(daily_limit=40)
-    mailboxes.record_warmup(mailbox_id, warsaw_day(clock()), 36)
+    mailboxes.record_warmup(mailbox_id, warsaw_day(clock()), 36, "tests")
     leads = ["lead@leads.example", "550@leads.example", "drop-after-dot@leads.example"]
     campaign_id = make.a_campaign([mailbox_id], leads=leads, delay=1.0)
     ids = make.planned(campaign_id, mailbox_id, *[make.now()] * 3)

@@ -208,7 +208,7 @@ class TestCampaign:
 
     def test_shows_who_changed_what_from_what_to_what(self, browser: FlaskClient) -> None:
         campaign_id = make.a_campaign([make.a_mailbox()], delay=60)
-        campaigns.edit(campaign_id, "admin:ola", delay_seconds=90.0, window_start_minute=540)
+        campaigns.edit(campaign_id, "admin:ola", campaigns.Edit(delay_seconds=90.0, window_start_minute=540))
 
         said = text(page(browser, f"/campaigns/{campaign_id}"))
 
@@ -400,7 +400,7 @@ class TestWhatAServerSaid:
 
 class TestWhatSendsNothing:
     def test_a_mailbox_that_is_over_its_limit_does_not_look_healthy(self, browser: FlaskClient) -> None:
-        mailboxes.record_warmup(make.a_mailbox(daily_limit=30), warsaw_day(make.now()), 41)
+        mailboxes.record_warmup(make.a_mailbox(daily_limit=30), warsaw_day(make.now()), 41, "tests")
 
         assert "Sends no more today: 41 of its 30 mails are used." in text(page(browser, "/mailboxes"))
         [answer] = browser.get("/api/mailboxes").json or []
