@@ -36,31 +36,43 @@ def _column(row: str, name: str) -> str:
 
 _ON_THE_DAY = counts_between("%(starts)s", "%(ends)s")
 
-MAILBOXES_USED = f"""
-SELECT mailbox_id, sum(campaign)::int, sum(warmup)::int FROM (
+
+def mailboxes_used_query(ids: str = "%(ids)s", besides: str = "%(besides)s") -> str:
+    """SQL: how many mails of each mailbox count on the day of %(starts)s, %(ends)s and %(day)s, by who sent them.
+
+    ids, besides: SQL, of the mailboxes' ids and of the e-mail that is left out.
+    """
+    return f"""
+SELECT mailbox_id, sum(campaign)::int AS campaign, sum(warmup)::int AS warmup FROM (
     SELECT mailbox_id, count(*) AS campaign, 0 AS warmup FROM campaign_email_queue
-    WHERE mailbox_id = ANY(%(ids)s) AND {_ON_THE_DAY} AND id IS DISTINCT FROM %(besides)s
+    WHERE mailbox_id = ANY({ids}) AND {_ON_THE_DAY} AND id IS DISTINCT FROM {besides}
     GROUP BY mailbox_id
     UNION ALL
     SELECT mailbox_id, count(*), 0 FROM email_history
-    WHERE mailbox_id = ANY(%(ids)s) AND handed_over_at >= %(starts)s AND handed_over_at < %(ends)s
+    WHERE mailbox_id = ANY({ids}) AND handed_over_at >= %(starts)s AND handed_over_at < %(ends)s
     GROUP BY mailbox_id
     UNION ALL
-    SELECT mailbox_id, 0, count FROM warmup_count WHERE mailbox_id = ANY(%(ids)s) AND day = %(day)s
+    SELECT mailbox_id, 0, count FROM warmup_count WHERE mailbox_id = ANY({ids}) AND day = %(day)s
 ) counted GROUP BY mailbox_id
 """  # noqa: S608  # only our own words
 
-CAMPAIGNS_USED = f"""
-SELECT campaign_id, sum(n)::int FROM (
+
+def campaigns_used_query(ids: str = "%(ids)s", besides: str = "%(besides)s") -> str:
+    """SQL: how many mails of each campaign count. The same."""
+    return f"""
+SELECT campaign_id, sum(n)::int AS campaign FROM (
     SELECT campaign_id, count(*) AS n FROM campaign_email_queue
-    WHERE campaign_id = ANY(%(ids)s) AND {_ON_THE_DAY} AND id IS DISTINCT FROM %(besides)s
+    WHERE campaign_id = ANY({ids}) AND {_ON_THE_DAY} AND id IS DISTINCT FROM {besides}
     GROUP BY campaign_id
     UNION ALL
-    SELECT q.campaign_id, count(*) FROM email_history h JOIN campaign_email_queue q ON q.id = h.email_id
-    WHERE q.campaign_id = ANY(%(ids)s) AND h.handed_over_at >= %(starts)s AND h.handed_over_at < %(ends)s
-    GROUP BY q.campaign_id
+    SELECT again.campaign_id, count(*) FROM email_history h JOIN campaign_email_queue again ON again.id = h.email_id
+    WHERE again.campaign_id = ANY({ids}) AND h.handed_over_at >= %(starts)s AND h.handed_over_at < %(ends)s
+    GROUP BY again.campaign_id
 ) counted GROUP BY campaign_id
 """  # noqa: S608
+
+
+MAILBOXES_USED, CAMPAIGNS_USED = mailboxes_used_query(), campaigns_used_query()
 
 
 class Used(NamedTuple):

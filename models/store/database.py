@@ -186,7 +186,16 @@ def rows(kind: type[T], query: str, values: Mapping[str, Any] | Sequence[Any] = 
     A text whose field is an enum becomes one. Raises RowsUnlike where columns and fields are not the same, also where
     no row was found.
     """
-    cursor, convert = _run(query, values), _fields(kind)  # type: ignore[arg-type]  # a type is hashable
+    return _named(kind, _run(query, values))
+
+
+def row(kind: type[T], query: str, values: Mapping[str, Any] | Sequence[Any] = ()) -> T | None:
+    """The same of a query that has one row or none."""
+    return next(iter(rows(kind, query, values)), None)
+
+
+def _named(kind: type[T], cursor: Any) -> list[T]:
+    convert = _fields(kind)  # type: ignore[arg-type]  # a type is hashable
     names = [column.name for column in cursor.description]
     if sorted(names) != sorted(convert):
         raise RowsUnlike(f"{kind.__name__} has the fields {sorted(convert)}, and its query the columns {sorted(names)}")
@@ -195,11 +204,6 @@ def rows(kind: type[T], query: str, values: Mapping[str, Any] | Sequence[Any] = 
         kind(**{name: to(it) for name, to, it in zip(names, converters, found, strict=True)})
         for found in cursor.fetchall()
     ]
-
-
-def row(kind: type[T], query: str, values: Mapping[str, Any] | Sequence[Any] = ()) -> T | None:
-    """The same of a query that has one row or none."""
-    return next(iter(rows(kind, query, values)), None)
 
 
 @cache
