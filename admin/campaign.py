@@ -14,6 +14,7 @@ from admin.person import who
 from mail.address import AddressInvalid, normalise
 from mail.compose import Sender
 from mail.message import LetterInvalid
+from models.email.states import CampaignStatus
 from models.owner import campaigns, changes, mailboxes
 from models.owner.campaigns import CampaignInvalid, NewCampaign
 from models.owner.mailboxes import MailboxInvalid
@@ -86,7 +87,7 @@ def edit(
     if not order():
         print(f"nothing was changed: {name!r} has these settings already")
         return
-    later = "; its mails are planned again when it is resumed" if row.status == "paused" else ""
+    later = "; its mails are planned again when it is resumed" if row.status == CampaignStatus.PAUSED else ""
     print(f"changed {name!r}" + ("; its mails are being planned again" if moves else later))
 
 

@@ -19,7 +19,7 @@ from admin import campaign as campaign_commands
 from admin.comparison import Comparison, compare
 from admin.person import who
 from admin.show import console
-from models.email.states import FINAL
+from models.email.states import FINAL, CampaignStatus
 from models.owner import campaigns, mailboxes
 from models.owner.campaigns import CampaignInvalid
 from models.owner.mailboxes import MailboxInvalid
@@ -85,7 +85,7 @@ def _prepare(port: int) -> Campaign:
     except CampaignInvalid:
         campaign_commands.add(EXAMPLES / "campaign.toml", leads=EXAMPLES / "leads.csv")
         row = campaigns.find(CAMPAIGN)
-    if row.status == "draft":
+    if row.status == CampaignStatus.DRAFT:
         campaigns.start(row.id, who())
     return row
 

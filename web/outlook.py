@@ -7,12 +7,13 @@ from datetime import date, datetime, timedelta
 from functools import lru_cache
 
 import clock
+from models.email.states import CampaignStatus
 from models.store.tables import Campaign
 from models.views import forecast
 from models.views.mails import Day
 from scheduling.window import warsaw_day
 
-_PLANNABLE = {"draft", "active", "paused"}
+_PLANNABLE = {CampaignStatus.DRAFT, CampaignStatus.ACTIVE, CampaignStatus.PAUSED}
 # Bars: what was comes first, and what will be has at least as much room.
 _BEFORE, _DAYS = timedelta(days=9), 28
 STATUSES = ("sent", "sending", "unknown", "failed", "cancelled", "pending")

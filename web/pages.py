@@ -8,7 +8,7 @@ from flask import Blueprint, Response, make_response, request
 
 from bounds import HIGHEST_ID
 from mail.address import AddressInvalid, normalise
-from models.email.states import Status
+from models.email.states import CampaignStatus, Status
 from models.owner import campaigns, changes, mailboxes
 from models.owner.settlement import MOST_REASON
 from models.store import database
@@ -24,8 +24,15 @@ blueprint = Blueprint("pages", __name__)
 blueprint.app_context_processor(lambda: {"words": words, "most_reason": MOST_REASON})
 
 _A_PAGE = 50
-_ON_THE_WAY = {"active", "paused"}
-_FIRST = {"active": 0, "paused": 1}
+_ORDER = (
+    CampaignStatus.ACTIVE,
+    CampaignStatus.PAUSED,
+    CampaignStatus.DRAFT,
+    CampaignStatus.COMPLETED,
+    CampaignStatus.CANCELLED,
+)
+_ON_THE_WAY = {CampaignStatus.ACTIVE, CampaignStatus.PAUSED}
+_FIRST = {CampaignStatus.ACTIVE: 0, CampaignStatus.PAUSED: 1}
 
 
 @blueprint.get("/")
@@ -47,14 +54,13 @@ def today() -> Response:
 def _totals(rows: Iterable[Campaign], counts: dict[int, Counter[str]]) -> dict[str, int]:
     """What is planned by a campaign that is not active will not go."""
     of_day: Counter[str] = sum(counts.values(), Counter())
-    active = [counts[row.id]["pending"] for row in rows if row.status == "active" and row.id in counts]
+    active = [counts[row.id]["pending"] for row in rows if row.status == CampaignStatus.ACTIVE and row.id in counts]
     return {"sent": of_day["sent"], "pending": sum(active), "failed": of_day["failed"]}
 
 
 @blueprint.get("/campaigns")
 def campaign_list() -> Response:
-    order = ("active", "paused", "draft", "completed", "cancelled")
-    rows = sorted(campaigns.every(), key=lambda row: (order.index(row.status), -row.id))
+    rows = sorted(campaigns.every(), key=lambda row: (_ORDER.index(row.status), -row.id))
     return show("campaigns.html", lines=overview.campaigns(rows))
 
 

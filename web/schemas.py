@@ -7,7 +7,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSeriali
 from pydantic.json_schema import SkipJsonSchema
 
 from bounds import HIGHEST_ID
-from models.email.states import Move, Status
+from models.email.states import CampaignStatus, Move, Status
 from models.owner.settlement import MOST_REASON
 from models.views.overview import StandingName
 from scheduling.window import WARSAW
@@ -46,7 +46,7 @@ class Standing(Shape):
 class Campaign(Shape):
     id: int
     name: str
-    status: Literal["draft", "active", "paused", "completed", "cancelled"]
+    status: CampaignStatus
     leads: int
     emails: int = Field(description="Of all leads and steps, planned or not.")
     counts: dict[Status, int] = Field(description="Status -> e-mails. Those that are not planned yet are in none.")

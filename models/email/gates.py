@@ -12,7 +12,7 @@ from typing import Literal, get_args
 
 import config
 from models.email.reasons import Sentence, said
-from models.email.states import Status
+from models.email.states import CampaignStatus, MailboxStatus, Status
 from scheduling.window import Window, warsaw_day, warsaw_day_bounds
 
 
@@ -102,7 +102,7 @@ def workers_clock_agrees(it: Facts, rules: config.Sending) -> Closed | None:
 
 
 def campaign_is_active(it: Facts, rules: config.Sending) -> Closed | None:
-    if it.campaign_status == "active":
+    if it.campaign_status == CampaignStatus.ACTIVE:
         return None
     return Closed("campaign", Action.DROP, said("the campaign is %(status)s", status=said(it.campaign_status)))
 
@@ -150,7 +150,7 @@ def _another_day(it: Facts) -> datetime:
 
 
 def mailbox_is_open(it: Facts, rules: config.Sending) -> Closed | None:
-    if it.mailbox_status != "active":
+    if it.mailbox_status != MailboxStatus.ACTIVE:
         return Closed("mailbox", Action.REPLAN, said("the mailbox is %(status)s", status=said(it.mailbox_status)))
     if it.mailbox_closed_until is not None and it.mailbox_closed_until > it.now:
         because = said("closed: %(reason)s", reason=it.mailbox_closed_reason)

@@ -17,7 +17,7 @@ from models.email.announcements import Moved
 from models.email.claims import Claim, Held, Worker
 from models.email.gates import Closed
 from models.email.reasons import said
-from models.email.states import PATHS, Move, Status
+from models.email.states import PATHS, CampaignStatus, Move, Status
 from models.store.database import database, execute, fetch_row
 from models.store.recordable import recordable
 from models.store.tables import CLOCK, Campaign, CampaignEmailQueue, EmailContent, EmailHistory, Mailbox
@@ -372,7 +372,7 @@ def _back(
         if unhanded and row.handed_over_at is not None:
             return False
         to = Status.PENDING
-        if Campaign.get_by_id(row.campaign_id).status == "cancelled":
+        if Campaign.get_by_id(row.campaign_id).status == CampaignStatus.CANCELLED:
             to, changes = Status.CANCELLED, {"error": reason, "attempts": changes.get("attempts", Q.attempts)}
         return _move(move, held.email_id, to, by=held.by, token=held.token, reason=reason, detail=detail, **changes)
 

@@ -1,4 +1,4 @@
-"""The state machine of an e-mail, as data.
+"""The state machine of an e-mail, as data; and the statuses of campaigns and mailboxes.
 
 Owns which statuses there are and which move leads from where to where. The moves themselves are in moves.py; the
 diagram in the README is checked against this table.
@@ -20,6 +20,19 @@ class Status(StrEnum):
 FINAL = frozenset({Status.SENT, Status.FAILED, Status.CANCELLED})
 # A mail in one of these may have reached its lead, so it counts towards the limits of its day.
 COUNTED = frozenset({Status.SENDING, Status.SENT, Status.UNKNOWN})
+
+
+class CampaignStatus(StrEnum):
+    DRAFT = "draft"  # nothing of it is planned before it is started
+    ACTIVE = "active"
+    PAUSED = "paused"  # its mails stay planned, and none is claimed
+    COMPLETED = "completed"  # every lead that may be written to has its results
+    CANCELLED = "cancelled"  # for good
+
+
+class MailboxStatus(StrEnum):
+    ACTIVE = "active"  # it may still be closed for a while, after faults
+    PAUSED = "paused"
 
 
 class Move(StrEnum):

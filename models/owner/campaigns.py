@@ -12,6 +12,7 @@ from models.email import facts, moves, recipients, remaining
 from models.email.claims import Held
 from models.email.moves import Detail
 from models.email.reasons import Sentence, said
+from models.email.states import CampaignStatus
 from models.owner import changes, notices
 from models.owner.notices import Kind
 from models.store import tick_request
@@ -21,6 +22,7 @@ from scheduling.window import Window
 
 # What the SMTP client says of a letter that it did not offer: see mail.smtp.
 _SIZES = re.compile(r"the letter has (\d+) bytes, and the server takes (\d+)")
+_ENDED = {CampaignStatus.COMPLETED, CampaignStatus.CANCELLED}
 _WATCHED_ANEW: dict[str, Any] = {"watched_from": CLOCK, "paused_by": None, "paused_reason": None}
 
 
@@ -145,13 +147,14 @@ def subjects(campaign_id: int) -> list[str]:
 
 
 def start(campaign_id: int, by: str) -> None:
-    _change(campaign_id, "active", allowed={"draft"}, verb="start", by=by, **_WATCHED_ANEW)
+    _change(campaign_id, CampaignStatus.ACTIVE, _WATCHED_ANEW, allowed={CampaignStatus.DRAFT}, verb="start", by=by)
 
 
 def pause(campaign_id: int, by: str, reason: str | None = None) -> None:
     """From the commit on no claim and no hand-over of it succeeds."""
     why: dict[str, Any] = {"paused_by": by, "paused_reason": reason}
-    _change(campaign_id, "paused", allowed={"active"}, verb="pause", by=by, reason=reason, **why)
+    allowed = {CampaignStatus.ACTIVE}
+    _change(campaign_id, CampaignStatus.PAUSED, why, allowed=allowed, verb="pause", by=by, reason=reason)
 
 
 def resume(campaign_id: int, by: str) -> None:
@@ -161,7 +164,7 @@ def resume(campaign_id: int, by: str) -> None:
     """
     anew: dict[str, Any] = {"replan_reason": "resumed", **_WATCHED_ANEW}
     with database.atomic():
-        _change(campaign_id, "active", allowed={"paused"}, verb="resume", by=by, **anew)
+        _change(campaign_id, CampaignStatus.ACTIVE, anew, allowed={CampaignStatus.PAUSED}, verb="resume", by=by)
         _open_to_its_letter(campaign_id)
         notices.over(Kind.CAMPAIGN, campaign_id)
 
@@ -169,8 +172,8 @@ def resume(campaign_id: int, by: str) -> None:
 def go_on(campaign_id: int, by: str, reason: str) -> None:
     """Some of its mails are to be tried again: where it was completed it is active once more."""
     row = _locked(campaign_id)
-    if row.status == "completed":
-        _write(row, {"status": "active", **_WATCHED_ANEW}, by, "retry", reason)
+    if row.status == CampaignStatus.COMPLETED:
+        _write(row, {"status": CampaignStatus.ACTIVE, **_WATCHED_ANEW}, by, "retry", reason)
 
 
 def edit(campaign_id: int, by: str, change: Edit) -> bool:
@@ -182,7 +185,7 @@ def edit(campaign_id: int, by: str, change: Edit) -> bool:
     bounds.check(bounds.CAMPAIGN, fresh)
     with database.atomic():
         row = _locked(campaign_id)
-        if row.status in ("completed", "cancelled"):
+        if row.status in _ENDED:
             raise CampaignInvalid(f"cannot edit the campaign {row.name!r}: it is {row.status}")
         if is_changed := changes.differ(row, fresh):
             _write(row, {**fresh, "replan_reason": "edited"}, by, "edit")
@@ -207,7 +210,7 @@ def close_to_its_letter(held: Held, why: str, detail: Detail) -> bool | None:
             Campaign.update(revision=Campaign.revision + 1).where(Campaign.id == campaign.id).execute()
             tick_request.ask_for_tick()
             return False
-        if campaign.status == "active":
+        if campaign.status == CampaignStatus.ACTIVE:
             address = Mailbox.get_by_id(row.mailbox_id).address
             pause(campaign.id, by=changes.PROTECTION, reason=str(too_large(address, why)))
         return True
@@ -231,12 +234,19 @@ def _open_to_its_letter(campaign_id: int) -> None:
 def cancel(campaign_id: int, by: str) -> int:
     """End it, and return how many pending mails were cancelled. What is being sent is cancelled at its hand-over."""
     with database.atomic():
-        _change(campaign_id, "cancelled", allowed={"draft", "active", "paused"}, verb="cancel", by=by)
+        _change(campaign_id, CampaignStatus.CANCELLED, {}, allowed=set(CampaignStatus) - _ENDED, verb="cancel", by=by)
         return moves.cancel_pending(campaign_id, "the campaign was cancelled", by)
 
 
 def _change(
-    campaign_id: int, status: str, *, allowed: set[str], verb: str, by: str, reason: str | None = None, **fresh: object
+    campaign_id: int,
+    status: CampaignStatus,
+    fresh: Mapping[str, object],
+    *,
+    allowed: set[CampaignStatus],
+    verb: str,
+    by: str,
+    reason: str | None = None,
 ) -> None:
     with database.atomic():
         row = _locked(campaign_id)

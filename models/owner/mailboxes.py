@@ -11,6 +11,7 @@ import bounds
 from models.email import evidence, facts, moves
 from models.email.claims import Held
 from models.email.moves import WITHOUT_FAULTS, Detail
+from models.email.states import CampaignStatus, MailboxStatus
 from models.owner import changes, notices
 from models.owner.notices import Kind
 from models.store import tick_request
@@ -162,7 +163,7 @@ def _edit(mailbox_id: int, fresh: dict[str, Any], by: str) -> None:
         is_opened = mended and row.closed_until is not None and row.closed_until > clock()
         _write(mailbox_id, fresh, by, "edit")
         if is_paced_anew or is_opened:
-            ids = [row.id for row in campaigns if row.status == "active"]
+            ids = [row.id for row in campaigns if row.status == CampaignStatus.ACTIVE]
             reason = "resumed" if is_opened else "edited"
             Campaign.update(replan_reason=reason).where(Campaign.id.in_(ids)).execute()
         if mended:
@@ -192,7 +193,7 @@ def _refusal(error: IntegrityError) -> Exception:
 
 
 def pause(mailbox_id: int, by: str) -> None:
-    _order(mailbox_id, {"status": "paused"}, by, "pause")
+    _order(mailbox_id, {"status": MailboxStatus.PAUSED}, by, "pause")
 
 
 def resume(mailbox_id: int, by: str) -> None:
@@ -200,9 +201,9 @@ def resume(mailbox_id: int, by: str) -> None:
     with database.atomic():
         used_by = CampaignMailbox.select(CampaignMailbox.campaign).where(CampaignMailbox.mailbox == mailbox_id)
         campaigns = facts.lock_campaigns(row.campaign_id for row in used_by)
-        _order(mailbox_id, {"status": "active", **_working()}, by, "resume")
+        _order(mailbox_id, {"status": MailboxStatus.ACTIVE, **_working()}, by, "resume")
         _open_to_letters(mailbox_id)
-        ids = [row.id for row in campaigns if row.status == "active"]
+        ids = [row.id for row in campaigns if row.status == CampaignStatus.ACTIVE]
         Campaign.update(replan_reason=fn.COALESCE(Campaign.replan_reason, "resumed")).where(
             Campaign.id.in_(ids)
         ).execute()

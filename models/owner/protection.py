@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import config
 from models.email import facts
 from models.email.reasons import Sentence, said
+from models.email.states import CampaignStatus
 from models.owner import campaigns, changes
 from models.store.database import database, fetch
 from models.store.tables import Campaign
@@ -81,7 +82,7 @@ def _pause(campaign_id: int) -> Paused | None:
     with database.atomic():
         [row] = facts.lock_campaigns([campaign_id])
         found = results(row)
-        if row.status != "active" or not _too_many(found):
+        if row.status != CampaignStatus.ACTIVE or not _too_many(found):
             return None
         campaigns.pause(campaign_id, by=BY, reason=str(found.sentence))
     return Paused(campaign_id, found)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import config
 from models.email import facts, moves
 from models.email.reasons import Sentence, said
-from models.email.states import Status
+from models.email.states import CampaignStatus, Status
 from models.owner import campaigns
 from models.planning import plans
 from models.store import tick_request
@@ -76,7 +76,7 @@ def _by_a_person(campaign_id: int, email_ids: Sequence[int], reason: str, by: st
         raise ReopeningRefused(said("to try a mail again needs a reason"))
     if len(reason) > MOST_REASON:
         raise ReopeningRefused(said("a reason has at most %(most)d characters", most=MOST_REASON))
-    if Campaign.get_by_id(campaign_id).status == "cancelled":
+    if Campaign.get_by_id(campaign_id).status == CampaignStatus.CANCELLED:
         raise ReopeningRefused(said("its campaign was cancelled"))
     tick_request.ask_for_tick()
     return _bring_back(campaign_id, email_ids, reason, by)

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 import config
 from models.email import facts, moves
 from models.email.reasons import Sentence, said
-from models.email.states import Status
+from models.email.states import CampaignStatus, Status
 from models.planning import plans
 from models.store import tick_request
 from models.store.database import clock, database
@@ -51,7 +51,7 @@ def _refusal(row: CampaignEmailQueue) -> Sentence | None:
     until = may_send_again_from(row.handed_over_at)
     if clock() < until:
         return said("its worker may still get the server's answer until %(until)s", until=until)
-    if Campaign.get_by_id(row.campaign_id).status in ("cancelled", "completed"):
+    if Campaign.get_by_id(row.campaign_id).status in (CampaignStatus.CANCELLED, CampaignStatus.COMPLETED):
         return said("its campaign has ended")
     return None
 

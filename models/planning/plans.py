@@ -12,6 +12,7 @@ from types import MappingProxyType
 
 import config
 from models.email import facts, gates, limits, moves
+from models.email.states import CampaignStatus, MailboxStatus
 from models.planning import unplanned, usable
 from models.store.database import clock, database, fetch
 from models.store.tables import Campaign, CampaignEmailQueue, CampaignMailbox, Mailbox, WarmupCount
@@ -69,7 +70,7 @@ def situation(
     return Situation(
         now=now,
         campaigns=_planned_campaigns(rows, linked, emails, now, to_the_end=again or forecast),
-        mailboxes=_planned_mailboxes(usable.only(it for it in boxes if it.status == "active"), now),
+        mailboxes=_planned_mailboxes(usable.only(it for it in boxes if it.status == MailboxStatus.ACTIVE), now),
         taken=[*own, *_taken(TAKEN_BESIDE, ids, [row.id for row in boxes])],
         revisions={("campaign", row.id): row.revision for row in rows}
         | {("mailbox", row.id): row.revision for row in boxes},
@@ -179,7 +180,7 @@ def behind(campaign_id: int, mailboxes: Mapping[Email, int]) -> list[Slot]:
     """Places behind all pending mails of the campaign. mailboxes: e-mail -> its mailbox so far, in their order."""
     now = clock()
     rows, linked = usable.only([Campaign.get_by_id(campaign_id)]), _mailboxes_of([campaign_id])
-    boxes = list(Mailbox.select().where(Mailbox.id.in_(linked[campaign_id]), Mailbox.status == "active"))
+    boxes = list(Mailbox.select().where(Mailbox.id.in_(linked[campaign_id]), Mailbox.status == MailboxStatus.ACTIVE))
     found = planner.plan(
         _planned_campaigns(rows, linked, {campaign_id: list(mailboxes)}, now, to_the_end=True),
         _planned_mailboxes(usable.only(boxes), now),
@@ -195,7 +196,9 @@ def behind(campaign_id: int, mailboxes: Mapping[Email, int]) -> list[Slot]:
 
 
 def _campaigns(ids: Collection[int] | None, *, also_inactive: bool = False) -> list[Campaign]:
-    statuses = ["active", "draft", "paused"] if also_inactive else ["active"]
+    statuses = [CampaignStatus.ACTIVE]
+    if also_inactive:
+        statuses += [CampaignStatus.DRAFT, CampaignStatus.PAUSED]
     wanted = Campaign.status.in_(statuses)
     if ids is not None:
         wanted &= Campaign.id.in_(list(ids))

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from datetime import date
 from typing import TypeVar
 
+from models.email.states import CampaignStatus, MailboxStatus
 from models.store.tables import Campaign, Mailbox
 from scheduling import planner
 from scheduling.window import Window
@@ -62,8 +63,8 @@ def only(rows: Iterable[Row]) -> list[Row]:
 def problems() -> dict[tuple[str, int], str]:
     """("campaign" or "mailbox", id) -> why nothing can be planned with it, of those that are active."""
     rows: list[Campaign | Mailbox] = [
-        *Campaign.select().where(Campaign.status == "active").order_by(Campaign.id),
-        *Mailbox.select().where(Mailbox.status == "active").order_by(Mailbox.id),
+        *Campaign.select().where(Campaign.status == CampaignStatus.ACTIVE).order_by(Campaign.id),
+        *Mailbox.select().where(Mailbox.status == MailboxStatus.ACTIVE).order_by(Mailbox.id),
     ]
     found = {(type(row).__name__.lower(), row.id): problem(row) for row in rows}
     return {which: why for which, why in found.items() if why is not None}

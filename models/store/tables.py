@@ -5,6 +5,7 @@ writes a table by itself, and no status is ever changed here: see moves.py.
 """
 
 from collections.abc import Iterable
+from enum import StrEnum
 from typing import Any
 
 from peewee import (
@@ -32,7 +33,7 @@ from playhouse.postgres_ext import ArrayField
 
 from bounds import CAMPAIGN, MAILBOX, WARMUP, Bounds
 from models.email import limits
-from models.email.states import Move, Status
+from models.email.states import CampaignStatus, MailboxStatus, Move, Status
 from models.store.database import database
 
 CLOCK = SQL("clock_timestamp()")
@@ -58,6 +59,17 @@ class MomentField(DateTimeField):
     field_type = "TIMESTAMPTZ(3)"
 
 
+class EnumField(TextField):
+    """A text that is one of an enum's."""
+
+    def __init__(self, kind: type[StrEnum], **options: Any) -> None:
+        self._kind = kind
+        super().__init__(**options)
+
+    def python_value(self, value: Any) -> Any:
+        return None if value is None else self._kind(value)
+
+
 class Table(Model):
     class Meta:
         database = database
@@ -77,7 +89,7 @@ class Mailbox(Table):
     password_encrypted = TextField(null=True)  # a Fernet token
     daily_limit = IntegerField()
     gap_seconds = DoubleField()
-    status = TextField(constraints=_default("'active'"))
+    status = EnumField(MailboxStatus, constraints=_default("'active'"))
     faults = IntegerField(constraints=_default("0"))  # one after the other, since the last accepted mail
     closed_until = MomentField(null=True)
     closed_reason = TextField(null=True)
@@ -99,7 +111,7 @@ class Mailbox(Table):
 
     class Meta:
         constraints = [
-            _one_of("status", ("active", "paused")),
+            _one_of("status", MailboxStatus),
             _bounded("limits_are_bounded", daily_limit=MAILBOX["daily_limit"], gap_seconds=MAILBOX["gap_seconds"]),
             Check("smtp_port BETWEEN 1 AND 65535", "smtp_port_is_a_port"),
             Check("imap_port BETWEEN 1 AND 65535", "imap_port_is_a_port"),
@@ -120,7 +132,7 @@ class Campaign(Table):
     weekdays: Any = ArrayField(SmallIntegerField, index=False)  # type: ignore[no-untyped-call]  # 0 is Monday
     delay_seconds = DoubleField()
     daily_limit = IntegerField()
-    status = TextField(constraints=_default("'draft'"))
+    status = EnumField(CampaignStatus, constraints=_default("'draft'"))
     replan_reason = TextField(null=True)  # set by whoever asks the planner to plan it again
     last_start_at = MomentField(null=True)
     revision = IntegerField(constraints=_default("1"))
@@ -131,7 +143,7 @@ class Campaign(Table):
 
     class Meta:
         constraints = [
-            _one_of("status", ("draft", "active", "paused", "completed", "cancelled")),
+            _one_of("status", CampaignStatus),
             Check("replan_reason IN ('resumed', 'edited')", "replan_reason_is_known"),
             Check(
                 "0 <= window_start_minute AND window_start_minute < window_end_minute AND window_end_minute <= 1440",

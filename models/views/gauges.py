@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from models.email import hints
-from models.email.states import Status
+from models.email.states import CampaignStatus, MailboxStatus, Status
 from models.health import findings, heartbeats, invariants
 from models.planning import usable
 from models.store import installation
@@ -21,7 +21,7 @@ from scheduling.window import warsaw_day, warsaw_day_bounds
 
 # Prometheus asks again before long: better no answer than a scrape that weighs on the mail.
 _LONGEST_MILLISECONDS = 5000
-MAILBOX_STATES = ("active", "paused", "auth_failed", "provider_limit", "unreachable", "closed")
+MAILBOX_STATES = (*MailboxStatus, "auth_failed", "provider_limit", "unreachable", "closed")
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,8 @@ def _findings() -> tuple[dict[str, int], datetime | None]:
 
 
 def _campaigns(now: datetime) -> list[CampaignGauge]:
-    rows = list(Campaign.select().where(Campaign.status.in_(["active", "paused"])).order_by(Campaign.id))
+    running = Campaign.status.in_([CampaignStatus.ACTIVE, CampaignStatus.PAUSED])
+    rows = list(Campaign.select().where(running).order_by(Campaign.id))
     standings = overview.standings(rows)
     counts: defaultdict[int, dict[str, int]] = defaultdict(lambda: dict.fromkeys(Status, 0))
     for campaign_id, status, count, _ in fetch(overview.CAMPAIGN_COUNTS, ([row.id for row in rows],)):
@@ -98,7 +99,7 @@ def _campaigns(now: datetime) -> list[CampaignGauge]:
         CampaignGauge(
             id=row.id,
             name=row.name,
-            is_active=row.status == "active",
+            is_active=row.status == CampaignStatus.ACTIVE,
             counts=counts[row.id],
             window_open=usable.problem(row) is None and usable.window_of(row).is_open(now),
             standing=standings[row.id],
@@ -144,7 +145,7 @@ def _mailbox(line: MailboxLine, state: str, planned: int, oldest: datetime | Non
         gap_seconds=line.gap_seconds,
         planned=planned,
         # Where the mailbox itself is shut, that is the news, and its mails wait for it.
-        due_oldest_seconds=(now - oldest).total_seconds() if oldest and line.status == "active" else 0.0,
+        due_oldest_seconds=(now - oldest).total_seconds() if oldest and line.status == MailboxStatus.ACTIVE else 0.0,
     )
 
 

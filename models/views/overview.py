@@ -10,7 +10,7 @@ from typing import Any
 from models.email import limits
 from models.email.facts import NoSuchEmail
 from models.email.reasons import Sentence, said
-from models.email.states import Status
+from models.email.states import CampaignStatus, MailboxStatus, Status
 from models.store.database import clock, fetch, fetch_row
 from models.store.tables import Campaign, CampaignEmailQueue, EmailHistory, Mailbox
 from models.views.standings import HOLDING as HOLDING
@@ -93,7 +93,7 @@ def content(email_id: int) -> bytes | None:
 class CampaignLine:
     id: int
     name: str
-    status: str
+    status: CampaignStatus
     leads: int
     emails: int  # of all leads and steps, planned or not
     counts: dict[str, int]  # status -> e-mails; those that are not planned yet are in none
@@ -204,11 +204,11 @@ def _errors(mailbox_ids: Sequence[int]) -> defaultdict[int, list[MailboxError]]:
 
 def _mailbox(row: Mailbox, used: limits.Used, errors: list[MailboxError], now: datetime) -> MailboxLine:
     closed = row.closed_until is not None and row.closed_until > now
-    used_today, is_active = sum(used), row.status == "active" and not closed
+    used_today, is_active = sum(used), row.status == MailboxStatus.ACTIVE and not closed
     return MailboxLine(
         id=row.id,
         address=row.address,
-        status="closed" if closed and row.status == "active" else row.status,
+        status="closed" if closed and row.status == MailboxStatus.ACTIVE else row.status,
         reason=row.closed_reason if closed else None,
         closed_until=row.closed_until if closed else None,
         used_today=used_today,

@@ -15,6 +15,7 @@ from models.email import facts, gates, limits, recipients, remaining
 from models.email.gates import Closed, Facts
 from models.email.reasons import Sentence, said
 from models.email.recipients import MAY_BE_WRITTEN_TO
+from models.email.states import CampaignStatus, MailboxStatus
 from models.owner import protection
 from models.planning import usable
 from models.store import installation
@@ -59,8 +60,8 @@ def standing(row: Campaign) -> Standing:
 
 def standings(rows: Sequence[Campaign]) -> dict[int, Standing]:
     """Campaign id -> how it stands, in as many queries for a hundred as for one."""
-    active = [row for row in rows if row.status == "active"]
-    inactive = [row for row in rows if row.status != "active"]
+    active = [row for row in rows if row.status == CampaignStatus.ACTIVE]
+    inactive = [row for row in rows if row.status != CampaignStatus.ACTIVE]
     left_out = dict(fetch(LEFT_OUT, ([row.id for row in inactive],))) if inactive else {}
     found = {row.id: Standing("inactive", _inactive(row, left_out.get(row.id) or 0)) for row in inactive}
     if disarmed := installation.disarmed_reason():
@@ -82,9 +83,9 @@ WHERE campaign_id = ANY(%s) AND verb = 'complete' ORDER BY campaign_id, id DESC
 
 
 def _inactive(row: Campaign, left_out: int) -> Sentence:
-    if row.status == "completed" and left_out:
+    if row.status == CampaignStatus.COMPLETED and left_out:
         return said("the campaign is completed; leads that must not be written to: %(count)d", count=left_out)
-    if row.status != "paused" or row.paused_reason is None:
+    if row.status != CampaignStatus.PAUSED or row.paused_reason is None:
         return said("the campaign is %(status)s", status=said(row.status))
     if row.paused_by == protection.BY:
         return said("the campaign paused itself: %(because)s", because=protection.why(row.paused_reason))
@@ -246,7 +247,7 @@ def _why_no_mailbox_sends(rows: Sequence[Campaign]) -> dict[int, Closed | None]:
     for campaign_id, mailbox_id, status, limit in found:
         is_full = used.get(mailbox_id, 0) >= limit
         shut[campaign_id].append(
-            "paused" if status != "active" else "without" if not limit else "full" if is_full else None
+            "paused" if status != MailboxStatus.ACTIVE else "without" if not limit else "full" if is_full else None
         )
     return {row.id: _no_mailbox(set(shut[row.id]), row, now) for row in rows}
 

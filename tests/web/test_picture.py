@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from models.email.reasons import said
+from models.email.states import CampaignStatus
 from models.views.day import Line, Mark, Moved, MovedAway
 from models.views.overview import CampaignLine, Standing
 from scheduling.window import warsaw_day_bounds
@@ -15,7 +16,7 @@ NOON = datetime(2026, 11, 17, 11, 0, tzinfo=UTC)  # 12:00 in Warsaw
 
 
 def a_line(*marks: Mark, opens: datetime | None = None, closes: datetime | None = None) -> Line:
-    campaign = CampaignLine(1, "Autumn", "active", 1, 1, {}, 0, 10, None, Standing(None, said("sending")))
+    campaign = CampaignLine(1, "Autumn", CampaignStatus.ACTIVE, 1, 1, {}, 0, 10, None, Standing(None, said("sending")))
     return Line(campaign, opens, closes, list(marks), 0, [], 0)
 
 
