@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 import config
-from models.store.database import execute, fetch
+from models.store.database import execute, fetch, rows
 
 
 class Doubtful(NamedTuple):
@@ -53,13 +53,13 @@ WITH due AS (
     ORDER BY q.evidence_sought_at NULLS FIRST, q.id LIMIT %(at_once)s FOR NO KEY UPDATE OF q
 )
 UPDATE campaign_email_queue q SET evidence_sought_at = clock_timestamp() FROM due WHERE q.id = due.id
-RETURNING q.id, q.claim_token, q.message_id, q.handed_over_at
+RETURNING q.id AS email_id, q.claim_token, q.message_id, q.handed_over_at
 """  # noqa: S608
 
 
 def take(mailbox_id: int) -> list[Doubtful]:
     """The mailbox's mails that are due, marked beforehand: a look that fails is not repeated at once."""
-    return [Doubtful(*row) for row in fetch(TAKE, {**_values(), "mailbox": mailbox_id, "at_once": _AT_ONCE})]
+    return rows(Doubtful, TAKE, {**_values(), "mailbox": mailbox_id, "at_once": _AT_ONCE})
 
 
 def forget(mailbox_id: int) -> None:

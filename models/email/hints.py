@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 import config
-from models.store.database import clock, execute, fetch
+from models.store.database import clock, execute, fetch, rows
 
 
 class Hint(NamedTuple):
@@ -22,7 +22,7 @@ _LOST_AFTER = timedelta(minutes=1)
 # another time first: those too late to be sent (gates.not_too_late), and those of a campaign that is to be planned
 # again. The delay is capped, so that one campaign's absurd delay is not an error for all.
 DUE = """
-SELECT q.id, q.scheduled_at
+SELECT q.id AS email_id, q.scheduled_at
 FROM campaign_email_queue q JOIN campaign c ON c.id = q.campaign_id
 WHERE q.status = 'pending' AND c.status = 'active' AND c.replan_reason IS NULL
   AND (%(campaign)s::bigint IS NULL OR q.campaign_id = %(campaign)s)
@@ -48,7 +48,7 @@ def due(campaign_id: int | None = None) -> list[Hint]:
         "tolerance": config.settings().sending.late_tolerance_seconds,
         "at_once": _AT_ONCE,
     }
-    return [Hint(*row) for row in fetch(DUE, values)]
+    return rows(Hint, DUE, values)
 
 
 def _buffer() -> timedelta:

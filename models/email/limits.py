@@ -6,10 +6,10 @@ ruled to be sent again still counts, and so do the warm-up mails of another syst
 
 from collections.abc import Iterable
 from datetime import date
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from models.email.states import COUNTED
-from models.store.database import fetch
+from models.store.database import fetch, rows
 from scheduling.window import warsaw_day_bounds
 
 _STATUSES = ", ".join(f"'{status}'" for status in sorted(COUNTED))
@@ -78,24 +78,29 @@ MAILBOXES_USED, CAMPAIGNS_USED = mailboxes_used_query(), campaigns_used_query()
 class Used(NamedTuple):
     """How many mails of a mailbox count on a day, by who sent them."""
 
+    mailbox_id: int
     campaign: int
     warmup: int
+
+    @property
+    def all(self) -> int:
+        return self.campaign + self.warmup
 
 
 def mailboxes_used(ids: Iterable[int], day: date, besides: int | None = None) -> dict[int, int]:
     """Mailbox id -> how many of its mails, warm-up included, count on this Warsaw day. besides: not this e-mail."""
-    return {mailbox_id: sum(used) for mailbox_id, used in mailboxes_used_by(ids, day, besides).items()}
+    return {mailbox_id: used.all for mailbox_id, used in mailboxes_used_by(ids, day, besides).items()}
 
 
 def mailboxes_used_by(ids: Iterable[int], day: date, besides: int | None = None) -> dict[int, Used]:
-    return {mailbox_id: Used(*used) for mailbox_id, *used in _used(MAILBOXES_USED, ids, day, besides)}
+    return {used.mailbox_id: used for used in rows(Used, MAILBOXES_USED, _values(ids, day, besides))}
 
 
 def campaigns_used(ids: Iterable[int], day: date, besides: int | None = None) -> dict[int, int]:
     """Campaign id -> how many of its mails count on this Warsaw day. besides: not this e-mail."""
-    return dict(_used(CAMPAIGNS_USED, ids, day, besides))
+    return dict(fetch(CAMPAIGNS_USED, _values(ids, day, besides)))
 
 
-def _used(query: str, ids: Iterable[int], day: date, besides: int | None) -> list[tuple[Any, ...]]:
+def _values(ids: Iterable[int], day: date, besides: int | None) -> dict[str, object]:
     starts, ends = warsaw_day_bounds(day)
-    return fetch(query, {"ids": list(ids), "day": day, "besides": besides, "starts": starts, "ends": ends})
+    return {"ids": list(ids), "day": day, "besides": besides, "starts": starts, "ends": ends}

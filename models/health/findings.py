@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
 
 from models.health import invariants
 from models.health.invariants import Rule
-from models.store.database import FAILURES, clock, fetch, took_too_long
+from models.store.database import FAILURES, clock, fetch, rows, took_too_long
 from models.store.tables import Finding
 
 _LOCK = 5_209_317_764  # an arbitrary number that nothing else in this database locks
@@ -23,9 +25,22 @@ def examine(longest_seconds: float = LONGEST_SECONDS) -> list[str]:
         return [rule.slug for rule in invariants.RULES if alone and _ask(rule, longest_seconds)]
 
 
-def every() -> dict[str, Finding]:
+@dataclass(frozen=True)
+class Found:
+    """What the latest examination of a rule came to."""
+
+    rule: str
+    violations: int
+    example: str | None
+    checked_at: datetime
+
+
+EVERY = "SELECT rule, violations, example, checked_at FROM finding ORDER BY rule"
+
+
+def every() -> dict[str, Found]:
     """Rule -> its latest finding; nothing of a rule that was not asked yet."""
-    return {row.rule: row for row in Finding.select().order_by(Finding.rule)}
+    return {found.rule: found for found in rows(Found, EVERY)}
 
 
 def _ask(rule: Rule, longest_seconds: float) -> bool:

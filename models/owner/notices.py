@@ -11,9 +11,8 @@ from typing import Any, NamedTuple
 
 import config
 from models.owner import changes
-from models.store.database import execute, fetch, fetch_row
+from models.store.database import execute, fetch, row, rows
 from models.store.recordable import recordable
-from models.store.tables import Notice
 
 
 class Kind(StrEnum):
@@ -99,14 +98,13 @@ WITH {CAUSE}, due AS (
     ORDER BY n.due_at, n.id LIMIT 1 FOR NO KEY UPDATE OF n SKIP LOCKED
 )
 UPDATE notice n SET attempts = n.attempts + 1, due_at = clock_timestamp() + %(lease)s FROM due WHERE n.id = due.id
-RETURNING n.id, n.kind, n.subject, n.attempts, n.reached, due.name, due.count, due.words
+RETURNING n.id, n.kind, n.subject, n.attempts AS attempt, n.reached, due.name, due.count, due.words
 """  # noqa: S608
 
 
 def take(lease: timedelta) -> Due | None:
     """Claim what has been due the longest. Whoever dies with it leaves it to be told after the lease."""
-    row = fetch_row(TAKE, _values() | {"lease": lease})
-    return None if row is None else Due(row[0], Kind(row[1]), *row[2:])
+    return row(Due, TAKE, _values() | {"lease": lease})
 
 
 def reached(notice_id: int, place: str) -> None:
@@ -140,9 +138,9 @@ def try_again(notice_id: int, said: str, error: str, pause: timedelta) -> None:
     execute(AGAIN, {"id": notice_id, "said": said, "error": recordable(error), "pause": pause})
 
 
-class Line(NamedTuple):
+class NoticeRow(NamedTuple):
     id: int
-    kind: str
+    kind: Kind
     opened_at: datetime
     told_at: datetime | None
     closed_at: datetime | None
@@ -150,9 +148,13 @@ class Line(NamedTuple):
     error: str | None
 
 
-def latest(limit: int = 20) -> list[Line]:
-    rows = Notice.select().order_by(Notice.id.desc()).limit(limit)
-    return [Line(*(getattr(row, name) for name in Line._fields)) for row in rows]
+LATEST = """
+SELECT id, kind, opened_at, told_at, closed_at, said, error FROM notice ORDER BY id DESC LIMIT %s
+"""
+
+
+def latest(limit: int = 20) -> list[NoticeRow]:
+    return rows(NoticeRow, LATEST, (limit,))
 
 
 def _values() -> dict[str, Any]:

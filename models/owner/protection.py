@@ -12,7 +12,7 @@ from models.email import facts
 from models.email.reasons import Sentence, said
 from models.email.states import CampaignStatus
 from models.owner import campaigns, changes
-from models.store.database import database, fetch
+from models.store.database import database, rows
 from models.store.tables import Campaign
 
 BY = changes.PROTECTION
@@ -120,12 +120,13 @@ WITH latest AS (
        OR (status = 'pending' AND refusal.move = 'retry' AND refusal.detail->>'scope' = 'unclear'
            AND (refusal.detail->>'code')::int >= 500)
 )
-SELECT count(*)::int, (count(*) FILTER (WHERE status <> 'sent'))::int FROM answered
+SELECT count(*)::int AS count, (count(*) FILTER (WHERE status <> 'sent'))::int AS refused FROM answered
 """
 
 
 def results(row: Campaign) -> Results:
-    return Results(*fetch(RESULTS, {"campaign": row.id, "since": row.watched_from})[0])
+    [found] = rows(Results, RESULTS, {"campaign": row.id, "since": row.watched_from})
+    return found
 
 
 def _too_many(found: Results) -> bool:

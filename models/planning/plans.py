@@ -15,6 +15,7 @@ from models.email import facts, gates, limits, moves
 from models.email.states import CampaignStatus, MailboxStatus
 from models.planning import unplanned, usable
 from models.store.database import clock, database, fetch
+from models.store.database import rows as read_rows
 from models.store.tables import Campaign, CampaignEmailQueue, CampaignMailbox, Mailbox, WarmupCount
 from scheduling import planner
 from scheduling.planner import Email, Slot, Standing, Taken
@@ -166,12 +167,12 @@ def retry_moment(email_id: int, not_before: datetime) -> datetime:
     if row is None:
         raise facts.NoSuchEmail(f"there is no e-mail {email_id}")
     campaign, mailbox = Campaign.get_by_id(row.campaign_id), Mailbox.get_by_id(row.mailbox_id)
-    near = fetch(NEAR, {"email": email_id, "campaign": campaign.id, "mailbox": mailbox.id})
+    near = read_rows(Taken, NEAR, {"email": email_id, "campaign": campaign.id, "mailbox": mailbox.id})
     now = clock()
     return planner.retry_moment(
         _planned_campaigns([campaign], {campaign.id: [mailbox.id]}, {}, now, to_the_end=True)[0],
         _planned_mailboxes([mailbox], now)[0],
-        [Taken(*mail) for mail in near],
+        near,
         not_before,
     )
 
@@ -278,11 +279,11 @@ def _pending(
 
 
 TAKEN_BY = """
-SELECT campaign_id, mailbox_id, scheduled_at, attempts > 0 FROM campaign_email_queue
+SELECT campaign_id, mailbox_id, scheduled_at AS at, attempts > 0 AS is_retry FROM campaign_email_queue
 WHERE status = 'pending' AND campaign_id = ANY(%(campaigns)s)
 """
 TAKEN_BESIDE = """
-SELECT q.campaign_id, q.mailbox_id, q.scheduled_at, q.attempts > 0
+SELECT q.campaign_id, q.mailbox_id, q.scheduled_at AS at, q.attempts > 0 AS is_retry
 FROM campaign_email_queue q JOIN campaign c ON c.id = q.campaign_id
 WHERE q.status = 'pending' AND c.status = 'active'
   AND q.mailbox_id = ANY(%(mailboxes)s) AND NOT q.campaign_id = ANY(%(campaigns)s)
@@ -292,7 +293,7 @@ WHERE q.status = 'pending' AND c.status = 'active'
 def _taken(query: str, campaigns: Sequence[int], mailboxes: Sequence[int] = ()) -> list[Taken]:
     if not campaigns:
         return []
-    return [Taken(*mail) for mail in fetch(query, {"campaigns": list(campaigns), "mailboxes": list(mailboxes)})]
+    return read_rows(Taken, query, {"campaigns": list(campaigns), "mailboxes": list(mailboxes)})
 
 
 def _new(rows: Sequence[Campaign], most_emails: int | None, forecast: bool) -> dict[int, list[Email]]:
@@ -318,7 +319,7 @@ def _unchanged(campaigns: Iterable[Campaign], mailboxes: Iterable[Mailbox], seen
 ASKED_FOR = "SELECT id, replan_reason FROM campaign WHERE status = 'active' AND replan_reason IS NOT NULL"
 
 NEAR = """
-SELECT campaign_id, mailbox_id, scheduled_at, attempts > 0 FROM campaign_email_queue
+SELECT campaign_id, mailbox_id, scheduled_at AS at, attempts > 0 AS is_retry FROM campaign_email_queue
 WHERE status = 'pending' AND (mailbox_id = %(mailbox)s OR campaign_id = %(campaign)s) AND id <> %(email)s
 """
 

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from models.email import hints
 from models.email.states import CampaignStatus, MailboxStatus, Status
@@ -14,6 +15,7 @@ from models.health import findings, heartbeats, invariants
 from models.planning import usable
 from models.store import installation
 from models.store.database import clock, database, execute, fetch
+from models.store.database import rows as read_rows
 from models.store.tables import Campaign, Mailbox
 from models.views import overview, unknowns
 from models.views.overview import MailboxLine, Standing
@@ -110,10 +112,16 @@ def _campaigns(now: datetime) -> list[CampaignGauge]:
     ]
 
 
+class _Ahead(NamedTuple):
+    mailbox_id: int
+    planned: int
+    due_since: datetime | None
+
+
 # Of each mailbox: what is to come until the day ends, and since when its oldest mail that may go is due.
 AHEAD = """
-SELECT mailbox_id, count(*)::int,
-       min(scheduled_at) FILTER (WHERE campaign_id = ANY(%(open)s) AND scheduled_at <= %(now)s)
+SELECT mailbox_id, count(*)::int AS planned,
+       min(scheduled_at) FILTER (WHERE campaign_id = ANY(%(open)s) AND scheduled_at <= %(now)s) AS due_since
 FROM campaign_email_queue
 WHERE status = 'pending' AND campaign_id = ANY(%(active)s) AND scheduled_at < %(ends)s
 GROUP BY mailbox_id
@@ -128,14 +136,15 @@ def _mailboxes(active: Sequence[CampaignGauge], now: datetime) -> list[MailboxGa
         "now": now,
         "ends": warsaw_day_bounds(warsaw_day(now))[1],
     }
-    ahead = {mailbox_id: (planned, oldest) for mailbox_id, planned, oldest in fetch(AHEAD, values)}
+    ahead = {it.mailbox_id: it for it in read_rows(_Ahead, AHEAD, values)}
     return [
-        _mailbox(line, _state(line, row.closed_code), *ahead.get(line.id, (0, None)), now)
+        _mailbox(line, _state(line, row.closed_code), ahead.get(line.id, _Ahead(line.id, 0, None)), now)
         for line, row in zip(overview.mailboxes(rows), rows, strict=True)
     ]
 
 
-def _mailbox(line: MailboxLine, state: str, planned: int, oldest: datetime | None, now: datetime) -> MailboxGauge:
+def _mailbox(line: MailboxLine, state: str, ahead: _Ahead, now: datetime) -> MailboxGauge:
+    oldest = ahead.due_since
     return MailboxGauge(
         id=line.id,
         state=state,
@@ -143,7 +152,7 @@ def _mailbox(line: MailboxLine, state: str, planned: int, oldest: datetime | Non
         used_warmup=line.used_warmup,
         limit=line.daily_limit,
         gap_seconds=line.gap_seconds,
-        planned=planned,
+        planned=ahead.planned,
         # Where the mailbox itself is shut, that is the news, and its mails wait for it.
         due_oldest_seconds=(now - oldest).total_seconds() if oldest and line.status == MailboxStatus.ACTIVE else 0.0,
     )

@@ -181,7 +181,7 @@ def mailboxes(rows: Sequence[Mailbox]) -> list[MailboxLine]:
     now = clock()
     ids = [row.id for row in rows]
     used, errors = limits.mailboxes_used_by(ids, warsaw_day(now)), _errors(ids)
-    return [_mailbox(row, used.get(row.id, limits.Used(0, 0)), errors[row.id], now) for row in rows]
+    return [_mailbox(row, used.get(row.id, limits.Used(row.id, 0, 0)), errors[row.id], now) for row in rows]
 
 
 ERRORS = """
@@ -204,7 +204,7 @@ def _errors(mailbox_ids: Sequence[int]) -> defaultdict[int, list[MailboxError]]:
 
 def _mailbox(row: Mailbox, used: limits.Used, errors: list[MailboxError], now: datetime) -> MailboxLine:
     closed = row.closed_until is not None and row.closed_until > now
-    used_today, is_active = sum(used), row.status == MailboxStatus.ACTIVE and not closed
+    used_today, is_active = used.all, row.status == MailboxStatus.ACTIVE and not closed
     return MailboxLine(
         id=row.id,
         address=row.address,
