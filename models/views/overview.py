@@ -12,6 +12,7 @@ from models.email.facts import NoSuchEmail
 from models.email.reasons import Sentence, said
 from models.email.states import CampaignStatus, MailboxStatus, Status
 from models.store.database import clock, fetch, fetch_row
+from models.store.database import rows as read_rows
 from models.store.tables import Campaign, CampaignEmailQueue, EmailHistory, Mailbox
 from models.views.standings import HOLDING as HOLDING
 from models.views.standings import Standing as Standing
@@ -41,9 +42,9 @@ class EmailLine:
 
 
 EMAIL_COLUMNS = """
-       q.id, c.name, cl.address, m.address, q.status, q.scheduled_at, q.sent_at, q.attempts, q.error, q.message_id,
-       q.campaign_id, q.mailbox_id,
-       CASE WHEN q.status = 'pending' AND q.deferred_since IS NOT NULL THEN q.scheduled_at END
+       q.id, c.name AS campaign, cl.address AS lead, m.address AS mailbox, q.status, q.scheduled_at, q.sent_at,
+       q.attempts, q.error, q.message_id, q.campaign_id, q.mailbox_id,
+       CASE WHEN q.status = 'pending' AND q.deferred_since IS NOT NULL THEN q.scheduled_at END AS deferred_until
 FROM campaign_email_queue q
 JOIN campaign c ON c.id = q.campaign_id
 JOIN campaign_lead cl ON cl.id = q.campaign_lead_id
@@ -65,15 +66,14 @@ def emails(
 ) -> list[EmailLine]:
     """E-mails by id, a page at a time. after: the last id of the page before."""
     values = {"email": None, "campaign": campaign_id, "status": status, "after": after, "limit": limit}
-    return [EmailLine(*row) for row in fetch(EMAIL_LINES, values)]
+    return read_rows(EmailLine, EMAIL_LINES, values)
 
 
 def email(email_id: int) -> EmailLine:
     values = {"email": email_id, "campaign": None, "status": None, "after": 0, "limit": 1}
-    row = fetch_row(EMAIL_LINES, values)
-    if row is None:
-        raise NoSuchEmail(f"there is no e-mail {email_id}")
-    return EmailLine(*row)
+    for line in read_rows(EmailLine, EMAIL_LINES, values):
+        return line
+    raise NoSuchEmail(f"there is no e-mail {email_id}")
 
 
 def history(email_id: int) -> list[EmailHistory]:
