@@ -118,7 +118,7 @@ def edited(
     delay: float | None,
     daily_limit: int | None,
 ) -> Edit:
-    """What is given, with the rest as it is, checked by the rules of a campaign file."""
+    """What is given, checked by the rules of a campaign file beside the rest as it is."""
     values = {
         "name": row.name,
         "subject": "as it is",
@@ -132,11 +132,11 @@ def edited(
     }
     file = _checked("the change", values)
     return Edit(
-        window_start_minute=file.window.start_minute,
-        window_end_minute=file.window.end_minute,
-        weekdays=sorted(file.window.weekdays),
-        delay_seconds=file.delay_between_emails_seconds,
-        daily_limit=file.daily_limit,
+        window_start_minute=None if window_start is None else file.window.start_minute,
+        window_end_minute=None if window_end is None else file.window.end_minute,
+        weekdays=None if weekdays is None else sorted(file.window.weekdays),
+        delay_seconds=None if delay is None else file.delay_between_emails_seconds,
+        daily_limit=daily_limit,
     )
 
 

@@ -18,7 +18,7 @@ from models.owner.notices import Kind
 from models.store import tick_request
 from models.store.database import database, fetch
 from models.store.tables import CLOCK, Campaign, CampaignLead, CampaignMailbox, CampaignStep, Lead, Mailbox
-from scheduling.window import Window
+from scheduling.window import Window, WindowInvalid
 
 # What the SMTP client says of a letter that it did not offer: see mail.smtp.
 _SIZES = re.compile(r"the letter has (\d+) bytes, and the server takes (\d+)")
@@ -179,7 +179,8 @@ def go_on(campaign_id: int, by: str, reason: str) -> None:
 def edit(campaign_id: int, by: str, change: Edit) -> bool:
     """Change its window, pace or limit. What that changes is planned again, from now on.
 
-    Returns whether it changed anything. Raises OutOfBounds.
+    Returns whether it changed anything. Raises OutOfBounds, and CampaignInvalid for a window that is none beside what
+    is not given.
     """
     fresh = changes.given(change)
     bounds.check(bounds.CAMPAIGN, fresh)
@@ -187,9 +188,20 @@ def edit(campaign_id: int, by: str, change: Edit) -> bool:
         row = _locked(campaign_id)
         if row.status in _ENDED:
             raise CampaignInvalid(f"cannot edit the campaign {row.name!r}: it is {row.status}")
+        _check_window(row, fresh)
         if is_changed := changes.differ(row, fresh):
             _write(row, {**fresh, "replan_reason": "edited"}, by, "edit")
         return is_changed
+
+
+def _check_window(row: Campaign, fresh: Mapping[str, Any]) -> None:
+    names = ("window_start_minute", "window_end_minute", "weekdays")
+    if not fresh.keys().isdisjoint(names):
+        start, end, weekdays = (fresh.get(name, getattr(row, name)) for name in names)
+        try:
+            Window(start, end, frozenset(weekdays))
+        except WindowInvalid as error:
+            raise CampaignInvalid(str(error)) from None
 
 
 def close_to_its_letter(held: Held, why: str, detail: Detail) -> bool | None:

@@ -5,6 +5,7 @@ from datetime import date, timedelta
 
 import pytest
 
+from admin.input.campaign_file import edited
 from models.email import recovery
 from models.email.states import Status
 from models.owner import arming, campaigns, changes, mailboxes, suppressions
@@ -13,6 +14,7 @@ from models.owner.campaigns import CampaignInvalid, NoSuchCampaign
 from models.owner.mailboxes import MailboxInvalid, NoSuchMailbox, SentMail
 from models.store import database
 from models.store.tables import Campaign, Mailbox
+from scheduling.window import Window
 from tests import factories as make
 
 pytestmark = pytest.mark.usefixtures("db")
@@ -50,6 +52,44 @@ class TestCampaigns:
 
         values = {"daily_limit": [50, 40], "weekdays": [[0, 1, 2, 3, 4, 5, 6], [0, 1]]}
         assert told(campaign_id)[0] == ("ola", "edit", values)
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            campaigns.Edit(window_start_minute=1000),
+            campaigns.Edit(window_end_minute=540),
+            campaigns.Edit(window_end_minute=1441),
+            campaigns.Edit(window_start_minute=-1),
+            campaigns.Edit(weekdays=[]),
+            campaigns.Edit(weekdays=[7]),
+        ],
+    )
+    def test_a_window_that_is_none_beside_what_stands_is_refused_and_leaves_no_trace(
+        self, change: campaigns.Edit
+    ) -> None:
+        window = Window(540, 1000, frozenset(range(5)))
+        campaign_id = make.a_campaign([make.a_mailbox()], active=False, window=window)
+
+        with pytest.raises(CampaignInvalid):
+            campaigns.edit(campaign_id, "ola", change)
+
+        assert told(campaign_id) == []
+
+    def test_two_edits_of_different_settings_both_stand(self) -> None:
+        campaign_id = make.a_campaign([make.a_mailbox()], active=False, limit=50, delay=60)
+        seen_by_both = campaigns.get(campaign_id)
+        first = edited(seen_by_both, None, None, "mon,tue", None, None)
+        second = edited(seen_by_both, "09:00", None, None, None, 40)
+
+        campaigns.edit(campaign_id, "ola", first)
+        campaigns.edit(campaign_id, "marek", second)
+
+        row = campaigns.get(campaign_id)
+        assert (row.weekdays, row.window_start_minute, row.daily_limit, row.delay_seconds) == ([0, 1], 540, 40, 60)
+        assert [(it.by, set(it.values)) for it in changes.of_campaign(campaign_id)[:-1]] == [
+            ("marek", {"window_start_minute", "daily_limit"}),
+            ("ola", {"weekdays"}),
+        ]
 
     def test_an_edit_that_changes_nothing_is_none(self) -> None:
         campaign_id = make.a_campaign([make.a_mailbox()], limit=50, active=False)
