@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from peewee import EXCLUDED, IntegrityError, chunked, fn
 
@@ -23,7 +22,7 @@ from scheduling.window import Window, WindowInvalid
 # What the SMTP client says of a letter that it did not offer: see mail.smtp.
 _SIZES = re.compile(r"the letter has (\d+) bytes, and the server takes (\d+)")
 _ENDED = {CampaignStatus.COMPLETED, CampaignStatus.CANCELLED}
-_WATCHED_ANEW: dict[str, Any] = {"watched_from": CLOCK, "paused_by": None, "paused_reason": None}
+_WATCHED_ANEW: dict[str, object] = {"watched_from": CLOCK, "paused_by": None, "paused_reason": None}
 
 
 class CampaignInvalid(Exception):
@@ -152,7 +151,7 @@ def start(campaign_id: int, by: str) -> None:
 
 def pause(campaign_id: int, by: str, reason: str | None = None) -> None:
     """From the commit on no claim and no hand-over of it succeeds."""
-    why: dict[str, Any] = {"paused_by": by, "paused_reason": reason}
+    why: dict[str, object] = {"paused_by": by, "paused_reason": reason}
     allowed = {CampaignStatus.ACTIVE}
     _change(campaign_id, CampaignStatus.PAUSED, why, allowed=allowed, verb="pause", by=by, reason=reason)
 
@@ -162,7 +161,7 @@ def resume(campaign_id: int, by: str) -> None:
 
     They keep their order, and no place that they held.
     """
-    anew: dict[str, Any] = {"replan_reason": "resumed", **_WATCHED_ANEW}
+    anew: dict[str, object] = {"replan_reason": "resumed", **_WATCHED_ANEW}
     with database.atomic():
         _change(campaign_id, CampaignStatus.ACTIVE, anew, allowed={CampaignStatus.PAUSED}, verb="resume", by=by)
         _open_to_its_letter(campaign_id)
@@ -188,20 +187,21 @@ def edit(campaign_id: int, by: str, change: Edit) -> bool:
         row = _locked(campaign_id)
         if row.status in _ENDED:
             raise CampaignInvalid(f"cannot edit the campaign {row.name!r}: it is {row.status}")
-        _check_window(row, fresh)
+        if (change.window_start_minute, change.window_end_minute, change.weekdays) != (None,) * 3:
+            _check_window(row, change)
         if is_changed := changes.differ(row, fresh):
             _write(row, {**fresh, "replan_reason": "edited"}, by, "edit")
         return is_changed
 
 
-def _check_window(row: Campaign, fresh: Mapping[str, Any]) -> None:
-    names = ("window_start_minute", "window_end_minute", "weekdays")
-    if not fresh.keys().isdisjoint(names):
-        start, end, weekdays = (fresh.get(name, getattr(row, name)) for name in names)
-        try:
-            Window(start, end, frozenset(weekdays))
-        except WindowInvalid as error:
-            raise CampaignInvalid(str(error)) from None
+def _check_window(row: Campaign, change: Edit) -> None:
+    start = row.window_start_minute if change.window_start_minute is None else change.window_start_minute
+    end = row.window_end_minute if change.window_end_minute is None else change.window_end_minute
+    weekdays = row.weekdays if change.weekdays is None else change.weekdays
+    try:
+        Window(start, end, frozenset(weekdays))
+    except WindowInvalid as error:
+        raise CampaignInvalid(str(error)) from None
 
 
 def close_to_its_letter(held: Held, why: str, detail: Detail) -> bool | None:

@@ -41,7 +41,7 @@ def record(row: Campaign | Mailbox, fresh: Mapping[str, object], by: str, verb: 
         _insert(type(row), row.id, values, by, verb, reason)
 
 
-def given(edit: "DataclassInstance") -> dict[str, Any]:
+def given(edit: "DataclassInstance") -> dict[str, object]:
     """The columns that an edit changes: those of its fields that are not None."""
     values = {field.name: getattr(edit, field.name) for field in fields(edit)}
     return {name: value for name, value in values.items() if value is not None}
@@ -57,17 +57,17 @@ def record_added(table: type[Campaign | Mailbox], id: int, values: Mapping[str, 
     _insert(table, id, shown, by, "add", None)
 
 
-def record_of_mailbox(mailbox_id: int, values: Mapping[str, list[Any]], by: str, verb: str) -> None:
+def record_of_mailbox(mailbox_id: int, values: Mapping[str, list[object]], by: str, verb: str) -> None:
     """values: name -> [old, new]."""
     Row.insert(mailbox=mailbox_id, by=by, verb=verb, values=dict(values)).execute()
 
 
-def record_of_address(address: str, values: Mapping[str, list[Any]], by: str, verb: str) -> None:
+def record_of_address(address: str, values: Mapping[str, list[object]], by: str, verb: str) -> None:
     """values: name -> [old, new]."""
     Row.insert(address=address, by=by, verb=verb, values=dict(values)).execute()
 
 
-def record_of_installation(values: Mapping[str, list[Any]], by: str, verb: str, reason: str | None = None) -> None:
+def record_of_installation(values: Mapping[str, list[object]], by: str, verb: str, reason: str | None = None) -> None:
     """values: name -> [old, new]."""
     Row.insert(by=by, verb=verb, values=dict(values), reason=reason).execute()
 
@@ -99,7 +99,7 @@ def _latest(rows: "ModelSelect[Row]", limit: int) -> list[Change]:
     ]
 
 
-def _differences(row: Model, fresh: Mapping[str, object]) -> dict[str, list[Any]]:
+def _differences(row: Model, fresh: Mapping[str, object]) -> dict[str, list[object]]:
     return {
         _name(name): [_shown(name, getattr(row, name)), _shown(name, value)]
         for name, value in fresh.items()
@@ -108,7 +108,7 @@ def _differences(row: Model, fresh: Mapping[str, object]) -> dict[str, list[Any]
 
 
 def _insert(
-    table: type[Campaign | Mailbox], id: int, values: dict[str, list[Any]], by: str, verb: str, reason: str | None
+    table: type[Campaign | Mailbox], id: int, values: Mapping[str, list[object]], by: str, verb: str, reason: str | None
 ) -> None:
     about = {"campaign" if table is Campaign else "mailbox": id}
     Row.insert(by=by, verb=verb, values=values, reason=reason, **about).execute()

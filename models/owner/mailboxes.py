@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from peewee import IntegrityError, fn
 
@@ -51,7 +51,7 @@ class Edit:
     gap_seconds: float | None = None
     sent_mail: SentMail | Literal["nowhere"] | None = None
 
-    def columns(self) -> dict[str, Any]:
+    def columns(self) -> dict[str, object]:
         fresh = changes.given(self)
         match fresh.pop("sent_mail", None):
             case SentMail() as where:
@@ -152,7 +152,7 @@ def edit(mailbox_id: int, by: str, change: Edit) -> None:
         raise _refusal(error) from None
 
 
-def _edit(mailbox_id: int, fresh: dict[str, Any], by: str) -> None:
+def _edit(mailbox_id: int, fresh: dict[str, object], by: str) -> None:
     mended = bool(_LOGIN & fresh.keys())
     if mended:
         fresh |= _working()

@@ -7,7 +7,7 @@ due do not both send it; a claim that comes to nothing is taken again when its l
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import config
 from models.owner import changes
@@ -157,7 +157,7 @@ def latest(limit: int = 20) -> list[NoticeRow]:
     return rows(NoticeRow, LATEST, (limit,))
 
 
-def _values() -> dict[str, Any]:
+def _values() -> dict[str, object]:
     imap = config.settings().imap
     return {
         "first_look": timedelta(seconds=imap.first_look_seconds),

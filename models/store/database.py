@@ -180,7 +180,7 @@ def fetch_row(query: str, values: Mapping[str, Any] | Sequence[Any] = ()) -> tup
     return next(iter(fetch(query, values)), None)
 
 
-def rows(kind: type[T], query: str, values: Mapping[str, Any] | Sequence[Any] = ()) -> list[T]:
+def rows(kind: type[T], query: str, values: Mapping[str, object] | Sequence[object] = ()) -> list[T]:
     """Run a query of our own and return each row as a frozen dataclass or named tuple, by the names of its columns.
 
     A text whose field is an enum becomes one. Raises RowsUnlike where columns and fields are not the same, also where
@@ -189,7 +189,7 @@ def rows(kind: type[T], query: str, values: Mapping[str, Any] | Sequence[Any] = 
     return _named(kind, _run(query, values))
 
 
-def row(kind: type[T], query: str, values: Mapping[str, Any] | Sequence[Any] = ()) -> T | None:
+def row(kind: type[T], query: str, values: Mapping[str, object] | Sequence[object] = ()) -> T | None:
     """The same of a query that has one row or none."""
     return next(iter(rows(kind, query, values)), None)
 
@@ -207,14 +207,14 @@ def _named(kind: type[T], cursor: Any) -> list[T]:
 
 
 @cache
-def _fields(kind: type) -> dict[str, Callable[[Any], Any]]:
+def _fields(kind: type) -> dict[str, Callable[[object], object]]:
     """The fields of a dataclass or a named tuple, each with what makes it of what the driver returns."""
     names = [field.name for field in dataclasses.fields(kind)] if dataclasses.is_dataclass(kind) else kind._fields  # type: ignore[attr-defined]
     hints = get_type_hints(kind)
     return {name: _converter(hints[name]) for name in names}
 
 
-def _converter(hint: Any) -> Callable[[Any], Any]:
+def _converter(hint: object) -> Callable[[object], object]:
     for each in get_args(hint) if isinstance(hint, UnionType) else (hint,):
         if isinstance(each, type) and issubclass(each, Enum):
             return lambda value: None if value is None else each(value)

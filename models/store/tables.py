@@ -62,11 +62,11 @@ class MomentField(DateTimeField):
 class EnumField(TextField):
     """A text that is one of an enum's."""
 
-    def __init__(self, kind: type[StrEnum], **options: Any) -> None:
+    def __init__(self, kind: type[StrEnum], constraints: list[Node]) -> None:
         self._kind = kind
-        super().__init__(**options)
+        super().__init__(constraints=constraints)
 
-    def python_value(self, value: Any) -> Any:
+    def python_value(self, value: str | None) -> StrEnum | None:
         return None if value is None else self._kind(value)
 
 

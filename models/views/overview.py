@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from math import prod
-from typing import Any
 
 from models.email import limits
 from models.email.facts import NoSuchEmail
@@ -233,5 +232,5 @@ def _used_up(used: int, limit: int) -> Sentence | None:
 
 def counts() -> dict[str, int]:
     """Status -> e-mails, of all campaigns."""
-    found: dict[str, Any] = dict(fetch("SELECT status, count(*)::int FROM campaign_email_queue GROUP BY status"))
+    found: dict[str, int] = dict(fetch("SELECT status, count(*)::int FROM campaign_email_queue GROUP BY status"))
     return {status: found.get(status, 0) for status in Status}
