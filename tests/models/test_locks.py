@@ -11,7 +11,7 @@ from itertools import cycle
 import pytest
 
 from actors.plan import plan_new, replan
-from models.email import facts, moves, stuck
+from models.email import facts, moves, recovery, stuck
 from models.email.claims import Claim
 from models.email.states import Move, Status
 from models.owner import campaigns, mailboxes
@@ -110,6 +110,25 @@ class TestALockWait:
         finally:
             seen.set()
             waiter.result(BOUND)
+
+    def test_of_mails_that_are_brought_back_takes_their_campaigns_in_order_before_anything_else(
+        self, beside: Beside
+    ) -> None:
+        """One mail after the other, in another order than the campaigns', would deadlock against a plan."""
+        boxes = [make.a_mailbox() for _ in range(2)]
+        first, second = (make.a_campaign([box]) for box in boxes)
+        ids = [make.planned(second, boxes[1], make.now())[0], make.planned(first, boxes[0], make.now())[0]]
+        lost = [recovery.of(make.handed_over(email_id), make.now()) for email_id in ids]
+
+        with database.database.atomic():
+            facts.lock_campaigns([first])
+            waiter = beside(lambda: recovery.recover(lost, "restored", "tests"))
+            until(somebody_waits, "the recovery to wait")
+            free = "SELECT id FROM campaign WHERE id = %s FOR NO KEY UPDATE SKIP LOCKED"
+            assert database.fetch_row(free, (second,))
+            assert [is_locked(box) for box in boxes] == [False, False]
+
+        assert waiter.result(BOUND) == ids
 
 
 def is_locked(mailbox_id: int) -> bool:
