@@ -19,6 +19,7 @@ from models.email.claims import Held
 from models.email.states import Status
 from models.health import invariants
 from models.owner import campaigns, changes, preview, reopening, suppressions
+from models.owner.campaigns import Edit
 from models.store import database
 from models.store.tables import CampaignEmailQueue, CampaignLead, CampaignStep
 from models.views import forecast, mails, overview
@@ -112,7 +113,7 @@ class TestWhatRemains:
         _, jan = leads_of(campaign_id)
         [email_id] = make.planned(campaign_id, mailbox_id, make.now())
         followed(email_id, second)
-        suppressions.add(CampaignLead.get_by_id(jan).address, "she asked us to")
+        suppressions.add(CampaignLead.get_by_id(jan).address, "she asked us to", "tests")
 
         assert {(lead, may) for lead, _, may in what_remains(campaign_id)} == {(jan, False)}
         assert counted(campaign_id) == (2, 1, False)
@@ -158,7 +159,7 @@ class TestPlanning:
         [email_id] = make.planned(campaign_id, mailbox_id, make.now() + timedelta(hours=1))
         followed(email_id, second)
 
-        [shift] = preview.of(lambda: campaigns.edit(campaign_id, "tests", delay_seconds=30.0), [campaign_id])
+        [shift] = preview.of(lambda: campaigns.edit(campaign_id, "tests", Edit(delay_seconds=30.0)), [campaign_id])
 
         assert shift.moved == 2
 
@@ -191,7 +192,7 @@ class TestACampaign:
     def test_completed_tells_how_many_leads_were_left_out_and_not_how_many_emails(self) -> None:
         campaign_id, _, _ = of_two_steps(leads=3)
         for lead in CampaignLead.select():
-            suppressions.add(lead.address, "she asked us to")
+            suppressions.add(lead.address, "she asked us to", "tests")
 
         assert campaigns.complete_finished("tests") == [campaign_id]
 
