@@ -88,7 +88,7 @@ def home() -> Path:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def broker(home: Path) -> dramatiq.Broker:
+def broker() -> dramatiq.Broker:
     """The embedded default's: what is published stays in this test process."""
     return build_broker(Role.EMBEDDED)
 
