@@ -114,15 +114,19 @@ def _broker(settings: config.Broker, middleware: list[Middleware]) -> dramatiq.B
 
 
 class DatabaseConnections(Middleware):
-    """Opens the database in every worker process, and gives a thread's connection back after each message."""
+    """Opens the database in every worker process, and keeps a thread's session from message to message."""
 
     def after_process_boot(self, broker: dramatiq.Broker) -> None:
         database.open_database(f"punktual {this_worker()}")
 
-    def after_process_message(self, broker: dramatiq.Broker, message: Any, **_: Any) -> None:
-        database.close()
+    def before_process_message(self, broker: dramatiq.Broker, message: Any) -> None:
+        database.replace_dead_session()
 
-    after_skip_message = after_process_message
+    def after_process_message(
+        self, broker: dramatiq.Broker, message: Any, *, exception: BaseException | None = None, **_: Any
+    ) -> None:
+        if exception is not None:
+            database.close()
 
 
 class LogContext(Middleware):

@@ -1,6 +1,6 @@
-"""The connection to Postgres: one per thread, opened on first use.
+"""The connection to Postgres: one session per thread, opened on first use and kept.
 
-Owns how a session is set up. Knows nothing of the tables.
+Owns how a session is set up, and how statements travel in it. Knows nothing of the tables.
 """
 
 import dataclasses
@@ -22,13 +22,67 @@ from peewee import (  # type: ignore[attr-defined]  # of the last one the stubs 
     PostgresqlDatabase,
     __exception_wrapper__,
 )
+from psycopg2 import extensions
 from psycopg2.errors import DeadlockDetected, LockNotAvailable, QueryCanceled, ReadOnlySqlTransaction
 
 import config
 from clock import now
 from models.store import embedded
 
-database = PostgresqlDatabase(None)
+T = TypeVar("T")
+
+
+class _Session(extensions.connection):
+    """One connection, and what need not be sent over it again."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self.begins = False  # a transaction, with the next statement
+        self.prepared: set[str] = set()
+        self.known: dict[Callable[[], Any], Any] = {}
+
+
+class _Postgres(PostgresqlDatabase):
+    """Peewee's, with a BEGIN that travels with the first statement of its transaction."""
+
+    def begin(self, isolation_level: object = None) -> None:
+        _session_now().begins = True
+
+    def commit(self) -> None:
+        if not self._is_unused():
+            super().commit()
+
+    def rollback(self) -> None:
+        if not self._is_unused():
+            super().rollback()
+
+    def _is_unused(self) -> bool:
+        """Whether the transaction that ends was never begun at the server, because nothing was asked in it."""
+        unused = not self.is_closed() and _session_now().begins
+        if unused:
+            _session_now().begins = False
+        return unused
+
+    def _execute_cursor(self, sql: str, params: Any, **options: Any) -> Any:
+        session = _session_now()
+        if not session.begins:
+            return super()._execute_cursor(sql, params, **options)  # type: ignore[misc]  # the stubs do not know it
+        try:
+            return super()._execute_cursor(f"{_BEGIN}; {sql}", params, **options)  # type: ignore[misc]
+        finally:
+            # Still idle where the server could not even read the statement: then nothing has begun.
+            session.begins = session.get_transaction_status() == extensions.TRANSACTION_STATUS_IDLE
+
+
+_BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED"
+database = _Postgres(None)
+
+
+def _session_now() -> _Session:
+    session: _Session = database.connection()  # type: ignore[no-untyped-call]
+    return session
+
+
 # Peewee lets one thread connect at a time: behind a server that does not answer all of them would queue up, those too
 # that have another host to go to. What a connection consists of is each thread's own.
 database._lock = nullcontext()  # type: ignore[attr-defined]
@@ -86,7 +140,7 @@ def open_database(name: str = "punktual", connect_seconds: int = 10) -> None:
     url = embedded.start(config.settings().var / "postgres") if settings.embedded else settings.url.get_secret_value()
     database.init(
         url.replace("postgres://", "postgresql://", 1),
-        isolation_level="READ COMMITTED",
+        connection_factory=_Session,
         application_name=name,
         connect_timeout=connect_seconds,
         # Whatever the database or the role says: all text is written and read as UTF-8.
@@ -159,6 +213,29 @@ def close() -> None:
         database._state.reset()  # type: ignore[attr-defined]  # forget the dead connection without talking to it
 
 
+def replace_dead_session() -> None:
+    """Give this thread's session back unless it is as good as a new one. Nothing is sent to find out.
+
+    A server says nothing in an idle session, except that it ends it: what has come, or that nothing will come any more,
+    is noticed at its socket. One that vanished without a word is noticed by the keepalives.
+    """
+    if database.is_closed():
+        return
+    session = _session_now()
+    is_idle = not session.closed and session.get_transaction_status() == extensions.TRANSACTION_STATUS_IDLE
+    if not is_idle or select.select([session], [], [], 0)[0]:
+        close()
+
+
+def once_a_session(ask: Callable[[], T], *, again: bool = False) -> T:
+    """What a question about the database itself was answered in this session: it does not become another one in it."""
+    known = _session_now().known
+    if again or ask not in known:
+        known[ask] = ask()
+    answer: T = known[ask]
+    return answer
+
+
 def takes_no_writes() -> bool:
     """Whether this thread's session, opened when the database took writes, would be refused one now."""
     return bool(fetch("SELECT current_setting('transaction_read_only')::boolean")[0][0])
@@ -167,6 +244,36 @@ def takes_no_writes() -> bool:
 def bound_statements(seconds: float) -> None:
     """Let no statement of this thread's connection take longer from now on."""
     execute(f"SET statement_timeout = {round(seconds * 1000)}")
+
+
+_PARAMETER = re.compile(r"%\((\w+)\)s")
+
+
+class Prepared:
+    """A statement that Postgres parses and plans once a session."""
+
+    def __init__(self, name: str, query: str) -> None:
+        """query: with parameters by name, as for the functions below; a type that nothing tells is to be cast."""
+        names = list(dict.fromkeys(_PARAMETER.findall(query)))
+        numbered = _PARAMETER.sub(lambda found: f"${names.index(found[1]) + 1}", query)
+        self.name = name
+        self.preparation = f"PREPARE {name} AS {numbered}"
+        values = ", ".join(f"%({each})s" for each in names)
+        self.call = f"EXECUTE {name} ({values})" if names else f"EXECUTE {name}"
+
+
+def packet_rows(kind: Callable[..., T], packet: Sequence[Prepared], values: Mapping[str, Any]) -> list[T]:
+    """Run statements in one round trip, each with a snapshot of its own; the last one's rows."""
+    session = _session_now()
+    for statement in packet:
+        if statement.name not in session.prepared:
+            # By itself and not in the packet: of one that failed nobody would know whether it was prepared.
+            with __exception_wrapper__, session.cursor() as cursor:
+                cursor.execute(statement.preparation)
+            session.prepared.add(statement.name)
+    cursor = _run("; ".join(statement.call for statement in packet), values)
+    names = [column.name for column in cursor.description]
+    return [kind(**dict(zip(names, found, strict=True))) for found in cursor]
 
 
 def fetch(query: str, values: Mapping[str, Any] | Sequence[Any] = ()) -> list[tuple[Any, ...]]:

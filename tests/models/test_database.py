@@ -6,13 +6,19 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from typing import Any
 
 import pytest
+from peewee import ProgrammingError
 
 import config
-from models.store import database
+from models.store import database, installation
+from models.store.database import Prepared, packet_rows
 from tests import servers
 from tests.conftest import Override
+from tests.round_trips import Asked, CountingProxy, counted
+from tests.waiting import until
 
 Another = Callable[[str], None]
 NAME = f"another_{servers.PROCESS}"
@@ -104,3 +110,133 @@ class TestASessionThatIsNotAsAskedFor:
         database.execute(f"SET {name} = {'1' if name != 'TimeZone' else 'CET'}")
 
         assert f"{name} is " in str(database.unsuitable())
+
+
+@pytest.fixture
+def proxy(db: None, postgres: str, settings: Override) -> Iterator[CountingProxy]:
+    with counted(postgres) as (proxy, url):
+        settings(DATABASE_URL=url)
+        database.close()
+        database.open_database("tests")
+        yield proxy
+        database.close()
+    settings(DATABASE_URL=postgres)
+    database.open_database("tests")
+
+
+class TestATransaction:
+    def test_begins_with_its_first_statement(self, proxy: CountingProxy) -> None:
+        database.clock()
+        before = proxy.asked
+
+        with database.database.atomic():
+            database.clock()
+            database.clock()
+
+        assert proxy.asked - before == Asked(round_trips=3, transactions=1)
+
+    @pytest.mark.parametrize("fails", [False, True])
+    def test_in_which_nothing_is_asked_is_none(self, proxy: CountingProxy, fails: bool) -> None:
+        database.clock()
+        before = proxy.asked
+
+        with suppress(ZeroDivisionError), database.database.atomic():
+            assert not fails or 1 / 0
+
+        assert proxy.asked == before
+
+    @pytest.mark.parametrize("first", ["SELEKT 1", "SELECT 1 / 0"], ids=["unreadable", "failing"])
+    def test_is_taken_back_whatever_its_first_statement_came_to(self, db: None, first: str) -> None:
+        """Of a statement that the server cannot even read it does not see the BEGIN before it either."""
+        with suppress(ZeroDivisionError), database.database.atomic():
+            for statement in (first, "UPDATE installation SET disarmed_reason = 'a test'"):
+                with suppress(*database.FAILURES):
+                    database.execute(statement)
+            raise ZeroDivisionError
+
+        assert installation.disarmed_reason() is None
+
+
+SESSION = "SELECT pg_backend_pid()"
+
+
+def session() -> int:
+    return int(database.fetch(SESSION)[0][0])
+
+
+@pytest.fixture
+def beside(postgres: str) -> Iterator[Callable[[str], Any]]:
+    """Runs a statement in a session of its own."""
+    other = database.database._connect()  # type: ignore[attr-defined]
+
+    def run(sql: str) -> Any:
+        with other.cursor() as cursor:
+            cursor.execute(sql)
+            return cursor.fetchone()[0]
+
+    yield run
+    other.close()
+
+
+class TestASessionThatIsKept:
+    def test_stays_where_nothing_is_wrong_with_it(self, db: None) -> None:
+        before = session()
+
+        database.replace_dead_session()
+
+        assert session() == before
+
+    def test_is_replaced_without_a_failure_once_the_server_has_ended_it(
+        self, db: None, beside: Callable[[str], Any]
+    ) -> None:
+        before = session()
+        assert beside(f"SELECT pg_terminate_backend({before})")
+        until(lambda: beside(f"SELECT count(*) FROM pg_stat_activity WHERE pid = {before}") == 0, "its end")
+
+        database.replace_dead_session()
+
+        assert session() != before
+
+    def test_is_replaced_where_a_transaction_was_left_open(self, db: None) -> None:
+        before = session()
+        database.execute("BEGIN")
+
+        database.replace_dead_session()
+
+        assert session() != before
+
+    def test_costs_no_round_trip_to_look_at(self, proxy: CountingProxy) -> None:
+        database.clock()
+        before = proxy.asked
+
+        database.replace_dead_session()
+
+        assert proxy.asked == before
+
+
+class TestAPreparedStatement:
+    SUM = Prepared("sum_of_tests", "SELECT %(a)s::int + %(b)s AS sum, %(a)s AS first")
+
+    def ask(self) -> list[dict[str, int]]:
+        return packet_rows(dict, [self.SUM], {"a": 2, "b": 3})
+
+    def test_is_prepared_once_a_session_and_then_costs_one_round_trip(self, proxy: CountingProxy) -> None:
+        assert self.ask() == [{"sum": 5, "first": 2}]
+        before = proxy.asked
+
+        self.ask()
+
+        assert proxy.asked - before == Asked(round_trips=1, transactions=1)
+
+    def test_is_prepared_again_in_the_next_session(self, db: None) -> None:
+        self.ask()
+        database.close()
+
+        assert self.ask() == [{"sum": 5, "first": 2}]
+
+    def test_that_cannot_be_prepared_fails_each_time(self, db: None) -> None:
+        nonsense = Prepared("nonsense", "SELECT no_such_column FROM mailbox")
+
+        for _ in range(2):
+            with pytest.raises(ProgrammingError, match="no_such_column"):
+                packet_rows(dict, [nonsense], {})
