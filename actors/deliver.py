@@ -9,11 +9,10 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 
 import clock
-from actors import queues, servers
+from actors import queues, readiness, servers
 from actors.disk import handover_log
 from actors.disk.identity import this_worker
 from actors.hint import hint, is_soon
-from actors.readiness import may_claim
 from actors.record import record
 from mail import smtp
 from mail.address import on_the_wire
@@ -25,9 +24,10 @@ from mail.outcome import Deferred, Outcome, Phase, Refused, Scope, no_reply
 from mail.render import TemplateInvalid
 from models.email import moves, recovery
 from models.email.claims import Claim
-from models.email.facts import NoSuchEmail
 from models.email.gates import Action, Closed
+from models.email.locks import NoSuchEmail
 from models.store import database, vault
+from models.store.installation import DatabaseDisagrees
 from ops.watch import logs, metrics
 from scheduling.window import WARSAW
 
@@ -53,9 +53,7 @@ def deliver(email_id: int, scheduled_at_ms: int) -> None:
 def take(email_id: int, scheduled_at: datetime) -> Claim | None:
     """The e-mail under a claim; None where this machine, or a gate, or the database does not let us have it now."""
     try:
-        if not may_claim():
-            return None
-        claim = moves.claim(email_id, scheduled_at, this_worker())
+        claim = _claim(email_id, scheduled_at)
     except database.FAILURES as failure:
         if not database.is_outage(failure):
             raise
@@ -70,6 +68,19 @@ def take(email_id: int, scheduled_at: datetime) -> Claim | None:
         heed(claim, email_id, scheduled_at)
         return None
     return claim
+
+
+def _claim(email_id: int, scheduled_at: datetime) -> Claim | Closed | None:
+    seen = readiness.look()
+    if seen is None:
+        return None
+    try:
+        return moves.claim(email_id, scheduled_at, this_worker(), seen)
+    except DatabaseDisagrees:
+        # Asked in full, which disarms it and says why, unless another machine's word about it was taken back meanwhile.
+        if readiness.may_claim():
+            hint(email_id, scheduled_at, clock.now())
+        return None
 
 
 def heed(closed: Closed, email_id: int, scheduled_at: datetime) -> None:
@@ -111,7 +122,7 @@ def hand_over(claim: Claim, content: bytes) -> str | None:
     try:
         closed = moves.hand_over(claim.held, content)
         if closed is None:
-            handover_log.note(recovery.of(claim, clock.now()))
+            handover_log.note(recovery.of(claim, clock.now()), claim.mark)
     except OSError as error:
         return f"the hand-over could not be kept on this machine's disk: {error.strerror}"
     except Exception as failure:  # whatever it is: without a hand-over there is no dot

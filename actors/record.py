@@ -15,8 +15,8 @@ from actors.hint import hint_if_soon
 from mail.outcome import Accepted, Deferred, Outcome, Phase, Refused, Reply, Scope, Unanswered, Withdrawn
 from models.email import blame, moves, stuck
 from models.email.claims import Attempt, Claim
-from models.email.facts import NoSuchEmail
 from models.email.hints import Hint
+from models.email.locks import NoSuchEmail
 from models.email.moves import Detail
 from models.owner import campaigns, mailboxes
 from models.planning import plans

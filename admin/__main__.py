@@ -16,7 +16,7 @@ from admin.input.campaign_file import FileInvalid
 from bounds import OutOfBounds
 from mail.address import AddressInvalid
 from mail.message import LetterInvalid
-from models.email.facts import NoSuchEmail
+from models.email.locks import NoSuchEmail
 from models.health import heartbeats
 from models.owner import campaigns, mailboxes
 from models.owner.campaigns import CampaignInvalid

@@ -10,7 +10,7 @@ import typer
 from admin import show
 from admin.person import who
 from bounds import HIGHEST_ID
-from models.email.facts import NoSuchEmail
+from models.email.locks import NoSuchEmail
 from models.email.states import Status
 from models.owner import campaigns, reopening, settlement
 from models.store.tables import EmailHistory

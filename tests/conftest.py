@@ -21,6 +21,7 @@ from tests import factories as make
 from tests import servers
 from tests.dovecot import Dovecot
 from tests.million import million, million_url, plans_of  # noqa: F401  # fixtures
+from tests.round_trips import proxy  # noqa: F401  # a fixture
 from tests.scraping import free_port
 from tests.waiting import past_midnight
 

@@ -188,7 +188,7 @@ def plans_of(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], object]]
     run: Callable[..., Any] = peewee.execute_sql
 
     def explained(sql: str, values: Any = None) -> Any:
-        if sql.lstrip().upper().startswith(("SELECT", "WITH", "INSERT", "UPDATE", "DELETE")):
+        if sql.lstrip().upper().startswith(("SELECT", "WITH", "INSERT", "UPDATE", "DELETE", "EXECUTE")):
             found.append(_explain(run, sql, values))
         return run(sql, values)
 

@@ -32,7 +32,9 @@ for name in sys.argv[1:]:
     importlib.import_module(name)
 after = state()
 import config
+from models.store.database import database
 after["settings"], before["settings"] = config.settings.cache_info().misses, 0
+after["lock"], before["lock"] = str(type(database._lock)), str(type(peewee.PostgresqlDatabase(None)._lock))
 print(json.dumps({name: after[name] for name in after if before[name] != after[name]}))
 """
 

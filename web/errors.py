@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from werkzeug.http import HTTP_STATUS_CODES
 
 import faults
-from models.email.facts import NoSuchEmail
+from models.email.locks import NoSuchEmail
 from models.owner.campaigns import CampaignInvalid, NoSuchCampaign
 from models.owner.mailboxes import NoSuchMailbox
 from models.owner.settlement import SettlementRefused

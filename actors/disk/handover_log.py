@@ -21,7 +21,7 @@ from models.email import recovery
 from models.email.recovery import HandOver
 from models.owner import arming
 from models.store import installation
-from models.store.installation import Mark
+from models.store.installation import Mark, Seen
 
 # About two hundred thousand mails; the file before this one is kept too.
 _LONGEST_BYTES = 64 * 1024 * 1024
@@ -35,6 +35,7 @@ class Disarmed(Exception):
 
 def check() -> None:
     """Raise Disarmed unless the database knows all that it ever showed to this machine."""
+    installation.identity(again=True)
     if reason := installation.disarmed_reason():
         raise Disarmed(reason)
     if not agrees():
@@ -45,17 +46,26 @@ def check() -> None:
         )
         raise Disarmed(str(installation.disarmed_reason()))
     if not _is_fresh(_mark_file()):
-        _keep_mark()
+        _keep_mark(installation.latest())
 
 
 def agrees() -> bool:
     """Whether the database knows the last hand-over of this machine, and the newest history it showed to it."""
-    mark = _mark()
-    return (mark is None or installation.knows(mark)) and not recovery.forgotten(_last())
+    return installation.knows(seen())
 
 
-def note(handed: HandOver) -> None:
-    """Keep a hand-over: it is on the disk when this returns. Raises OSError where the disk does not take it."""
+def seen() -> Seen:
+    """What the database must know for this machine to claim anything. Raises LinesUnreadable, OSError."""
+    return Seen(installation.identity(), _mark(), _last())
+
+
+def note(handed: HandOver, shown: Mark) -> None:
+    """Keep a hand-over: it is on the disk when this returns. Raises OSError where the disk does not take it.
+
+    shown: a row of the history that the database has shown since.
+    """
+    if not _is_fresh(_mark_file()):
+        _keep_mark(shown)
     path = _file()
     with jsonlines.locked(path) as file:
         jsonlines.append(file, _plain(handed))
@@ -80,11 +90,11 @@ def accept_loss() -> None:
         jsonlines.empty(file)
         jsonlines.append(file, *kept)
     _before(path).unlink(missing_ok=True)
-    _keep_mark()
+    _keep_mark(installation.latest())
 
 
-def _last() -> list[HandOver]:
-    return list(_read(_file(), _LAST_LINES_BYTES))[-1:]
+def _last() -> tuple[int, UUID] | None:
+    return next(((it.email_id, it.token) for it in list(_read(_file(), _LAST_LINES_BYTES))[-1:]), None)
 
 
 def _read(path: Path, last_bytes: int | None = None) -> Iterator[HandOver]:
@@ -111,11 +121,14 @@ def _mark() -> Mark | None:
         return None
 
 
-def _keep_mark() -> None:
-    """The newest row of the history. Losing the file to a crash does no harm: the hand-overs are the proof."""
+def _keep_mark(mark: Mark | None) -> None:
+    """mark: the newest row of the history that is known.
+
+    Losing the file to a crash does no harm: the hand-overs are the proof.
+    """
     path = _mark_file()
     config.private_folder(path.parent)
-    if mark := installation.latest():
+    if mark:
         # Threads of several processes write it at the same time: each its own draft, and the last one stands.
         draft = path.with_suffix(f".{os.getpid()}-{threading.get_ident()}")
         draft.write_text("\n".join(map(str, mark)), encoding="utf-8")

@@ -2,6 +2,7 @@
 
 import os
 import socket
+from functools import cache
 
 import psutil
 
@@ -9,7 +10,13 @@ from models.email.claims import Worker
 
 
 def this_worker() -> Worker:
-    return Worker(socket.gethostname(), os.getpid(), _started_at(os.getpid()))
+    return _worker(os.getpid())
+
+
+@cache
+def _worker(pid: int) -> Worker:
+    """Asked once a process: a fork has another pid."""
+    return Worker(socket.gethostname(), pid, _started_at(pid))
 
 
 def is_alive(worker: Worker) -> bool:

@@ -6,7 +6,6 @@ that the database refuses for a reason of its own goes to a second file, so that
 tried again from there until it is recorded.
 """
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -86,13 +85,17 @@ def check_room() -> None:
     """Raise JournalUnusable where an outcome might find no place: it must be known before a mail is sent."""
     least = config.settings().sending.journal_room_megabytes
     try:
-        with jsonlines.locked(path()) as journal:
-            disk = os.fstatvfs(journal)
+        disk = jsonlines.disk_of(path())
     except OSError as error:
         raise JournalUnusable(f"{path()} cannot be written: {error.strerror}") from None
     free = disk.f_bavail * disk.f_frsize / 1e6
     if free < least:
         raise JournalUnusable(f"{path().parent} has {free:.0f} MB left, less than sending.journal_room_megabytes")
+
+
+def is_waiting() -> bool:
+    """Whether outcomes wait that must be recorded before anything is claimed."""
+    return not _is_empty(path())
 
 
 def is_empty() -> bool:

@@ -28,6 +28,18 @@ def locked(path: Path) -> Iterator[int]:
         os.close(file)
 
 
+def disk_of(path: Path) -> os.statvfs_result:
+    """What there is of the disk on which the file is, opened as for writing and made if there is none."""
+    if not path.exists():
+        with locked(path):
+            pass
+    file = os.open(path, os.O_RDWR | os.O_APPEND)
+    try:
+        return os.fstatvfs(file)
+    finally:
+        os.close(file)
+
+
 def _locked(path: Path) -> int:
     file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
     fcntl.flock(file, fcntl.LOCK_EX)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
-from models.store.database import fetch
+from models.store.installation import Mark
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,8 @@ class Claim(Attempt):
     step: int  # its position: 1 for a lead's first e-mail
     scheduled_at: datetime
     started_at: datetime
+    history_id: int  # of its own row there
+    history_at: str
     message_id: str
     subject: str
     text: str
@@ -62,18 +64,21 @@ class Claim(Attempt):
     username: str | None
     password_encrypted: str | None = field(repr=False)
 
+    @property
+    def mark(self) -> Mark:
+        """Its own row of the history."""
+        return Mark(self.history_id, self.held.email_id, self.history_at)
 
+
+# What a claim returns of `moved`, the e-mail's row under it, and of `told`, its row of the history.
 CLAIMED = """
-SELECT q.campaign_id, q.mailbox_id, q.attempts, q.campaign_lead_id, s.id, s.position, q.scheduled_at, q.claimed_at,
-       q.message_id, s.subject, s.text, s.html, cl.address, cl.fields, m.address, m.name,
+SELECT q.campaign_id, q.mailbox_id, q.attempts, q.campaign_lead_id, s.id AS step_id, s.position AS step,
+       q.scheduled_at, q.claimed_at AS started_at, told.id AS history_id, told.at::text AS history_at, q.message_id,
+       s.subject, s.text, s.html, cl.address AS recipient, cl.fields, m.address AS sender, m.name AS sender_name,
        m.smtp_host, m.smtp_port, m.smtp_security, m.username, m.password_encrypted
-FROM campaign_email_queue q
+FROM moved q
+JOIN told ON told.email_id = q.id
 JOIN campaign_step s ON s.id = q.step_id
 JOIN campaign_lead cl ON cl.id = q.campaign_lead_id
 JOIN mailbox m ON m.id = q.mailbox_id
-WHERE q.id = %s
 """
-
-
-def read(held: Held) -> Claim:
-    return Claim(held, *fetch(CLAIMED, (held.email_id,))[0])

@@ -1,97 +1,130 @@
-"""Reads the facts that the gates look at, and takes the locks under which they stay true.
+"""Reads the facts that the gates look at. They stay true only for a caller that holds the locks of locks.py."""
 
-Lock order everywhere: campaigns by id, mailboxes by id, then e-mails, always FOR NO KEY UPDATE: with FOR UPDATE the
-planner's inserts, whose foreign keys share-lock their campaign, would deadlock against a claim.
-"""
-
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from models.email import limits
 from models.email.gates import Facts
-from models.email.states import Status
-from models.store.database import clock_difference, fetch
-from models.store.tables import Campaign, CampaignEmailQueue, Mailbox
+from models.email.locks import NoSuchEmail
+from models.email.states import CampaignStatus, MailboxStatus, Status
+from models.store.database import MACHINE, Clock, Prepared, clock_difference, packet_rows, rows
+from models.store.installation import AGREES, DatabaseDisagrees, Seen
 from scheduling.planner import check_moments, interval
-from scheduling.window import Window, warsaw_day
+from scheduling.window import Window, warsaw_day, warsaw_day_bounds
 
-Q = CampaignEmailQueue
-
-
-# Peewee takes the whole clause; its type stubs know only of "FOR UPDATE".
-_LOCK: Any = "FOR NO KEY UPDATE"
-
-
-class NoSuchEmail(LookupError):
-    """There is no e-mail with this id."""
-
-
-def lock_campaigns(ids: Iterable[int]) -> list[Campaign]:
-    query = Campaign.select().where(Campaign.id.in_(sorted(set(ids)))).order_by(Campaign.id)
-    return list(query.for_update(_LOCK))
-
-
-def lock_mailboxes(ids: Iterable[int]) -> list[Mailbox]:
-    query = Mailbox.select().where(Mailbox.id.in_(sorted(set(ids)))).order_by(Mailbox.id)
-    return list(query.for_update(_LOCK))
-
-
-def lock_email(email_id: int) -> CampaignEmailQueue:
-    """The e-mail's row, locked alone: only for moves that depend on nothing around it."""
-    row: CampaignEmailQueue | None = Q.select().where(Q.id == email_id).for_update(_LOCK).first()
-    if row is None:
-        raise NoSuchEmail(f"there is no e-mail {email_id}")
-    return row
-
-
-def lock_around(email_id: int) -> CampaignEmailQueue:
-    """The e-mail's row, with its campaign and its mailbox locked before it."""
-    while True:
-        campaign = Q.select(Q.campaign).where(Q.id == email_id).tuples().first()
-        if campaign is None:
-            raise NoSuchEmail(f"there is no e-mail {email_id}")
-        lock_campaigns(campaign)
-        # Read under the campaign's lock, without which no plan moves the mail to another mailbox: one mailbox locked in
-        # vain, and the right one after it, would break the order and deadlock against a plan of another campaign.
-        mailbox = Q.select(Q.mailbox).where(Q.id == email_id).tuples().first()
-        if mailbox is None:
-            raise NoSuchEmail(f"there is no e-mail {email_id}")
-        lock_mailboxes(mailbox)
-        row = lock_email(email_id)
-        if row.mailbox_id == mailbox[0]:
-            return row
-
-
-# One row an e-mail: everything around it. The counts are complete because whoever adds to them holds the same locks.
-FACTS = """
-SELECT q.id, q.campaign_id, q.mailbox_id, q.status, q.scheduled_at, q.handed_over_at,
-       c.status, c.window_start_minute, c.window_end_minute, c.weekdays, c.delay_seconds, c.daily_limit,
-       c.last_start_at, m.status, m.closed_until, m.closed_reason, m.daily_limit, m.gap_seconds, m.last_start_at,
+# What is around an e-mail. The counts are complete because whoever adds to them holds the same locks.
+_COLUMNS = """
+       q.id AS email_id, q.campaign_id, q.mailbox_id, q.status, q.scheduled_at, q.handed_over_at,
+       c.status AS campaign_status, c.window_start_minute, c.window_end_minute, c.weekdays, c.delay_seconds,
+       c.daily_limit AS campaign_limit, c.last_start_at AS campaign_last_start, m.status AS mailbox_status,
+       m.closed_until, m.closed_reason, m.daily_limit AS mailbox_limit, m.gap_seconds,
+       m.last_start_at AS mailbox_last_start,
        EXISTS (SELECT FROM campaign_email_queue b
-               WHERE b.mailbox_id = m.id AND b.status = 'sending' AND b.id <> q.id),
+               WHERE b.mailbox_id = m.id AND b.status = 'sending' AND b.id <> q.id) AS mailbox_busy,
        (SELECT count(*) FROM campaign_email_queue h JOIN mailbox o ON o.id = h.mailbox_id
-        WHERE h.status = 'sending' AND o.smtp_host = m.smtp_host AND h.id <> q.id),
-       s.reason, l.legal_basis
+        WHERE h.status = 'sending' AND o.smtp_host = m.smtp_host AND h.id <> q.id) AS host_sending,
+       s.reason AS suppressed, l.legal_basis
+"""
+_AROUND = """
 FROM campaign_email_queue q
 JOIN campaign c ON c.id = q.campaign_id
 JOIN mailbox m ON m.id = q.mailbox_id
 JOIN campaign_lead cl ON cl.id = q.campaign_lead_id
 JOIN lead l ON l.id = cl.lead_id
 LEFT JOIN suppression s ON s.address = l.address
-WHERE q.id = ANY(%s)
 """
+FACTS = f"SELECT {_COLUMNS} {_AROUND} WHERE q.id = ANY(%(ids)s)"
 
 
-def read(email_id: int) -> Facts:
-    """What is true around this e-mail now. Stays true only for a caller that holds the locks of lock_around().
+@dataclass(frozen=True, kw_only=True)
+class _Around:
+    """A row of FACTS."""
+
+    email_id: int
+    campaign_id: int
+    mailbox_id: int
+    status: Status
+    scheduled_at: datetime
+    handed_over_at: datetime | None
+    campaign_status: CampaignStatus
+    window_start_minute: int
+    window_end_minute: int
+    weekdays: list[int]
+    delay_seconds: float
+    campaign_limit: int
+    campaign_last_start: datetime | None
+    mailbox_status: MailboxStatus
+    closed_until: datetime | None
+    closed_reason: str | None
+    mailbox_limit: int
+    gap_seconds: float
+    mailbox_last_start: datetime | None
+    mailbox_busy: bool
+    host_sending: int
+    suppressed: str | None
+    legal_basis: str | None
+
+
+_ONE = f"""
+SELECT statement_timestamp() AS asked_at, clock_timestamp() AS now,
+       COALESCE(campaign_used.campaign, 0) AS campaign_used,
+       COALESCE(mailbox_used.campaign + mailbox_used.warmup, 0) AS mailbox_used, {{more}}, {_COLUMNS} {_AROUND}
+LEFT JOIN LATERAL ({limits.campaigns_used_query("ARRAY[q.campaign_id]", besides="q.id")}) campaign_used ON true
+LEFT JOIN LATERAL ({limits.mailboxes_used_query("ARRAY[q.mailbox_id]", besides="q.id")}) mailbox_used ON true
+WHERE q.id = %(email)s
+"""
+FACTS_OF_ONE = Prepared("facts_of_one", _ONE.format(more="true AS agrees"))
+FACTS_OF_A_CLAIM = Prepared("facts_of_a_claim", _ONE.format(more=f"{AGREES} AS agrees"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class _One(_Around):
+    """A row of FACTS_OF_ONE, with what counts besides this e-mail."""
+
+    asked_at: datetime  # when its packet came to the database, before any wait for a lock
+    now: datetime
+    campaign_used: int
+    mailbox_used: int
+    agrees: bool
+
+
+def read(email_id: int, locks: Sequence[Prepared] = (), machine: Clock = MACHINE) -> Facts:
+    """What is true around this e-mail now, in one round trip with the locks under which it stays true.
 
     Raises ValueError where its campaign's or its mailbox's settings are unusable.
     """
-    for read_at, row in _read([email_id], besides=email_id):
-        return _facts(read_at, row)
-    raise NoSuchEmail(f"there is no e-mail {email_id}")
+    row, off = _read(email_id, (*locks, FACTS_OF_ONE), {}, machine)
+    return _facts(row, row.now, off, row.campaign_used, row.mailbox_used)
+
+
+def read_for_claim(email_id: int, locks: Sequence[Prepared], seen: Seen) -> Facts:
+    """The same. Raises DatabaseDisagrees where it is disarmed, or does not know what this machine has seen of it."""
+    row, off = _read(email_id, (*locks, FACTS_OF_A_CLAIM), seen.values(), MACHINE)
+    if not row.agrees:
+        raise DatabaseDisagrees
+    return _facts(row, row.now, off, row.campaign_used, row.mailbox_used)
+
+
+def _read(
+    email_id: int, packet: Sequence[Prepared], values: Mapping[str, Any], machine: Clock
+) -> tuple[_One, timedelta]:
+    """The row, and how far the machine's clock is from the database's at the least: the way there may hide the rest."""
+    day = warsaw_day(machine())
+    while True:
+        starts, ends = warsaw_day_bounds(day)
+        before = machine()
+        found = packet_rows(_One, packet, {"email": email_id, "day": day, "starts": starts, "ends": ends, **values})
+        after = machine()
+        if not found:
+            raise NoSuchEmail(f"there is no e-mail {email_id}")
+        [row] = found
+        # Which day it is the database says: the machine's clock may be wrong, and midnight may come during a wait.
+        if warsaw_day(row.now) == day:
+            return row, max(before - row.asked_at, row.now - after, timedelta(0))
+        day = warsaw_day(row.now)
 
 
 def read_pending(ids: Iterable[int]) -> dict[int, Facts]:
@@ -99,57 +132,45 @@ def read_pending(ids: Iterable[int]) -> dict[int, Facts]:
 
     Those whose settings are unusable are left out: see usable.problems().
     """
+    now, off = clock_difference()
+    day, around = warsaw_day(now), rows(_Around, FACTS, {"ids": list(ids)})
+    campaigns = limits.campaigns_used({row.campaign_id for row in around}, day)
+    mailboxes = limits.mailboxes_used({row.mailbox_id for row in around}, day)
     found: dict[int, Facts] = {}
-    for read_at, row in _read(ids, besides=None):
+    for row in around:
         with suppress(ValueError):
-            found[row[0]] = _facts(read_at, row)
+            found[row.email_id] = _facts(
+                row, now, off, campaigns.get(row.campaign_id, 0), mailboxes.get(row.mailbox_id, 0)
+            )
     return found
 
 
-class _At(NamedTuple):
-    """When facts were read, and what counted by then."""
-
-    now: datetime
-    clock_off: timedelta
-    campaigns_used: dict[int, int]
-    mailboxes_used: dict[int, int]
-
-
-def _read(ids: Iterable[int], besides: int | None) -> list[tuple[_At, tuple[Any, ...]]]:
-    now, off = clock_difference()
-    day, rows = warsaw_day(now), fetch(FACTS, (list(ids),))
-    campaigns = limits.campaigns_used({row[1] for row in rows}, day, besides)
-    mailboxes = limits.mailboxes_used({row[2] for row in rows}, day, besides)
-    return [(_At(now, off, campaigns, mailboxes), row) for row in rows]
-
-
-def _facts(read_at: _At, row: tuple[Any, ...]) -> Facts:
-    email_id, campaign_id, mailbox_id = row[:3]
-    check_moments(row[4], row[12], row[14], row[18])
+def _facts(row: _Around, now: datetime, clock_off: timedelta, campaign_used: int, mailbox_used: int) -> Facts:
+    check_moments(row.scheduled_at, row.campaign_last_start, row.closed_until, row.mailbox_last_start)
     return Facts(
-        now=read_at.now,
-        clock_off=read_at.clock_off,
-        email_id=email_id,
-        campaign_id=campaign_id,
-        mailbox_id=mailbox_id,
-        status=Status(row[3]),
-        scheduled_at=row[4],
-        handed_over_at=row[5],
-        campaign_status=row[6],
-        window=Window(row[7], row[8], frozenset(row[9])),
-        delay=interval(row[10], "delay"),
-        campaign_limit=row[11],
-        campaign_used=read_at.campaigns_used.get(campaign_id, 0),
-        campaign_last_start=row[12],
-        mailbox_status=row[13],
-        mailbox_closed_until=row[14],
-        mailbox_closed_reason=row[15],
-        mailbox_limit=row[16],
-        mailbox_used=read_at.mailboxes_used.get(mailbox_id, 0),
-        mailbox_gap=interval(row[17], "gap"),
-        mailbox_last_start=row[18],
-        mailbox_busy=row[19],
-        host_sending=row[20],
-        suppressed=row[21],
-        legal_basis=row[22],
+        now=now.astimezone(UTC),
+        clock_off=clock_off,
+        email_id=row.email_id,
+        campaign_id=row.campaign_id,
+        mailbox_id=row.mailbox_id,
+        status=row.status,
+        scheduled_at=row.scheduled_at,
+        handed_over_at=row.handed_over_at,
+        campaign_status=row.campaign_status,
+        window=Window(row.window_start_minute, row.window_end_minute, frozenset(row.weekdays)),
+        delay=interval(row.delay_seconds, "delay"),
+        campaign_limit=row.campaign_limit,
+        campaign_used=campaign_used,
+        campaign_last_start=row.campaign_last_start,
+        mailbox_status=row.mailbox_status,
+        mailbox_closed_until=row.closed_until,
+        mailbox_closed_reason=row.closed_reason,
+        mailbox_limit=row.mailbox_limit,
+        mailbox_used=mailbox_used,
+        mailbox_gap=interval(row.gap_seconds, "gap"),
+        mailbox_last_start=row.mailbox_last_start,
+        mailbox_busy=row.mailbox_busy,
+        host_sending=row.host_sending,
+        suppressed=row.suppressed,
+        legal_basis=row.legal_basis,
     )

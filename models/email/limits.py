@@ -34,18 +34,22 @@ def _column(row: str, name: str) -> str:
     return f"{row}.{name}" if row else name
 
 
+def _but(besides: str | None) -> str:
+    return f" AND id <> {besides}" if besides else ""
+
+
 _ON_THE_DAY = counts_between("%(starts)s", "%(ends)s")
 
 
-def mailboxes_used_query(ids: str = "%(ids)s", besides: str = "%(besides)s") -> str:
+def mailboxes_used_query(ids: str = "%(ids)s", *, besides: str | None = None) -> str:
     """SQL: how many mails of each mailbox count on the day of %(starts)s, %(ends)s and %(day)s, by who sent them.
 
-    ids, besides: SQL, of the mailboxes' ids and of the e-mail that is left out.
+    ids, besides: SQL, of the mailboxes' ids and of an e-mail that is left out.
     """
     return f"""
 SELECT mailbox_id, sum(campaign)::int AS campaign, sum(warmup)::int AS warmup FROM (
     SELECT mailbox_id, count(*) AS campaign, 0 AS warmup FROM campaign_email_queue
-    WHERE mailbox_id = ANY({ids}) AND {_ON_THE_DAY} AND id IS DISTINCT FROM {besides}
+    WHERE mailbox_id = ANY({ids}) AND {_ON_THE_DAY}{_but(besides)}
     GROUP BY mailbox_id
     UNION ALL
     SELECT mailbox_id, count(*), 0 FROM email_history
@@ -57,12 +61,12 @@ SELECT mailbox_id, sum(campaign)::int AS campaign, sum(warmup)::int AS warmup FR
 """  # noqa: S608  # only our own words
 
 
-def campaigns_used_query(ids: str = "%(ids)s", besides: str = "%(besides)s") -> str:
+def campaigns_used_query(ids: str = "%(ids)s", *, besides: str | None = None) -> str:
     """SQL: how many mails of each campaign count. The same."""
     return f"""
 SELECT campaign_id, sum(n)::int AS campaign FROM (
     SELECT campaign_id, count(*) AS n FROM campaign_email_queue
-    WHERE campaign_id = ANY({ids}) AND {_ON_THE_DAY} AND id IS DISTINCT FROM {besides}
+    WHERE campaign_id = ANY({ids}) AND {_ON_THE_DAY}{_but(besides)}
     GROUP BY campaign_id
     UNION ALL
     SELECT again.campaign_id, count(*) FROM email_history h JOIN campaign_email_queue again ON again.id = h.email_id
@@ -87,20 +91,20 @@ class Used(NamedTuple):
         return self.campaign + self.warmup
 
 
-def mailboxes_used(ids: Iterable[int], day: date, besides: int | None = None) -> dict[int, int]:
-    """Mailbox id -> how many of its mails, warm-up included, count on this Warsaw day. besides: not this e-mail."""
-    return {mailbox_id: used.all for mailbox_id, used in mailboxes_used_by(ids, day, besides).items()}
+def mailboxes_used(ids: Iterable[int], day: date) -> dict[int, int]:
+    """Mailbox id -> how many of its mails, warm-up included, count on this Warsaw day."""
+    return {mailbox_id: used.all for mailbox_id, used in mailboxes_used_by(ids, day).items()}
 
 
-def mailboxes_used_by(ids: Iterable[int], day: date, besides: int | None = None) -> dict[int, Used]:
-    return {used.mailbox_id: used for used in rows(Used, MAILBOXES_USED, _values(ids, day, besides))}
+def mailboxes_used_by(ids: Iterable[int], day: date) -> dict[int, Used]:
+    return {used.mailbox_id: used for used in rows(Used, MAILBOXES_USED, _values(ids, day))}
 
 
-def campaigns_used(ids: Iterable[int], day: date, besides: int | None = None) -> dict[int, int]:
-    """Campaign id -> how many of its mails count on this Warsaw day. besides: not this e-mail."""
-    return dict(fetch(CAMPAIGNS_USED, _values(ids, day, besides)))
+def campaigns_used(ids: Iterable[int], day: date) -> dict[int, int]:
+    """Campaign id -> how many of its mails count on this Warsaw day."""
+    return dict(fetch(CAMPAIGNS_USED, _values(ids, day)))
 
 
-def _values(ids: Iterable[int], day: date, besides: int | None) -> dict[str, object]:
+def _values(ids: Iterable[int], day: date) -> dict[str, object]:
     starts, ends = warsaw_day_bounds(day)
-    return {"ids": list(ids), "day": day, "besides": besides, "starts": starts, "ends": ends}
+    return {"ids": list(ids), "day": day, "starts": starts, "ends": ends}

@@ -6,21 +6,27 @@ guard held; False means that the mail is no longer the caller's, who must stop.
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID, uuid4
 
 from peewee import fn
+from psycopg2 import Binary
+from psycopg2.extras import Json
 
 import config
-from models.email import announcements, claims, facts, gates
+from models.email import announcements, claims, gates, locks
 from models.email.announcements import Moved
 from models.email.claims import Claim, Held, Worker
-from models.email.gates import Closed
+from models.email.facts import read, read_for_claim
+from models.email.gates import Closed, Facts
+from models.email.locks import LOCK_AROUND, LOCK_SMTP_HOST
 from models.email.reasons import said
 from models.email.states import PATHS, CampaignStatus, Move, Status
-from models.store.database import database, execute, fetch_row
+from models.store.database import Prepared, database, execute, fetch_row, packet_rows
+from models.store.installation import NOTHING_SEEN, Seen
 from models.store.recordable import recordable
-from models.store.tables import CLOCK, Campaign, CampaignEmailQueue, EmailContent, EmailHistory, Mailbox
+from models.store.tables import CLOCK, Campaign, CampaignEmailQueue, EmailHistory, Mailbox
 from scheduling.planner import Slot
 
 Q = CampaignEmailQueue
@@ -40,35 +46,104 @@ _UNCLAIMED: dict[str, Any] = {
 }
 
 
-def claim(email_id: int, scheduled_at: datetime, worker: Worker) -> Claim | Closed:
+# The parts of one mail's move as a statement: a guarded update and its history row. Whoever runs it has locked the
+# row by a statement before it: a guard is judged with the snapshot from before its own statement's lock wait.
+_MOVED = """
+WITH moved AS (
+    UPDATE campaign_email_queue q SET status = '{to}', {changes}
+    FROM campaign_email_queue before
+    WHERE q.id = %(email)s AND before.id = q.id AND q.status IN ({sources}) AND {guard}
+    RETURNING q.*, before.status AS from_status, before.scheduled_at AS scheduled_from
+), told AS (
+    INSERT INTO email_history
+        (email_id, move, from_status, to_status, scheduled_from, scheduled_to, mailbox_id, claim_token, by, detail)
+    SELECT id, '{move}', from_status, status, scheduled_from, scheduled_at, mailbox_id, claim_token, %(by)s,
+           %(detail)s::jsonb
+    FROM moved
+    RETURNING id, email_id, at
+)
+"""
+
+
+def _moved(move: Move, to: Status, changes: str, *then: str, guard: str) -> str:
+    """then: what comes of it in the same statement, where `moved` is the row after its move and `told` its history."""
+    sources, targets = PATHS[move]
+    assert to in targets, f"{move} does not lead to {to}"
+    known = ", ".join(f"'{status}'" for status in sorted(sources))
+    return _MOVED.format(move=move, to=to, changes=changes, sources=known, guard=guard) + "".join(then)
+
+
+_STARTED = """
+, campaign_started AS (
+    UPDATE campaign c SET last_start_at = %(now)s FROM moved WHERE c.id = moved.campaign_id
+), mailbox_started AS (
+    UPDATE mailbox m SET last_start_at = %(now)s FROM moved WHERE m.id = moved.mailbox_id
+)
+"""
+CLAIM = Prepared(
+    "claim",
+    _moved(
+        Move.CLAIM,
+        Status.SENDING,
+        "claim_token = %(token)s::uuid, claimed_at = %(now)s, worker_host = %(host)s, worker_pid = %(pid)s,"
+        " worker_started_at = %(started_at)s",
+        _STARTED,
+        claims.CLAIMED,
+        guard="q.scheduled_at = %(scheduled_at)s",
+    ),
+)
+
+
+def claim(email_id: int, scheduled_at: datetime, worker: Worker, seen: Seen = NOTHING_SEEN) -> Claim | Closed:
     """Take a pending e-mail, if its hint still holds and every gate is open at this very moment.
 
+    seen: what this machine has seen of the database, which must know it still: raises DatabaseDisagrees.
     Separate statements on purpose: a statement counts with the snapshot from before its own lock wait.
     """
     rules = config.settings().sending
     with database.atomic():
-        row = facts.lock_around(email_id)
-        if row.status != Status.PENDING or row.scheduled_at != scheduled_at:
+        facts = read_for_claim(email_id, (LOCK_AROUND, LOCK_SMTP_HOST), seen)
+        if facts.status != Status.PENDING or facts.scheduled_at != scheduled_at:
             return Closed("hint", gates.Action.DROP, said("the hint is stale"))
-        _lock_smtp_host(row.mailbox_id)
-        seen = facts.read(email_id)
-        if closed := gates.first_closed((gates.workers_clock_agrees, *gates.CLAIM), seen, rules):
+        if closed := gates.first_closed((gates.workers_clock_agrees, *gates.CLAIM), facts, rules):
             return closed
         held = Held(email_id, uuid4(), str(worker))
-        _move(
-            Move.CLAIM,
-            email_id,
-            Status.SENDING,
-            by=held.by,
-            claim_token=held.token,
-            claimed_at=seen.now,
-            worker_host=worker.host,
-            worker_pid=worker.pid,
-            worker_started_at=worker.started_at,
+        [claimed] = packet_rows(
+            partial(Claim, held),
+            [CLAIM],
+            {
+                "email": email_id,
+                "scheduled_at": scheduled_at,
+                "token": str(held.token),
+                "now": facts.now,
+                "host": worker.host,
+                "pid": worker.pid,
+                "started_at": worker.started_at,
+                "by": held.by,
+                "detail": None,
+            },
         )
-        Campaign.update(last_start_at=seen.now).where(Campaign.id == seen.campaign_id).execute()
-        Mailbox.update(last_start_at=seen.now).where(Mailbox.id == seen.mailbox_id).execute()
-        return claims.read(held)
+        _tell(Move.CLAIM, facts, held)
+        return claimed
+
+
+_KEPT = """
+INSERT INTO email_content (email_id, claim_token, content, recorded_at)
+SELECT id, claim_token, %(content)s, clock_timestamp() FROM moved
+ON CONFLICT (email_id) DO UPDATE
+SET claim_token = excluded.claim_token, content = excluded.content, recorded_at = excluded.recorded_at
+RETURNING email_id
+"""
+HAND_OVER = Prepared(
+    "hand_over",
+    _moved(
+        Move.HAND_OVER,
+        Status.SENDING,
+        "handed_over_at = %(now)s",
+        _KEPT,
+        guard="q.claim_token = %(token)s::uuid AND q.handed_over_at IS NULL",
+    ),
+)
 
 
 def hand_over(held: Held, content: bytes) -> Closed | None:
@@ -78,28 +153,49 @@ def hand_over(held: Held, content: bytes) -> Closed | None:
     """
     rules = config.settings().sending
     with database.atomic():
-        facts.lock_around(held.email_id)
-        seen = facts.read(held.email_id)
-        if closed := gates.first_closed(gates.HAND_OVER, seen, rules):
+        facts = read(held.email_id, [LOCK_AROUND])
+        if closed := gates.first_closed(gates.HAND_OVER, facts, rules):
             return closed
-        if seen.handed_over_at is not None or not _move(
-            Move.HAND_OVER,
-            held.email_id,
-            Status.SENDING,
-            by=held.by,
-            token=held.token,
-            # The limits may be changed later: this shows that they were kept.
-            detail={name: getattr(seen, name) for name in _LIMITS},
-            handed_over_at=seen.now,
-        ):
+        # The limits may be changed later: this shows that they were kept.
+        detail = {name: getattr(facts, name) for name in _LIMITS}
+        handed_over: list[dict[str, Any]] = packet_rows(
+            dict,
+            [HAND_OVER],
+            {
+                "email": held.email_id,
+                "token": str(held.token),
+                "now": facts.now,
+                "by": held.by,
+                "detail": Json(detail),
+                "content": Binary(content),
+            },
+        )
+        if not handed_over:
             return Closed("claim", gates.Action.DROP, said("the claim is no longer this worker's"))
-        _keep_content(held, content)
+        _tell(Move.HAND_OVER, facts, held, detail)
     return None
+
+
+def _tell(move: Move, facts: Facts, held: Held, detail: Detail | None = None) -> None:
+    """Of a move to sending, which leaves the mail its time."""
+    announcements.tell(
+        Moved(
+            move=move,
+            email_id=held.email_id,
+            campaign_id=facts.campaign_id,
+            mailbox_id=facts.mailbox_id,
+            from_status=facts.status,
+            to_status=Status.SENDING,
+            scheduled_at=facts.scheduled_at,
+            by=held.by,
+            detail=detail or {},
+        )
+    )
 
 
 def accept(held: Held, detail: Detail) -> bool:
     with database.atomic():
-        row = facts.lock_around(held.email_id)
+        row = locks.lock_around(held.email_id)
         moved = _move(
             Move.ACCEPT,
             held.email_id,
@@ -119,7 +215,7 @@ def accept(held: Held, detail: Detail) -> bool:
 def reject(held: Held, error: str, detail: Detail, *, mailbox_works: bool = False) -> bool:
     """mailbox_works: the server's answer proves it, although it is a no to this mail."""
     with database.atomic():
-        row = facts.lock_around(held.email_id)
+        row = locks.lock_around(held.email_id)
         moved = _move(
             Move.REJECT,
             held.email_id,
@@ -144,7 +240,7 @@ def retry(held: Held, scheduled_at: datetime, error: str, detail: Detail, *, mai
     put_off = {"scheduled_at": scheduled_at, "deferred_since": fn.COALESCE(Q.deferred_since, Q.claimed_at)}
     changes = {**_UNCLAIMED, **put_off, "attempts": Q.attempts + 1, "error": error}
     with database.atomic():
-        row = facts.lock_around(held.email_id)
+        row = locks.lock_around(held.email_id)
         moved = _back(Move.RETRY, held, error, detail, changes)
         if moved and mailbox_works:
             _forget_faults(row)
@@ -194,7 +290,7 @@ def settle_as_sent(email_id: int, reason: str, by: str) -> bool:
 def settle_to_send_again(email_id: int, scheduled_at: datetime, reason: str, by: str) -> bool:
     """A person takes the risk of a duplicate. The earlier hand-over still counts towards its day."""
     with database.atomic():
-        row = facts.lock_around(email_id)
+        row = locks.lock_around(email_id)
         counted = row.handed_over_at
         changes = {**_UNCLAIMED, "scheduled_at": scheduled_at, "error": None, "deferred_since": None}
         return _move(Move.SETTLE, email_id, Status.PENDING, by=by, reason=reason, counted=counted, **changes)
@@ -344,7 +440,7 @@ def put_off_for(email_id: int) -> timedelta:
     """How long ago the first of its attempts was, of those that were answered with "not now"."""
     row = fetch_row(PUT_OFF_FOR, (email_id,))
     if row is None:
-        raise facts.NoSuchEmail(f"there is no e-mail {email_id}")
+        raise locks.NoSuchEmail(f"there is no e-mail {email_id}")
     age: timedelta = row[0]
     return age
 
@@ -368,7 +464,7 @@ def _back(
     move: Move, held: Held, reason: str, detail: Detail | None, changes: dict[str, Any], *, unhanded: bool = False
 ) -> bool:
     with database.atomic():
-        row = facts.lock_around(held.email_id)
+        row = locks.lock_around(held.email_id)
         if unhanded and row.handed_over_at is not None:
             return False
         to = Status.PENDING
@@ -395,7 +491,7 @@ def _move(
     sources, targets = PATHS[move]
     assert to in targets, f"{move} does not lead to {to}"
     with database.atomic():
-        before = facts.lock_email(email_id)
+        before = locks.lock_email(email_id)
         guard = (Q.id == email_id) & Q.status.in_(list(sources))
         if token is not None:
             guard &= Q.claim_token == token
@@ -449,15 +545,3 @@ def _forget_faults(row: CampaignEmailQueue) -> None:
     """row: as it was before its move. Late proof tells of its mail, and nothing of how the mailbox works by now."""
     if row.status == Status.SENDING:
         Mailbox.update(WITHOUT_FAULTS).where(Mailbox.id == row.mailbox_id, Mailbox.faults > 0).execute()
-
-
-def _keep_content(held: Held, content: bytes) -> None:
-    fresh = {"claim_token": held.token, "content": content, "recorded_at": CLOCK}
-    insert = EmailContent.insert(email=held.email_id, **fresh)
-    insert.on_conflict(conflict_target=[EmailContent.email], update=fresh).execute()
-
-
-def _lock_smtp_host(mailbox_id: int) -> None:
-    """Mailboxes at one provider claim one after the other, or several would count the same room."""
-    host = Mailbox.select(fn.pg_advisory_xact_lock(fn.hashtext(Mailbox.smtp_host))).where(Mailbox.id == mailbox_id)
-    host.tuples().first()

@@ -10,9 +10,10 @@ from datetime import datetime
 from hashlib import blake2b
 from uuid import UUID
 
-from models.email import facts, moves
+from models.email import locks, moves
 from models.email.claims import Claim
 from models.store.database import database, fetch, fetch_row
+from models.store.installation import HANDED_OVER
 from models.store.tables import CampaignLead
 from scheduling.planner import Slot
 
@@ -46,12 +47,12 @@ def of(claim: Claim, at: datetime) -> HandOver:
     )
 
 
-REMEMBERED = """
+REMEMBERED = f"""
 SELECT h.email_id, h.claim_token FROM email_history h
 JOIN unnest(%(ids)s::bigint[], %(tokens)s::uuid[]) AS asked (email_id, token)
   ON h.email_id = asked.email_id AND h.claim_token = asked.token
-WHERE h.move IN ('hand_over', 'recover')
-"""
+WHERE {HANDED_OVER}
+"""  # noqa: S608  # only our own words
 
 
 def forgotten(those: Sequence[HandOver]) -> list[HandOver]:
@@ -69,8 +70,8 @@ def recover(those: Sequence[HandOver], reason: str, by: str) -> list[int]:
     found = []
     with database.atomic():
         # All of them before the first e-mail: in the order of locks, which one after the other would not keep.
-        facts.lock_campaigns(it.campaign_id for it in those)
-        facts.lock_mailboxes(it.mailbox_id for it in those)
+        locks.lock_campaigns(it.campaign_id for it in those)
+        locks.lock_mailboxes(it.mailbox_id for it in those)
         for it in sorted(those, key=lambda it: it.email_id):
             email_id = _row_of(it, by)
             if email_id is not None and moves.recover(
@@ -94,12 +95,12 @@ OF_STEP = "SELECT id FROM campaign_email_queue WHERE campaign_lead_id = %s AND s
 
 def _row_of(it: HandOver, by: str) -> int | None:
     """That lead's e-mail of that step, put into the queue again if the backup was from before its plan."""
-    facts.lock_campaigns([it.campaign_id])
+    locks.lock_campaigns([it.campaign_id])
     lead = CampaignLead.get_or_none(CampaignLead.id == it.campaign_lead_id, CampaignLead.campaign == it.campaign_id)
     step = fetch_row(STEP, {"campaign": it.campaign_id, "step": it.step_id})
     if lead is None or step is None or _fingerprint(lead.address) != it.recipient:
         return None
-    if not facts.lock_mailboxes([it.mailbox_id]):
+    if not locks.lock_mailboxes([it.mailbox_id]):
         return None
     moves.plan(it.campaign_id, [Slot(it.campaign_id, lead.id, step[0], it.mailbox_id, it.at)], by)
     row = fetch_row(OF_STEP, (lead.id, step[0]))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from peewee import EXCLUDED, IntegrityError, chunked, fn
 
 import bounds
-from models.email import facts, moves, recipients, remaining
+from models.email import locks, moves, recipients, remaining
 from models.email.claims import Held
 from models.email.moves import Detail
 from models.email.reasons import Sentence, said
@@ -210,7 +210,7 @@ def close_to_its_letter(held: Held, why: str, detail: Detail) -> bool | None:
     True: the campaign has no other mailbox, and paused itself. None: the mail is no longer the caller's.
     """
     with database.atomic():
-        row = facts.lock_around(held.email_id)
+        row = locks.lock_around(held.email_id)
         if not moves.release(held, why, detail):
             return None
         links = CampaignMailbox.update(closed_reason=why)
@@ -268,7 +268,7 @@ def _change(
 
 
 def _locked(campaign_id: int) -> Campaign:
-    for row in facts.lock_campaigns([campaign_id]):
+    for row in locks.lock_campaigns([campaign_id]):
         return row
     raise NoSuchCampaign(f"there is no campaign {campaign_id}")
 

@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 from peewee import IntegrityError, fn
 
 import bounds
-from models.email import evidence, facts, moves
+from models.email import evidence, locks, moves
 from models.email.claims import Held
 from models.email.moves import WITHOUT_FAULTS, Detail
 from models.email.states import CampaignStatus, MailboxStatus
@@ -157,7 +157,7 @@ def _edit(mailbox_id: int, fresh: dict[str, object], by: str) -> None:
     if mended:
         fresh |= _working()
     with database.atomic():
-        campaigns = facts.lock_campaigns(used_by(mailbox_id))
+        campaigns = locks.lock_campaigns(used_by(mailbox_id))
         row = _locked(mailbox_id)
         is_paced_anew = changes.differ(row, {name: fresh[name] for name in _PACE & fresh.keys()})
         is_opened = mended and row.closed_until is not None and row.closed_until > clock()
@@ -200,7 +200,7 @@ def resume(mailbox_id: int, by: str) -> None:
     """Open it again, after a pause or after faults: what waits for it is planned again from now."""
     with database.atomic():
         used_by = CampaignMailbox.select(CampaignMailbox.campaign).where(CampaignMailbox.mailbox == mailbox_id)
-        campaigns = facts.lock_campaigns(row.campaign_id for row in used_by)
+        campaigns = locks.lock_campaigns(row.campaign_id for row in used_by)
         _order(mailbox_id, {"status": MailboxStatus.ACTIVE, **_working()}, by, "resume")
         _open_to_letters(mailbox_id)
         ids = [row.id for row in campaigns if row.status == CampaignStatus.ACTIVE]
@@ -237,7 +237,7 @@ def _write(mailbox_id: int, fresh: dict[str, object], by: str, verb: str) -> Non
 
 
 def _locked(mailbox_id: int) -> Mailbox:
-    for row in facts.lock_mailboxes([mailbox_id]):
+    for row in locks.lock_mailboxes([mailbox_id]):
         return row
     raise NoSuchMailbox(f"there is no mailbox {mailbox_id}")
 
@@ -251,7 +251,7 @@ def close_after(
     blamed_from: mails that failed since then failed for the same fault, and are to be brought back.
     """
     with database.atomic():
-        row = facts.lock_around(held.email_id)
+        row = locks.lock_around(held.email_id)
         if not moves.release_for_its_mailbox(held, f"mailbox: {fault}", detail):
             return None
         if blamed_from is not None:

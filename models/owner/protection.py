@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 
 import config
-from models.email import facts
+from models.email import locks
 from models.email.reasons import Sentence, said
 from models.email.states import CampaignStatus
 from models.owner import campaigns, changes
@@ -80,7 +80,7 @@ def _suspects() -> list[Campaign]:
 def _pause(campaign_id: int) -> Paused | None:
     """Judged once more under the lock: its owner may have paused or resumed it meanwhile."""
     with database.atomic():
-        [row] = facts.lock_campaigns([campaign_id])
+        [row] = locks.lock_campaigns([campaign_id])
         found = results(row)
         if row.status != CampaignStatus.ACTIVE or not _too_many(found):
             return None

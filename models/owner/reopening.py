@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import config
-from models.email import facts, moves
+from models.email import locks, moves
 from models.email.reasons import Sentence, said
 from models.email.states import CampaignStatus, Status
 from models.owner import campaigns
@@ -39,7 +39,7 @@ class Reopened:
 
 def one(email_id: int, reason: str, by: str) -> None:
     with database.atomic():
-        row = facts.lock_around(email_id)
+        row = locks.lock_around(email_id)
         if row.status != Status.FAILED:
             status = said(row.status)
             because = said(
@@ -66,7 +66,7 @@ WHERE q.campaign_id = %(campaign)s AND q.status = 'failed'
 def of_campaign(campaign_id: int, code: int, enhanced: str | None, reason: str, by: str) -> Reopened:
     """All of a campaign that failed with this code. enhanced: and with this enhanced code; None: with any."""
     with database.atomic():
-        facts.lock_campaigns([campaign_id])
+        locks.lock_campaigns([campaign_id])
         found = fetch(FAILED_WITH, {"campaign": campaign_id, "code": code, "enhanced": enhanced})
         return _by_a_person(campaign_id, [email_id for (email_id,) in found], reason, by)
 
@@ -132,7 +132,7 @@ def bring_back_blamed(by: str) -> int:
         done[mailbox_id] = blamed_from
         if campaign_id is not None:
             with database.atomic():
-                facts.lock_campaigns([campaign_id])
+                locks.lock_campaigns([campaign_id])
                 count += _bring_back(campaign_id, email_ids, ITS_MAILBOXES_FAULT, by).count
     for mailbox_id, blamed_from in done.items():
         # Not where it was blamed again meanwhile, for what failed earlier.

@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 
 import config
-from models.email import facts, moves
+from models.email import locks, moves
 from models.email.reasons import Sentence, said
 from models.email.states import CampaignStatus, Status
 from models.planning import plans
@@ -26,14 +26,14 @@ def sent(email_id: int, reason: str, by: str) -> None:
     """It reached its lead."""
     _check_reason(reason)
     if not moves.settle_as_sent(email_id, reason, by):
-        raise SettlementRefused(_not_unknown(facts.lock_email(email_id)))
+        raise SettlementRefused(_not_unknown(locks.lock_email(email_id)))
 
 
 def again(email_id: int, reason: str, by: str) -> None:
     """Send it again: a person takes the risk that the lead gets it twice."""
     _check_reason(reason)
     with database.atomic():
-        row = facts.lock_around(email_id)
+        row = locks.lock_around(email_id)
         if refusal := _refusal(row):
             raise SettlementRefused(refusal)
         moves.settle_to_send_again(email_id, plans.retry_moment(email_id, not_before=clock()), reason, by)

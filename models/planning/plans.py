@@ -11,7 +11,7 @@ from datetime import date, datetime, timedelta
 from types import MappingProxyType
 
 import config
-from models.email import facts, gates, limits, moves
+from models.email import facts, gates, limits, locks, moves
 from models.email.states import CampaignStatus, MailboxStatus
 from models.planning import unplanned, usable
 from models.store.database import clock, database, fetch
@@ -85,8 +85,8 @@ def write(campaign_id: int, slots: Sequence[Slot], seen: Situation, by: str, rea
     kept up with it: the same caller may write more of the same plan.
     """
     with database.atomic():
-        campaigns = facts.lock_campaigns([campaign_id])
-        mailboxes = facts.lock_mailboxes(slot.mailbox_id for slot in slots)
+        campaigns = locks.lock_campaigns([campaign_id])
+        mailboxes = locks.lock_mailboxes(slot.mailbox_id for slot in slots)
         if not _unchanged(campaigns, mailboxes, seen):
             return None
         if reason is None:
@@ -165,7 +165,7 @@ def retry_moment(email_id: int, not_before: datetime) -> datetime:
     """The first moment for another attempt that keeps window, limits and mailbox gap and moves no other mail."""
     row = Q.get_or_none(Q.id == email_id)
     if row is None:
-        raise facts.NoSuchEmail(f"there is no e-mail {email_id}")
+        raise locks.NoSuchEmail(f"there is no e-mail {email_id}")
     campaign, mailbox = Campaign.get_by_id(row.campaign_id), Mailbox.get_by_id(row.mailbox_id)
     near = read_rows(Taken, NEAR, {"email": email_id, "campaign": campaign.id, "mailbox": mailbox.id})
     now = clock()

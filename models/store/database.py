@@ -83,11 +83,6 @@ def _session_now() -> _Session:
     return session
 
 
-# Peewee lets one thread connect at a time: behind a server that does not answer all of them would queue up, those too
-# that have another host to go to. What a connection consists of is each thread's own.
-database._lock = nullcontext()  # type: ignore[attr-defined]
-
-T = TypeVar("T")
 FAILURES = (DatabaseError, InterfaceError)
 # What libpq says of a server that is there and is no primary, or takes no writes.
 _READ_ONLY = re.compile(r"session is read-only|server is in hot standby mode")
@@ -136,6 +131,9 @@ def open_database(name: str = "punktual", connect_seconds: int = 10) -> None:
     name: shown by pg_stat_activity. connect_seconds: no connection takes longer.
     Must be called again in a forked process.
     """
+    # Peewee lets one thread connect at a time: behind a server that does not answer all of them would queue up, those
+    # too that have another host to go to. What a connection consists of is each thread's own.
+    database._lock = nullcontext()  # type: ignore[attr-defined]
     settings = config.settings().database
     url = embedded.start(config.settings().var / "postgres") if settings.embedded else settings.url.get_secret_value()
     database.init(
@@ -360,7 +358,11 @@ def clock() -> datetime:
     return at.astimezone(UTC)
 
 
-def clock_difference(machine: Callable[[], datetime] = now) -> tuple[datetime, timedelta]:
+Clock = Callable[[], datetime]
+MACHINE: Clock = now
+
+
+def clock_difference(machine: Clock = MACHINE) -> tuple[datetime, timedelta]:
     """The database's time, and how far the machine's is from it at the least: the round trip may hide the rest."""
     before, at, after = machine(), clock(), machine()
     return at, max(before - at, at - after, timedelta(0))

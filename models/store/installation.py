@@ -1,10 +1,10 @@
 """Which database this is, and whether it may send: a restored backup is disarmed until a person has looked at it."""
 
 from hashlib import blake2b
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
-from models.store.database import execute, fetch, fetch_row
+from models.store.database import execute, fetch, fetch_row, once_a_session
 
 
 class Mark(NamedTuple):
@@ -15,8 +15,53 @@ class Mark(NamedTuple):
     at: str  # as text, to the microsecond
 
 
-def identity() -> UUID:
-    """The name that the database was given when it was made; a backup and a copy of it bear the same one."""
+class Seen(NamedTuple):
+    """What a machine has seen of a database, which must know it still."""
+
+    installation: UUID | None = None
+    history: Mark | None = None
+    hand_over: tuple[int, UUID] | None = None  # an e-mail, and the token under which it was handed over
+
+    def values(self) -> dict[str, Any]:
+        """The parameters of KNOWS."""
+        history, hand_over = self.history or (None, None, None), self.hand_over or (None, None)
+        names = ("seen_history", "seen_email", "seen_at", "seen_hand_over", "seen_token")
+        token = hand_over[1] and str(hand_over[1])
+        installation = self.installation and str(self.installation)
+        return {"seen_installation": installation, **dict(zip(names, (*history, hand_over[0], token), strict=True))}
+
+
+NOTHING_SEEN = Seen()
+
+
+class DatabaseDisagrees(Exception):
+    """The database is disarmed, or is not the one, or does not know all, that this machine has seen."""
+
+
+# Of a row of the history: it shows that the hand-over is known.
+HANDED_OVER = "move IN ('hand_over', 'recover')"
+KNOWS = f"""
+(%(seen_installation)s::uuid IS NULL OR i.id = %(seen_installation)s::uuid)
+AND (%(seen_history)s::bigint IS NULL OR EXISTS (
+    SELECT FROM email_history
+    WHERE id = %(seen_history)s::bigint AND email_id = %(seen_email)s::bigint AND at::text = %(seen_at)s::text))
+AND (%(seen_token)s::uuid IS NULL OR EXISTS (
+    SELECT FROM email_history
+    WHERE email_id = %(seen_hand_over)s::bigint AND claim_token = %(seen_token)s::uuid AND {HANDED_OVER}))
+"""  # noqa: S608  # only our own words
+# For a claim, which asks it in a statement of its own.
+AGREES = f"(SELECT i.disarmed_reason IS NULL AND {KNOWS} FROM installation i)"  # noqa: S608  # only our own words
+
+
+def identity(*, again: bool = False) -> UUID:
+    """The name that the database was given when it was made; a backup and a copy of it bear the same one.
+
+    Asked once a session, unless `again`.
+    """
+    return once_a_session(_identity, again=again)
+
+
+def _identity() -> UUID:
     found: UUID = fetch("SELECT id FROM installation")[0][0]
     return found
 
@@ -58,6 +103,9 @@ def latest() -> Mark | None:
     return Mark(*row) if row else None
 
 
-def knows(mark: Mark) -> bool:
-    query = "SELECT true FROM email_history WHERE id = %s AND email_id = %s AND at::text = %s"
-    return fetch_row(query, mark) is not None
+KNOWN = f"SELECT {KNOWS} FROM installation i"  # noqa: S608  # only our own words
+
+
+def knows(seen: Seen) -> bool:
+    """Whether the database is the one that the machine has seen, and knows what it showed to it."""
+    return bool(fetch(KNOWN, seen.values())[0][0])

@@ -7,7 +7,7 @@ from datetime import datetime
 from math import prod
 
 from models.email import limits
-from models.email.facts import NoSuchEmail
+from models.email.locks import NoSuchEmail
 from models.email.reasons import Sentence, said
 from models.email.states import CampaignStatus, MailboxStatus, Status
 from models.store.database import clock, fetch, fetch_row

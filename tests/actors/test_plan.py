@@ -13,7 +13,7 @@ from dramatiq import get_broker
 
 from actors import plan, tick
 from actors.hint import hint_due
-from models.email import facts, hints
+from models.email import hints, locks
 from models.email.states import Move
 from models.health import invariants
 from models.owner import campaigns, mailboxes
@@ -167,7 +167,7 @@ class TestManyCampaignsAreLate:
 
         def hold() -> None:
             with database.database.atomic():
-                facts.lock_campaigns([first])
+                locks.lock_campaigns([first])
                 is_held.set()
                 may_go.wait(30)
             database.close()

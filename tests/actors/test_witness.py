@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from dramatiq import get_broker
 
 from actors import deliver as pipeline
 from actors import readiness
@@ -76,6 +77,7 @@ def in_the_way(home: Path) -> None:
 def smtp() -> Iterator[SmtpServer]:
     with SmtpServer() as running:
         yield running
+    get_broker().flush_all()
 
 
 class TestADatabaseThatForgotAHandOver:
@@ -107,6 +109,15 @@ class TestADatabaseThatForgotAHandOver:
         EmailHistory.delete().where(EmailHistory.email == email_id).execute()
 
         assert not readiness.may_claim()
+
+    def test_that_forgot_only_the_hand_over_is_noticed_by_the_next_claim(self, smtp: SmtpServer) -> None:
+        first, second = sent_mails(smtp, 2)
+        EmailHistory.delete().where(EmailHistory.email == first, EmailHistory.move == "hand_over").execute()
+
+        deliver(second)
+
+        assert len(smtp.accepted) == 1
+        assert "knows less" in str(installation.disarmed_reason())
 
     def test_recovered_the_mail_is_unknown_under_its_token_and_counts_on_its_day(self, smtp: SmtpServer) -> None:
         first, second = sent_mails(smtp, 2)
@@ -199,6 +210,22 @@ class TestAnAnswerInTheJournal:
         assert journal.count() == 0
 
 
+class TestADatabaseThatBecameAnother:
+    def test_in_the_middle_of_a_session_is_noticed_by_the_next_claim_which_is_made_again(
+        self, smtp: SmtpServer
+    ) -> None:
+        _, second = sent_mails(smtp, 2)
+        database.execute("UPDATE installation SET id = gen_random_uuid()")
+
+        deliver(second)
+
+        assert make.row(second).status == Status.PENDING
+        assert get_broker().queues["deliver"].qsize() == 1
+        assert installation.disarmed_reason() is None
+        deliver(second)
+        assert make.row(second).status == Status.SENT
+
+
 class TestADatabaseThatForgotNothing:
     def test_is_not_disarmed_by_a_restart_a_retry_or_a_cancelled_campaign(self, smtp: SmtpServer) -> None:
         [first, second] = sent_mails(smtp, 2)
@@ -244,6 +271,18 @@ class TestTheRecordOnTheDisk:
 
         [file] = (home / "journal").glob("handed-over-*.jsonl")
         assert set(json.loads(file.read_text())) == READ_BY_THE_VERSION_BEFORE
+
+    def test_keeps_with_a_hand_over_what_the_database_showed_in_its_claim(self, smtp: SmtpServer, home: Path) -> None:
+        _, second = sent_mails(smtp, 2)
+        [mark] = (home / "journal").glob("seen-*")
+        os.utime(mark, (0, 0))
+
+        deliver(second)
+
+        [claimed] = [line for line in overview.history(second) if line.move == "claim"]
+        assert mark.read_text().splitlines()[:2] == [str(claimed.id), str(second)]
+        EmailHistory.delete().where(EmailHistory.id == claimed.id).execute()
+        assert not readiness.may_claim()
 
     def test_holds_no_address(self, smtp: SmtpServer, home: Path) -> None:
         sent_mails(smtp, 2)

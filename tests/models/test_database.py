@@ -17,7 +17,7 @@ from models.store import database, installation
 from models.store.database import Prepared, packet_rows
 from tests import servers
 from tests.conftest import Override
-from tests.round_trips import Asked, CountingProxy, counted
+from tests.round_trips import Asked, CountingProxy
 from tests.waiting import until
 
 Another = Callable[[str], None]
@@ -110,18 +110,6 @@ class TestASessionThatIsNotAsAskedFor:
         database.execute(f"SET {name} = {'1' if name != 'TimeZone' else 'CET'}")
 
         assert f"{name} is " in str(database.unsuitable())
-
-
-@pytest.fixture
-def proxy(db: None, postgres: str, settings: Override) -> Iterator[CountingProxy]:
-    with counted(postgres) as (proxy, url):
-        settings(DATABASE_URL=url)
-        database.close()
-        database.open_database("tests")
-        yield proxy
-        database.close()
-    settings(DATABASE_URL=postgres)
-    database.open_database("tests")
 
 
 class TestATransaction:

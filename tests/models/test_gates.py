@@ -1,14 +1,13 @@
 """The gates between a planned e-mail and its sending, asked of real rows at the moment of the claim."""
 
 import threading
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 import clock
 import config
-from models.email import facts, gates, limits, moves
+from models.email import facts, gates, limits, locks, moves
 from models.email.claims import Claim
 from models.email.gates import Action, Closed
 from models.owner import campaigns, mailboxes
@@ -62,13 +61,24 @@ class TestTime:
 class TestTheWorkersClock:
     @pytest.mark.parametrize("seconds", [2, -2])
     def test_two_seconds_off_the_databases_it_claims_nothing(self, seconds: int) -> None:
-        _, off = database.clock_difference(lambda: clock.now() + timedelta(seconds=seconds))
+        seen = facts.read(make.an_email(), machine=lambda: clock.now() + timedelta(seconds=seconds))
 
-        seen = replace(facts.read(make.an_email()), clock_off=off)
         closed = gates.workers_clock_agrees(seen, config.settings().sending)
 
         assert closed is not None
         assert "clock is" in closed.reason
+
+    def test_whatever_day_it_says_it_is_the_databases_that_is_counted(self) -> None:
+        """Asked at what would be its midnight, and in the middle of a lock wait, too."""
+        mailbox_id = make.a_mailbox()
+        campaign_id = make.a_campaign([mailbox_id], leads=2)
+        counted, asked = make.planned(campaign_id, mailbox_id, make.now(), make.now())
+        moves.accept(make.handed_over(counted).held, {"code": 250})
+
+        tomorrow = facts.read(asked, machine=lambda: clock.now() + timedelta(days=1))
+        yesterday = facts.read(asked, machine=lambda: clock.now() - timedelta(days=1))
+
+        assert [(seen.campaign_used, seen.mailbox_used) for seen in (yesterday, tomorrow)] == [(1, 1)] * 2
 
     def test_its_own_agrees(self) -> None:
         seen = facts.read(make.an_email())
@@ -256,6 +266,26 @@ class TestLimits:
         assert limits.campaigns_used([claim.campaign_id], today) == {claim.campaign_id: 2}
         assert EmailHistory.select().where(EmailHistory.handed_over_at.is_null(False)).count() == 1
 
+    def test_a_claim_counts_its_own_campaigns_and_its_own_mailboxes_alone(self) -> None:
+        """As a page does, which counts all of them together."""
+        boxes, today = [make.a_mailbox() for _ in range(2)], warsaw_day(make.now())
+        asked: dict[int, int] = {}
+        for number, box in enumerate(boxes, start=1):
+            campaign_id = make.a_campaign([box], leads=number + 2, delay=0.001)
+            *sent, asked[campaign_id] = make.planned(campaign_id, box, *[make.now()] * (number + 2))
+            for email_id in sent:
+                claim = make.handed_over(email_id)
+                moves.doubt(claim.held, "silence")
+                moves.settle_to_send_again(email_id, make.now(), "not in Sent", "tests")
+                make.rested(campaign_id)
+            mailboxes.record_warmup(box, today, number * 100, "tests")
+
+        for campaign_id, email_id in asked.items():
+            seen = facts.read(email_id)
+            assert seen.campaign_used == limits.campaigns_used([campaign_id], today)[campaign_id]
+            assert seen.mailbox_used == limits.mailboxes_used([seen.mailbox_id], today)[seen.mailbox_id]
+        assert sorted(limits.mailboxes_used(boxes, today).values()) == [102, 203]
+
     def test_a_claim_that_waited_for_a_lock_counts_what_happened_meanwhile(self) -> None:
         """One statement that locks and counts would count with its snapshot from before the wait."""
         mailbox_id = make.a_mailbox(daily_limit=1)
@@ -269,7 +299,7 @@ class TestLimits:
 
         thread = threading.Thread(target=wait_for_the_lock)
         with database.database.atomic():
-            facts.lock_mailboxes([mailbox_id])
+            locks.lock_mailboxes([mailbox_id])
             thread.start()
             self.until_somebody_waits()
             claim = make.handed_over(winner)

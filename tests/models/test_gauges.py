@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from models.email import facts, hints, limits, moves
+from models.email import hints, limits, locks, moves
 from models.email.hints import Hint
 from models.email.states import Status
 from models.health import findings, invariants
@@ -233,8 +233,8 @@ class TestTheWhole:
     def test_tells_of_the_tick_of_the_arming_and_of_the_examination(self) -> None:
         at = make.now()
         Heartbeat.insert(name="tick", at=at).execute()
-        arming.disarm("a backup was restored", "tests")
         email_id, _ = make.in_status(Status.SENT)
+        arming.disarm("a backup was restored", "tests")
         database.execute("DELETE FROM email_content WHERE email_id = %s", (email_id,))
         findings.examine()
 
@@ -260,7 +260,7 @@ class TestTheWhole:
         claim = make.claimed(make.an_email())
 
         with ThreadPoolExecutor(1) as pool, database.database.atomic():
-            facts.lock_around(claim.held.email_id)
+            locks.lock_around(claim.held.email_id)
             found = pool.submit(read_beside).result(BOUND)
 
         assert found.campaigns[0].counts["sending"] == 1

@@ -7,28 +7,31 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import timedelta
 from itertools import cycle
+from typing import Any
 
 import pytest
 
+import clock
 from actors.plan import plan_new, replan
-from models.email import facts, moves, recovery, stuck
+from models.email import facts, locks, moves, recovery, stuck
 from models.email.claims import Claim
 from models.email.states import Move, Status
 from models.owner import campaigns, mailboxes
 from models.planning import plans
 from models.store import database
-from models.store.tables import CampaignEmailQueue, CampaignLead, EmailHistory
+from models.store.tables import Campaign, CampaignEmailQueue, CampaignLead, EmailHistory
 from scheduling import planner
 from scheduling.planner import Slot
 from tests import factories as make
 from tests import servers
+from tests.conftest import Override
 from tests.waiting import BOUND, until
 
 pytestmark = pytest.mark.usefixtures("db")
 Q = CampaignEmailQueue
 
 
-Beside = Callable[[Callable[[], object]], Future[object]]
+Beside = Callable[[Callable[[], object]], Future[Any]]
 
 
 @pytest.fixture
@@ -49,7 +52,7 @@ def beside() -> Iterator[Beside]:
 def another_holds(email_id: int) -> Iterator[None]:
     """The locks that a claim or a hand-over of this mail holds."""
     with database.database.atomic():
-        facts.lock_around(email_id)
+        locks.lock_around(email_id)
         yield
 
 
@@ -70,6 +73,18 @@ class TestALockWait:
         assert isinstance(claim, Claim)
         assert claim.started_at >= released_at
 
+    def test_does_not_hide_how_far_a_workers_clock_is_ahead(self, beside: Beside) -> None:
+        email_id, ahead = make.an_email(), timedelta(seconds=2)
+        with another_holds(email_id):
+            waiter = beside(lambda: facts.read(email_id, [locks.LOCK_AROUND], lambda: clock.now() + ahead))
+            until(somebody_waits, "the claim to wait")
+            waits_since = clock.now()
+            until(lambda: clock.now() > waits_since + ahead, "a wait longer than that")
+
+        seen = waiter.result(BOUND)
+
+        assert seen.clock_off > timedelta(0)
+
     def test_the_hand_overs_before_a_limit_count_although_they_came_during_the_wait(self, beside: Beside) -> None:
         first_box, second_box = make.a_mailbox(), make.a_mailbox()
         campaign_id = make.a_campaign([first_box, second_box], leads=2, limit=1, delay=0.001)
@@ -83,6 +98,32 @@ class TestALockWait:
         waiter.result(BOUND)
 
         assert Q.select().where(Q.status == Status.SENDING).count() == 1
+
+    def test_a_hand_over_heeds_what_its_owner_said_during_the_wait(self, beside: Beside) -> None:
+        claim = make.claimed(make.an_email())
+        with database.database.atomic():
+            locks.lock_campaigns([claim.campaign_id])
+            waiter = beside(lambda: moves.hand_over(claim.held, b"content"))
+            until(somebody_waits, "the hand-over to wait")
+            Campaign.update(status="paused").execute()
+
+        closed = waiter.result(BOUND)
+
+        assert closed.gate == "campaign"
+
+    def test_what_began_at_one_mail_server_counts_although_it_began_during_the_wait(
+        self, beside: Beside, settings: Override
+    ) -> None:
+        settings(SENDING_SMTP_HOST_CONCURRENCY=1)
+        first, second = make.an_email(), make.an_email()
+        with database.database.atomic():
+            make.claimed(first)
+            waiter = beside(lambda: moves.claim(second, make.row(second).scheduled_at, make.ANOTHER_WORKER))
+            until(somebody_waits, "the second claim to wait")
+
+        closed = waiter.result(BOUND)
+
+        assert closed.gate == "smtp_host"
 
     def test_a_mail_that_moved_to_another_mailbox_during_the_wait_has_that_one_locked_alone(
         self, beside: Beside
@@ -99,7 +140,7 @@ class TestALockWait:
                 seen.wait(BOUND)
 
         with database.database.atomic():
-            facts.lock_campaigns([campaign_id])
+            locks.lock_campaigns([campaign_id])
             waiter = beside(lock)
             until(somebody_waits, "the claim to wait")
             Q.update(mailbox=after).where(Q.id == email_id).execute()
@@ -121,7 +162,7 @@ class TestALockWait:
         lost = [recovery.of(make.handed_over(email_id), make.now()) for email_id in ids]
 
         with database.database.atomic():
-            facts.lock_campaigns([first])
+            locks.lock_campaigns([first])
             waiter = beside(lambda: recovery.recover(lost, "restored", "tests"))
             until(somebody_waits, "the recovery to wait")
             free = "SELECT id FROM campaign WHERE id = %s FOR NO KEY UPDATE SKIP LOCKED"

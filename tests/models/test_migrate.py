@@ -5,13 +5,12 @@ import threading
 from collections.abc import Iterator
 from datetime import date
 from typing import Any
-from uuid import uuid4
 
 import pytest
 from peewee import IntegrityError
 
 from actors.plan import plan_new
-from models.email import claims, facts, moves
+from models.email import locks, moves
 from models.email.claims import Held
 from models.email.states import Status
 from models.health import invariants
@@ -176,7 +175,7 @@ class TestMigrating:
         until(lambda: database.fetch(WAITS_FOR_MAILBOX), "the migration to ask for the table")
         try:
             with database.database.atomic():
-                assert facts.lock_mailboxes([1])
+                assert locks.lock_mailboxes([1])
             assert applied == []
         finally:
             may_end.set()
@@ -218,7 +217,7 @@ class TestMigrating:
 
         def version_before() -> None:
             with database.database.atomic():
-                facts.lock_mailboxes([mailbox_id])
+                locks.lock_mailboxes([mailbox_id])
                 database.execute("UPDATE mailbox SET gap_seconds = 1e300 WHERE id = %s", (mailbox_id,))
                 held.set()
                 may_end.wait(30)
@@ -332,8 +331,8 @@ class TestADatabaseOfTheVersionBefore:
 
         email_id = newest_email()
         assert version_before.letter(email_id) == ("Of the active", "Hello", "<p>Hi</p>")
-        claim = claims.read(Held(email_id, uuid4(), "tests"))
-        assert (claim.subject, claim.text, claim.html, claim.step) == ("Of the active", "Hello", "<p>Hi</p>", 1)
+        step = tables.CampaignEmailQueue.get_by_id(email_id).step
+        assert (step.subject, step.text, step.html, step.position) == ("Of the active", "Hello", "<p>Hi</p>", 1)
         assert broken() == []
 
     def test_is_read_and_planned_by_the_version_before_beside_the_new_one(self, ids: dict[str, int]) -> None:
@@ -366,7 +365,7 @@ class TestADatabaseOfTheVersionBefore:
         def claims() -> None:
             with database.database.atomic():
                 database.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
-                facts.lock_email(ids["sent"])
+                locks.lock_email(ids["sent"])
                 holds.set()
                 may_end.wait(BOUND)
             database.close()
@@ -382,7 +381,7 @@ class TestADatabaseOfTheVersionBefore:
         until(lambda: servers.lock_waits() > 0, "the migration to wait for the mail")
         try:
             with database.database.atomic():
-                assert facts.lock_email(ids["unknown"])
+                assert locks.lock_email(ids["unknown"])
             assert version_before.plans(1, version_before.a_lead(1)) == 1
         finally:
             may_end.set()

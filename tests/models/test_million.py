@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from models.email import hints, recipients
+from models.email import facts, hints, recipients
 from models.email.states import Status
 from models.owner import campaigns, changes, mailboxes
 from models.planning import plans
@@ -60,6 +60,9 @@ READS: dict[str, tuple[int, Callable[[], object]]] = {
     "which mails may not be sent any more": (A_FEW, recipients.forbidden),
     "which mails are to be planned again": (A_DAY, plans.to_replan),
     "which hints are due": (A_DAY, hints.due),
+    "what a claim looks at": (A_FEW, lambda: facts.read(400_000)),
+    # After some times Postgres takes one plan for all that may be asked.
+    "what a claim looks at by its last plan": (10 * A_FEW, lambda: [facts.read(400_000) for _ in range(10)]),
 }
 pytestmark = pytest.mark.timeout(600)  # the first of these fills the database
 

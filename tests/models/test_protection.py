@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from models.email import facts, moves
+from models.email import locks, moves
 from models.email.states import Status
 from models.owner import campaigns, changes, protection
 from models.owner.protection import Paused, Results
@@ -238,7 +238,7 @@ class TestAtTheSameMoment:
         campaign_id = a_campaign("lead", "lead", "lead", "lead")
 
         with database.database.atomic():
-            facts.lock_campaigns([campaign_id])
+            locks.lock_campaigns([campaign_id])
             looking = [looks(), looks()]
             until(lambda: servers.lock_waits() == 2, "both to wait")
 

@@ -8,14 +8,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
-from uuid import uuid4
 
 import pytest
 
 from actors.disk import handover_log
 from actors.plan import plan_new, replan
-from models.email import claims, moves, recipients, recovery, remaining
-from models.email.claims import Held
+from models.email import moves, recipients, recovery, remaining
+from models.email.claims import Claim
 from models.email.states import Status
 from models.health import invariants
 from models.owner import campaigns, changes, preview, reopening, suppressions
@@ -80,6 +79,12 @@ def followed(email_id: int, step_id: int) -> int:
     follower = Q.get(Q.campaign_lead == row.campaign_lead_id, Q.step == step_id)
     Q.update(predecessor=email_id).where(Q.id == follower.id).execute()
     return int(follower.id)
+
+
+def claimed_and_released(email_id: int) -> Claim:
+    claim = make.claimed(email_id)
+    assert moves.release(claim.held, "not sent")
+    return claim
 
 
 def what_remains(campaign_id: int) -> list[tuple[int, int, bool]]:
@@ -230,17 +235,18 @@ class TestALaterStep:
     def test_is_sent_with_its_own_letter(self) -> None:
         campaign_id, mailbox_id, (_, second) = of_two_steps(leads=1)
         follower = followed(make.planned(campaign_id, mailbox_id, make.now())[0], second)
+        make.age(follower, timedelta(hours=1))
 
-        claim = claims.read(Held(follower, uuid4(), "tests"))
+        claim = make.claimed(follower)
 
         assert (claim.step_id, claim.step, claim.subject, claim.text) == (second, 2, "Once more", "Still there?")
 
     def test_is_recovered_as_itself_after_a_backup_from_before_its_plan(self) -> None:
         campaign_id, mailbox_id, (first, second) = of_two_steps(leads=1)
         [email_id] = make.planned(campaign_id, mailbox_id, make.now())
-        claim = replace(claims.read(Held(email_id, uuid4(), "tests")), step_id=second, step=2)
+        claim = replace(claimed_and_released(email_id), step_id=second, step=2)
         claim = replace(claim, held=replace(claim.held, email_id=email_id + 1), message_id="<second@sender.example>")
-        handover_log.note(recovery.of(claim, make.now()))
+        handover_log.note(recovery.of(claim, make.now()), claim.mark)
 
         [recovered] = recovery.recover(handover_log.forgotten(), "restored", "tests")
 
@@ -253,8 +259,8 @@ class TestALaterStep:
     def test_that_the_backup_does_not_have_recovers_nothing(self) -> None:
         campaign_id, mailbox_id, (_, second) = of_two_steps(leads=1)
         [email_id] = make.planned(campaign_id, mailbox_id, make.now())
-        claim = replace(claims.read(Held(email_id, uuid4(), "tests")), step_id=second + 1, step=3)
-        handover_log.note(recovery.of(claim, make.now()))
+        claim = replace(claimed_and_released(email_id), step_id=second + 1, step=3)
+        handover_log.note(recovery.of(claim, make.now()), claim.mark)
 
         assert recovery.recover(handover_log.forgotten(), "restored", "tests") == []
         assert make.row(email_id).status == Status.PENDING
