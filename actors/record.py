@@ -14,10 +14,11 @@ from actors.disk.journal import Unrecordable
 from actors.hint import hint_if_soon
 from mail.outcome import Accepted, Deferred, Outcome, Phase, Refused, Reply, Scope, Unanswered, Withdrawn
 from models.email import blame, moves, stuck
+from models.email.attempts import Conversation
 from models.email.claims import Attempt, Claim
 from models.email.hints import Hint
 from models.email.locks import NoSuchEmail
-from models.email.moves import Detail
+from models.email.states import Result
 from models.owner import campaigns, mailboxes
 from models.planning import plans
 from models.store import database
@@ -53,14 +54,14 @@ def retry_refused() -> None:
 
 def move(attempt: Attempt, outcome: Outcome) -> bool:
     """The one move that an outcome means. False: the mail is no longer this attempt's."""
-    held = attempt.held
+    held, told = attempt.held, conversation(outcome)
     match outcome:
-        case Accepted(reply):
-            return moves.accept(held, _detail(outcome, reply))
+        case Accepted():
+            return moves.accept(held, told)
         case Deferred(Scope.MAILBOX, _, reply):
             return _close_mailbox(attempt, outcome, reply)
         case Deferred(Scope.WORKER, _, reply):
-            return moves.release(held, reply.text, _detail(outcome, reply))
+            return moves.release(held, reply.text, told)
         case Deferred(Scope.CAMPAIGN, _, reply):
             return _close_to_its_letter(attempt, outcome, reply)
         case Deferred(Scope.UNCLEAR | Scope.CONTENT, _, reply) | Refused(_, _, reply) if since := _blamed(
@@ -69,12 +70,29 @@ def move(attempt: Attempt, outcome: Outcome) -> bool:
             return _close_mailbox(attempt, outcome, reply, since)
         case Deferred(_, _, reply):
             return _try_again(attempt, outcome, reply)
-        case Refused(_, _, reply):
-            return moves.reject(held, str(reply), _detail(outcome, reply), mailbox_works=_proves_mailbox(outcome))
+        case Refused():
+            return moves.reject(held, told, mailbox_works=_proves_mailbox(outcome))
         case Unanswered(reason):
-            return moves.doubt(held, reason, _times(outcome))
+            return moves.doubt(held, reason, told)
         case Withdrawn(reason):
-            return moves.release(held, reason, _times(outcome))
+            return moves.release(held, reason, told)
+    assert_never(outcome)
+
+
+def conversation(outcome: Outcome) -> Conversation:
+    """What the rows keep of it."""
+    seconds = {str(phase): round(took, 3) for phase, took in outcome.seconds.items()}
+    match outcome:
+        case Accepted(it):
+            return Conversation(Result.ACCEPTED, Phase.DOT, None, it.code, it.enhanced, it.text, seconds)
+        case Deferred(scope, phase, it):
+            return Conversation(Result.DEFERRED, phase, scope, it.code, it.enhanced, it.text, seconds)
+        case Refused(scope, phase, it):
+            return Conversation(Result.REFUSED, phase, scope, it.code, it.enhanced, it.text, seconds)
+        case Unanswered():
+            return Conversation(Result.UNANSWERED, Phase.DOT, seconds=seconds)
+        case Withdrawn():
+            return Conversation(Result.WITHDRAWN, Phase.BODY, seconds=seconds)
     assert_never(outcome)
 
 
@@ -128,14 +146,13 @@ def _log(event: str, attempt: Attempt, outcome: Outcome) -> None:
 
 def _try_again(attempt: Attempt, outcome: Deferred, reply: Reply) -> bool:
     number, rules = attempt.attempts + 1, config.settings().sending
-    held, detail, works = attempt.held, _detail(outcome, reply), _proves_mailbox(outcome)
+    held, told, works = attempt.held, conversation(outcome), _proves_mailbox(outcome)
     age, most = moves.put_off_for(held.email_id), timedelta(days=rules.give_up_after_days)
     if backoff.is_given_up(number, age, most):
-        return moves.reject(
-            held, f"gave up after {number} attempts in {age.days} days: {reply}", detail, mailbox_works=works
-        )
+        why = f"gave up after {number} attempts in {age.days} days: {reply}"
+        return moves.reject(held, told, why, mailbox_works=works)
     moment = plans.retry_moment(held.email_id, not_before=clock.now() + _pause(number - 1))
-    if not moves.retry(held, moment, str(reply), detail, mailbox_works=works):
+    if not moves.retry(held, moment, told, mailbox_works=works):
         return False
     hint_if_soon(Hint(held.email_id, moment))
     return True
@@ -150,7 +167,7 @@ def _blamed(attempt: Attempt, outcome: Deferred | Refused, reply: Reply) -> date
 
 
 def _close_to_its_letter(attempt: Attempt, outcome: Deferred, reply: Reply) -> bool:
-    paused = campaigns.close_to_its_letter(attempt.held, str(reply), _detail(outcome, reply))
+    paused = campaigns.close_to_its_letter(attempt.held, str(reply), conversation(outcome))
     if paused is None:
         return False
     log.warning("letter_too_large", campaign_id=attempt.campaign_id, mailbox_id=attempt.mailbox_id, paused=paused)
@@ -161,7 +178,7 @@ def _close_mailbox(
     attempt: Attempt, outcome: Deferred | Refused, reply: Reply, blamed_from: datetime | None = None
 ) -> bool:
     """The mailbox's fault is not the lead's: close the one, give the other back."""
-    until = mailboxes.close_after(attempt.held, str(reply), _detail(outcome, reply), _pause, blamed_from)
+    until = mailboxes.close_after(attempt.held, str(reply), conversation(outcome), _pause, blamed_from)
     if until is None:
         return False
     log.warning("mailbox_closed", mailbox_id=attempt.mailbox_id, until=until.isoformat(), phase=outcome.phase)
@@ -179,18 +196,6 @@ def _pause(before: int) -> timedelta:
     rules = config.settings().sending
     draw = random()  # noqa: S311  # spreads retries, hides nothing
     return backoff.delay(before, rules.retry_first_seconds, rules.retry_factor, rules.retry_cap_seconds, draw)
-
-
-def _detail(outcome: Accepted | Deferred | Refused, reply: Reply) -> Detail:
-    detail = {"code": reply.code, "enhanced": reply.enhanced, "reply": reply.text, **_times(outcome)}
-    if not isinstance(outcome, Accepted):
-        detail |= {"scope": outcome.scope, "phase": outcome.phase}
-    return detail
-
-
-def _times(outcome: Outcome) -> Detail:
-    seconds = {str(phase): round(took, 3) for phase, took in outcome.seconds.items()}
-    return {"seconds": seconds} if seconds else {}
 
 
 def _insist(claim: Claim, outcome: Outcome) -> None:

@@ -7,9 +7,10 @@ from typing import Any
 from uuid import uuid4
 
 from models.email import moves
+from models.email.attempts import Conversation
 from models.email.claims import Claim, Held, Worker
 from models.email.hints import Hint as Hint
-from models.email.states import Status
+from models.email.states import Result, Status
 from models.owner import campaigns, mailboxes
 from models.owner.campaigns import NewCampaign, NewLead
 from models.store import database, tables
@@ -108,6 +109,21 @@ def an_email(at: datetime | None = None, **campaign: Any) -> int:
     return planned(campaign_id, mailbox_id, at or now())[0]
 
 
+# What a mail server answered.
+YES = Conversation(Result.ACCEPTED, "dot", code=250, reply="ok")
+
+
+def no(code: int | None, reply: str = "no", **more: Any) -> Conversation:
+    """A refusal for ever, of its lead after RCPT unless something else is told."""
+    told = {"phase": "rcpt", "scope": "lead", "code": code, "reply": reply}
+    return Conversation(Result.REFUSED, **(told | more))
+
+
+def later(code: int | None, reply: str = "later", **more: Any) -> Conversation:
+    told = {"phase": "rcpt", "scope": "lead", "code": code, "reply": reply}
+    return Conversation(Result.DEFERRED, **(told | more))
+
+
 def row(email_id: int) -> CampaignEmailQueue:
     return CampaignEmailQueue.get_by_id(email_id)
 
@@ -135,9 +151,9 @@ def in_status(status: Status) -> tuple[int, Held]:
     claim = claimed(email_id) if status is Status.SENDING else handed_over(email_id)
     match status:
         case Status.SENT:
-            assert moves.accept(claim.held, {"code": 250})
+            assert moves.accept(claim.held, YES)
         case Status.FAILED:
-            assert moves.reject(claim.held, "550 no", {"code": 550})
+            assert moves.reject(claim.held, no(550))
         case Status.UNKNOWN:
             assert moves.doubt(claim.held, "silence")
     return email_id, claim.held
@@ -172,6 +188,7 @@ SET scheduled_at = scheduled_at - %(by)s, hinted_for = hinted_for - %(by)s, clai
 UPDATE email_history
 SET at = at - %(by)s, scheduled_from = scheduled_from - %(by)s, scheduled_to = scheduled_to - %(by)s,
     handed_over_at = handed_over_at - %(by)s;
+UPDATE attempt SET started_at = started_at - %(by)s, ended_at = ended_at - %(by)s;
 """
 
 

@@ -7,6 +7,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
+from models.email.attempts import Conversation
 from models.email.states import Move, Status
 from models.store.database import database
 
@@ -27,6 +28,7 @@ class Moved:
     scheduled_at: datetime | None = None  # after the move
     sent_at: datetime | None = None
     detail: Mapping[str, Any] = field(default_factory=dict)
+    conversation: Conversation | None = None  # that it came of
 
 
 _log = logging.getLogger(__name__)

@@ -15,8 +15,9 @@ from psycopg2 import Binary
 from psycopg2.extras import Json
 
 import config
-from models.email import announcements, claims, gates, locks
+from models.email import announcements, attempts, claims, gates, locks
 from models.email.announcements import Moved
+from models.email.attempts import Conversation
 from models.email.claims import Claim, Held, Worker
 from models.email.facts import read, read_for_claim
 from models.email.gates import Closed, Facts
@@ -26,7 +27,7 @@ from models.email.states import PATHS, CampaignStatus, Move, Status
 from models.store.database import Prepared, database, execute, fetch_row, packet_rows
 from models.store.installation import NOTHING_SEEN, Seen
 from models.store.recordable import recordable
-from models.store.tables import CLOCK, Campaign, CampaignEmailQueue, EmailHistory, Mailbox
+from models.store.tables import CLOCK, Campaign, CampaignEmailQueue, Mailbox
 from scheduling.planner import Slot
 
 Q = CampaignEmailQueue
@@ -193,7 +194,8 @@ def _tell(move: Move, facts: Facts, held: Held, detail: Detail | None = None) ->
     )
 
 
-def accept(held: Held, detail: Detail) -> bool:
+def accept(held: Held, conversation: Conversation, copy: Detail | None = None) -> bool:
+    """copy: where a copy of it was found, which proves the same as an answer."""
     with database.atomic():
         row = locks.lock_around(held.email_id)
         moved = _move(
@@ -202,7 +204,8 @@ def accept(held: Held, detail: Detail) -> bool:
             Status.SENT,
             by=held.by,
             token=held.token,
-            detail=detail,
+            detail=copy,
+            conversation=conversation,
             sent_at=CLOCK,
             attempts=Q.attempts + 1,
             error=None,
@@ -212,8 +215,9 @@ def accept(held: Held, detail: Detail) -> bool:
     return moved
 
 
-def reject(held: Held, error: str, detail: Detail, *, mailbox_works: bool = False) -> bool:
-    """mailbox_works: the server's answer proves it, although it is a no to this mail."""
+def reject(held: Held, conversation: Conversation, reason: str | None = None, *, mailbox_works: bool = False) -> bool:
+    """reason: None: the answer itself. mailbox_works: the answer proves it, although it is a no to this mail."""
+    error = reason or conversation.answer
     with database.atomic():
         row = locks.lock_around(held.email_id)
         moved = _move(
@@ -223,7 +227,7 @@ def reject(held: Held, error: str, detail: Detail, *, mailbox_works: bool = Fals
             by=held.by,
             token=held.token,
             reason=error,
-            detail=detail,
+            conversation=conversation,
             attempts=Q.attempts + 1,
             error=error,
         )
@@ -232,29 +236,30 @@ def reject(held: Held, error: str, detail: Detail, *, mailbox_works: bool = Fals
     return moved
 
 
-def retry(held: Held, scheduled_at: datetime, error: str, detail: Detail, *, mailbox_works: bool = False) -> bool:
+def retry(held: Held, scheduled_at: datetime, conversation: Conversation, *, mailbox_works: bool = False) -> bool:
     """Proved not sent: another attempt at `scheduled_at`, which plans.retry_moment() tells.
 
     mailbox_works: as for reject.
     """
+    error = conversation.answer
     put_off = {"scheduled_at": scheduled_at, "deferred_since": fn.COALESCE(Q.deferred_since, Q.claimed_at)}
     changes = {**_UNCLAIMED, **put_off, "attempts": Q.attempts + 1, "error": error}
     with database.atomic():
         row = locks.lock_around(held.email_id)
-        moved = _back(Move.RETRY, held, error, detail, changes)
+        moved = _back(Move.RETRY, held, error, conversation, changes)
         if moved and mailbox_works:
             _forget_faults(row)
     return moved
 
 
-def release(held: Held, reason: str, detail: Detail | None = None) -> bool:
+def release(held: Held, reason: str, conversation: Conversation = attempts.WITHDRAWN) -> bool:
     """Its worker proves that it was not sent, by no fault of the mail: it keeps its time, no attempt is counted."""
-    return _back(Move.RELEASE, held, reason, detail, dict(_UNCLAIMED))
+    return _back(Move.RELEASE, held, reason, conversation, dict(_UNCLAIMED))
 
 
-def release_for_its_mailbox(held: Held, reason: str, detail: Detail) -> bool:
+def release_for_its_mailbox(held: Held, reason: str, conversation: Conversation) -> bool:
     """The same, for a fault of its mailbox: for how long it was put off before does not count either."""
-    return _back(Move.RELEASE, held, reason, detail, {**_UNCLAIMED, "deferred_since": None})
+    return _back(Move.RELEASE, held, reason, conversation, {**_UNCLAIMED, "deferred_since": None})
 
 
 def release_unhanded(held: Held, reason: str) -> bool:
@@ -265,7 +270,7 @@ def release_unhanded(held: Held, reason: str) -> bool:
     return _back(Move.RELEASE, held, reason, None, dict(_UNCLAIMED), unhanded=True)
 
 
-def doubt(held: Held, reason: str, detail: Detail | None = None) -> bool:
+def doubt(held: Held, reason: str, conversation: Conversation = attempts.NO_ANSWER) -> bool:
     """The dot may have left and nothing proves what became of it. The token stays, for late proof."""
     return _move(
         Move.DOUBT,
@@ -274,7 +279,7 @@ def doubt(held: Held, reason: str, detail: Detail | None = None) -> bool:
         by=held.by,
         token=held.token,
         reason=reason,
-        detail=detail,
+        conversation=conversation,
         error=reason,
     )
 
@@ -461,7 +466,13 @@ def _columns(slots: Sequence[Slot]) -> dict[str, list[Any]]:
 
 
 def _back(
-    move: Move, held: Held, reason: str, detail: Detail | None, changes: dict[str, Any], *, unhanded: bool = False
+    move: Move,
+    held: Held,
+    reason: str,
+    conversation: Conversation | None,
+    changes: dict[str, Any],
+    *,
+    unhanded: bool = False,
 ) -> bool:
     with database.atomic():
         row = locks.lock_around(held.email_id)
@@ -470,7 +481,9 @@ def _back(
         to = Status.PENDING
         if Campaign.get_by_id(row.campaign_id).status == CampaignStatus.CANCELLED:
             to, changes = Status.CANCELLED, {"error": reason, "attempts": changes.get("attempts", Q.attempts)}
-        return _move(move, held.email_id, to, by=held.by, token=held.token, reason=reason, detail=detail, **changes)
+        return _move(
+            move, held.email_id, to, by=held.by, token=held.token, reason=reason, conversation=conversation, **changes
+        )
 
 
 def _move(
@@ -482,12 +495,16 @@ def _move(
     token: UUID | None = None,
     reason: str | None = None,
     detail: Detail | None = None,
+    conversation: Conversation | None = None,
     counted: datetime | None = None,
     **changes: Any,
 ) -> bool:
-    """The guarded update and its history row. token: what the row must still bear, where given."""
+    """The guarded update and its history row. token: what the row must still bear, where given.
+
+    conversation: what it came of, recorded as its attempt.
+    """
     # A server's words must never keep what it decided from being recorded.
-    reason, detail, changes = recordable(reason), recordable(detail), recordable(changes)
+    reason, changes = recordable(reason), recordable(changes)
     sources, targets = PATHS[move]
     assert to in targets, f"{move} does not lead to {to}"
     with database.atomic():
@@ -497,8 +514,17 @@ def _move(
             guard &= Q.claim_token == token
         if not Q.update(status=to, **changes).where(guard).execute():
             return False
-        _record(move, before, by, reason, detail, counted)
+        _record(move, before, by, reason, detail, conversation, counted)
     return True
+
+
+HISTORY = """
+INSERT INTO email_history (email_id, move, from_status, to_status, reason, scheduled_from, scheduled_to, mailbox_id,
+                           claim_token, handed_over_at, by, detail)
+VALUES (%(email)s, %(move)s, %(from_status)s, %(to_status)s, %(reason)s, %(scheduled_from)s, %(scheduled_to)s,
+        %(mailbox)s, %(token)s, %(counted)s, %(by)s, %(detail)s)
+"""
+HISTORY_WITH_ATTEMPT = f"WITH recorded AS ({attempts.RECORD}) {HISTORY}"
 
 
 def _record(
@@ -507,23 +533,30 @@ def _record(
     by: str,
     reason: str | None,
     detail: Detail | None,
+    conversation: Conversation | None,
     counted: datetime | None,
 ) -> None:
     after = Q.get_by_id(before.id)
-    EmailHistory.insert(
-        email=before.id,
-        move=move,
-        from_status=before.status,
-        to_status=after.status,
-        reason=reason,
-        scheduled_from=before.scheduled_at,
-        scheduled_to=after.scheduled_at,
-        mailbox=after.mailbox_id,
-        claim_token=after.claim_token or before.claim_token,
-        handed_over_at=counted,
-        by=by,
-        detail=dict(detail) if detail else None,
-    ).execute()
+    kept = recordable(detail or (conversation.detail() if conversation else None))
+    values: dict[str, Any] = {
+        "email": before.id,
+        "move": move,
+        "from_status": before.status,
+        "to_status": after.status,
+        "reason": reason,
+        "scheduled_from": before.scheduled_at,
+        "scheduled_to": after.scheduled_at,
+        "mailbox": after.mailbox_id,
+        "token": after.claim_token or before.claim_token,
+        "counted": counted,
+        "by": by,
+        "detail": Json(kept) if kept else None,
+    }
+    if conversation is None:
+        execute(HISTORY, values)
+    else:
+        started_at = before.claimed_at or before.handed_over_at
+        execute(HISTORY_WITH_ATTEMPT, {**values, **attempts.values(conversation), "started_at": started_at})
     announcements.tell(
         Moved(
             move=move,
@@ -537,6 +570,7 @@ def _record(
             sent_at=after.sent_at,
             by=by,
             detail=detail or {},
+            conversation=conversation,
         )
     )
 

@@ -51,6 +51,14 @@ class Move(StrEnum):
     REOPEN = "reopen"  # a failed mail is to be tried again: a person's word, or its refusal was its mailbox's fault
 
 
+class Result(StrEnum):
+    ACCEPTED = "accepted"  # the server took responsibility
+    DEFERRED = "deferred"  # proved not sent; may be tried again
+    REFUSED = "refused"  # proved not sent, and not to be tried again as it is
+    UNANSWERED = "unanswered"  # the final dot may have left, and no answer to it was read
+    WITHDRAWN = "withdrawn"  # the hand-over was refused: the connection was dropped before the dot
+
+
 class Path(NamedTuple):
     sources: frozenset[Status]  # empty: the row does not exist yet
     targets: frozenset[Status]

@@ -8,8 +8,8 @@ from peewee import EXCLUDED, IntegrityError, chunked, fn
 
 import bounds
 from models.email import locks, moves, recipients, remaining
+from models.email.attempts import Conversation
 from models.email.claims import Held
-from models.email.moves import Detail
 from models.email.reasons import Sentence, said
 from models.email.states import CampaignStatus
 from models.owner import changes, notices
@@ -204,14 +204,14 @@ def _check_window(row: Campaign, change: Edit) -> None:
         raise CampaignInvalid(str(error)) from None
 
 
-def close_to_its_letter(held: Held, why: str, detail: Detail) -> bool | None:
+def close_to_its_letter(held: Held, why: str, conversation: Conversation) -> bool | None:
     """Give an e-mail back whose mailbox's server does not take its campaign's letter, and send no more from there.
 
     True: the campaign has no other mailbox, and paused itself. None: the mail is no longer the caller's.
     """
     with database.atomic():
         row = locks.lock_around(held.email_id)
-        if not moves.release(held, why, detail):
+        if not moves.release(held, why, conversation):
             return None
         links = CampaignMailbox.update(closed_reason=why)
         links.where(CampaignMailbox.campaign == row.campaign_id, CampaignMailbox.mailbox == row.mailbox_id).execute()

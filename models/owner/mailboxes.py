@@ -9,8 +9,9 @@ from peewee import IntegrityError, fn
 
 import bounds
 from models.email import evidence, locks, moves
+from models.email.attempts import Conversation
 from models.email.claims import Held
-from models.email.moves import WITHOUT_FAULTS, Detail
+from models.email.moves import WITHOUT_FAULTS
 from models.email.states import CampaignStatus, MailboxStatus
 from models.owner import changes, notices
 from models.owner.notices import Kind
@@ -243,7 +244,11 @@ def _locked(mailbox_id: int) -> Mailbox:
 
 
 def close_after(
-    held: Held, fault: str, detail: Detail, pause: Callable[[int], timedelta], blamed_from: datetime | None = None
+    held: Held,
+    fault: str,
+    conversation: Conversation,
+    pause: Callable[[int], timedelta],
+    blamed_from: datetime | None = None,
 ) -> datetime | None:
     """Give an e-mail back that met a fault of its mailbox, and close that. None: the mail is no longer the caller's.
 
@@ -252,13 +257,13 @@ def close_after(
     """
     with database.atomic():
         row = locks.lock_around(held.email_id)
-        if not moves.release_for_its_mailbox(held, f"mailbox: {fault}", detail):
+        if not moves.release_for_its_mailbox(held, f"mailbox: {fault}", conversation):
             return None
         if blamed_from is not None:
             earliest = fn.LEAST(Mailbox.blamed_from, blamed_from)
             Mailbox.update(blamed_from=earliest).where(Mailbox.id == row.mailbox_id).execute()
             tick_request.ask_for_tick()
-        return close(row.mailbox_id, fault, pause, detail.get("phase"), detail.get("code"))
+        return close(row.mailbox_id, fault, pause, conversation.phase, conversation.code)
 
 
 def close(

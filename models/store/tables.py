@@ -33,7 +33,7 @@ from playhouse.postgres_ext import ArrayField
 
 from bounds import CAMPAIGN, MAILBOX, WARMUP, Bounds
 from models.email import limits
-from models.email.states import CampaignStatus, MailboxStatus, Move, Status
+from models.email.states import CampaignStatus, MailboxStatus, Move, Result, Status
 from models.store.database import database
 
 CLOCK = SQL("clock_timestamp()")
@@ -357,6 +357,45 @@ EmailHistory.add_index(
 )
 
 
+class Attempt(Table):
+    """One conversation with a mail server: once for each claim that came to one."""
+
+    email_id: int
+    mailbox_id: int
+    id = BigAutoField()
+    email = ForeignKeyField(CampaignEmailQueue, index=False)
+    claim_token = UUIDField(unique=True)
+    mailbox = ForeignKeyField(Mailbox, index=False)
+    outcome = TextField()
+    phase = TextField()  # that it reached: compose, connect, tls, auth, mail, rcpt, data, body or dot
+    scope = TextField(null=True)  # whom the answer is about; null: of an acceptance, or without an answer
+    code = IntegerField(null=True)  # of the server's reply; null: none was read
+    enhanced = TextField(null=True)  # "5.1.1"
+    reply = TextField(null=True)  # the server's words, or ours of what happened instead
+    seconds = JSONField(constraints=_default("'{}'"))  # phase -> how long it took
+    started_at = MomentField()  # when its mail was claimed
+    ended_at = MomentField(constraints=_default("clock_timestamp()"))  # when its outcome was recorded
+
+    class Meta:
+        constraints = [
+            _one_of("outcome", Result),
+            Check("outcome NOT IN ('deferred', 'refused') OR scope IS NOT NULL", "no_is_about_somebody"),
+        ]
+        indexes = ((("email", "ended_at", "id"), False),)
+
+
+Attempt._meta.columns["seconds"].field_type = "JSONB"
+Attempt.add_index(
+    Attempt.index(
+        Attempt.mailbox,
+        Attempt.ended_at,
+        Attempt.id,
+        where=SQL("outcome IN ('deferred', 'refused', 'unanswered')"),
+        name="failed_attempts_by_mailbox",
+    )
+)
+
+
 class EmailContent(Table):
     """What was handed over to the server, byte for byte, so that an owner sees what a lead received."""
 
@@ -471,6 +510,7 @@ TABLES: tuple[type[Table], ...] = (
     CampaignLead,
     CampaignEmailQueue,
     EmailHistory,
+    Attempt,
     EmailContent,
     WarmupCount,
     Change,

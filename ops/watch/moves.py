@@ -8,8 +8,8 @@ from models.email.states import Move, Status
 from ops.watch import logs, metrics
 
 log = logs.get()
-# What of a move's detail says why it was made, without the server's words: those may name the lead.
-_TOLD = ("code", "enhanced", "scope", "phase", "seconds", "header")
+# What of a conversation says why a move was made, without the server's words: those may name the lead.
+_TOLD = ("code", "enhanced", "scope", "phase", "seconds")
 
 
 def watch() -> None:
@@ -33,14 +33,15 @@ def _fields(it: Moved) -> dict[str, Any]:
         "from_status": it.from_status,
         "to_status": it.to_status,
         "scheduled_at": it.scheduled_at and it.scheduled_at.isoformat(),
-        "reason": None if "reply" in it.detail else it.reason,
+        "reason": None if it.conversation and it.conversation.reply is not None else it.reason,
         "by": it.by,
     }
     return {name: value for name, value in named.items() if value is not None}
 
 
 def _why(it: Moved) -> dict[str, Any]:
-    return {name: it.detail[name] for name in _TOLD if it.detail.get(name) is not None}
+    told = {name: getattr(it.conversation, name, None) for name in _TOLD} | {"header": it.detail.get("header")}
+    return {name: value for name, value in told.items() if value not in (None, {})}
 
 
 def _count(it: Moved) -> None:

@@ -79,7 +79,7 @@ class TestTheTick:
     def test_pauses_campaigns_and_has_it_told(self, webhook: Webhook, settings: Override) -> None:
         settings(SENDING_PAUSE_AFTER_RESULTS=1)
         email_id = make.an_email()
-        moves.reject(make.claimed(email_id).held, "550 no such user", {"code": 550})
+        moves.reject(make.claimed(email_id).held, make.no(550, "no such user"))
 
         attention.protect()
         attention.ask_for_notices()

@@ -11,7 +11,7 @@ from prometheus_client import REGISTRY
 from actors import tally
 from actors.deliver import deliver
 from mail.outcome import Reply
-from models.email import moves
+from models.email import attempts, moves
 from models.email.claims import Held
 from models.store import database
 from models.store.tables import Campaign, CampaignEmailQueue
@@ -115,7 +115,7 @@ class TestASentMail:
         moves.doubt(claim.held, "silence")
         count = Counting()
 
-        moves.accept(claim.held, {"folder": "Sent"})
+        moves.accept(claim.held, attempts.PROVED, {"folder": "Sent"})
 
         assert count("punktual_sent_total", campaign=str(claim.campaign_id), mailbox=str(claim.mailbox_id)) == 1
         assert count("punktual_schedule_lag_seconds_count") == 0

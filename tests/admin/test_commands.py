@@ -489,7 +489,7 @@ class TestWhatStrangersWrote:
         email_id, held = make.in_status(Status.SENDING)
         content = f"Subject: =?utf-8?q?a=1b=5b2Jb=c2=9b?=\r\n\r\nDear {self.EVIL}lead"
         moves.hand_over(held, content.encode())
-        moves.reject(held, f"550 no {self.EVIL}", {"code": 550, "reply": f"no {self.EVIL}"})
+        moves.reject(held, make.no(550, f"no {self.EVIL}"))
         mailboxes.close(make.row(email_id).mailbox_id, f"421 {self.EVIL}", lambda faults: timedelta(hours=1))
         suppressions.add("anna@leads.example", f"she asked {self.EVIL}", "tests")
         Campaign.update(name=f"Autumn {self.EVIL}").execute()
@@ -579,7 +579,7 @@ class TestEmails:
     def test_one_that_waits_for_another_attempt_says_until_when(self) -> None:
         claim = make.claimed(make.an_email())
         later = make.now() + timedelta(hours=2)
-        moves.retry(claim.held, later, "451 later", {"code": 451})
+        moves.retry(claim.held, later, make.later(451))
 
         shown = read("email", "show", str(claim.held.email_id))
 

@@ -42,7 +42,7 @@ def incident(kind: Kind, pid: int = make.WORKER.pid, ended_ago: timedelta = time
 
 
 def failed(email_id: int) -> None:
-    assert moves.reject(make.handed_over(email_id).held, "550 no", {"code": 550})
+    assert moves.reject(make.handed_over(email_id).held, make.no(550))
 
 
 def cancelled(email_id: int) -> None:

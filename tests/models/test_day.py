@@ -61,7 +61,7 @@ class TestTheMarks:
     @pytest.mark.parametrize("began", [SECOND, DAY])
     def test_one_that_failed_stands_where_it_was_planned_whenever_its_attempt_began(self, began: timedelta) -> None:
         email_id = make.an_email()
-        moves.reject(make.claimed(email_id).held, "550 no", {"code": 550})
+        moves.reject(make.claimed(email_id).held, make.no(550))
         put(email_id, scheduled_at=noon(), claimed_at=noon() + began)
 
         [mark] = line_of(make.row(email_id).campaign_id).marks
@@ -163,7 +163,7 @@ class TestMoves:
         email_id = make.an_email(make.now())
         claim = make.claimed(email_id)
         at = claim.scheduled_at
-        moves.retry(claim.held, at + SECOND, "450 busy", {"code": 450})
+        moves.retry(claim.held, at + SECOND, make.later(450, "busy"))
 
         [mark] = line_of(make.row(email_id).campaign_id).marks
 

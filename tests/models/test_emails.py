@@ -17,7 +17,6 @@ from models.views import overview
 from tests import factories as make
 
 Q = CampaignEmailQueue
-DETAIL = {"code": 451}
 
 
 def _claim(held: Held) -> bool:
@@ -50,9 +49,9 @@ MOVES: dict[Move, Callable[[Held], bool]] = {
     Move.PLAN: _plan,
     Move.CLAIM: _claim,
     Move.HAND_OVER: lambda held: moves.hand_over(held, b"content") is None,
-    Move.ACCEPT: lambda held: moves.accept(held, {"code": 250}),
-    Move.REJECT: lambda held: moves.reject(held, "550 no", {"code": 550}),
-    Move.RETRY: lambda held: moves.retry(held, make.now(), "451 later", DETAIL),
+    Move.ACCEPT: lambda held: moves.accept(held, make.YES),
+    Move.REJECT: lambda held: moves.reject(held, make.no(550)),
+    Move.RETRY: lambda held: moves.retry(held, make.now(), make.later(451)),
     Move.RELEASE: lambda held: moves.release(held, "a test"),
     Move.DOUBT: lambda held: moves.doubt(held, "silence"),
     Move.CANCEL: lambda held: moves.cancel(held.email_id, "a test", "tests"),
@@ -116,7 +115,7 @@ class TestATokenThatIsNotTheRows:
         second = make.claimed(email_id, make.ANOTHER_WORKER)
 
         assert moves.hand_over(first.held, b"content") is not None
-        assert not moves.accept(first.held, {"code": 250})
+        assert not moves.accept(first.held, make.YES)
         assert moves.hand_over(second.held, b"content") is None
 
 
@@ -241,8 +240,8 @@ class TestGivingBack:
     def test_a_retry_counts_an_attempt_and_a_release_does_not(self) -> None:
         retried, released = make.claimed(make.an_email()), make.claimed(make.an_email())
 
-        moves.retry(retried.held, make.now(), "451 later", DETAIL)
-        moves.release(released.held, "421 busy", DETAIL)
+        moves.retry(retried.held, make.now(), make.later(451))
+        moves.release(released.held, "421 busy", make.later(421, "busy", scope="mailbox"))
 
         assert make.row(retried.held.email_id).attempts == 1
         assert make.row(released.held.email_id).attempts == 0
@@ -336,7 +335,7 @@ class TestTheHistory:
         email_id, held = make.in_status(Status.SENT)
         before = len(overview.history(email_id))
 
-        moves.accept(held, {"code": 250})
+        moves.accept(held, make.YES)
 
         assert len(overview.history(email_id)) == before
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from peewee import IntegrityError
 
-from models.email import evidence, moves
+from models.email import attempts, evidence, moves
 from models.email.claims import Held
 from models.email.states import Move, Status
 from models.owner import mailboxes
@@ -158,7 +158,7 @@ class TestLateProof:
         [email_id] = doubtful(mailbox_id)
         [mail] = evidence.take(mailbox_id)
 
-        assert moves.accept(Held(email_id, mail.claim_token, "evidence"), {"folder": "Sent", "uid": 7})
+        assert moves.accept(Held(email_id, mail.claim_token, "evidence"), attempts.PROVED, {"folder": "Sent", "uid": 7})
 
         assert make.row(email_id).status == Status.SENT
         last = overview.history(email_id)[-1]
@@ -170,6 +170,6 @@ class TestLateProof:
         mailboxes.close(mailbox_id, "535 no", lambda before: timedelta(hours=1))
         [mail] = evidence.take(mailbox_id)
 
-        assert moves.accept(Held(email_id, mail.claim_token, "evidence"), {})
+        assert moves.accept(Held(email_id, mail.claim_token, "evidence"), attempts.PROVED)
 
         assert mailboxes.get(mailbox_id).closed_reason == "535 no"

@@ -133,7 +133,7 @@ class TestTheMailbox:
         first, second = (make.a_campaign([mailbox_id]) for _ in range(2))
         [sent], [waiting] = (make.planned(campaign, mailbox_id, make.now()) for campaign in (first, second))
         claim = make.handed_over(sent)
-        moves.accept(claim.held, {"code": 250})
+        moves.accept(claim.held, make.YES)
 
         closed = ask(waiting)
 
@@ -167,7 +167,7 @@ class TestTheMailbox:
         mailboxes.close(mailbox_id, "421 busy", lambda faults: timedelta(0))
         claim = make.handed_over(email_id)
 
-        moves.accept(claim.held, {"code": 250})
+        moves.accept(claim.held, make.YES)
 
         row = Mailbox.get_by_id(mailbox_id)
         assert (row.faults, row.closed_until, row.closed_reason) == (0, None, None)
@@ -238,8 +238,8 @@ class TestLimits:
         today = warsaw_day(make.now())
         unknown, failed, returned = (make.handed_over(make.an_email()) for _ in range(3))
         moves.doubt(unknown.held, "silence")
-        moves.reject(failed.held, "554 no", {})
-        moves.retry(returned.held, make.now(), "451 later", {})
+        moves.reject(failed.held, make.no(554))
+        moves.retry(returned.held, make.now(), make.later(451))
 
         ids = [claim.mailbox_id for claim in (unknown, failed, returned)]
 
@@ -247,7 +247,7 @@ class TestLimits:
 
     def test_yesterdays_mails_do_not_count(self) -> None:
         claim = make.handed_over(make.an_email())
-        moves.accept(claim.held, {})
+        moves.accept(claim.held, make.YES)
         make.age(claim.held.email_id, timedelta(days=1))
 
         assert limits.mailboxes_used([claim.mailbox_id], warsaw_day(make.now())) == {}
@@ -303,7 +303,7 @@ class TestLimits:
             thread.start()
             self.until_somebody_waits()
             claim = make.handed_over(winner)
-            moves.accept(claim.held, {})
+            moves.accept(claim.held, make.YES)
         thread.join()
 
         assert isinstance(results[0], Closed)
@@ -312,7 +312,7 @@ class TestLimits:
     def send(self, *ids: int) -> None:
         for email_id in ids:
             claim = make.handed_over(email_id)
-            moves.accept(claim.held, {})
+            moves.accept(claim.held, make.YES)
             make.rested(claim.campaign_id)
 
     def until_somebody_waits(self) -> None:

@@ -193,10 +193,9 @@ class TestAMailboxsState:
         ],
     )
     def test_that_is_closed_tells_by_what(self, phase: str | None, code: int | None, state: str) -> None:
-        held = make.claimed(make.an_email()).held
-        box = make.row(held.email_id).mailbox_id
+        box = make.a_mailbox()
 
-        mailboxes.close_after(held, "in words of its own", {"phase": phase, "code": code}, lambda faults: HOUR)
+        mailboxes.close(box, "in words of its own", lambda faults: HOUR, phase, code)
 
         assert mailbox(box).state == state
         assert state in gauges.MAILBOX_STATES

@@ -40,7 +40,7 @@ def sent_again() -> int:
     make.rested(make.row(email_id).campaign_id)
     Q.update(scheduled_at=make.now()).where(Q.id == email_id).execute()
     H.update(scheduled_to=make.row(email_id).scheduled_at).where(H.id == of(email_id, Move.SETTLE)[0]).execute()
-    moves.accept(make.handed_over(email_id).held, {"code": 250})
+    moves.accept(make.handed_over(email_id).held, make.YES)
     return email_id
 
 
@@ -55,7 +55,7 @@ class TestRowsMadeByLegalMoves:
         sent_again()
         retried = make.claimed(make.an_email())
         moment = plans.retry_moment(retried.held.email_id, make.now())
-        moves.retry(retried.held, moment, "451 later", {"code": 451})
+        moves.retry(retried.held, moment, make.later(451))
         moves.release(make.claimed(make.an_email()).held, "a test")
         campaigns.cancel(make.row(make.an_email()).campaign_id, "ola")
 

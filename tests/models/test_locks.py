@@ -226,7 +226,7 @@ class TestEverythingAtOnce:
     def send(self) -> None:
         for claim in self.claims():
             if moves.hand_over(claim.held, b"content") is None:
-                moves.accept(claim.held, {"code": 250})
+                moves.accept(claim.held, make.YES)
             else:
                 moves.release(claim.held, "a gate closed")
 
@@ -235,7 +235,7 @@ class TestEverythingAtOnce:
             moves.hand_over(claim.held, b"content")
             make.age(claim.held.email_id, timedelta(seconds=1000))
             stuck.settle_expired("tests")
-            moves.retry(claim.held, make.now(), "451 later", {"code": 451})
+            moves.retry(claim.held, make.now(), make.later(451))
 
     def claims(self) -> Iterator[Claim]:
         for _ in range(self.OPERATIONS):

@@ -35,7 +35,7 @@ class TestAMove:
         claim = make.claimed(make.an_email())
         told.clear()
 
-        moves.reject(claim.held, "550 no", {"code": 550})
+        moves.reject(claim.held, make.no(550))
 
         [it] = told
         assert (it.move, it.email_id, it.campaign_id, it.mailbox_id) == (
@@ -45,7 +45,7 @@ class TestAMove:
             claim.mailbox_id,
         )
         assert (it.from_status, it.to_status, it.by) == (Status.SENDING, Status.FAILED, claim.held.by)
-        assert (it.reason, it.detail) == ("550 no", {"code": 550})
+        assert (it.reason, it.conversation) == ("550 no", make.no(550))
 
     def test_is_told_of_once_its_transaction_is_committed_and_not_before(self, told: list[Moved]) -> None:
         email_id = make.an_email()
@@ -71,7 +71,7 @@ class TestAMove:
         email_id, held = make.in_status(Status.SENT)
         told.clear()
 
-        moves.accept(held, {"code": 250})
+        moves.accept(held, make.YES)
         moves.cancel(email_id, "a test", "tests")
 
         assert told == []

@@ -46,7 +46,7 @@ class TestAMailboxThatFaultsHaveClosed:
         email_id = make.an_email()
         held, mailbox_id = make.claimed(email_id).held, make.row(email_id).mailbox_id
 
-        mailboxes.close_after(held, "535 no", {"code": 535, "phase": "auth", "scope": "mailbox"}, lambda faults: HOUR)
+        mailboxes.close_after(held, "535 no", make.later(535, phase="auth", scope="mailbox"), lambda faults: HOUR)
 
         line = line_of(mailbox_id)
         assert (line.status, line.reason, line.closed_phase, line.faults) == ("closed", "535 no", "auth", 1)
@@ -63,7 +63,7 @@ class TestAMailboxThatFaultsHaveClosed:
         email_id = make.an_email()
         mailboxes.close(make.row(email_id).mailbox_id, "421 busy", lambda faults: timedelta(0), "connect")
 
-        moves.accept(make.handed_over(email_id).held, {"code": 250})
+        moves.accept(make.handed_over(email_id).held, make.YES)
 
         row = Mailbox.get()
         assert (row.faults, row.closed_phase) == (0, None)
@@ -76,10 +76,10 @@ class TestAMailboxesErrors:
         ids = make.planned(campaign_id, mailbox_id, *[make.now()] * 4)
         refused, deferred, silent, _ = ids
         answers: list[Callable[[Held], bool]] = [
-            lambda held: moves.reject(held, "550 no", {"code": 550, "phase": "dot"}),
-            lambda held: moves.retry(held, make.now(), "451 later", {"code": 451, "phase": "dot"}),
+            lambda held: moves.reject(held, make.no(550, phase="dot")),
+            lambda held: moves.retry(held, make.now(), make.later(451, phase="dot")),
             lambda held: moves.doubt(held, "silence"),
-            lambda held: moves.accept(held, {"code": 250}),
+            lambda held: moves.accept(held, make.YES),
         ]
         for email_id, answer in zip(ids, answers, strict=True):
             make.rested(campaign_id)
@@ -106,7 +106,7 @@ class TestAMailboxesErrors:
         ids = make.planned(campaign_id, mailbox_id, *[make.now()] * 7)
         for email_id in ids:
             make.rested(campaign_id)
-            moves.reject(make.claimed(email_id).held, "550 no", {"code": 550})
+            moves.reject(make.claimed(email_id).held, make.no(550))
 
         lines = overview.mailboxes([mailboxes.get(mailbox_id), mailboxes.get(other)])
 

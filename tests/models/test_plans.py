@@ -358,7 +358,7 @@ class TestEditing:
         seen = plans.situation([campaign_id], again=True, orders={campaign_id: "edited"})
         slots = list(planner.plan(seen.campaigns, seen.mailboxes, seen.taken, seen.now))
         later = make.now() + timedelta(hours=1)
-        moves.retry(make.claimed(email_id).held, later, "451 later", {"code": 451})
+        moves.retry(make.claimed(email_id).held, later, make.later(451))
 
         written = plans.write(campaign_id, slots, seen, "tests", "edited")
 
@@ -456,7 +456,7 @@ class TestPauseResumeCancel:
         mailbox_id = make.a_mailbox()
         campaign_id = make.a_campaign([mailbox_id], leads=2)
         sent, pending = make.planned(campaign_id, mailbox_id, make.now(), make.now() + timedelta(minutes=5))
-        moves.accept(make.handed_over(sent).held, {})
+        moves.accept(make.handed_over(sent).held, make.YES)
 
         count = campaigns.cancel(campaign_id, "tests")
 
@@ -642,7 +642,7 @@ class TestCompletion:
         mailbox_id = make.a_mailbox()
         campaign_id = make.a_campaign([mailbox_id], leads=2)
         [first] = make.planned(campaign_id, mailbox_id, make.now())
-        moves.accept(make.handed_over(first).held, {})
+        moves.accept(make.handed_over(first).held, make.YES)
 
         assert campaigns.complete_finished("tests") == []
 

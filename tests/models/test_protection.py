@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import timedelta
-from typing import Any
 
 import pytest
 
@@ -20,15 +19,15 @@ from tests.conftest import Override
 from tests.waiting import BOUND, until
 
 Q = CampaignEmailQueue
-ANSWERS: dict[str, dict[str, Any]] = {
-    "sent": {"code": 250},
-    "lead": {"code": 550, "scope": "lead", "phase": "rcpt"},
-    "content": {"code": 554, "scope": "content", "phase": "dot"},
-    "gave up": {"code": 451, "scope": "lead", "phase": "rcpt"},
-    "unclear": {"code": 550, "scope": "unclear", "phase": "rcpt"},
-    "put off": {"code": 451, "scope": "unclear", "phase": "rcpt"},
-    "greylisted": {"code": 450, "scope": "lead", "phase": "rcpt"},
-    "composed": {"code": None, "scope": "content", "phase": "compose"},
+ANSWERS = {
+    "sent": make.YES,
+    "lead": make.no(550),
+    "content": make.no(554, scope="content", phase="dot"),
+    "gave up": make.later(451),
+    "unclear": make.later(550, scope="unclear"),
+    "put off": make.later(451, scope="unclear"),
+    "greylisted": make.later(450),
+    "composed": make.no(None, scope="content", phase="compose"),
 }
 WAITING = {"unclear", "put off", "greylisted"}
 
@@ -51,13 +50,13 @@ def answered(campaign_id: int, *answers: str) -> None:
         [email_id] = make.planned(campaign_id, mailbox_id, make.now())
         make.rested(campaign_id)
         held = make.handed_over(email_id).held
-        detail = ANSWERS[answer]
+        told = ANSWERS[answer]
         if answer == "sent":
-            assert moves.accept(held, detail)
+            assert moves.accept(held, told)
         elif answer in WAITING:
-            assert moves.retry(held, make.now() + timedelta(hours=1), answer, detail)
+            assert moves.retry(held, make.now() + timedelta(hours=1), told)
         else:
-            assert moves.reject(held, answer, detail)
+            assert moves.reject(held, told)
 
 
 def status(campaign_id: int) -> str:

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from itertools import pairwise
+from uuid import uuid4
 
 import pytest
 
@@ -32,7 +33,7 @@ def failed(code: int = 550, enhanced: str | None = "5.7.1", leads: int = 1) -> l
 def refuse(email_id: int, code: int = 550, enhanced: str | None = "5.7.1") -> None:
     make.rested(make.row(email_id).campaign_id)
     held = make.handed_over(email_id).held
-    assert moves.reject(held, f"{code} no", {"code": code, "enhanced": enhanced, "scope": "lead", "phase": "dot"})
+    assert moves.reject(held, make.no(code, enhanced=enhanced, phase="dot"))
 
 
 def campaign_of(email_id: int) -> Campaign:
@@ -58,7 +59,7 @@ class TestAFailedMail:
         claim = make.claimed(email_id)
 
         assert moves.hand_over(claim.held, b"Subject: again\r\n\r\nHello") is None
-        assert moves.accept(claim.held, {"code": 250})
+        assert moves.accept(claim.held, make.YES)
         assert [finding.rule for finding in invariants.check() if not finding.holds] == []
 
     def test_is_planned_behind_the_campaigns_others_and_moves_none_of_them(self) -> None:
@@ -146,7 +147,7 @@ def failed_without_asking() -> list[int]:
     [email_id] = [make.an_email()]
     Q.update(status=Status.FAILED, error="550 no").execute()
     told = {"move": "reject", "from_status": "sending", "to_status": "failed", "mailbox": 1, "by": "t"}
-    EmailHistory.insert(email=email_id, **told, detail={"code": 550}).execute()
+    EmailHistory.insert(email=email_id, **told, claim_token=uuid4(), detail={"code": 550}).execute()
     return [email_id]
 
 

@@ -168,7 +168,7 @@ def blamed_after_two_had_failed(punktual: Punktual) -> None:
     mailbox_id = punktual.mailbox()
     campaign_id = make.a_campaign([mailbox_id], leads=3, delay=0.01)
     ids = make.planned(campaign_id, mailbox_id, *[make.now()] * 3)
-    told = {"code": 554, "enhanced": "5.6.0", "scope": "content", "phase": "dot"}
+    told = make.no(554, enhanced="5.6.0", scope="content", phase="dot")
     began = make.now() - timedelta(minutes=1)
     for email_id in ids:
         make.rested(campaign_id)
@@ -176,7 +176,7 @@ def blamed_after_two_had_failed(punktual: Punktual) -> None:
         if email_id == ids[-1]:
             mailboxes.close_after(held, "554", told, lambda _: timedelta(0), began)
         else:
-            moves.reject(held, "554", told)
+            moves.reject(held, told)
     Mailbox.update(closed_until=None).execute()
 
 
@@ -187,7 +187,7 @@ def nothing_is_sent(punktual: Punktual) -> None:
 
 def all_sent(punktual: Punktual) -> None:
     claim = make.handed_over(mail_to("anna@leads.example")(punktual))
-    moves.accept(claim.held, {"code": 250})
+    moves.accept(claim.held, make.YES)
 
 
 ANNA, IN_NO_HURRY = mail_to("anna@leads.example"), mail_to("anna@leads.example", delay=0.5)

@@ -371,7 +371,7 @@ class TestWhatIsSaidInPolish:
         ids = make.planned(campaign_id, mailbox_id, *[make.now()] * 3)
         for email_id in ids[:2]:
             make.rested(campaign_id)
-            moves.accept(make.handed_over(email_id).held, {"code": 250})
+            moves.accept(make.handed_over(email_id).held, make.YES)
 
         shown = text(page(browser, f"/campaigns/{campaign_id}?lang=pl"))
 
@@ -390,8 +390,10 @@ class TestWhatIsSaidInPolish:
 class TestWhatAServerSaid:
     def test_is_told_apart_from_what_no_server_said(self, browser: FlaskClient) -> None:
         said, unsaid = make.an_email(), make.an_email()
-        moves.reject(make.claimed(said).held, "550 no", {"code": 550, "reply": "no such user"})
-        moves.release(make.claimed(unsaid).held, "no route to host", {"reply": "no route to host", "phase": "connect"})
+        moves.reject(make.claimed(said).held, make.no(550, "no such user"))
+        moves.release(
+            make.claimed(unsaid).held, "no route to host", make.later(None, "no route to host", phase="connect")
+        )
 
         assert "the server: 550 no such user" in text(page(browser, f"/emails/{said}"))
         assert "the server:" not in (other := text(page(browser, f"/emails/{unsaid}")))

@@ -1,0 +1,74 @@
+"""Attempts: one row for each conversation with a mail server, written in the statement that records its move.
+
+Columns decide; the words of a server are kept beside them and decide nothing.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from psycopg2.extras import Json
+
+from models.email.states import Result
+from models.store.recordable import recordable
+
+
+@dataclass(frozen=True)
+class Conversation:
+    """How a conversation with a mail server ended."""
+
+    result: Result
+    phase: str  # that it reached: compose, connect, tls, auth, mail, rcpt, data, body or dot
+    scope: str | None = None  # whom the answer is about: lead, content, campaign, mailbox, unclear or worker
+    code: int | None = None  # of the server's reply; None: none was read
+    enhanced: str | None = None  # "5.1.1"
+    reply: str | None = None  # the server's words, or ours of what happened instead
+    seconds: Mapping[str, float] = field(default_factory=dict)  # that each phase took
+
+    @property
+    def answer(self) -> str:
+        """The whole reply, as the server gave it."""
+        return " ".join(str(part) for part in (self.code, self.enhanced, self.reply) if part)
+
+    def detail(self) -> dict[str, Any] | None:
+        """The same as the version before kept it, and reads it while it still runs."""
+        seconds = {"seconds": dict(self.seconds)} if self.seconds else {}
+        match self.result:
+            case Result.UNANSWERED | Result.WITHDRAWN:
+                return seconds or None
+            case Result.ACCEPTED if self.reply is None:
+                return seconds or None
+        answer = {"code": self.code, "enhanced": self.enhanced, "reply": self.reply, **seconds}
+        return answer if self.scope is None else {**answer, "scope": self.scope, "phase": self.phase}
+
+
+NO_ANSWER = Conversation(Result.UNANSWERED, "dot")
+WITHDRAWN = Conversation(Result.WITHDRAWN, "body")
+# Proved by something else than an answer that was read.
+PROVED = Conversation(Result.ACCEPTED, "dot")
+
+# Once for each claim, however often its outcome is recorded: only late proof replaces that there was no answer.
+RECORD = """
+INSERT INTO attempt AS a (email_id, claim_token, mailbox_id, outcome, phase, scope, code, enhanced, reply, seconds,
+                          started_at)
+VALUES (%(email)s, %(token)s, %(mailbox)s, %(outcome)s, %(phase)s, %(scope)s, %(code)s, %(enhanced)s, %(reply)s,
+        %(seconds)s, COALESCE(%(started_at)s::timestamptz, clock_timestamp()))
+ON CONFLICT (claim_token) DO UPDATE
+SET outcome = excluded.outcome, phase = excluded.phase, scope = excluded.scope, code = excluded.code,
+    enhanced = excluded.enhanced, reply = excluded.reply, ended_at = excluded.ended_at,
+    seconds = CASE WHEN excluded.seconds = '{}' THEN a.seconds ELSE excluded.seconds END
+WHERE a.outcome = 'unanswered' AND excluded.outcome <> 'unanswered'
+"""
+
+
+def values(it: Conversation) -> dict[str, Any]:
+    """What RECORD asks for, beside email, token, mailbox and started_at."""
+    return {
+        "outcome": it.result,
+        "phase": it.phase,
+        "scope": it.scope,
+        "code": it.code,
+        "enhanced": recordable(it.enhanced),
+        "reply": recordable(it.reply),
+        "seconds": Json(dict(it.seconds)),
+    }

@@ -1,0 +1,266 @@
+"""One row for each conversation with a mail server, whoever records its outcome, and however often."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from actors import record
+from actors.disk import journal
+from actors.readiness import work_off_journal
+from mail.outcome import Accepted, Deferred, Outcome, Phase, Refused, Reply, Scope, Unanswered, Withdrawn
+from models.email import attempts, blame, moves, stuck
+from models.email.claims import Attempt as Held
+from models.email.claims import Claim
+from models.email.states import Status
+from models.health import invariants
+from models.store import database, migrate, tables
+from models.store.tables import Attempt, EmailHistory
+from tests import factories as make
+
+SECONDS = {Phase.CONNECT: 0.1234, Phase.DOT: 2.0}
+NO_USER, TOO_BIG = Reply(550, "5.1.1", "no such user"), Reply(552, "5.3.4", "message too big")
+# Each way in which a conversation can end, and what the columns say of it.
+ENDS: dict[str, tuple[Outcome, tuple[Any, ...]]] = {
+    "accepted": (
+        Accepted(Reply(250, "2.0.0", "ok"), seconds=SECONDS),
+        ("accepted", "dot", None, 250, "2.0.0", "ok"),
+    ),
+    "refused": (Refused(Scope.LEAD, Phase.RCPT, NO_USER), ("refused", "rcpt", "lead", 550, "5.1.1", "no such user")),
+    "not composed": (
+        Refused(Scope.CONTENT, Phase.COMPOSE, Reply(None, None, "the text is empty")),
+        ("refused", "compose", "content", None, None, "the text is empty"),
+    ),
+    "deferred": (
+        Deferred(Scope.UNCLEAR, Phase.DOT, Reply(451, None, "later"), seconds=SECONDS),
+        ("deferred", "dot", "unclear", 451, None, "later"),
+    ),
+    "fault of its mailbox": (
+        Deferred(Scope.MAILBOX, Phase.AUTH, Reply(535, "5.7.8", "bad login")),
+        ("deferred", "auth", "mailbox", 535, "5.7.8", "bad login"),
+    ),
+    "no connection": (
+        Deferred(Scope.MAILBOX, Phase.CONNECT, Reply(None, None, "timed out")),
+        ("deferred", "connect", "mailbox", None, None, "timed out"),
+    ),
+    "letter too large": (
+        Deferred(Scope.CAMPAIGN, Phase.MAIL, TOO_BIG),
+        ("deferred", "mail", "campaign", 552, "5.3.4", "message too big"),
+    ),
+    "own side": (
+        Deferred(Scope.WORKER, Phase.DOT, Reply(None, None, "too long between the hand-over and its dot")),
+        ("deferred", "dot", "worker", None, None, "too long between the hand-over and its dot"),
+    ),
+    "unanswered": (Unanswered("timed out", seconds=SECONDS), ("unanswered", "dot", None, None, None, None)),
+    "withdrawn": (Withdrawn("the campaign is paused", seconds=SECONDS), ("withdrawn", "body", None, None, None, None)),
+}
+JOURNALED = {name: end for name, end in ENDS.items() if name != "unanswered"}
+COLUMNS = "outcome, phase, scope, code, enhanced, reply"
+
+
+def rows(columns: str = COLUMNS) -> list[tuple[Any, ...]]:
+    return database.fetch(f"SELECT {columns} FROM attempt ORDER BY ended_at, id")
+
+
+@pytest.fixture
+def no_trigger(db: None) -> Iterator[None]:
+    """As in a later version, which has no workers of the version before beside it."""
+    database.execute("ALTER TABLE email_history DISABLE TRIGGER record_attempt")
+    yield
+    database.execute("ALTER TABLE email_history ENABLE TRIGGER record_attempt")
+
+
+@pytest.mark.usefixtures("no_trigger")
+class TestAnOutcome:
+    @pytest.mark.parametrize(("outcome", "told"), ENDS.values(), ids=ENDS)
+    def test_is_a_row_of_columns(self, outcome: Outcome, told: tuple[Any, ...]) -> None:
+        claim = make.handed_over(make.an_email())
+        claimed_at = make.row(claim.held.email_id).claimed_at
+
+        record.record(claim, outcome)
+
+        assert rows() == [told]
+        whole = {"connect": 0.123, "dot": 2.0} if outcome.seconds else {}
+        about = (claim.held.email_id, claim.held.token, claim.mailbox_id, claimed_at, whole)
+        assert rows("email_id, claim_token::text, mailbox_id, started_at, seconds") == [
+            (about[0], str(about[1]), *about[2:])
+        ]
+        assert Attempt.get().ended_at >= claimed_at
+
+    @pytest.mark.parametrize(("outcome", "told"), ENDS.values(), ids=ENDS)
+    def test_recorded_twice_is_one_row(self, outcome: Outcome, told: tuple[Any, ...]) -> None:
+        claim = make.handed_over(make.an_email())
+        record.record(claim, outcome)
+        first = rows("*")
+
+        record.record(claim, outcome)
+
+        assert rows("*") == first
+
+    @pytest.mark.parametrize(("outcome", "told"), JOURNALED.values(), ids=JOURNALED)
+    def test_that_comes_from_the_journal_is_the_same_row(self, outcome: Outcome, told: tuple[Any, ...]) -> None:
+        journaled(make.handed_over(make.an_email()), outcome)
+
+        work_off_journal()
+
+        assert rows() == [told]
+
+    @pytest.mark.parametrize(("outcome", "told"), JOURNALED.values(), ids=JOURNALED)
+    def test_that_comes_after_a_doubt_replaces_it(self, outcome: Outcome, told: tuple[Any, ...]) -> None:
+        claim = make.handed_over(make.an_email())
+        record.record(claim, Unanswered("timed out", seconds=SECONDS))
+        journaled(claim, outcome)
+
+        work_off_journal()
+
+        assert rows() == [told]
+        assert Attempt.get().seconds == {"connect": 0.123, "dot": 2.0}
+
+    def test_of_a_claim_that_was_taken_back_is_none(self) -> None:
+        email_id = make.an_email()
+        claim = make.claimed(email_id)
+        moves.release_unhanded(claim.held, "its worker died")
+
+        record.record(claim, Refused(Scope.LEAD, Phase.RCPT, NO_USER))
+
+        assert rows() == []
+
+    def test_is_rolled_back_with_its_move(self) -> None:
+        claim = make.handed_over(make.an_email())
+
+        with pytest.raises(InterruptedError), database.database.atomic():
+            moves.accept(claim.held, make.YES)
+            raise InterruptedError
+
+        assert rows() == []
+        assert make.row(claim.held.email_id).status == Status.SENDING
+
+    def test_of_each_claim_of_a_mail_is_a_row(self) -> None:
+        email_id = make.an_email()
+        for outcome, _ in (ENDS["deferred"], ENDS["fault of its mailbox"], ENDS["accepted"]):
+            database.execute("UPDATE mailbox SET closed_until = NULL")
+            database.execute("UPDATE campaign_email_queue SET scheduled_at = clock_timestamp()")
+            make.rested(make.row(email_id).campaign_id)
+            record.record(make.handed_over(email_id), outcome)
+
+        assert [outcome for outcome, *_ in rows()] == ["deferred", "deferred", "accepted"]
+
+    def test_that_nobody_reported_is_unanswered_once_it_was_handed_over_and_none_before(self) -> None:
+        handed_over, claimed = make.handed_over(make.an_email()), make.claimed(make.an_email())
+
+        assert stuck.settle_dead(make.WORKER.host, lambda worker: False, "tests") == 2
+
+        assert rows("email_id, outcome, phase") == [(handed_over.held.email_id, "unanswered", "dot")]
+        assert make.row(claimed.held.email_id).status == Status.PENDING
+
+    def test_proved_by_a_copy_is_accepted(self) -> None:
+        claim = make.handed_over(make.an_email())
+        moves.doubt(claim.held, "silence")
+
+        moves.accept(claim.held, attempts.PROVED, {"folder": "Sent"})
+
+        assert rows("outcome, reply") == [("accepted", None)]
+
+
+def journaled(claim: Claim, outcome: Outcome) -> None:
+    journal.append(Held(claim.held, claim.campaign_id, claim.mailbox_id, claim.attempts), outcome)
+
+
+def every_end() -> None:
+    """A mail for each way in which a conversation can end, and one whose proof came late."""
+    for outcome, _ in ENDS.values():
+        record.record(make.handed_over(make.an_email()), outcome)
+    late = make.handed_over(make.an_email())
+    record.record(late, Unanswered("timed out"))
+    record.record(late, ENDS["accepted"][0])
+    moves.release_unhanded(make.claimed(make.an_email()).held, "its worker died")
+
+
+# Without what only the columns of this version tell: a withdrawn mail whose phases took no time.
+TOLD = f"email_id, claim_token, mailbox_id, {COLUMNS}, seconds"
+
+
+def by_email() -> list[tuple[Any, ...]]:
+    return database.fetch(f"SELECT {TOLD} FROM attempt ORDER BY email_id, id")
+
+
+class TestWhatTheVersionBeforeRecords:
+    def test_in_details_alone_is_the_same_row_at_once(self, db: None) -> None:
+        every_end()
+        written = by_email()
+        found = list(EmailHistory.select().order_by(EmailHistory.id).dicts())
+        database.execute("TRUNCATE email_history")
+        database.execute("TRUNCATE attempt")
+
+        for row in found:
+            EmailHistory.insert(row).execute()
+
+        assert len(written) == len(ENDS) + 1
+        assert by_email() == written
+
+    def test_beside_this_one_leaves_the_rows_of_this_one_alone(self, db: None) -> None:
+        every_end()
+
+        assert [outcome for outcome, *_ in rows()].count("accepted") == 2
+        assert [it.rule for it in invariants.check() if not it.holds] == []
+
+    @pytest.mark.parametrize("code", ["null", '"5xx"', "5.5", "{}"])
+    def test_is_recorded_whatever_its_detail_says(self, db: None, code: str) -> None:
+        claim = make.handed_over(make.an_email())
+        told = {"move": "reject", "from_status": "sending", "to_status": "failed", "by": "old", "reason": "no"}
+
+        database.execute(
+            "INSERT INTO email_history (email_id, move, from_status, to_status, by, reason, mailbox_id, claim_token,"
+            " detail) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, jsonb_build_object('code', %s::jsonb))",
+            (claim.held.email_id, *told.values(), claim.mailbox_id, str(claim.held.token), code),
+        )
+
+        assert rows("outcome, scope") == [("refused", "unclear")]
+
+    def test_before_the_migration_is_filled_in_some_thousand_moves_at_a_time(self, db: None) -> None:
+        every_end()
+        written, ids = by_email(), [row.id for row in EmailHistory.select().order_by(EmailHistory.id)]
+        # As if there were a hundred thousand moves between them.
+        for place, history_id in enumerate(reversed(ids)):
+            query = "UPDATE email_history SET id = %s WHERE id = %s"
+            database.execute(query, (1_000_000 - 2_000 * place, history_id))
+        database.execute("DROP TABLE attempt")
+        database.execute("DROP TRIGGER record_attempt ON email_history")
+        database.execute("DELETE FROM schema_migration WHERE name = '0023_attempts'")
+
+        assert migrate.migrate() == ["0023_attempts"]
+
+        assert by_email() == written
+        assert database.fetch("SELECT 1 FROM attempt WHERE started_at > ended_at") == []
+
+    def test_was_interrupted_in_its_migration_and_is_filled_in_from_the_beginning(self, db: None) -> None:
+        every_end()
+        written = by_email()
+        database.execute("DELETE FROM attempt WHERE mod(id, 2) = 0")
+        database.execute("DELETE FROM schema_migration WHERE name = '0023_attempts'")
+
+        assert migrate.migrate() == ["0023_attempts"]
+
+        assert by_email() == written
+
+    def test_counts_against_its_mailbox(self, db: None) -> None:
+        """Answers that workers of both versions got are held against each other."""
+        mailbox_id = make.a_mailbox()
+        campaign_id = make.a_campaign([mailbox_id], leads=4, delay=0.001)
+        ids = make.planned(campaign_id, mailbox_id, *[make.now()] * 4)
+        for email_id in ids[:2]:
+            make.rested(campaign_id)
+            moves.reject(make.claimed(email_id).held, make.no(554, scope="unclear"))
+        found = list(EmailHistory.select().where(EmailHistory.move == "reject").dicts())
+        database.execute("DELETE FROM attempt")
+        database.execute("DELETE FROM email_history WHERE move = 'reject'")
+        for row in found:
+            EmailHistory.insert({**row, "at": make.now() - timedelta(seconds=1)}).execute()
+
+        assert blame.judge(ids[2], mailbox_id, "unclear", 554, None).is_the_mailboxes
+
+
+def test_each_table_is_emptied_before_a_test(db: None) -> None:
+    assert Attempt in tables.TABLES
+    assert rows() == []
