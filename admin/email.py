@@ -1,9 +1,8 @@
 """Commands about single e-mails."""
 
 import email as parser
-from collections.abc import Mapping
 from email import policy
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -13,8 +12,8 @@ from bounds import HIGHEST_ID
 from models.email.locks import NoSuchEmail
 from models.email.states import Status
 from models.owner import campaigns, reopening, settlement
-from models.store.tables import EmailHistory
 from models.views import overview
+from models.views.overview import PastMove
 from ops.terminal import harmless
 
 app = typer.Typer(help="E-mails: the status and history of each.", no_args_is_help=True)
@@ -58,21 +57,21 @@ def show_(id: Id, json: show.AsJson = False) -> None:
         return
     show.pairs(vars(line).items())
     print()
-    rows = [(it.at, it.move, it.to_status, it.scheduled_to, it.reason or _why(it.detail or {}), it.by) for it in moves]
+    rows = [(it.at, it.move, it.to_status, it.scheduled_to, it.reason or _why(it), it.by) for it in moves]
     show.table(("at", "move", "status", "planned", "why", "by"), rows, "it has no history")
     if content is not None:
         print("\nHanded over to the server:\n")
         print(harmless(str(_text(content)), keep="\n\t"))
 
 
-def _why(detail: Mapping[str, Any]) -> str | None:
+def _why(it: PastMove) -> str | None:
     """The server's words, or where the proof was found."""
-    if "folder" in detail:
-        return f"found in {detail['folder']} by its {detail['header']}"
-    return detail.get("reply")
+    if it.kept and "folder" in it.kept:
+        return f"found in {it.kept['folder']} by its {it.kept['header']}"
+    return it.conversation.reply if it.conversation else None
 
 
-def _move(row: EmailHistory) -> dict[str, object]:
+def _move(row: PastMove) -> dict[str, object]:
     names = ("at", "move", "from_status", "to_status", "reason", "scheduled_from", "scheduled_to", "by", "detail")
     return {name: getattr(row, name) for name in names}
 

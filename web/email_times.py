@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from models.email.states import Move, Status
-from models.store.tables import EmailHistory
 from models.views import day
-from models.views.overview import EmailLine
+from models.views.overview import EmailLine, PastMove
 
 _ANSWERS = {Move.ACCEPT, Move.REJECT, Move.RETRY}
 
@@ -30,7 +29,7 @@ class Times:
         return self.started is not None and day.is_late(self.planned, self.started)
 
 
-def times(line: EmailLine, moves: Sequence[EmailHistory]) -> Times:
+def times(line: EmailLine, moves: Sequence[PastMove]) -> Times:
     """Of its latest attempt. One that a person sends again, or that was given back, begins anew."""
     planned = [row.scheduled_to for row in moves if row.scheduled_to is not None]
     attempt = _attempt(moves) if line.status != Status.PENDING else []
@@ -43,6 +42,6 @@ def times(line: EmailLine, moves: Sequence[EmailHistory]) -> Times:
     )
 
 
-def _attempt(moves: Sequence[EmailHistory]) -> Sequence[EmailHistory]:
+def _attempt(moves: Sequence[PastMove]) -> Sequence[PastMove]:
     begins = [place for place, row in enumerate(moves) if row.move == Move.CLAIM]
     return moves[begins[-1] :] if begins else ()

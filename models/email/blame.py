@@ -1,6 +1,6 @@
 """Whose fault a refusal is, told by what the mailbox's server answered to others since it last accepted a mail.
 
-The decision is a pure function of typed answers; they are read from the history.
+The decision is a pure function of typed answers; they are read from the attempts.
 """
 
 from collections.abc import Collection
@@ -64,25 +64,24 @@ WHERE m.id = %(mailbox)s
 # nothing of the mailbox now; nor does one that was plainly refused again after it was brought back.
 ALIKE = """
 WITH latest AS (
-    SELECT * FROM email_history h
-    WHERE h.mailbox_id = %(mailbox)s
-      AND (h.move = 'doubt' OR (h.move IN ('reject', 'retry', 'release') AND h.detail IS NOT NULL))
-    ORDER BY h.id DESC LIMIT 500
+    SELECT * FROM attempt
+    WHERE mailbox_id = %(mailbox)s AND outcome IN ('deferred', 'refused', 'unanswered')
+    ORDER BY ended_at DESC, id DESC LIMIT 500
 )
 SELECT q.id, l.lead_id, split_part(p.address, '@', 2)
 FROM (
     SELECT email_id FROM latest
-    WHERE at > %(since)s AND move <> 'doubt' AND detail->>'scope' = %(scope)s AND (detail->>'code')::int = %(code)s
-      AND detail->>'enhanced' IS NOT DISTINCT FROM %(enhanced)s
+    WHERE ended_at > %(since)s AND scope = %(scope)s AND code = %(code)s
+      AND enhanced IS NOT DISTINCT FROM %(enhanced)s
     UNION SELECT %(email)s
 ) refused
 JOIN campaign_email_queue q ON q.id = refused.email_id
 JOIN campaign_lead l ON l.id = q.campaign_lead_id JOIN lead p ON p.id = l.lead_id
 WHERE NOT EXISTS (
-    SELECT FROM email_history e
-    WHERE e.email_id = q.id AND e.mailbox_id = %(mailbox)s AND e.at <= %(accepted)s
-      AND e.move IN ('reject', 'retry', 'release') AND (e.detail->>'code')::int = %(code)s
-      AND e.detail->>'enhanced' IS NOT DISTINCT FROM %(enhanced)s)
+    SELECT FROM attempt a
+    WHERE a.email_id = q.id AND a.mailbox_id = %(mailbox)s AND a.ended_at <= %(accepted)s
+      AND a.outcome IN ('deferred', 'refused') AND a.code = %(code)s
+      AND a.enhanced IS NOT DISTINCT FROM %(enhanced)s)
   AND (%(scope)s = 'unclear' OR NOT EXISTS (
     SELECT FROM email_history e WHERE e.email_id = q.id AND e.move = 'reopen'))
 """

@@ -111,14 +111,13 @@ WITH latest AS (
     ORDER BY scheduled_at DESC LIMIT 1000
 ), answered AS (
     SELECT status FROM latest LEFT JOIN LATERAL (
-        SELECT h.move, h.detail FROM email_history h
-        WHERE latest.status <> 'sent' AND h.email_id = latest.id AND h.move IN ('reject', 'retry')
-        ORDER BY h.id DESC LIMIT 1
+        SELECT a.scope, a.code FROM attempt a
+        WHERE latest.status <> 'sent' AND a.email_id = latest.id AND a.scope IN ('lead', 'content', 'unclear')
+        ORDER BY a.ended_at DESC, a.id DESC LIMIT 1
     ) refusal ON true
     WHERE status = 'sent'
-       OR (status = 'failed' AND refusal.move = 'reject' AND refusal.detail->>'code' IS NOT NULL)
-       OR (status = 'pending' AND refusal.move = 'retry' AND refusal.detail->>'scope' = 'unclear'
-           AND (refusal.detail->>'code')::int >= 500)
+       OR (status = 'failed' AND refusal.code IS NOT NULL)
+       OR (status = 'pending' AND refusal.scope = 'unclear' AND refusal.code >= 500)
 )
 SELECT count(*)::int AS count, (count(*) FILTER (WHERE status <> 'sent'))::int AS refused FROM answered
 """

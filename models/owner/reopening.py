@@ -53,13 +53,11 @@ def one(email_id: int, reason: str, by: str) -> None:
             raise ReopeningRefused(said("nothing proves that its server did not take it"))
 
 
-# The answer that each failed with.
+# A failed mail bears the token of the attempt that it failed with.
 FAILED_WITH = """
-SELECT q.id FROM campaign_email_queue q JOIN LATERAL (
-    SELECT h.detail FROM email_history h WHERE h.email_id = q.id AND h.move = 'reject' ORDER BY h.id DESC LIMIT 1
-) answer ON (answer.detail->>'code')::int = %(code)s
-    AND (%(enhanced)s::text IS NULL OR answer.detail->>'enhanced' = %(enhanced)s)
+SELECT q.id FROM campaign_email_queue q JOIN attempt a ON a.claim_token = q.claim_token
 WHERE q.campaign_id = %(campaign)s AND q.status = 'failed'
+  AND a.code = %(code)s AND (%(enhanced)s::text IS NULL OR a.enhanced = %(enhanced)s)
 """
 
 
@@ -110,16 +108,17 @@ def _bring_back(campaign_id: int, email_ids: Sequence[int], reason: str, by: str
 BLAMED = """
 SELECT m.id, m.blamed_from, q.campaign_id, array_agg(DISTINCT q.id)
 FROM mailbox m
-LEFT JOIN email_history h ON h.mailbox_id = m.id AND h.at > m.blamed_from AND h.move = 'reject' AND h.detail IS NOT NULL
+LEFT JOIN attempt a ON a.mailbox_id = m.id AND a.ended_at > m.blamed_from
+    AND a.outcome IN ('deferred', 'refused', 'unanswered')
     AND EXISTS (
-        SELECT FROM email_history blamed
-        WHERE blamed.mailbox_id = m.id AND blamed.at > m.blamed_from AND blamed.move = 'release'
-          AND blamed.detail IS NOT NULL AND blamed.detail->>'scope' = h.detail->>'scope'
-          AND blamed.detail->>'code' = h.detail->>'code'
-          AND blamed.detail->>'enhanced' IS NOT DISTINCT FROM h.detail->>'enhanced')
-    AND NOT EXISTS (SELECT FROM email_history e WHERE e.email_id = h.email_id AND e.move = 'reopen')
+        SELECT FROM attempt blamed JOIN email_history h
+            ON h.email_id = blamed.email_id AND h.claim_token = blamed.claim_token AND h.move = 'release'
+        WHERE blamed.mailbox_id = m.id AND blamed.ended_at > m.blamed_from
+          AND blamed.outcome IN ('deferred', 'refused', 'unanswered') AND blamed.scope = a.scope
+          AND blamed.code = a.code AND blamed.enhanced IS NOT DISTINCT FROM a.enhanced)
+    AND NOT EXISTS (SELECT FROM email_history e WHERE e.email_id = a.email_id AND e.move = 'reopen')
 LEFT JOIN (campaign_email_queue q JOIN campaign c ON c.id = q.campaign_id AND c.status <> 'cancelled')
-    ON q.id = h.email_id AND q.status = 'failed'
+    ON q.id = a.email_id AND q.claim_token = a.claim_token AND q.status = 'failed'
 WHERE m.blamed_from IS NOT NULL
 GROUP BY m.id, m.blamed_from, q.campaign_id
 """

@@ -250,9 +250,9 @@ PENDING = """
 SELECT q.campaign_id, q.campaign_lead_id, q.step_id, q.mailbox_id, q.scheduled_at, q.attempts > 0
 FROM campaign_email_queue q
 LEFT JOIN LATERAL (
-    SELECT count(*) AS met FROM email_history h
-    WHERE h.email_id = q.id AND h.move = 'release'
-      AND h.detail->>'scope' <> 'worker' AND h.detail->>'phase' NOT IN ('connect', 'tls', 'auth', 'mail')
+    SELECT count(*) AS met FROM attempt a
+    JOIN email_history h ON h.email_id = a.email_id AND h.claim_token = a.claim_token AND h.move = 'release'
+    WHERE a.email_id = q.id AND a.scope <> 'worker' AND a.phase NOT IN ('connect', 'tls', 'auth', 'mail')
 ) faults ON true
 WHERE q.status = 'pending' AND q.campaign_id = ANY(%s) ORDER BY faults.met >= 2, q.scheduled_at, q.id
 """

@@ -12,7 +12,9 @@ from models.email.reasons import Sentence, said
 from models.email.states import CampaignStatus, MailboxStatus, Status
 from models.store.database import clock, fetch, fetch_row
 from models.store.database import rows as read_rows
-from models.store.tables import Campaign, CampaignEmailQueue, EmailHistory, Mailbox
+from models.store.tables import Campaign, CampaignEmailQueue, Mailbox
+from models.views import history as past
+from models.views.history import PastMove as PastMove
 from models.views.standings import HOLDING as HOLDING
 from models.views.standings import Standing as Standing
 from models.views.standings import StandingName as StandingName
@@ -75,8 +77,8 @@ def email(email_id: int) -> EmailLine:
     raise NoSuchEmail(f"there is no e-mail {email_id}")
 
 
-def history(email_id: int) -> list[EmailHistory]:
-    return list(EmailHistory.select().where(EmailHistory.email == email_id).order_by(EmailHistory.id))
+def history(email_id: int) -> list[PastMove]:
+    return past.of_email(email_id)
 
 
 CONTENT = "SELECT content FROM email_content WHERE email_id = %s"
@@ -184,13 +186,19 @@ def mailboxes(rows: Sequence[Mailbox]) -> list[MailboxLine]:
 
 
 ERRORS = """
-SELECT ids.id, h.at, h.email_id, h.move, h.reason, (h.detail->>'code')::int
-FROM unnest(%s::bigint[]) AS ids (id) CROSS JOIN LATERAL (
-    SELECT * FROM email_history h
-    WHERE h.mailbox_id = ids.id
-      AND (h.move = 'doubt' OR (h.move IN ('reject', 'retry', 'release') AND h.detail IS NOT NULL))
-    ORDER BY h.id DESC LIMIT 5
-) h ORDER BY h.id DESC
+SELECT ids.id, a.ended_at, a.email_id, h.move, h.reason, a.code
+FROM unnest(%s::bigint[]) AS ids (id)
+CROSS JOIN LATERAL (
+    SELECT * FROM attempt
+    WHERE mailbox_id = ids.id AND outcome IN ('deferred', 'refused', 'unanswered')
+    ORDER BY ended_at DESC, id DESC LIMIT 5
+) a
+CROSS JOIN LATERAL (
+    SELECT move, reason FROM email_history
+    WHERE email_id = a.email_id AND claim_token = a.claim_token AND move IN ('doubt', 'reject', 'retry', 'release')
+    ORDER BY id DESC LIMIT 1
+) h
+ORDER BY a.ended_at DESC, a.id DESC
 """
 
 

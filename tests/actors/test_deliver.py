@@ -237,7 +237,7 @@ class TestTheMailboxesFault:
         everything = [
             *Mailbox.select().dicts(),
             *Q.select().dicts(),
-            *[line.__data__ for line in overview.history(email_id)],
+            *[vars(line) for line in overview.history(email_id)],
         ]
         assert "wr0ng-one" not in repr(everything)
 

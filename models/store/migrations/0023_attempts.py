@@ -41,7 +41,7 @@ ALTER TABLE attempt DROP CONSTRAINT IF EXISTS attempt_mailbox_id_fkey;
 ALTER TABLE attempt ADD CONSTRAINT attempt_mailbox_id_fkey FOREIGN KEY (mailbox_id) REFERENCES mailbox (id);
 CREATE UNIQUE INDEX IF NOT EXISTS attempt_claim_token ON attempt (claim_token);
 CREATE INDEX IF NOT EXISTS attempt_email_id_ended_at_id ON attempt (email_id, ended_at, id);
-CREATE INDEX IF NOT EXISTS failed_attempts_by_mailbox ON attempt (mailbox_id, ended_at, id) 
+CREATE INDEX IF NOT EXISTS failed_attempts_by_mailbox ON attempt (mailbox_id, ended_at, id)
     WHERE outcome IN ('deferred', 'refused', 'unanswered')
 """
 REASONS = {
@@ -72,7 +72,8 @@ FROM MOVES h CROSS JOIN LATERAL (SELECT CASE
     WHEN h.move = 'release' AND h.detail->>'scope' IN ('lead', 'content') AND h.detail->'code' >= '500' THEN 'refused'
     ELSE 'deferred' END AS outcome) told
 WHERE h.claim_token IS NOT NULL
-  AND (h.move IN ('accept', 'reject', 'retry', 'doubt') OR (h.move = 'release' AND h.detail IS NOT NULL)) AND BETWEEN_THEM
+  AND (h.move IN ('accept', 'reject', 'retry', 'doubt') OR (h.move = 'release' AND h.detail IS NOT NULL))
+  AND BETWEEN_THEM
 ORDER BY h.claim_token, h.id DESC
 ON CONFLICT (claim_token) DO UPDATE
 SET outcome = excluded.outcome, phase = excluded.phase, scope = excluded.scope, code = excluded.code,
