@@ -29,6 +29,7 @@ from models.email.locks import NoSuchEmail
 from models.store import database, vault
 from models.store.installation import DatabaseDisagrees
 from ops.watch import logs, metrics
+from reasons import Code, Reason, why
 from scheduling.window import WARSAW
 
 log = logs.get()
@@ -89,7 +90,7 @@ def heed(closed: Closed, email_id: int, scheduled_at: datetime) -> None:
     if closed.action is Action.WAIT and closed.until is not None and is_soon(closed.until):
         hint(email_id, scheduled_at, closed.until)
     elif closed.action is Action.CANCEL:
-        moves.cancel(email_id, closed.reason, str(this_worker()))
+        moves.cancel(email_id, closed.because, str(this_worker()))
     metrics.CLAIMS_REFUSED.labels(closed.gate).inc()
 
 
@@ -100,7 +101,7 @@ def compose(claim: Claim) -> bytes | Refused:
     try:
         return composed(templates, claim.fields, envelope, clock.now().astimezone(WARSAW))
     except (TemplateInvalid, LetterInvalid) as error:
-        return Refused(Scope.CONTENT, Phase.COMPOSE, no_reply(str(error)))
+        return Refused(Scope.CONTENT, Phase.COMPOSE, no_reply(_why_not_composed(error)))
 
 
 @contextmanager
@@ -109,7 +110,7 @@ def converse(claim: Claim, content: bytes) -> Iterator[Outcome]:
     try:
         server = servers.smtp(claim)
     except vault.KeyInvalid as error:
-        yield Deferred(Scope.MAILBOX, Phase.AUTH, no_reply(str(error)))
+        yield Deferred(Scope.MAILBOX, Phase.AUTH, no_reply(why(error)))
         return
     recipient, before_dot = on_the_wire(claim.recipient), partial(hand_over, claim, content)
     limits = Timeouts.configured()
@@ -117,20 +118,25 @@ def converse(claim: Claim, content: bytes) -> Iterator[Outcome]:
         yield outcome
 
 
-def hand_over(claim: Claim, content: bytes) -> str | None:
+def _why_not_composed(error: Exception) -> Reason:
+    found = why(error)
+    return found if isinstance(found, Reason) else Reason(Code.NOT_COMPOSED, error=found)
+
+
+def hand_over(claim: Claim, content: bytes) -> Reason | None:
     """Why the dot must not be written, if it must not."""
     try:
         closed = moves.hand_over(claim.held, content)
         if closed is None:
             handover_log.note(recovery.of(claim, clock.now()), claim.mark)
     except OSError as error:
-        return f"the hand-over could not be kept on this machine's disk: {error.strerror}"
+        return Reason(Code.HAND_OVER_NOT_KEPT, error=str(error.strerror))
     except Exception as failure:  # whatever it is: without a hand-over there is no dot
         if not database.is_outage(failure):
             log.exception("hand_over_failed", email_id=claim.held.email_id)
         # It may have been recorded all the same. That no dot follows is proof enough to take it back.
-        return f"the hand-over could not be recorded: {type(failure).__name__}"
+        return Reason(Code.HAND_OVER_NOT_RECORDED, error=type(failure).__name__)
     if closed is None:
         return None
     log.info("hand_over_refused", email_id=claim.held.email_id, gate=closed.gate, reason=closed.reason)
-    return f"withdrawn before the dot: {closed.reason}"
+    return Reason(Code.WITHDRAWN, because=closed.because)

@@ -9,8 +9,9 @@ from datetime import timedelta
 
 from actors import queues, servers
 from mail import imap
-from mail.imap import Evidence, Patience, SentFolder, SentFolderUnreadable
+from mail.imap import Patience, SentFolder, SentFolderUnreadable
 from models.email import attempts, evidence, moves
+from models.email.attempts import Copy
 from models.email.claims import Held
 from models.email.evidence import Doubtful
 from models.owner import mailboxes
@@ -57,15 +58,10 @@ def rule_on(mail: Doubtful, sent: SentFolder) -> None:
     if found is None:
         log.info("evidence_not_found", email_id=mail.email_id)
         return
-    held = moves.accept(Held(mail.email_id, mail.claim_token, BY), attempts.PROVED, _copy(found))
+    held = moves.accept(
+        Held(mail.email_id, mail.claim_token, BY),
+        attempts.PROVED,
+        Copy(found.folder, found.uid, found.header, found.filed_at),
+    )
     if not held:
         log.info("evidence_superseded", email_id=mail.email_id, header=found.header)
-
-
-def _copy(found: Evidence) -> moves.Detail:
-    return {
-        "folder": found.folder,
-        "uid": found.uid,
-        "header": found.header,
-        "date": found.filed_at.isoformat(),
-    }

@@ -23,6 +23,7 @@ from models.owner import campaigns, mailboxes
 from models.planning import plans
 from models.store import database
 from ops.watch import logs, metrics
+from reasons import Code, Reason
 from scheduling import backoff
 
 log = logs.get()
@@ -58,18 +59,18 @@ def move(attempt: Attempt, outcome: Outcome) -> bool:
     match outcome:
         case Accepted():
             return moves.accept(held, told)
-        case Deferred(Scope.MAILBOX, _, reply):
-            return _close_mailbox(attempt, outcome, reply)
-        case Deferred(Scope.WORKER, _, reply):
-            return moves.release(held, reply.text, told)
-        case Deferred(Scope.CAMPAIGN, _, reply):
-            return _close_to_its_letter(attempt, outcome, reply)
+        case Deferred(Scope.MAILBOX):
+            return _close_mailbox(attempt, told)
+        case Deferred(Scope.WORKER):
+            return moves.release(held, told.reason, told)
+        case Deferred(Scope.CAMPAIGN):
+            return _close_to_its_letter(attempt, told)
         case Deferred(Scope.UNCLEAR | Scope.CONTENT, _, reply) | Refused(_, _, reply) if since := _blamed(
             attempt, outcome, reply
         ):
-            return _close_mailbox(attempt, outcome, reply, since)
-        case Deferred(_, _, reply):
-            return _try_again(attempt, outcome, reply)
+            return _close_mailbox(attempt, told, since)
+        case Deferred():
+            return _try_again(attempt, outcome)
         case Refused():
             return moves.reject(held, told, mailbox_works=_proves_mailbox(outcome))
         case Unanswered(reason):
@@ -84,11 +85,11 @@ def conversation(outcome: Outcome) -> Conversation:
     seconds = {str(phase): round(took, 3) for phase, took in outcome.seconds.items()}
     match outcome:
         case Accepted(it):
-            return Conversation(Result.ACCEPTED, Phase.DOT, None, it.code, it.enhanced, it.text, seconds)
+            return Conversation(Result.ACCEPTED, Phase.DOT, None, it.code, it.enhanced, it.text, seconds, it.instead)
         case Deferred(scope, phase, it):
-            return Conversation(Result.DEFERRED, phase, scope, it.code, it.enhanced, it.text, seconds)
+            return Conversation(Result.DEFERRED, phase, scope, it.code, it.enhanced, it.text, seconds, it.instead)
         case Refused(scope, phase, it):
-            return Conversation(Result.REFUSED, phase, scope, it.code, it.enhanced, it.text, seconds)
+            return Conversation(Result.REFUSED, phase, scope, it.code, it.enhanced, it.text, seconds, it.instead)
         case Unanswered():
             return Conversation(Result.UNANSWERED, Phase.DOT, seconds=seconds)
         case Withdrawn():
@@ -144,12 +145,12 @@ def _log(event: str, attempt: Attempt, outcome: Outcome) -> None:
     )
 
 
-def _try_again(attempt: Attempt, outcome: Deferred, reply: Reply) -> bool:
+def _try_again(attempt: Attempt, outcome: Deferred) -> bool:
     number, rules = attempt.attempts + 1, config.settings().sending
     held, told, works = attempt.held, conversation(outcome), _proves_mailbox(outcome)
     age, most = moves.put_off_for(held.email_id), timedelta(days=rules.give_up_after_days)
     if backoff.is_given_up(number, age, most):
-        why = f"gave up after {number} attempts in {age.days} days: {reply}"
+        why = Reason(Code.GAVE_UP, attempts=number, days=age.days, because=told.instead or told.answer)
         return moves.reject(held, told, why, mailbox_works=works)
     moment = plans.retry_moment(held.email_id, not_before=clock.now() + _pause(number - 1))
     if not moves.retry(held, moment, told, mailbox_works=works):
@@ -166,23 +167,21 @@ def _blamed(attempt: Attempt, outcome: Deferred | Refused, reply: Reply) -> date
     return judged.since if judged.is_the_mailboxes else None
 
 
-def _close_to_its_letter(attempt: Attempt, outcome: Deferred, reply: Reply) -> bool:
-    paused = campaigns.close_to_its_letter(attempt.held, str(reply), conversation(outcome))
+def _close_to_its_letter(attempt: Attempt, told: Conversation) -> bool:
+    paused = campaigns.close_to_its_letter(attempt.held, told)
     if paused is None:
         return False
     log.warning("letter_too_large", campaign_id=attempt.campaign_id, mailbox_id=attempt.mailbox_id, paused=paused)
     return True
 
 
-def _close_mailbox(
-    attempt: Attempt, outcome: Deferred | Refused, reply: Reply, blamed_from: datetime | None = None
-) -> bool:
+def _close_mailbox(attempt: Attempt, told: Conversation, blamed_from: datetime | None = None) -> bool:
     """The mailbox's fault is not the lead's: close the one, give the other back."""
-    until = mailboxes.close_after(attempt.held, str(reply), conversation(outcome), _pause, blamed_from)
+    until = mailboxes.close_after(attempt.held, told, _pause, blamed_from)
     if until is None:
         return False
-    log.warning("mailbox_closed", mailbox_id=attempt.mailbox_id, until=until.isoformat(), phase=outcome.phase)
-    metrics.MAILBOX_CLOSURES.labels(outcome.phase).inc()
+    log.warning("mailbox_closed", mailbox_id=attempt.mailbox_id, until=until.isoformat(), phase=told.phase)
+    metrics.MAILBOX_CLOSURES.labels(told.phase).inc()
     return True
 
 

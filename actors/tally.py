@@ -2,7 +2,7 @@
 
 from typing import NamedTuple, assert_never
 
-from mail.outcome import Accepted, Deferred, Outcome, Phase, Refused, Reply, Scope, Unanswered, Withdrawn
+from mail.outcome import Accepted, Deferred, Outcome, Phase, Refused, Reply, Scope, Unanswered, Withdrawn, no_reply
 from ops.watch import metrics
 
 PHASES = tuple(phase for phase in Phase if phase not in (Phase.COMPOSE, Phase.QUIT))
@@ -65,5 +65,5 @@ def _said(outcome: Outcome) -> Said | None:
         case Deferred(_, phase, reply) | Refused(_, phase, reply):
             return Said(phase, reply)
         case Unanswered(reason):
-            return Said(Phase.DOT, Reply(None, None, reason))
+            return Said(Phase.DOT, no_reply(reason))
     assert_never(outcome)

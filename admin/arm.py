@@ -13,6 +13,7 @@ from models.email.recovery import HandOver
 from models.owner import arming
 from models.owner.arming import Verdict
 from models.store import installation
+from reasons import Code, Reason
 
 
 class ArmingRefused(Exception):
@@ -27,7 +28,9 @@ def arm(
             " pending, to be sent again, at the risk that its lead gets it twice."
         ),
     ] = None,
-    reason: Annotated[str, typer.Option(help="Kept in the history of each.")] = "the database was restored",
+    reason: Annotated[
+        str | None, typer.Option(help="Kept in the history of each.", show_default="the database was restored")
+    ] = None,
     anyway: Annotated[
         bool, typer.Option("--anyway", help="The other machines that send were asked, or are gone for good.")
     ] = False,
@@ -41,8 +44,8 @@ def arm(
         _show(lost)
         raise ArmingRefused(f"say what becomes of these {len(lost)} mails: --forgotten-as unknown, sent or pending")
     # At once, for other machines too: they would send again what this one is about to tell of.
-    arming.disarm(f"what {this_worker().host} sent before the database was restored is being brought back", who())
-    count = arming.rule_on(lost, forgotten_as or Verdict.UNKNOWN, reason, who())
+    arming.disarm(Reason(Code.BRINGING_BACK, host=this_worker().host), who())
+    count = arming.rule_on(lost, forgotten_as or Verdict.UNKNOWN, reason or Reason(Code.DATABASE_RESTORED), who())
     handover_log.accept_loss()
     print(f"of {len(lost)} mails of this machine that were forgotten, {count} are {forgotten_as or 'changed'}")
     # What those have sent since the backup this machine cannot know, and would send again.

@@ -83,7 +83,7 @@ def _journal() -> str | None:
 
 def _witness() -> str | None:
     if reason := installation.disarmed_reason():
-        return reason
+        return str(reason)
     try:
         return None if handover_log.agrees() else "it knows less; sending stops: run `python -m admin arm`"
     except (LinesUnreadable, OSError) as error:

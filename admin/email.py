@@ -52,10 +52,11 @@ def list_(
 def show_(id: Id, json: show.AsJson = False) -> None:
     """One e-mail: what was sent, and every move with its reason."""
     line, moves, content = overview.email(id), overview.history(id), overview.content(id)
+    told = {name: it for name, it in vars(line).items() if name != "why"}
     if json:
-        show.as_json({**vars(line), "history": [_move(move) for move in moves], "content": _text(content)})
+        show.as_json({**told, "history": [_move(move) for move in moves], "content": _text(content)})
         return
-    show.pairs(vars(line).items())
+    show.pairs(told.items())
     print()
     rows = [(it.at, it.move, it.to_status, it.scheduled_to, it.reason or _why(it), it.by) for it in moves]
     show.table(("at", "move", "status", "planned", "why", "by"), rows, "it has no history")

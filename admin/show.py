@@ -14,9 +14,9 @@ from rich.markup import escape
 from rich.table import Column, Table
 
 from admin.input.campaign_file import WEEKDAYS
-from models.email.reasons import Sentence
 from models.owner.changes import Change
 from ops.terminal import harmless
+from reasons import Reason
 from scheduling.window import WARSAW
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
@@ -96,10 +96,10 @@ def _cell(value: Any) -> str:
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, Sentence):
+    if isinstance(value, Reason):
         return str(value)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return _plain({field.name: getattr(value, field.name) for field in dataclasses.fields(value)})
+        return _plain({name: getattr(value, name) for name in _names(value)})
     if isinstance(value, dict):
         return {str(key): _plain(each) for key, each in value.items()}
     if isinstance(value, (list, tuple)):
@@ -107,3 +107,9 @@ def _plain(value: Any) -> Any:
     if isinstance(value, datetime):
         return value.astimezone(WARSAW).isoformat(timespec="milliseconds")
     return value if isinstance(value, (int, float, bool, str, type(None))) else str(value)
+
+
+def _names(value: Any) -> list[str]:
+    """What programs are told of it: of a reason its English."""
+    english = [it for it in ("reason", "sentence") if isinstance(getattr(type(value), it, None), property)]
+    return [it.name for it in dataclasses.fields(value) if it.name != "why"] + english

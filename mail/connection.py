@@ -15,6 +15,7 @@ from typing import Any, Self
 import clock
 import config
 from mail import dial
+from reasons import Code, Reason
 
 _LONGEST_REPLY_LINES = 100
 _LONGEST_REPLY_LINE = 4096  # bytes; RFC 5321 section 4.5.3.1.5 knows 512
@@ -28,7 +29,7 @@ class HungUp(smtplib.SMTPServerDisconnected):
     """The server hung up at a mechanism for the login, and said nothing."""
 
     def __init__(self, mechanism: str, there_are_others: bool) -> None:
-        super().__init__(f"the server hung up at the login by {mechanism}")
+        super().__init__(Reason(Code.LOGIN_HUNG_UP, mechanism=mechanism))
         self.mechanism, self.there_are_others = mechanism, there_are_others
 
 
@@ -41,10 +42,10 @@ class Server:
     password: str | None = field(default=None, repr=False)
 
 
-def why_no_login(server: Server) -> str | None:
+def why_no_login(server: Server) -> Reason | None:
     """Why this server must not be told the password, or cannot be. None: it may."""
     if server.security == "none" and not config.is_loopback(server.host):
-        return "a password is never sent over an unencrypted connection"
+        return Reason(Code.NO_PASSWORD_IN_CLEAR)
     return None
 
 
@@ -114,7 +115,7 @@ class Connection(smtplib.SMTP):
     def encrypt(self) -> None:
         """STARTTLS, with what the server offers asked again (RFC 3207 section 4.2)."""
         if not self.has_extn("starttls"):
-            raise smtplib.SMTPNotSupportedError(dial.NO_STARTTLS)
+            raise smtplib.SMTPNotSupportedError(Reason(Code.NO_STARTTLS))
         with dial.in_plain_words(self._server.host):
             self.starttls(context=self._context)
         self.ehlo_or_helo_if_needed()
@@ -135,8 +136,9 @@ class Connection(smtplib.SMTP):
             if _is_about_the_password(code, words) or name == left[-1]:
                 raise smtplib.SMTPAuthenticationError(code, words)
         offered = self.esmtp_features.get("auth", "").strip()
-        only = f" that is known here, only {offered}" if offered else " on this port"
-        raise smtplib.SMTPNotSupportedError(f"the server offers no login{only}")
+        raise smtplib.SMTPNotSupportedError(
+            Reason(Code.NO_KNOWN_LOGIN, offered=offered) if offered else Reason(Code.NO_LOGIN)
+        )
 
     def _mechanisms(self) -> list[str]:
         """What the server offers, best first: the oldest is the one that most servers only pretend to know."""
@@ -163,7 +165,7 @@ class Connection(smtplib.SMTP):
         try:
             challenge = base64.b64decode(words)
         except ValueError:
-            raise smtplib.SMTPException("the server's question for CRAM-MD5 cannot be understood") from None
+            raise smtplib.SMTPException(Reason(Code.CRAM_MD5_UNCLEAR)) from None
         digest = hmac.new(password.encode(), challenge, "md5").hexdigest()
         return self.docmd(_base64(f"{username} {digest}"))
 
@@ -173,7 +175,7 @@ class Connection(smtplib.SMTP):
         self.file.expect_within(self._seconds_left() if seconds is None else seconds)
         code, words = super().getreply()
         if code < 0:  # smtplib's, of what does not begin with a number
-            raise smtplib.SMTPException("the server's answer cannot be understood: it is no SMTP")
+            raise smtplib.SMTPException(Reason(Code.NO_SMTP))
         return code, words
 
     def send(self, s: object) -> None:
@@ -191,7 +193,7 @@ class Connection(smtplib.SMTP):
 
     def _socket(self) -> socket.socket:
         if self.sock is None:
-            raise smtplib.SMTPServerDisconnected("the connection is closed")
+            raise smtplib.SMTPServerDisconnected(Reason(Code.NOT_CONNECTED))
         return self.sock
 
     def has_something_to_say(self) -> bool:
@@ -206,7 +208,7 @@ class Connection(smtplib.SMTP):
     def _seconds_left(self) -> float:
         left = min(self._timeouts.command_seconds, self._until - clock.boottime())
         if left <= 0:
-            raise TimeoutError("the conversation took too long")
+            raise TimeoutError(Reason(Code.TOOK_TOO_LONG))
         return left
 
 
@@ -226,7 +228,7 @@ class _Replies:
     def readline(self, limit: int) -> bytes:
         self._lines_left -= 1
         if self._lines_left < 0:
-            raise OSError("the reply does not end")
+            raise OSError(Reason(Code.ENDLESS_REPLY))
         while b"\n" not in self._buffer and len(self._buffer) <= _LONGEST_REPLY_LINE:
             if not (more := self._receive()):
                 break
@@ -234,14 +236,14 @@ class _Replies:
         end = (self._buffer.find(b"\n") + 1) or len(self._buffer)
         if end > _LONGEST_REPLY_LINE:
             # Judged here: smtplib would make it a 500 that reads like the server's verdict on the lead.
-            raise OSError("the reply has a line that does not end")
+            raise OSError(Reason(Code.ENDLESS_LINE))
         line, self._buffer = self._buffer[:end], self._buffer[end:]
         return line
 
     def _receive(self) -> bytes:
         left = self._until - clock.boottime()
         if left <= 0:
-            raise TimeoutError("timed out")
+            raise TimeoutError(Reason(Code.TIMED_OUT))
         self._sock.settimeout(left)
         return self._sock.recv(4096)
 

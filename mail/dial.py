@@ -1,6 +1,6 @@
 """Opens a connection to a mail server: its addresses tried side by side (RFC 8305), and TLS where it is due.
 
-What goes wrong is told in one plain sentence, as an OSError. Written on the blocking sockets that smtplib and imaplib
+What goes wrong is told as an OSError with its reason. Written on the blocking sockets that smtplib and imaplib
 want: asyncio has the same race, but needs an event loop in each thread and reads from the connection that it makes.
 """
 
@@ -17,15 +17,12 @@ from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple
 
 import clock
+from reasons import Code, Reason
 
 _NEXT_ATTEMPT_SECONDS = 0.25  # RFC 8305 section 8
 _MOST_ADDRESSES = 20
 _LOOK_UP_SECONDS = 15.0
 _SILENCE_SECONDS = 5.0  # before a server that does not greet is asked whether it waits for TLS
-
-TLS_FIRST = "this port speaks TLS from the first byte: its security must be tls"
-PLAIN_FIRST = "this port does not begin with TLS: its security must be starttls"
-NO_STARTTLS = "the server offers no encryption (STARTTLS) on this port: take its port for TLS, with the security tls"
 
 _TLS_RECORDS = (b"\x15", b"\x16")  # an alert, a handshake: RFC 8446 section 5.1
 # X509_V_ERR_… of OpenSSL
@@ -42,7 +39,7 @@ def connect(host: str, port: int, seconds: float) -> socket.socket:
     """A connection to the first address that takes one, within so many seconds, which is also its timeout."""
     until = clock.boottime() + seconds
     addresses = _look_up(host, port, min(seconds, _LOOK_UP_SECONDS))
-    connection = _race(addresses, until, f"{host}, port {port}")
+    connection = _race(addresses, until, host, port)
     connection.settimeout(seconds)
     # The final dot is a small write after the body, and must not wait until the body is acknowledged.
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -63,9 +60,10 @@ def _look_up(host: str, port: int, seconds: float) -> list[_Address]:
     try:
         found = answer.get(timeout=seconds)
     except Empty:
-        raise TimeoutError(f"no name server told the address of {host} within {seconds:g} s") from None
+        raise TimeoutError(Reason(Code.NO_NAME_SERVER, host=host, seconds=f"{seconds:g}")) from None
     if isinstance(found, Exception):
-        raise OSError(f"no address is known of {host}: {getattr(found, 'strerror', None) or found}")
+        error = str(getattr(found, "strerror", None) or found)
+        raise OSError(Reason(Code.NO_ADDRESS, host=host, error=error))
     families: dict[int, list[_Address]] = {}
     for family, _, _, _, sockaddr in found:
         families.setdefault(family, []).append(_Address(family, sockaddr))
@@ -73,7 +71,7 @@ def _look_up(host: str, port: int, seconds: float) -> list[_Address]:
     return [address for address in in_turn if address is not None][:_MOST_ADDRESSES]
 
 
-def _race(addresses: list[_Address], until: float, where: str) -> socket.socket:
+def _race(addresses: list[_Address], until: float, host: str, port: int) -> socket.socket:
     """Begin with the next address when one fails or takes its time; the first that connects wins, the others end."""
     waiting, failures = deque(addresses), dict.fromkeys((it.sockaddr[0] for it in addresses), "no answer")
     next_at = clock.boottime()
@@ -96,7 +94,7 @@ def _race(addresses: list[_Address], until: float, where: str) -> socket.socket:
                 assert isinstance(key.fileobj, socket.socket)
                 key.fileobj.close()
     tried = "; ".join(f"{address}: {why}" for address, why in failures.items())
-    raise OSError(f"no connection to {where} ({tried})")
+    raise OSError(Reason(Code.NO_CONNECTION, host=host, port=port, tried=tried))
 
 
 def _begin(address: _Address, running: selectors.BaseSelector, failures: dict[str, str]) -> None:
@@ -127,14 +125,14 @@ def secure(
     if security != "tls":
         if not _speaks(plain, patience) and _first_byte(server, patience, _hello(context)) in _TLS_RECORDS:
             plain.close()
-            raise OSError(TLS_FIRST)
+            raise OSError(Reason(Code.TLS_FIRST))
         return plain
     try:
         with in_plain_words(host):
             return context.wrap_socket(plain, server_hostname=host)
     except TlsFailed as failure:
         if _first_byte(server, patience, b"").isascii():
-            raise OSError(PLAIN_FIRST) from None
+            raise OSError(Reason(Code.PLAIN_FIRST)) from None
         raise failure from None
 
 
@@ -150,25 +148,23 @@ def in_plain_words(host: str) -> Iterator[None]:
     except ssl.SSLCertVerificationError as error:
         raise OSError(_why_untrusted(host, error)) from None
     except TimeoutError:
-        raise TimeoutError("the server did not answer to TLS in time") from None
+        raise TimeoutError(Reason(Code.TLS_TIMED_OUT)) from None
     except (ssl.SSLEOFError, ConnectionError):
-        raise TlsFailed("the server hung up when TLS was to begin") from None
+        raise TlsFailed(Reason(Code.TLS_HUNG_UP)) from None
     except ssl.SSLError as error:
-        raise TlsFailed(f"TLS failed: {(error.reason or str(error)).replace('_', ' ').lower()}") from None
+        words = (error.reason or str(error)).replace("_", " ").lower()
+        raise TlsFailed(Reason(Code.TLS_FAILED, error=words)) from None
 
 
-def _why_untrusted(host: str, error: ssl.SSLCertVerificationError) -> str:
+def _why_untrusted(host: str, error: ssl.SSLCertVerificationError) -> Reason:
     match error.verify_code:
         case code if code == _EXPIRED:
-            return f"the certificate of {host} has expired: its provider must renew it"
+            return Reason(Code.CERTIFICATE_EXPIRED, host=host)
         case code if code == _NOT_YET_VALID:
-            return f"the certificate of {host} is not valid yet: see whether this machine's clock is right"
+            return Reason(Code.CERTIFICATE_NOT_YET_VALID, host=host)
         case code if code in _FOR_ANOTHER_NAME:
-            return f"the certificate is for another name than {host}: take the host name that the provider tells"
-    return (
-        f"the certificate of {host} is from an authority that this machine does not trust ({error.verify_message}):"
-        " ask its provider, or add the authority to this machine's certificates"
-    )
+            return Reason(Code.CERTIFICATE_OF_ANOTHER, host=host)
+    return Reason(Code.CERTIFICATE_UNTRUSTED, host=host, error=error.verify_message)
 
 
 def _speaks(connection: socket.socket, seconds: float) -> bool:

@@ -28,6 +28,7 @@ from mail import dial
 from mail.connection import Server, why_no_login, without_password
 from mail.message import ID_HEADER, MESSAGE_ID_HEADER, own_id
 from mail.outcome import no_reply
+from reasons import Code, Reason
 
 # A search that finds more than this for one mail has not searched for it.
 _MOST_CANDIDATES = 100
@@ -128,7 +129,7 @@ def sent_folder(
 
 def _encrypt(client: IMAPClient, server: Server, context: ssl.SSLContext) -> None:
     if not client.has_capability("STARTTLS"):
-        raise IMAPClientError(dial.NO_STARTTLS)
+        raise IMAPClientError(Reason(Code.NO_STARTTLS))
     with dial.in_plain_words(server.host):
         client.starttls(context)
 

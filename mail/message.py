@@ -8,6 +8,7 @@ from email.utils import format_datetime
 from mail import encoding
 from mail.address import AddressInvalid, on_the_wire
 from mail.blank import is_blank, is_blank_html
+from reasons import Code, Reason
 
 # Some providers rewrite the Message-ID: this header finds the mail again in a Sent folder all the same.
 ID_HEADER = "X-Punktual-Id"
@@ -88,12 +89,12 @@ def _refuse_unfit(letter: Letter) -> None:
     for name in ("text", "html"):
         refuse_control_characters(name, getattr(letter, name) or "", lines=True)
     if len(letter.subject) > LONGEST_SUBJECT:
-        raise LetterInvalid(f"the subject is longer than {LONGEST_SUBJECT} characters")
+        raise LetterInvalid(Reason(Code.SUBJECT_TOO_LONG, most=LONGEST_SUBJECT))
     for name in ("subject", "text"):
         if is_blank(getattr(letter, name)):
-            raise LetterInvalid(f"the {name} is empty: there is nothing to read in it")
+            raise LetterInvalid(Reason(Code.PART_EMPTY, part=name))
     if letter.html is not None and is_blank_html(letter.html):
-        raise LetterInvalid("the html is empty: it shows no text and no picture")
+        raise LetterInvalid(Reason(Code.HTML_EMPTY))
 
 
 def check_sender_name(name: str) -> None:
@@ -121,7 +122,7 @@ def _address(address: str) -> str:
 def refuse_control_characters(name: str, value: str, *, lines: bool = False) -> None:
     """In a header a line break would begin another one. lines: it is a text, and may have tabs and line breaks."""
     if found := control_character(value, lines=lines):
-        raise LetterInvalid(f"the {name} has a control character ({found[0]!a})")
+        raise LetterInvalid(Reason(Code.CONTROL_CHARACTER, part=name, character=ascii(found[0])))
 
 
 def control_character(value: str, *, lines: bool) -> re.Match[str] | None:
@@ -134,12 +135,12 @@ def check_finished(content: bytes, letter: Letter) -> None:
     It relies on nothing that built the message: strangers' data is in there.
     """
     if not _LINES.fullmatch(content):
-        raise LetterInvalid("the finished message has a line that no mail may have")
+        raise LetterInvalid(Reason(Code.FINISHED_LINE))
     head, _, rest = content.decode("ascii").partition("\r\n\r\n")
     fields = [field.partition(": ")[::2] for field in head.replace("\r\n ", " ").split("\r\n")]
     names = _HEADERS if letter.html is not None else (*_HEADERS, "Content-Transfer-Encoding")
     if tuple(name for name, _ in fields) != names:
-        raise LetterInvalid("the finished message has other headers than ours")
+        raise LetterInvalid(Reason(Code.FINISHED_HEADERS))
     values = dict(fields)
     if not (
         _is_sender(values["From"], letter)
@@ -147,10 +148,10 @@ def check_finished(content: bytes, letter: Letter) -> None:
         and values[MESSAGE_ID_HEADER] == letter.message_id
         and _SUBJECT.fullmatch(values["Subject"])
     ):
-        raise LetterInvalid("the finished message has another sender, recipient, ID or form of subject than ours")
+        raise LetterInvalid(Reason(Code.FINISHED_FIELDS))
     delimiters = [] if letter.html is None else [f"--{_BOUNDARY}", f"--{_BOUNDARY}", f"--{_BOUNDARY}--"]
     if [line for line in rest.split("\r\n") if line.startswith("--=_")] != delimiters:
-        raise LetterInvalid("the finished message has other parts than ours")
+        raise LetterInvalid(Reason(Code.FINISHED_PARTS))
 
 
 def _is_sender(value: str, letter: Letter) -> bool:

@@ -12,6 +12,7 @@ from mail.reply import Reply as Reply
 from mail.reply import Scope as Scope
 from mail.reply import no_reply as no_reply
 from mail.reply import reply as reply
+from reasons import Code, Reason, Why
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,14 +49,14 @@ class Refused(_Timed):
 class Unanswered(_Timed):
     """The final dot may have left, and no answer to it was read."""
 
-    reason: str
+    reason: Why
 
 
 @dataclass(frozen=True)
 class Withdrawn(_Timed):
     """The hand-over was refused or could not be recorded: the connection was dropped before the dot."""
 
-    reason: str
+    reason: Why
 
 
 Outcome = Accepted | Deferred | Refused | Unanswered | Withdrawn
@@ -74,7 +75,7 @@ def judge(phase: Phase, it: Reply, sender: str = "", recipient: str = "") -> Out
     if phase is Phase.DOT and it.code is not None and 200 <= it.code < 300:
         return Accepted(it)
     if phase is Phase.DOT and (it.code is None or not 400 <= it.code < 600):
-        return Unanswered(f"the server's answer to the final dot cannot be understood: {it}")
+        return Unanswered(Reason(Code.ANSWER_UNCLEAR, answer=str(it)))
     scope, passes = _whose(phase, it, sender, recipient)
     assert it.code is not None or scope is Scope.MAILBOX
     if it.code is not None and it.code >= 500 and scope in (Scope.LEAD, Scope.CONTENT) and not passes:

@@ -15,6 +15,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from mail.blank import is_blank, is_blank_html
 from mail.message import LetterInvalid, control_character
+from reasons import Code, Reason
 
 LONGEST_TEMPLATE = 200_000  # characters
 LONGEST_RESULT = 1_000_000
@@ -61,13 +62,14 @@ class Template:
         try:
             return "".join(self._bounded(_compiled(self).generate({**fields, **empty})))
         except _Empty as error:
-            name, place = error.message, self.at(_line(error))
-            raise LetterInvalid(f"{name!r} is empty: fill it in, or give it a default in {place}") from None
+            name, line = str(error.message), _line(error)
+            raise LetterInvalid(Reason(Code.FIELD_EMPTY, field=name, where=self.where, line=line)) from None
         except UndefinedError as error:
-            told = f"{error.message}; the fields are {', '.join(sorted(fields))}"
-            raise TemplateInvalid(f"{self.at(_line(error))}: {told}") from None
+            told = {"error": str(error.message), "fields": ", ".join(sorted(fields))}
+            raise TemplateInvalid(Reason(Code.NO_SUCH_FIELD, where=self.where, line=_line(error), **told)) from None
         except (TemplateError, TypeError, ValueError) as error:
-            raise TemplateInvalid(f"{self.at(_line(error))}: the template fails: {error}") from None
+            line = _line(error)
+            raise TemplateInvalid(Reason(Code.TEMPLATE_FAILS, where=self.where, line=line, error=str(error))) from None
 
     def at(self, line: int) -> str:
         return f"{self.where} line {line}"
@@ -77,7 +79,7 @@ class Template:
         for part in parts:
             length += len(part)
             if length > LONGEST_RESULT:
-                raise LetterInvalid(f"{self.where}: the result is longer than {LONGEST_RESULT} characters")
+                raise LetterInvalid(Reason(Code.RESULT_TOO_LONG, where=self.where, most=LONGEST_RESULT))
             yield part
 
 

@@ -1,8 +1,10 @@
 """A server's reply as it was read, at which point of the conversation, and whom it may be about."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
+
+from reasons import Reason, Why
 
 
 class Phase(StrEnum):
@@ -32,6 +34,7 @@ class Reply:
     code: int | None  # None: no reply was read, and the text says what happened instead
     enhanced: str | None  # "5.1.1"
     text: str
+    instead: Reason | None = field(default=None, compare=False)  # of ours, where no reply was read: the text says it
 
     def __str__(self) -> str:
         return " ".join(str(part) for part in (self.code, self.enhanced, self.text) if part)
@@ -51,5 +54,7 @@ def reply(code: int, text: str) -> Reply:
     return Reply(code, enhanced, rest[:LONGEST_TEXT])
 
 
-def no_reply(text: str) -> Reply:
-    return Reply(None, None, _CONTROL.sub(" ", text).strip()[:LONGEST_TEXT])
+def no_reply(why: Why) -> Reply:
+    """What happened instead of a reply."""
+    text = _CONTROL.sub(" ", str(why)).strip()[:LONGEST_TEXT]
+    return Reply(None, None, text, why if isinstance(why, Reason) else None)

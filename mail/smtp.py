@@ -28,6 +28,7 @@ from mail.outcome import (
     no_reply,
     reply,
 )
+from reasons import Code, Reason, Why, why
 
 _LINE_END = re.compile(rb"\r\n|\r|\n")
 _LEADING_DOT = re.compile(rb"^\.", re.MULTILINE)
@@ -40,7 +41,7 @@ def conversation(
     recipient: str,
     content: bytes,
     timeouts: Timeouts,
-    hand_over: Callable[[], str | None],
+    hand_over: Callable[[], Why | None],
     context: ssl.SSLContext | None = None,
 ) -> Iterator[Outcome]:
     """Send one message (as mail.message builds it) to one recipient, both addresses in their ASCII form.
@@ -50,7 +51,7 @@ def conversation(
     dot must not be written, or None to have it written. What it raises is raised here, and the connection is dropped.
     """
     if not recipient.isascii():
-        yield Refused(Scope.LEAD, Phase.RCPT, no_reply("the address has no ASCII form"))
+        yield Refused(Scope.LEAD, Phase.RCPT, no_reply(Reason(Code.NO_ASCII_FORM)))
         return
     conversation = _Conversation(server, timeouts, context or _trusted())
     try:
@@ -102,20 +103,20 @@ class _Conversation:
         )
         return self._stopped_at(*steps) or self._out_of_turn()
 
-    def dot(self, hand_over: Callable[[], str | None]) -> Outcome:
+    def dot(self, hand_over: Callable[[], Why | None]) -> Outcome:
         connection = self._open()
         began = clock.boottime()
         if refusal := hand_over():
             return Withdrawn(refusal)
         if clock.boottime() - began > self.timeouts.dot_after_hand_over_seconds:
-            return Deferred(Scope.WORKER, Phase.DOT, no_reply("too long between the hand-over and its dot"))
+            return Deferred(Scope.WORKER, Phase.DOT, no_reply(Reason(Code.DOT_TOO_LATE)))
         if spoke := self._out_of_turn():
             return spoke
         try:
             with self._in(Phase.DOT):
                 answer = connection.write_dot(self.timeouts.answer_seconds)
         except (smtplib.SMTPException, OSError) as error:
-            return Unanswered(f"no answer to the final dot: {error}")
+            return Unanswered(Reason(Code.NO_ANSWER, because=_why(error)))
         self.phase = Phase.QUIT
         return judge(Phase.DOT, _reply(*answer), self.sender, self.recipient)
 
@@ -132,13 +133,13 @@ class _Conversation:
             for step in steps:
                 step()
         except _TooLarge as error:
-            return Deferred(Scope.CAMPAIGN, self.phase, no_reply(str(error)))
+            return Deferred(Scope.CAMPAIGN, self.phase, no_reply(why(error)))
         except smtplib.SMTPResponseException as error:
             answer = self._without_password(_reply(error.smtp_code, error.smtp_error))
             return judge(self.phase, answer, self.sender, self.recipient)
         except (smtplib.SMTPException, OSError, ValueError) as error:
             # A ValueError, because smtplib decodes what a server sends during the login as if it were well-formed.
-            return judge(self.phase, no_reply(str(error) or type(error).__name__))
+            return judge(self.phase, no_reply(_why(error)))
         return None
 
     @contextmanager
@@ -196,7 +197,7 @@ class _Conversation:
             return []
         most = connection.esmtp_features["size"].strip()
         if most.isascii() and most.isdigit() and 0 < int(most) < size:
-            raise _TooLarge(f"the letter has {size} bytes, and the server takes {most}")
+            raise _TooLarge(Reason(Code.LETTER_TOO_LARGE, letter=size, takes=int(most)))
         return [f"SIZE={size}"]
 
     def _body(self, content: bytes) -> None:
@@ -211,7 +212,7 @@ class _Conversation:
                 return None
             return judge(Phase.BODY, _reply(*connection.getreply()), self.sender, self.recipient)
         except (smtplib.SMTPException, OSError) as error:
-            return judge(Phase.BODY, no_reply(str(error)))
+            return judge(Phase.BODY, no_reply(_why(error)))
 
     def _without_password(self, it: Reply) -> Reply:
         return replace(it, text=without_password(it.text, self.server)) if self.phase is Phase.AUTH else it
@@ -219,6 +220,17 @@ class _Conversation:
     def _open(self) -> Connection:
         assert self.connection is not None
         return self.connection
+
+
+def _why(error: Exception) -> Reason:
+    """What broke a conversation off; another program's words stand in it where there is no code for them."""
+    if isinstance(found := why(error), Reason):
+        return found
+    if isinstance(error, TimeoutError):
+        return Reason(Code.TIMED_OUT)
+    if isinstance(error, smtplib.SMTPServerDisconnected | ConnectionResetError | BrokenPipeError):
+        return Reason(Code.HUNG_UP)
+    return Reason(Code.CONNECTION_FAILED, error=found or type(error).__name__)
 
 
 def _on_the_wire(content: bytes) -> bytes:

@@ -1,13 +1,13 @@
 """Rows for tests, made by the product's own functions wherever it has them, and aged by hand."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
 from uuid import uuid4
 
 from models.email import moves
-from models.email.attempts import Conversation
+from models.email.attempts import Conversation, Copy
 from models.email.claims import Claim, Held, Worker
 from models.email.hints import Hint as Hint
 from models.email.states import Result, Status
@@ -111,6 +111,8 @@ def an_email(at: datetime | None = None, **campaign: Any) -> int:
 
 # What a mail server answered.
 YES = Conversation(Result.ACCEPTED, "dot", code=250, reply="ok")
+
+COPY = Copy("Sent", 7, "Message-ID", datetime(2026, 11, 17, 12, tzinfo=UTC))
 
 
 def no(code: int | None, reply: str = "no", **more: Any) -> Conversation:

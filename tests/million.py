@@ -18,7 +18,7 @@ from models.store import database, migrate
 from models.store.database import database as peewee
 from scheduling.window import warsaw_day, warsaw_day_bounds
 
-BIG = ("campaign_email_queue", "email_history", "campaign_lead", "lead")
+BIG = ("campaign_email_queue", "email_history", "attempt", "campaign_lead", "lead")
 
 
 @dataclass(frozen=True)
@@ -86,11 +86,19 @@ FROM (
 ) mails ORDER BY campaign_id, position;
 INSERT INTO email_history (email_id, at, move, to_status, scheduled_to, mailbox_id, by)
 SELECT id, scheduled_at, 'plan', 'pending', scheduled_at, mailbox_id, 'planner' FROM campaign_email_queue;
-INSERT INTO email_history (email_id, at, move, from_status, to_status, reason, scheduled_from, scheduled_to, mailbox_id,
-                           by, detail)
-SELECT id, scheduled_at, CASE status WHEN 'sent' THEN 'accept' WHEN 'failed' THEN 'reject' ELSE 'doubt' END, 'sending',
-       status, error, scheduled_at, scheduled_at, mailbox_id, 'worker', '{"code": 250}'
+INSERT INTO attempt (email_id, claim_token, mailbox_id, outcome, phase, scope, code, started_at, ended_at)
+SELECT id, claim_token, mailbox_id,
+       CASE status WHEN 'sent' THEN 'accepted' WHEN 'failed' THEN 'refused' ELSE 'unanswered' END, 'dot',
+       CASE WHEN status = 'failed' THEN 'lead' END,
+       CASE status WHEN 'sent' THEN 250 WHEN 'failed' THEN 550 END, scheduled_at, scheduled_at
 FROM campaign_email_queue WHERE status <> 'pending';
+ALTER TABLE email_history DISABLE TRIGGER record_attempt;
+INSERT INTO email_history (email_id, at, move, from_status, to_status, reason, scheduled_from, scheduled_to, mailbox_id,
+                           claim_token, by)
+SELECT id, scheduled_at, CASE status WHEN 'sent' THEN 'accept' WHEN 'failed' THEN 'reject' ELSE 'doubt' END, 'sending',
+       status, error, scheduled_at, scheduled_at, mailbox_id, claim_token, 'worker'
+FROM campaign_email_queue WHERE status <> 'pending';
+ALTER TABLE email_history ENABLE TRIGGER record_attempt;
 INSERT INTO email_history (email_id, at, move, from_status, to_status, reason, scheduled_from, scheduled_to, mailbox_id,
                            by)
 SELECT id, scheduled_at, 'replan', 'pending', 'pending', 'downtime', scheduled_at - interval '1 day', scheduled_at,

@@ -125,7 +125,7 @@ def mailbox(id: int) -> Any:
 @blueprint.output(list[schemas.Unknown])  # type: ignore[arg-type]
 def unknown(query: schemas.PageQuery) -> Any:
     """The e-mails that wait for a person, by id"""
-    return [{**vars(it), "email": it.line} for it in unknowns.page(query.after, query.limit)]
+    return [{**vars(it), "email": it.line, "reason": it.reason} for it in unknowns.page(query.after, query.limit)]
 
 
 @blueprint.post("/campaigns/<int:id>/start")

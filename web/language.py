@@ -16,7 +16,6 @@ from flask_babel import Babel, Domain, get_locale, gettext
 from markupsafe import Markup
 
 import clock
-from models.email.reasons import Sentence
 from scheduling.window import WARSAW, warsaw_day
 
 LANGUAGES = ("en", "pl")
@@ -47,7 +46,6 @@ def init(app: APIFlask) -> None:
         second=second,
         duration=duration,
         number=number,
-        says=says,
         word=word,
         in_words=in_words,
         sentence=sentence,
@@ -101,10 +99,6 @@ def noted(text: str) -> str:
 def word(text: object) -> str:
     """One of our own words that stands in a row; what is not ours stays as it is."""
     return gettext(str(text)) if text else ""
-
-
-def says(sentence: Sentence) -> str:
-    return sentence.say(word, in_words)
 
 
 def sentence(text: str) -> str:

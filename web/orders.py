@@ -11,7 +11,6 @@ from models.owner.campaigns import CampaignInvalid
 from models.owner.settlement import SettlementRefused
 from web import words
 from web.guard import access
-from web.language import says
 from web.pages import campaign_page, email_page
 
 blueprint = Blueprint("orders", __name__)
@@ -47,5 +46,7 @@ def settle(email_id: int) -> ResponseReturnValue:
     try:
         rule(email_id, reason, access.person())
     except SettlementRefused as refusal:
-        return email_page(email_id, gettext("That was not done: %(because)s.", because=says(refusal.because)), reason)
+        return email_page(
+            email_id, gettext("That was not done: %(because)s.", because=words.reason(refusal.because)), reason
+        )
     return redirect(url_for("pages.email", email_id=email_id), 303)

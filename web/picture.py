@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from itertools import groupby
 
 from models.views.day import Line, Mark, Moved, MovedAway
+from reasons import Why
 from scheduling.window import WARSAW, warsaw_day, warsaw_day_bounds
 
 _HOUR = timedelta(hours=1)
@@ -66,7 +67,7 @@ class Band:
     first: datetime
     last: datetime
     count: int
-    reason: str
+    why: Why | None
     is_away: bool  # they stand on another day now
 
 
@@ -76,7 +77,7 @@ class Drawn:
     open: tuple[float, float] | None
     marks: list[Placed]
     left: list[tuple[float, MovedAway]]
-    moved: Counter[str]  # reason -> how many of this day's mails
+    moved: Counter[Why | None]  # why -> how many of this day's mails
     bands: list[Band]  # where there are too many moves for each to be drawn
     dense: bool
 
@@ -140,7 +141,7 @@ def _drawn(line: Line, axis: Axis) -> Drawn:
         open=(axis.place(line.opens), axis.place(line.closes)) if line.opens and line.closes else None,
         marks=marks,
         left=[] if any(band.is_away for band in bands) else left,
-        moved=Counter(mark.moved.reason or "" for mark in line.marks if mark.moved),
+        moved=Counter(mark.moved.why for mark in line.marks if mark.moved),
         bands=bands,
         dense=len(in_sight) > MANY,
     )
@@ -149,19 +150,19 @@ def _drawn(line: Line, axis: Axis) -> Drawn:
 def _bands(moves: Sequence[tuple[float, Moved | MovedAway]], *, is_away: bool) -> Iterator[Band]:
     if len(moves) <= FEW_MOVES:
         return
-    for reason, of_it in groupby(sorted(moves, key=lambda it: (it[1].reason or "", it[0])), lambda it: it[1].reason):
+    for why, of_it in groupby(sorted(moves, key=lambda it: (str(it[1].why), it[0])), lambda it: it[1].why):
         together: list[tuple[float, Moved | MovedAway]] = []
         for move in of_it:
             if together and move[0] - together[-1][0] > _APART:
-                yield _band(together, reason or "", is_away)
+                yield _band(together, why, is_away)
                 together = []
             together.append(move)
-        yield _band(together, reason or "", is_away)
+        yield _band(together, why, is_away)
 
 
-def _band(moves: Sequence[tuple[float, Moved | MovedAway]], reason: str, is_away: bool) -> Band:
+def _band(moves: Sequence[tuple[float, Moved | MovedAway]], why: Why | None, is_away: bool) -> Band:
     (first, earliest), (last, latest) = moves[0], moves[-1]
-    return Band(first, round(last - first, 3), earliest.at_from, latest.at_from, len(moves), reason, is_away)
+    return Band(first, round(last - first, 3), earliest.at_from, latest.at_from, len(moves), why, is_away)
 
 
 def _placed(mark: Mark, axis: Axis) -> Placed:

@@ -11,6 +11,7 @@ from flask import Response, g, make_response, render_template, request
 from models.health import heartbeats
 from models.store import installation
 from models.views import unknowns
+from reasons import Why
 from web.guard import access
 
 # Controls, and what reorders or hides the text around it. The joiners that scripts and emoji are written with stay.
@@ -25,7 +26,7 @@ class Frame:
     """What every page tells, whatever it is about."""
 
     unknown: int
-    disarmed: str | None  # why no machine may send
+    disarmed: Why | None  # why no machine may send
     last_tick: datetime | None
     tick_is_old: bool
     may_log_out: bool

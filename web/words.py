@@ -1,14 +1,14 @@
 """What the words in rows are called on the pages. Translated where they are shown; a test sees that each can be."""
 
-import re
 from collections.abc import Callable, Mapping, Sequence
-from itertools import chain, pairwise
+from itertools import pairwise
 from typing import Any
 
 from babel import dates
 from flask_babel import get_locale, ngettext
 
-from web.language import duration_of_seconds, noted, number, word
+from reasons import Reason, Why
+from web.language import duration_of_seconds, in_words, noted, number, word
 
 STATUSES = {
     "pending": noted("planned"),
@@ -52,77 +52,6 @@ MOVES = {
     "reopen": noted("to be tried again after it had failed"),
 }
 
-# Others are a server's or a person's words, and stay as they were said.
-REASONS: dict[str, str] = {
-    "downtime": noted("nothing could be sent at the time"),
-    "window": noted("outside the window"),
-    "limit": noted("the limit of the day was reached"),
-    "mailbox": noted("its mailbox could not be used"),
-    "edited": noted("the settings were changed"),
-    "resumed": noted("sending was resumed"),
-    **{
-        text: text
-        for text in (
-            noted("the campaign was cancelled"),
-            noted("its worker died"),
-            noted("its worker died after the hand-over"),
-            noted("its worker did not report in time"),
-            noted("its worker did not report in time after the hand-over"),
-            noted("its refusal was its mailbox's fault"),
-            noted("no legal basis is recorded for this lead"),
-            noted("outside the window"),
-            noted("the mailbox's daily limit is 0"),
-            noted("the server hung up when TLS was to begin"),
-            noted("the server did not answer to TLS in time"),
-            noted("this port speaks TLS from the first byte: its security must be tls"),
-            noted("a password is never sent over an unencrypted connection"),
-            noted("the conversation took too long"),
-            noted("the server's answer cannot be understood: it is no SMTP"),
-            noted("timed out"),
-        )
-    },
-}
-# The same with something filled in: again such a reason, or the words of a server or a person.
-_REASONS_WITH = (
-    noted("suppressed: %(reason)s"),
-    noted("mailbox: %(reason)s"),
-    noted("closed: %(reason)s"),
-    noted("withdrawn before the dot: %(reason)s"),
-    noted("the campaign is %(status)s"),
-    noted("the mailbox is %(status)s"),
-    noted("the campaign's daily limit of %(limit)d is used up"),
-    noted("the mailbox's daily limit of %(limit)d is used up"),
-    # As the version before wrote it into rows.
-    noted("the campaign's %(limit)d mails of today are used"),
-    noted("the mailbox's %(limit)d mails of today are used"),
-    # What went wrong between us and a mail server, before or instead of its own words.
-    noted("no connection to %(host)s, port %(port)d (%(tried)s)"),
-    noted("no address is known of %(host)s: %(reason)s"),
-    noted("no name server told the address of %(host)s within %(seconds)s s"),
-    noted("the certificate of %(host)s has expired: its provider must renew it"),
-    noted("the certificate of %(host)s is not valid yet: see whether this machine's clock is right"),
-    noted("the certificate is for another name than %(host)s: take the host name that the provider tells"),
-    noted(
-        "the certificate of %(host)s is from an authority that this machine does not trust (%(reason)s): ask its"
-        " provider, or add the authority to this machine's certificates"
-    ),
-    noted("TLS failed: %(reason)s"),
-    noted("no answer to the final dot: %(reason)s"),
-    noted("the letter has %(size)d bytes, and the server takes %(most)d"),
-)
-_FILLED = {"s": ".*", "d": "[0-9]+"}
-
-
-def _pattern(text: str) -> re.Pattern[str]:
-    """What the text has become once something is filled in."""
-    parts = re.split(r"%\((\w+)\)([sd])", text)
-    fixed, names, kinds = parts[::3], parts[1::3], parts[2::3]
-    filled = (f"(?P<{name}>{_FILLED[kind]})" for name, kind in zip(names, kinds, strict=True))
-    return re.compile("".join(chain.from_iterable(zip(map(re.escape, fixed), [*filled, ""], strict=True))), re.DOTALL)
-
-
-_PATTERNS = {text: _pattern(text) for text in _REASONS_WITH}
-
 VERBS = {
     "add": noted("added"),
     "start": noted("started"),
@@ -143,7 +72,11 @@ COLUMNS = {
     "leads_left_out": noted("leads that must not be written to"),
 }
 
-_IN_SENTENCES = (noted("pending"),)
+# Words that stand within reasons, beside the statuses above.
+IN_REASONS = (
+    *(noted("pending"), noted("sending"), noted("subject"), noted("text"), noted("html"), noted("name")),
+    *(noted("sender address"), noted("sender name"), noted("recipient")),
+)
 
 # The name of a status beside a number of mails in it.
 OF_SEVERAL: dict[str, Callable[[int], str]] = {
@@ -187,20 +120,9 @@ def move(name: str) -> str:
     return word(MOVES.get(name, name))
 
 
-def reason(text: str | None) -> str:
-    """Why something happened, as it stands in a row: ours in the language of the page."""
-    if not text or text in REASONS:
-        return word(REASONS[text]) if text else ""
-    for ours, pattern in _PATTERNS.items():
-        if found := pattern.fullmatch(text):
-            return word(ours) % {name: _part(value) for name, value in found.groupdict().items()}
-    return text
-
-
-def _part(text: str) -> str | int:
-    if text.isdecimal():
-        return int(text)
-    return status(text) if text in STATUSES else reason(text)
+def reason(why: Why | None) -> str:
+    """Ours in the language of the page; a person's or a server's own words, or an older sentence, as they stand."""
+    return why.text(word, in_words) if isinstance(why, Reason) else why or ""
 
 
 def verb(name: str) -> str:

@@ -22,6 +22,7 @@ from models.email.recovery import HandOver
 from models.owner import arming
 from models.store import installation
 from models.store.installation import Mark, Seen
+from reasons import Code, Reason
 
 # About two hundred thousand mails; the file before this one is kept too.
 _LONGEST_BYTES = 64 * 1024 * 1024
@@ -37,13 +38,9 @@ def check() -> None:
     """Raise Disarmed unless the database knows all that it ever showed to this machine."""
     installation.identity(again=True)
     if reason := installation.disarmed_reason():
-        raise Disarmed(reason)
+        raise Disarmed(str(reason))
     if not agrees():
-        arming.disarm(
-            f"the database knows less than {this_worker().host} has seen of it, as after restoring a backup:"
-            " run `python -m admin arm` on that machine",
-            by=str(this_worker()),
-        )
+        arming.disarm(Reason(Code.DATABASE_BEHIND, host=this_worker().host), by=str(this_worker()))
         raise Disarmed(str(installation.disarmed_reason()))
     if not _is_fresh(_mark_file()):
         _keep_mark(installation.latest())

@@ -26,6 +26,8 @@ from mail.outcome import (
     no_reply,
 )
 from models.email.claims import Attempt, Held
+from models.store import reason_columns
+from reasons import Reason
 
 
 class JournalUnusable(Exception):
@@ -146,8 +148,10 @@ def _parsed(file: Path, number: int, it: Any) -> tuple[Attempt, Outcome]:
         raise JournalUnusable(f"{file} line {number} is no outcome: {error!r}") from None
 
 
-def _outcome(kind: str, it: dict[str, str]) -> Outcome:
-    reply = Reply(*it["reply"])
+def _outcome(kind: str, it: dict[str, Any]) -> Outcome:
+    instead = reason_columns.read(None, it.get("reason_code"), it.get("reason_values"))
+    code, enhanced, text = it["reply"]
+    reply = Reply(code, enhanced, text, instead if isinstance(instead, Reason) else None)
     match kind:
         case "accepted":
             return Accepted(reply)
@@ -156,7 +160,7 @@ def _outcome(kind: str, it: dict[str, str]) -> Outcome:
         case "refused":
             return Refused(Scope(it["scope"]), Phase(it["phase"]), reply)
         case "withdrawn":
-            return Withdrawn(reply.text)
+            return Withdrawn(reply.instead or reply.text)
     raise ValueError(f"there is no outcome {kind!r}")
 
 
@@ -173,6 +177,9 @@ def _plain(attempt: Attempt, outcome: Outcome) -> dict[str, object]:
         "outcome": type(outcome).__name__.lower(),
         "reply": [reply.code, reply.enhanced, reply.text],
     }
+    if reply.instead is not None:
+        told = reason_columns.written(reply.instead, "reason")
+        it |= {name: told[name] for name in ("reason_code", "reason_values")}
     if isinstance(outcome, Deferred | Refused):
         it |= {"scope": outcome.scope, "phase": outcome.phase}
     return it

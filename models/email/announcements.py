@@ -10,6 +10,7 @@ from typing import Any
 from models.email.attempts import Conversation
 from models.email.states import Move, Status
 from models.store.database import database
+from reasons import Why
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +25,7 @@ class Moved:
     mailbox_id: int | None = None
     from_status: Status | None = None
     to_status: Status | None = None
-    reason: str | None = None
+    reason: Why | None = None
     scheduled_at: datetime | None = None  # after the move
     sent_at: datetime | None = None
     detail: Mapping[str, Any] = field(default_factory=dict)

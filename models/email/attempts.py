@@ -5,12 +5,15 @@ Columns decide; the words of a server are kept beside them and decide nothing.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from psycopg2.extras import Json
 
 from models.email.states import Result
+from models.store import reason_columns
 from models.store.recordable import recordable
+from reasons import Code, Reason
 
 
 @dataclass(frozen=True)
@@ -22,13 +25,19 @@ class Conversation:
     scope: str | None = None  # whom the answer is about: lead, content, campaign, mailbox, unclear or worker
     code: int | None = None  # of the server's reply; None: none was read
     enhanced: str | None = None  # "5.1.1"
-    reply: str | None = None  # the server's words, or ours of what happened instead
+    reply: str | None = None  # the server's words, or `instead` in English
     seconds: Mapping[str, float] = field(default_factory=dict)  # that each phase took
+    instead: Reason | None = field(default=None, compare=False)  # what happened instead of an answer
 
     @property
     def answer(self) -> str:
         """The whole reply, as the server gave it."""
         return " ".join(str(part) for part in (self.code, self.enhanced, self.reply) if part)
+
+    @property
+    def reason(self) -> Reason:
+        """Of a move that the answer alone decided."""
+        return self.instead or Reason(Code.ANSWER, answer=self.answer)
 
     def detail(self) -> dict[str, Any] | None:
         """The same as the version before kept it, and reads it while it still runs."""
@@ -42,6 +51,24 @@ class Conversation:
         return answer if self.scope is None else {**answer, "scope": self.scope, "phase": self.phase}
 
 
+@dataclass(frozen=True)
+class Copy:
+    """A copy of a mail in the Sent folder of its mailbox, which proves the same as an answer."""
+
+    folder: str
+    uid: int
+    header: str  # the one that names the e-mail
+    filed_at: datetime
+
+    @property
+    def reason(self) -> Reason:
+        return Reason(Code.COPY_FOUND, folder=self.folder, header=self.header)
+
+    def detail(self) -> dict[str, Any]:
+        date = self.filed_at.isoformat()
+        return {"folder": self.folder, "uid": self.uid, "header": self.header, "date": date}
+
+
 NO_ANSWER = Conversation(Result.UNANSWERED, "dot")
 WITHDRAWN = Conversation(Result.WITHDRAWN, "body")
 # Proved by something else than an answer that was read.
@@ -49,13 +76,14 @@ PROVED = Conversation(Result.ACCEPTED, "dot")
 
 # Once for each claim, however often its outcome is recorded: only late proof replaces that there was no answer.
 RECORD = """
-INSERT INTO attempt AS a (email_id, claim_token, mailbox_id, outcome, phase, scope, code, enhanced, reply, seconds,
-                          started_at)
+INSERT INTO attempt AS a (email_id, claim_token, mailbox_id, outcome, phase, scope, code, enhanced, reply,
+                          reason_code, reason_values, seconds, started_at)
 VALUES (%(email)s, %(token)s, %(mailbox)s, %(outcome)s, %(phase)s, %(scope)s, %(code)s, %(enhanced)s, %(reply)s,
-        %(seconds)s, COALESCE(%(started_at)s::timestamptz, clock_timestamp()))
+        %(instead_code)s, %(instead_values)s, %(seconds)s, COALESCE(%(started_at)s::timestamptz, clock_timestamp()))
 ON CONFLICT (claim_token) DO UPDATE
 SET outcome = excluded.outcome, phase = excluded.phase, scope = excluded.scope, code = excluded.code,
-    enhanced = excluded.enhanced, reply = excluded.reply, ended_at = excluded.ended_at,
+    enhanced = excluded.enhanced, reply = excluded.reply, reason_code = excluded.reason_code,
+    reason_values = excluded.reason_values, ended_at = excluded.ended_at,
     seconds = CASE WHEN excluded.seconds = '{}' THEN a.seconds ELSE excluded.seconds END
 WHERE a.outcome = 'unanswered' AND excluded.outcome <> 'unanswered'
 """
@@ -71,4 +99,5 @@ def values(it: Conversation) -> dict[str, Any]:
         "enhanced": recordable(it.enhanced),
         "reply": recordable(it.reply),
         "seconds": Json(dict(it.seconds)),
+        **reason_columns.for_sql(it.instead, "instead"),
     }

@@ -10,6 +10,7 @@ from models.email import limits
 from models.email.gates import Facts
 from models.email.locks import NoSuchEmail
 from models.email.states import CampaignStatus, MailboxStatus, Status
+from models.store import reason_columns
 from models.store.database import MACHINE, Clock, Prepared, clock_difference, packet_rows, rows
 from models.store.installation import AGREES, DatabaseDisagrees, Seen
 from scheduling.planner import check_moments, interval
@@ -20,8 +21,8 @@ _COLUMNS = """
        q.id AS email_id, q.campaign_id, q.mailbox_id, q.status, q.scheduled_at, q.handed_over_at,
        c.status AS campaign_status, c.window_start_minute, c.window_end_minute, c.weekdays, c.delay_seconds,
        c.daily_limit AS campaign_limit, c.last_start_at AS campaign_last_start, m.status AS mailbox_status,
-       m.closed_until, m.closed_reason, m.daily_limit AS mailbox_limit, m.gap_seconds,
-       m.last_start_at AS mailbox_last_start,
+       m.closed_until, m.closed_reason, m.closed_reason_code, m.closed_reason_values,
+       m.daily_limit AS mailbox_limit, m.gap_seconds, m.last_start_at AS mailbox_last_start,
        EXISTS (SELECT FROM campaign_email_queue b
                WHERE b.mailbox_id = m.id AND b.status = 'sending' AND b.id <> q.id) AS mailbox_busy,
        (SELECT count(*) FROM campaign_email_queue h JOIN mailbox o ON o.id = h.mailbox_id
@@ -59,6 +60,8 @@ class _Around:
     mailbox_status: MailboxStatus
     closed_until: datetime | None
     closed_reason: str | None
+    closed_reason_code: str | None
+    closed_reason_values: dict[str, Any] | None
     mailbox_limit: int
     gap_seconds: float
     mailbox_last_start: datetime | None
@@ -164,7 +167,9 @@ def _facts(row: _Around, now: datetime, clock_off: timedelta, campaign_used: int
         campaign_last_start=row.campaign_last_start,
         mailbox_status=row.mailbox_status,
         mailbox_closed_until=row.closed_until,
-        mailbox_closed_reason=row.closed_reason,
+        mailbox_closed_reason=reason_columns.current(
+            row.closed_reason, row.closed_reason_code, row.closed_reason_values
+        ),
         mailbox_limit=row.mailbox_limit,
         mailbox_used=mailbox_used,
         mailbox_gap=interval(row.gap_seconds, "gap"),

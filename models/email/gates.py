@@ -11,8 +11,8 @@ from enum import StrEnum
 from typing import Literal, get_args
 
 import config
-from models.email.reasons import Sentence, said
 from models.email.states import CampaignStatus, MailboxStatus, Status
+from reasons import Code, Reason, Why
 from scheduling.window import Window, warsaw_day, warsaw_day_bounds
 
 
@@ -46,7 +46,7 @@ NAMES: tuple[GateName, ...] = get_args(GateName)
 class Closed:
     gate: GateName
     action: Action
-    because: Sentence
+    because: Reason
     until: datetime | None = None  # when it opens, where that is known
 
     @property
@@ -74,7 +74,7 @@ class Facts:
     campaign_last_start: datetime | None
     mailbox_status: str
     mailbox_closed_until: datetime | None
-    mailbox_closed_reason: str | None
+    mailbox_closed_reason: Why | None
     mailbox_limit: int
     mailbox_used: int
     mailbox_gap: timedelta
@@ -97,50 +97,50 @@ def workers_clock_agrees(it: Facts, rules: config.Sending) -> Closed | None:
     """Asked by workers alone: one with a wrong clock would wait for its messages until the wrong moment."""
     if it.clock_off.total_seconds() <= rules.clock_tolerance_seconds:
         return None
-    because = said("this worker's clock is %(seconds).1f s off the database's", seconds=it.clock_off.total_seconds())
+    because = Reason(Code.CLOCK_OFF, seconds=it.clock_off.total_seconds())
     return Closed("clock", Action.WAIT, because, it.now + timedelta(minutes=1))
 
 
 def campaign_is_active(it: Facts, rules: config.Sending) -> Closed | None:
     if it.campaign_status == CampaignStatus.ACTIVE:
         return None
-    return Closed("campaign", Action.DROP, said("the campaign is %(status)s", status=said(it.campaign_status)))
+    return Closed("campaign", Action.DROP, Reason(Code.CAMPAIGN_STATUS, status=it.campaign_status))
 
 
 def lead_may_be_written_to(it: Facts, rules: config.Sending) -> Closed | None:
     if it.suppressed is not None:
-        return Closed("lead", Action.CANCEL, said("suppressed: %(reason)s", reason=it.suppressed))
+        return Closed("lead", Action.CANCEL, Reason(Code.SUPPRESSED, reason=it.suppressed))
     if rules.require_legal_basis and not it.legal_basis:
-        return Closed("lead", Action.CANCEL, said("no legal basis is recorded for this lead"))
+        return Closed("lead", Action.CANCEL, Reason(Code.NO_LEGAL_BASIS))
     return None
 
 
 def not_too_early(it: Facts, rules: config.Sending) -> Closed | None:
     if it.now >= it.scheduled_at:
         return None
-    return Closed("time", Action.WAIT, said("planned for later"), it.scheduled_at)
+    return Closed("time", Action.WAIT, Reason(Code.PLANNED_FOR_LATER), it.scheduled_at)
 
 
 def not_too_late(it: Facts, rules: config.Sending) -> Closed | None:
     if it.now <= it.scheduled_at + tolerance(it.delay, rules):
         return None
-    return Closed("downtime", Action.REPLAN, said("its time passed while nothing could be sent"))
+    return Closed("downtime", Action.REPLAN, Reason(Code.TOO_LATE))
 
 
 def window_is_open(it: Facts, rules: config.Sending) -> Closed | None:
     if it.window.is_open(it.now):
         return None
-    return Closed("window", Action.REPLAN, said("outside the window"), it.window.next_opening(it.now))
+    return Closed("window", Action.REPLAN, Reason(Code.OUTSIDE_WINDOW), it.window.next_opening(it.now))
 
 
 def under_the_limits(it: Facts, rules: config.Sending) -> Closed | None:
     if it.campaign_used >= it.campaign_limit:
-        because = said("the campaign's daily limit of %(limit)d is used up", limit=it.campaign_limit)
+        because = Reason(Code.CAMPAIGN_LIMIT, limit=it.campaign_limit)
         return Closed("limit", Action.REPLAN, because, _another_day(it))
     if it.mailbox_limit == 0:
-        return Closed("limit", Action.REPLAN, said("the mailbox's daily limit is 0"))
+        return Closed("limit", Action.REPLAN, Reason(Code.MAILBOX_LIMIT_0))
     if it.mailbox_used >= it.mailbox_limit:
-        because = said("the mailbox's daily limit of %(limit)d is used up", limit=it.mailbox_limit)
+        because = Reason(Code.MAILBOX_LIMIT, limit=it.mailbox_limit)
         return Closed("limit", Action.REPLAN, because, _another_day(it))
     return None
 
@@ -151,28 +151,28 @@ def _another_day(it: Facts) -> datetime:
 
 def mailbox_is_open(it: Facts, rules: config.Sending) -> Closed | None:
     if it.mailbox_status != MailboxStatus.ACTIVE:
-        return Closed("mailbox", Action.REPLAN, said("the mailbox is %(status)s", status=said(it.mailbox_status)))
+        return Closed("mailbox", Action.REPLAN, Reason(Code.MAILBOX_STATUS, status=it.mailbox_status))
     if it.mailbox_closed_until is not None and it.mailbox_closed_until > it.now:
-        because = said("closed: %(reason)s", reason=it.mailbox_closed_reason)
+        because = Reason(Code.MAILBOX_CLOSED, because=it.mailbox_closed_reason or "")
         return Closed("mailbox", Action.REPLAN, because, it.mailbox_closed_until)
     return None
 
 
 def mailbox_is_free(it: Facts, rules: config.Sending) -> Closed | None:
     if it.mailbox_busy:
-        because = said("the mailbox is sending another mail")
+        because = Reason(Code.MAILBOX_BUSY)
         return Closed("mailbox_busy", Action.WAIT, because, it.now + _ASK_AGAIN)
-    return _after("mailbox_gap", it, it.mailbox_last_start, it.mailbox_gap, said("the mailbox sent a moment ago"))
+    return _after("mailbox_gap", it, it.mailbox_last_start, it.mailbox_gap, Reason(Code.MAILBOX_GAP))
 
 
 def campaign_keeps_its_pace(it: Facts, rules: config.Sending) -> Closed | None:
-    return _after("pace", it, it.campaign_last_start, it.delay * _LEAST_PACE, said("the campaign sent a moment ago"))
+    return _after("pace", it, it.campaign_last_start, it.delay * _LEAST_PACE, Reason(Code.PACE))
 
 
 def host_has_room(it: Facts, rules: config.Sending) -> Closed | None:
     if it.host_sending < rules.smtp_host_concurrency:
         return None
-    because = said("%(count)d mails are on their way through its mail server", count=it.host_sending)
+    because = Reason(Code.SMTP_HOST_BUSY, count=it.host_sending)
     return Closed("smtp_host", Action.WAIT, because, it.now + _ASK_AGAIN)
 
 
@@ -207,7 +207,7 @@ def tolerance(delay: timedelta, rules: config.Sending) -> timedelta:
     return max(timedelta(seconds=rules.late_tolerance_seconds), 2 * delay)
 
 
-def _after(gate: GateName, it: Facts, last: datetime | None, gap: timedelta, because: Sentence) -> Closed | None:
+def _after(gate: GateName, it: Facts, last: datetime | None, gap: timedelta, because: Reason) -> Closed | None:
     if last is None or it.now >= last + gap:
         return None
     return Closed(gate, Action.WAIT, because, last + gap)

@@ -17,21 +17,25 @@ from psycopg2.extras import Json
 import config
 from models.email import announcements, attempts, claims, gates, locks
 from models.email.announcements import Moved
-from models.email.attempts import Conversation
+from models.email.attempts import Conversation, Copy
 from models.email.claims import Claim, Held, Worker
 from models.email.facts import read, read_for_claim
 from models.email.gates import Closed, Facts
 from models.email.locks import LOCK_AROUND, LOCK_SMTP_HOST
-from models.email.reasons import said
 from models.email.states import PATHS, CampaignStatus, Move, Status
+from models.store import reason_columns
 from models.store.database import Prepared, database, execute, fetch_row, packet_rows
 from models.store.installation import NOTHING_SEEN, Seen
 from models.store.recordable import recordable
 from models.store.tables import CLOCK, Campaign, CampaignEmailQueue, Mailbox
+from reasons import Code, Reason, Why
 from scheduling.planner import Slot
 
 Q = CampaignEmailQueue
-_CLOSING = ("closed_until", "closed_reason", "closed_phase", "closed_code")
+_CLOSING = (
+    *("closed_until", "closed_reason", "closed_reason_code", "closed_reason_values"),
+    *("closed_phase", "closed_code"),
+)
 WITHOUT_FAULTS: dict[str, object] = dict.fromkeys(_CLOSING) | {"faults": 0}
 _LIMITS = ("campaign_used", "campaign_limit", "mailbox_used", "mailbox_limit")
 Detail = Mapping[str, Any]
@@ -105,7 +109,7 @@ def claim(email_id: int, scheduled_at: datetime, worker: Worker, seen: Seen = NO
     with database.atomic():
         facts = read_for_claim(email_id, (LOCK_AROUND, LOCK_SMTP_HOST), seen)
         if facts.status != Status.PENDING or facts.scheduled_at != scheduled_at:
-            return Closed("hint", gates.Action.DROP, said("the hint is stale"))
+            return Closed("hint", gates.Action.DROP, Reason(Code.STALE_HINT))
         if closed := gates.first_closed((gates.workers_clock_agrees, *gates.CLAIM), facts, rules):
             return closed
         held = Held(email_id, uuid4(), str(worker))
@@ -172,7 +176,7 @@ def hand_over(held: Held, content: bytes) -> Closed | None:
             },
         )
         if not handed_over:
-            return Closed("claim", gates.Action.DROP, said("the claim is no longer this worker's"))
+            return Closed("claim", gates.Action.DROP, Reason(Code.CLAIM_LOST))
         _tell(Move.HAND_OVER, facts, held, detail)
     return None
 
@@ -194,7 +198,7 @@ def _tell(move: Move, facts: Facts, held: Held, detail: Detail | None = None) ->
     )
 
 
-def accept(held: Held, conversation: Conversation, copy: Detail | None = None) -> bool:
+def accept(held: Held, conversation: Conversation, copy: Copy | None = None) -> bool:
     """copy: where a copy of it was found, which proves the same as an answer."""
     with database.atomic():
         row = locks.lock_around(held.email_id)
@@ -204,7 +208,8 @@ def accept(held: Held, conversation: Conversation, copy: Detail | None = None) -
             Status.SENT,
             by=held.by,
             token=held.token,
-            detail=copy,
+            reason=copy.reason if copy else None,
+            detail=copy.detail() if copy else None,
             conversation=conversation,
             sent_at=CLOCK,
             attempts=Q.attempts + 1,
@@ -215,9 +220,11 @@ def accept(held: Held, conversation: Conversation, copy: Detail | None = None) -
     return moved
 
 
-def reject(held: Held, conversation: Conversation, reason: str | None = None, *, mailbox_works: bool = False) -> bool:
+def reject(
+    held: Held, conversation: Conversation, reason: Reason | None = None, *, mailbox_works: bool = False
+) -> bool:
     """reason: None: the answer itself. mailbox_works: the answer proves it, although it is a no to this mail."""
-    error = reason or conversation.answer
+    error = reason or conversation.reason
     with database.atomic():
         row = locks.lock_around(held.email_id)
         moved = _move(
@@ -241,7 +248,7 @@ def retry(held: Held, scheduled_at: datetime, conversation: Conversation, *, mai
 
     mailbox_works: as for reject.
     """
-    error = conversation.answer
+    error = conversation.reason
     put_off = {"scheduled_at": scheduled_at, "deferred_since": fn.COALESCE(Q.deferred_since, Q.claimed_at)}
     changes = {**_UNCLAIMED, **put_off, "attempts": Q.attempts + 1, "error": error}
     with database.atomic():
@@ -252,17 +259,17 @@ def retry(held: Held, scheduled_at: datetime, conversation: Conversation, *, mai
     return moved
 
 
-def release(held: Held, reason: str, conversation: Conversation = attempts.WITHDRAWN) -> bool:
+def release(held: Held, reason: Why, conversation: Conversation = attempts.WITHDRAWN) -> bool:
     """Its worker proves that it was not sent, by no fault of the mail: it keeps its time, no attempt is counted."""
     return _back(Move.RELEASE, held, reason, conversation, dict(_UNCLAIMED))
 
 
-def release_for_its_mailbox(held: Held, reason: str, conversation: Conversation) -> bool:
+def release_for_its_mailbox(held: Held, reason: Why, conversation: Conversation) -> bool:
     """The same, for a fault of its mailbox: for how long it was put off before does not count either."""
     return _back(Move.RELEASE, held, reason, conversation, {**_UNCLAIMED, "deferred_since": None})
 
 
-def release_unhanded(held: Held, reason: str) -> bool:
+def release_unhanded(held: Held, reason: Why) -> bool:
     """Take a mail back from a worker that does not report, unless it has been handed over by now.
 
     Safe even if that worker is only slow: its hand-over names the old token, and so writes no dot.
@@ -270,7 +277,7 @@ def release_unhanded(held: Held, reason: str) -> bool:
     return _back(Move.RELEASE, held, reason, None, dict(_UNCLAIMED), unhanded=True)
 
 
-def doubt(held: Held, reason: str, conversation: Conversation = attempts.NO_ANSWER) -> bool:
+def doubt(held: Held, reason: Why, conversation: Conversation = attempts.NO_ANSWER) -> bool:
     """The dot may have left and nothing proves what became of it. The token stays, for late proof."""
     return _move(
         Move.DOUBT,
@@ -284,11 +291,11 @@ def doubt(held: Held, reason: str, conversation: Conversation = attempts.NO_ANSW
     )
 
 
-def cancel(email_id: int, reason: str, by: str) -> bool:
+def cancel(email_id: int, reason: Why, by: str) -> bool:
     return _move(Move.CANCEL, email_id, Status.CANCELLED, by=by, reason=reason, error=reason)
 
 
-def settle_as_sent(email_id: int, reason: str, by: str) -> bool:
+def settle_as_sent(email_id: int, reason: Why, by: str) -> bool:
     return _move(Move.SETTLE, email_id, Status.SENT, by=by, reason=reason, sent_at=CLOCK, error=None)
 
 
@@ -302,7 +309,7 @@ def settle_to_send_again(email_id: int, scheduled_at: datetime, reason: str, by:
 
 
 def recover(
-    email_id: int, token: UUID, handed_over_at: datetime, message_id: str, mailbox_id: int, reason: str, by: str
+    email_id: int, token: UUID, handed_over_at: datetime, message_id: str, mailbox_id: int, reason: Why, by: str
 ) -> bool:
     """The database had forgotten this hand-over, and does not know any more whether it was answered."""
     return _move(
@@ -364,20 +371,20 @@ WITH slot AS (
     RETURNING q.id, before.old_at, q.scheduled_at, q.mailbox_id
 )
 INSERT INTO email_history
-    (email_id, move, from_status, to_status, reason, scheduled_from, scheduled_to, mailbox_id, by)
-SELECT id, 'replan', 'pending', 'pending', %(reason)s, old_at, scheduled_at, mailbox_id, %(by)s
+    (email_id, move, from_status, to_status, reason, reason_code, scheduled_from, scheduled_to, mailbox_id, by)
+SELECT id, 'replan', 'pending', 'pending', %(reason)s, %(reason)s, old_at, scheduled_at, mailbox_id, %(by)s
 FROM moved ORDER BY id
 """
 
 
 def replan(campaign_id: int, slots: Sequence[Slot], reason: str, by: str, seen_at: datetime | None = None) -> int:
-    """Give pending mails other times or mailboxes. Returns how many moved.
+    """Give pending mails other times or mailboxes. Returns how many moved. reason: a code, one of plans.REASONS.
 
     seen_at: when the planner saw where they stand; None: just now. The caller holds the campaign's lock, under which no
     pending mail of it can move otherwise.
     """
     values = {"campaign": campaign_id, "by": by, "reason": reason, "seen_at": seen_at, **_columns(slots)}
-    return _told(Move.REPLAN, execute(REPLAN, values), campaign_id, by, reason)
+    return _told(Move.REPLAN, execute(REPLAN, values), campaign_id, by, Reason(Code(reason)))
 
 
 CANCEL_PENDING = """
@@ -385,20 +392,23 @@ WITH pending AS (
     SELECT id FROM campaign_email_queue
     WHERE campaign_id = %(campaign)s AND status = 'pending' ORDER BY id FOR NO KEY UPDATE
 ), cancelled AS (
-    UPDATE campaign_email_queue q SET status = 'cancelled', error = %(reason)s
+    UPDATE campaign_email_queue q
+    SET status = 'cancelled', error = %(reason)s, error_code = %(reason_code)s, error_values = %(reason_values)s
     FROM pending WHERE q.id = pending.id
     RETURNING q.id, q.scheduled_at, q.mailbox_id
 )
 INSERT INTO email_history
-    (email_id, move, from_status, to_status, reason, scheduled_from, scheduled_to, mailbox_id, by)
-SELECT id, 'cancel', 'pending', 'cancelled', %(reason)s, scheduled_at, scheduled_at, mailbox_id, %(by)s
+    (email_id, move, from_status, to_status, reason, reason_code, reason_values, scheduled_from, scheduled_to,
+     mailbox_id, by)
+SELECT id, 'cancel', 'pending', 'cancelled', %(reason)s, %(reason_code)s, %(reason_values)s,
+       scheduled_at, scheduled_at, mailbox_id, %(by)s
 FROM cancelled ORDER BY id
 """
 
 
-def cancel_pending(campaign_id: int, reason: str, by: str) -> int:
+def cancel_pending(campaign_id: int, reason: Why, by: str) -> int:
     """Cancel all that is still to come of a campaign. The caller holds the campaign's lock."""
-    values = {"campaign": campaign_id, "reason": reason, "by": by}
+    values = {"campaign": campaign_id, **reason_columns.for_sql(reason, "reason"), "by": by}
     return _told(Move.CANCEL, execute(CANCEL_PENDING, values), campaign_id, by, reason)
 
 
@@ -424,15 +434,17 @@ WITH slot AS (
     RETURNING q.id, before.old_at, q.scheduled_at, q.mailbox_id
 )
 INSERT INTO email_history
-    (email_id, move, from_status, to_status, reason, scheduled_from, scheduled_to, mailbox_id, by)
-SELECT id, 'reopen', 'failed', 'pending', %(reason)s, old_at, scheduled_at, mailbox_id, %(by)s
+    (email_id, move, from_status, to_status, reason, reason_code, reason_values, scheduled_from, scheduled_to,
+     mailbox_id, by)
+SELECT id, 'reopen', 'failed', 'pending', %(reason)s, %(reason_code)s, %(reason_values)s, old_at,
+       scheduled_at, mailbox_id, %(by)s
 FROM reopened ORDER BY id
 """
 
 
-def reopen(campaign_id: int, slots: Sequence[Slot], reason: str, by: str) -> int:
+def reopen(campaign_id: int, slots: Sequence[Slot], reason: Why, by: str) -> int:
     """Have failed mails tried again, at these places. Returns how many. The caller holds the campaign's lock."""
-    values = {"campaign": campaign_id, "reason": reason, "by": by, **_columns(slots)}
+    values = {"campaign": campaign_id, **reason_columns.for_sql(reason, "reason"), "by": by, **_columns(slots)}
     return _told(Move.REOPEN, execute(REOPEN, values), campaign_id, by, reason)
 
 
@@ -450,7 +462,7 @@ def put_off_for(email_id: int) -> timedelta:
     return age
 
 
-def _told(move: Move, count: int, campaign_id: int, by: str, reason: str | None = None) -> int:
+def _told(move: Move, count: int, campaign_id: int, by: str, reason: Why | None = None) -> int:
     if count:
         announcements.tell(Moved(move=move, count=count, campaign_id=campaign_id, by=by, reason=reason))
     return count
@@ -468,7 +480,7 @@ def _columns(slots: Sequence[Slot]) -> dict[str, list[Any]]:
 def _back(
     move: Move,
     held: Held,
-    reason: str,
+    reason: Why,
     conversation: Conversation | None,
     changes: dict[str, Any],
     *,
@@ -493,7 +505,7 @@ def _move(
     *,
     by: str,
     token: UUID | None = None,
-    reason: str | None = None,
+    reason: Why | None = None,
     detail: Detail | None = None,
     conversation: Conversation | None = None,
     counted: datetime | None = None,
@@ -504,7 +516,8 @@ def _move(
     conversation: what it came of, recorded as its attempt.
     """
     # A server's words must never keep what it decided from being recorded.
-    reason, changes = recordable(reason), recordable(changes)
+    if "error" in changes:
+        changes |= reason_columns.written(changes["error"], "error")
     sources, targets = PATHS[move]
     assert to in targets, f"{move} does not lead to {to}"
     with database.atomic():
@@ -520,9 +533,9 @@ def _move(
 
 HISTORY = """
 INSERT INTO email_history (email_id, move, from_status, to_status, reason, scheduled_from, scheduled_to, mailbox_id,
-                           claim_token, handed_over_at, by, detail)
+                           claim_token, handed_over_at, by, detail, reason_code, reason_values)
 VALUES (%(email)s, %(move)s, %(from_status)s, %(to_status)s, %(reason)s, %(scheduled_from)s, %(scheduled_to)s,
-        %(mailbox)s, %(token)s, %(counted)s, %(by)s, %(detail)s)
+        %(mailbox)s, %(token)s, %(counted)s, %(by)s, %(detail)s, %(reason_code)s, %(reason_values)s)
 """
 HISTORY_WITH_ATTEMPT = f"WITH recorded AS ({attempts.RECORD}) {HISTORY}"
 
@@ -531,7 +544,7 @@ def _record(
     move: Move,
     before: CampaignEmailQueue,
     by: str,
-    reason: str | None,
+    reason: Why | None,
     detail: Detail | None,
     conversation: Conversation | None,
     counted: datetime | None,
@@ -543,7 +556,7 @@ def _record(
         "move": move,
         "from_status": before.status,
         "to_status": after.status,
-        "reason": reason,
+        **reason_columns.for_sql(reason, "reason"),
         "scheduled_from": before.scheduled_at,
         "scheduled_to": after.scheduled_at,
         "mailbox": after.mailbox_id,

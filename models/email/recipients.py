@@ -42,4 +42,4 @@ def cancel_forbidden(by: str, address: str | None = None) -> int:
     """Cancel them, each with the reason that its claim would give, so that they hold no place. Returns how many."""
     seen = facts.read_pending(forbidden(address))
     closed = {each: gates.lead_may_be_written_to(it, config.settings().sending) for each, it in seen.items()}
-    return sum(moves.cancel(each, gate.reason, by) for each, gate in closed.items() if gate)
+    return sum(moves.cancel(each, gate.because, by) for each, gate in closed.items() if gate)

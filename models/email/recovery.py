@@ -15,6 +15,7 @@ from models.email.claims import Claim
 from models.store.database import database, fetch, fetch_row
 from models.store.installation import HANDED_OVER
 from models.store.tables import CampaignLead
+from reasons import Why
 from scheduling.planner import Slot
 
 
@@ -62,7 +63,7 @@ def forgotten(those: Sequence[HandOver]) -> list[HandOver]:
     return [it for it in those if (it.email_id, it.token) not in remembered]
 
 
-def recover(those: Sequence[HandOver], reason: str, by: str) -> list[int]:
+def recover(those: Sequence[HandOver], reason: Why, by: str) -> list[int]:
     """Make the mails unknown, all or none, and return their ids.
 
     A mail whose lead or step the database does not have, or whose row has a result already, is left alone.

@@ -9,12 +9,13 @@ from models.email.claims import Held, Worker
 from models.email.states import Status
 from models.store.database import clock
 from models.store.tables import CLOCK, CampaignEmailQueue
+from reasons import Code, Reason
 
 Q = CampaignEmailQueue
 
-_SILENT, _DEAD = "its worker did not report in time", "its worker died"
-_HANDED_OVER = " after the hand-over"
-REASONS = (_SILENT, _DEAD, _SILENT + _HANDED_OVER, _DEAD + _HANDED_OVER)
+# Of a claim, and once it was handed over.
+_SILENT = (Code.WORKER_SILENT, Code.WORKER_SILENT_LATE)
+_DEAD = (Code.WORKER_DIED, Code.WORKER_DIED_LATE)
 
 
 def settle_expired(by: str) -> int:
@@ -55,10 +56,10 @@ def worker_of(row: CampaignEmailQueue) -> Worker:
     return Worker(row.worker_host, row.worker_pid, row.worker_started_at)
 
 
-def _rule_on(row: CampaignEmailQueue, reason: str, by: str) -> bool:
+def _rule_on(row: CampaignEmailQueue, reasons: tuple[Code, Code], by: str) -> bool:
     """Not handed over: no dot can have left, nor will it. Handed over: nothing proves that it did not leave."""
     assert row.claim_token is not None
     held = Held(row.id, row.claim_token, by)
     if row.handed_over_at is None:
-        return moves.release_unhanded(held, reason)
-    return moves.doubt(held, reason + _HANDED_OVER)
+        return moves.release_unhanded(held, Reason(reasons[0]))
+    return moves.doubt(held, Reason(reasons[1]))

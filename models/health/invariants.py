@@ -132,6 +132,13 @@ SELECT DISTINCT email_id FROM handed WHERE before IS NOT NULL AND NOT EXISTS (
 ORDER BY email_id
 """
 
+OUTCOMES_HAVE_ATTEMPTS = """
+SELECT DISTINCT h.email_id FROM email_history h
+WHERE h.move IN ('accept', 'reject', 'retry', 'doubt')
+  AND NOT EXISTS (SELECT FROM attempt a WHERE a.claim_token = h.claim_token AND a.email_id = h.email_id)
+ORDER BY h.email_id
+"""
+
 # By the limits that stood at each hand-over: the owner may have changed them since.
 LIMITS_HELD = f"""
 WITH handed AS (
@@ -216,6 +223,7 @@ RULES = (
     Rule("history_is_a_chain", "each history is a chain of legal moves", HISTORY_IS_A_CHAIN),
     Rule("tokens_agree", "each move names the token of its claim", TOKENS_AGREE),
     Rule("handed_over_once", "no mail was handed over twice without proof or a ruling", HANDED_OVER_ONCE),
+    Rule("outcomes_have_attempts", "each outcome has its attempt", OUTCOMES_HAVE_ATTEMPTS),
     Rule("limits_held", "no limit was exceeded", LIMITS_HELD),
     Rule("completed_is_complete", "completed campaigns are complete", COMPLETED_IS_COMPLETE),
     Rule("sent_has_its_content", "what was sent is kept", SENT_HAS_ITS_CONTENT),

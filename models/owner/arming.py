@@ -8,6 +8,7 @@ from models.email.recovery import HandOver
 from models.owner import changes, settlement
 from models.store import installation, tick_request
 from models.store.database import database
+from reasons import Why
 
 
 class Verdict(StrEnum):
@@ -18,12 +19,12 @@ class Verdict(StrEnum):
     PENDING = "pending"  # to be sent again, at the risk that its lead gets it twice
 
 
-def disarm(reason: str, by: str) -> None:
+def disarm(reason: Why, by: str) -> None:
     """Stop every machine from claiming. The first reason stays."""
     with database.atomic():
         if installation.lock_disarmed_reason() is None:
             installation.set_disarmed_reason(reason)
-            changes.record_of_installation({"disarmed": [None, reason]}, by, "disarm")
+            changes.record_of_installation({"disarmed": [None, str(reason)]}, by, "disarm")
 
 
 def arm(by: str) -> None:
@@ -31,11 +32,11 @@ def arm(by: str) -> None:
         before = installation.lock_disarmed_reason()
         if before is not None:
             installation.set_disarmed_reason(None)
-            changes.record_of_installation({"disarmed": [before, None]}, by, "arm")
+            changes.record_of_installation({"disarmed": [str(before), None]}, by, "arm")
         tick_request.ask_for_tick()
 
 
-def rule_on(lost: Sequence[HandOver], verdict: Verdict, reason: str, by: str) -> int:
+def rule_on(lost: Sequence[HandOver], verdict: Verdict, reason: Why, by: str) -> int:
     """Decide on all mails that a machine handed over and the database had forgotten, and return how many changed.
 
     To be called while nothing is claimed. Raises SettlementRefused for a reason that is none.

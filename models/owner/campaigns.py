@@ -1,6 +1,5 @@
 """Campaigns and their leads: how they are added, and the life they lead."""
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -10,19 +9,21 @@ import bounds
 from models.email import locks, moves, recipients, remaining
 from models.email.attempts import Conversation
 from models.email.claims import Held
-from models.email.reasons import Sentence, said
 from models.email.states import CampaignStatus
 from models.owner import changes, notices
 from models.owner.notices import Kind
-from models.store import tick_request
+from models.store import reason_columns, tick_request
 from models.store.database import database, fetch
 from models.store.tables import CLOCK, Campaign, CampaignLead, CampaignMailbox, CampaignStep, Lead, Mailbox
+from reasons import Code, Reason, Why
 from scheduling.window import Window, WindowInvalid
 
-# What the SMTP client says of a letter that it did not offer: see mail.smtp.
-_SIZES = re.compile(r"the letter has (\d+) bytes, and the server takes (\d+)")
 _ENDED = {CampaignStatus.COMPLETED, CampaignStatus.CANCELLED}
-_WATCHED_ANEW: dict[str, object] = {"watched_from": CLOCK, "paused_by": None, "paused_reason": None}
+_WATCHED_ANEW: dict[str, object] = {
+    "watched_from": CLOCK,
+    "paused_by": None,
+    **reason_columns.written(None, "paused_reason"),
+}
 
 
 class CampaignInvalid(Exception):
@@ -149,9 +150,9 @@ def start(campaign_id: int, by: str) -> None:
     _change(campaign_id, CampaignStatus.ACTIVE, _WATCHED_ANEW, allowed={CampaignStatus.DRAFT}, verb="start", by=by)
 
 
-def pause(campaign_id: int, by: str, reason: str | None = None) -> None:
+def pause(campaign_id: int, by: str, reason: Why | None = None) -> None:
     """From the commit on no claim and no hand-over of it succeeds."""
-    why: dict[str, object] = {"paused_by": by, "paused_reason": reason}
+    why: dict[str, object] = {"paused_by": by, **reason_columns.written(reason, "paused_reason")}
     allowed = {CampaignStatus.ACTIVE}
     _change(campaign_id, CampaignStatus.PAUSED, why, allowed=allowed, verb="pause", by=by, reason=reason)
 
@@ -168,7 +169,7 @@ def resume(campaign_id: int, by: str) -> None:
         notices.over(Kind.CAMPAIGN, campaign_id)
 
 
-def go_on(campaign_id: int, by: str, reason: str) -> None:
+def go_on(campaign_id: int, by: str, reason: Why) -> None:
     """Some of its mails are to be tried again: where it was completed it is active once more."""
     row = _locked(campaign_id)
     if row.status == CampaignStatus.COMPLETED:
@@ -204,16 +205,17 @@ def _check_window(row: Campaign, change: Edit) -> None:
         raise CampaignInvalid(str(error)) from None
 
 
-def close_to_its_letter(held: Held, why: str, conversation: Conversation) -> bool | None:
+def close_to_its_letter(held: Held, conversation: Conversation) -> bool | None:
     """Give an e-mail back whose mailbox's server does not take its campaign's letter, and send no more from there.
 
     True: the campaign has no other mailbox, and paused itself. None: the mail is no longer the caller's.
     """
     with database.atomic():
         row = locks.lock_around(held.email_id)
+        why = conversation.reason
         if not moves.release(held, why, conversation):
             return None
-        links = CampaignMailbox.update(closed_reason=why)
+        links = CampaignMailbox.update(reason_columns.written(why, "closed_reason"))
         links.where(CampaignMailbox.campaign == row.campaign_id, CampaignMailbox.mailbox == row.mailbox_id).execute()
         campaign = _locked(row.campaign_id)
         if CampaignMailbox.select().where(
@@ -224,18 +226,9 @@ def close_to_its_letter(held: Held, why: str, conversation: Conversation) -> boo
             return False
         if campaign.status == CampaignStatus.ACTIVE:
             address = Mailbox.get_by_id(row.mailbox_id).address
-            pause(campaign.id, by=changes.PROTECTION, reason=str(too_large(address, why)))
+            reason = Reason(Code.LETTER_TOO_LARGE_FOR, mailbox=address, because=why)
+            pause(campaign.id, by=changes.PROTECTION, reason=reason)
         return True
-
-
-def too_large(mailbox: str, why: str) -> Sentence:
-    """why: a server's words, or ours of what it announced."""
-    because: Sentence | str = why
-    if sizes := _SIZES.fullmatch(why):
-        because = said(
-            "the letter has %(letter)s bytes, and the server takes %(takes)s", letter=sizes[1], takes=sizes[2]
-        )
-    return said("its letter is too large for %(mailbox)s: %(because)s", mailbox=mailbox, because=because)
 
 
 def _open_to_its_letter(campaign_id: int) -> None:
@@ -247,7 +240,7 @@ def cancel(campaign_id: int, by: str) -> int:
     """End it, and return how many pending mails were cancelled. What is being sent is cancelled at its hand-over."""
     with database.atomic():
         _change(campaign_id, CampaignStatus.CANCELLED, {}, allowed=set(CampaignStatus) - _ENDED, verb="cancel", by=by)
-        return moves.cancel_pending(campaign_id, "the campaign was cancelled", by)
+        return moves.cancel_pending(campaign_id, Reason(Code.CAMPAIGN_CANCELLED), by)
 
 
 def _change(
@@ -258,7 +251,7 @@ def _change(
     allowed: set[CampaignStatus],
     verb: str,
     by: str,
-    reason: str | None = None,
+    reason: Why | None = None,
 ) -> None:
     with database.atomic():
         row = _locked(campaign_id)
@@ -273,7 +266,7 @@ def _locked(campaign_id: int) -> Campaign:
     raise NoSuchCampaign(f"there is no campaign {campaign_id}")
 
 
-def _write(row: Campaign, fresh: dict[str, object], by: str, verb: str, reason: str | None = None) -> None:
+def _write(row: Campaign, fresh: dict[str, object], by: str, verb: str, reason: Why | None = None) -> None:
     Campaign.update({**fresh, "revision": Campaign.revision + 1}).where(Campaign.id == row.id).execute()
     changes.record(row, fresh, by, verb, reason)
     tick_request.ask_for_tick()

@@ -10,14 +10,19 @@ from typing import TYPE_CHECKING, Any
 
 from peewee import Model, ModelSelect
 
+from models.store import reason_columns
 from models.store.tables import Campaign, Mailbox
 from models.store.tables import Change as Row
+from reasons import Why
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 # Columns that tell of no order: they follow from one.
-_INWARD = {"revision", "replan_reason", "watched_from", "blamed_from", "paused_by", "paused_reason"}
+_INWARD = {
+    *("revision", "replan_reason", "watched_from", "blamed_from", "paused_by", "paused_reason"),
+    *("paused_reason_code", "paused_reason_values", "closed_reason_code", "closed_reason_values"),
+}
 _SECRET = {"password_encrypted": "password"}
 _HIDDEN = "hidden"
 # Who pauses a campaign whose mails are refused: the product itself.
@@ -32,10 +37,15 @@ class Change:
     campaign_id: int | None
     mailbox_id: int | None
     values: dict[str, list[Any]]  # name -> [old, new]
-    reason: str | None
+    why: Why | None
+
+    @property
+    def reason(self) -> str | None:
+        """In English."""
+        return None if self.why is None else str(self.why)
 
 
-def record(row: Campaign | Mailbox, fresh: Mapping[str, object], by: str, verb: str, reason: str | None = None) -> None:
+def record(row: Campaign | Mailbox, fresh: Mapping[str, object], by: str, verb: str, reason: Why | None = None) -> None:
     """row: as it was before. fresh: its columns as they are now; what did not change is not recorded."""
     if values := _differences(row, fresh):
         _insert(type(row), row.id, values, by, verb, reason)
@@ -67,9 +77,9 @@ def record_of_address(address: str, values: Mapping[str, list[object]], by: str,
     Row.insert(address=address, by=by, verb=verb, values=dict(values)).execute()
 
 
-def record_of_installation(values: Mapping[str, list[object]], by: str, verb: str, reason: str | None = None) -> None:
+def record_of_installation(values: Mapping[str, list[object]], by: str, verb: str, reason: Why | None = None) -> None:
     """values: name -> [old, new]."""
-    Row.insert(by=by, verb=verb, values=dict(values), reason=reason).execute()
+    Row.insert(by=by, verb=verb, values=dict(values), **reason_columns.written(reason, "reason")).execute()
 
 
 def of_installation(limit: int = 50) -> list[Change]:
@@ -94,9 +104,13 @@ def of_mailbox(mailbox_id: int, limit: int = 50) -> list[Change]:
 
 def _latest(rows: "ModelSelect[Row]", limit: int) -> list[Change]:
     return [
-        Change(row.at, row.by, row.verb, row.campaign_id, row.mailbox_id, row.values, row.reason)
+        Change(row.at, row.by, row.verb, row.campaign_id, row.mailbox_id, row.values, _why(row))
         for row in rows.order_by(Row.id.desc()).limit(limit)
     ]
+
+
+def _why(row: Row) -> Why | None:
+    return reason_columns.read(row.reason, row.reason_code, row.reason_values)
 
 
 def _differences(row: Model, fresh: Mapping[str, object]) -> dict[str, list[object]]:
@@ -108,10 +122,10 @@ def _differences(row: Model, fresh: Mapping[str, object]) -> dict[str, list[obje
 
 
 def _insert(
-    table: type[Campaign | Mailbox], id: int, values: Mapping[str, list[object]], by: str, verb: str, reason: str | None
+    table: type[Campaign | Mailbox], id: int, values: Mapping[str, list[object]], by: str, verb: str, reason: Why | None
 ) -> None:
     about = {"campaign" if table is Campaign else "mailbox": id}
-    Row.insert(by=by, verb=verb, values=values, reason=reason, **about).execute()
+    Row.insert(by=by, verb=verb, values=values, **reason_columns.written(reason, "reason"), **about).execute()
 
 
 def _name(column: str) -> str:

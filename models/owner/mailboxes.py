@@ -15,10 +15,10 @@ from models.email.moves import WITHOUT_FAULTS
 from models.email.states import CampaignStatus, MailboxStatus
 from models.owner import changes, notices
 from models.owner.notices import Kind
-from models.store import tick_request
+from models.store import reason_columns, tick_request
 from models.store.database import clock, database
-from models.store.recordable import recordable
 from models.store.tables import Campaign, CampaignMailbox, Mailbox, WarmupCount
+from reasons import Code, Reason, Why
 
 
 class MailboxInvalid(Exception):
@@ -132,10 +132,15 @@ def of_campaign(campaign_id: int) -> list[Mailbox]:
     return list(Mailbox.select().where(Mailbox.id.in_(links)).order_by(Mailbox.address))
 
 
-def too_small_for(campaign_id: int) -> dict[int, str]:
+def too_small_for(campaign_id: int) -> dict[int, Why]:
     """Mailbox id -> why its server does not take this campaign's letter; the others are in no entry."""
     links = CampaignMailbox.select().where(CampaignMailbox.campaign == campaign_id)
-    return {link.mailbox_id: link.closed_reason for link in links if link.closed_reason is not None}
+    found = {link.mailbox_id: why_closed(link) for link in links}
+    return {mailbox_id: why for mailbox_id, why in found.items() if why is not None}
+
+
+def why_closed(row: Mailbox | CampaignMailbox) -> Why | None:
+    return reason_columns.current(row.closed_reason, row.closed_reason_code, row.closed_reason_values)
 
 
 def edit(mailbox_id: int, by: str, change: Edit) -> None:
@@ -245,7 +250,6 @@ def _locked(mailbox_id: int) -> Mailbox:
 
 def close_after(
     held: Held,
-    fault: str,
     conversation: Conversation,
     pause: Callable[[int], timedelta],
     blamed_from: datetime | None = None,
@@ -256,8 +260,8 @@ def close_after(
     blamed_from: mails that failed since then failed for the same fault, and are to be brought back.
     """
     with database.atomic():
-        row = locks.lock_around(held.email_id)
-        if not moves.release_for_its_mailbox(held, f"mailbox: {fault}", conversation):
+        row, fault = locks.lock_around(held.email_id), conversation.reason
+        if not moves.release_for_its_mailbox(held, Reason(Code.MAILBOX_FAULT, because=fault), conversation):
             return None
         if blamed_from is not None:
             earliest = fn.LEAST(Mailbox.blamed_from, blamed_from)
@@ -268,7 +272,7 @@ def close_after(
 
 def close(
     mailbox_id: int,
-    reason: str,
+    reason: Why,
     pause: Callable[[int], timedelta],
     phase: str | None = None,
     code: int | None = None,
@@ -283,7 +287,7 @@ def close(
         until = clock() + pause(row.faults)
         closed = {
             "closed_until": until,
-            "closed_reason": recordable(reason),
+            **reason_columns.written(reason, "closed_reason"),
             "closed_phase": phase,
             "closed_code": code,
         }

@@ -4,16 +4,15 @@ Counted are the results of what the campaign sent since it was last started or r
 seen the earlier ones.
 """
 
-import re
 from dataclasses import dataclass
 
 import config
 from models.email import locks
-from models.email.reasons import Sentence, said
 from models.email.states import CampaignStatus
 from models.owner import campaigns, changes
 from models.store.database import database, rows
 from models.store.tables import Campaign
+from reasons import Code, Reason
 
 BY = changes.PROTECTION
 
@@ -26,22 +25,8 @@ class Results:
     refused: int
 
     @property
-    def sentence(self) -> Sentence:
-        return said("%(refused)d of its last %(count)d mails were refused", refused=self.refused, count=self.count)
-
-
-# How Results.sentence and campaigns.too_large() are kept.
-_KEPT = re.compile(r"(?P<refused>[0-9]+) of its last (?P<count>[0-9]+) mails were refused")
-_KEPT_TOO_LARGE = re.compile(r"its letter is too large for (?P<mailbox>\S+): (?P<why>.+)", re.DOTALL)
-
-
-def why(reason: str) -> Sentence | str:
-    """The sentence again of a reason that is kept in a row as text. Text that is none of ours stays as it is."""
-    if kept := _KEPT.fullmatch(reason):
-        return Results(int(kept["count"]), int(kept["refused"])).sentence
-    if kept := _KEPT_TOO_LARGE.fullmatch(reason):
-        return campaigns.too_large(kept["mailbox"], kept["why"])
-    return reason
+    def reason(self) -> Reason:
+        return Reason(Code.TOO_MANY_REFUSED, refused=self.refused, count=self.count)
 
 
 @dataclass(frozen=True)
@@ -84,7 +69,7 @@ def _pause(campaign_id: int) -> Paused | None:
         found = results(row)
         if row.status != CampaignStatus.ACTIVE or not _too_many(found):
             return None
-        campaigns.pause(campaign_id, by=BY, reason=str(found.sentence))
+        campaigns.pause(campaign_id, by=BY, reason=found.reason)
     return Paused(campaign_id, found)
 
 

@@ -8,23 +8,22 @@ from dataclasses import dataclass
 
 import config
 from models.email import locks, moves
-from models.email.reasons import Sentence, said
 from models.email.states import CampaignStatus, Status
 from models.owner import campaigns
 from models.planning import plans
 from models.store import tick_request
 from models.store.database import database, execute, fetch
 from models.store.tables import Campaign
+from reasons import Code, Reason, Why
 from scheduling.planner import Email
 
 MOST_REASON = 1000  # characters
-ITS_MAILBOXES_FAULT = "its refusal was its mailbox's fault"
 
 
 class ReopeningRefused(Exception):
     """The e-mails cannot be tried again, or not for this reason."""
 
-    def __init__(self, because: Sentence) -> None:
+    def __init__(self, because: Reason) -> None:
         super().__init__(str(because))
         self.because = because
 
@@ -41,16 +40,12 @@ def one(email_id: int, reason: str, by: str) -> None:
     with database.atomic():
         row = locks.lock_around(email_id)
         if row.status != Status.FAILED:
-            status = said(row.status)
-            because = said(
-                "e-mail %(id)d is %(status)s: only a failed one can be tried again", id=email_id, status=status
-            )
-            raise ReopeningRefused(because)
+            raise ReopeningRefused(Reason(Code.ONLY_FAILED, id=email_id, status=row.status))
         done = _by_a_person(row.campaign_id, [email_id], reason, by)
         if done.must_not_be_written_to:
-            raise ReopeningRefused(said("its lead must not be written to"))
+            raise ReopeningRefused(Reason(Code.MUST_NOT_BE_WRITTEN_TO))
         if not done.count:
-            raise ReopeningRefused(said("nothing proves that its server did not take it"))
+            raise ReopeningRefused(Reason(Code.NOT_PROVED_REFUSED))
 
 
 # A failed mail bears the token of the attempt that it failed with.
@@ -71,11 +66,11 @@ def of_campaign(campaign_id: int, code: int, enhanced: str | None, reason: str, 
 
 def _by_a_person(campaign_id: int, email_ids: Sequence[int], reason: str, by: str) -> Reopened:
     if not reason.strip():
-        raise ReopeningRefused(said("to try a mail again needs a reason"))
+        raise ReopeningRefused(Reason(Code.RETRY_NEEDS_REASON))
     if len(reason) > MOST_REASON:
-        raise ReopeningRefused(said("a reason has at most %(most)d characters", most=MOST_REASON))
+        raise ReopeningRefused(Reason(Code.REASON_TOO_LONG, most=MOST_REASON))
     if Campaign.get_by_id(campaign_id).status == CampaignStatus.CANCELLED:
-        raise ReopeningRefused(said("its campaign was cancelled"))
+        raise ReopeningRefused(Reason(Code.ITS_CAMPAIGN_CANCELLED))
     tick_request.ask_for_tick()
     return _bring_back(campaign_id, email_ids, reason, by)
 
@@ -91,7 +86,7 @@ ORDER BY q.scheduled_at, cl.position
 """
 
 
-def _bring_back(campaign_id: int, email_ids: Sequence[int], reason: str, by: str) -> Reopened:
+def _bring_back(campaign_id: int, email_ids: Sequence[int], reason: Why, by: str) -> Reopened:
     """Plan them behind the campaign's others. The caller holds the campaign's lock."""
     rules = config.settings().sending
     found = fetch(WILLING, {"ids": list(email_ids), "basis": rules.require_legal_basis})
@@ -132,7 +127,7 @@ def bring_back_blamed(by: str) -> int:
         if campaign_id is not None:
             with database.atomic():
                 locks.lock_campaigns([campaign_id])
-                count += _bring_back(campaign_id, email_ids, ITS_MAILBOXES_FAULT, by).count
+                count += _bring_back(campaign_id, email_ids, Reason(Code.MAILBOX_WAS_AT_FAULT), by).count
     for mailbox_id, blamed_from in done.items():
         # Not where it was blamed again meanwhile, for what failed earlier.
         execute("UPDATE mailbox SET blamed_from = NULL WHERE id = %s AND blamed_from = %s", (mailbox_id, blamed_from))

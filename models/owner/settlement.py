@@ -4,12 +4,12 @@ from datetime import datetime, timedelta
 
 import config
 from models.email import locks, moves
-from models.email.reasons import Sentence, said
 from models.email.states import CampaignStatus, Status
 from models.planning import plans
 from models.store import tick_request
 from models.store.database import clock, database
 from models.store.tables import Campaign, CampaignEmailQueue
+from reasons import Code, Reason, Why
 
 MOST_REASON = 1000  # characters
 
@@ -17,12 +17,12 @@ MOST_REASON = 1000  # characters
 class SettlementRefused(Exception):
     """The e-mail cannot be ruled on, or not in this way, or not yet."""
 
-    def __init__(self, because: Sentence) -> None:
+    def __init__(self, because: Reason) -> None:
         super().__init__(str(because))
         self.because = because
 
 
-def sent(email_id: int, reason: str, by: str) -> None:
+def sent(email_id: int, reason: Why, by: str) -> None:
     """It reached its lead."""
     _check_reason(reason)
     if not moves.settle_as_sent(email_id, reason, by):
@@ -45,23 +45,24 @@ def may_send_again_from(handed_over_at: datetime) -> datetime:
     return handed_over_at + timedelta(seconds=config.settings().sending.answer_lease_seconds)
 
 
-def _refusal(row: CampaignEmailQueue) -> Sentence | None:
+def _refusal(row: CampaignEmailQueue) -> Reason | None:
     if row.status != Status.UNKNOWN:
         return _not_unknown(row)
     until = may_send_again_from(row.handed_over_at)
     if clock() < until:
-        return said("its worker may still get the server's answer until %(until)s", until=until)
+        return Reason(Code.ANSWER_MAY_COME, until=until)
     if Campaign.get_by_id(row.campaign_id).status in (CampaignStatus.CANCELLED, CampaignStatus.COMPLETED):
-        return said("its campaign has ended")
+        return Reason(Code.ITS_CAMPAIGN_ENDED)
     return None
 
 
-def _check_reason(reason: str) -> None:
+def _check_reason(why: Why) -> None:
+    reason = str(why)
     if not reason.strip():
-        raise SettlementRefused(said("a ruling needs a reason"))
+        raise SettlementRefused(Reason(Code.RULING_NEEDS_REASON))
     if len(reason) > MOST_REASON:
-        raise SettlementRefused(said("a reason has at most %(most)d characters", most=MOST_REASON))
+        raise SettlementRefused(Reason(Code.REASON_TOO_LONG, most=MOST_REASON))
 
 
-def _not_unknown(row: CampaignEmailQueue) -> Sentence:
-    return said("e-mail %(id)d is %(status)s: only an unknown one can be settled", id=row.id, status=said(row.status))
+def _not_unknown(row: CampaignEmailQueue) -> Reason:
+    return Reason(Code.ONLY_UNKNOWN, id=row.id, status=row.status)

@@ -4,7 +4,9 @@ from hashlib import blake2b
 from typing import Any, NamedTuple
 from uuid import UUID
 
+from models.store import reason_columns
 from models.store.database import execute, fetch, fetch_row, once_a_session
+from reasons import Why
 
 
 class Mark(NamedTuple):
@@ -78,20 +80,28 @@ def mark() -> str:
     return blake2b(fetch(MARK)[0][0].encode(), digest_size=8).hexdigest()
 
 
-def disarmed_reason() -> str | None:
-    found: str | None = fetch("SELECT disarmed_reason FROM installation")[0][0]
-    return found
+DISARMED = "SELECT disarmed_reason, disarmed_reason_code, disarmed_reason_values FROM installation"
 
 
-def lock_disarmed_reason() -> str | None:
+def disarmed_reason() -> Why | None:
+    return reason_columns.current(*fetch(DISARMED)[0])
+
+
+def lock_disarmed_reason() -> Why | None:
     """The same, which nobody else changes until the transaction ends."""
-    found: str | None = fetch("SELECT disarmed_reason FROM installation FOR NO KEY UPDATE")[0][0]
-    return found
+    return reason_columns.current(*fetch(f"{DISARMED} FOR NO KEY UPDATE")[0])
 
 
-def set_disarmed_reason(reason: str | None) -> None:
+SET_DISARMED = """
+UPDATE installation
+SET disarmed_reason = %(disarmed_reason)s, disarmed_reason_code = %(disarmed_reason_code)s,
+    disarmed_reason_values = %(disarmed_reason_values)s
+"""
+
+
+def set_disarmed_reason(reason: Why | None) -> None:
     """An order of models/owner/arming.py, which records it."""
-    execute("UPDATE installation SET disarmed_reason = %s", (reason,))
+    execute(SET_DISARMED, reason_columns.for_sql(reason, "disarmed_reason"))
 
 
 LATEST = "SELECT id, email_id, at::text FROM email_history ORDER BY id DESC LIMIT 1"

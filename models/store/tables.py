@@ -22,13 +22,13 @@ from peewee import (
     Field,
     ForeignKeyField,
     IntegerField,
-    JSONField,
     Model,
     Node,
     SmallIntegerField,
     TextField,
     UUIDField,
 )
+from peewee import JSONField as PeeweeJSONField
 from playhouse.postgres_ext import ArrayField
 
 from bounds import CAMPAIGN, MAILBOX, WARMUP, Bounds
@@ -57,6 +57,10 @@ class MomentField(DateTimeField):
     """An instant, in whole milliseconds so that a time and a message's ETA compare exactly."""
 
     field_type = "TIMESTAMPTZ(3)"
+
+
+class JSONField(PeeweeJSONField):
+    field_type = "JSONB"
 
 
 class EnumField(TextField):
@@ -92,7 +96,7 @@ class Mailbox(Table):
     status = EnumField(MailboxStatus, constraints=_default("'active'"))
     faults = IntegerField(constraints=_default("0"))  # one after the other, since the last accepted mail
     closed_until = MomentField(null=True)
-    closed_reason = TextField(null=True)
+    closed_reason = TextField(null=True)  # in English, as every reason is where its code stands beside it
     closed_phase = TextField(null=True)  # of the conversation whose fault closed it: connect, tls, auth, mail, …
     closed_code = IntegerField(null=True)  # of the server's reply, if it gave one
     watched_from = MomentField(null=True)  # a person said then that it works: earlier refusals count no more against it
@@ -108,6 +112,8 @@ class Mailbox(Table):
     sent_folder = TextField(null=True)  # null: the one that the server marks
     revision = IntegerField(constraints=_default("1"))  # grows with every change a plan depends on
     created_at = MomentField(constraints=_default("clock_timestamp()"))
+    closed_reason_code = TextField(null=True)
+    closed_reason_values = JSONField(null=True)
 
     class Meta:
         constraints = [
@@ -140,6 +146,8 @@ class Campaign(Table):
     watched_from = MomentField(null=True)  # results since then count for its protection; null: all of them
     paused_by = TextField(null=True)
     paused_reason = TextField(null=True)
+    paused_reason_code = TextField(null=True)
+    paused_reason_values = JSONField(null=True)
 
     class Meta:
         constraints = [
@@ -175,6 +183,8 @@ class CampaignMailbox(Table):
     campaign = ForeignKeyField(Campaign, index=False)
     mailbox = ForeignKeyField(Mailbox)
     closed_reason = TextField(null=True)  # why the mailbox's server does not take this campaign's letter
+    closed_reason_code = TextField(null=True)
+    closed_reason_values = JSONField(null=True)
 
     class Meta:
         primary_key = CompositeKey("campaign", "mailbox")
@@ -209,9 +219,6 @@ class CampaignLead(Table):
         indexes = ((("campaign", "lead"), True), (("campaign", "position"), True))
 
 
-CampaignLead._meta.columns["fields"].field_type = "JSONB"
-
-
 class CampaignEmailQueue(Table):
     """One e-mail: a step of a campaign, sent to one of its leads."""
 
@@ -242,6 +249,8 @@ class CampaignEmailQueue(Table):
     deferred_since = MomentField(null=True)  # its first attempt, of those that were answered with "not now"
     step = ForeignKeyField(CampaignStep, index=False)
     predecessor = ForeignKeyField("self", null=True, index=False)  # the e-mail that it follows; null: the lead's first
+    error_code = TextField(null=True)
+    error_values = JSONField(null=True)
 
     class Meta:
         constraints = [
@@ -321,14 +330,15 @@ class EmailHistory(Table):
     claim_token = UUIDField(null=True)
     handed_over_at = MomentField(null=True)  # of a hand-over that still counts although the mail is to be sent again
     by = TextField()  # which process or person
-    detail = JSONField(null=True)  # phase, code and words of the server; how long it took
+    detail = JSONField(null=True)  # the numbers of a hand-over; of an answer only for the version before
+    reason_code = TextField(null=True)
+    reason_values = JSONField(null=True)
 
     class Meta:
         constraints = [_one_of("move", Move), Check("reason IS NOT NULL OR move <> 'replan'", "replan_has_its_reason")]
         indexes = ((("email", "id"), False),)
 
 
-EmailHistory._meta.columns["detail"].field_type = "JSONB"
 EmailHistory.add_index(
     EmailHistory.index(
         EmailHistory.mailbox,
@@ -371,7 +381,9 @@ class Attempt(Table):
     scope = TextField(null=True)  # whom the answer is about; null: of an acceptance, or without an answer
     code = IntegerField(null=True)  # of the server's reply; null: none was read
     enhanced = TextField(null=True)  # "5.1.1"
-    reply = TextField(null=True)  # the server's words, or ours of what happened instead
+    reply = TextField(null=True)  # the server's words, or in English what happened instead
+    reason_code = TextField(null=True)  # what happened instead of an answer, and below
+    reason_values = JSONField(null=True)
     seconds = JSONField(constraints=_default("'{}'"))  # phase -> how long it took
     started_at = MomentField()  # when its mail was claimed
     ended_at = MomentField(constraints=_default("clock_timestamp()"))  # when its outcome was recorded
@@ -384,7 +396,6 @@ class Attempt(Table):
         indexes = ((("email", "ended_at", "id"), False),)
 
 
-Attempt._meta.columns["seconds"].field_type = "JSONB"
 Attempt.add_index(
     Attempt.index(
         Attempt.mailbox,
@@ -431,13 +442,14 @@ class Change(Table):
     values = JSONField()  # name -> [old, new]
     reason = TextField(null=True)
     address = TextField(null=True)  # that was suppressed, or is no longer
+    reason_code = TextField(null=True)
+    reason_values = JSONField(null=True)
 
     class Meta:
         constraints = [Check("num_nonnulls(campaign_id, mailbox_id, address) <= 1", "change_is_of_one")]
         indexes = ((("campaign", "id"), False), (("mailbox", "id"), False))
 
 
-Change._meta.columns["values"].field_type = "JSONB"
 Change.add_index(Change.index(Change.address, Change.id, where=SQL("address IS NOT NULL"), name="change_by_address"))
 
 
@@ -447,6 +459,8 @@ class Installation(Table):
     id = UUIDField(primary_key=True, constraints=_default("gen_random_uuid()"))
     single = BooleanField(unique=True, constraints=[*_default("true"), Check("single", "there_is_one")])
     disarmed_reason = TextField(null=True)
+    disarmed_reason_code = TextField(null=True)
+    disarmed_reason_values = JSONField(null=True)
 
 
 class Heartbeat(Table):

@@ -8,6 +8,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 import config
+from reasons import Code, Reason
 
 
 class KeyInvalid(Exception):
@@ -22,7 +23,7 @@ def decrypt(token: str) -> str:
     try:
         return _fernet().decrypt(token.encode()).decode()
     except InvalidToken:
-        raise KeyInvalid("a stored mailbox password does not open with this PUNKTUAL_SECRET_KEY") from None
+        raise KeyInvalid(Reason(Code.SECRET_KEY_CHANGED)) from None
 
 
 def derived_key(purpose: str, *, bound_to: str = "") -> bytes:
@@ -36,9 +37,7 @@ def _fernet() -> Fernet:
     try:
         return Fernet(_secret_key())
     except ValueError:
-        raise KeyInvalid(
-            "PUNKTUAL_SECRET_KEY must be 32 url-safe base64-encoded bytes, as `python -m admin new-key` prints"
-        ) from None
+        raise KeyInvalid(Reason(Code.SECRET_KEY_INVALID)) from None
 
 
 def _secret_key() -> str:
@@ -48,7 +47,7 @@ def _secret_key() -> str:
 
 def _embedded_key() -> str:
     if not config.settings().database.embedded:
-        raise KeyInvalid("set PUNKTUAL_SECRET_KEY: it encrypts the mailbox passwords (`python -m admin new-key`)")
+        raise KeyInvalid(Reason(Code.SECRET_KEY_MISSING))
     path = config.settings().var / "secret.key"
     if not path.exists():
         _write_new_key(path)

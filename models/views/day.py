@@ -10,9 +10,12 @@ from typing import Any
 from models.email import limits
 from models.email.states import COUNTED, Status
 from models.planning import usable
+from models.store import reason_columns
 from models.store.database import clock, fetch
 from models.store.tables import Campaign
 from models.views import overview
+from models.views.history import REASON
+from reasons import Why
 from scheduling.window import warsaw_day, warsaw_day_bounds
 
 _MOST = 1000
@@ -25,7 +28,8 @@ class Moved:
 
     at_from: datetime
     at_to: datetime
-    reason: str | None
+    reason: str | None  # in English, or the code of another time
+    why: Why | None  # for people
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,8 @@ class MovedAway:
     lead: str
     at_from: datetime
     at_to: datetime
-    reason: str | None
+    reason: str | None  # in English, or the code of another time
+    why: Why | None  # for people
 
 
 @dataclass(frozen=True)
@@ -94,7 +99,7 @@ _NEAREST = " UNION ALL ".join(_NEAR.format(**place, **side) for place in _PLACES
 
 MARKS = f"""
 SELECT c.id, q.id, cl.address, m.address, q.status, q.scheduled_at, n.at,
-       COALESCE(q.claimed_at, q.handed_over_at), moved.scheduled_from, moved.scheduled_to, moved.reason
+       COALESCE(q.claimed_at, q.handed_over_at), moved.*
 FROM unnest(%(ids)s::bigint[]) AS c (id)
 CROSS JOIN LATERAL (
     SELECT id, at FROM ({_NEAREST}) near ORDER BY abs(extract(epoch FROM at - %(now)s)), id LIMIT %(most)s
@@ -103,7 +108,7 @@ CROSS JOIN LATERAL (SELECT * FROM campaign_email_queue WHERE id = n.id OFFSET 0)
 CROSS JOIN LATERAL (SELECT address FROM campaign_lead WHERE id = q.campaign_lead_id OFFSET 0) cl
 JOIN mailbox m ON m.id = q.mailbox_id
 LEFT JOIN LATERAL (
-    SELECT h.scheduled_from, h.scheduled_to, h.reason FROM email_history h
+    SELECT h.scheduled_from, h.scheduled_to, {REASON} FROM email_history h
     WHERE h.email_id = q.id AND h.scheduled_from <> h.scheduled_to ORDER BY h.id DESC LIMIT 1
 ) moved ON true
 ORDER BY c.id, n.at, q.id
@@ -128,7 +133,7 @@ WITH left_it AS (
     ) q
     WINDOW of_campaign AS (PARTITION BY q.campaign_id)
 )
-SELECT n.campaign_id, n.of_them::int, n.email_id, cl.address, h.scheduled_from, h.scheduled_to, h.reason
+SELECT n.campaign_id, n.of_them::int, n.email_id, cl.address, h.scheduled_from, h.scheduled_to, {REASON}
 FROM numbered n CROSS JOIN LATERAL (SELECT * FROM email_history WHERE id = n.move_id OFFSET 0) h
 CROSS JOIN LATERAL (SELECT address FROM campaign_lead WHERE id = n.campaign_lead_id OFFSET 0) cl
 WHERE n.number <= %(most)s ORDER BY n.campaign_id, n.number
@@ -155,7 +160,7 @@ def lines(rows: Sequence[Campaign], now: datetime) -> list[Line]:
             *_opening_hours(row, starts, ends),
             marks=marks[row.id],
             not_drawn=max(of_day[row.id].total() - len(marks[row.id]), 0),
-            moved_away=[MovedAway(*each) for each in moved_away[row.id].rows],
+            moved_away=[_moved_away(*each) for each in moved_away[row.id].rows],
             moved_away_not_listed=moved_away[row.id].of_them - len(moved_away[row.id].rows),
         )
         for row, campaign in zip(rows, overview.campaigns(rows), strict=True)
@@ -205,8 +210,13 @@ def _mark(
     *move: Any,
 ) -> Mark:
     begun = started_at or (now if status == "pending" else scheduled_at)
-    moved = Moved(*move) if move[0] else None
+    at_from, at_to, *why = move
+    moved = Moved(at_from, at_to, why[0], reason_columns.read(*why)) if at_from else None
     return Mark(email_id, lead, mailbox, status, scheduled_at, at, is_late(scheduled_at, begun), moved)
+
+
+def _moved_away(email_id: int, lead: str, at_from: datetime, at_to: datetime, *why: Any) -> MovedAway:
+    return MovedAway(email_id, lead, at_from, at_to, why[0], reason_columns.read(*why))
 
 
 def is_late(scheduled_at: datetime, started_at: datetime) -> bool:

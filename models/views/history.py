@@ -6,7 +6,9 @@ from typing import Any
 
 from models.email.attempts import Conversation
 from models.email.states import Result
+from models.store import reason_columns
 from models.store.database import fetch
+from reasons import Code, Reason, Why
 
 
 @dataclass(frozen=True)
@@ -16,12 +18,22 @@ class PastMove:
     move: str
     from_status: str | None
     to_status: str
-    reason: str | None
+    reason: str | None  # in English, or the code of another time
+    why: Why | None  # for people
     scheduled_from: datetime | None
     scheduled_to: datetime | None
     by: str
     kept: dict[str, Any] | None  # the numbers of a hand-over, or where a copy was found
     conversation: Conversation | None  # with a mail server, that it ended
+
+    @property
+    def says_more(self) -> bool:
+        """Its reason tells something that the answer beside it does not."""
+        if self.why is None or self.conversation is None or not self.conversation.reply:
+            return self.why is not None
+        if isinstance(self.why, Reason):
+            return self.why.code is not Code.MAILBOX_FAULT and self.why != self.conversation.reason
+        return self.why != self.conversation.answer
 
     @property
     def detail(self) -> dict[str, Any] | None:
@@ -30,9 +42,14 @@ class PastMove:
 
 
 # An attempt stands beside the last of the moves that tell of it: late proof has more to say than the doubt before it.
-HISTORY = """
-SELECT h.id, h.at, h.move, h.from_status, h.to_status, h.reason, h.scheduled_from, h.scheduled_to, h.by, h.detail,
-       a.outcome, a.phase, a.scope, a.code, a.enhanced, a.reply, a.seconds
+# Of moves `h`: another time has always had a code.
+REASON = """
+h.reason, CASE WHEN h.move = 'replan' THEN COALESCE(h.reason_code, h.reason) ELSE h.reason_code END, h.reason_values
+"""
+
+HISTORY = f"""
+SELECT h.id, h.at, h.move, h.from_status, h.to_status, {REASON}, h.scheduled_from, h.scheduled_to, h.by,
+       h.detail, a.outcome, a.phase, a.scope, a.code, a.enhanced, a.reply, a.seconds, a.reason_code, a.reason_values
 FROM (
     SELECT *, CASE WHEN move IN ('accept', 'reject', 'retry', 'release', 'doubt')
                    THEN max(id) FILTER (WHERE move IN ('accept', 'reject', 'retry', 'release', 'doubt')) OVER of_token
@@ -41,7 +58,7 @@ FROM (
 ) h
 LEFT JOIN attempt a ON a.claim_token = h.claim_token AND h.id = h.last_of_token
 ORDER BY h.id
-"""
+"""  # noqa: S608  # only our own words
 
 
 def of_email(email_id: int) -> list[PastMove]:
@@ -49,5 +66,30 @@ def of_email(email_id: int) -> list[PastMove]:
 
 
 def _past_move(*row: Any) -> PastMove:
-    move, (result, *told) = row[:10], row[10:]
-    return PastMove(*move, Conversation(Result(result), *told) if result else None)
+    id, at, move, from_status, to_status, reason, code, values, *rest = row
+    scheduled_from, scheduled_to, by, kept, *attempt = rest
+    return PastMove(
+        id=id,
+        at=at,
+        move=move,
+        from_status=from_status,
+        to_status=to_status,
+        reason=reason,
+        why=reason_columns.read(reason, code, values),
+        scheduled_from=scheduled_from,
+        scheduled_to=scheduled_to,
+        by=by,
+        kept=kept,
+        conversation=_conversation(*attempt),
+    )
+
+
+def _conversation(
+    result: str | None, phase: str, scope: str | None, code: int | None, enhanced: str | None, *rest: Any
+) -> Conversation | None:
+    if result is None:
+        return None
+    reply, seconds, reason_code, values = rest
+    instead = reason_columns.read(None, reason_code, values)
+    ours = instead if isinstance(instead, Reason) else None
+    return Conversation(Result(result), phase, scope, code, enhanced, reply, seconds, ours)

@@ -8,9 +8,9 @@ from datetime import UTC, date, datetime, timedelta
 from typing import NamedTuple
 
 from models.email.states import Status
-from models.store.database import fetch, rows
+from models.store.database import fetch
 from models.views.day import STANDING
-from models.views.overview import EMAIL_COLUMNS, EmailLine
+from models.views.overview import EMAIL_COLUMNS, EmailLine, email_lines
 from scheduling.window import warsaw_day, warsaw_day_bounds
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -80,7 +80,7 @@ def page(
     start = _START if cursor is None else _read(cursor)
     values = {"campaign": campaign_id, "status": status, "lead": lead, "limit": limit + 1}
     place = {"at": start.scheduled_at, "id": start.id}
-    found = rows(EmailLine, _FORWARD if start.forward else _BACK, values | place)
+    found = email_lines(_FORWARD if start.forward else _BACK, values | place)
     goes_on, lines = len(found) > limit, found[:limit]
     if start.forward:
         return _page(lines, is_first=cursor is None, is_last=not goes_on)
@@ -105,7 +105,7 @@ WHERE p.address = %s ORDER BY q.scheduled_at DESC, q.id DESC LIMIT 100
 
 def find(address: str) -> list[EmailLine]:
     """What one person was or will be sent, by all campaigns, the newest first. address: normalised."""
-    return rows(EmailLine, OF_PERSON, (address,))
+    return email_lines(OF_PERSON, (address,))
 
 
 @dataclass(frozen=True)

@@ -1,15 +1,16 @@
 """What people are shown: read from the rows that the sender obeys, and computed no second way."""
 
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 from datetime import datetime
 from math import prod
 
 from models.email import limits
 from models.email.locks import NoSuchEmail
-from models.email.reasons import Sentence, said
 from models.email.states import CampaignStatus, MailboxStatus, Status
+from models.owner import mailboxes as boxes
+from models.store import reason_columns
 from models.store.database import clock, fetch, fetch_row
 from models.store.database import rows as read_rows
 from models.store.tables import Campaign, CampaignEmailQueue, Mailbox
@@ -20,6 +21,7 @@ from models.views.standings import Standing as Standing
 from models.views.standings import StandingName as StandingName
 from models.views.standings import standing as standing
 from models.views.standings import standings as standings
+from reasons import Code, Reason, Why
 from scheduling.window import warsaw_day
 
 Q = CampaignEmailQueue
@@ -40,12 +42,14 @@ class EmailLine:
     campaign_id: int
     mailbox_id: int
     deferred_until: datetime | None  # when it is tried again, where a server answered "not now" or unclearly
+    why: Why | None  # its error, for people
 
 
 EMAIL_COLUMNS = """
        q.id, c.name AS campaign, cl.address AS lead, m.address AS mailbox, q.status, q.scheduled_at, q.sent_at,
        q.attempts, q.error, q.message_id, q.campaign_id, q.mailbox_id,
-       CASE WHEN q.status = 'pending' AND q.deferred_since IS NOT NULL THEN q.scheduled_at END AS deferred_until
+       CASE WHEN q.status = 'pending' AND q.deferred_since IS NOT NULL THEN q.scheduled_at END AS deferred_until,
+       q.error_code, q.error_values
 FROM campaign_email_queue q
 JOIN campaign c ON c.id = q.campaign_id
 JOIN campaign_lead cl ON cl.id = q.campaign_lead_id
@@ -67,14 +71,44 @@ def emails(
 ) -> list[EmailLine]:
     """E-mails by id, a page at a time. after: the last id of the page before."""
     values = {"email": None, "campaign": campaign_id, "status": status, "after": after, "limit": limit}
-    return read_rows(EmailLine, EMAIL_LINES, values)
+    return email_lines(EMAIL_LINES, values)
 
 
 def email(email_id: int) -> EmailLine:
     values = {"email": email_id, "campaign": None, "status": None, "after": 0, "limit": 1}
-    for line in read_rows(EmailLine, EMAIL_LINES, values):
+    for line in email_lines(EMAIL_LINES, values):
         return line
     raise NoSuchEmail(f"there is no e-mail {email_id}")
+
+
+@dataclass(frozen=True)
+class EmailRow:
+    """What EMAIL_COLUMNS selects."""
+
+    id: int
+    campaign: str
+    lead: str
+    mailbox: str
+    status: str
+    scheduled_at: datetime
+    sent_at: datetime | None
+    attempts: int
+    error: str | None
+    message_id: str
+    campaign_id: int
+    mailbox_id: int
+    deferred_until: datetime | None
+    error_code: str | None
+    error_values: dict[str, object] | None
+
+    def line(self) -> EmailLine:
+        columns = {field.name: getattr(self, field.name) for field in fields(EmailLine) if field.name != "why"}
+        return EmailLine(**columns, why=reason_columns.current(self.error, self.error_code, self.error_values))
+
+
+def email_lines(query: str, values: Mapping[str, object] | Sequence[object]) -> list[EmailLine]:
+    """query: selects EMAIL_COLUMNS."""
+    return [row.line() for row in read_rows(EmailRow, query, values)]
 
 
 def history(email_id: int) -> list[PastMove]:
@@ -158,6 +192,7 @@ class MailboxError:
     move: str
     reason: str | None
     code: int | None
+    why: Why | None
 
 
 @dataclass(frozen=True)
@@ -165,7 +200,7 @@ class MailboxLine:
     id: int
     address: str
     status: str  # active, paused, or closed after faults
-    reason: str | None
+    why: Why | None  # closed or paused: why
     closed_until: datetime | None
     used_today: int  # warm-up included
     daily_limit: int
@@ -175,7 +210,12 @@ class MailboxLine:
     faults: int  # one after the other, since the last accepted mail
     closed_phase: str | None  # of the conversation whose fault closed it
     errors: list[MailboxError]  # the last five
-    sends_nothing: Sentence | None  # why an active one sends no mail on this day; None: it may
+    sends_nothing: Reason | None  # why an active one sends no mail on this day; None: it may
+
+    @property
+    def reason(self) -> str | None:
+        """In English."""
+        return None if self.why is None else str(self.why)
 
 
 def mailboxes(rows: Sequence[Mailbox]) -> list[MailboxLine]:
@@ -186,7 +226,7 @@ def mailboxes(rows: Sequence[Mailbox]) -> list[MailboxLine]:
 
 
 ERRORS = """
-SELECT ids.id, a.ended_at, a.email_id, h.move, h.reason, a.code
+SELECT ids.id, a.ended_at, a.email_id, h.move, h.reason, a.code, h.reason_code, h.reason_values
 FROM unnest(%s::bigint[]) AS ids (id)
 CROSS JOIN LATERAL (
     SELECT * FROM attempt
@@ -194,7 +234,7 @@ CROSS JOIN LATERAL (
     ORDER BY ended_at DESC, id DESC LIMIT 5
 ) a
 CROSS JOIN LATERAL (
-    SELECT move, reason FROM email_history
+    SELECT move, reason, reason_code, reason_values FROM email_history
     WHERE email_id = a.email_id AND claim_token = a.claim_token AND move IN ('doubt', 'reject', 'retry', 'release')
     ORDER BY id DESC LIMIT 1
 ) h
@@ -204,8 +244,9 @@ ORDER BY a.ended_at DESC, a.id DESC
 
 def _errors(mailbox_ids: Sequence[int]) -> defaultdict[int, list[MailboxError]]:
     found: defaultdict[int, list[MailboxError]] = defaultdict(list)
-    for mailbox_id, *error in fetch(ERRORS, (mailbox_ids,)):
-        found[mailbox_id].append(MailboxError(*error))
+    for mailbox_id, at, email_id, move, reason, code, *coded in fetch(ERRORS, (mailbox_ids,)):
+        why = reason_columns.read(reason, *coded)
+        found[mailbox_id].append(MailboxError(at, email_id, move, reason, code, why))
     return found
 
 
@@ -216,7 +257,7 @@ def _mailbox(row: Mailbox, used: limits.Used, errors: list[MailboxError], now: d
         id=row.id,
         address=row.address,
         status="closed" if closed and row.status == MailboxStatus.ACTIVE else row.status,
-        reason=row.closed_reason if closed else None,
+        why=boxes.why_closed(row) if closed else None,
         closed_until=row.closed_until if closed else None,
         used_today=used_today,
         daily_limit=row.daily_limit,
@@ -230,12 +271,12 @@ def _mailbox(row: Mailbox, used: limits.Used, errors: list[MailboxError], now: d
     )
 
 
-def _used_up(used: int, limit: int) -> Sentence | None:
+def _used_up(used: int, limit: int) -> Reason | None:
     if limit == 0:
-        return said("sends nothing: its daily limit is 0")
+        return Reason(Code.SENDS_NOTHING)
     if used < limit:
         return None
-    return said("sends no more today: %(used)d of its %(limit)d mails are used", used=used, limit=limit)
+    return Reason(Code.SENDS_NO_MORE, used=used, limit=limit)
 
 
 def counts() -> dict[str, int]:

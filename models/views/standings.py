@@ -13,14 +13,14 @@ from typing import Literal
 import config
 from models.email import facts, gates, limits, recipients, remaining
 from models.email.gates import Closed, Facts
-from models.email.reasons import Sentence, said
 from models.email.recipients import MAY_BE_WRITTEN_TO
 from models.email.states import CampaignStatus, MailboxStatus
 from models.owner import protection
 from models.planning import usable
-from models.store import installation
+from models.store import installation, reason_columns
 from models.store.database import clock, fetch
 from models.store.tables import Campaign
+from reasons import Code, Reason
 from scheduling.window import Window, warsaw_day, warsaw_day_bounds
 
 StandingName = gates.GateName | Literal["inactive", "disarmed", "unplanned", "unknown", "last", "done"]
@@ -36,12 +36,17 @@ _MOMENTS = {"mailbox_busy", "mailbox_gap", "pace", "smtp_host"}
 @dataclass(frozen=True)
 class Standing:
     gate: StandingName | None  # which one is closed, or why there is none to ask; None: all are open
-    sentence: Sentence
+    why: Reason
     until: datetime | None = None  # when it goes on, where that is known
     sends: bool = False  # a claim would succeed now, or at `until`, within this opening of its window
 
     def __str__(self) -> str:
-        return str(self.sentence)
+        return str(self.why)
+
+    @property
+    def sentence(self) -> str:
+        """In English."""
+        return str(self.why)
 
     @property
     def should_send(self) -> bool:
@@ -65,14 +70,14 @@ def standings(rows: Sequence[Campaign]) -> dict[int, Standing]:
     left_out = dict(fetch(LEFT_OUT, ([row.id for row in inactive],))) if inactive else {}
     found = {row.id: Standing("inactive", _inactive(row, left_out.get(row.id) or 0)) for row in inactive}
     if disarmed := installation.disarmed_reason():
-        return found | {row.id: Standing("disarmed", said("waiting: %(because)s", because=disarmed)) for row in active}
+        return found | {row.id: Standing("disarmed", Reason(Code.WAITING, because=disarmed)) for row in active}
     found |= {row.id: _UNUSABLE for row in active if usable.problem(row)}
     found |= _with_next_mail([row.id for row in active if row.id not in found])
     return found | _without_next_mail([row for row in active if row.id not in found])
 
 
-_UNUSABLE = Standing("unplanned", said("cannot be planned: its delay, window or weekdays are not usable"))
-_ON_UNUSABLE_MAILBOX = Standing("mailbox", said("waiting: the gap of its mailbox is not usable"))
+_UNUSABLE = Standing("unplanned", Reason(Code.UNPLANNABLE))
+_ON_UNUSABLE_MAILBOX = Standing("mailbox", Reason(Code.GAP_UNUSABLE))
 
 
 # Leads without an e-mail when the campaign was completed, because they must not be written to.
@@ -82,14 +87,13 @@ WHERE campaign_id = ANY(%s) AND verb = 'complete' ORDER BY campaign_id, id DESC
 """
 
 
-def _inactive(row: Campaign, left_out: int) -> Sentence:
+def _inactive(row: Campaign, left_out: int) -> Reason:
     if row.status == CampaignStatus.COMPLETED and left_out:
-        return said("the campaign is completed; leads that must not be written to: %(count)d", count=left_out)
-    if row.status != CampaignStatus.PAUSED or row.paused_reason is None:
-        return said("the campaign is %(status)s", status=said(row.status))
-    if row.paused_by == protection.BY:
-        return said("the campaign paused itself: %(because)s", because=protection.why(row.paused_reason))
-    return said("the campaign is paused: %(because)s", because=row.paused_reason)
+        return Reason(Code.COMPLETED_WITHOUT, count=left_out)
+    why = reason_columns.current(row.paused_reason, row.paused_reason_code, row.paused_reason_values)
+    if row.status != CampaignStatus.PAUSED or why is None:
+        return Reason(Code.CAMPAIGN_STATUS, status=row.status)
+    return Reason(Code.PAUSED_ITSELF if row.paused_by == protection.BY else Code.PAUSED_BY_PERSON, because=why)
 
 
 # Of each campaign and mailbox the first mail that may be sent: one whose lead may not be written to holds nothing up.
@@ -138,7 +142,7 @@ def _of_mail(seen: Facts, rules: config.Sending, hands_over: bool) -> Standing:
     if closed is None and (late := gates.not_too_late(seen, rules)):
         return _waiting(late, None)
     if closed is None and passing is None and is_due:
-        return Standing(None, said("sending"), sends=True)
+        return Standing(None, Reason(Code.SENDING), sends=True)
     at, hopeless = _first_open(seen, rules)
     if hopeless:
         return _waiting(hopeless, None)
@@ -146,7 +150,7 @@ def _of_mail(seen: Facts, rules: config.Sending, hands_over: bool) -> Standing:
         return _waiting(closed, at)
     if is_due and passing and passing.gate in ("mailbox_busy", "smtp_host"):
         if hands_over:
-            return Standing(passing.gate, said("handing over a mail; the next one follows it"), sends=True)
+            return Standing(passing.gate, Reason(Code.HANDING_OVER), sends=True)
         return _waiting(passing, None)
     return _at(at, seen, passing.gate if is_due and passing else "time", rules)
 
@@ -174,18 +178,18 @@ def _then(seen: Facts, at: datetime) -> Facts:
 def _at(at: datetime, seen: Facts, gate: StandingName, rules: config.Sending) -> Standing:
     in_this_opening = warsaw_day(at) == warsaw_day(seen.now) and at < seen.window.closing(seen.now)
     if in_this_opening and not gates.not_too_late(_then(seen, at), rules):
-        return Standing(gate, said("sending; the next mail goes at %(until)s", until=at), at, sends=True)
-    return Standing(gate, said("the next mail goes at %(until)s", until=at), at)
+        return Standing(gate, Reason(Code.SENDING_NEXT_AT, until=at), at, sends=True)
+    return Standing(gate, Reason(Code.NEXT_AT, until=at), at)
 
 
 def _waiting(closed: Closed, until: datetime | None) -> Standing:
     if until is None:
-        sentence = said("waiting: %(because)s", because=closed.because)
+        reason = Reason(Code.WAITING, because=closed.because)
     elif closed.gate == "window":
-        sentence = said("outside its window; goes on %(until)s", until=until)
+        reason = Reason(Code.OPENS_LATER, until=until)
     else:
-        sentence = said("waiting until %(until)s: %(because)s", until=until, because=closed.because)
-    return Standing(closed.gate, sentence, until)
+        reason = Reason(Code.WAITING_UNTIL, until=until, because=closed.because)
+    return Standing(closed.gate, reason, until)
 
 
 # What is left of campaigns none of whose mails may be claimed. The leads behind the last that has an e-mail are looked
@@ -222,14 +226,14 @@ def _left(
     shut: Closed | None, is_pending: bool, is_unplanned: bool, may_go: bool, is_unknown: bool, is_sending: bool
 ) -> Standing:
     if may_go:
-        return _waiting(shut, shut.until) if shut else Standing("unplanned", said("waiting to be planned"))
+        return _waiting(shut, shut.until) if shut else Standing("unplanned", Reason(Code.TO_BE_PLANNED))
     if is_unknown:
-        return Standing("unknown", said("waiting for a person to settle its unknown mails"))
+        return Standing("unknown", Reason(Code.TO_BE_SETTLED))
     if is_sending:
-        return Standing("last", said("sending its last mails"), sends=True)
+        return Standing("last", Reason(Code.LAST_MAILS), sends=True)
     if is_pending or is_unplanned:
-        return Standing("lead", said("waiting: %(because)s", because=said("none of the leads left may be written to")))
-    return Standing("done", said("every mail has its result"))
+        return Standing("lead", Reason(Code.WAITING, because=Reason(Code.NO_LEADS_LEFT)))
+    return Standing("done", Reason(Code.DONE))
 
 
 MAILBOXES = """
@@ -258,13 +262,13 @@ def _no_mailbox(shut: set[str | None], row: Campaign, now: datetime) -> Closed |
     if "full" in shut:
         window = Window(row.window_start_minute, row.window_end_minute, frozenset(row.weekdays))
         until = window.next_opening(warsaw_day_bounds(warsaw_day(now))[1])
-        return Closed("limit", gates.Action.REPLAN, said("its mailboxes' mails of today are used"), until)
+        return Closed("limit", gates.Action.REPLAN, Reason(Code.MAILBOXES_FULL), until)
     if shut == {"without"}:
-        return Closed("limit", gates.Action.REPLAN, said("the daily limit of every mailbox of it is 0"))
+        return Closed("limit", gates.Action.REPLAN, Reason(Code.LIMITS_0))
     if shut == {"paused"}:
-        because = said("every mailbox of it is paused")
+        because = Reason(Code.MAILBOXES_PAUSED)
     elif shut:
-        because = said("every mailbox of it is paused or has a daily limit of 0")
+        because = Reason(Code.MAILBOXES_SHUT)
     else:
-        because = said("it has no mailbox")
+        because = Reason(Code.NO_MAILBOX)
     return Closed("mailbox", gates.Action.REPLAN, because)

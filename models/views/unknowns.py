@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from models.owner.settlement import may_send_again_from
-from models.store.database import fetch
-from models.views.overview import EMAIL_COLUMNS, EmailLine
+from models.store.database import fetch, rows
+from models.views.overview import EMAIL_COLUMNS, EmailLine, EmailRow
 
 
 @dataclass(frozen=True)
@@ -13,16 +13,20 @@ class Unknown:
     line: EmailLine
     since: datetime  # when it was handed over
     handed_over_by: str | None  # None: a machine's own record alone tells of it
-    reason: str | None
     evidence_sought_at: datetime | None  # when a copy was last looked for
     mailbox_searchable: bool  # whether a copy can be looked for at all
     may_send_again_from: datetime  # before, its worker may still get the answer
     campaign_ended: bool  # nothing of it can be sent again
 
+    @property
+    def reason(self) -> str | None:
+        return self.line.error
+
 
 UNKNOWN = f"""
-SELECT q.handed_over_at, handed.by, q.error, q.evidence_sought_at, m.imap_host IS NOT NULL,
-       c.status IN ('completed', 'cancelled'), {EMAIL_COLUMNS}
+SELECT q.handed_over_at AS since, handed.by AS handed_over_by, q.evidence_sought_at,
+       m.imap_host IS NOT NULL AS mailbox_searchable, c.status IN ('completed', 'cancelled') AS campaign_ended,
+       {EMAIL_COLUMNS}
 LEFT JOIN LATERAL (
     SELECT h.by FROM email_history h WHERE h.email_id = q.id AND h.move = 'hand_over' ORDER BY h.id DESC LIMIT 1
 ) handed ON true
@@ -41,13 +45,29 @@ def one(email_id: int) -> Unknown | None:
     return next(iter(_read(email_id, 0, 1)), None)
 
 
-def _read(email_id: int | None, after: int, limit: int) -> list[Unknown]:
-    return [
-        Unknown(EmailLine(*line), since, by, reason, sought_at, searchable, may_send_again_from(since), ended)
-        for since, by, reason, sought_at, searchable, ended, *line in fetch(
-            UNKNOWN, {"email": email_id, "after": after, "limit": limit}
+@dataclass(frozen=True)
+class _Row(EmailRow):
+    since: datetime
+    handed_over_by: str | None
+    evidence_sought_at: datetime | None
+    mailbox_searchable: bool
+    campaign_ended: bool
+
+    def unknown(self) -> Unknown:
+        return Unknown(
+            line=self.line(),
+            since=self.since,
+            handed_over_by=self.handed_over_by,
+            evidence_sought_at=self.evidence_sought_at,
+            mailbox_searchable=self.mailbox_searchable,
+            may_send_again_from=may_send_again_from(self.since),
+            campaign_ended=self.campaign_ended,
         )
-    ]
+
+
+def _read(email_id: int | None, after: int, limit: int) -> list[Unknown]:
+    values = {"email": email_id, "after": after, "limit": limit}
+    return [row.unknown() for row in rows(_Row, UNKNOWN, values)]
 
 
 def count() -> int:

@@ -6,6 +6,7 @@ from models.email import announcements
 from models.email.announcements import Moved
 from models.email.states import Move, Status
 from ops.watch import logs, metrics
+from reasons import Reason
 
 log = logs.get()
 # What of a conversation says why a move was made, without the server's words: those may name the lead.
@@ -33,7 +34,8 @@ def _fields(it: Moved) -> dict[str, Any]:
         "from_status": it.from_status,
         "to_status": it.to_status,
         "scheduled_at": it.scheduled_at and it.scheduled_at.isoformat(),
-        "reason": None if it.conversation and it.conversation.reply is not None else it.reason,
+        # Of ours the code: a sentence may have a server's words in it.
+        "reason": it.reason.code if isinstance(it.reason, Reason) else it.reason,
         "by": it.by,
     }
     return {name: value for name, value in named.items() if value is not None}
@@ -45,8 +47,8 @@ def _why(it: Moved) -> dict[str, Any]:
 
 
 def _count(it: Moved) -> None:
-    if it.move is Move.REPLAN:
-        metrics.REPLANNED.labels(it.reason).inc(it.count)
+    if it.move is Move.REPLAN and isinstance(it.reason, Reason):
+        metrics.REPLANNED.labels(it.reason.code).inc(it.count)
     if it.move is Move.ACCEPT:
         metrics.SENT.labels(it.campaign_id, it.mailbox_id).inc()
     # Late proof tells that it was sent, and not when.

@@ -158,7 +158,7 @@ class TestAnOutcome:
         claim = make.handed_over(make.an_email())
         moves.doubt(claim.held, "silence")
 
-        moves.accept(claim.held, attempts.PROVED, {"folder": "Sent"})
+        moves.accept(claim.held, attempts.PROVED, make.COPY)
 
         assert rows("outcome, reply") == [("accepted", None)]
 
@@ -252,7 +252,7 @@ class TestWhatTheVersionBeforeRecords:
         for email_id in ids[:2]:
             make.rested(campaign_id)
             moves.reject(make.claimed(email_id).held, make.no(554, scope="unclear"))
-        found = list(EmailHistory.select().where(EmailHistory.move == "reject").dicts())
+        found: list[Any] = list(EmailHistory.select().where(EmailHistory.move == "reject").dicts())
         database.execute("DELETE FROM attempt")
         database.execute("DELETE FROM email_history WHERE move = 'reject'")
         for row in found:

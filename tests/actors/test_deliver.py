@@ -108,7 +108,7 @@ class TestTheLeadsFault:
 
         assert (row.status, row.attempts) == (Status.PENDING, 1)
         assert row.scheduled_at - before >= timedelta(seconds=48)
-        assert overview.history(email_id)[-1].detail["code"] == 451
+        assert (overview.history(email_id)[-1].detail or {})["code"] == 451
         assert waiting() == 1
 
     @pytest.mark.parametrize("address", ["451@leads.example", "554-5.0.0@leads.example"])
@@ -197,7 +197,7 @@ class TestTheContentsFault:
         row = deliver(email_id)
 
         assert (row.status, row.error) == (Status.FAILED, reason)
-        assert overview.history(email_id)[-1].detail["scope"] == "content"
+        assert (overview.history(email_id)[-1].detail or {})["scope"] == "content"
         assert smtp.connections == 0
 
 

@@ -76,8 +76,12 @@ def test_a_copy_ends_it_as_sent_and_the_history_tells_where_it_was_found(dovecot
     assert (row.status, row.attempts, row.error) == (Status.SENT, 1, None)
     last = overview.history(email_id)[-1]
     assert (last.move, last.by) == (Move.ACCEPT, "evidence")
-    assert last.detail.keys() == {"folder", "uid", "header", "date"}
-    assert (last.detail["folder"], last.detail["uid"], last.detail["header"]) == ("Sent", 1, "Message-ID")
+    assert (last.detail or {}).keys() == {"folder", "uid", "header", "date"}
+    assert ((last.detail or {})["folder"], (last.detail or {})["uid"], (last.detail or {})["header"]) == (
+        "Sent",
+        1,
+        "Message-ID",
+    )
 
 
 def test_a_copy_with_another_message_id_does_too(dovecot: Dovecot, user: str) -> None:
@@ -85,7 +89,7 @@ def test_a_copy_with_another_message_id_does_too(dovecot: Dovecot, user: str) ->
     dovecot.file(user, handed_over(email_id).replace(make.row(email_id).message_id.encode(), b"<1@provider.example>"))
 
     assert seek(email_id).status == Status.SENT
-    assert overview.history(email_id)[-1].detail["header"] == "X-Punktual-Id"
+    assert (overview.history(email_id)[-1].detail or {})["header"] == "X-Punktual-Id"
 
 
 def test_without_a_copy_it_stays_unknown_for_a_person(dovecot: Dovecot, user: str) -> None:

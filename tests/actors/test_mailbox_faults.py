@@ -277,7 +277,7 @@ class TestAFaultThatIsToldTwice:
     def test_counts_once(self, db: None) -> None:
         claim = make.claimed(make.an_email())
         told = [
-            mailboxes.close_after(claim.held, "421", make.later(421, scope="mailbox"), lambda faults: timedelta(1))
+            mailboxes.close_after(claim.held, make.later(421, scope="mailbox"), lambda faults: timedelta(1))
             for _ in range(2)
         ]
 
@@ -290,7 +290,7 @@ class TestAFaultThatIsToldTwice:
         claim = make.handed_over(make.an_email())
         moves.doubt(claim.held, "silence")
 
-        mailboxes.close_after(claim.held, "421", make.later(421, scope="mailbox"), lambda faults: timedelta(1))
+        mailboxes.close_after(claim.held, make.later(421, scope="mailbox"), lambda faults: timedelta(1))
 
         assert make.row(claim.held.email_id).status == Status.PENDING
 

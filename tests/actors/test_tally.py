@@ -115,7 +115,7 @@ class TestASentMail:
         moves.doubt(claim.held, "silence")
         count = Counting()
 
-        moves.accept(claim.held, attempts.PROVED, {"folder": "Sent"})
+        moves.accept(claim.held, attempts.PROVED, make.COPY)
 
         assert count("punktual_sent_total", campaign=str(claim.campaign_id), mailbox=str(claim.mailbox_id)) == 1
         assert count("punktual_schedule_lag_seconds_count") == 0

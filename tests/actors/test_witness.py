@@ -17,7 +17,7 @@ from models.email import limits, recovery
 from models.email.claims import Attempt, Held
 from models.email.states import Status
 from models.owner import arming, campaigns
-from models.store import database, installation
+from models.store import database, installation, tables
 from models.store.tables import CampaignEmailQueue, CampaignLead, EmailContent, EmailHistory
 from models.views import overview
 from scheduling.window import warsaw_day
@@ -58,6 +58,7 @@ def go_back_before_its_claim(email_id: int) -> None:
 def go_back_before_its_plan(email_id: int) -> None:
     go_back_before_its_claim(email_id)
     EmailHistory.delete().where(EmailHistory.email == email_id).execute()
+    tables.Attempt.delete().where(tables.Attempt.email == email_id).execute()
     Q.delete().where(Q.id == email_id).execute()
 
 

@@ -12,10 +12,11 @@ from typing import Self
 import pytest
 
 import clock
-from mail import dial, imap
+from mail import imap
 from mail.connection import Server
 from mail.imap import Evidence, Patience, SentFolder, SentFolderUnreadable, Step
 from mail.message import Letter, build
+from reasons import Code
 from tests.dovecot import Dovecot
 from tests.waiting import BOUND
 
@@ -151,18 +152,18 @@ class TestAFolderThatCannotBeLookedInto:
     def test_on_a_port_that_begins_with_tls(self, dovecot: Dovecot, user: str, security: str) -> None:
         failure = fail(Server(dovecot.host, dovecot.tls_port, security, user, dovecot.password), dovecot)
 
-        assert (failure.step, str(failure)) == (Step.CONNECT, dial.TLS_FIRST)
+        assert (failure.step, str(failure)) == (Step.CONNECT, Code.TLS_FIRST.template)
 
     def test_on_a_port_that_does_not_begin_with_tls(self, dovecot: Dovecot, user: str) -> None:
         failure = fail(Server(dovecot.host, dovecot.port, "tls", user, dovecot.password), dovecot)
 
-        assert (failure.step, str(failure)) == (Step.CONNECT, dial.PLAIN_FIRST)
+        assert (failure.step, str(failure)) == (Step.CONNECT, Code.PLAIN_FIRST.template)
 
     def test_because_no_encryption_is_offered(self) -> None:
         with a_server_that_refuses("X-Punktual-Id") as port:
             failure = fail(Server("127.0.0.1", port, "starttls", "ola", "s3cret"))
 
-        assert (failure.step, str(failure)) == (Step.CONNECT, dial.NO_STARTTLS)
+        assert (failure.step, str(failure)) == (Step.CONNECT, Code.NO_STARTTLS.template)
 
     def test_because_the_password_would_leave_unencrypted(self, dovecot: Dovecot, user: str) -> None:
         """It does not say in a plain form that it is this machine, and so it counts as another."""

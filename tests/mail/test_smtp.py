@@ -9,9 +9,10 @@ from dataclasses import replace
 import pytest
 
 import clock
-from mail import dial, smtp
+from mail import smtp
 from mail.connection import Server, Timeouts
 from mail.outcome import Accepted, Deferred, Outcome, Phase, Refused, Scope, Unanswered, Withdrawn
+from reasons import Code
 from tests.certificates import Certificate
 from tests.smtp_server import SmtpServer
 from tests.waiting import BOUND
@@ -400,13 +401,13 @@ class TestEncryption:
             outcome = smtp.log_in(Server("localhost", server.port, security), "ola@sender.example", PATIENT)
 
         assert isinstance(outcome, Deferred)
-        assert (outcome.phase, outcome.reply.text) == (Phase.CONNECT, dial.TLS_FIRST)
+        assert (outcome.phase, outcome.reply.text) == (Phase.CONNECT, Code.TLS_FIRST.template)
 
     def test_a_port_that_does_not_begin_with_tls_is_told_to_be_one(self, server: SmtpServer) -> None:
         outcome = smtp.log_in(Server("localhost", server.port, "tls"), "ola@sender.example", PATIENT)
 
         assert isinstance(outcome, Deferred)
-        assert (outcome.phase, outcome.reply.text) == (Phase.CONNECT, dial.PLAIN_FIRST)
+        assert (outcome.phase, outcome.reply.text) == (Phase.CONNECT, Code.PLAIN_FIRST.template)
 
     def test_a_server_that_hangs_up_when_tls_should_begin_is_told_to_do_so(self) -> None:
         with SmtpServer(abuse=("GREETING", "hang up")) as server:
@@ -427,7 +428,7 @@ class TestEncryption:
             pass
 
         assert isinstance(outcome, Deferred)
-        assert (outcome.phase, outcome.reply.text) == (Phase.TLS, dial.NO_STARTTLS)
+        assert (outcome.phase, outcome.reply.text) == (Phase.TLS, Code.NO_STARTTLS.template)
         assert not any(command.startswith(("AUTH", "MAIL")) for command in server.commands)
 
     def test_a_wrong_password_is_the_mailboxes_fault_and_is_not_repeated(self) -> None:

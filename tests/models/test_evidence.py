@@ -158,11 +158,11 @@ class TestLateProof:
         [email_id] = doubtful(mailbox_id)
         [mail] = evidence.take(mailbox_id)
 
-        assert moves.accept(Held(email_id, mail.claim_token, "evidence"), attempts.PROVED, {"folder": "Sent", "uid": 7})
+        assert moves.accept(Held(email_id, mail.claim_token, "evidence"), attempts.PROVED, make.COPY)
 
         assert make.row(email_id).status == Status.SENT
         last = overview.history(email_id)[-1]
-        assert (last.move, last.by, last.detail) == (Move.ACCEPT, "evidence", {"folder": "Sent", "uid": 7})
+        assert (last.move, last.by, last.why) == (Move.ACCEPT, "evidence", make.COPY.reason)
 
     def test_does_not_open_a_mailbox_that_closed_since(self) -> None:
         mailbox_id = a_mailbox()

@@ -73,7 +73,7 @@ class TestTheWorkersClock:
         mailbox_id = make.a_mailbox()
         campaign_id = make.a_campaign([mailbox_id], leads=2)
         counted, asked = make.planned(campaign_id, mailbox_id, make.now(), make.now())
-        moves.accept(make.handed_over(counted).held, {"code": 250})
+        moves.accept(make.handed_over(counted).held, make.YES)
 
         tomorrow = facts.read(asked, machine=lambda: clock.now() + timedelta(days=1))
         yesterday = facts.read(asked, machine=lambda: clock.now() - timedelta(days=1))

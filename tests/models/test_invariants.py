@@ -13,7 +13,7 @@ from models.health import invariants
 from models.owner import campaigns, settlement
 from models.planning import plans
 from models.store import database
-from models.store.tables import Campaign, CampaignEmailQueue, EmailContent, EmailHistory
+from models.store.tables import Attempt, Campaign, CampaignEmailQueue, EmailContent, EmailHistory
 from tests import factories as make
 
 pytestmark = pytest.mark.usefixtures("db")
@@ -100,6 +100,10 @@ def forget_what_was_sent(email_id: int) -> None:
     EmailContent.delete().execute()
 
 
+def forget_the_attempts(email_id: int) -> None:
+    Attempt.delete().execute()
+
+
 class TestRowsChangedByHand:
     @pytest.mark.parametrize(
         ("change", "rule"),
@@ -114,6 +118,7 @@ class TestRowsChangedByHand:
             (limits(campaign_limit=0, campaign_used=-1), "no limit was exceeded"),
             (end_too_early, "completed campaigns are complete"),
             (forget_what_was_sent, "what was sent is kept"),
+            (forget_the_attempts, "each outcome has its attempt"),
         ],
     )
     def test_are_found_with_their_ids(self, change: Callable[[int], None], rule: str) -> None:

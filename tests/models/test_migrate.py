@@ -311,7 +311,7 @@ class TestADatabaseOfTheVersionBefore:
             if state == "claimed":
                 assert moves.release(held, "a test")
             else:
-                assert moves.accept(held, {"code": 250}) is accepts
+                assert moves.accept(held, make.YES) is accepts
         tables.Campaign.update(last_start_at=None).execute()
         assert make.claimed(ids["pending"]).subject == "Of the active"
         plan_new()

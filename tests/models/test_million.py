@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from models.email import facts, hints, recipients
+from models.email import blame, facts, hints, recipients
 from models.email.states import Status
-from models.owner import campaigns, changes, mailboxes
+from models.owner import campaigns, changes, mailboxes, protection
 from models.planning import plans
 from models.store import database
 from models.views import day, forecast, gauges, mails, overview, unknowns
@@ -63,6 +63,8 @@ READS: dict[str, tuple[int, Callable[[], object]]] = {
     "what a claim looks at": (A_FEW, lambda: facts.read(400_000)),
     # After some times Postgres takes one plan for all that may be asked.
     "what a claim looks at by its last plan": (10 * A_FEW, lambda: [facts.read(400_000) for _ in range(10)]),
+    "whom a refusal is blamed on": (10 * A_PAGE, lambda: blame.judge(400_000, 1, "lead", 550, None)),
+    "how a campaign's latest mails were answered": (A_DAY, lambda: protection.results(campaigns.get(IT.running))),
 }
 pytestmark = pytest.mark.timeout(600)  # the first of these fills the database
 

@@ -7,6 +7,7 @@ from models.email.announcements import Moved
 from models.email.states import Move, Status
 from models.owner import campaigns
 from models.store import database
+from reasons import Code, Reason
 from tests import factories as make
 
 pytestmark = pytest.mark.usefixtures("db")
@@ -45,7 +46,7 @@ class TestAMove:
             claim.mailbox_id,
         )
         assert (it.from_status, it.to_status, it.by) == (Status.SENDING, Status.FAILED, claim.held.by)
-        assert (it.reason, it.conversation) == ("550 no", make.no(550))
+        assert (it.reason, it.conversation) == (Reason(Code.ANSWER, answer="550 no"), make.no(550))
 
     def test_is_told_of_once_its_transaction_is_committed_and_not_before(self, told: list[Moved]) -> None:
         email_id = make.an_email()

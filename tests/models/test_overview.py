@@ -46,7 +46,7 @@ class TestAMailboxThatFaultsHaveClosed:
         email_id = make.an_email()
         held, mailbox_id = make.claimed(email_id).held, make.row(email_id).mailbox_id
 
-        mailboxes.close_after(held, "535 no", make.later(535, phase="auth", scope="mailbox"), lambda faults: HOUR)
+        mailboxes.close_after(held, make.later(535, "no", phase="auth", scope="mailbox"), lambda faults: HOUR)
 
         line = line_of(mailbox_id)
         assert (line.status, line.reason, line.closed_phase, line.faults) == ("closed", "535 no", "auth", 1)

@@ -172,36 +172,22 @@ class TestItsOwner:
 
 
 class TestTheReason:
-    @pytest.mark.parametrize("results", [Results(4, 2), Results(1000, 1000)])
-    def test_is_the_same_sentence_again_after_it_was_kept_as_text(self, results: Results) -> None:
-        kept = str(results.sentence)
+    def test_stands_in_the_row_as_a_code_with_its_numbers_and_in_english(self) -> None:
+        campaign_id = a_campaign("lead", "lead", "sent", "sent")
 
-        assert protection.why(kept) == results.sentence
+        assert protection.protect() != []
 
-    @pytest.mark.parametrize("why", ["552 5.3.4 too large", "the letter has 3000 bytes, and the server takes 1000"])
-    def test_of_a_letter_that_is_too_large_is_one_to_be_translated_as_well(self, why: str) -> None:
-        sentence = campaigns.too_large("ola@sender.example", why)
+        row = Campaign.get_by_id(campaign_id)
+        assert (row.paused_reason_code, row.paused_reason_values) == ("too_many_refused", {"refused": 2, "count": 4})
+        assert row.paused_reason == "2 of its last 4 mails were refused"
+        assert standing(campaign_id).why.values["because"] == Results(4, 2).reason
 
-        assert protection.why(str(sentence)) == sentence
-        assert str(sentence) == f"its letter is too large for ola@sender.example: {why}"
+    def test_in_a_sentence_of_the_version_before_is_told_as_it_stands(self) -> None:
+        campaign_id = a_campaign("lead", "lead", "sent", "sent")
+        protection.protect()
+        Campaign.update(paused_reason="7 of its last 9 mails were refused").execute()
 
-    @pytest.mark.parametrize(
-        "text",
-        [
-            "7 of 9 bounced",
-            "2 of its last 4 mails were refused!",
-            "again 2 of its last 4 mails were refused",
-            "",
-            "100%",
-        ],
-    )
-    def test_in_other_words_is_told_as_it_was_said(self, text: str) -> None:
-        campaign_id = a_campaign()
-
-        campaigns.pause(campaign_id, protection.BY, reason=text)
-
-        assert protection.why(text) == text
-        assert str(standing(campaign_id)) == f"the campaign paused itself: {text}"
+        assert standing(campaign_id).why.values["because"] == "7 of its last 9 mails were refused"
 
 
 @pytest.fixture

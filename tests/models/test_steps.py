@@ -175,7 +175,7 @@ class TestPlanning:
         for each in (email_id, follower):
             make.rested(campaign_id)
             Q.update(scheduled_at=make.now()).where(Q.id == each).execute()
-            moves.reject(make.handed_over(each).held, "550 no", {"code": 550})
+            moves.reject(make.handed_over(each).held, make.no(550))
 
         reopening.one(follower, "she has a new address", "tests")
 
@@ -186,7 +186,7 @@ class TestACampaign:
     def test_is_not_complete_while_a_step_remains(self) -> None:
         campaign_id, mailbox_id, (_, second) = of_two_steps(leads=1)
         [email_id] = make.planned(campaign_id, mailbox_id, make.now())
-        moves.accept(make.handed_over(email_id).held, {"code": 250})
+        moves.accept(make.handed_over(email_id).held, make.YES)
         assert campaigns.complete_finished("tests") == []
 
         moves.cancel(followed(email_id, second), "a test", "tests")

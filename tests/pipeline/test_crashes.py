@@ -174,7 +174,7 @@ def blamed_after_two_had_failed(punktual: Punktual) -> None:
         make.rested(campaign_id)
         held = make.handed_over(email_id).held
         if email_id == ids[-1]:
-            mailboxes.close_after(held, "554", told, lambda _: timedelta(0), began)
+            mailboxes.close_after(held, told, lambda _: timedelta(0), began)
         else:
             moves.reject(held, told)
     Mailbox.update(closed_until=None).execute()

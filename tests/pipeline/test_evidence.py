@@ -46,7 +46,7 @@ def test_killed_after_the_dot_it_ends_as_sent_once_its_owner_says_where_the_copy
 
     until(lambda: make.row(email_id).status == Status.SENT, "the evidence")
     last = overview.history(email_id)[-1]
-    assert (last.move, last.by, last.detail["header"]) == (Move.ACCEPT, "evidence", "Message-ID")
+    assert (last.move, last.by, (last.detail or {})["header"]) == (Move.ACCEPT, "evidence", "Message-ID")
     assert len(punktual.smtp.accepted) == 1
 
 

@@ -13,6 +13,7 @@ from models.owner import arming, campaigns, mailboxes
 from models.store import database
 from models.store.tables import Campaign, CampaignEmailQueue, EmailHistory, Heartbeat
 from models.views import overview
+from reasons import Code, Reason
 from scheduling.window import warsaw_day
 from tests import factories as make
 from tests.constraints import without_checks
@@ -339,9 +340,10 @@ def csrf_token_of_any_form(browser: FlaskClient, path: str) -> str:
 class TestWhatIsSaidInPolish:
     def test_is_also_why_a_mail_was_cancelled_with_the_words_of_whoever_did(self, browser: FlaskClient) -> None:
         email_id = make.an_email()
-        moves.cancel(email_id, "suppressed: suppressed by the owner", "worker")
+        moves.cancel(email_id, Reason(Code.SUPPRESSED, reason="suppressed by the owner"), "worker")
         others = make.an_email()
-        moves.release(make.claimed(others).held, "withdrawn before the dot: the campaign is paused")
+        paused = Reason(Code.CAMPAIGN_STATUS, status="paused")
+        moves.release(make.claimed(others).held, Reason(Code.WITHDRAWN, because=paused))
 
         assert "adres wykluczony: suppressed by the owner" in text(page(browser, f"/emails/{email_id}?lang=pl"))
         assert "wycofana przed przekazaniem: stan kampanii: wstrzymana" in text(
@@ -350,16 +352,15 @@ class TestWhatIsSaidInPolish:
 
     def test_are_the_numbers_in_the_reasons(self, browser: FlaskClient) -> None:
         email_id = make.an_email()
-        moves.release(make.claimed(email_id).held, "the mailbox's 30 mails of today are used")
+        moves.release(make.claimed(email_id).held, Reason(Code.MAILBOX_LIMIT, limit=30))
 
-        assert "skrzynka wykorzystała dzisiejszy limit 30 wiadomości" in text(
-            page(browser, f"/emails/{email_id}?lang=pl")
-        )
+        assert "skrzynka wykorzystała dzienny limit 30" in text(page(browser, f"/emails/{email_id}?lang=pl"))
 
     def test_is_also_why_no_server_was_reached(self, browser: FlaskClient) -> None:
         email_id = make.an_email()
-        why = "mailbox: no connection to smtp.example, port 587 (192.0.2.1: Connection refused)"
-        moves.release(make.claimed(email_id).held, why)
+        tried = "192.0.2.1: Connection refused"
+        why = Reason(Code.NO_CONNECTION, host="smtp.example", port=587, tried=tried)
+        moves.release(make.claimed(email_id).held, Reason(Code.MAILBOX_FAULT, because=why))
 
         assert "brak połączenia z smtp.example, port 587 (192.0.2.1: Connection refused)" in text(
             page(browser, f"/emails/{email_id}?lang=pl")

@@ -5,10 +5,10 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from models.email.reasons import said
 from models.email.states import CampaignStatus
 from models.views.day import Line, Mark, Moved, MovedAway
 from models.views.overview import CampaignLine, Standing
+from reasons import Code, Reason
 from scheduling.window import warsaw_day_bounds
 from web import picture
 
@@ -16,7 +16,9 @@ NOON = datetime(2026, 11, 17, 11, 0, tzinfo=UTC)  # 12:00 in Warsaw
 
 
 def a_line(*marks: Mark, opens: datetime | None = None, closes: datetime | None = None) -> Line:
-    campaign = CampaignLine(1, "Autumn", CampaignStatus.ACTIVE, 1, 1, {}, 0, 10, None, Standing(None, said("sending")))
+    campaign = CampaignLine(
+        1, "Autumn", CampaignStatus.ACTIVE, 1, 1, {}, 0, 10, None, Standing(None, Reason(Code.SENDING))
+    )
     return Line(campaign, opens, closes, list(marks), 0, [], 0)
 
 
@@ -92,7 +94,7 @@ class TestAroundNow:
 
 class TestAMovedMail:
     def test_keeps_the_place_that_it_came_from(self) -> None:
-        moved = Moved(NOON + timedelta(hours=1), NOON + timedelta(hours=2), "downtime")
+        moved = Moved(NOON + timedelta(hours=1), NOON + timedelta(hours=2), "downtime", Reason(Code.DOWNTIME))
         line = a_line(a_mark(NOON + timedelta(hours=2), moved), opens=NOON, closes=NOON + timedelta(hours=4))
 
         [placed] = picture.draw(NOON, [line]).lines[0].marks
@@ -100,7 +102,7 @@ class TestAMovedMail:
         assert (placed.origin, placed.x) == (25, 50)
 
     def test_has_none_where_that_is_another_day(self) -> None:
-        moved = Moved(NOON - timedelta(days=1), NOON, "limit")
+        moved = Moved(NOON - timedelta(days=1), NOON, "limit", Reason(Code.LIMIT))
         line = a_line(a_mark(NOON, moved), opens=NOON, closes=NOON + timedelta(hours=4))
 
         assert picture.draw(NOON, [line]).lines[0].marks[0].origin is None
@@ -125,7 +127,12 @@ class TestManyMoves:
         return [
             a_mark(
                 NOON + timedelta(hours=2, minutes=number),
-                Moved(NOON + timedelta(seconds=apart * number), NOON + timedelta(hours=2, minutes=number), reason),
+                Moved(
+                    NOON + timedelta(seconds=apart * number),
+                    NOON + timedelta(hours=2, minutes=number),
+                    reason,
+                    Reason(Code(reason)),
+                ),
             )
             for number in range(count)
         ]
@@ -137,24 +144,29 @@ class TestManyMoves:
         drawn = picture.draw(NOON, [self.line(*self.some(35))])
 
         [band] = drawn.lines[0].bands
-        assert (band.count, band.reason, band.is_away) == (35, "downtime", False)
+        assert (band.count, band.why, band.is_away) == (35, Reason(Code.DOWNTIME), False)
         assert (band.first, band.last) == (NOON, NOON + timedelta(seconds=340))
         assert drawn.banded
 
     def test_are_a_band_for_each_reason_and_each_stretch(self) -> None:
         later = [
-            a_mark(mark.at, Moved(mark.moved.at_from + timedelta(hours=1), mark.at, "downtime"))
+            a_mark(mark.at, Moved(mark.moved.at_from + timedelta(hours=1), mark.at, "downtime", Reason(Code.DOWNTIME)))
             for mark in self.some(14)
             if mark.moved
         ]
 
         bands = picture.draw(NOON, [self.line(*self.some(14), *self.some(13, "mailbox"), *later)]).lines[0].bands
 
-        assert [(band.reason, band.count) for band in bands] == [("downtime", 14), ("downtime", 14), ("mailbox", 13)]
+        assert [(str(band.why), band.count) for band in bands] == [
+            (Code.MAILBOX.template, 13),
+            (Code.DOWNTIME.template, 14),
+            (Code.DOWNTIME.template, 14),
+        ]
 
     def test_to_another_day_are_a_band_as_well(self) -> None:
         away = [
-            MovedAway(number, "anna@leads.example", NOON, NOON + timedelta(days=1), "limit") for number in range(35)
+            MovedAway(number, "anna@leads.example", NOON, NOON + timedelta(days=1), "limit", Reason(Code.LIMIT))
+            for number in range(35)
         ]
         line = replace(self.line(), moved_away=away)
 

@@ -8,6 +8,7 @@ Not one transaction, and each statement may be run again after a failure: see 00
 """
 
 from collections.abc import Callable
+from typing import Any
 
 from peewee import PostgresqlDatabase
 from playhouse.migrate import SchemaMigrator
@@ -30,6 +31,8 @@ CREATE TABLE IF NOT EXISTS attempt (
     code integer,
     enhanced text,
     reply text,
+    reason_code text,
+    reason_values jsonb,
     seconds jsonb NOT NULL DEFAULT '{}',
     started_at timestamptz(3) NOT NULL,
     ended_at timestamptz(3) NOT NULL DEFAULT clock_timestamp(),
@@ -113,8 +116,8 @@ def up(migrator: SchemaMigrator, db: PostgresqlDatabase) -> None:
 
 
 def _fill(db: PostgresqlDatabase) -> None:
-    run: Callable[..., object] = db.execute_sql
-    last = db.execute_sql("SELECT COALESCE(max(id), 0) FROM email_history").fetchone()[0]
+    run: Callable[..., Any] = db.execute_sql
+    last = run("SELECT COALESCE(max(id), 0) FROM email_history").fetchone()[0]
     query = _attempts("email_history", "h.id > %s AND h.id <= %s")
     for after in range(0, last, _AT_ONCE):
         run(query, (after, after + _AT_ONCE))

@@ -1,0 +1,55 @@
+"""How reasons stand in rows: a column with the English text, one with the code, and one with the values.
+
+The version before reads and writes the text alone. The text goes in a later version, once nothing of that one runs.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from psycopg2.extras import Json
+
+from models.store.recordable import recordable
+from reasons import Code, Reason, Why
+
+
+def written(why: Why | None, column: str) -> dict[str, Any]:
+    """The three columns of a reason, or of a person's or a server's own words."""
+    if not isinstance(why, Reason):
+        return {column: recordable(why), f"{column}_code": None, f"{column}_values": None}
+    values = recordable(_plain(why.values))
+    return {column: recordable(str(why)), f"{column}_code": str(why.code), f"{column}_values": values}
+
+
+def for_sql(why: Why | None, column: str) -> dict[str, Any]:
+    """The same, for a statement of our own."""
+    return {name: Json(it) if isinstance(it, dict) else it for name, it in written(why, column).items()}
+
+
+def read(text: str | None, code: str | None, values: Mapping[str, Any] | None) -> Why | None:
+    """Of a row that never changes. What a later version wrote with a code of its own is told by its text."""
+    try:
+        reason = _reason(code, values or {}) if code else None
+        return reason if reason is not None and str(reason) else text
+    except (KeyError, TypeError, ValueError):
+        return text
+
+
+def current(text: str | None, code: str | None, values: Mapping[str, Any] | None) -> Why | None:
+    """Of a row that changes: where the version before wrote another text since, the code is an earlier one's."""
+    found = read(text, code, values)
+    return found if text is not None and str(found) == text else text
+
+
+def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        name: {"code": str(value.code), "values": _plain(value.values)} if isinstance(value, Reason) else value
+        for name, value in values.items()
+    }
+
+
+def _reason(code: str, values: Mapping[str, Any]) -> Reason:
+    filled = {
+        name: _reason(value["code"], value["values"]) if isinstance(value, dict) else value
+        for name, value in values.items()
+    }
+    return Reason(Code(code), **filled)

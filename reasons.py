@@ -1,0 +1,324 @@
+"""Why something happened or does not: a code, and the values that its sentence is filled in with.
+
+The only list of all codes, each with its English. Rows keep code and values; a page translates the English and fills
+the values in where it is shown. What a person or a server said is no reason of ours: it is a text, and stays as it is.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Union
+
+from scheduling.window import WARSAW
+
+
+def gettext_noop(text: str) -> str:
+    """Does nothing: what it is called with is taken into the catalogues."""
+    return text
+
+
+class Code(StrEnum):
+    """Its value stands in rows and labels, and never changes. %(name)s in the English: where a value goes."""
+
+    template: str
+
+    def __new__(cls, value: str, template: str = "") -> "Code":
+        code = str.__new__(cls, value)
+        code._value_, code.template = value, template
+        return code
+
+    # Of a mail that was given another time.
+    DOWNTIME = "downtime", gettext_noop("nothing could be sent at the time")
+    WINDOW = "window", gettext_noop("outside the window")
+    LIMIT = "limit", gettext_noop("the limit of the day was reached")
+    MAILBOX = "mailbox", gettext_noop("its mailbox could not be used")
+    EDITED = "edited", gettext_noop("the settings were changed")
+    RESUMED = "resumed", gettext_noop("sending was resumed")
+
+    # Of a claim or hand-over that was refused, and of a campaign that waits.
+    STALE_HINT = "stale_hint", gettext_noop("the hint is stale")
+    CLAIM_LOST = "claim_lost", gettext_noop("the claim is no longer this worker's")
+    CLOCK_OFF = "clock_off", gettext_noop("this worker's clock is %(seconds).1f s off the database's")
+    CAMPAIGN_STATUS = "campaign_status", gettext_noop("the campaign is %(status)s")
+    SUPPRESSED = "suppressed", gettext_noop("suppressed: %(reason)s")
+    NO_LEGAL_BASIS = "no_legal_basis", gettext_noop("no legal basis is recorded for this lead")
+    PLANNED_FOR_LATER = "planned_for_later", gettext_noop("planned for later")
+    TOO_LATE = "too_late", gettext_noop("its time passed while nothing could be sent")
+    OUTSIDE_WINDOW = "outside_window", gettext_noop("outside the window")
+    CAMPAIGN_LIMIT = "campaign_limit", gettext_noop("the campaign's daily limit of %(limit)d is used up")
+    MAILBOX_LIMIT = "mailbox_limit", gettext_noop("the mailbox's daily limit of %(limit)d is used up")
+    MAILBOX_LIMIT_0 = "mailbox_limit_0", gettext_noop("the mailbox's daily limit is 0")
+    MAILBOX_STATUS = "mailbox_status", gettext_noop("the mailbox is %(status)s")
+    MAILBOX_CLOSED = "mailbox_closed", gettext_noop("closed: %(because)s")
+    MAILBOX_BUSY = "mailbox_busy", gettext_noop("the mailbox is sending another mail")
+    MAILBOX_GAP = "mailbox_gap", gettext_noop("the mailbox sent a moment ago")
+    PACE = "pace", gettext_noop("the campaign sent a moment ago")
+    SMTP_HOST_BUSY = "smtp_host_busy", gettext_noop("%(count)d mails are on their way through its mail server")
+
+    # Of what became of an e-mail.
+    ANSWER = "answer", gettext_noop("%(answer)s")  # the server's own words say it all
+    GAVE_UP = "gave_up", gettext_noop("gave up after %(attempts)d attempts in %(days)d days: %(because)s")
+    MAILBOX_FAULT = "mailbox_fault", gettext_noop("mailbox: %(because)s")
+    WITHDRAWN = "withdrawn", gettext_noop("withdrawn before the dot: %(because)s")
+    HAND_OVER_NOT_KEPT = (
+        "hand_over_not_kept",
+        gettext_noop("the hand-over could not be kept on this machine's disk: %(error)s"),
+    )
+    HAND_OVER_NOT_RECORDED = (
+        "hand_over_not_recorded",
+        gettext_noop("the hand-over could not be recorded: %(error)s"),
+    )
+    NO_ANSWER = "no_answer", gettext_noop("no answer to the final dot: %(because)s")
+    ANSWER_UNCLEAR = (
+        "answer_unclear",
+        gettext_noop("the server's answer to the final dot cannot be understood: %(answer)s"),
+    )
+    WORKER_DIED = "worker_died", gettext_noop("its worker died")
+    WORKER_SILENT = "worker_silent", gettext_noop("its worker did not report in time")
+    WORKER_DIED_LATE = "worker_died_after_hand_over", gettext_noop("its worker died after the hand-over")
+    WORKER_SILENT_LATE = (
+        "worker_silent_after_hand_over",
+        gettext_noop("its worker did not report in time after the hand-over"),
+    )
+    COPY_FOUND = "copy_found", gettext_noop("found in %(folder)s by its %(header)s")
+    CAMPAIGN_CANCELLED = "campaign_cancelled", gettext_noop("the campaign was cancelled")
+    MAILBOX_WAS_AT_FAULT = "mailbox_was_at_fault", gettext_noop("its refusal was its mailbox's fault")
+    DATABASE_RESTORED = "database_restored", gettext_noop("the database was restored")
+
+    # Of a campaign that paused itself, and of an installation that sends nothing.
+    TOO_MANY_REFUSED = (
+        "too_many_refused",
+        gettext_noop("%(refused)d of its last %(count)d mails were refused"),
+    )
+    LETTER_TOO_LARGE_FOR = (
+        "letter_too_large_for",
+        gettext_noop("its letter is too large for %(mailbox)s: %(because)s"),
+    )
+    DATABASE_BEHIND = (
+        "database_behind",
+        gettext_noop(
+            "the database knows less than %(host)s has seen of it, as after restoring a backup:"
+            " run `python -m admin arm` on that machine"
+        ),
+    )
+    BRINGING_BACK = (
+        "bringing_back",
+        gettext_noop("what %(host)s sent before the database was restored is being brought back"),
+    )
+
+    # Of how a campaign stands.
+    WAITING = "waiting", gettext_noop("waiting: %(because)s")
+    WAITING_UNTIL = "waiting_until", gettext_noop("waiting until %(until)s: %(because)s")
+    OPENS_LATER = "opens_later", gettext_noop("outside its window; goes on %(until)s")
+    UNPLANNABLE = (
+        "unplannable",
+        gettext_noop("cannot be planned: its delay, window or weekdays are not usable"),
+    )
+    GAP_UNUSABLE = "gap_unusable", gettext_noop("waiting: the gap of its mailbox is not usable")
+    COMPLETED_WITHOUT = (
+        "completed_without",
+        gettext_noop("the campaign is completed; leads that must not be written to: %(count)d"),
+    )
+    PAUSED_ITSELF = "paused_itself", gettext_noop("the campaign paused itself: %(because)s")
+    PAUSED_BY_PERSON = "paused_by_person", gettext_noop("the campaign is paused: %(because)s")
+    SENDING = "sending", gettext_noop("sending")
+    HANDING_OVER = "handing_over", gettext_noop("handing over a mail; the next one follows it")
+    SENDING_NEXT_AT = "sending_next_at", gettext_noop("sending; the next mail goes at %(until)s")
+    NEXT_AT = "next_at", gettext_noop("the next mail goes at %(until)s")
+    TO_BE_PLANNED = "to_be_planned", gettext_noop("waiting to be planned")
+    TO_BE_SETTLED = "to_be_settled", gettext_noop("waiting for a person to settle its unknown mails")
+    LAST_MAILS = "last_mails", gettext_noop("sending its last mails")
+    NO_LEADS_LEFT = "no_leads_left", gettext_noop("none of the leads left may be written to")
+    DONE = "done", gettext_noop("every mail has its result")
+    MAILBOXES_FULL = "mailboxes_full", gettext_noop("its mailboxes' mails of today are used")
+    LIMITS_0 = "limits_0", gettext_noop("the daily limit of every mailbox of it is 0")
+    MAILBOXES_PAUSED = "mailboxes_paused", gettext_noop("every mailbox of it is paused")
+    MAILBOXES_SHUT = "mailboxes_shut", gettext_noop("every mailbox of it is paused or has a daily limit of 0")
+    NO_MAILBOX = "no_mailbox", gettext_noop("it has no mailbox")
+    SENDS_NOTHING = "sends_nothing", gettext_noop("sends nothing: its daily limit is 0")
+    SENDS_NO_MORE = (
+        "sends_no_more",
+        gettext_noop("sends no more today: %(used)d of its %(limit)d mails are used"),
+    )
+
+    # Of an order that was refused.
+    ONLY_FAILED = (
+        "only_failed",
+        gettext_noop("e-mail %(id)d is %(status)s: only a failed one can be tried again"),
+    )
+    ONLY_UNKNOWN = (
+        "only_unknown",
+        gettext_noop("e-mail %(id)d is %(status)s: only an unknown one can be settled"),
+    )
+    MUST_NOT_BE_WRITTEN_TO = "must_not_be_written_to", gettext_noop("its lead must not be written to")
+    NOT_PROVED_REFUSED = (
+        "not_proved_refused",
+        gettext_noop("nothing proves that its server did not take it"),
+    )
+    RETRY_NEEDS_REASON = "retry_needs_reason", gettext_noop("to try a mail again needs a reason")
+    RULING_NEEDS_REASON = "ruling_needs_reason", gettext_noop("a ruling needs a reason")
+    REASON_TOO_LONG = "reason_too_long", gettext_noop("a reason has at most %(most)d characters")
+    ITS_CAMPAIGN_CANCELLED = "its_campaign_cancelled", gettext_noop("its campaign was cancelled")
+    ITS_CAMPAIGN_ENDED = "its_campaign_ended", gettext_noop("its campaign has ended")
+    ANSWER_MAY_COME = (
+        "answer_may_come",
+        gettext_noop("its worker may still get the server's answer until %(until)s"),
+    )
+
+    # Of what went wrong between us and a mail server, before or instead of its own words.
+    NO_CONNECTION = "no_connection", gettext_noop("no connection to %(host)s, port %(port)d (%(tried)s)")
+    NO_ADDRESS = "no_address", gettext_noop("no address is known of %(host)s: %(error)s")
+    NO_NAME_SERVER = (
+        "no_name_server",
+        gettext_noop("no name server told the address of %(host)s within %(seconds)s s"),
+    )
+    TLS_FIRST = (
+        "tls_first",
+        gettext_noop("this port speaks TLS from the first byte: its security must be tls"),
+    )
+    PLAIN_FIRST = (
+        "plain_first",
+        gettext_noop("this port does not begin with TLS: its security must be starttls"),
+    )
+    NO_STARTTLS = (
+        "no_starttls",
+        gettext_noop(
+            "the server offers no encryption (STARTTLS) on this port: take its port for TLS, with the security tls"
+        ),
+    )
+    TLS_TIMED_OUT = "tls_timed_out", gettext_noop("the server did not answer to TLS in time")
+    TLS_HUNG_UP = "tls_hung_up", gettext_noop("the server hung up when TLS was to begin")
+    TLS_FAILED = "tls_failed", gettext_noop("TLS failed: %(error)s")
+    CERTIFICATE_EXPIRED = (
+        "certificate_expired",
+        gettext_noop("the certificate of %(host)s has expired: its provider must renew it"),
+    )
+    CERTIFICATE_NOT_YET_VALID = (
+        "certificate_not_yet_valid",
+        gettext_noop("the certificate of %(host)s is not valid yet: see whether this machine's clock is right"),
+    )
+    CERTIFICATE_OF_ANOTHER = (
+        "certificate_of_another",
+        gettext_noop("the certificate is for another name than %(host)s: take the host name that the provider tells"),
+    )
+    CERTIFICATE_UNTRUSTED = (
+        "certificate_untrusted",
+        gettext_noop(
+            "the certificate of %(host)s is from an authority that this machine does not trust (%(error)s): ask its"
+            " provider, or add the authority to this machine's certificates"
+        ),
+    )
+    NO_PASSWORD_IN_CLEAR = (
+        "no_password_in_clear",
+        gettext_noop("a password is never sent over an unencrypted connection"),
+    )
+    NO_LOGIN = "no_login", gettext_noop("the server offers no login on this port")
+    NO_KNOWN_LOGIN = (
+        "no_known_login",
+        gettext_noop("the server offers no login that is known here, only %(offered)s"),
+    )
+    LOGIN_HUNG_UP = "login_hung_up", gettext_noop("the server hung up at the login by %(mechanism)s")
+    CRAM_MD5_UNCLEAR = (
+        "cram_md5_unclear",
+        gettext_noop("the server's question for CRAM-MD5 cannot be understood"),
+    )
+    NO_SMTP = "no_smtp", gettext_noop("the server's answer cannot be understood: it is no SMTP")
+    NOT_CONNECTED = "not_connected", gettext_noop("the connection is closed")
+    HUNG_UP = "hung_up", gettext_noop("the server hung up")
+    TOOK_TOO_LONG = "took_too_long", gettext_noop("the conversation took too long")
+    TIMED_OUT = "timed_out", gettext_noop("timed out")
+    ENDLESS_REPLY = "endless_reply", gettext_noop("the reply does not end")
+    ENDLESS_LINE = "endless_line", gettext_noop("the reply has a line that does not end")
+    CONNECTION_FAILED = "connection_failed", gettext_noop("the connection failed: %(error)s")
+    LETTER_TOO_LARGE = (
+        "letter_too_large",
+        gettext_noop("the letter has %(letter)d bytes, and the server takes %(takes)d"),
+    )
+    DOT_TOO_LATE = "dot_too_late", gettext_noop("too long between the hand-over and its dot")
+    NO_ASCII_FORM = "no_ascii_form", gettext_noop("the address has no ASCII form")
+    SECRET_KEY_CHANGED = (
+        "secret_key_changed",
+        gettext_noop("a stored mailbox password does not open with this PUNKTUAL_SECRET_KEY"),
+    )
+    SECRET_KEY_INVALID = (
+        "secret_key_invalid",
+        gettext_noop(
+            "PUNKTUAL_SECRET_KEY must be 32 url-safe base64-encoded bytes, as `python -m admin new-key` prints"
+        ),
+    )
+    SECRET_KEY_MISSING = (
+        "secret_key_missing",
+        gettext_noop("set PUNKTUAL_SECRET_KEY: it encrypts the mailbox passwords (`python -m admin new-key`)"),
+    )
+
+    # Of a letter that no message can be made of.
+    SUBJECT_TOO_LONG = "subject_too_long", gettext_noop("the subject is longer than %(most)d characters")
+    PART_EMPTY = "part_empty", gettext_noop("the %(part)s is empty: there is nothing to read in it")
+    HTML_EMPTY = "html_empty", gettext_noop("the html is empty: it shows no text and no picture")
+    CONTROL_CHARACTER = "control_character", gettext_noop("the %(part)s has a control character (%(character)s)")
+    FIELD_EMPTY = (
+        "field_empty",
+        gettext_noop("'%(field)s' is empty: fill it in, or give it a default in %(where)s line %(line)d"),
+    )
+    RESULT_TOO_LONG = "result_too_long", gettext_noop("%(where)s: the result is longer than %(most)d characters")
+    TEMPLATE_FAILS = "template_fails", gettext_noop("%(where)s line %(line)d: the template fails: %(error)s")
+    NO_SUCH_FIELD = "no_such_field", gettext_noop("%(where)s line %(line)d: %(error)s; the fields are %(fields)s")
+    FINISHED_LINE = "finished_line", gettext_noop("the finished message has a line that no mail may have")
+    FINISHED_HEADERS = "finished_headers", gettext_noop("the finished message has other headers than ours")
+    FINISHED_FIELDS = (
+        "finished_fields",
+        gettext_noop("the finished message has another sender, recipient, ID or form of subject than ours"),
+    )
+    FINISHED_PARTS = "finished_parts", gettext_noop("the finished message has other parts than ours")
+    NOT_COMPOSED = "not_composed", gettext_noop("the letter cannot be composed: %(error)s")
+
+
+Value = Union[str, int, float, datetime, "Reason"]
+Why = Union["Reason", str]  # a reason of ours, or a person's or a server's own words
+
+
+def warsaw(at: datetime) -> str:
+    return f"{at.astimezone(WARSAW):%a %Y-%m-%d %H:%M:%S}"
+
+
+# Values that are words of ours: a status, a part of a letter.
+_WORDS = ("status", "part")
+
+
+@dataclass(frozen=True, init=False)
+class Reason:
+    code: Code
+    values: Mapping[str, Value]
+
+    def __init__(self, code: Code, **values: Value) -> None:
+        object.__setattr__(self, "code", code)
+        object.__setattr__(self, "values", values)
+
+    def __hash__(self) -> int:
+        return hash((self.code, tuple(sorted(self.values.items(), key=lambda it: it[0]))))
+
+    def __str__(self) -> str:
+        """In English, with the times of Warsaw."""
+        return self.text()
+
+    def text(self, translate: Callable[[str], str] = str, moment: Callable[[datetime], str] = warsaw) -> str:
+        filled = {name: self._filled(name, value, translate, moment) for name, value in self.values.items()}
+        return translate(self.code.template) % filled
+
+    def _filled(
+        self, name: str, value: Value, translate: Callable[[str], str], moment: Callable[[datetime], str]
+    ) -> object:
+        match value:
+            case Reason():
+                return value.text(translate, moment)
+            case datetime():
+                return moment(value)
+            case str() if name in _WORDS:
+                return translate(value)
+        return value
+
+
+def why(failure: Exception) -> Why:
+    """What an exception says: ours by its reason, another in its own words."""
+    return failure.args[0] if failure.args and isinstance(failure.args[0], Reason) else str(failure)
