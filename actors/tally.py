@@ -23,7 +23,7 @@ for _phase in PHASES:
 _HIGHEST_DETAIL = {0: 0, 1: 10, 2: 4, 3: 6, 4: 7, 5: 6, 6: 10, 7: 30}
 
 
-class Said(NamedTuple):
+class LastReply(NamedTuple):
     """The reply that an attempt ended with; none was read where it has no code."""
 
     phase: Phase
@@ -34,8 +34,8 @@ def conversed(outcome: Outcome) -> None:
     """What a server said, and how long it took: whatever the rows make of it."""
     for phase, seconds in outcome.seconds.items():
         metrics.SMTP_PHASE.labels(phase).observe(seconds)
-    if (said := _said(outcome)) and said.phase in PHASES:
-        metrics.SMTP_REPLIES.labels(said.phase, code(said.reply), enhanced(said.reply)).inc()
+    if (last := _last_reply(outcome)) and last.phase in PHASES:
+        metrics.SMTP_REPLIES.labels(last.phase, code(last.reply), enhanced(last.reply)).inc()
 
 
 def recorded(outcome: Outcome) -> None:
@@ -56,14 +56,14 @@ def enhanced(it: Reply) -> str:
     return f"{kind}.{subject}.{detail}" if known else "other"
 
 
-def _said(outcome: Outcome) -> Said | None:
+def _last_reply(outcome: Outcome) -> LastReply | None:
     match outcome:
         case Accepted(reply):
-            return Said(Phase.DOT, reply)
+            return LastReply(Phase.DOT, reply)
         case Deferred(Scope.WORKER, _, _) | Withdrawn():
             return None
         case Deferred(_, phase, reply) | Refused(_, phase, reply):
-            return Said(phase, reply)
+            return LastReply(phase, reply)
         case Unanswered(reason):
-            return Said(Phase.DOT, no_reply(reason))
+            return LastReply(Phase.DOT, no_reply(reason))
     assert_never(outcome)

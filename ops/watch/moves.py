@@ -20,11 +20,11 @@ def watch() -> None:
 
 
 def _log(it: Moved) -> None:
-    said = log.warning if it.to_status is Status.UNKNOWN else log.info
+    write = log.warning if it.to_status is Status.UNKNOWN else log.info
     if it.email_id is None:
-        said("emails_moved", **_fields(it), count=it.count)
+        write("emails_moved", **_fields(it), count=it.count)
     else:
-        said("email_moved", email_id=it.email_id, mailbox_id=it.mailbox_id, **_fields(it), **_why(it))
+        write("email_moved", email_id=it.email_id, mailbox_id=it.mailbox_id, **_fields(it), **_why(it))
 
 
 def _fields(it: Moved) -> dict[str, Any]:

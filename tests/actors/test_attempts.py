@@ -7,17 +7,22 @@ from typing import Any
 import pytest
 
 from actors import record
+from actors.deliver import deliver
 from actors.disk import journal
 from actors.readiness import work_off_journal
-from mail.outcome import Accepted, Deferred, Outcome, Phase, Refused, Reply, Scope, Unanswered, Withdrawn
+from mail.outcome import Accepted, Deferred, Outcome, Phase, Refused, Reply, Scope, Unanswered, Withdrawn, no_reply
 from models.email import attempts, blame, moves, stuck
 from models.email.claims import Attempt as Held
 from models.email.claims import Claim
 from models.email.states import Status
 from models.health import invariants
+from models.owner import mailboxes
 from models.store import database, migrate, tables
 from models.store.tables import Attempt, EmailHistory
+from models.views import overview
+from reasons import Code, Reason
 from tests import factories as make
+from tests.scraping import free_port
 
 SECONDS = {Phase.CONNECT: 0.1234, Phase.DOT: 2.0}
 NO_USER, TOO_BIG = Reply(550, "5.1.1", "no such user"), Reply(552, "5.3.4", "message too big")
@@ -161,6 +166,34 @@ class TestAnOutcome:
         moves.accept(claim.held, attempts.PROVED, make.COPY)
 
         assert rows("outcome, reply") == [("accepted", None)]
+
+
+class TestWhatHappenedInsteadOfAnAnswer:
+    TROUBLE = Reason(Code.NO_CONNECTION, host="smtp.example", port=587, tried="192.0.2.1: no answer")
+
+    @pytest.mark.parametrize("late", [False, True], ids=["at once", "from the journal"])
+    def test_is_a_code_with_values_wherever_it_stands(self, db: None, late: bool) -> None:
+        claim, outcome = make.claimed(make.an_email()), Deferred(Scope.MAILBOX, Phase.CONNECT, no_reply(self.TROUBLE))
+
+        if late:
+            journaled(claim, outcome)
+            work_off_journal()
+        else:
+            record.record(claim, outcome)
+
+        [past] = [it for it in overview.history(claim.held.email_id) if it.conversation]
+        assert past.conversation
+        assert (past.conversation.instead, past.conversation.reply) == (self.TROUBLE, str(self.TROUBLE))
+        assert past.why == Reason(Code.MAILBOX_FAULT, because=self.TROUBLE)
+        assert mailboxes.why_closed(mailboxes.get(claim.mailbox_id)) == self.TROUBLE
+
+    def test_is_one_where_nobody_listens(self, db: None) -> None:
+        mailbox_id = make.a_mailbox(smtp_port=free_port())
+        [email_id] = make.planned(make.a_campaign([mailbox_id]), mailbox_id, make.now())
+
+        deliver(email_id, round(make.row(email_id).scheduled_at.timestamp() * 1000))
+
+        assert rows("outcome, scope, code, reason_code") == [("deferred", "mailbox", None, "no_connection")]
 
 
 def journaled(claim: Claim, outcome: Outcome) -> None:
