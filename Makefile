@@ -1,4 +1,4 @@
-# Everything a developer or operator types. `make` alone prints this list.
+# The commands for developers and operators. `make` alone lists them.
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 PYTHON ?= python3
@@ -9,72 +9,75 @@ BIN := $(VENV)/bin
 RUN_READY := $(VENV)/.run-ready
 DEV_READY := $(VENV)/.dev-ready
 
-.PHONY: help demo run up services services-stop test test-quick test-mail chaos picture check lint types format lock clean
+.PHONY: help demo run up services services-stop test test-quick test-mail chaos docs picture check lint types format lock clean
 
 help: ## Print this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
 
-demo: $(RUN_READY) ## Send the example campaign to a catcher on this machine and compare
+demo: $(RUN_READY) ## Send the example campaign to a local mail catcher, and compare what arrived with the database
 	@$(BIN)/python -m admin demo
 
-run: $(RUN_READY) ## Run everything on the embedded default, the pages too, until Ctrl-C
+run: $(RUN_READY) ## Send, and serve the pages, with the embedded Postgres and broker, until Ctrl-C
 	@$(BIN)/python -m ops.run.together
 
-up: $(RUN_READY) ## Run worker, timekeeper, periodiq and web under a supervisor, on the configured RabbitMQ and Postgres
+up: $(RUN_READY) ## Run all processes under a supervisor, with the configured RabbitMQ and Postgres
 	@$(BIN)/python -m ops.supervise
 
-services: $(RUN_READY) ## Start a private RabbitMQ and Postgres below var/ and print their URLs
+services: $(RUN_READY) ## Start a private RabbitMQ and Postgres in var/ and print their URLs
 	@$(BIN)/python -m ops.servers.local start
 
 services-stop: $(RUN_READY) ## Stop what `make services` started
 	@$(BIN)/python -m ops.servers.local stop
 
-# They wait more than they work: more processes than cores, side by side.
+# The tests mostly wait, so more processes than cores are faster.
 PROCESSES ?= 4
 PYTEST = $(if $(AT),$(BIN)/python -m tests.faked "$(AT)") $(BIN)/python -m pytest -n $(PROCESSES)
 
-test: $(DEV_READY) ## Install what the tests need and run them all; AT="2026-11-26 23:58": as if it were then in Warsaw
+test: $(DEV_READY) ## Install what the tests need, and run all of them; AT="2026-11-26 23:58" runs them at that Warsaw time
 	@$(BIN)/python -m ops.servers.local install
 	@$(PYTEST) $(TESTS)
 
-# Those without processes of the product's: pure ones, and those on rows.
+# Tests that start no process of Punktual.
 QUICK := $(addprefix tests/,actors chaos mail models scheduling web) $(wildcard tests/test_*.py)
 
-test-quick: $(DEV_READY) ## Run the quick ones among them: pure rules, mail, and what is done to rows
+test-quick: $(DEV_READY) ## Run the quick tests, which start no process of Punktual
 	@$(BIN)/python -m ops.servers.local install
 	@$(PYTEST) -m "not slow" $(QUICK)
 
-test-mail: $(DEV_READY) ## Run the tests of mail/ on every other Python that is supported and installed
+test-mail: $(DEV_READY) ## Run tests/mail on each other installed Python version that is supported
 	@$(BIN)/python -m tests.pythons
 
-chaos: $(DEV_READY) ## Run it all for MINUTES under faults that SEED decides, and compare with the mail server's log
+chaos: $(DEV_READY) ## Run Punktual for MINUTES under random faults from SEED, and compare with the mail server's log
 	@$(BIN)/python -m ops.servers.local install
 	@$(BIN)/python -m tests.chaos --seed $(SEED) --minutes $(MINUTES)
 
-check: lint types test test-mail ## Everything that must be green before a change is done
+check: lint types test test-mail ## Run every check that CI runs
 
-picture: $(DEV_READY) ## Draw docs/today.png anew: run a day in a minute, and look at its page
+docs: $(RUN_READY) ## Write docs/settings.md and docs/commands.md from config.toml and the help texts
+	@$(BIN)/python -m admin.reference
+
+picture: $(DEV_READY) ## Draw docs/today.png: simulate a day in a minute and take a screenshot of Today
 	@$(BIN)/python -m tests.picture docs/today.png
 
-lint: $(DEV_READY) ## Style and formatting
+lint: $(DEV_READY) ## Check style and formatting
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 
-types: $(DEV_READY) ## Types
+types: $(DEV_READY) ## Check types
 	@$(BIN)/mypy .
 
-format: $(DEV_READY) ## Rewrite the code in the house's format
+format: $(DEV_READY) ## Format the code
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-# With the extras: pip takes a pin without one for another package than the one that a dependency asks for by its extra.
-lock: $(DEV_READY) ## Pin all dependencies with their hashes again
+# --no-strip-extras: without the extra, pip does not match a pin with a dependency that asks for the extra.
+lock: $(DEV_READY) ## Pin all dependencies, with hashes
 	@$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-annotate --no-strip-extras \
 		--custom-compile-command "make lock" --quiet --output-file requirements.lock
 	@$(BIN)/uv pip compile pyproject.toml --group dev --constraint requirements.lock --universal --python-version 3.11 \
 		--generate-hashes --no-annotate --no-strip-extras --custom-compile-command "make lock" --quiet --output-file requirements-dev.lock
 
-clean: ## Stop the embedded Postgres and remove all data of this checkout below var/
+clean: ## Stop the embedded Postgres and delete all data of this checkout in var/
 	@if [ -x $(BIN)/python ] && [ -d var ]; then $(BIN)/python -m ops.servers.local clean; fi
 	@rm -rf var
 

@@ -82,7 +82,7 @@ def prepare(context: typer.Context) -> None:
 
 @app.command("migrate")
 def migrate_() -> None:
-    """Bring the database's schema up to date. Safe beside a running Punktual, and safe to say twice."""
+    """Apply missing schema migrations. Safe while Punktual runs, and safe to repeat."""
     database.open_database("punktual migrate")
     names = migrate.migrate()
     print("\n".join(f"applied {name}" for name in names) or "nothing to apply")
@@ -90,7 +90,7 @@ def migrate_() -> None:
 
 @app.command("config")
 def config_(json: show.AsJson = False) -> None:
-    """The settings in force, without their secrets."""
+    """Print the settings in force, without secrets."""
     values = config.shown(config.settings())
     if json:
         show.as_json(values)
@@ -110,7 +110,7 @@ def new_key() -> None:
 
 @app.command("new-password")
 def new_password() -> None:
-    """Print the PUNKTUAL_WEB_PASSWORD_HASH of a password for the pages, asked for twice or read from a pipe."""
+    """Print a PUNKTUAL_WEB_PASSWORD_HASH. The password for the pages is prompted for, or read from stdin."""
     if sys.stdin.isatty():
         password = typer.prompt("Password for the pages", hide_input=True, confirmation_prompt=True, err=True)
         print("Set it in single quotes: PUNKTUAL_WEB_PASSWORD_HASH='…'", file=sys.stderr)
@@ -121,7 +121,7 @@ def new_password() -> None:
 
 @app.command()
 def status(json: show.AsJson = False) -> None:
-    """Everything at a glance: campaigns, mailboxes, e-mails by status, the last tick."""
+    """Show an overview: campaigns, mailboxes, e-mails by status, last tick."""
     lines = overview.campaigns(campaigns.every())
     boxes = overview.mailboxes(mailboxes.every())
     counts, tick, disarmed = overview.counts(), heartbeats.last("tick"), installation.disarmed_reason()

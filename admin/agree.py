@@ -11,7 +11,7 @@ from models.owner import campaigns, preview
 from models.owner.preview import Shift
 from ops.terminal import harmless
 
-Yes = Annotated[bool, typer.Option("--yes", help="Do not ask, where mails move. Without a terminal nothing is asked.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation. Scripts are never asked.")]
 
 
 def to_what_moves(order: Callable[[], object], campaign_ids: Collection[int], *, yes: bool) -> bool:

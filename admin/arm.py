@@ -24,18 +24,19 @@ def arm(
     forgotten_as: Annotated[
         Verdict | None,
         typer.Option(
-            help="What becomes of each forgotten mail: unknown, to be settled one by one; sent, as nearly all will be;"
-            " pending, to be sent again, at the risk that its lead gets it twice."
+            help="New status of each forgotten e-mail. unknown: settle them one by one. sent: nearly all were."
+            " pending: send them again, and the lead may get them twice."
         ),
     ] = None,
     reason: Annotated[
-        str | None, typer.Option(help="Kept in the history of each.", show_default="the database was restored")
+        str | None, typer.Option(help="Stored in the history of each e-mail.", show_default="the database was restored")
     ] = None,
     anyway: Annotated[
-        bool, typer.Option("--anyway", help="The other machines that send were asked, or are gone for good.")
+        bool,
+        typer.Option("--anyway", help="Arm although other machines have sent: this was run on them, or they are gone."),
     ] = False,
 ) -> None:
-    """Go on sending after a backup was restored, having chosen what becomes of what may have been sent since."""
+    """Allow sending again after a backup was restored. Asks what became of the e-mails sent since the backup."""
     if handover_log.agrees() and installation.disarmed_reason() is None:
         print("armed: the database knows all that this machine has seen of it")
         return

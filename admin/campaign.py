@@ -23,17 +23,17 @@ from models.store.tables import Mailbox
 from models.views import forecast as forecasts
 from models.views import overview
 
-app = typer.Typer(help="Campaigns: who gets what, and when.", no_args_is_help=True)
+app = typer.Typer(help="Campaigns: their leads, content and schedule.", no_args_is_help=True)
 
 Name = Annotated[str, typer.Argument(help="The campaign's name.")]
 
 
 @app.command()
 def add(
-    file: Annotated[Path, typer.Argument(help="The campaign, as TOML.")],
-    leads: Annotated[Path, typer.Option(help="The leads, as CSV with a header and an `email` column.")],
+    file: Annotated[Path, typer.Argument(help="Campaign file (TOML).")],
+    leads: Annotated[Path, typer.Option(help="Leads file (CSV with a header and an `email` column).")],
 ) -> None:
-    """Add a campaign with its leads, as a draft. Everything is checked before the first row is written."""
+    """Add a campaign and its leads as a draft. Nothing is written unless everything is valid."""
     campaign, templates = read_campaign(file)
     senders = _mailboxes(file, campaign)
     lines = read_leads(leads, templates.fields())
@@ -70,14 +70,14 @@ def _sender(row: Mailbox) -> Sender:
 @app.command()
 def edit(
     name: Name,
-    window_start: Annotated[str | None, typer.Option(help='Like "09:00".')] = None,
-    window_end: Annotated[str | None, typer.Option(help='Like "17:00".')] = None,
-    weekdays: Annotated[str | None, typer.Option(help="Like mon,tue,wed.")] = None,
-    delay: Annotated[float | None, typer.Option(help="Seconds between two mails.")] = None,
-    daily_limit: Annotated[int | None, typer.Option(help="Mails a day.")] = None,
+    window_start: Annotated[str | None, typer.Option(help='Start of the sending window, like "09:00".')] = None,
+    window_end: Annotated[str | None, typer.Option(help='End of the sending window, like "17:00".')] = None,
+    weekdays: Annotated[str | None, typer.Option(help="Days to send on, like mon,tue,wed.")] = None,
+    delay: Annotated[float | None, typer.Option(help="Seconds between two e-mails.")] = None,
+    daily_limit: Annotated[int | None, typer.Option(help="E-mails per day.")] = None,
     yes: agree.Yes = False,
 ) -> None:
-    """Change when a campaign sends; its pending mails are planned again from now on. Shows first what moves."""
+    """Change a campaign's schedule. Shows which pending e-mails move, then plans them again from now."""
     if (window_start, window_end, weekdays, delay, daily_limit) == (None,) * 5:
         raise typer.BadParameter("say what is to be changed")
     row = campaigns.find(name)
@@ -93,7 +93,7 @@ def edit(
 
 @app.command()
 def start(name: Name) -> None:
-    """Start a draft."""
+    """Start a draft campaign."""
     row = campaigns.find(name)
     campaigns.start(row.id, who())
     print(f"started {name!r}; {_what_comes_of_it(row.id)}")
@@ -101,14 +101,14 @@ def start(name: Name) -> None:
 
 @app.command()
 def pause(name: Name) -> None:
-    """Send nothing more of it until it is resumed."""
+    """Pause a campaign. Nothing is sent until it is resumed."""
     campaigns.pause(campaigns.find(name).id, who())
     print(f"paused {name!r}")
 
 
 @app.command()
 def resume(name: Name) -> None:
-    """Go on after a pause: what is pending is planned again, from now on, at the campaign's pace."""
+    """Resume a paused campaign. Its pending e-mails are planned again from now, at the campaign's pace."""
     row = campaigns.find(name)
     campaigns.resume(row.id, who())
     print(f"resumed {name!r}; {_what_comes_of_it(row.id, 'again')}")
@@ -124,14 +124,14 @@ def _what_comes_of_it(campaign_id: int, *again: str) -> str:
 
 @app.command()
 def cancel(name: Name) -> None:
-    """End it for good: nothing that has not been sent will be."""
+    """Cancel a campaign for good. Its unsent e-mails are never sent."""
     count = campaigns.cancel(campaigns.find(name).id, who())
     print(f"cancelled {name!r} and its {count} pending mails")
 
 
 @app.command("list")
 def list_(json: show.AsJson = False) -> None:
-    """All campaigns, each with whether it is sending, and if not why."""
+    """List all campaigns, each with whether it is sending and, if not, why."""
     lines = overview.campaigns(campaigns.every())
     if json:
         show.as_json(lines)
@@ -142,7 +142,7 @@ def list_(json: show.AsJson = False) -> None:
 
 @app.command("show")
 def show_(name: Name, json: show.AsJson = False) -> None:
-    """One campaign."""
+    """Show one campaign."""
     [line] = overview.campaigns([campaigns.find(name)])
     orders = changes.of_campaign(line.id, show.FEW)
     if json:
@@ -167,7 +167,7 @@ def show_(name: Name, json: show.AsJson = False) -> None:
 
 @app.command()
 def forecast(name: Name, json: show.AsJson = False) -> None:
-    """The whole calendar of a campaign, were it to go on from now. Writes nothing."""
+    """Show when each remaining e-mail of a campaign would go if sending continued from now. Changes nothing."""
     row = campaigns.find(name)
     if because := usable.problem(row):
         raise CampaignInvalid(f"{name!r} cannot be planned: {because}")

@@ -11,12 +11,10 @@ from ops.servers.catcher import Catcher
 
 
 def catcher(
-    port: Annotated[int, typer.Option(help="Where to listen, on this machine only.")] = 1025,
-    host: Annotated[
-        str, typer.Option(help="Another address than loopback, inside a container for instance.")
-    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on.")] = 1025,
+    host: Annotated[str, typer.Option(help="Address to listen on. Change it inside a container.")] = "127.0.0.1",
 ) -> None:
-    """Run a mail server that saves each mail as .eml under the data folder, and sends nothing on."""
+    """Run a test mail server. It saves each e-mail as .eml under the data folder and forwards nothing."""
     folder = config.settings().var / "mails"
     with Catcher(folder, host, port) as running:
         print(f"catching mail on {host}:{running.port} into {folder}", flush=True)

@@ -41,7 +41,7 @@ LONGEST_SECONDS = 300
 
 
 def demo() -> None:
-    """Send the example campaign to a catcher on this machine, and compare what arrived with what the rows say."""
+    """Send the example campaign to a local mail catcher, and compare what arrived with the database."""
     settings = config.settings()
     if not (settings.database.embedded and settings.broker.embedded):
         sys.exit("punktual: the demo runs on the embedded default: unset PUNKTUAL_DATABASE_URL and PUNKTUAL_BROKER_URL")

@@ -24,7 +24,7 @@ _BROKER_SECONDS = 10.0
 
 
 def doctor(json: show.AsJson = False) -> None:
-    """Check every invariant and all that sending needs. One line each; exit status 1 if one fails."""
+    """Check every invariant and everything that sending needs. One line each; exit status 1 if one fails."""
     database.open_database("punktual doctor")
     findings = list(examine())
     if json:

@@ -16,7 +16,7 @@ from models.views import overview
 from models.views.overview import PastMove
 from ops.terminal import harmless
 
-app = typer.Typer(help="E-mails: the status and history of each.", no_args_is_help=True)
+app = typer.Typer(help="Single e-mails: status and history.", no_args_is_help=True)
 
 
 def _may_be(id: int | None) -> int | None:
@@ -30,13 +30,15 @@ Id = Annotated[int, typer.Argument(metavar="ID", help="The e-mail's id.", callba
 
 @app.command("list")
 def list_(
-    campaign: Annotated[str | None, typer.Option(help="Only of this campaign.")] = None,
-    status: Annotated[Status | None, typer.Option(help="Only in this status.")] = None,
-    after: Annotated[int, typer.Option(min=0, max=HIGHEST_ID, help="Only with a higher id: for the next page.")] = 0,
-    limit: Annotated[int, typer.Option(min=1, max=10_000, help="At most so many.")] = 100,
+    campaign: Annotated[str | None, typer.Option(help="Only e-mails of this campaign.")] = None,
+    status: Annotated[Status | None, typer.Option(help="Only e-mails in this status.")] = None,
+    after: Annotated[
+        int, typer.Option(min=0, max=HIGHEST_ID, help="Only e-mails with a higher id, for the next page.")
+    ] = 0,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="Maximum number of e-mails.")] = 100,
     json: show.AsJson = False,
 ) -> None:
-    """E-mails in the order of their ids."""
+    """List e-mails, ordered by id."""
     campaign_id = campaigns.find(campaign).id if campaign else None
     lines = overview.emails(campaign_id=campaign_id, status=status, after=after, limit=limit)
     if json:
@@ -50,7 +52,7 @@ def list_(
 
 @app.command("show")
 def show_(id: Id, json: show.AsJson = False) -> None:
-    """One e-mail: what was sent, and every move with its reason."""
+    """Show one e-mail: its content and every status change with its reason."""
     line, moves, content = overview.email(id), overview.history(id), overview.content(id)
     told = {name: it for name, it in vars(line).items() if name != "why"}
     if json:
@@ -90,13 +92,11 @@ def _text(content: bytes | None) -> str | None:
 @app.command()
 def settle(
     id: Id,
-    reason: Annotated[str, typer.Option(help="How you know: it is kept in the history.")],
-    sent: Annotated[bool, typer.Option("--sent", help="It did reach its lead.")] = False,
-    again: Annotated[
-        bool, typer.Option("--again", help="Send it again, and risk that the lead gets it twice.")
-    ] = False,
+    reason: Annotated[str, typer.Option(help="How you know. Stored in the history.")],
+    sent: Annotated[bool, typer.Option("--sent", help="The e-mail was sent.")] = False,
+    again: Annotated[bool, typer.Option("--again", help="Send it again. The lead may get it twice.")] = False,
 ) -> None:
-    """Rule on an e-mail of which nobody knows whether the server took it."""
+    """Decide an e-mail whose outcome is unknown."""
     if sent == again:
         raise typer.BadParameter("say either --sent or --again")
     if sent:
@@ -109,12 +109,18 @@ def settle(
 @app.command()
 def retry(
     id: Annotated[int | None, typer.Argument(metavar="[ID]", help="The failed e-mail's id.", callback=_may_be)] = None,
-    campaign: Annotated[str | None, typer.Option(help="Instead of one: those of this campaign that failed ...")] = None,
-    code: Annotated[int | None, typer.Option(min=400, max=599, help="... with this code of the server ...")] = None,
-    enhanced: Annotated[str | None, typer.Option(help="... and this enhanced code, like 5.7.1.")] = None,
-    reason: Annotated[str, typer.Option(help="Why: it is kept in the history.")] = "",
+    campaign: Annotated[
+        str | None, typer.Option(help="Instead of an ID: failed e-mails of this campaign. Needs --code.")
+    ] = None,
+    code: Annotated[
+        int | None, typer.Option(min=400, max=599, help="Only e-mails that failed with this SMTP code, like 550.")
+    ] = None,
+    enhanced: Annotated[
+        str | None, typer.Option(help="Only e-mails that failed with this enhanced code, like 5.7.1.")
+    ] = None,
+    reason: Annotated[str, typer.Option(help="Why. Required; stored in the history.")] = "",
 ) -> None:
-    """Have failed e-mails tried again, planned behind the campaign's others."""
+    """Try failed e-mails again. They are planned after the campaign's other e-mails."""
     one, several = id is not None, campaign is not None and code is not None
     if one == several or (one and (campaign or code or enhanced)):
         raise typer.BadParameter("say either an ID, or --campaign and --code")

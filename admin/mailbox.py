@@ -22,8 +22,8 @@ from models.views import overview
 from ops.terminal import harmless
 from scheduling.window import warsaw_day
 
-app = typer.Typer(help="Mailboxes: where mail is sent from.", no_args_is_help=True)
-warmup = typer.Typer(help="Warm-up mails that another system sends from a mailbox.", no_args_is_help=True)
+app = typer.Typer(help="Mailboxes that e-mails are sent from.", no_args_is_help=True)
+warmup = typer.Typer(help="Warm-up e-mails that another system sends from a mailbox.", no_args_is_help=True)
 
 Address = Annotated[str, typer.Argument(help="The mailbox's address.")]
 
@@ -37,22 +37,28 @@ class Security(StrEnum):
 _PORTS = {Security.STARTTLS: 587, Security.TLS: 465, Security.NONE: 25}
 _IMAP_PORTS = {Security.STARTTLS: 143, Security.TLS: 993, Security.NONE: 143}
 
-ImapHost = Annotated[str | None, typer.Option(help='Where its Sent folder is; "": nowhere any more.')]
-ImapPort = Annotated[int | None, typer.Option(help="Default: 993 or 143 by security.")]
-ImapSecurity = Annotated[Security | None, typer.Option(help="Default: tls.")]
-SentFolder = Annotated[str | None, typer.Option(help='Its name; "", the default: the one that the server marks.')]
+ImapHost = Annotated[str | None, typer.Option(help='IMAP server that holds the Sent folder; "" removes it.')]
+ImapPort = Annotated[int | None, typer.Option(help="IMAP port. Default: 993 for tls, otherwise 143.")]
+ImapSecurity = Annotated[Security | None, typer.Option(help="IMAP encryption. Default: tls.")]
+SentFolder = Annotated[str | None, typer.Option(help='Sent folder. Default, or "": the one that the server marks.')]
 
 
 @app.command()
 def add(
     address: Address,
-    host: Annotated[str, typer.Option(help="Its SMTP server.")],
-    daily_limit: Annotated[int, typer.Option(help="Mails a day, over all campaigns, warm-up included.")],
-    port: Annotated[int | None, typer.Option(help="Default: 587, 465 or 25 by security.")] = None,
-    security: Annotated[Security, typer.Option(help="none: only for servers on this machine.")] = Security.STARTTLS,
-    username: Annotated[str | None, typer.Option(help="Its password: PUNKTUAL_MAILBOX_PASSWORD, or asked for.")] = None,
-    name: Annotated[str, typer.Option(help="The name that leads see.")] = "",
-    gap: Annotated[float | None, typer.Option(help="Least seconds between two mails.")] = None,
+    host: Annotated[str, typer.Option(help="SMTP server.")],
+    daily_limit: Annotated[int, typer.Option(help="E-mails per day, all campaigns and warm-up included.")],
+    port: Annotated[
+        int | None, typer.Option(help="SMTP port. Default: 587 for starttls, 465 for tls, 25 for none.")
+    ] = None,
+    security: Annotated[
+        Security, typer.Option(help="SMTP encryption. none: only for servers on this machine.")
+    ] = Security.STARTTLS,
+    username: Annotated[
+        str | None, typer.Option(help="User name. The password comes from PUNKTUAL_MAILBOX_PASSWORD or a prompt.")
+    ] = None,
+    name: Annotated[str, typer.Option(help="Sender name that leads see.")] = "",
+    gap: Annotated[float | None, typer.Option(help="Minimum seconds between two e-mails.")] = None,
     imap_host: ImapHost = None,
     imap_port: ImapPort = None,
     imap_security: ImapSecurity = None,
@@ -132,20 +138,24 @@ def _sent_mail(
 @app.command()
 def edit(
     address: Address,
-    host: Annotated[str | None, typer.Option(help="Its SMTP server.")] = None,
-    port: Annotated[int | None, typer.Option(help="Of its SMTP server.")] = None,
-    security: Annotated[Security | None, typer.Option()] = None,
-    username: Annotated[str | None, typer.Option(help="With another password, as for add.")] = None,
-    name: Annotated[str | None, typer.Option(help="The name that leads see.")] = None,
-    daily_limit: Annotated[int | None, typer.Option(help="Mails a day, warm-up included.")] = None,
-    gap: Annotated[float | None, typer.Option(help="Least seconds between two mails.")] = None,
+    host: Annotated[str | None, typer.Option(help="SMTP server.")] = None,
+    port: Annotated[int | None, typer.Option(help="SMTP port.")] = None,
+    security: Annotated[Security | None, typer.Option(help="SMTP encryption.")] = None,
+    username: Annotated[
+        str | None, typer.Option(help="User name, with a new password from PUNKTUAL_MAILBOX_PASSWORD or a prompt.")
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="Sender name that leads see.")] = None,
+    daily_limit: Annotated[
+        int | None, typer.Option(help="E-mails per day, all campaigns and warm-up included.")
+    ] = None,
+    gap: Annotated[float | None, typer.Option(help="Minimum seconds between two e-mails.")] = None,
     imap_host: ImapHost = None,
     imap_port: ImapPort = None,
     imap_security: ImapSecurity = None,
     sent_folder: SentFolder = None,
     yes: agree.Yes = False,
 ) -> None:
-    """Change what is given. Where limit or gap change, its campaigns are planned again: shows first what moves."""
+    """Change the given settings. A new limit or gap plans the campaigns again: shows first which e-mails move."""
     _check_server(host, imap_host, username, name, sent_folder)
     about_smtp = (host, port, security, username, name, daily_limit, gap)
     about_imap = (imap_host, imap_port, imap_security, sent_folder)
@@ -172,7 +182,7 @@ def edit(
 
 @app.command("list")
 def list_(json: show.AsJson = False) -> None:
-    """All mailboxes, with what they have used of today's limit."""
+    """List all mailboxes, with today's use of their daily limits."""
     lines = overview.mailboxes(mailboxes.every())
     if json:
         show.as_json(lines)
@@ -186,7 +196,7 @@ def list_(json: show.AsJson = False) -> None:
 
 @app.command("show")
 def show_(address: Address, json: show.AsJson = False) -> None:
-    """One mailbox."""
+    """Show one mailbox."""
     row = mailboxes.find(normalise(address))
     [line] = overview.mailboxes([row])
     server = {
@@ -214,7 +224,7 @@ def show_(address: Address, json: show.AsJson = False) -> None:
 
 @app.command("check")
 def check_(address: Address) -> None:
-    """Log in to its servers as if to send a mail and to look for its copy, and tell how it went. Sends nothing."""
+    """Log in to the mailbox's SMTP and IMAP servers and print the result. Sends nothing."""
     verdicts = check.of_servers(mailboxes.find(normalise(address)))
     for it in verdicts:
         print(f"{it.server}  {harmless(it.says)}")
@@ -224,14 +234,14 @@ def check_(address: Address) -> None:
 
 @app.command()
 def pause(address: Address) -> None:
-    """Send nothing more from it; its mails move to the campaign's other mailboxes."""
+    """Pause a mailbox. Its e-mails move to the campaign's other mailboxes."""
     mailboxes.pause(mailboxes.find(normalise(address)).id, who())
     print(f"paused {normalise(address)}")
 
 
 @app.command()
 def resume(address: Address) -> None:
-    """Open it again, after a pause or after faults."""
+    """Reopen a mailbox after a pause or after errors."""
     mailboxes.resume(mailboxes.find(normalise(address)).id, who())
     print(f"resumed {normalise(address)}")
 
@@ -239,10 +249,12 @@ def resume(address: Address) -> None:
 @warmup.command()
 def record(
     address: Annotated[str, typer.Argument(metavar="MAILBOX", help="The mailbox's address.")],
-    count: Annotated[int, typer.Argument(help="All its warm-up mails of that day; saying it twice is harmless.")],
-    day: Annotated[str | None, typer.Option(help="Like 2026-11-17. Default: today in Warsaw.")] = None,
+    count: Annotated[
+        int, typer.Argument(help="Number of warm-up e-mails on that day. Replaces the number recorded before.")
+    ],
+    day: Annotated[str | None, typer.Option(help="Date, like 2026-11-17. Default: today in Warsaw.")] = None,
 ) -> None:
-    """Say how many warm-up mails left a mailbox on a day. They count towards its daily limit."""
+    """Record how many warm-up e-mails a mailbox sent on a day. They count towards its daily limit."""
     today = warsaw_day(database.clock())
     on = today if day is None else _day(day, today)
     mailboxes.record_warmup(mailboxes.find(normalise(address)).id, on, count, who())

@@ -6,12 +6,12 @@ from admin import show
 from models.owner import notices
 from ops import notifiers
 
-app = typer.Typer(help="What the people in charge are told, where PUNKTUAL_NOTICES_URLS says.", no_args_is_help=True)
+app = typer.Typer(help="Notices to the people in charge, sent to PUNKTUAL_NOTICES_URLS.", no_args_is_help=True)
 
 
 @app.command()
 def test() -> None:
-    """Send a test notice to each place, and tell how it went."""
+    """Send a test notice to each address and print the result."""
     where = notifiers.configured()
     if not where:
         print("nobody is told: PUNKTUAL_NOTICES_URLS names no place")
@@ -29,7 +29,7 @@ def _tell(place: notifiers.Place) -> str | None:
 
 @app.command("list")
 def list_(json: show.AsJson = False) -> None:
-    """The latest notices, the last one first."""
+    """List the latest notices, newest first."""
     lines = notices.latest()
     if json:
         show.as_json([it._asdict() for it in lines])

@@ -3,14 +3,57 @@
 import ast
 import re
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import pytest
 from prometheus_client.metrics import MetricWrapperBase
+from typer.main import get_command
 
 import config
 from actors import tick
+from admin.__main__ import app
 from ops.watch import metrics
 from ops.watch.metrics import State
+
+PAGES = [config.ROOT / "README.md", *sorted((config.ROOT / "docs").glob("*.md"))]
+TARGETS = set(re.findall(r"^([a-z-]+):", (config.ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+
+
+def anchors(page: Path) -> set[str]:
+    """Of its headings, as GitHub makes them."""
+    text = re.sub(r"^ *```.*?^ *```", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+class TestEachPage:
+    def test_links_to_what_exists(self, page: Path) -> None:
+        links = [it for it in re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8")) if "://" not in it]
+
+        for link in links:
+            file, _, anchor = link.partition("#")
+            target = page.parent / file if file else page
+            assert target.exists(), link
+            assert not anchor or anchor in anchors(target), link
+
+    def test_names_commands_and_options_that_there_are(self, page: Path) -> None:
+        text = page.read_text(encoding="utf-8")
+        named = re.findall(r"python -m admin ([a-z-]+)(?: ([a-z]+\b))?([^`\n#]*)", text)
+
+        for name, verb, rest in named:
+            command = get_command(app).commands[name]  # type: ignore[attr-defined]
+            if hasattr(command, "commands") and verb:
+                command = command.commands[verb]
+            options = {option for parameter in command.params for option in parameter.opts}
+            assert set(re.findall(r"(--[a-z-]+)", rest)) <= options
+
+    def test_names_make_targets_that_there_are(self, page: Path) -> None:
+        assert set(re.findall(r"(?:`|^)make ([a-z-]+)", page.read_text(encoding="utf-8"), re.MULTILINE)) <= TARGETS
+
+    def test_can_be_reached_from_the_readme(self, page: Path) -> None:
+        assert page.name == "README.md" or f"](docs/{page.name})" in PAGES[0].read_text(encoding="utf-8")
+
 
 RELIABILITY = (config.ROOT / "docs" / "reliability.md").read_text(encoding="utf-8")
 NAMED = sorted(set(re.findall(r"`(tests/[\w/]+\.py(?:::\w+)+)`", RELIABILITY)))

@@ -2,12 +2,13 @@
 
 import re
 import tomllib
+from pathlib import Path
 
-from typer.main import get_command
+import pytest
 
 import config
-from admin.__main__ import app
 from models.email.states import PATHS, Move, Status
+from tests.test_architecture import ALLOWED
 
 README = (config.ROOT / "README.md").read_text(encoding="utf-8")
 
@@ -30,39 +31,6 @@ def test_it_explains_every_status() -> None:
     assert set(Move) == set(PATHS)
 
 
-def test_it_lists_every_setting_with_its_default_and_why() -> None:
-    section, expected = "", []
-    for line in (config.ROOT / "config.toml").read_text(encoding="utf-8").splitlines():
-        if found := re.match(r"\[(\w+)\]", line):
-            section = f"{found[1]}."
-        elif found := re.match(r"(\w+) = (.+?)\s+# (.+)", line):
-            expected.append(f"| `{section}{found[1]}` | `{found[2]}` | {found[3]} |")
-
-    assert expected == [line for line in README.splitlines() if line in set(expected)]
-    assert expected
-
-
-def test_it_names_every_command_of_the_admin_script() -> None:
-    [listed] = re.findall(r"^All commands: (.+?)\. Each has", README, re.MULTILINE | re.DOTALL)
-    commands = get_command(app).commands  # type: ignore[attr-defined]
-
-    named = set(re.findall(r"`([^`]+)`", listed))
-    actual = {
-        f"{name} {'|'.join(command.commands)}" if hasattr(command, "commands") else name
-        for name, command in commands.items()
-    }
-
-    assert {frozenset(re.split(r"[ |]", each)) for each in named} == {
-        frozenset(re.split(r"[ |]", each)) for each in actual
-    }
-
-
-def test_it_names_every_make_target_that_it_uses() -> None:
-    targets = set(re.findall(r"^([a-z-]+):", (config.ROOT / "Makefile").read_text(), re.MULTILINE))
-
-    assert set(re.findall(r"(?:`|^)make ([a-z-]+)", README, re.MULTILINE)) <= targets
-
-
 def test_its_campaign_file_is_a_valid_one() -> None:
     from admin.input.campaign_file import CampaignFile
 
@@ -73,8 +41,37 @@ def test_its_campaign_file_is_a_valid_one() -> None:
     assert CampaignFile(**values).name == "Autumn"
 
 
-def test_every_folder_is_in_the_layout() -> None:
-    layout = README[README.index("## Layout") :]
-    folders = {path.parent.name for path in config.ROOT.glob("[a-z]*/__init__.py")}
+LAYOUT = README[README.index("## Layout") :]
+FOLDERS = [
+    path.parent.relative_to(config.ROOT)
+    for path in sorted(config.ROOT.glob("[a-z]*/**/__init__.py"))
+    if path.parent.name != "migrations"
+]
 
-    assert all(f"`{folder}/`" in layout for folder in folders)
+
+@pytest.mark.parametrize("folder", [it for it in FOLDERS if it.parts[0] != "tests"], ids=str)
+class TestEachFolder:
+    def test_is_in_the_layout(self, folder: Path) -> None:
+        assert f"| `{folder}/` |" in LAYOUT
+
+    def test_is_below_those_that_it_imports(self, folder: Path) -> None:
+        listed = [place.replace("/", ".") for place in re.findall(r"^\| `([a-z/]+)/` \|", LAYOUT, re.MULTILINE)]
+        here = ".".join(folder.parts)
+        wanted = [room for room in ALLOWED[here] if room in listed]
+
+        assert [room for room in wanted if listed.index(room) > listed.index(here)] == []
+
+
+def test_the_layout_names_only_what_exists() -> None:
+    places = [
+        name for row in re.findall(r"^\| (`.+?`) \|", LAYOUT, re.MULTILINE) for name in re.findall(r"`([^`]+)`", row)
+    ]
+    files = [place for place in places if not place.startswith("make ")]
+
+    assert len(files) > 25
+    assert [place for place in files if not (config.ROOT / place).exists()] == []
+
+
+@pytest.mark.parametrize("name", ["tests", "docs", "examples"])
+def test_what_is_no_code_is_in_the_layout_too(name: str) -> None:
+    assert f"`{name}/`" in LAYOUT
