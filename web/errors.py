@@ -22,14 +22,14 @@ log = logs.get()
 _SENTENCES = {
     400: noted("This request cannot be read."),
     401: noted("Log in, or send the token."),
-    404: noted("There is nothing at this address."),
-    405: noted("This address does not take that method."),
-    413: noted("That is more than is taken at once."),
-    415: noted("Send JSON, and say so: Content-Type: application/json."),
+    404: noted("Not found."),
+    405: noted("This address does not support that method."),
+    413: noted("The request is too large."),
+    415: noted("Send JSON with the header Content-Type: application/json."),
     429: noted("Too many attempts. Try again in a minute."),
-    500: noted("Something went wrong on our side. It is in the log."),
+    500: noted("Internal error. Details are in the log."),
 }
-_FORM_TOO_OLD = noted("This form is no longer good. Go back, load the page again, and send it once more.")
+_FORM_TOO_OLD = noted("This form has expired. Go back, reload the page and submit it again.")
 _FOR_PROGRAMS = ("/api/", "/health/", "/metrics")
 
 

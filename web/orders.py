@@ -30,9 +30,7 @@ def order(campaign_id: int, order: str) -> ResponseReturnValue:
         _CAMPAIGN[order](campaign_id, access.person())
     except CampaignInvalid:
         status = words.status(campaigns.get(campaign_id).status)
-        return campaign_page(
-            campaign_id, gettext("That was not done: by now the campaign is %(status)s.", status=status)
-        )
+        return campaign_page(campaign_id, gettext("Not done: the campaign is now %(status)s.", status=status))
     return redirect(url_for("pages.campaign", campaign_id=campaign_id), 303)
 
 
@@ -40,13 +38,9 @@ def order(campaign_id: int, order: str) -> ResponseReturnValue:
 def settle(email_id: int) -> ResponseReturnValue:
     reason, rule = request.form.get("reason", "").strip(), _VERDICTS.get(request.form.get("verdict", ""))
     if rule is None:
-        return email_page(
-            email_id, gettext("Say which it is: that it was sent, or that it shall be sent again."), reason
-        )
+        return email_page(email_id, gettext("Choose whether it was sent or should be sent again."), reason)
     try:
         rule(email_id, reason, access.person())
     except SettlementRefused as refusal:
-        return email_page(
-            email_id, gettext("That was not done: %(because)s.", because=words.reason(refusal.because)), reason
-        )
+        return email_page(email_id, gettext("Not done: %(because)s.", because=words.reason(refusal.because)), reason)
     return redirect(url_for("pages.email", email_id=email_id), 303)

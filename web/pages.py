@@ -104,7 +104,7 @@ def _mails(campaign_id: int, status: str, lead: str) -> mails.Page:
     except AddressInvalid:
         return mails.Page([], None, None)
     except CursorInvalid:
-        abort(400, noted("This address is not one that a page of ours leads to."))
+        abort(400, noted("This link is not valid."))
 
 
 @blueprint.get("/emails/<int:email_id>")

@@ -150,9 +150,9 @@ class TestOrders:
         page = look(f"/campaigns/{campaign_id}").page
 
         page.get_by_text("Cancel…").click()
-        expect(page.locator(".popover")).to_contain_text("1 planned mail will not be sent")
+        expect(page.locator(".popover")).to_contain_text("1 planned e-mail will not be sent")
         assert Campaign.get_by_id(campaign_id).status == "active"
-        page.get_by_role("button", name="Cancel it for good").click()
+        page.get_by_role("button", name="Cancel campaign").click()
 
         expect(page.locator("h1 .badge")).to_have_text("cancelled")
         assert CampaignEmailQueue.get().status == Status.CANCELLED
@@ -164,7 +164,7 @@ class TestOrders:
 
         person.page.get_by_role("button", name="Pause", exact=True).click()
 
-        expect(person.page.get_by_role("alert").filter(has_text="by now the campaign is paused")).to_be_visible()
+        expect(person.page.get_by_role("alert").filter(has_text="the campaign is now paused")).to_be_visible()
 
     def test_all_of_it_works_without_scripts(self, look: Look) -> None:
         campaign_id = make.a_campaign([make.a_mailbox()])
@@ -258,7 +258,7 @@ class TestWhenTheServerGoesAway:
         expect(connection).to_have_text("live")
 
         served.end()
-        expect(connection).to_have_text(re.compile(r"^connection lost, last seen \d\d:\d\d:\d\d$"))
+        expect(connection).to_have_text(re.compile(r"^connection lost, last update \d\d:\d\d:\d\d$"))
         back = Served(tmp_path / "web.log", PUNKTUAL_WEB_PORT=str(served.port))
 
         expect(connection).to_have_text("live", timeout=BOUND * 1000)

@@ -112,7 +112,7 @@ class TestEveryPage:
     def test_warns_where_nothing_may_be_sent(self, browser: FlaskClient) -> None:
         arming.disarm("the database went back in time", "tests")
 
-        assert "Nothing may be sent. the database went back in time" in text(page(browser, "/campaigns"))
+        assert "Sending is blocked. the database went back in time" in text(page(browser, "/campaigns"))
 
     @pytest.mark.parametrize(("minutes", "warns"), [(2, False), (4, True)])
     def test_warns_where_the_timekeeper_is_not_heard_of(self, browser: FlaskClient, minutes: int, warns: bool) -> None:
@@ -124,12 +124,12 @@ class TestEveryPage:
     def test_that_does_not_exist_says_so(self, browser: FlaskClient) -> None:
         for path in ("/nothing", "/emails/4711", "/emails/4711/html", "/campaigns/4711"):
             assert "404" in text(page(browser, path, 404))
-            assert "Pod tym adresem nic nie ma." in page(browser, f"{path}?lang=pl", 404)
+            assert "Nie znaleziono." in page(browser, f"{path}?lang=pl", 404)
 
     def test_that_refuses_does_so_in_polish(self, browser: FlaskClient) -> None:
         elsewhere = browser.get("/?lang=pl", headers={"Host": "evil.example"})
 
-        assert "nie jest nazwą tego komputera" in elsewhere.text
+        assert "nazwa hosta jest niedozwolona" in elsewhere.text
         assert "address: zawiera znak NUL" in page(browser, "/find?address=%00&lang=pl", 422)
 
 
@@ -180,7 +180,7 @@ class TestCampaign:
         assert rows("status=pending&lead=") == ["anna", "jan"]
         assert rows("status=sent") == []
         assert rows("lead=JAN@Leads.example")[-1] == "jan"
-        assert "no such mail" in page(browser, f"/campaigns/{campaign_id}?lead=j")
+        assert "no such e-mails" in page(browser, f"/campaigns/{campaign_id}?lead=j")
 
     def test_says_of_leads_without_a_mail_whether_they_may_still_get_one(self, browser: FlaskClient) -> None:
         ids = [make.a_campaign([make.a_mailbox()], leads=3) for _ in range(2)]
@@ -235,8 +235,8 @@ class TestCampaign:
 
         said = text(page(browser, f"/campaigns/{campaign_id}"))
 
-        assert "Its mails go on beyond" in said
-        assert "its last mail" not in said
+        assert "It still sends after" in said
+        assert "its last e-mail" not in said
 
     def test_is_ordered_only_by_its_own_forms(self, browser: FlaskClient) -> None:
         campaign_id = make.a_campaign([make.a_mailbox()])
@@ -256,7 +256,7 @@ class TestEmail:
 
         said = text(page(browser, f"/emails/{email_id}"))
 
-        assert "Nothing has been handed over to a server." in said
+        assert "Nothing has been handed over to a server yet." in said
         assert "how are you" not in said
         assert "iframe" not in page(browser, f"/emails/{email_id}")
 
@@ -265,8 +265,8 @@ class TestEmail:
 
         said = text(page(browser, f"/emails/{email_id}"))
 
-        assert "What was offered to the server, and not accepted" in said
-        assert "What was sent" not in said
+        assert "Content that the server did not accept" in said
+        assert "Sent content" not in said
 
     def test_shows_bytes_that_are_no_message_as_they_are(self, browser: FlaskClient) -> None:
         email_id = make.an_email()

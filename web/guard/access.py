@@ -65,9 +65,9 @@ def person() -> str:
 
 def _let_in() -> ResponseReturnValue | None:
     if not config.settings().web.protected and not is_for_loopback():
-        abort(400, noted("This address is not a name of this machine."))
+        abort(400, noted("This host name is not allowed."))
     if from_another_site():
-        abort(403, noted("Orders are not taken from another site's pages."))
+        abort(403, noted("Requests from other websites are refused."))
     if request.blueprint in _OPEN_TO_ALL or request.endpoint == "static":
         return None  # whatever becomes of the database
     g.person = _who()
