@@ -12,41 +12,43 @@ from prometheus_client import Counter, Histogram
 from models.email import gates
 from models.planning import plans
 
-SENT = Counter("punktual_sent_total", "E-mails that a server took responsibility for.", ["campaign", "mailbox"])
+SENT = Counter("punktual_sent_total", "E-mails that a server accepted.", ["campaign", "mailbox"])
 OUTCOMES = Counter(
     "punktual_outcomes_total",
-    "What became of attempts: accepted, deferred, refused, unanswered or withdrawn, and whose fault it was.",
+    "Attempts by outcome, and by scope: what the error was about.",
     ["outcome", "scope"],
 )
 SCHEDULE_LAG = Histogram(
     "punktual_schedule_lag_seconds",
-    "From the scheduled time to the server's answer, of e-mails that were sent.",
+    "Time from the scheduled time to the server's answer, for sent e-mails.",
     buckets=(0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800),
 )
 SMTP_PHASE = Histogram(
     "punktual_smtp_phase_seconds",
-    "How long a phase of a conversation took; dot is the wait for the answer to the final dot.",
+    "Duration of a phase of an SMTP conversation; dot is the wait for the answer to the final dot.",
     ["phase"],
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600),
 )
 SMTP_REPLIES = Counter(
     "punktual_smtp_replies_total",
-    "The replies that attempts ended with: phase, code (or none), enhanced code (none, or other if RFC 3463 lacks it).",
+    "Final replies of attempts, by phase, code (or none) and enhanced code (none; other if not in RFC 3463).",
     ["phase", "code", "enhanced"],
 )
 RECORDS_REFUSED = Counter(
     "punktual_records_refused_total",
-    "Times that the database works and refuses to record an outcome, which waits in the journal.",
+    "Outcomes that the database refused to record; they wait in the journal.",
 )
-CLAIMS_REFUSED = Counter("punktual_claims_refused_total", "Claims that a closed gate refused.", ["gate"])
-REPLANNED = Counter("punktual_replanned_emails_total", "E-mails that were given another time or mailbox.", ["reason"])
-MAILBOX_CLOSURES = Counter("punktual_mailbox_closures_total", "Mailboxes closed after a fault.", ["phase"])
-HINTS_PUBLISHED = Counter("punktual_hints_published_total", "Hints that the broker has confirmed.")
+CLAIMS_REFUSED = Counter("punktual_claims_refused_total", "Claims refused by a closed gate.", ["gate"])
+REPLANNED = Counter(
+    "punktual_replanned_emails_total", "E-mails that were planned again, with another time or mailbox.", ["reason"]
+)
+MAILBOX_CLOSURES = Counter("punktual_mailbox_closures_total", "Mailboxes closed after an error.", ["phase"])
+HINTS_PUBLISHED = Counter("punktual_hints_published_total", "Hints confirmed by the broker.")
 HINT_FAILURES = Counter("punktual_hint_failures_total", "Hints that could not be published.")
 TICK_STEP_FAILURES = Counter("punktual_tick_step_failures_total", "Steps of the tick that failed.", ["step"])
 TICK_STEP = Histogram(
     "punktual_tick_step_seconds",
-    "How long a step of the tick took.",
+    "Duration of a step of the tick.",
     ["step"],
     buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 60),
 )
@@ -70,54 +72,52 @@ class State(NamedTuple):
 
 
 EMAILS = State("punktual_emails", "E-mails of active and paused campaigns.", ("campaign", "status"))
-UNKNOWN_OUTCOMES = State("punktual_unknown_outcomes", "E-mails of which nothing proves whether they were sent.")
+UNKNOWN_OUTCOMES = State("punktual_unknown_outcomes", "E-mails whose outcome is unknown.")
 DUE_OLDEST = State(
     "punktual_due_oldest_seconds",
-    "How long the oldest due e-mail of an active campaign with an open window has been due; 0 without one.",
+    "Age of the oldest due e-mail of active campaigns with an open window; 0 if none.",
     ("mailbox",),
 )
 MAILBOX_USED = State(
     "punktual_mailbox_used_emails",
-    "E-mails that count towards the mailbox's limit of this Warsaw day: of campaigns, and warm-up.",
+    "E-mails that count towards the mailbox's daily limit today (Warsaw day), by kind.",
     ("mailbox", "kind"),
 )
-MAILBOX_LIMIT = State("punktual_mailbox_limit_emails", "The mailbox's limit of a day.", ("mailbox",))
-MAILBOX_GAP = State("punktual_mailbox_gap_seconds", "The least time between two of its e-mails.", ("mailbox",))
+MAILBOX_LIMIT = State("punktual_mailbox_limit_emails", "The mailbox's daily limit.", ("mailbox",))
+MAILBOX_GAP = State("punktual_mailbox_gap_seconds", "The minimum time between two of its e-mails.", ("mailbox",))
 MAILBOX_PLANNED = State(
     "punktual_mailbox_planned_emails",
-    "Pending e-mails of active campaigns, scheduled up to the end of this Warsaw day.",
+    "Pending e-mails of active campaigns, scheduled for today (Warsaw day) or earlier.",
     ("mailbox",),
 )
-MAILBOX_STATE = State("punktual_mailbox_state", "1 for the state that the mailbox is in.", ("mailbox", "state"))
-WINDOW_OPEN = State("punktual_window_open", "Whether the campaign's window is open.", ("campaign",))
+MAILBOX_STATE = State("punktual_mailbox_state", "1 for the mailbox's current state.", ("mailbox", "state"))
+WINDOW_OPEN = State("punktual_window_open", "1 if the campaign's window is open.", ("campaign",))
 SHOULD_SEND = State(
     "punktual_campaign_should_send",
-    "1 if an e-mail is due and no gate holds it back for longer than moments.",
+    "1 if an e-mail is due and no gate holds it back for more than a few seconds.",
     ("campaign",),
 )
 BLOCKED = State(
     "punktual_campaign_blocked",
-    "1 for the first closed gate before an active campaign's next possible e-mail; time: it is not due yet.",
+    "1 for the first closed gate of an active campaign's next e-mail; time: it is not due yet.",
     ("campaign", "gate"),
 )
 CAMPAIGN_DELAY = State("punktual_campaign_delay_seconds", "The delay between two of its e-mails.", ("campaign",))
 CAMPAIGN_LAST_START = State(
     "punktual_campaign_last_start_timestamp_seconds",
-    "When its last e-mail was started; 0 before the first.",
+    "When its last e-mail was claimed; 0 before the first.",
     ("campaign",),
 )
 CAMPAIGN_INFO = State("punktual_campaign_info", "1; the campaign's name.", ("campaign", "name"))
-HINTED = State("punktual_hinted_emails", "E-mails that wait in the broker for their time, as far as the rows know.")
+HINTED = State("punktual_hinted_emails", "E-mails with a hint in the broker, according to the database.")
 TICK_COMPLETED = State(
     "punktual_tick_completed_timestamp_seconds",
-    "When a tick last came to its end with every step done; 0 before the first.",
+    "When a tick last completed without a failed step; 0 before the first.",
 )
-ARMED = State(
-    "punktual_armed", "Whether the database may send; 0 since a backup was restored and until a person rules."
-)
-VIOLATIONS = State("punktual_invariant_violations", "What broke a rule at its latest examination.", ("rule",))
+ARMED = State("punktual_armed", "1 if sending is allowed; 0 after a restored backup, until a person has run `arm`.")
+VIOLATIONS = State("punktual_invariant_violations", "Rows that violate the invariant, at its latest check.", ("rule",))
 INVARIANTS_CHECKED = State(
     "punktual_invariants_checked_timestamp_seconds",
-    "When the rule that waits longest was last examined; 0 while there is one that never was.",
+    "When the longest unchecked invariant was last checked; 0 if one never was.",
 )
-SCRAPE = State("punktual_scrape_seconds", "How long it took to read all this from the rows.")
+SCRAPE = State("punktual_scrape_seconds", "How long it took to read these metrics from the database.")
