@@ -44,9 +44,9 @@ def test_it_answers_in_the_order_in_which_people_ask() -> None:
 
     assert rows == [
         "Is it sending, and if not, why?",
-        "Plan, sent and room",
-        "How late do mails leave?",
-        "What do mail servers say?",
+        "Planned, sent and free capacity",
+        "How late are e-mails sent?",
+        "Replies of mail servers",
         "Unknown and failed",
         "Broker and workers",
     ]
