@@ -24,31 +24,31 @@ up: $(RUN_READY) ## Run all processes under a supervisor, with the configured Ra
 	@$(BIN)/python -m ops.supervise
 
 services: $(RUN_READY) ## Start a private RabbitMQ and Postgres in var/ and print their URLs
-	@$(BIN)/python -m ops.servers.local start
+	@$(BIN)/python -m ops.local start
 
 services-stop: $(RUN_READY) ## Stop what `make services` started
-	@$(BIN)/python -m ops.servers.local stop
+	@$(BIN)/python -m ops.local stop
 
 # The tests mostly wait, so more processes than cores are faster.
 PROCESSES ?= 4
 PYTEST = $(if $(AT),$(BIN)/python -m tests.faked "$(AT)") $(BIN)/python -m pytest -n $(PROCESSES)
 
 test: $(DEV_READY) ## Install what the tests need, and run all of them; AT="2026-11-26 23:58" runs them at that Warsaw time
-	@$(BIN)/python -m ops.servers.local install
+	@$(BIN)/python -m ops.local install
 	@$(PYTEST) $(TESTS)
 
 # Tests that start no process of Punktual.
 QUICK := $(addprefix tests/,actors chaos mail models scheduling web) $(wildcard tests/test_*.py)
 
 test-quick: $(DEV_READY) ## Run the quick tests, which start no process of Punktual
-	@$(BIN)/python -m ops.servers.local install
+	@$(BIN)/python -m ops.local install
 	@$(PYTEST) -m "not slow" $(QUICK)
 
 test-mail: $(DEV_READY) ## Run tests/mail on each other installed Python version that is supported
 	@$(BIN)/python -m tests.pythons
 
 chaos: $(DEV_READY) ## Run Punktual for MINUTES under random faults from SEED, and compare with the mail server's log
-	@$(BIN)/python -m ops.servers.local install
+	@$(BIN)/python -m ops.local install
 	@$(BIN)/python -m tests.chaos --seed $(SEED) --minutes $(MINUTES)
 
 check: lint types test test-mail ## Run every check that CI runs
@@ -78,7 +78,7 @@ lock: $(DEV_READY) ## Pin all dependencies, with hashes
 		--generate-hashes --no-annotate --no-strip-extras --custom-compile-command "make lock" --quiet --output-file requirements-dev.lock
 
 clean: ## Stop the embedded Postgres and delete all data of this checkout in var/
-	@if [ -x $(BIN)/python ] && [ -d var ]; then $(BIN)/python -m ops.servers.local clean; fi
+	@if [ -x $(BIN)/python ] && [ -d var ]; then $(BIN)/python -m ops.local clean; fi
 	@rm -rf var
 
 $(BIN)/python:

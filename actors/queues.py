@@ -11,7 +11,7 @@ from typing import Generic, ParamSpec
 import dramatiq
 from dramatiq.errors import BrokerError
 
-from ops.servers import broker_connection
+from ops import broker_connection
 
 P = ParamSpec("P")
 

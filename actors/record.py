@@ -18,9 +18,9 @@ from models.email.attempts import Conversation
 from models.email.claims import Attempt, Claim
 from models.email.hints import Hint
 from models.email.locks import NoSuchEmail
-from models.email.states import Result
 from models.owner import campaigns, mailboxes
 from models.planning import plans
+from models.states import Result
 from models.store import database
 from ops.watch import logs, metrics
 from reasons import Code, Reason

@@ -14,11 +14,11 @@ from admin.person import who
 from mail.address import AddressInvalid, normalise
 from mail.compose import Sender
 from mail.message import LetterInvalid
-from models.email.states import CampaignStatus
 from models.owner import campaigns, changes, mailboxes
 from models.owner.campaigns import CampaignInvalid, NewCampaign
 from models.owner.mailboxes import MailboxInvalid
 from models.planning import usable
+from models.states import CampaignStatus
 from models.store.tables import Mailbox
 from models.views import forecast as forecasts
 from models.views import overview

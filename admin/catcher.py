@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 import config
-from ops.servers.catcher import Catcher
+from ops.catcher import Catcher
 
 
 def catcher(

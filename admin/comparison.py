@@ -8,7 +8,7 @@ from pathlib import Path
 from models.store.tables import Campaign
 from models.views import overview
 from models.views.overview import EmailLine
-from ops.servers.catcher import read_caught
+from ops.catcher import read_caught
 
 
 @dataclass(frozen=True)

@@ -19,17 +19,17 @@ from admin import campaign as campaign_commands
 from admin.comparison import Comparison, compare
 from admin.person import who
 from admin.show import console
-from models.email.states import FINAL, CampaignStatus
 from models.owner import campaigns, mailboxes
 from models.owner.campaigns import CampaignInvalid
 from models.owner.mailboxes import MailboxInvalid
+from models.states import FINAL, CampaignStatus
 from models.store import database, migrate
 from models.store.tables import Campaign
 from models.views import overview
 from models.views.overview import EmailLine
+from ops.catcher import Catcher
 from ops.run import tied
 from ops.run.pages import Pages
-from ops.servers.catcher import Catcher
 from scheduling.window import WARSAW
 
 EXAMPLES = config.ROOT / "examples"

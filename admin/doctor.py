@@ -18,7 +18,7 @@ from models.health.invariants import Finding
 from models.owner import mailboxes
 from models.store import database, installation, migrate, vault
 from models.store.vault import KeyInvalid
-from ops.servers import broker_check
+from ops import broker_check
 
 _BROKER_SECONDS = 10.0
 

@@ -10,8 +10,8 @@ from admin import show
 from admin.person import who
 from bounds import HIGHEST_ID
 from models.email.locks import NoSuchEmail
-from models.email.states import Status
 from models.owner import campaigns, reopening, settlement
+from models.states import Status
 from models.views import overview
 from models.views.overview import PastMove
 from ops.terminal import harmless

@@ -16,7 +16,7 @@ from typing import Self
 from imapclient import IMAPClient
 
 import clock
-from ops.servers.local import find_dovecot
+from ops.local import find_dovecot
 from tests.certificates import Certificate
 from tests.scraping import free_port
 from tests.waiting import BOUND, until
@@ -89,7 +89,7 @@ class Dovecot:
 
     def __enter__(self) -> Self:
         dovecot = find_dovecot()
-        assert dovecot, "Dovecot is not installed: `python -m ops.servers.local install`"
+        assert dovecot, "Dovecot is not installed: `python -m ops.local install`"
         command = [dovecot, "-F", "-c", str(self.home / "dovecot.conf")]
         with (self.home / "output.log").open("wb") as output:
             self._process = subprocess.Popen(command, stdout=output, stderr=output)

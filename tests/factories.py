@@ -10,9 +10,9 @@ from models.email import moves
 from models.email.attempts import Conversation, Copy
 from models.email.claims import Claim, Held, Worker
 from models.email.hints import Hint as Hint
-from models.email.states import Result, Status
 from models.owner import campaigns, mailboxes
 from models.owner.campaigns import NewCampaign, NewLead
+from models.states import Result, Status
 from models.store import database, tables
 from models.store.tables import Campaign, CampaignEmailQueue, CampaignLead, CampaignStep, EmailHistory, Mailbox
 from scheduling.planner import Slot

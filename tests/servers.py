@@ -17,7 +17,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import config
 from models.store import database, embedded, migrate
-from ops.servers.rabbitmq import RabbitMQ
+from ops.rabbitmq import RabbitMQ
 from tests.waiting import BOUND, until
 
 _HOME = "TESTS_SHARED_HOME"

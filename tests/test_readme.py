@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import config
-from models.email.states import PATHS, Move, Status
+from models.states import PATHS, Move, Status
 from tests.test_architecture import ALLOWED
 
 README = (config.ROOT / "README.md").read_text(encoding="utf-8")

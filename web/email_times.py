@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from models.email.states import Move, Status
+from models.states import Move, Status
 from models.views import day
 from models.views.overview import EmailLine, PastMove
 

@@ -10,7 +10,7 @@ import clock
 import config
 from models.health import heartbeats
 from models.store import database, migrate
-from ops.servers import broker_check
+from ops import broker_check
 
 SECONDS = 2.0
 KEPT_SECONDS = 1.0

@@ -7,7 +7,7 @@ from datetime import date, datetime, timedelta
 from functools import lru_cache
 
 import clock
-from models.email.states import CampaignStatus
+from models.states import CampaignStatus
 from models.store.tables import Campaign
 from models.views import forecast
 from models.views.mails import Day

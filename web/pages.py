@@ -8,9 +8,9 @@ from flask import Blueprint, Response, make_response, request
 
 from bounds import HIGHEST_ID
 from mail.address import AddressInvalid, normalise
-from models.email.states import CampaignStatus, Status
 from models.owner import campaigns, changes, mailboxes
 from models.owner.settlement import MOST_REASON
+from models.states import CampaignStatus, Status
 from models.store import database
 from models.store.tables import Campaign
 from models.views import day, mails, overview, unknowns

@@ -7,8 +7,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSeriali
 from pydantic.json_schema import SkipJsonSchema
 
 from bounds import HIGHEST_ID
-from models.email.states import CampaignStatus, Move, Status
 from models.owner.settlement import MOST_REASON
+from models.states import CampaignStatus, Move, Status
 from models.views.overview import StandingName
 from scheduling.window import WARSAW
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import pika
 from pika.exceptions import ChannelClosedByBroker
 
-from ops.servers import broker_connection
+from ops import broker_connection
 
 
 class BrokerAway(Exception):

@@ -27,7 +27,7 @@ from actors.process.tick_requests import TickRequests
 from actors.queues import Actor
 from actors.tick import tick
 from models.store import database
-from ops.servers import broker_connection
+from ops import broker_connection
 from ops.watch import logs, moves
 
 _TRIES = 6  # that Dramatiq makes to publish a message

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from models.email.attempts import Conversation
-from models.email.states import Move, Status
+from models.states import Move, Status
 from models.store.database import database
 from reasons import Why
 

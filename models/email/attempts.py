@@ -10,7 +10,7 @@ from typing import Any
 
 from psycopg2.extras import Json
 
-from models.email.states import Result
+from models.states import Result
 from models.store import reason_columns
 from models.store.recordable import recordable
 from reasons import Code, Reason

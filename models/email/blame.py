@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
-from models.email import limits
+from models.store import counting
 from models.store.database import fetch
 
 # So many different leads must have got the same kind of answer, with no acceptance between them.
@@ -54,7 +54,7 @@ SELECT accepted.at, greatest(accepted.at, m.watched_from)
 FROM mailbox m CROSS JOIN LATERAL (
     SELECT COALESCE(max(handed_over_at), to_timestamp(0)) AS at FROM (
         SELECT q.handed_over_at FROM campaign_email_queue q WHERE q.mailbox_id = m.id AND q.status = 'sent'
-        ORDER BY {limits.counted_at("q")} DESC LIMIT 1
+        ORDER BY {counting.counted_at("q")} DESC LIMIT 1
     ) latest
 ) accepted
 WHERE m.id = %(mailbox)s

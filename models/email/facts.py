@@ -9,7 +9,7 @@ from typing import Any
 from models.email import limits
 from models.email.gates import Facts
 from models.email.locks import NoSuchEmail
-from models.email.states import CampaignStatus, MailboxStatus, Status
+from models.states import CampaignStatus, MailboxStatus, Status
 from models.store import reason_columns
 from models.store.database import MACHINE, Clock, Prepared, clock_difference, packet_rows, rows
 from models.store.installation import AGREES, DatabaseDisagrees, Seen

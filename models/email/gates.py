@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Literal, get_args
 
 import config
-from models.email.states import CampaignStatus, MailboxStatus, Status
+from models.states import CampaignStatus, MailboxStatus, Status
 from reasons import Code, Reason, Why
 from scheduling.window import Window, warsaw_day, warsaw_day_bounds
 

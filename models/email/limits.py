@@ -8,37 +8,16 @@ from collections.abc import Iterable
 from datetime import date
 from typing import NamedTuple
 
-from models.email.states import COUNTED
+from models.store import counting
 from models.store.database import fetch, rows
 from scheduling.window import warsaw_day_bounds
-
-_STATUSES = ", ".join(f"'{status}'" for status in sorted(COUNTED))
-
-
-def counts(row: str = "") -> str:
-    """SQL: whether an e-mail may have reached its lead, and so counts. row: its name in the query."""
-    return f"{_column(row, 'status')} IN ({_STATUSES})"
-
-
-def counted_at(row: str = "") -> str:
-    """SQL: the moment that tells on which day it counts. Of a mail that does not count it says nothing."""
-    return f"COALESCE({_column(row, 'handed_over_at')}, {_column(row, 'claimed_at')})"
-
-
-def counts_between(starts: str, ends: str, row: str = "") -> str:
-    """SQL: whether it counts on this day. starts, ends: SQL, of the day's first moment and of the next day's."""
-    return f"{counts(row)} AND {counted_at(row)} >= {starts} AND {counted_at(row)} < {ends}"
-
-
-def _column(row: str, name: str) -> str:
-    return f"{row}.{name}" if row else name
 
 
 def _but(besides: str | None) -> str:
     return f" AND id <> {besides}" if besides else ""
 
 
-_ON_THE_DAY = counts_between("%(starts)s", "%(ends)s")
+_ON_THE_DAY = counting.counts_between("%(starts)s", "%(ends)s")
 
 
 def mailboxes_used_query(ids: str = "%(ids)s", *, besides: str | None = None) -> str:

@@ -22,7 +22,7 @@ from models.email.claims import Claim, Held, Worker
 from models.email.facts import read, read_for_claim
 from models.email.gates import Closed, Facts
 from models.email.locks import LOCK_AROUND, LOCK_SMTP_HOST
-from models.email.states import PATHS, CampaignStatus, Move, Status
+from models.states import PATHS, CampaignStatus, Move, Status
 from models.store import reason_columns
 from models.store.database import Prepared, database, execute, fetch_row, packet_rows
 from models.store.installation import NOTHING_SEEN, Seen

@@ -6,7 +6,7 @@ from datetime import timedelta
 import config
 from models.email import moves
 from models.email.claims import Held, Worker
-from models.email.states import Status
+from models.states import Status
 from models.store.database import clock
 from models.store.tables import CLOCK, CampaignEmailQueue
 from reasons import Code, Reason

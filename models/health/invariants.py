@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from models.email import limits, recipients, remaining
-from models.email.states import FINAL, PATHS, Status
+from models.email import recipients, remaining
+from models.states import FINAL, PATHS, Status
+from models.store import counting
 from models.store.database import database, execute, fetch
 from scheduling.planner import END, LONGEST
 from scheduling.window import WARSAW
@@ -149,7 +150,7 @@ WITH handed AS (
     WHERE h.move = 'hand_over'
 ), counted AS (
     SELECT campaign_id, mailbox_id, (handed_over_at AT TIME ZONE %(zone)s)::date AS day, count(*) AS n
-    FROM campaign_email_queue WHERE {limits.counts()} AND handed_over_at IS NOT NULL
+    FROM campaign_email_queue WHERE {counting.counts()} AND handed_over_at IS NOT NULL
     GROUP BY GROUPING SETS ((campaign_id, 3), (mailbox_id, 3))
 )
 SELECT 'e-mail ' || email_id FROM handed WHERE campaign_used >= campaign_limit OR mailbox_used >= mailbox_limit

@@ -9,9 +9,9 @@ import bounds
 from models.email import locks, moves, recipients, remaining
 from models.email.attempts import Conversation
 from models.email.claims import Held
-from models.email.states import CampaignStatus
 from models.owner import changes, notices
 from models.owner.notices import Kind
+from models.states import CampaignStatus
 from models.store import reason_columns, tick_request
 from models.store.database import database, fetch
 from models.store.tables import CLOCK, Campaign, CampaignLead, CampaignMailbox, CampaignStep, Lead, Mailbox

@@ -12,9 +12,9 @@ from models.email import evidence, locks, moves
 from models.email.attempts import Conversation
 from models.email.claims import Held
 from models.email.moves import WITHOUT_FAULTS
-from models.email.states import CampaignStatus, MailboxStatus
 from models.owner import changes, notices
 from models.owner.notices import Kind
+from models.states import CampaignStatus, MailboxStatus
 from models.store import reason_columns, tick_request
 from models.store.database import clock, database
 from models.store.tables import Campaign, CampaignMailbox, Mailbox, WarmupCount

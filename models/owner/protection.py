@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import config
 from models.email import locks
-from models.email.states import CampaignStatus
 from models.owner import campaigns, changes
+from models.states import CampaignStatus
 from models.store.database import database, rows
 from models.store.tables import Campaign
 from reasons import Code, Reason

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import config
 from models.email import locks, moves
-from models.email.states import CampaignStatus, Status
 from models.owner import campaigns
 from models.planning import plans
+from models.states import CampaignStatus, Status
 from models.store import tick_request
 from models.store.database import database, execute, fetch
 from models.store.tables import Campaign

@@ -4,8 +4,8 @@ from datetime import datetime, timedelta
 
 import config
 from models.email import locks, moves
-from models.email.states import CampaignStatus, Status
 from models.planning import plans
+from models.states import CampaignStatus, Status
 from models.store import tick_request
 from models.store.database import clock, database
 from models.store.tables import Campaign, CampaignEmailQueue

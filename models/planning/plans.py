@@ -12,8 +12,8 @@ from types import MappingProxyType
 
 import config
 from models.email import facts, gates, limits, locks, moves
-from models.email.states import CampaignStatus, MailboxStatus
 from models.planning import unplanned, usable
+from models.states import CampaignStatus, MailboxStatus
 from models.store.database import clock, database, fetch
 from models.store.database import rows as read_rows
 from models.store.tables import Campaign, CampaignEmailQueue, CampaignMailbox, Mailbox, WarmupCount

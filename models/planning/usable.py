@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from datetime import date
 from typing import TypeVar
 
-from models.email.states import CampaignStatus, MailboxStatus
+from models.states import CampaignStatus, MailboxStatus
 from models.store.tables import Campaign, Mailbox
 from scheduling import planner
 from scheduling.window import Window

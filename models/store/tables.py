@@ -32,8 +32,8 @@ from peewee import JSONField as PeeweeJSONField
 from playhouse.postgres_ext import ArrayField
 
 from bounds import CAMPAIGN, MAILBOX, WARMUP, Bounds
-from models.email import limits
-from models.email.states import CampaignStatus, MailboxStatus, Move, Result, Status
+from models.states import CampaignStatus, MailboxStatus, Move, Result, Status
+from models.store import counting
 from models.store.database import database
 
 CLOCK = SQL("clock_timestamp()")
@@ -282,7 +282,7 @@ class CampaignEmailQueue(Table):
         )
 
 
-_COUNTED, _STARTED = SQL(limits.counts()), SQL(limits.counted_at())
+_COUNTED, _STARTED = SQL(counting.counts()), SQL(counting.counted_at())
 _PENDING = SQL("status = 'pending'")
 
 

@@ -7,10 +7,9 @@ from datetime import datetime, timedelta
 from itertools import takewhile
 from typing import Any
 
-from models.email import limits
-from models.email.states import COUNTED, Status
 from models.planning import usable
-from models.store import reason_columns
+from models.states import COUNTED, Status
+from models.store import counting, reason_columns
 from models.store.database import clock, fetch
 from models.store.tables import Campaign
 from models.views import overview
@@ -68,12 +67,12 @@ class Line:
 
 
 _PLANNED = sorted(set(Status) - COUNTED)  # that count on no day
-_COUNTS_TODAY = limits.counts_between("%(starts)s", "%(ends)s")
+_COUNTS_TODAY = counting.counts_between("%(starts)s", "%(ends)s")
 
 # A mail that may have reached its lead stands where it counts: see email/limits.py. Any other where it is planned,
 # or was.
 STANDING = f"""
-    SELECT id, campaign_id, status, {limits.counted_at()} AS at FROM campaign_email_queue
+    SELECT id, campaign_id, status, {counting.counted_at()} AS at FROM campaign_email_queue
     WHERE campaign_id = ANY(%(ids)s) AND {_COUNTS_TODAY}
     UNION ALL
     SELECT id, campaign_id, status, scheduled_at FROM campaign_email_queue
@@ -92,7 +91,7 @@ _SIDES = (
     {"since": "%(starts)s", "until": "%(now)s", "order": "DESC"},
 )
 _PLACES = [
-    {"at": limits.counted_at("q"), "status": limits.counts("q")},
+    {"at": counting.counted_at("q"), "status": counting.counts("q")},
     *({"at": "q.scheduled_at", "status": f"q.status = '{status}'"} for status in _PLANNED),
 ]
 _NEAREST = " UNION ALL ".join(_NEAR.format(**place, **side) for place in _PLACES for side in _SIDES)

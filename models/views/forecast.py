@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from models.email.states import Status
 from models.planning import plans
+from models.states import Status
 from models.store.tables import CampaignEmailQueue
 from scheduling import planner
 from scheduling.planner import Slot, Unplannable

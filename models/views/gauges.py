@@ -10,9 +10,9 @@ from datetime import datetime
 from typing import NamedTuple
 
 from models.email import hints
-from models.email.states import CampaignStatus, MailboxStatus, Status
 from models.health import findings, heartbeats, invariants
 from models.planning import usable
+from models.states import CampaignStatus, MailboxStatus, Status
 from models.store import installation
 from models.store.database import clock, database, execute, fetch
 from models.store.database import rows as read_rows

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from models.email.attempts import Conversation
-from models.email.states import Result
+from models.states import Result
 from models.store import reason_columns
 from models.store.database import fetch
 from reasons import Code, Reason, Why

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import NamedTuple
 
-from models.email.states import Status
+from models.states import Status
 from models.store.database import fetch
 from models.views.day import STANDING
 from models.views.overview import EMAIL_COLUMNS, EmailLine, email_lines

@@ -8,8 +8,8 @@ from math import prod
 
 from models.email import limits
 from models.email.locks import NoSuchEmail
-from models.email.states import CampaignStatus, MailboxStatus, Status
 from models.owner import mailboxes as boxes
+from models.states import CampaignStatus, MailboxStatus, Status
 from models.store import reason_columns
 from models.store.database import clock, fetch, fetch_row
 from models.store.database import rows as read_rows

@@ -14,9 +14,9 @@ import config
 from models.email import facts, gates, limits, recipients, remaining
 from models.email.gates import Closed, Facts
 from models.email.recipients import MAY_BE_WRITTEN_TO
-from models.email.states import CampaignStatus, MailboxStatus
 from models.owner import protection
 from models.planning import usable
+from models.states import CampaignStatus, MailboxStatus
 from models.store import installation, reason_columns
 from models.store.database import clock, fetch
 from models.store.tables import Campaign

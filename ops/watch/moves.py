@@ -4,7 +4,7 @@ from typing import Any
 
 from models.email import announcements
 from models.email.announcements import Moved
-from models.email.states import Move, Status
+from models.states import Move, Status
 from ops.watch import logs, metrics
 from reasons import Reason
 

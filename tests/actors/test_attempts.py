@@ -14,9 +14,9 @@ from mail.outcome import Accepted, Deferred, Outcome, Phase, Refused, Reply, Sco
 from models.email import attempts, blame, moves, stuck
 from models.email.claims import Attempt as Held
 from models.email.claims import Claim
-from models.email.states import Status
 from models.health import invariants
 from models.owner import mailboxes
+from models.states import Status
 from models.store import database, migrate, tables
 from models.store.tables import Attempt, EmailHistory
 from models.views import overview

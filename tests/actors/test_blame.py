@@ -10,9 +10,9 @@ from dramatiq import get_broker
 from actors import deliver as pipeline
 from actors import plan, reconcile
 from models.email.blame import Answer, is_the_mailboxes
-from models.email.states import Status
 from models.owner import campaigns, changes, mailboxes
 from models.planning import plans
+from models.states import Status
 from models.store.tables import Campaign, CampaignEmailQueue, Mailbox
 from models.views import overview
 from tests import factories as make

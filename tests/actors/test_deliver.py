@@ -10,8 +10,8 @@ import pytest
 from dramatiq import get_broker
 
 from actors import deliver as pipeline
-from models.email.states import Move, Status
 from models.owner import suppressions
+from models.states import Move, Status
 from models.store import vault
 from models.store.tables import Campaign, CampaignEmailQueue, CampaignLead, CampaignStep, Mailbox
 from models.views import overview

@@ -15,9 +15,9 @@ from mail import imap
 from mail.connection import Server
 from mail.imap import Patience
 from models.email import evidence, moves
-from models.email.states import Move, Status
 from models.owner import settlement
 from models.owner.mailboxes import SentMail
+from models.states import Move, Status
 from models.store import database, vault
 from models.store.tables import CampaignEmailQueue, Mailbox
 from models.views import overview

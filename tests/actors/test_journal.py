@@ -13,7 +13,7 @@ from actors.disk import journal
 from actors.record import merge_journal
 from mail.outcome import Accepted, Deferred, Outcome, Phase, Refused, Reply, Scope, Withdrawn
 from models.email.claims import Attempt, Held
-from models.email.states import Status
+from models.states import Status
 from models.views import overview
 from tests import factories as make
 

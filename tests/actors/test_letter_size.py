@@ -7,8 +7,8 @@ from dramatiq import get_broker
 
 from actors import deliver as pipeline
 from actors import plan
-from models.email.states import Status
 from models.owner import campaigns, changes, mailboxes, notices, protection
+from models.states import Status
 from models.store.tables import Campaign, CampaignEmailQueue, CampaignMailbox
 from models.views import overview
 from tests import factories as make

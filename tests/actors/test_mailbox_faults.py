@@ -13,8 +13,8 @@ from dramatiq import get_broker
 from actors import deliver as pipeline
 from actors import plan
 from models.email import moves
-from models.email.states import Move, Status
 from models.owner import mailboxes
+from models.states import Move, Status
 from models.store import vault
 from models.store.tables import Campaign, CampaignEmailQueue, EmailHistory, Mailbox
 from models.views import overview

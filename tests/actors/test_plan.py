@@ -14,10 +14,10 @@ from dramatiq import get_broker
 from actors import plan, tick
 from actors.hint import hint_due
 from models.email import hints, locks
-from models.email.states import Move
 from models.health import invariants
 from models.owner import campaigns, mailboxes
 from models.planning import plans, usable
+from models.states import Move
 from models.store import database
 from models.store.tables import Campaign, CampaignEmailQueue, EmailHistory, Mailbox
 from models.views import overview

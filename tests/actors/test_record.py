@@ -15,7 +15,7 @@ from actors.readiness import work_off_journal
 from mail.outcome import Accepted, Deferred, Outcome, Phase, Refused, Reply, Scope
 from models.email import stuck
 from models.email.claims import Attempt, Claim, Worker
-from models.email.states import Status
+from models.states import Status
 from models.store import database
 from tests import factories as make
 from tests.read_only import read_only_server

@@ -8,7 +8,7 @@ import pytest
 from dramatiq import Broker, Message, MessageProxy, Middleware, Worker, get_broker
 
 from actors.hint import hint
-from models.email.states import Status
+from models.states import Status
 from models.store import database
 from models.store.tables import CampaignEmailQueue
 from tests import factories as make

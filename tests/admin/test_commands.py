@@ -17,9 +17,9 @@ import config
 from admin import show
 from admin.person import who
 from models.email import moves
-from models.email.states import Status
 from models.owner import mailboxes, suppressions
 from models.owner.mailboxes import SentMail
+from models.states import Status
 from models.store import vault
 from models.store.tables import Campaign, CampaignEmailQueue, CampaignLead, Mailbox
 from tests import factories as make

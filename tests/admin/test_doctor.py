@@ -7,7 +7,7 @@ import pytest
 
 from actors.disk import handover_log
 from models.email import recovery
-from models.email.states import Status
+from models.states import Status
 from models.store import database
 from models.store.database import clock
 from models.store.tables import CampaignEmailQueue, EmailContent, EmailHistory

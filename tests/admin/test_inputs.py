@@ -10,8 +10,8 @@ from rich.console import Console
 
 from admin import show
 from admin.__main__ import main
-from models.email.states import Status
 from models.owner import changes, mailboxes
+from models.states import Status
 from models.store import database
 from models.store.tables import Campaign, Mailbox, Suppression, WarmupCount
 from scheduling.window import warsaw_day

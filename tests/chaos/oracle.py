@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import pairwise
 
-from models.email.states import FINAL, PATHS, Move, Status
 from models.health import invariants
+from models.states import FINAL, PATHS, Move, Status
 from models.store.tables import Campaign, CampaignEmailQueue, CampaignLead, EmailHistory, Mailbox
 from scheduling.window import warsaw_day
 from tests.chaos.load import IN_DOUBT, REFUSED

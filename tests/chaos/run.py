@@ -8,7 +8,7 @@ from pathlib import Path
 
 import clock
 import config
-from models.email.states import Status
+from models.states import Status
 from models.store import database, migrate
 from models.store.tables import Campaign
 from models.views import overview

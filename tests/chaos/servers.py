@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 import pika
 
 from models.store import embedded
-from ops.servers.rabbitmq import RabbitMQ
+from ops.rabbitmq import RabbitMQ
 from tests.chaos.proxy import Proxy
 from tests.smtp_server import SmtpServer
 

@@ -8,7 +8,7 @@ import pytest
 
 import clock
 from models.email import moves
-from models.email.states import Status
+from models.states import Status
 from models.store.tables import CampaignEmailQueue, Mailbox
 from tests import factories as make
 from tests.chaos import oracle

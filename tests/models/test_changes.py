@@ -7,11 +7,11 @@ import pytest
 
 from admin.input.campaign_file import edited
 from models.email import recovery
-from models.email.states import Status
 from models.owner import arming, campaigns, changes, mailboxes, suppressions
 from models.owner.arming import Verdict
 from models.owner.campaigns import CampaignInvalid, NoSuchCampaign
 from models.owner.mailboxes import MailboxInvalid, NoSuchMailbox, SentMail
+from models.states import Status
 from models.store import database
 from models.store.tables import Campaign, Mailbox
 from scheduling.window import Window

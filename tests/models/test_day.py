@@ -6,8 +6,8 @@ import pytest
 
 from actors.plan import replan
 from models.email import moves
-from models.email.states import Status
 from models.owner import campaigns, mailboxes
+from models.states import Status
 from models.store.tables import CampaignEmailQueue, EmailHistory, Mailbox
 from models.views import day, mails
 from models.views.day import Line

@@ -9,9 +9,9 @@ from peewee import IntegrityError
 
 from models.email import attempts, evidence, moves
 from models.email.claims import Held
-from models.email.states import Move, Status
 from models.owner import mailboxes
 from models.owner.mailboxes import MailboxInvalid, SentMail
+from models.states import Move, Status
 from models.store import database
 from models.store.tables import Campaign, CampaignEmailQueue, Mailbox
 from models.views import overview

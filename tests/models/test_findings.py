@@ -6,8 +6,8 @@ from datetime import datetime
 import pytest
 
 from actors.examine import examine
-from models.email.states import Status
 from models.health import findings, invariants
+from models.states import Status
 from models.store import database
 from models.store.tables import EmailContent
 from tests import factories as make

@@ -3,8 +3,8 @@
 import pytest
 
 from actors.plan import plan_new
-from models.email.states import Status
 from models.owner import mailboxes
+from models.states import Status
 from models.store.tables import CampaignEmailQueue
 from models.views import forecast
 from tests import factories as make

@@ -7,9 +7,9 @@ import pytest
 
 from models.email import hints, limits, locks, moves
 from models.email.hints import Hint
-from models.email.states import Status
 from models.health import findings, invariants
 from models.owner import arming, campaigns, mailboxes
+from models.states import Status
 from models.store import database
 from models.store.tables import Campaign, Heartbeat
 from models.views import gauges, overview

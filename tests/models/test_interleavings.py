@@ -37,11 +37,11 @@ from mail.outcome import Accepted, Deferred, Outcome, Phase, Refused, Reply, Sco
 from models.email import moves, stuck
 from models.email.claims import Attempt, Claim, Worker
 from models.email.gates import Closed
-from models.email.states import FINAL, Status
 from models.owner import campaigns, mailboxes, settlement, suppressions
 from models.owner.campaigns import CampaignInvalid
 from models.owner.settlement import SettlementRefused
 from models.planning import plans
+from models.states import FINAL, Status
 from models.store import database
 from models.store.tables import CampaignEmailQueue, CampaignLead
 from scheduling import planner

@@ -8,10 +8,10 @@ from uuid import uuid4
 import pytest
 
 from models.email import moves
-from models.email.states import Move, Status
 from models.health import invariants
 from models.owner import campaigns, settlement
 from models.planning import plans
+from models.states import Move, Status
 from models.store import database
 from models.store.tables import Attempt, Campaign, CampaignEmailQueue, EmailContent, EmailHistory
 from tests import factories as make

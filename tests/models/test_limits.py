@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 import config
-from models.email import limits
-from models.email.states import COUNTED, Status
+from models.states import COUNTED, Status
+from models.store import counting
 from models.store.database import fetch
 
 # Migrations stay as they were applied.
@@ -31,7 +31,7 @@ def test_no_query_says_by_itself_what_counts_or_when(path: Path) -> None:
 @pytest.mark.usefixtures("db")
 @pytest.mark.parametrize(("status", "row"), [*product(Status, ("", "q"))])
 def test_sending_sent_and_unknown_count_whatever_the_row_is_called(status: Status, row: str) -> None:
-    query = f"SELECT {limits.counts(row)} FROM (SELECT %s AS status) q"  # only our own words
+    query = f"SELECT {counting.counts(row)} FROM (SELECT %s AS status) q"  # only our own words
 
     assert fetch(query, (status,)) == [(status in COUNTED,)]
 
@@ -47,4 +47,4 @@ def test_a_mail_counts_when_it_was_handed_over_or_else_when_it_was_claimed(
 ) -> None:
     row = "(SELECT %s::int AS handed_over_at, %s::int AS claimed_at) q"
 
-    assert fetch(f"SELECT {limits.counted_at('q')} FROM {row}", (handed_over, claimed)) == [(day,)]
+    assert fetch(f"SELECT {counting.counted_at('q')} FROM {row}", (handed_over, claimed)) == [(day,)]

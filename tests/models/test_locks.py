@@ -15,9 +15,9 @@ import clock
 from actors.plan import plan_new, replan
 from models.email import facts, locks, moves, recovery, stuck
 from models.email.claims import Claim
-from models.email.states import Move, Status
 from models.owner import campaigns, mailboxes
 from models.planning import plans
+from models.states import Move, Status
 from models.store import database
 from models.store.tables import Campaign, CampaignEmailQueue, CampaignLead, EmailHistory
 from scheduling import planner

@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import pytest
 
-from models.email.states import Status
+from models.states import Status
 from models.store.tables import CampaignEmailQueue
 from models.views import mails
 from models.views.mails import CursorInvalid, Page

@@ -12,9 +12,9 @@ from peewee import IntegrityError
 from actors.plan import plan_new
 from models.email import locks, moves
 from models.email.claims import Held
-from models.email.states import Status
 from models.health import invariants
 from models.owner import changes, mailboxes
+from models.states import Status
 from models.store import database, migrate, tables
 from scheduling.planner import Slot
 from tests import factories as make

@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from models.email import blame, facts, hints, recipients
-from models.email.states import Status
 from models.owner import campaigns, changes, mailboxes, protection
 from models.planning import plans
+from models.states import Status
 from models.store import database
 from models.views import day, forecast, gauges, mails, overview, unknowns
 from scheduling.window import warsaw_day

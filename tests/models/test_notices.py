@@ -7,9 +7,9 @@ from datetime import timedelta
 import pytest
 
 from models.email import moves
-from models.email.states import Status
 from models.owner import arming, campaigns, mailboxes, notices, protection, settlement
 from models.owner.notices import Due, Kind
+from models.states import Status
 from models.store import database
 from models.store.tables import CampaignEmailQueue, Mailbox, Notice
 from tests import factories as make

@@ -7,8 +7,8 @@ import pytest
 
 from models.email import limits, moves
 from models.email.claims import Held
-from models.email.states import Status
 from models.owner import arming, campaigns, mailboxes
+from models.states import Status
 from models.store.tables import Mailbox
 from models.views import overview
 from models.views.overview import MailboxLine

@@ -12,10 +12,10 @@ import pytest
 
 from actors.plan import plan_new, replan
 from models.email import moves
-from models.email.states import Move, Status
 from models.health import invariants
 from models.owner import campaigns, changes, mailboxes, preview, suppressions
 from models.planning import plans, unplanned
+from models.states import Move, Status
 from models.store import database
 from models.store.tables import Campaign, CampaignEmailQueue, CampaignLead, EmailHistory, Lead, Mailbox
 from models.views import overview

@@ -7,9 +7,9 @@ from datetime import timedelta
 import pytest
 
 from models.email import locks, moves
-from models.email.states import Status
 from models.owner import campaigns, changes, protection
 from models.owner.protection import Paused, Results
+from models.states import Status
 from models.store import database, tables
 from models.store.tables import Campaign, CampaignEmailQueue
 from models.views import overview

@@ -7,10 +7,10 @@ from uuid import uuid4
 import pytest
 
 from models.email import moves
-from models.email.states import Status
 from models.health import invariants
 from models.owner import campaigns, changes, reopening, suppressions
 from models.owner.reopening import Reopened, ReopeningRefused
+from models.states import Status
 from models.store.tables import Campaign, CampaignEmailQueue, CampaignLead, EmailHistory, Lead, Mailbox
 from models.views import overview
 from tests import factories as make

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from models.email import moves
 from models.email.claims import Claim
-from models.email.states import Status
 from models.owner import campaigns, mailboxes, suppressions
+from models.states import Status
 from models.store import database
 from models.store.tables import Campaign, CampaignEmailQueue, CampaignLead, Lead, Mailbox, Suppression
 from models.views import overview

@@ -6,8 +6,8 @@ import pytest
 from peewee import IntegrityError
 
 import config
-from models.email.states import CampaignStatus, MailboxStatus
 from models.owner import campaigns, mailboxes
+from models.states import CampaignStatus, MailboxStatus
 from models.store import database
 from models.store.tables import Campaign, Mailbox
 from tests import factories as make

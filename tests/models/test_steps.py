@@ -15,10 +15,10 @@ from actors.disk import handover_log
 from actors.plan import plan_new, replan
 from models.email import moves, recipients, recovery, remaining
 from models.email.claims import Claim
-from models.email.states import Status
 from models.health import invariants
 from models.owner import campaigns, changes, preview, reopening, suppressions
 from models.owner.campaigns import Edit
+from models.states import Status
 from models.store import database
 from models.store.tables import CampaignEmailQueue, CampaignLead, CampaignStep
 from models.views import forecast, mails, overview

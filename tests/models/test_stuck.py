@@ -6,8 +6,8 @@ from datetime import timedelta
 import pytest
 
 from models.email import hints, stuck
-from models.email.states import Status
 from models.owner import campaigns, settlement
+from models.states import Status
 from models.store import database
 from models.store.tables import Campaign, CampaignEmailQueue
 from tests import factories as make

@@ -7,9 +7,9 @@ import pytest
 
 import config
 from models.email import moves
-from models.email.states import Status
 from models.owner import campaigns, settlement
 from models.owner.mailboxes import SentMail
+from models.states import Status
 from models.store.tables import CampaignEmailQueue
 from models.views import unknowns
 from tests import factories as make

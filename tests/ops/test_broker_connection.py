@@ -4,7 +4,7 @@ import pika
 import pytest
 
 import config
-from ops.servers import broker_connection
+from ops import broker_connection
 from tests.conftest import Override
 from tests.scraping import free_port
 

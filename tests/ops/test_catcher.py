@@ -4,7 +4,7 @@ import smtplib
 import stat
 from pathlib import Path
 
-from ops.servers.catcher import Catcher, read_caught
+from ops.catcher import Catcher, read_caught
 
 
 def test_a_caught_mail_and_its_folder_are_closed_to_others(tmp_path: Path) -> None:

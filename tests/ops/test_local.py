@@ -12,7 +12,7 @@ def test_where_it_may_not_install_one_sentence_names_all_that_is_missing(tmp_pat
     without_apt = {**os.environ, "PATH": str(tmp_path)}
 
     done = subprocess.run(
-        [sys.executable, "-m", "ops.servers.local", "install"],
+        [sys.executable, "-m", "ops.local", "install"],
         cwd=config.ROOT,
         env=without_apt,
         capture_output=True,

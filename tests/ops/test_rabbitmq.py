@@ -8,7 +8,7 @@ import pika
 import psutil
 import pytest
 
-from ops.servers.rabbitmq import RabbitMQ
+from ops.rabbitmq import RabbitMQ
 from tests.scraping import scrape
 from tests.waiting import until
 

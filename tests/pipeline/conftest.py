@@ -18,7 +18,7 @@ from dramatiq import Message
 import config
 from models.email.hints import Hint
 from models.health import invariants
-from ops.servers.rabbitmq import RabbitMQ
+from ops.rabbitmq import RabbitMQ
 from tests import factories as make
 from tests import servers
 from tests.forking import Forked, admin

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, sync_playwright
 
-from models.email.states import Status
 from models.owner import mailboxes
+from models.states import Status
 from models.store.database import clock
 from scheduling.window import warsaw_day
 from tests import factories as make

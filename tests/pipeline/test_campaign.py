@@ -7,9 +7,9 @@ from itertools import pairwise
 
 import psutil
 
-from models.email.states import Move, Status
 from models.health import heartbeats
 from models.owner import campaigns, mailboxes
+from models.states import Move, Status
 from models.store.tables import CampaignEmailQueue, EmailHistory, Mailbox
 from models.views import overview
 from scheduling.window import WARSAW, Window, warsaw_day

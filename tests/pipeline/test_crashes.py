@@ -21,8 +21,8 @@ from actors.disk.identity import this_worker
 from mail.outcome import Accepted, Reply
 from models.email import moves
 from models.email.claims import Worker
-from models.email.states import FINAL, Status
 from models.owner import arming, mailboxes, suppressions
+from models.states import FINAL, Status
 from models.store import database, embedded
 from models.store.tables import Campaign, CampaignEmailQueue, CampaignLead, Mailbox
 from tests import factories as make

@@ -14,7 +14,7 @@ import pytest
 
 import config
 from models.store import embedded
-from ops.servers.catcher import read_caught
+from ops.catcher import read_caught
 from tests.scraping import free_port
 from tests.waiting import BOUND, until
 

@@ -6,10 +6,10 @@ from datetime import timedelta
 from pathlib import Path
 
 from models.email import moves
-from models.email.states import Move, Status
 from models.health import heartbeats
 from models.owner import mailboxes
 from models.owner.mailboxes import SentMail
+from models.states import Move, Status
 from models.views import overview
 from tests import factories as make
 from tests.dovecot import Dovecot

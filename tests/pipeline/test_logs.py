@@ -7,7 +7,7 @@ from typing import Any
 
 import psutil
 
-from models.email.states import Move
+from models.states import Move
 from models.store import vault
 from models.store.tables import CampaignEmailQueue, EmailHistory, Mailbox
 from tests import factories as make

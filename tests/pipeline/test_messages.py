@@ -9,10 +9,10 @@ import pytest
 from dramatiq.brokers.rabbitmq import RabbitmqBroker
 
 from actors import queues
-from models.email.states import Status
 from models.health import heartbeats
-from ops.servers import broker_check
-from ops.servers.rabbitmq import RabbitMQ
+from models.states import Status
+from ops import broker_check
+from ops.rabbitmq import RabbitMQ
 from tests import factories as make
 from tests.actors.test_messages import NONE_OF_OURS
 from tests.conftest import Override

@@ -5,7 +5,7 @@ import urllib.error
 import psutil
 import pytest
 
-from models.email.states import Move, Status
+from models.states import Move, Status
 from models.store import database
 from models.store.tables import CampaignEmailQueue, EmailHistory
 from tests import factories as make

@@ -6,9 +6,9 @@ from datetime import timedelta
 
 import pytest
 
-from models.email.states import Status
 from models.health import heartbeats
 from models.owner import campaigns, mailboxes
+from models.states import Status
 from models.store import vault
 from models.store.tables import Campaign, CampaignEmailQueue, Mailbox, Notice
 from models.views import overview

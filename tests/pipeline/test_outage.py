@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from models.email.states import Status
 from models.health import heartbeats
 from models.owner import campaigns
+from models.states import Status
 from models.store import database, embedded
 from models.store.tables import CampaignEmailQueue
 from models.views import overview

@@ -11,8 +11,8 @@ import pytest
 from playwright.sync_api import Browser, Page, Playwright, expect, sync_playwright
 
 from models.email import moves
-from models.email.states import Status
 from models.owner import campaigns, settlement
+from models.states import Status
 from models.store.tables import Campaign, CampaignEmailQueue, CampaignStep
 from models.views import overview
 from tests import factories as make

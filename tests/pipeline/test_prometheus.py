@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from dramatiq import Message
 
-from models.email.states import Status
 from models.owner import mailboxes
+from models.states import Status
 from models.store.database import clock
 from scheduling.window import warsaw_day
 from tests import factories as make

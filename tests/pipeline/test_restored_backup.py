@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from models.email.states import Status
+from models.states import Status
 from models.store import database, embedded
 from models.store.tables import CampaignEmailQueue
 from tests import factories as make

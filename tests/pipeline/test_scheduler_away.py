@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 from dramatiq import Message
 
-from models.email.states import Move, Status
 from models.health import heartbeats
+from models.states import Move, Status
 from models.store.tables import CampaignEmailQueue, EmailHistory
 from tests import factories as make
 from tests.pipeline.conftest import Punktual

@@ -13,7 +13,7 @@ import psutil
 import pytest
 from cryptography.fernet import Fernet
 
-from models.email.states import Status
+from models.states import Status
 from models.store import database, tables, vault
 from models.store.tables import CampaignEmailQueue, Mailbox
 from tests import factories as make

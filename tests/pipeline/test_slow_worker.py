@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 import clock
-from models.email.states import Move, Status
+from models.states import Move, Status
 from models.views import overview
 from tests import factories as make
 from tests.pipeline.conftest import Punktual

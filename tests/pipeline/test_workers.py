@@ -6,7 +6,7 @@ import sys
 
 from actors.disk.identity import this_worker
 from models.email.claims import Worker
-from models.email.states import Status
+from models.states import Status
 from tests import factories as make
 from tests.pipeline.conftest import Punktual, runs
 from tests.waiting import until

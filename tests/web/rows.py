@@ -3,8 +3,8 @@
 from datetime import timedelta
 
 from models.email import moves
-from models.email.states import Status
 from models.owner import campaigns
+from models.states import Status
 from tests import factories as make
 
 

@@ -12,8 +12,8 @@ from typer.testing import CliRunner
 
 from admin.__main__ import app as admin
 from models.email import gates, moves
-from models.email.states import Status
 from models.owner import campaigns, changes
+from models.states import Status
 from models.store.tables import Campaign
 from models.views import mails, overview
 from tests import factories as make

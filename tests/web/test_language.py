@@ -10,8 +10,8 @@ from babel.messages.extract import extract_from_file
 from babel.messages.pofile import read_po
 
 import config
-from models.email.states import Move, Status
 from models.planning import plans
+from models.states import Move, Status
 from reasons import Code
 from web import words
 from web.language import CATALOGUES

@@ -8,9 +8,9 @@ import pytest
 from flask.testing import FlaskClient
 from prometheus_client.parser import text_string_to_metric_families
 
-from models.email.states import Status
 from models.health import findings
 from models.owner import campaigns
+from models.states import Status
 from models.store import database
 from models.store.tables import Campaign, Heartbeat
 from models.views import gauges, overview

@@ -7,9 +7,9 @@ import pytest
 from flask.testing import FlaskClient
 
 from models.email import moves
-from models.email.states import Status
 from models.health import heartbeats
 from models.owner import arming, campaigns, mailboxes
+from models.states import Status
 from models.store import database
 from models.store.tables import Campaign, CampaignEmailQueue, EmailHistory, Heartbeat
 from models.views import overview

@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from models.email.states import CampaignStatus
+from models.states import CampaignStatus
 from models.views.day import Line, Mark, Moved, MovedAway
 from models.views.overview import CampaignLine, Standing
 from reasons import Code, Reason

@@ -15,8 +15,8 @@ from actors.disk import handover_log, journal
 from mail.outcome import Accepted, Deferred, Phase, Reply, Scope
 from models.email import limits, recovery
 from models.email.claims import Attempt, Held
-from models.email.states import Status
 from models.owner import arming, campaigns
+from models.states import Status
 from models.store import database, installation, tables
 from models.store.tables import CampaignEmailQueue, CampaignLead, EmailContent, EmailHistory
 from models.views import overview

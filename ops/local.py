@@ -1,4 +1,4 @@
-"""`python -m ops.servers.local`: a private RabbitMQ and Postgres below the data folder, for machines without docker."""
+"""`python -m ops.local`: a private RabbitMQ and Postgres below the data folder, for machines without docker."""
 
 import argparse
 import os
@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import config
 from models.store import embedded
-from ops.servers.rabbitmq import RabbitMQ, RabbitMQFailed, is_installed
+from ops.rabbitmq import RabbitMQ, RabbitMQFailed, is_installed
 
 _POLICY = Path("/usr/sbin/policy-rc.d")
 
@@ -121,7 +121,7 @@ COMMANDS = {"start": start, "stop": stop, "status": status, "install": install, 
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m ops.servers.local", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m ops.local", description=__doc__)
     parser.add_argument("command", choices=COMMANDS)
     try:
         COMMANDS[parser.parse_args().command]()

@@ -9,7 +9,7 @@ from dramatiq.common import dq_name, xq_name
 from pika.adapters.blocking_connection import BlockingChannel
 from pika.exceptions import ChannelClosedByBroker, ProbableAccessDeniedError, ProbableAuthenticationError
 
-from ops.servers import broker_connection
+from ops import broker_connection
 
 QUEUES = ("deliver", "evidence", "tick", "upkeep")
 # Where nothing is ever delayed: whoever may read it may read ours, and takes nothing from anybody.

@@ -6,8 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from models.email.states import Status
 from models.owner import arming, campaigns, mailboxes, settlement
+from models.states import Status
 from models.store import database, tick_request
 from tests import factories as make
 from tests.waiting import BOUND, until
