@@ -20,13 +20,15 @@ import clock
 from scheduling.window import WARSAW
 
 _SOURCE = Path(__file__).parent / "clock.c"
+_SHIFT = "TESTS_CLOCK_SHIFT"
 
 
 def shift(at: str) -> int:
-    """Seconds from now to that time. Raises ValueError where it is none."""
+    """Seconds from the machine's time to that one. Raises ValueError where it is none."""
     asked = datetime.fromisoformat(at)
     asked = asked if asked.tzinfo else asked.replace(tzinfo=WARSAW)
-    return round((asked - clock.now()).total_seconds())
+    # This process may run at another time already.
+    return round((asked - clock.now()).total_seconds()) + int(os.environ.get(_SHIFT, "0"))
 
 
 def library() -> Path:
@@ -47,7 +49,7 @@ def main() -> None:
         seconds = shift(at)
     except ValueError as error:
         sys.exit(f"AT: {error}; it is like 2026-11-26 23:58, in Warsaw")
-    faked = {"LD_PRELOAD": str(library()), "TESTS_CLOCK_SHIFT": str(seconds)}
+    faked = {"LD_PRELOAD": str(library()), _SHIFT: str(seconds)}
     os.execvpe(command[0], command, os.environ | faked)
 
 

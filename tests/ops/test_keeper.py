@@ -25,7 +25,10 @@ while not (told.wait(0.1) or keeper.is_gone()): pass
 pathlib.Path(sys.argv[1]).write_text("in order")
 """
 PROGRAM = """
-import pathlib, sys
+import pathlib, signal, sys
+# Whatever those who run the tests do to theirs: a shell has what runs in its background ignore Ctrl-C.
+for number in (signal.SIGINT, signal.SIGHUP):
+    signal.signal(number, signal.SIG_DFL)
 from ops.watch import logs
 from ops.run.keeper import Keeper
 logs.configure()

@@ -83,6 +83,7 @@ class Punktual:
 
     def fork(self, *command: str, **environment: str) -> Forked:
         environment = {**os.environ, **self.environment, **environment}
+        self.log.touch()  # which a test may read before the process has come so far
         process = Forked(command, environment, out=self.log, err=self.log)
         self.processes.append(process)
         return process
