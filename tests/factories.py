@@ -199,8 +199,29 @@ def everything_older(by: timedelta) -> None:
     database.execute(GROW_OLDER, {"by": by})
 
 
+# A dozen times faster than TRUNCATE, which makes new files for each table and index. Without triggers and foreign keys.
+EMPTY = """
+DO $$
+DECLARE
+    names text[] := %(names)s;
+    name text;
+    has_rows boolean;
+BEGIN
+    SET LOCAL session_replication_role = replica;
+    FOREACH name IN ARRAY names LOOP
+        EXECUTE format('SELECT EXISTS (SELECT FROM %%I)', name) INTO has_rows;
+        IF has_rows THEN EXECUTE format('DELETE FROM %%I', name); END IF;
+    END LOOP;
+    PERFORM setval(ids.oid::regclass, 1, false)
+    FROM pg_class ids JOIN pg_depend d ON d.objid = ids.oid AND d.deptype IN ('a', 'i')
+    JOIN pg_class t ON t.oid = d.refobjid
+    WHERE ids.relkind = 'S' AND t.relname = ANY(names);
+END $$
+"""
+
+
 def nothing_left() -> None:
     """Empty every table, as before each test. The database keeps its name."""
-    names = ", ".join(table._meta.table_name for table in tables.TABLES if table is not tables.Installation)
-    database.execute(f"TRUNCATE {names} RESTART IDENTITY CASCADE")
+    names = [table._meta.table_name for table in tables.TABLES if table is not tables.Installation]
+    database.execute(EMPTY, {"names": names})
     database.execute("UPDATE installation SET disarmed_reason = NULL")

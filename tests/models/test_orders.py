@@ -25,8 +25,9 @@ WHERE = SentMail("imap.sender.example", 993, "tls", None)
 ANNA = "anna@leads.example"
 
 REFUSE = """
-CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'refused by the test'; END $$;
-CREATE TRIGGER refuse BEFORE INSERT OR UPDATE OR DELETE ON {table} FOR EACH ROW EXECUTE FUNCTION refuse();
+CREATE FUNCTION refuse_order() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN RAISE EXCEPTION 'refused by the test'; END $$;
+CREATE TRIGGER refuse BEFORE INSERT OR UPDATE OR DELETE ON {table} FOR EACH ROW EXECUTE FUNCTION refuse_order();
 """
 
 
@@ -37,7 +38,7 @@ def refused(table: str) -> Iterator[None]:
     try:
         yield
     finally:
-        database.execute("DROP FUNCTION refuse CASCADE")
+        database.execute("DROP FUNCTION refuse_order CASCADE")
 
 
 def everything() -> dict[str, list[Any]]:

@@ -14,10 +14,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from dramatiq import Message
 from dramatiq.brokers.rabbitmq import RabbitmqBroker, _RabbitmqConsumer
+from dramatiq.worker import ConsumerThread
 
 from mail.connection import Connection
 from models.store.database import database
+from tests.waiting import BOUND
 
 LOG, DIE_BEFORE = "EFFECTS_LOG", "EFFECTS_DIE_BEFORE"
 _WRITES = re.compile(r"\b(INSERT|UPDATE|DELETE)\b(?! SKIP| OF)")
@@ -26,11 +29,17 @@ _PLUMBING = {"models.store.database", "actors.disk.jsonlines"}
 
 _lock = threading.Lock()
 _count = 0
+# A delayed message whose time has come is published again and then acknowledged, while another thread may already work
+# on it. Here it waits for that, so that the effects have one order.
+_acknowledged = threading.Event()
+_acknowledged.set()
 
 
 def reached(name: str) -> None:
     """Called right before the effect. Dead from here on: nothing else of the process happens any more."""
     global _count
+    if name.endswith(".claim"):
+        _acknowledged.wait(BOUND)
     with _lock:
         _count += 1
         if _count == int(os.environ.get(DIE_BEFORE, "0")):
@@ -44,8 +53,9 @@ def watch() -> None:
     """Put a look-out around every way in which a process can have an effect."""
     _before(database, "commit", lambda *_: _caller())
     _before(database, "execute_sql", _statement)
-    _before(RabbitmqBroker, "enqueue", lambda _, message, **__: f"publish {message.queue_name}")
+    _before(RabbitmqBroker, "enqueue", lambda _, message, **__: _published(message))
     _before(_RabbitmqConsumer, "ack", lambda _, message: f"acknowledge {message.queue_name}")
+    _after(_RabbitmqConsumer, "ack", _acknowledged.set)
     _before(Connection, "connect", lambda *_: "connect")
     _before(Connection, "send", lambda _, sent: _command(sent))
     _before(Connection, "write_dot", lambda *_: "dot")
@@ -69,6 +79,24 @@ def _before(owner: Any, attribute: str, name: Callable[..., str | None]) -> None
         return original(*arguments, **options)
 
     setattr(owner, attribute, watched)
+
+
+def _after(owner: Any, attribute: str, then: Callable[[], None]) -> None:
+    original = getattr(owner, attribute)
+
+    def followed(*arguments: Any, **options: Any) -> Any:
+        try:
+            return original(*arguments, **options)
+        finally:
+            then()
+
+    setattr(owner, attribute, followed)
+
+
+def _published(message: Message[Any]) -> str:
+    if isinstance(threading.current_thread(), ConsumerThread):
+        _acknowledged.clear()
+    return f"publish {message.queue_name}"
 
 
 def _statement(query: str, *_: object) -> str | None:
