@@ -14,7 +14,7 @@ from scheduling.window import WARSAW
 
 
 def gettext_noop(text: str) -> str:
-    """Does nothing: what it is called with is taken into the catalogues."""
+    """Mark a text for the translation catalogues; it is translated where it is shown."""
     return text
 
 

@@ -128,7 +128,7 @@ def hand_over(claim: Claim, content: bytes) -> Reason | None:
     try:
         closed = moves.hand_over(claim.held, content)
         if closed is None:
-            handover_log.note(recovery.of(claim, clock.now()), claim.mark)
+            handover_log.note(recovery.of(claim, clock.now()), claim.history_position)
     except OSError as error:
         return Reason(Code.HAND_OVER_NOT_KEPT, error=str(error.strerror))
     except Exception as failure:  # whatever it is: without a hand-over there is no dot

@@ -34,7 +34,7 @@ def seek_evidence(mailbox_id: int) -> None:
         return
     try:
         with evidence.alone(mailbox_id) as alone:
-            if alone and (mails := evidence.take(mailbox_id)):
+            if alone and (mails := evidence.claim_due(mailbox_id)):
                 look_for(mails, mailboxes.get(mailbox_id))
     finally:
         _ONE_LOOK.release()

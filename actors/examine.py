@@ -13,7 +13,7 @@ log = logs.get()
 
 @queues.actor(queues.UPKEEP, timetable.EXAMINATION)
 def examine() -> None:
-    asked = findings.examine()
+    asked = findings.check_all()
     if not asked:
         log.info("examination_under_way_elsewhere")
         return

@@ -1,7 +1,7 @@
 """What a worker does to tell the people in charge, by webhook or e-mail, of what needs them.
 
-At least once, and normally once: where a worker dies between the telling and its record, or a place takes a notice and
-does not say so in time, it is told again. An alarm that is missed is worse than one that is doubled.
+Delivery is at least once: a notice is sent again if the worker dies before recording it, or if the notifier does not
+confirm in time. A missed alarm is worse than a duplicate.
 """
 
 import re
@@ -15,8 +15,8 @@ from actors import queues
 from models.owner import notices
 from models.owner.notices import Due, Kind
 from ops import notifiers
-from ops.notifiers import Place
-from ops.terminal import harmless
+from ops.notifiers import Notifier
+from ops.terminal import escape_controls
 from ops.watch import logs, metrics
 from scheduling import backoff
 
@@ -24,7 +24,7 @@ log = logs.get()
 
 # Of a process's threads one at most: the others are for mail.
 _ONE_TELLS = threading.Lock()
-# So that one message does not hold a thread for long where places do not answer.
+# So that one message does not hold a thread for long where notifiers do not answer.
 _AT_ONCE = 10
 _LONGEST_NAME, _LONGEST_WORDS = 80, 300
 # A server may name a lead in its words, and chat services call whoever stands behind an @ or in angle brackets.
@@ -71,22 +71,22 @@ def tell_people() -> None:
         _ONE_TELLS.release()
 
 
-def tell_everything_due(where: list[Place]) -> None:
-    if not where:
+def tell_everything_due(to: list[Notifier]) -> None:
+    if not to:
         log.warning("notices_have_no_place")
         return
-    # Longer than all places may take.
-    lease = timedelta(seconds=(len(where) + 1) * config.settings().notices.answer_timeout_seconds + 30)
+    # Longer than all notifiers may take.
+    lease = timedelta(seconds=(len(to) + 1) * config.settings().notices.answer_timeout_seconds + 30)
     for _ in range(_AT_ONCE):
-        due = notices.take(lease)
+        due = notices.claim_due(lease)
         if due is None:
             return
-        tell(due, where)
+        tell(due, to)
 
 
-def tell(due: Due, where: list[Place]) -> None:
+def tell(due: Due, to: list[Notifier]) -> None:
     title, body = words(due)
-    failures = [f"{place.name}: {failure}" for place in where if (failure := _tell(due, place, title, body))]
+    failures = [f"{notifier.name}: {failure}" for notifier in to if (failure := _tell(due, notifier, title, body))]
     said = f"{title}\n{body}"
     if not failures:
         notices.told(due.id, said)
@@ -97,16 +97,16 @@ def tell(due: Due, where: list[Place]) -> None:
         notices.try_again(due.id, said, "; ".join(failures), pause)
 
 
-def _tell(due: Due, place: Place, title: str, body: str) -> str | None:
+def _tell(due: Due, notifier: Notifier, title: str, body: str) -> str | None:
     """Why it may not have been told."""
-    if place.key in due.reached:
+    if notifier.key in due.reached:
         return None
-    failure = place.tell(title, body)
+    failure = notifier.tell(title, body)
     if failure is None:
-        notices.reached(due.id, place.key)
-        log.info("notice_sent", notice=due.id, kind=due.kind, place=place.name)
+        notices.reached(due.id, notifier.key)
+        log.info("notice_sent", notice=due.id, kind=due.kind, place=notifier.name)
     else:
-        log.warning("notice_not_sent", notice=due.id, kind=due.kind, place=place.name, reason=failure)
+        log.warning("notice_not_sent", notice=due.id, kind=due.kind, place=notifier.name, reason=failure)
     metrics.NOTICES.labels("failed" if failure else "sent").inc()
     return failure
 
@@ -115,10 +115,10 @@ def words(due: Due) -> tuple[str, str]:
     """Title and body. The names of a campaign and a mailbox are its owner's own; no lead is named."""
     wording = WORDINGS[due.kind]
     values = {
-        "name": harmless(due.name)[:_LONGEST_NAME],
+        "name": escape_controls(due.name)[:_LONGEST_NAME],
         "count": due.count,
         "subject": due.subject,
-        "words": _ADDRESS.sub("…", harmless(due.words or "")).translate({ord("<"): None, ord(">"): None})[
+        "words": _ADDRESS.sub("…", escape_controls(due.words or "")).translate({ord("<"): None, ord(">"): None})[
             :_LONGEST_WORDS
         ],
     }

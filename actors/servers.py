@@ -8,7 +8,7 @@ from models.store import vault
 from models.store.tables import Mailbox
 
 
-class Smtp(Protocol):
+class SmtpLogin(Protocol):
     """How a mailbox logs in to send: its row, or a claim of one of its mails."""
 
     @property
@@ -28,7 +28,7 @@ class SentFolderPlace(NamedTuple):
     folder: str | None  # None: the one that the server marks
 
 
-def smtp(of: Smtp) -> Server:
+def smtp(of: SmtpLogin) -> Server:
     """Raises vault.KeyInvalid where the stored password does not open."""
     return Server(of.smtp_host, of.smtp_port, of.smtp_security, of.username, _password(of.password_encrypted))
 

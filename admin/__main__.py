@@ -28,7 +28,7 @@ from models.views import overview
 from ops import passwords
 from ops.passwords import PasswordInvalid
 from ops.run.starting import starting
-from ops.terminal import harmless
+from ops.terminal import escape_controls
 from scheduling.planner import Unplannable
 
 REFUSALS = (
@@ -164,7 +164,7 @@ def _is_broken(text: str) -> bool:
 
 def _in_one_line(mistake: typer.TyperException) -> str:
     """What is wrong with a command, by the name of the option."""
-    said = harmless(" ".join(mistake.format_message().split())).removesuffix(".").removeprefix("Invalid value: ")
+    said = escape_controls(" ".join(mistake.format_message().split())).removesuffix(".").removeprefix("Invalid value: ")
     if found := re.fullmatch(r"Invalid value for '?(?P<name>[^':]+)'?: (?P<fault>.*)", said):
         cause = mistake.__cause__
         fault = faults.of(cause)[0].text if isinstance(cause, ValidationError) else found["fault"]

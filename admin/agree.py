@@ -9,7 +9,7 @@ import typer
 from admin import show
 from models.owner import campaigns, preview
 from models.owner.preview import Shift
-from ops.terminal import harmless
+from ops.terminal import escape_controls
 
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation. Scripts are never asked.")]
 
@@ -19,7 +19,7 @@ def to_what_moves(order: Callable[[], object], campaign_ids: Collection[int], *,
     shifts = preview.of(order, campaign_ids)
     names = {row.id: row.name for row in campaigns.every()} if shifts else {}
     for it in shifts:
-        print(harmless(_told(it, names[it.campaign_id])))
+        print(escape_controls(_told(it, names[it.campaign_id])))
     if shifts and not yes and sys.stdin.isatty() and not typer.confirm("Change it?"):
         print("nothing was changed")
         raise typer.Exit(1)

@@ -10,29 +10,29 @@ from mail.outcome import Deferred, Refused
 from models.store.tables import Mailbox
 
 
-class Verdict(NamedTuple):
+class ServerCheck(NamedTuple):
     server: str
     works: bool
     says: str
 
 
-def of_servers(row: Mailbox) -> list[Verdict]:
+def of_servers(row: Mailbox) -> list[ServerCheck]:
     return [_smtp(row), _imap(row)]
 
 
-def _smtp(row: Mailbox) -> Verdict:
+def _smtp(row: Mailbox) -> ServerCheck:
     outcome = smtp.log_in(servers.smtp(row), row.address, Timeouts.configured())
     if isinstance(outcome, Deferred | Refused):
-        return Verdict("smtp", False, f"{outcome.phase}: {outcome.reply}")
-    return Verdict("smtp", True, "ok")
+        return ServerCheck("smtp", False, f"{outcome.phase}: {outcome.reply}")
+    return ServerCheck("smtp", True, "ok")
 
 
-def _imap(row: Mailbox) -> Verdict:
+def _imap(row: Mailbox) -> ServerCheck:
     where = servers.sent_folder(row)
     if where is None:
-        return Verdict("imap", True, "not set up: unknown mails wait for a person")
+        return ServerCheck("imap", True, "not set up: unknown mails wait for a person")
     try:
         with imap.sent_folder(where.server, where.folder, Patience.configured()) as sent:
-            return Verdict("imap", True, f"ok, sent mails are in {sent.name}")
+            return ServerCheck("imap", True, f"ok, sent mails are in {sent.name}")
     except SentFolderUnreadable as failure:
-        return Verdict("imap", False, f"{failure.step}: {failure}")
+        return ServerCheck("imap", False, f"{failure.step}: {failure}")

@@ -14,7 +14,7 @@ from actors.process.backlog import BrokerAway, backlog
 from admin import show
 from models.email import hints
 from models.health import heartbeats, invariants
-from models.health.invariants import Finding
+from models.health.invariants import CheckResult
 from models.owner import mailboxes
 from models.store import database, installation, migrate, vault
 from models.store.vault import KeyInvalid
@@ -26,7 +26,7 @@ _BROKER_SECONDS = 10.0
 def doctor(json: show.AsJson = False) -> None:
     """Check every invariant and everything that sending needs. One line each; exit status 1 if one fails."""
     database.open_database("punktual doctor")
-    findings = list(examine())
+    findings = list(results())
     if json:
         show.as_json([asdict(it) for it in findings])
     else:
@@ -36,16 +36,16 @@ def doctor(json: show.AsJson = False) -> None:
         raise typer.Exit(1)
 
 
-def examine() -> Iterator[Finding]:
+def results() -> Iterator[CheckResult]:
     missing = migrate.missing()
-    yield Finding("every migration is applied", ", ".join(missing) or None)
+    yield CheckResult("every migration is applied", ", ".join(missing) or None)
     if missing:
         return  # the other questions are about tables that may not be there
     yield from invariants.check()
     for rule, look in SURROUNDINGS:
-        yield Finding(rule, look())
+        yield CheckResult(rule, look())
     if not config.settings().broker.embedded:  # its messages are in a process that nobody else can look into
-        yield Finding("the broker holds what the rows say", _broker())
+        yield CheckResult("the broker holds what the rows say", _broker())
 
 
 def _writes() -> str | None:
@@ -81,7 +81,7 @@ def _journal() -> str | None:
     return f"{waiting} answers in {journal.path()} wait to be recorded" if waiting else None
 
 
-def _witness() -> str | None:
+def _handover_log() -> str | None:
     if reason := installation.disarmed_reason():
         return str(reason)
     try:
@@ -111,5 +111,5 @@ SURROUNDINGS: tuple[tuple[str, Callable[[], str | None]], ...] = (
     ("this machine's clock agrees with the database's", _clock),
     ("the secret key opens the stored passwords", _secret_key),
     ("the journal is empty and has room", _journal),
-    ("the database knows all that this machine has seen", _witness),
+    ("the database knows all that this machine has seen", _handover_log),
 )

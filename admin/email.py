@@ -14,7 +14,7 @@ from models.owner import campaigns, reopening, settlement
 from models.states import Status
 from models.views import overview
 from models.views.overview import PastMove
-from ops.terminal import harmless
+from ops.terminal import escape_controls
 
 app = typer.Typer(help="Single e-mails: status and history.", no_args_is_help=True)
 
@@ -64,7 +64,7 @@ def show_(id: Id, json: show.AsJson = False) -> None:
     show.table(("at", "move", "status", "planned", "why", "by"), rows, "it has no history")
     if content is not None:
         print("\nHanded over to the server:\n")
-        print(harmless(str(_text(content)), keep="\n\t"))
+        print(escape_controls(str(_text(content)), keep="\n\t"))
 
 
 def _why(it: PastMove) -> str | None:

@@ -19,7 +19,7 @@ from models.owner import changes, mailboxes
 from models.owner.mailboxes import MailboxInvalid, SentMail
 from models.store import database, vault
 from models.views import overview
-from ops.terminal import harmless
+from ops.terminal import escape_controls
 from scheduling.window import warsaw_day
 
 app = typer.Typer(help="Mailboxes that e-mails are sent from.", no_args_is_help=True)
@@ -227,7 +227,7 @@ def check_(address: Address) -> None:
     """Log in to the mailbox's SMTP and IMAP servers and print the result. Sends nothing."""
     verdicts = check.of_servers(mailboxes.find(normalise(address)))
     for it in verdicts:
-        print(f"{it.server}  {harmless(it.says)}")
+        print(f"{it.server}  {escape_controls(it.says)}")
     if not all(it.works for it in verdicts):
         raise typer.Exit(1)
 

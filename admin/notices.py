@@ -14,16 +14,16 @@ def test() -> None:
     """Send a test notice to each address and print the result."""
     where = notifiers.configured()
     if not where:
-        print("nobody is told: PUNKTUAL_NOTICES_URLS names no place")
+        print("no notices are sent: PUNKTUAL_NOTICES_URLS is empty")
         raise typer.Exit(1)
-    failures = [_tell(place) for place in where]
+    failures = [_tell(notifier) for notifier in where]
     if any(failures):
         raise typer.Exit(1)
 
 
-def _tell(place: notifiers.Place) -> str | None:
-    failure = place.tell("Punktual: a test", "This place is told when something needs a person.")
-    print(f"{place.name}  {failure or 'ok'}")
+def _tell(notifier: notifiers.Notifier) -> str | None:
+    failure = notifier.tell("Punktual: a test", "Notices are sent here when something needs a person.")
+    print(f"{notifier.name}  {failure or 'ok'}")
     return failure
 
 

@@ -14,8 +14,8 @@ from rich.markup import escape
 from rich.table import Column, Table
 
 from admin.input.campaign_file import WEEKDAYS
-from models.owner.changes import Change
-from ops.terminal import harmless
+from models.owner.changes import RecordedChange
+from ops.terminal import escape_controls
 from reasons import Reason
 from scheduling.window import WARSAW
 
@@ -28,7 +28,7 @@ console = Console(width=None if sys.stdout.isatty() else 100_000)
 
 
 def as_json(value: Any) -> None:
-    print(harmless(json.dumps(_plain(value), indent=2, ensure_ascii=False), keep="\n"))
+    print(escape_controls(json.dumps(_plain(value), indent=2, ensure_ascii=False), keep="\n"))
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], empty: str) -> None:
@@ -49,7 +49,7 @@ def pairs(values: Iterable[tuple[str, Any]]) -> None:
     console.print(grid)
 
 
-def changes(found: Iterable[Change]) -> None:
+def changes(found: Iterable[RecordedChange]) -> None:
     """What was ordered lately, where anything was."""
     rows = [(it.at, it.by, it.verb, ", ".join(starmap(_difference, it.values.items())), it.reason) for it in found]
     if rows:
@@ -92,7 +92,7 @@ def moment(at: datetime) -> str:
 def _cell(value: Any) -> str:
     if isinstance(value, datetime):
         return moment(value)
-    return "" if value is None else escape(harmless(str(value)))
+    return "" if value is None else escape(escape_controls(str(value)))
 
 
 def _plain(value: Any) -> Any:

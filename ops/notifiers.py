@@ -28,7 +28,7 @@ _APPRISE = logging.getLogger("apprise")
 
 
 @dataclass(frozen=True)
-class Place:
+class Notifier:
     key: str  # tells it apart from the others, and nothing of its URL
     name: str
     url: str = field(repr=False)
@@ -58,12 +58,12 @@ class Place:
         return _without_secrets(" ".join(words), self.url) or "it was not taken"
 
 
-def configured() -> list[Place]:
+def configured() -> list[Notifier]:
     """Those that PUNKTUAL_NOTICES_URLS names. Raises SettingsInvalid, which tells no part of a URL."""
     _keep_urls_out_of_the_log()
     urls = config.settings().notices.urls
     found = _BETWEEN.split(urls.get_secret_value().strip()) if urls else []
-    return [_place(number, url) for number, url in enumerate(filter(None, found), start=1)]
+    return [_notifier(number, url) for number, url in enumerate(filter(None, found), start=1)]
 
 
 @cache
@@ -75,7 +75,7 @@ def _keep_urls_out_of_the_log() -> None:
     _APPRISE.addHandler(logging.NullHandler())
 
 
-def _place(number: int, url: str) -> Place:
+def _notifier(number: int, url: str) -> Notifier:
     service = _service(url)
     if service is None:
         raise _refusal(number, "is none that Apprise understands (https://appriseit.com/services/)")
@@ -84,7 +84,7 @@ def _place(number: int, url: str) -> Place:
     if service.password and _is_in_clear(service) and not config.is_loopback(service.host):
         raise _refusal(number, "would send its password unencrypted")
     key = hashlib.sha256(url.encode()).hexdigest()[:12]
-    return Place(key, f"{number}: {service.service_name}", url, service)
+    return Notifier(key, f"{number}: {service.service_name}", url, service)
 
 
 def _refusal(number: int, reason: str) -> config.SettingsInvalid:

@@ -9,7 +9,7 @@ _CONTROLS = frozenset({"Cc", "Cs", "Zl", "Zp"})
 _DIRECTIONS = frozenset({"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"})
 
 
-def harmless(text: str, keep: str = "") -> str:
+def escape_controls(text: str, keep: str = "") -> str:
     """Control characters as the escapes that JSON has for them, so that none moves a cursor or begins a line."""
     if text.isprintable():
         return text

@@ -32,7 +32,7 @@ _BEGIN, END = datetime.min.replace(tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
 _FAULTS = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 
 
-class SettingsInvalid(ValueError):
+class PlanInputInvalid(ValueError):
     """A delay or a gap that nothing can be planned with."""
 
 
@@ -45,16 +45,16 @@ class Unplannable(Exception):
 
 
 def interval(seconds: float, name: str) -> timedelta:
-    """A delay or gap as it is stored. Raises SettingsInvalid where nothing can be planned with it."""
+    """A delay or gap as it is stored. Raises PlanInputInvalid where nothing can be planned with it."""
     if not 0 <= seconds <= LONGEST.total_seconds():
-        raise SettingsInvalid(f"its {name} of {seconds:g} s is not between 0 s and {LONGEST.days} days")
+        raise PlanInputInvalid(f"its {name} of {seconds:g} s is not between 0 s and {LONGEST.days} days")
     return timedelta(seconds=seconds)
 
 
 def check_moments(*moments: datetime | None) -> None:
-    """Raises SettingsInvalid where one is so far away that nothing can be reckoned from it."""
+    """Raises PlanInputInvalid where one is so far away that nothing can be reckoned from it."""
     if any(it is not None and it >= END for it in moments):
-        raise SettingsInvalid("its last start, its closing or its time is thousands of years away")
+        raise PlanInputInvalid("its last start, its closing or its time is thousands of years away")
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class Mailbox:
 
 
 @dataclass(frozen=True)
-class Standing:
+class CurrentSlot:
     """The place that a mail holds now."""
 
     mailbox_id: int
@@ -84,7 +84,7 @@ class Email:
 
     lead_id: int
     step_id: int
-    standing: Standing | None = None  # where its campaign is being planned again
+    current: CurrentSlot | None = None  # where its campaign is being planned again
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ class Campaign:
 
     def __post_init__(self) -> None:
         if self.delay <= timedelta(0):
-            raise SettingsInvalid("its delay between two mails is not above 0 s")
+            raise PlanInputInvalid("its delay between two mails is not above 0 s")
         check_moments(self.last_start)
 
 
@@ -199,7 +199,7 @@ class _Box:
     times: list[datetime] = field(default_factory=list)  # of its mails to come, in order
     per_day: Counter[date] = field(default_factory=Counter)
 
-    def take(self, at: datetime) -> None:
+    def book(self, at: datetime) -> None:
         insort(self.times, at)
         self.per_day[warsaw_day(at)] += 1
 
@@ -244,13 +244,13 @@ class _Line:
         return self.to_place[0] if self.to_place else None
 
     @property
-    def standing(self) -> Standing | None:
-        return self.to_place[0].standing if self.to_place else None
+    def current(self) -> CurrentSlot | None:
+        return self.to_place[0].current if self.to_place else None
 
     def stands_at(self, at: datetime) -> bool:
-        return self.standing is not None and self.standing.at == at
+        return self.current is not None and self.current.at == at
 
-    def take(self, at: datetime, *, is_retry: bool) -> None:
+    def book(self, at: datetime, *, is_retry: bool) -> None:
         if not is_retry:
             self.previous = at if self.previous is None else max(self.previous, at)
         self.per_day[warsaw_day(at)] += 1
@@ -305,14 +305,14 @@ class _Future:
             self._take(each.campaign_id, each.mailbox_id, each.at, is_retry=each.is_retry)
 
     def first_moment(self, line: _Line) -> datetime:
-        return self.now if line.previous is None and line.standing is None else self.next_moment(line)
+        return self.now if line.previous is None and line.current is None else self.next_moment(line)
 
     def next_moment(self, line: _Line) -> datetime:
-        """Where its next e-mail should go: its standing place if it can stay, else one delay after the one before."""
+        """Where its next e-mail should go: its current place if it can stay, else one delay after the one before."""
         assert line.email is not None
-        standing = line.standing
-        if standing is not None and self._can_stand(line, standing.at):
-            return standing.at
+        current = line.current
+        if current is not None and self._can_stand(line, current.at):
+            return current.at
         return self._after_previous(line, jitter(line.it.id, line.email))
 
     def _can_stand(self, line: _Line, at: datetime) -> bool:
@@ -335,7 +335,7 @@ class _Future:
         free = {box.it.id: box.free_from(at) for box in boxes}
         if (soonest := min(free.values())) > at:
             return self._unless_hopeless(line, soonest)
-        box = self._best(line.standing, [box for box in boxes if free[box.it.id] == at], day, at)
+        box = self._best(line.current, [box for box in boxes if free[box.it.id] == at], day, at)
         return self._settle(line, box, at)
 
     def _settle(self, line: _Line, box: _Box, at: datetime) -> Slot:
@@ -348,16 +348,16 @@ class _Future:
         self._give_up_at[line.it.id] = at + _GIVE_UP_AFTER
         return slot
 
-    def _best(self, standing: Standing | None, boxes: Sequence[_Box], day: date, at: datetime) -> _Box:
+    def _best(self, current: CurrentSlot | None, boxes: Sequence[_Box], day: date, at: datetime) -> _Box:
         """The one it stands on; else the one with most room left, of those the one that was idle longest."""
-        stays_on = standing.mailbox_id if standing is not None else None
+        stays_on = current.mailbox_id if current is not None else None
         return min(boxes, key=lambda box: (box.it.id != stays_on, -box.room(day), box.idle_since(at), box.it.id))
 
     def _take(self, campaign_id: int, mailbox_id: int, at: datetime, *, is_retry: bool = False) -> None:
         if mailbox_id in self.boxes:
-            self.boxes[mailbox_id].take(at)
+            self.boxes[mailbox_id].book(at)
         if campaign_id in self.lines:
-            self.lines[campaign_id].take(at, is_retry=is_retry)
+            self.lines[campaign_id].book(at, is_retry=is_retry)
         self._counts[campaign_id, mailbox_id, warsaw_day(at)] += 1
 
     def _boxes_of(self, line: _Line) -> list[_Box]:

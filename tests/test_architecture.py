@@ -54,7 +54,7 @@ ALLOWED: dict[str, set[str]] = {
     | _SEEN
     | _OPS,
     "web.language": {"clock", "config", "models.email", "reasons", "scheduling"},
-    "web.guard": {"config", "models.owner", "models.store", "web.language"} | _OPS,
+    "web.guard": {"config", "models.owner", "models.store", "reasons", "web.language"} | _OPS,
     "web": {"bounds", "clock", "config", "faults", "mail.address", "scheduling", "web.guard", "web.language"}
     | _SEEN
     | _OPS,

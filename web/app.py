@@ -10,9 +10,9 @@ from werkzeug.routing import IntegerConverter
 
 from bounds import HIGHEST_ID
 from models.store import database
+from reasons import gettext_noop
 from web import api, errors, health, language, metrics, orders, pages
 from web.guard import access, headers
-from web.language import noted
 
 MOST_BYTES = 64 * 1024
 
@@ -56,7 +56,7 @@ def _refuse_nul() -> None:
     """Postgres has no text with NUL in it, and would fail where a person mistyped."""
     given = {name: value for name, values in request.values.lists() for value in values if "\0" in name + value}
     if given or "\0" in request.path:
-        faults = {"input": {name.replace("\0", "\ufffd"): [noted("has a NUL character")] for name in given}}
+        faults = {"input": {name.replace("\0", "\ufffd"): [gettext_noop("has a NUL character")] for name in given}}
         abort(422, detail=faults)
 
 

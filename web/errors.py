@@ -15,21 +15,22 @@ from models.owner.mailboxes import NoSuchMailbox
 from models.owner.settlement import SettlementRefused
 from models.store import database
 from ops.watch import logs
-from web.language import noted, word
+from reasons import gettext_noop
+from web.language import word
 
 log = logs.get()
 
 _SENTENCES = {
-    400: noted("This request cannot be read."),
-    401: noted("Log in, or send the token."),
-    404: noted("Not found."),
-    405: noted("This address does not support that method."),
-    413: noted("The request is too large."),
-    415: noted("Send JSON with the header Content-Type: application/json."),
-    429: noted("Too many attempts. Try again in a minute."),
-    500: noted("Internal error. Details are in the log."),
+    400: gettext_noop("This request cannot be read."),
+    401: gettext_noop("Log in, or send the token."),
+    404: gettext_noop("Not found."),
+    405: gettext_noop("This address does not support that method."),
+    413: gettext_noop("The request is too large."),
+    415: gettext_noop("Send JSON with the header Content-Type: application/json."),
+    429: gettext_noop("Too many attempts. Try again in a minute."),
+    500: gettext_noop("Internal error. Details are in the log."),
 }
-_FORM_TOO_OLD = noted("This form has expired. Go back, reload the page and submit it again.")
+_FORM_TOO_OLD = gettext_noop("This form has expired. Go back, reload the page and submit it again.")
 _FOR_PROGRAMS = ("/api/", "/health/", "/metrics")
 
 
@@ -102,4 +103,4 @@ def _database_failed(failure: Exception) -> Response:
         log.exception("request_failed", path=request.path)
         return _answer(HTTPError(500))
     log.warning("database_away", error=str(failure).splitlines()[0])
-    return _answer(HTTPError(503, noted("The database does not answer. Try again in a moment.")))
+    return _answer(HTTPError(503, gettext_noop("The database does not answer. Try again in a moment.")))

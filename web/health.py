@@ -33,7 +33,7 @@ def ready() -> ResponseReturnValue:
     return {"ready": is_ready, "checks": checks}, 200 if is_ready else 503
 
 
-def examine() -> dict[str, str | None]:
+def check_readiness() -> dict[str, str | None]:
     """Check -> why it fails, None where it does not."""
     found = _database()
     if not config.settings().broker.embedded:
@@ -95,4 +95,4 @@ class Latest:
             return self._found
 
 
-latest = Latest(examine)
+latest = Latest(check_readiness)

@@ -91,11 +91,6 @@ def _catalogue(name: str) -> NullTranslations:
     return Translations(compiled)
 
 
-def noted(text: str) -> str:
-    """Does nothing: what it is called with is taken into the catalogues."""
-    return text
-
-
 def word(text: object) -> str:
     """One of our own words that stands in a row; what is not ours stays as it is."""
     return gettext(str(text)) if text else ""

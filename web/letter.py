@@ -15,7 +15,7 @@ _CHARACTERS_A_LINE = 90
 
 
 @dataclass(frozen=True)
-class Letter:
+class ShownLetter:
     headers: list[tuple[str, str]]
     text: str | None
     html: str | None
@@ -28,14 +28,14 @@ class Letter:
         return min(max(40 + 22 * lines + 120 * html.lower().count("<img"), 90), 480)
 
 
-def read(content: bytes) -> Letter:
+def read(content: bytes) -> ShownLetter:
     """What cannot be read as a message is shown as it is."""
     try:
         message = message_from_bytes(content, policy=policy.default)
         headers = [(name, str(value)) for name, value in message.items()]
-        return Letter(headers, _part(message, "plain"), _part(message, "html"))
+        return ShownLetter(headers, _part(message, "plain"), _part(message, "html"))
     except _BROKEN:
-        return Letter([], content.decode("utf-8", "replace"), None)
+        return ShownLetter([], content.decode("utf-8", "replace"), None)
 
 
 # Text and how it looks. Nothing that could be followed or fetched, and nothing that a browser reads ahead: no <link>,

@@ -15,9 +15,9 @@ from models.store import database
 from models.store.tables import Campaign
 from models.views import day, mails, overview, unknowns
 from models.views.mails import CursorInvalid
+from reasons import gettext_noop
 from web import email_times, letter, outlook, picture, words
 from web.guard import headers
-from web.language import noted
 from web.screen import show
 
 blueprint = Blueprint("pages", __name__)
@@ -104,7 +104,7 @@ def _mails(campaign_id: int, status: str, lead: str) -> mails.Page:
     except AddressInvalid:
         return mails.Page([], None, None)
     except CursorInvalid:
-        abort(400, noted("This link is not valid."))
+        abort(400, gettext_noop("This link is not valid."))
 
 
 @blueprint.get("/emails/<int:email_id>")

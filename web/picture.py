@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import groupby
 
-from models.views.day import Line, Mark, Moved, MovedAway
+from models.views.day import CampaignDay, MovedAway, TimeChange, TimelineMark
 from reasons import Why
 from scheduling.window import WARSAW, warsaw_day, warsaw_day_bounds
 
@@ -53,7 +53,7 @@ class Axis:
 
 @dataclass(frozen=True)
 class Placed:
-    mark: Mark
+    mark: TimelineMark
     x: float
     origin: float | None  # where it stood before its latest move, if that is on the axis too
 
@@ -73,7 +73,7 @@ class Band:
 
 @dataclass(frozen=True)
 class Drawn:
-    line: Line
+    line: CampaignDay
     open: tuple[float, float] | None
     marks: list[Placed]
     left: list[tuple[float, MovedAway]]
@@ -98,20 +98,20 @@ class Picture:
         return any(line.bands for line in self.lines)
 
 
-def draw(now: datetime, lines: Sequence[Line], *, hour: bool = False) -> Picture:
+def draw(now: datetime, lines: Sequence[CampaignDay], *, hour: bool = False) -> Picture:
     """hour: only what is around now, at most an hour of it."""
     axis = _around(now, lines) if hour else _whole_day(now, lines)
     return Picture(axis, now, axis.place(now), [_drawn(line, axis) for line in lines])
 
 
-def _around(now: datetime, lines: Sequence[Line]) -> Axis:
+def _around(now: datetime, lines: Sequence[CampaignDay]) -> Axis:
     minute = now.replace(second=0, microsecond=0)
     *closer, hour = [Axis(minute - whole / 3, minute + whole * 2 / 3, step) for whole, step in _AROUND]
     times = [mark.at for line in lines for mark in line.marks if hour.shows(mark.at)]
     return next((axis for axis in closer if times and all(map(axis.shows, times))), hour)
 
 
-def _whole_day(now: datetime, lines: Sequence[Line]) -> Axis:
+def _whole_day(now: datetime, lines: Sequence[CampaignDay]) -> Axis:
     """From the first window's opening to the last one's closing, and as far as there are marks, in whole hours."""
     begin, end = warsaw_day_bounds(warsaw_day(now))
     times = [at for line in lines for at in _extent(line)] or [begin, end]
@@ -121,12 +121,12 @@ def _whole_day(now: datetime, lines: Sequence[Line]) -> Axis:
     return Axis(start, stop, _HOUR * -(-((stop - start) // _HOUR) // _MOST_LABELS))
 
 
-def _extent(line: Line) -> Iterator[datetime]:
+def _extent(line: CampaignDay) -> Iterator[datetime]:
     yield from (at for at in (line.opens, line.closes) if at)
     yield from (mark.at for mark in (*line.marks[:1], *line.marks[-1:]))
 
 
-def _drawn(line: Line, axis: Axis) -> Drawn:
+def _drawn(line: CampaignDay, axis: Axis) -> Drawn:
     in_sight = [mark for mark in line.marks if axis.shows(mark.at)]
     # What is drawn last lies above what it meets.
     in_sight.sort(key=lambda mark: mark.status in _ABOVE)
@@ -147,11 +147,11 @@ def _drawn(line: Line, axis: Axis) -> Drawn:
     )
 
 
-def _bands(moves: Sequence[tuple[float, Moved | MovedAway]], *, is_away: bool) -> Iterator[Band]:
+def _bands(moves: Sequence[tuple[float, TimeChange | MovedAway]], *, is_away: bool) -> Iterator[Band]:
     if len(moves) <= FEW_MOVES:
         return
     for why, of_it in groupby(sorted(moves, key=lambda it: (str(it[1].why), it[0])), lambda it: it[1].why):
-        together: list[tuple[float, Moved | MovedAway]] = []
+        together: list[tuple[float, TimeChange | MovedAway]] = []
         for move in of_it:
             if together and move[0] - together[-1][0] > _APART:
                 yield _band(together, why, is_away)
@@ -160,12 +160,12 @@ def _bands(moves: Sequence[tuple[float, Moved | MovedAway]], *, is_away: bool) -
         yield _band(together, why, is_away)
 
 
-def _band(moves: Sequence[tuple[float, Moved | MovedAway]], why: Why | None, is_away: bool) -> Band:
+def _band(moves: Sequence[tuple[float, TimeChange | MovedAway]], why: Why | None, is_away: bool) -> Band:
     (first, earliest), (last, latest) = moves[0], moves[-1]
     return Band(first, round(last - first, 3), earliest.at_from, latest.at_from, len(moves), why, is_away)
 
 
-def _placed(mark: Mark, axis: Axis) -> Placed:
+def _placed(mark: TimelineMark, axis: Axis) -> Placed:
     origin = mark.moved.at_from if mark.moved else None
     return Placed(mark, axis.place(mark.at), axis.place(origin) if origin and axis.shows(origin) else None)
 

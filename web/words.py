@@ -7,75 +7,82 @@ from typing import Any
 from babel import dates
 from flask_babel import get_locale, ngettext
 
-from reasons import Reason, Why
-from web.language import duration_of_seconds, in_words, noted, number, word
+from reasons import Reason, Why, gettext_noop
+from web.language import duration_of_seconds, in_words, number, word
 
 STATUSES = {
-    "pending": noted("planned"),
-    "sending": noted("being sent"),
-    "sent": noted("sent"),
-    "failed": noted("failed"),
-    "unknown": noted("unknown"),
-    "cancelled": noted("cancelled"),
-    "draft": noted("draft"),
-    "active": noted("active"),
-    "paused": noted("paused"),
-    "completed": noted("completed"),
-    "closed": noted("closed"),
+    "pending": gettext_noop("planned"),
+    "sending": gettext_noop("being sent"),
+    "sent": gettext_noop("sent"),
+    "failed": gettext_noop("failed"),
+    "unknown": gettext_noop("unknown"),
+    "cancelled": gettext_noop("cancelled"),
+    "draft": gettext_noop("draft"),
+    "active": gettext_noop("active"),
+    "paused": gettext_noop("paused"),
+    "completed": gettext_noop("completed"),
+    "closed": gettext_noop("closed"),
 }
 
 MEANINGS = {
-    "pending": noted("It is planned for its time. Nothing has begun."),
-    "sending": noted("A worker is talking to the server about it right now."),
-    "sent": noted("The server answered that it has taken it."),
-    "failed": noted("It is proved not accepted, and will not be tried again."),
-    "cancelled": noted("It will not be sent."),
-    "unknown": noted(
+    "pending": gettext_noop("It is planned for its time. Nothing has begun."),
+    "sending": gettext_noop("A worker is talking to the server about it right now."),
+    "sent": gettext_noop("The server answered that it has taken it."),
+    "failed": gettext_noop("It is proved not accepted, and will not be tried again."),
+    "cancelled": gettext_noop("It will not be sent."),
+    "unknown": gettext_noop(
         "It was handed over, and no answer was recorded: nobody knows whether it arrived. It is never sent again by"
         " itself."
     ),
 }
 
 MOVES = {
-    "plan": noted("planned"),
-    "claim": noted("taken by a worker"),
-    "hand_over": noted("handed over to the server"),
-    "accept": noted("accepted"),
-    "reject": noted("refused"),
-    "retry": noted("to be tried again"),
-    "release": noted("given back, not sent"),
-    "doubt": noted("left without an answer"),
-    "cancel": noted("cancelled"),
-    "replan": noted("moved"),
-    "settle": noted("ruled on by a person"),
-    "recover": noted("found in a machine's own record"),
-    "reopen": noted("to be tried again after it had failed"),
+    "plan": gettext_noop("planned"),
+    "claim": gettext_noop("taken by a worker"),
+    "hand_over": gettext_noop("handed over to the server"),
+    "accept": gettext_noop("accepted"),
+    "reject": gettext_noop("refused"),
+    "retry": gettext_noop("to be tried again"),
+    "release": gettext_noop("given back, not sent"),
+    "doubt": gettext_noop("left without an answer"),
+    "cancel": gettext_noop("cancelled"),
+    "replan": gettext_noop("moved"),
+    "settle": gettext_noop("ruled on by a person"),
+    "recover": gettext_noop("found in a machine's own record"),
+    "reopen": gettext_noop("to be tried again after it had failed"),
 }
 
 VERBS = {
-    "add": noted("added"),
-    "start": noted("started"),
-    "pause": noted("paused"),
-    "resume": noted("resumed"),
-    "edit": noted("changed"),
-    "cancel": noted("cancelled"),
-    "complete": noted("completed"),
-    "retry": noted("active again: failed mails are tried once more"),
+    "add": gettext_noop("added"),
+    "start": gettext_noop("started"),
+    "pause": gettext_noop("paused"),
+    "resume": gettext_noop("resumed"),
+    "edit": gettext_noop("changed"),
+    "cancel": gettext_noop("cancelled"),
+    "complete": gettext_noop("completed"),
+    "retry": gettext_noop("active again: failed mails are tried once more"),
 }
 
 COLUMNS = {
-    "window_start_minute": noted("window opens"),
-    "window_end_minute": noted("window closes"),
-    "weekdays": noted("weekdays"),
-    "delay_seconds": noted("delay"),
-    "daily_limit": noted("daily limit"),
-    "leads_left_out": noted("leads that must not be written to"),
+    "window_start_minute": gettext_noop("window opens"),
+    "window_end_minute": gettext_noop("window closes"),
+    "weekdays": gettext_noop("weekdays"),
+    "delay_seconds": gettext_noop("delay"),
+    "daily_limit": gettext_noop("daily limit"),
+    "leads_left_out": gettext_noop("leads that must not be written to"),
 }
 
 # Words that stand within reasons, beside the statuses above.
 IN_REASONS = (
-    *(noted("pending"), noted("sending"), noted("subject"), noted("text"), noted("html"), noted("name")),
-    *(noted("sender address"), noted("sender name"), noted("recipient")),
+    *(
+        gettext_noop("pending"),
+        gettext_noop("sending"),
+        gettext_noop("subject"),
+        gettext_noop("text"),
+        gettext_noop("html"),
+        gettext_noop("name"),
+    ),
+    *(gettext_noop("sender address"), gettext_noop("sender name"), gettext_noop("recipient")),
 )
 
 # The name of a status beside a number of mails in it.
@@ -150,7 +157,7 @@ def weekdays(numbers: Sequence[int]) -> str:
     names: Mapping[int, str] = dates.get_day_names("abbreviated", locale=get_locale())
     days = sorted(numbers)
     if days == list(range(7)):
-        return word(noted("every day"))
+        return word(gettext_noop("every day"))
     if len(days) > 2 and all(later - earlier == 1 for earlier, later in pairwise(days)):
         return f"{names.get(days[0], days[0])}–{names.get(days[-1], days[-1])}"
     return ", ".join(names.get(each, str(each)) for each in days)

@@ -21,7 +21,7 @@ from models.email import recovery
 from models.email.recovery import HandOver
 from models.owner import arming
 from models.store import installation
-from models.store.installation import Mark, Seen
+from models.store.installation import HistoryPosition, Seen
 from reasons import Code, Reason
 
 # About two hundred thousand mails; the file before this one is kept too.
@@ -56,7 +56,7 @@ def seen() -> Seen:
     return Seen(installation.identity(), _mark(), _last())
 
 
-def note(handed: HandOver, shown: Mark) -> None:
+def note(handed: HandOver, shown: HistoryPosition) -> None:
     """Keep a hand-over: it is on the disk when this returns. Raises OSError where the disk does not take it.
 
     shown: a row of the history that the database has shown since.
@@ -110,15 +110,15 @@ def _hand_over(it: Any) -> HandOver:
     return HandOver(**it | {"token": UUID(it["token"]), "at": datetime.fromisoformat(it["at"])})
 
 
-def _mark() -> Mark | None:
+def _mark() -> HistoryPosition | None:
     try:
         lines = _mark_file().read_text(encoding="utf-8").splitlines()
-        return Mark(int(lines[0]), int(lines[1]), lines[2])
+        return HistoryPosition(int(lines[0]), int(lines[1]), lines[2])
     except (FileNotFoundError, IndexError):
         return None
 
 
-def _keep_mark(mark: Mark | None) -> None:
+def _keep_mark(mark: HistoryPosition | None) -> None:
     """mark: the newest row of the history that is known.
 
     Losing the file to a crash does no harm: the hand-overs are the proof.

@@ -27,7 +27,7 @@ _BEAT_EVERY_SECONDS = 10.0
 
 def mark_processes() -> None:
     """Have the processes that are started from here know which installation they belong to. Needs the database."""
-    os.environ[_MARK] = installation.mark()
+    os.environ[_MARK] = installation.fingerprint()
 
 
 class Sharing(Middleware):

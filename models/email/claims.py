@@ -1,16 +1,16 @@
-"""What a claim is: who made it, what every later move must name, and all that is needed to send the mail."""
+"""A claim: which worker made it, the token every later move must name, and everything needed to send the e-mail."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
-from models.store.installation import Mark
+from models.store.installation import HistoryPosition
 
 
 @dataclass(frozen=True)
 class Worker:
-    """The process that claims, told apart from a later one with the same pid."""
+    """The process that claims. Its start time tells it from a later process with the same pid."""
 
     host: str
     pid: int
@@ -22,7 +22,7 @@ class Worker:
 
 @dataclass(frozen=True)
 class Held:
-    """An e-mail under a claim: what every later move must name."""
+    """A claimed e-mail and its token, which every later move must name."""
 
     email_id: int
     token: UUID
@@ -31,7 +31,7 @@ class Held:
 
 @dataclass(frozen=True)
 class Attempt:
-    """What must be known of an attempt to record its outcome."""
+    """What is needed to record an attempt's outcome."""
 
     held: Held
     campaign_id: int
@@ -41,14 +41,14 @@ class Attempt:
 
 @dataclass(frozen=True)
 class Claim(Attempt):
-    """A claimed e-mail with all that is needed to send it."""
+    """A claimed e-mail with everything needed to send it."""
 
     campaign_lead_id: int
     step_id: int
     step: int  # its position: 1 for a lead's first e-mail
     scheduled_at: datetime
     started_at: datetime
-    history_id: int  # of its own row there
+    history_id: int  # of the claim's row in email_history
     history_at: str
     message_id: str
     subject: str
@@ -65,12 +65,12 @@ class Claim(Attempt):
     password_encrypted: str | None = field(repr=False)
 
     @property
-    def mark(self) -> Mark:
-        """Its own row of the history."""
-        return Mark(self.history_id, self.held.email_id, self.history_at)
+    def history_position(self) -> HistoryPosition:
+        """The claim's row in email_history."""
+        return HistoryPosition(self.history_id, self.held.email_id, self.history_at)
 
 
-# What a claim returns of `moved`, the e-mail's row under it, and of `told`, its row of the history.
+# What a claim returns, from `moved` (the claimed row) and `told` (its row in email_history).
 CLAIMED = """
 SELECT q.campaign_id, q.mailbox_id, q.attempts, q.campaign_lead_id, s.id AS step_id, s.position AS step,
        q.scheduled_at, q.claimed_at AS started_at, told.id AS history_id, told.at::text AS history_at, q.message_id,

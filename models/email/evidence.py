@@ -1,6 +1,6 @@
-"""Which unknown e-mails a copy is to be looked for, and when that was last done.
+"""Schedules the search for copies of unknown e-mails in Sent folders.
 
-The verdict itself is a move: see emails.accept().
+A copy that is found is recorded by moves.accept().
 """
 
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from models.store.database import execute, fetch, rows
 
 
 class Doubtful(NamedTuple):
-    """An e-mail of which nothing proves yet whether it was sent."""
+    """An unknown e-mail: nothing proves yet whether it was sent."""
 
     email_id: int
     claim_token: UUID
@@ -22,12 +22,12 @@ class Doubtful(NamedTuple):
     handed_over_at: datetime
 
 
-# As many as one conversation has the time for; the others' turn comes at the next tick.
+# As many as fit into one conversation; the rest follow at the next tick.
 _AT_ONCE = 20
-_LOCKS = 1_702_260_326  # with a mailbox's id, what nothing else in this database locks
+_LOCKS = 1_702_260_326  # namespace of the advisory locks, with a mailbox's id
 
-# First when a provider has had the time to file its copy, then at doubling ages. A mark older than the hand-over is an
-# earlier attempt's.
+# The first search is after a provider has had time to file the copy, later ones whenever the e-mail's age has doubled.
+# evidence_sought_at before the hand-over belongs to an earlier attempt.
 _IS_DUE = """
 q.status = 'unknown' AND m.imap_host IS NOT NULL AND clock_timestamp() >= q.handed_over_at + %(first)s
   AND (q.evidence_sought_at IS NULL
@@ -42,11 +42,11 @@ WHERE {_IS_DUE} GROUP BY q.mailbox_id ORDER BY min(q.handed_over_at)
 
 
 def due() -> list[int]:
-    """The mailboxes with mails whose copies are to be looked for now, the longest in doubt first."""
+    """Mailboxes with e-mails to search for now, the longest unknown first."""
     return [mailbox_id for (mailbox_id,) in fetch(DUE, _values())]
 
 
-TAKE = f"""
+CLAIM_DUE = f"""
 WITH due AS (
     SELECT q.id FROM campaign_email_queue q JOIN mailbox m ON m.id = q.mailbox_id
     WHERE q.mailbox_id = %(mailbox)s AND {_IS_DUE}
@@ -57,20 +57,20 @@ RETURNING q.id AS email_id, q.claim_token, q.message_id, q.handed_over_at
 """  # noqa: S608
 
 
-def take(mailbox_id: int) -> list[Doubtful]:
-    """The mailbox's mails that are due, marked beforehand: a look that fails is not repeated at once."""
-    return rows(Doubtful, TAKE, {**_values(), "mailbox": mailbox_id, "at_once": _AT_ONCE})
+def claim_due(mailbox_id: int) -> list[Doubtful]:
+    """Claim the mailbox's due e-mails. Marked before the search, so that a failing one is not repeated at once."""
+    return rows(Doubtful, CLAIM_DUE, {**_values(), "mailbox": mailbox_id, "at_once": _AT_ONCE})
 
 
 def forget(mailbox_id: int) -> None:
-    """Look again at the next tick: the owner has changed what the last look may have failed at."""
+    """Search again at the next tick: the owner changed settings that may have made the last search fail."""
     query = "UPDATE campaign_email_queue SET evidence_sought_at = NULL WHERE mailbox_id = %s AND status = 'unknown'"
     execute(query, (mailbox_id,))
 
 
 @contextmanager
 def alone(mailbox_id: int) -> Iterator[bool]:
-    """Whether nobody else looks into this mailbox. A process that dies gives the lock back with its session."""
+    """Whether no other process searches this mailbox. The session's lock ends with the process."""
     key = (_LOCKS, mailbox_id)
     got: bool = fetch("SELECT pg_try_advisory_lock(%s, %s::int)", key)[0][0]
     try:

@@ -15,7 +15,7 @@ _LOCK = 5_209_317_764  # an arbitrary number that nothing else in this database 
 LONGEST_SECONDS = 120.0
 
 
-def examine(longest_seconds: float = LONGEST_SECONDS) -> list[str]:
+def check_all(longest_seconds: float = LONGEST_SECONDS) -> list[str]:
     """Ask every rule and keep what was found. Returns the rules that were asked: none while another examination runs.
 
     Each is asked by itself: one snapshot for as long as all take would keep Postgres from cleaning up meanwhile. A rule
@@ -26,7 +26,7 @@ def examine(longest_seconds: float = LONGEST_SECONDS) -> list[str]:
 
 
 @dataclass(frozen=True)
-class Found:
+class FindingRow:
     """What the latest examination of a rule came to."""
 
     rule: str
@@ -38,9 +38,9 @@ class Found:
 EVERY = "SELECT rule, violations, example, checked_at FROM finding ORDER BY rule"
 
 
-def every() -> dict[str, Found]:
+def every() -> dict[str, FindingRow]:
     """Rule -> its latest finding; nothing of a rule that was not asked yet."""
-    return {found.rule: found for found in rows(Found, EVERY)}
+    return {found.rule: found for found in rows(FindingRow, EVERY)}
 
 
 def _ask(rule: Rule, longest_seconds: float) -> bool:

@@ -18,7 +18,7 @@ _SHOWN = 5
 
 
 @dataclass(frozen=True)
-class Finding:
+class CheckResult:
     rule: str
     broken_by: str | None  # what breaks it, with the first few ids; None: it holds
     violations: int = 0
@@ -232,7 +232,7 @@ RULES = (
 )
 
 
-def check() -> list[Finding]:
+def check() -> list[CheckResult]:
     """Ask every rule, of one state of the database. May take a while with millions of rows."""
     with database.atomic():
         execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
@@ -240,7 +240,7 @@ def check() -> list[Finding]:
         return [_found(rule) for rule in RULES]
 
 
-def ask(rule: Rule, seconds: float) -> Finding:
+def ask(rule: Rule, seconds: float) -> CheckResult:
     """Ask one rule. Raises where that takes longer: see database.took_too_long()."""
     with database.atomic():
         execute("SET TRANSACTION READ ONLY")
@@ -248,7 +248,7 @@ def ask(rule: Rule, seconds: float) -> Finding:
         return _found(rule)
 
 
-def _found(rule: Rule) -> Finding:
+def _found(rule: Rule) -> CheckResult:
     values = {
         **recipients.rules(),
         "legal": tuple(_legal_moves()),
@@ -258,7 +258,7 @@ def _found(rule: Rule) -> Finding:
         "end": END,
     }
     [(count, first)] = fetch(COUNTED.format(query=rule.query, shown=_SHOWN), values)
-    return Finding(rule.sentence, _said(count, first), count)
+    return CheckResult(rule.sentence, _said(count, first), count)
 
 
 def _legal_moves() -> Iterator[tuple[str, str, str]]:

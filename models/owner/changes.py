@@ -30,7 +30,7 @@ PROTECTION = "protection"
 
 
 @dataclass(frozen=True)
-class Change:
+class RecordedChange:
     at: datetime
     by: str
     verb: str
@@ -82,29 +82,29 @@ def record_of_installation(values: Mapping[str, list[object]], by: str, verb: st
     Row.insert(by=by, verb=verb, values=dict(values), **reason_columns.written(reason, "reason")).execute()
 
 
-def of_installation(limit: int = 50) -> list[Change]:
+def of_installation(limit: int = 50) -> list[RecordedChange]:
     """The latest first."""
     return _latest(Row.select().where(Row.campaign.is_null(), Row.mailbox.is_null(), Row.address.is_null()), limit)
 
 
-def of_address(address: str, limit: int = 50) -> list[Change]:
+def of_address(address: str, limit: int = 50) -> list[RecordedChange]:
     """The latest first."""
     return _latest(Row.select().where(Row.address == address), limit)
 
 
-def of_campaign(campaign_id: int, limit: int = 50) -> list[Change]:
+def of_campaign(campaign_id: int, limit: int = 50) -> list[RecordedChange]:
     """The latest first."""
     return _latest(Row.select().where(Row.campaign == campaign_id), limit)
 
 
-def of_mailbox(mailbox_id: int, limit: int = 50) -> list[Change]:
+def of_mailbox(mailbox_id: int, limit: int = 50) -> list[RecordedChange]:
     """The latest first."""
     return _latest(Row.select().where(Row.mailbox == mailbox_id), limit)
 
 
-def _latest(rows: "ModelSelect[Row]", limit: int) -> list[Change]:
+def _latest(rows: "ModelSelect[Row]", limit: int) -> list[RecordedChange]:
     return [
-        Change(row.at, row.by, row.verb, row.campaign_id, row.mailbox_id, row.values, _why(row))
+        RecordedChange(row.at, row.by, row.verb, row.campaign_id, row.mailbox_id, row.values, _why(row))
         for row in rows.order_by(Row.id.desc()).limit(limit)
     ]
 

@@ -90,7 +90,7 @@ def over(kind: Kind, subject: int) -> None:
     execute(f"{close} WHERE kind = %s AND subject = %s AND closed_at IS NULL", (kind, subject))
 
 
-TAKE = f"""
+CLAIM_DUE = f"""
 WITH {CAUSE}, due AS (
     SELECT n.id, cause.name, cause.count, cause.words
     FROM notice n JOIN cause ON cause.kind = n.kind AND cause.subject = n.subject
@@ -102,13 +102,13 @@ RETURNING n.id, n.kind, n.subject, n.attempts AS attempt, n.reached, due.name, d
 """  # noqa: S608
 
 
-def take(lease: timedelta) -> Due | None:
+def claim_due(lease: timedelta) -> Due | None:
     """Claim what has been due the longest. Whoever dies with it leaves it to be told after the lease."""
-    return row(Due, TAKE, _values() | {"lease": lease})
+    return row(Due, CLAIM_DUE, _values() | {"lease": lease})
 
 
-def reached(notice_id: int, place: str) -> None:
-    execute("UPDATE notice SET reached = reached || %s WHERE id = %s", ([place], notice_id))
+def reached(notice_id: int, notifier: str) -> None:
+    execute("UPDATE notice SET reached = reached || %s WHERE id = %s", ([notifier], notice_id))
 
 
 # What was closed meanwhile is not due any more.

@@ -18,7 +18,7 @@ from models.store.database import clock, database, fetch
 from models.store.database import rows as read_rows
 from models.store.tables import Campaign, CampaignEmailQueue, CampaignMailbox, Mailbox, WarmupCount
 from scheduling import planner
-from scheduling.planner import Email, Slot, Standing, Taken
+from scheduling.planner import CurrentSlot, Email, Slot, Taken
 from scheduling.window import warsaw_day
 
 Q = CampaignEmailQueue
@@ -270,7 +270,7 @@ def _pending(
     staying = []
     for campaign_id, lead_id, step_id, mailbox_id, at, is_retry in fetch(PENDING, (campaign_ids,)):
         if campaign_id not in orders:
-            emails[campaign_id].append(Email(lead_id, step_id, Standing(mailbox_id, at)))
+            emails[campaign_id].append(Email(lead_id, step_id, CurrentSlot(mailbox_id, at)))
         elif is_retry and at > now and orders[campaign_id] == "edited":
             staying.append(Taken(campaign_id, mailbox_id, at, is_retry))
         else:

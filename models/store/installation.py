@@ -9,7 +9,7 @@ from models.store.database import execute, fetch, fetch_row, once_a_session
 from reasons import Why
 
 
-class Mark(NamedTuple):
+class HistoryPosition(NamedTuple):
     """A row of the history that was seen: a database that lacks it knows less than it did."""
 
     history_id: int
@@ -21,7 +21,7 @@ class Seen(NamedTuple):
     """What a machine has seen of a database, which must know it still."""
 
     installation: UUID | None = None
-    history: Mark | None = None
+    history: HistoryPosition | None = None
     hand_over: tuple[int, UUID] | None = None  # an e-mail, and the token under which it was handed over
 
     def values(self) -> dict[str, Any]:
@@ -68,16 +68,16 @@ def _identity() -> UUID:
     return found
 
 
-MARK = """
+FINGERPRINT = """
 SELECT i.id || current_database() || CASE WHEN has_function_privilege('pg_control_system()', 'EXECUTE')
     THEN (SELECT system_identifier::text FROM pg_control_system()) ELSE '' END
 FROM installation i
 """
 
 
-def mark() -> str:
+def fingerprint() -> str:
     """A short name of this database, which a copy of it elsewhere does not bear."""
-    return blake2b(fetch(MARK)[0][0].encode(), digest_size=8).hexdigest()
+    return blake2b(fetch(FINGERPRINT)[0][0].encode(), digest_size=8).hexdigest()
 
 
 DISARMED = "SELECT disarmed_reason, disarmed_reason_code, disarmed_reason_values FROM installation"
@@ -107,10 +107,10 @@ def set_disarmed_reason(reason: Why | None) -> None:
 LATEST = "SELECT id, email_id, at::text FROM email_history ORDER BY id DESC LIMIT 1"
 
 
-def latest() -> Mark | None:
+def latest() -> HistoryPosition | None:
     """The newest row of the history."""
     row = fetch_row(LATEST)
-    return Mark(*row) if row else None
+    return HistoryPosition(*row) if row else None
 
 
 KNOWN = f"SELECT {KNOWS} FROM installation i"  # noqa: S608  # only our own words

@@ -22,7 +22,7 @@ _LATE = timedelta(minutes=1)
 
 
 @dataclass(frozen=True)
-class Moved:
+class TimeChange:
     """The latest move of a mail's time."""
 
     at_from: datetime
@@ -32,7 +32,7 @@ class Moved:
 
 
 @dataclass(frozen=True)
-class Mark:
+class TimelineMark:
     email_id: int
     lead: str
     mailbox: str
@@ -40,7 +40,7 @@ class Mark:
     scheduled_at: datetime
     at: datetime  # where it stands: see STANDING
     late: bool  # started, or still pending, more than a minute after its time
-    moved: Moved | None
+    moved: TimeChange | None
 
 
 @dataclass(frozen=True)
@@ -56,11 +56,11 @@ class MovedAway:
 
 
 @dataclass(frozen=True)
-class Line:
+class CampaignDay:
     campaign: overview.CampaignLine
     opens: datetime | None  # None: closed all day
     closes: datetime | None
-    marks: list[Mark]  # in order; at most 1,000, those nearest to now
+    marks: list[TimelineMark]  # in order; at most 1,000, those nearest to now
     not_drawn: int  # how many more there are
     moved_away: list[MovedAway]  # in order; at most 1,000
     moved_away_not_listed: int
@@ -139,22 +139,22 @@ WHERE n.number <= %(most)s ORDER BY n.campaign_id, n.number
 """  # noqa: S608  # only our own words
 
 
-def today(rows: Sequence[Campaign]) -> tuple[datetime, list[Line]]:
+def today(rows: Sequence[Campaign]) -> tuple[datetime, list[CampaignDay]]:
     """The database's time, and a line for each campaign."""
     now = clock()
     return now, lines(rows, now)
 
 
-def lines(rows: Sequence[Campaign], now: datetime) -> list[Line]:
+def lines(rows: Sequence[Campaign], now: datetime) -> list[CampaignDay]:
     """Those of the Warsaw day of `now`."""
     starts, ends = warsaw_day_bounds(warsaw_day(now))
     values = {"ids": [row.id for row in rows], "starts": starts, "ends": ends, "now": now, "most": _MOST}
-    marks: defaultdict[int, list[Mark]] = defaultdict(list)
+    marks: defaultdict[int, list[TimelineMark]] = defaultdict(list)
     for campaign_id, *mark in fetch(MARKS, values):
         marks[campaign_id].append(_mark(now, *mark))
     of_day, moved_away = _counts(starts, ends, rows), _by_campaign(fetch(MOVED_AWAY, values))
     return [
-        Line(
+        CampaignDay(
             campaign,
             *_opening_hours(row, starts, ends),
             marks=marks[row.id],
@@ -207,11 +207,11 @@ def _mark(
     at: datetime,
     started_at: datetime | None,
     *move: Any,
-) -> Mark:
+) -> TimelineMark:
     begun = started_at or (now if status == "pending" else scheduled_at)
     at_from, at_to, *why = move
-    moved = Moved(at_from, at_to, why[0], reason_columns.read(*why)) if at_from else None
-    return Mark(email_id, lead, mailbox, status, scheduled_at, at, is_late(scheduled_at, begun), moved)
+    moved = TimeChange(at_from, at_to, why[0], reason_columns.read(*why)) if at_from else None
+    return TimelineMark(email_id, lead, mailbox, status, scheduled_at, at, is_late(scheduled_at, begun), moved)
 
 
 def _moved_away(email_id: int, lead: str, at_from: datetime, at_to: datetime, *why: Any) -> MovedAway:

@@ -8,7 +8,7 @@ import config
 from models.store import database, migrate
 from models.store.embedded import EmbeddedPostgresFailed
 from models.store.vault import KeyInvalid
-from ops.terminal import harmless
+from ops.terminal import escape_controls
 
 _REFUSALS: tuple[type[Exception], ...] = (
     EmbeddedPostgresFailed,
@@ -25,6 +25,6 @@ def starting(*refusals: type[Exception]) -> Iterator[None]:
     try:
         yield
     except _REFUSALS + refusals as refusal:
-        sys.exit(f"punktual: {harmless(str(refusal))}")
+        sys.exit(f"punktual: {escape_controls(str(refusal))}")
     except database.FAILURES as error:
-        sys.exit(f"punktual: {harmless(database.why(error))}")
+        sys.exit(f"punktual: {escape_controls(database.why(error))}")

@@ -18,7 +18,7 @@ import structlog
 
 import clock
 import config
-from ops.terminal import harmless
+from ops.terminal import escape_controls
 
 get = structlog.get_logger
 bind = structlog.contextvars.bind_contextvars
@@ -36,7 +36,7 @@ def _without_addresses(logger: object, method: str, event: structlog.typing.Even
 
 def _on_one_line(logger: object, method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
     """What a server or an owner wrote must not begin a line that reads like one of ours."""
-    return {key: harmless(value) if isinstance(value, str) else value for key, value in event.items()}
+    return {key: escape_controls(value) if isinstance(value, str) else value for key, value in event.items()}
 
 
 def _with_repeats(logger: object, method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
@@ -166,7 +166,7 @@ def _traceback(lines: TextIO, failure: structlog.typing.ExcInfo) -> None:
     """Without local variables, which structlog shows by default: there may be a password among them."""
     plain = io.StringIO()
     structlog.dev.plain_traceback(plain, failure)
-    lines.write(harmless(_ADDRESS.sub("***", plain.getvalue()), keep="\n"))
+    lines.write(escape_controls(_ADDRESS.sub("***", plain.getvalue()), keep="\n"))
 
 
 def _uncaught(kind: type[BaseException], failure: BaseException, where: TracebackType | None) -> None:

@@ -120,7 +120,7 @@ def test_a_mail_that_a_person_had_sent_again_during_the_look_is_left_alone(
     dovecot.file(user, handed_over(email_id))
     server = Server(dovecot.host, dovecot.port, "none", user, dovecot.password)
     with imap.sent_folder(server, None, Patience.configured()) as sent:
-        [mail] = evidence.take(make.row(email_id).mailbox_id)
+        [mail] = evidence.claim_due(make.row(email_id).mailbox_id)
         settlement.again(email_id, "it is not in my Sent folder", "ola")
         if status is Status.SENDING:
             CampaignEmailQueue.update(scheduled_at=make.now()).execute()

@@ -29,7 +29,7 @@ def forgotten_mail() -> int:
     """A mail that this machine handed over, in a database from before that."""
     claim = make.handed_over(make.an_email())
     email_id = claim.held.email_id
-    handover_log.note(recovery.of(claim, clock()), claim.mark)
+    handover_log.note(recovery.of(claim, clock()), claim.history_position)
     EmailContent.delete().execute()
     EmailHistory.delete().where(EmailHistory.move != "plan").execute()
     changes = dict.fromkeys(("claim_token", "claimed_at", "worker_host", "worker_pid", "handed_over_at"))

@@ -41,7 +41,7 @@ class TestATest:
     def test_without_a_place_says_so(self) -> None:
         result = admin("notices", "test")
 
-        assert (result.returncode, result.stdout) == (1, "nobody is told: PUNKTUAL_NOTICES_URLS names no place\n")
+        assert (result.returncode, result.stdout) == (1, "no notices are sent: PUNKTUAL_NOTICES_URLS is empty\n")
 
     def test_of_a_url_that_cannot_be_used_is_refused_untold(self) -> None:
         reason = refused("notices", "test", PUNKTUAL_NOTICES_URLS="nonsense://s3cret")

@@ -21,7 +21,9 @@ pytestmark = pytest.mark.usefixtures("db")
 WHERE = SentMail("imap.sender.example", 993, "tls", None)
 
 
-def told(id: int, of: Callable[[int], list[changes.Change]] = changes.of_campaign) -> list[tuple[str, str, object]]:
+def told(
+    id: int, of: Callable[[int], list[changes.RecordedChange]] = changes.of_campaign
+) -> list[tuple[str, str, object]]:
     """Who did what to it, the latest first, without how it was added."""
     return [(it.by, it.verb, it.values) for it in of(id) if it.verb != "add"]
 

@@ -10,7 +10,7 @@ from models.owner import campaigns, mailboxes
 from models.states import Status
 from models.store.tables import CampaignEmailQueue, EmailHistory, Mailbox
 from models.views import day, mails
-from models.views.day import Line
+from models.views.day import CampaignDay
 from reasons import Code, Reason
 from scheduling.window import Window, warsaw_day, warsaw_day_bounds
 from tests import factories as make
@@ -26,7 +26,7 @@ def noon() -> datetime:
     return begin + (end - begin) / 2
 
 
-def line_of(campaign_id: int, now: datetime | None = None) -> Line:
+def line_of(campaign_id: int, now: datetime | None = None) -> CampaignDay:
     [line] = day.lines([campaigns.get(campaign_id)], now or noon())
     return line
 
@@ -150,7 +150,7 @@ class TestMoves:
 
         [mark] = line_of(make.row(email_id).campaign_id).marks
 
-        assert mark.moved == day.Moved(noon() + MINUTE, noon() + 3 * MINUTE, "mailbox", Reason(Code.MAILBOX))
+        assert mark.moved == day.TimeChange(noon() + MINUTE, noon() + 3 * MINUTE, "mailbox", Reason(Code.MAILBOX))
 
     def test_what_kept_its_time_has_not_moved(self) -> None:
         email_id = make.an_email()
@@ -168,7 +168,7 @@ class TestMoves:
 
         [mark] = line_of(make.row(email_id).campaign_id).marks
 
-        assert mark.moved == day.Moved(at, at + SECOND, "450 busy", Reason(Code.ANSWER, answer="450 busy"))
+        assert mark.moved == day.TimeChange(at, at + SECOND, "450 busy", Reason(Code.ANSWER, answer="450 busy"))
 
     def test_a_mail_that_moved_to_another_day_is_told_of_on_the_line_it_left(self) -> None:
         email_id = make.an_email(noon())

@@ -38,7 +38,7 @@ def doubtful(mailbox_id: int, age: timedelta = timedelta(minutes=2), count: int 
 
 
 def taken(mailbox_id: int) -> list[int]:
-    return sorted(mail.email_id for mail in evidence.take(mailbox_id))
+    return sorted(mail.email_id for mail in evidence.claim_due(mailbox_id))
 
 
 def older(email_id: int, by: timedelta) -> None:
@@ -56,7 +56,7 @@ class TestAnUnknownMail:
 
         assert evidence.due() == [mailbox_id]
         row = make.row(email_id)
-        assert evidence.take(mailbox_id) == [(email_id, row.claim_token, row.message_id, row.handed_over_at)]
+        assert evidence.claim_due(mailbox_id) == [(email_id, row.claim_token, row.message_id, row.handed_over_at)]
 
     def test_is_looked_for_again_when_it_is_twice_as_old(self) -> None:
         mailbox_id = a_mailbox()
@@ -156,7 +156,7 @@ class TestLateProof:
     def test_ends_the_mail_as_sent_with_the_proof_in_its_history(self) -> None:
         mailbox_id = a_mailbox()
         [email_id] = doubtful(mailbox_id)
-        [mail] = evidence.take(mailbox_id)
+        [mail] = evidence.claim_due(mailbox_id)
 
         assert moves.accept(Held(email_id, mail.claim_token, "evidence"), attempts.PROVED, make.COPY)
 
@@ -168,7 +168,7 @@ class TestLateProof:
         mailbox_id = a_mailbox()
         [email_id] = doubtful(mailbox_id)
         mailboxes.close(mailbox_id, "535 no", lambda before: timedelta(hours=1))
-        [mail] = evidence.take(mailbox_id)
+        [mail] = evidence.claim_due(mailbox_id)
 
         assert moves.accept(Held(email_id, mail.claim_token, "evidence"), attempts.PROVED)
 

@@ -26,7 +26,7 @@ def forget_what_was_sent() -> int:
 
 def examine_beside(*arguments: float) -> list[str]:
     try:
-        return findings.examine(*arguments)
+        return findings.check_all(*arguments)
     finally:
         database.close()
 
@@ -48,7 +48,7 @@ class TestAnExamination:
         email_id = forget_what_was_sent()
         before = make.now()
 
-        asked = findings.examine()
+        asked = findings.check_all()
 
         found = findings.every()
         assert asked == SLUGS
@@ -62,17 +62,17 @@ class TestAnExamination:
         for _ in range(7):
             forget_what_was_sent()
 
-        findings.examine()
+        findings.check_all()
 
         found = findings.every()["sent_has_its_content"]
         assert (found.violations, found.example) == (7, "1, 2, 3, 4, 5 and 2 more")
 
     def test_replaces_what_the_one_before_it_found(self) -> None:
         email_id = forget_what_was_sent()
-        findings.examine()
+        findings.check_all()
         EmailContent.insert(email=email_id, claim_token=make.row(email_id).claim_token, content=b"").execute()
 
-        findings.examine()
+        findings.check_all()
 
         found = findings.every()["sent_has_its_content"]
         assert (found.violations, found.example) == (0, None)
@@ -83,13 +83,13 @@ class TestAnExamination:
             first = pool.submit(examine_beside)
             until(somebody_waits, "the first one to be in the middle of it")
 
-            assert findings.examine() == []
+            assert findings.check_all() == []
 
         assert first.result(BOUND) == SLUGS
 
     def test_keeps_the_old_finding_of_a_rule_that_takes_too_long(self) -> None:
         make.in_status(Status.SENT)
-        findings.examine()
+        findings.check_all()
         before = checked_at()
 
         with ThreadPoolExecutor(1) as pool, database.database.atomic():

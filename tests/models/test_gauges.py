@@ -235,7 +235,7 @@ class TestTheWhole:
         email_id, _ = make.in_status(Status.SENT)
         arming.disarm("a backup was restored", "tests")
         database.execute("DELETE FROM email_content WHERE email_id = %s", (email_id,))
-        findings.examine()
+        findings.check_all()
 
         found = gauges.read()
 

@@ -107,7 +107,7 @@ def before_bounds() -> None:
     database.execute("DELETE FROM schema_migration WHERE name = '0009_numbers_have_bounds'")
 
 
-def recorded(found: list[changes.Change]) -> dict[str, Any]:
+def recorded(found: list[changes.RecordedChange]) -> dict[str, Any]:
     """All that the migration changed of it."""
     return {name: values for it in found if it.by == "migration" for name, values in it.values.items()}
 

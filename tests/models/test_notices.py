@@ -68,7 +68,7 @@ def take_all() -> list[Due]:
     """What everybody is told now, in one round."""
     notices.refresh()
     found = []
-    while due := notices.take(LEASE):
+    while due := notices.claim_due(LEASE):
         notices.told(due.id, due.name)
         found.append(due)
     return found
@@ -221,18 +221,18 @@ class TestAClaim:
         a_closed_mailbox()
         notices.refresh()
 
-        assert notices.take(LEASE) is not None
-        assert notices.take(LEASE) is None
+        assert notices.claim_due(LEASE) is not None
+        assert notices.claim_due(LEASE) is None
         assert not notices.any_due()
 
     def test_of_one_who_died_is_taken_again_after_its_lease(self) -> None:
         mailbox_id = a_closed_mailbox()
         notices.refresh()
-        notices.take(LEASE)
+        notices.claim_due(LEASE)
 
         Notice.update(due_at=Notice.due_at - LEASE).execute()
 
-        again = notices.take(LEASE)
+        again = notices.claim_due(LEASE)
         assert again is not None
         assert (again.subject, again.attempt) == (mailbox_id, 2)
 
@@ -255,20 +255,20 @@ class TestAClaim:
     def test_knows_the_places_that_were_reached_before(self) -> None:
         a_closed_mailbox()
         notices.refresh()
-        first = notices.take(LEASE)
+        first = notices.claim_due(LEASE)
         assert first is not None
         notices.reached(first.id, "one")
 
         notices.try_again(first.id, "said", "two: no answer", timedelta(0))
 
-        again = notices.take(LEASE)
+        again = notices.claim_due(LEASE)
         assert again is not None
         assert again.reached == ["one"]
 
     def test_whose_cause_ended_meanwhile_leaves_nothing_due(self) -> None:
         mailbox_id = a_closed_mailbox()
         notices.refresh()
-        due = notices.take(LEASE)
+        due = notices.claim_due(LEASE)
         assert due is not None
         mailboxes.resume(mailbox_id, "ola")
 

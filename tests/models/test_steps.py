@@ -246,7 +246,7 @@ class TestALaterStep:
         [email_id] = make.planned(campaign_id, mailbox_id, make.now())
         claim = replace(claimed_and_released(email_id), step_id=second, step=2)
         claim = replace(claim, held=replace(claim.held, email_id=email_id + 1), message_id="<second@sender.example>")
-        handover_log.note(recovery.of(claim, make.now()), claim.mark)
+        handover_log.note(recovery.of(claim, make.now()), claim.history_position)
 
         [recovered] = recovery.recover(handover_log.forgotten(), "restored", "tests")
 
@@ -260,7 +260,7 @@ class TestALaterStep:
         campaign_id, mailbox_id, (_, second) = of_two_steps(leads=1)
         [email_id] = make.planned(campaign_id, mailbox_id, make.now())
         claim = replace(claimed_and_released(email_id), step_id=second + 1, step=3)
-        handover_log.note(recovery.of(claim, make.now()), claim.mark)
+        handover_log.note(recovery.of(claim, make.now()), claim.history_position)
 
         assert recovery.recover(handover_log.forgotten(), "restored", "tests") == []
         assert make.row(email_id).status == Status.PENDING

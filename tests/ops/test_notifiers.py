@@ -42,15 +42,15 @@ def logged() -> Iterator[StringIO]:
 
 def failure(settings: Override, url: str) -> str | None:
     settings(NOTICES_URLS=url)
-    [place] = notifiers.configured()
-    return place.tell("a title", "a body")
+    [notifier] = notifiers.configured()
+    return notifier.tell("a title", "a body")
 
 
 class TestTheUrls:
     def test_are_told_apart_by_spaces_and_commas(self, settings: Override) -> None:
         settings(NOTICES_URLS=" json://one/a,b , json://two\tjsons://three?-a=b,c ")
 
-        assert [place.url for place in notifiers.configured()] == [
+        assert [notifier.url for notifier in notifiers.configured()] == [
             "json://one/a,b",
             "json://two",
             "jsons://three?-a=b,c",
@@ -92,7 +92,7 @@ class TestTheUrls:
     def test_of_a_provider_that_encrypts_by_itself_need_no_mode(self, settings: Override) -> None:
         settings(NOTICES_URLS="mailto://ola:s3cret@gmail.com")
 
-        assert [place.name for place in notifiers.configured()] == ["1: E-Mail"]
+        assert [notifier.name for notifier in notifiers.configured()] == ["1: E-Mail"]
 
     def test_never_print(self, settings: Override) -> None:
         settings(NOTICES_URLS="json://127.0.0.1/tok3n")
@@ -184,9 +184,9 @@ class TestAMail:
         with SmtpServer() as server:
             url = f"mailto://localhost:{server.port}/?from=punktual@sender.example&to=ola@owner.example"
             settings(NOTICES_URLS=url, NOTICES_ANSWER_TIMEOUT_SECONDS=10)
-            [place] = notifiers.configured()
+            [notifier] = notifiers.configured()
 
-            assert place.tell("a title\r\nBcc: anna@leads.example\r\n\r\n", "a body") is None
+            assert notifier.tell("a title\r\nBcc: anna@leads.example\r\n\r\n", "a body") is None
 
         head = server.accepted[0].content.partition(b"\r\n\r\n")[0]
         assert b"\nBcc:" not in head

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ops.terminal import harmless
+from ops.terminal import escape_controls
 
 
 @pytest.mark.parametrize(
@@ -17,10 +17,10 @@ from ops.terminal import harmless
     ],
 )
 def test_a_control_character_is_shown_and_not_obeyed(evil: str, shown: str) -> None:
-    assert harmless(evil) == shown
+    assert escape_controls(evil) == shown
 
 
 def test_letters_of_all_languages_and_what_is_kept_on_purpose_stay() -> None:
     text = "Zażółć gęślą jaźń שלום 你好 👩‍💻\n\tend"
 
-    assert harmless(text, keep="\n\t") == text
+    assert escape_controls(text, keep="\n\t") == text

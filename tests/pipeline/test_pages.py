@@ -239,7 +239,7 @@ class TestWhileOneIsWriting:
         emails_history_grows(email_id)
 
         expect(page.locator("nav .count")).to_have_text("2", timeout=AT_ONCE)
-        expect(page.locator(".words").filter(has_text="another witness")).to_be_visible()
+        expect(page.locator(".words").filter(has_text="other evidence")).to_be_visible()
         expect(page.get_by_label("How do you know?")).to_be_focused()
         page.keyboard.type("tence")
         expect(page.get_by_label("How do you know?")).to_have_value("half a sentence")
@@ -248,7 +248,7 @@ class TestWhileOneIsWriting:
 
 def emails_history_grows(email_id: int) -> None:
     """A change in the middle of the page that is being looked at."""
-    CampaignEmailQueue.update(error="another witness").where(CampaignEmailQueue.id == email_id).execute()
+    CampaignEmailQueue.update(error="other evidence").where(CampaignEmailQueue.id == email_id).execute()
 
 
 class TestWhenTheServerGoesAway:

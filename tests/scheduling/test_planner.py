@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 
 from scheduling.planner import (
     Campaign,
+    CurrentSlot,
     Email,
     Mailbox,
-    SettingsInvalid,
+    PlanInputInvalid,
     Slot,
-    Standing,
     Taken,
     Unplannable,
     horizon,
@@ -189,7 +189,7 @@ class TestThePace:
         assert len(set(gaps)) > 150
 
     def test_a_mail_always_varies_by_the_same_part(self) -> None:
-        assert jitter(1, Email(2, 3)) == jitter(1, Email(2, 3, Standing(1, TUESDAY)))
+        assert jitter(1, Email(2, 3)) == jitter(1, Email(2, 3, CurrentSlot(1, TUESDAY)))
         assert len({jitter(*each) for each in [(1, Email(2, 3)), (2, Email(1, 3)), (1, Email(2, 4))]}) == 3
         assert all(0.8 <= jitter(1, Email(lead, 1)) <= 1.2 for lead in range(1000))
 
@@ -312,7 +312,7 @@ class TestSharingAMailbox:
 
 class TestPlanningAgain:
     def standing(self, *at: datetime, mailbox_id: int = 1) -> list[Email]:
-        return [Email(number, 1, Standing(mailbox_id, each)) for number, each in enumerate(at)]
+        return [Email(number, 1, CurrentSlot(mailbox_id, each)) for number, each in enumerate(at)]
 
     def test_what_can_stay_stays(self) -> None:
         at = [TUESDAY + number * 2 * MINUTE for number in range(1, 6)]
@@ -401,18 +401,18 @@ class TestPlanningAnew:
 class TestWhatNothingCanBePlannedWith:
     @pytest.mark.parametrize("seconds", [-1.0, 1e9, 1e300, float("inf"), float("nan")])
     def test_is_a_gap_or_delay_without_measure(self, seconds: float) -> None:
-        with pytest.raises(SettingsInvalid, match=r"its gap of .* is not between"):
+        with pytest.raises(PlanInputInvalid, match=r"its gap of .* is not between"):
             interval(seconds, "gap")
 
     def test_is_a_campaign_without_a_delay(self) -> None:
-        with pytest.raises(SettingsInvalid):
+        with pytest.raises(PlanInputInvalid):
             campaign(delay=timedelta(0))
 
     def test_is_a_moment_thousands_of_years_away(self) -> None:
         never = datetime.max.replace(tzinfo=UTC)
 
         for make in (lambda: mailbox(open_from=never), lambda: mailbox(last_start=never), campaign_started(never)):
-            with pytest.raises(SettingsInvalid):
+            with pytest.raises(PlanInputInvalid):
                 make()
 
     def test_a_forecast_of_centuries_ends_where_dates_do(self) -> None:
@@ -422,7 +422,7 @@ class TestWhatNothingCanBePlannedWith:
 
     def test_a_mail_that_stands_there_stops_nobody(self) -> None:
         never = datetime.max.replace(tzinfo=UTC)
-        emails = [Email(1, 1, Standing(1, never)), Email(2, 1)]
+        emails = [Email(1, 1, CurrentSlot(1, never)), Email(2, 1)]
 
         assert len(run([campaign(emails=emails)], [mailbox()], [Taken(2, 1, never)])) == 2
 

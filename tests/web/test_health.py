@@ -49,11 +49,11 @@ class TestReady:
         heartbeats.beat("tick")
 
         with ThreadPoolExecutor(1) as beside:
-            before = beside.submit(health.examine).result()
+            before = beside.submit(health.check_readiness).result()
             with read_only_server():
-                in_its_session = beside.submit(health.examine).result()
+                in_its_session = beside.submit(health.check_readiness).result()
                 beside.submit(database.close).result()
-                in_a_new_one = beside.submit(health.examine).result()
+                in_a_new_one = beside.submit(health.check_readiness).result()
             beside.submit(database.close).result()
 
         found = [each["database"] for each in (before, in_its_session, in_a_new_one)]

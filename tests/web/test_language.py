@@ -18,7 +18,7 @@ from web.language import CATALOGUES
 
 Id = str | tuple[str, ...]
 
-KEYWORDS = {"_": None, "gettext": None, "ngettext": (1, 2), "noted": None, "gettext_noop": None}
+KEYWORDS = {"_": None, "gettext": None, "ngettext": (1, 2), "gettext_noop": None}
 PLACEHOLDER = re.compile(r"%\((\w+)\)[.\d]*([a-z])|\{(\w+)\}")
 POLISH = CATALOGUES / "pl" / "LC_MESSAGES" / "messages.po"
 

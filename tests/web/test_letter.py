@@ -42,10 +42,10 @@ def test_damaged_bytes_are_shown_somehow(noise: bytes, place: int, lost: int) ->
 
 
 def test_the_frame_of_its_html_is_about_as_high_as_that_needs() -> None:
-    short, long = (letter.Letter([], None, f"<p>{'Good morning. ' * count}</p>") for count in (1, 90))
+    short, long = (letter.ShownLetter([], None, f"<p>{'Good morning. ' * count}</p>") for count in (1, 90))
 
     assert letter.read(SENT).height == short.height == 90
-    assert 90 < long.height < letter.Letter([], None, "<p>Line</p>" * 500).height == 480
+    assert 90 < long.height < letter.ShownLetter([], None, "<p>Line</p>" * 500).height == 480
 
 
 # What a browser follows, fetches or reads ahead by itself, or when somebody clicks.

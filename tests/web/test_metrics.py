@@ -96,7 +96,7 @@ class TestTheSamples:
     def test_of_the_whole_are_what_the_rows_say(self, client: FlaskClient) -> None:
         make.in_status(Status.UNKNOWN)
         Heartbeat.insert(name="tick", at=make.now()).execute()
-        findings.examine()
+        findings.check_all()
         read = gauges.read()
         assert read.tick_completed_at
         assert read.invariants_checked_at

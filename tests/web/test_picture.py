@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from models.states import CampaignStatus
-from models.views.day import Line, Mark, Moved, MovedAway
+from models.views.day import CampaignDay, MovedAway, TimeChange, TimelineMark
 from models.views.overview import CampaignLine, Standing
 from reasons import Code, Reason
 from scheduling.window import warsaw_day_bounds
@@ -15,15 +15,15 @@ from web import picture
 NOON = datetime(2026, 11, 17, 11, 0, tzinfo=UTC)  # 12:00 in Warsaw
 
 
-def a_line(*marks: Mark, opens: datetime | None = None, closes: datetime | None = None) -> Line:
+def a_line(*marks: TimelineMark, opens: datetime | None = None, closes: datetime | None = None) -> CampaignDay:
     campaign = CampaignLine(
         1, "Autumn", CampaignStatus.ACTIVE, 1, 1, {}, 0, 10, None, Standing(None, Reason(Code.SENDING))
     )
-    return Line(campaign, opens, closes, list(marks), 0, [], 0)
+    return CampaignDay(campaign, opens, closes, list(marks), 0, [], 0)
 
 
-def a_mark(at: datetime, moved: Moved | None = None) -> Mark:
-    return Mark(1, "anna@leads.example", "ola@sender.example", "pending", at, at, False, moved)
+def a_mark(at: datetime, moved: TimeChange | None = None) -> TimelineMark:
+    return TimelineMark(1, "anna@leads.example", "ola@sender.example", "pending", at, at, False, moved)
 
 
 def labels(drawn: picture.Picture) -> list[str]:
@@ -94,7 +94,7 @@ class TestAroundNow:
 
 class TestAMovedMail:
     def test_keeps_the_place_that_it_came_from(self) -> None:
-        moved = Moved(NOON + timedelta(hours=1), NOON + timedelta(hours=2), "downtime", Reason(Code.DOWNTIME))
+        moved = TimeChange(NOON + timedelta(hours=1), NOON + timedelta(hours=2), "downtime", Reason(Code.DOWNTIME))
         line = a_line(a_mark(NOON + timedelta(hours=2), moved), opens=NOON, closes=NOON + timedelta(hours=4))
 
         [placed] = picture.draw(NOON, [line]).lines[0].marks
@@ -102,7 +102,7 @@ class TestAMovedMail:
         assert (placed.origin, placed.x) == (25, 50)
 
     def test_has_none_where_that_is_another_day(self) -> None:
-        moved = Moved(NOON - timedelta(days=1), NOON, "limit", Reason(Code.LIMIT))
+        moved = TimeChange(NOON - timedelta(days=1), NOON, "limit", Reason(Code.LIMIT))
         line = a_line(a_mark(NOON, moved), opens=NOON, closes=NOON + timedelta(hours=4))
 
         assert picture.draw(NOON, [line]).lines[0].marks[0].origin is None
@@ -116,18 +116,18 @@ def test_many_marks_are_drawn_thin() -> None:
 
 
 def test_what_matters_lies_above_what_it_meets() -> None:
-    unknown = Mark(1, "a@b.example", "c@d.example", "unknown", NOON, NOON, False, None)
+    unknown = TimelineMark(1, "a@b.example", "c@d.example", "unknown", NOON, NOON, False, None)
     line = a_line(unknown, a_mark(NOON + timedelta(seconds=1)))
 
     assert [placed.mark.status for placed in picture.draw(NOON, [line]).lines[0].marks] == ["pending", "unknown"]
 
 
 class TestManyMoves:
-    def some(self, count: int, reason: str = "downtime", apart: float = 10) -> list[Mark]:
+    def some(self, count: int, reason: str = "downtime", apart: float = 10) -> list[TimelineMark]:
         return [
             a_mark(
                 NOON + timedelta(hours=2, minutes=number),
-                Moved(
+                TimeChange(
                     NOON + timedelta(seconds=apart * number),
                     NOON + timedelta(hours=2, minutes=number),
                     reason,
@@ -137,7 +137,7 @@ class TestManyMoves:
             for number in range(count)
         ]
 
-    def line(self, *marks: Mark) -> Line:
+    def line(self, *marks: TimelineMark) -> CampaignDay:
         return a_line(*marks, opens=NOON, closes=NOON + timedelta(hours=4))
 
     def test_are_one_band_that_tells_how_many_and_where_they_stood(self) -> None:
@@ -150,7 +150,9 @@ class TestManyMoves:
 
     def test_are_a_band_for_each_reason_and_each_stretch(self) -> None:
         later = [
-            a_mark(mark.at, Moved(mark.moved.at_from + timedelta(hours=1), mark.at, "downtime", Reason(Code.DOWNTIME)))
+            a_mark(
+                mark.at, TimeChange(mark.moved.at_from + timedelta(hours=1), mark.at, "downtime", Reason(Code.DOWNTIME))
+            )
             for mark in self.some(14)
             if mark.moved
         ]

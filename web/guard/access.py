@@ -20,8 +20,8 @@ from models.owner import web_sessions
 from models.store import vault
 from ops.passwords import is_password
 from ops.watch import logs
+from reasons import gettext_noop
 from web.guard.origin import from_another_site, is_for_loopback, local_path, network
-from web.language import noted
 
 LOGGED_IN_FOR = timedelta(hours=12)
 # A browser that once knew the password is remembered longer: others cannot use up its attempts.
@@ -65,9 +65,9 @@ def person() -> str:
 
 def _let_in() -> ResponseReturnValue | None:
     if not config.settings().web.protected and not is_for_loopback():
-        abort(400, noted("This host name is not allowed."))
+        abort(400, gettext_noop("This host name is not allowed."))
     if from_another_site():
-        abort(403, noted("Requests from other websites are refused."))
+        abort(403, gettext_noop("Requests from other websites are refused."))
     if request.blueprint in _OPEN_TO_ALL or request.endpoint == "static":
         return None  # whatever becomes of the database
     g.person = _who()

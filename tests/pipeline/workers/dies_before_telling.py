@@ -1,17 +1,17 @@
-"""A worker that dies right before it tells a place what it has claimed."""
+"""A worker that dies right before it tells a notifier what it has claimed."""
 
 import os
 import signal
 
-from ops.notifiers import Place
+from ops.notifiers import Notifier
 
 
-def die(place: Place, title: str, body: str) -> str | None:
+def die(notifier: Notifier, title: str, body: str) -> str | None:
     os.kill(os.getpid(), signal.SIGKILL)
     raise AssertionError
 
 
-Place.tell = die  # type: ignore[assignment, method-assign]
+Notifier.tell = die  # type: ignore[assignment, method-assign]
 
 from actors.process import consume  # noqa: E402  # which finds what was changed above
 
