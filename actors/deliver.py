@@ -40,7 +40,7 @@ _WHEN_THE_DATABASE_MAY_BE_BACK = timedelta(seconds=5)
 @queues.actor(queues.DELIVER)
 def deliver(email_id: int, scheduled_at_ms: int) -> None:
     scheduled_at = datetime.fromtimestamp(scheduled_at_ms / 1000, UTC)
-    claim = take(email_id, scheduled_at)
+    claim = claim_email(email_id, scheduled_at)
     if claim is None:
         return
     content = compose(claim)
@@ -51,7 +51,7 @@ def deliver(email_id: int, scheduled_at_ms: int) -> None:
         record(claim, outcome)
 
 
-def take(email_id: int, scheduled_at: datetime) -> Claim | None:
+def claim_email(email_id: int, scheduled_at: datetime) -> Claim | None:
     """The e-mail under a claim; None where this machine, or a gate, or the database does not let us have it now."""
     try:
         claim = _claim(email_id, scheduled_at)
@@ -66,7 +66,7 @@ def take(email_id: int, scheduled_at: datetime) -> Claim | None:
         log.warning("hint_of_no_email", email_id=email_id)
         return None
     if isinstance(claim, Closed):
-        heed(claim, email_id, scheduled_at)
+        act_on_closed_gate(claim, email_id, scheduled_at)
         return None
     return claim
 
@@ -84,7 +84,7 @@ def _claim(email_id: int, scheduled_at: datetime) -> Claim | Closed | None:
         return None
 
 
-def heed(closed: Closed, email_id: int, scheduled_at: datetime) -> None:
+def act_on_closed_gate(closed: Closed, email_id: int, scheduled_at: datetime) -> None:
     """A gate is closed. Where another time is needed, the tick gives it: only one place plans."""
     log.info("claim_refused", email_id=email_id, gate=closed.gate, reason=closed.reason)
     if closed.action is Action.WAIT and closed.until is not None and is_soon(closed.until):

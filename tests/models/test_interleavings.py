@@ -219,7 +219,7 @@ class Interleavings(RuleBasedStateMachine):
         scheduled_at = at - self.passed
         claim = moves.claim(email_id, scheduled_at, process.worker)
         if isinstance(claim, Closed):
-            deliver.heed(claim, email_id, scheduled_at)
+            deliver.act_on_closed_gate(claim, email_id, scheduled_at)
         else:
             process.doing = Try(claim)
             self.tries.append(process.doing)
