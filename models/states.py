@@ -1,7 +1,7 @@
 """The state machine of an e-mail, as data; and the statuses of campaigns and mailboxes.
 
-Owns which statuses there are and which move leads from where to where. The moves themselves are in moves.py; the
-diagram in the README is checked against this table.
+Lists the statuses and the allowed moves between them. The moves themselves are in moves.py; a test checks the README's
+diagram against this table.
 """
 
 from enum import StrEnum
@@ -14,7 +14,7 @@ class Status(StrEnum):
     SENT = "sent"  # the server answered 250 to the final dot
     FAILED = "failed"  # proved not accepted, and not to be tried again
     CANCELLED = "cancelled"  # will not be sent: its campaign was cancelled, or its lead must not be written to
-    UNKNOWN = "unknown"  # the final dot may have left and no answer was recorded; a person or late proof rules
+    UNKNOWN = "unknown"  # the final dot may have left and no answer was recorded; a person or late proof decides
 
 
 FINAL = frozenset({Status.SENT, Status.FAILED, Status.CANCELLED})
@@ -23,15 +23,15 @@ COUNTED = frozenset({Status.SENDING, Status.SENT, Status.UNKNOWN})
 
 
 class CampaignStatus(StrEnum):
-    DRAFT = "draft"  # nothing of it is planned before it is started
+    DRAFT = "draft"  # not planned until it is started
     ACTIVE = "active"
-    PAUSED = "paused"  # its mails stay planned, and none is claimed
-    COMPLETED = "completed"  # every lead that may be written to has its results
+    PAUSED = "paused"  # its e-mails stay planned but are not claimed
+    COMPLETED = "completed"  # every lead that may be written to has a final result
     CANCELLED = "cancelled"  # for good
 
 
 class MailboxStatus(StrEnum):
-    ACTIVE = "active"  # it may still be closed for a while, after faults
+    ACTIVE = "active"  # it may still be closed temporarily, after faults
     PAUSED = "paused"
 
 
@@ -44,11 +44,11 @@ class Move(StrEnum):
     RETRY = "retry"  # proved not sent; another attempt at a later time
     RELEASE = "release"  # proved not sent, and not this mail's fault
     DOUBT = "doubt"  # no answer was recorded in time
-    CANCEL = "cancel"  # it will not be sent
+    CANCEL = "cancel"  # will not be sent
     REPLAN = "replan"  # another time or mailbox, with a reason
-    SETTLE = "settle"  # a person rules on an unknown
-    RECOVER = "recover"  # a machine's own record of a hand-over that a restored database has forgotten
-    REOPEN = "reopen"  # a failed mail is to be tried again: a person's word, or its refusal was its mailbox's fault
+    SETTLE = "settle"  # a person decides an unknown e-mail
+    RECOVER = "recover"  # restored from a machine's hand-over log, after a backup lost it
+    REOPEN = "reopen"  # a failed e-mail is tried again: a person asked, or the mailbox was to blame
 
 
 class Result(StrEnum):
@@ -74,7 +74,7 @@ PATHS: dict[Move, Path] = {
     Move.PLAN: _path(set(), Status.PENDING),
     Move.CLAIM: _path({Status.PENDING}, Status.SENDING),
     Move.HAND_OVER: _path({Status.SENDING}, Status.SENDING),
-    # Late proof is never thrown away: these four are also legal from unknown, for the worker that holds the token.
+    # Late proof still counts: these four are also legal from unknown, for the worker that holds the token.
     Move.ACCEPT: _path(_IN_DOUBT, Status.SENT),
     Move.REJECT: _path(_IN_DOUBT, Status.FAILED),
     # Back to pending, unless the campaign was cancelled meanwhile.
@@ -85,6 +85,6 @@ PATHS: dict[Move, Path] = {
     Move.REPLAN: _path({Status.PENDING}, Status.PENDING),
     Move.SETTLE: _path({Status.UNKNOWN}, Status.SENT, Status.PENDING),
     Move.RECOVER: _path({Status.PENDING, Status.SENDING}, Status.UNKNOWN),
-    # Only a refusal leads to failed, so nothing that may have been accepted comes back.
+    # Only a refusal leads to failed, so an e-mail that may have been accepted is never reopened.
     Move.REOPEN: _path({Status.FAILED}, Status.PENDING),
 }

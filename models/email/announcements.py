@@ -1,4 +1,4 @@
-"""Tells of each move once it is committed, to the log and the counters: models know of neither."""
+"""Announces each committed move to listeners: the log and the counters register here, so models need not know them."""
 
 import logging
 from collections.abc import Callable, Mapping
@@ -15,7 +15,7 @@ from reasons import Why
 
 @dataclass(frozen=True, kw_only=True)
 class Moved:
-    """One move of one e-mail, or, where email_id is None, of `count` e-mails of a campaign at once."""
+    """One move of one e-mail; if email_id is None, of `count` e-mails of a campaign at once."""
 
     move: Move
     campaign_id: int
@@ -29,7 +29,7 @@ class Moved:
     scheduled_at: datetime | None = None  # after the move
     sent_at: datetime | None = None
     detail: Mapping[str, Any] = field(default_factory=dict)
-    conversation: Conversation | None = None  # that it came of
+    conversation: Conversation | None = None  # that caused it
 
 
 _log = logging.getLogger(__name__)
@@ -42,12 +42,12 @@ def listen(listener: Callable[[Moved], None]) -> None:
 
 
 def tell(moved: Moved) -> None:
-    """A move that is rolled back is never told of."""
+    """Call the listeners after the commit; never for a move that is rolled back."""
     database.after_commit(partial(_tell, moved))
 
 
 def _tell(moved: Moved) -> None:
-    """The move has happened: whatever goes wrong here must not look like a failure of it."""
+    """The move is committed: a failing listener must not look like a failed move."""
     for listener in _listeners:
         try:
             listener(moved)

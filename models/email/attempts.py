@@ -1,6 +1,6 @@
 """Attempts: one row for each conversation with a mail server, written in the statement that records its move.
 
-Columns decide; the words of a server are kept beside them and decide nothing.
+Decisions use the columns only. The server's words are kept for people to read.
 """
 
 from collections.abc import Mapping
@@ -21,12 +21,12 @@ class Conversation:
     """How a conversation with a mail server ended."""
 
     result: Result
-    phase: str  # that it reached: compose, connect, tls, auth, mail, rcpt, data, body or dot
+    phase: str  # the last one reached: compose, connect, tls, auth, mail, rcpt, data, body or dot
     scope: str | None = None  # whom the answer is about: lead, content, campaign, mailbox, unclear or worker
     code: int | None = None  # of the server's reply; None: none was read
     enhanced: str | None = None  # "5.1.1"
     reply: str | None = None  # the server's words, or `instead` in English
-    seconds: Mapping[str, float] = field(default_factory=dict)  # that each phase took
+    seconds: Mapping[str, float] = field(default_factory=dict)  # by phase
     instead: Reason | None = field(default=None, compare=False)  # what happened instead of an answer
 
     @property
@@ -36,11 +36,11 @@ class Conversation:
 
     @property
     def reason(self) -> Reason:
-        """Of a move that the answer alone decided."""
+        """The reason for a move that only the answer decided."""
         return self.instead or Reason(Code.ANSWER, answer=self.answer)
 
     def detail(self) -> dict[str, Any] | None:
-        """The same as the version before kept it, and reads it while it still runs."""
+        """The same in the format of the previous version, whose workers may still be running."""
         seconds = {"seconds": dict(self.seconds)} if self.seconds else {}
         match self.result:
             case Result.UNANSWERED | Result.WITHDRAWN:
@@ -53,7 +53,7 @@ class Conversation:
 
 @dataclass(frozen=True)
 class Copy:
-    """A copy of a mail in the Sent folder of its mailbox, which proves the same as an answer."""
+    """A copy of an e-mail in its mailbox's Sent folder: as good a proof as an answer."""
 
     folder: str
     uid: int
@@ -71,10 +71,10 @@ class Copy:
 
 NO_ANSWER = Conversation(Result.UNANSWERED, "dot")
 WITHDRAWN = Conversation(Result.WITHDRAWN, "body")
-# Proved by something else than an answer that was read.
+# Proved by something other than the server's answer.
 PROVED = Conversation(Result.ACCEPTED, "dot")
 
-# Once for each claim, however often its outcome is recorded: only late proof replaces that there was no answer.
+# One row per claim, however often its outcome is recorded: only late proof replaces "unanswered".
 RECORD = """
 INSERT INTO attempt AS a (email_id, claim_token, mailbox_id, outcome, phase, scope, code, enhanced, reply,
                           reason_code, reason_values, seconds, started_at)
@@ -90,7 +90,7 @@ WHERE a.outcome = 'unanswered' AND excluded.outcome <> 'unanswered'
 
 
 def values(it: Conversation) -> dict[str, Any]:
-    """What RECORD asks for, beside email, token, mailbox and started_at."""
+    """The parameters of RECORD other than email, token, mailbox and started_at."""
     return {
         "outcome": it.result,
         "phase": it.phase,

@@ -1,6 +1,6 @@
-"""Whose fault a refusal is, told by what the mailbox's server answered to others since it last accepted a mail.
+"""Decides who is to blame for a refusal, from what the server answered to other leads since it last accepted an e-mail.
 
-The decision is a pure function of typed answers; they are read from the attempts.
+The decision is a pure function of the answers, which are read from the attempts.
 """
 
 from collections.abc import Collection
@@ -11,10 +11,9 @@ from typing import NamedTuple
 from models.store import counting
 from models.store.database import fetch
 
-# So many different leads must have got the same kind of answer, with no acceptance between them.
+# The mailbox is to blame once this many leads got the same kind of answer with no acceptance in between.
 _LEADS = 3
-# An answer that plainly says that its recipient does not exist is believed for longer, and of one company's addresses
-# for ever: lists have such stretches.
+# "No such recipient" needs more leads, from several domains: a list may well have many dead addresses at one company.
 _MISSING_LEADS, _MISSING_DOMAINS = 10, 3
 
 
@@ -24,7 +23,7 @@ class Answer:
 
     lead_id: int
     domain: str  # of the lead's address
-    scope: str  # whom it was taken to be about: lead, content or unclear
+    scope: str  # as classified: lead, content or unclear
     code: int
     enhanced: str | None
 
@@ -34,7 +33,7 @@ class Answer:
 
 
 def is_the_mailboxes(answer: Answer, others: Collection[Answer]) -> bool:
-    """Whether this refusal is the mailbox's fault, given those that count beside it."""
+    """Whether the mailbox is to blame for this refusal, given the other refusals that count."""
     alike = [answer, *(other for other in others if other.kind == answer.kind)]
     leads, domains = {it.lead_id for it in alike}, {it.domain for it in alike}
     if answer.scope == "lead":
@@ -44,11 +43,11 @@ def is_the_mailboxes(answer: Answer, others: Collection[Answer]) -> bool:
 
 class Judged(NamedTuple):
     is_the_mailboxes: bool
-    since: datetime  # from when on answers of the mailbox's server count
+    since: datetime  # only later answers of the mailbox's server count
 
 
-# When the mailbox last handed over a mail that was accepted, and since when answers count: then, or when a person said
-# that it works.
+# The hand-over of the mailbox's last accepted e-mail, and the time from which answers count: that one, or when a person
+# last confirmed that the mailbox works.
 SINCE = f"""
 SELECT accepted.at, greatest(accepted.at, m.watched_from)
 FROM mailbox m CROSS JOIN LATERAL (
@@ -60,8 +59,8 @@ FROM mailbox m CROSS JOIN LATERAL (
 WHERE m.id = %(mailbox)s
 """  # noqa: S608  # only our own words
 
-# The e-mails that got this kind of refusal since then. One that had got it before, while others were accepted, tells
-# nothing of the mailbox now; nor does one that was plainly refused again after it was brought back.
+# E-mails that got this kind of refusal since then. Not counted: those that also got it earlier, while others were
+# accepted, and those clearly refused again after they were reopened. Neither says anything about the mailbox.
 ALIKE = """
 WITH latest AS (
     SELECT * FROM attempt
@@ -88,7 +87,7 @@ WHERE NOT EXISTS (
 
 
 def judge(email_id: int, mailbox_id: int, scope: str, code: int, enhanced: str | None) -> Judged:
-    """Of a refusal that this e-mail got just now, and that is not recorded yet."""
+    """Decide about a refusal that this e-mail just got and that is not recorded yet."""
     accepted, since = fetch(SINCE, {"mailbox": mailbox_id})[0]
     about = {"email": email_id, "mailbox": mailbox_id, "scope": scope, "code": code, "enhanced": enhanced}
     counting = {

@@ -1,4 +1,4 @@
-"""Reads the facts that the gates look at. They stay true only for a caller that holds the locks of locks.py."""
+"""Reads the facts that the gates check. They stay true only while the caller holds the locks of locks.py."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -16,7 +16,7 @@ from models.store.installation import AGREES, DatabaseDisagrees, Seen
 from scheduling.planner import check_moments, interval
 from scheduling.window import Window, warsaw_day, warsaw_day_bounds
 
-# What is around an e-mail. The counts are complete because whoever adds to them holds the same locks.
+# An e-mail's surroundings. The counts are complete because whoever adds to them holds the same locks.
 _COLUMNS = """
        q.id AS email_id, q.campaign_id, q.mailbox_id, q.status, q.scheduled_at, q.handed_over_at,
        c.status AS campaign_status, c.window_start_minute, c.window_end_minute, c.weekdays, c.delay_seconds,
@@ -85,9 +85,9 @@ FACTS_OF_A_CLAIM = Prepared("facts_of_a_claim", _ONE.format(more=f"{AGREES} AS a
 
 @dataclass(frozen=True, kw_only=True)
 class _One(_Around):
-    """A row of FACTS_OF_ONE, with what counts besides this e-mail."""
+    """A row of FACTS_OF_ONE; the counts leave this e-mail out."""
 
-    asked_at: datetime  # when its packet came to the database, before any wait for a lock
+    asked_at: datetime  # when the database received the packet, before any wait for a lock
     now: datetime
     campaign_used: int
     mailbox_used: int
@@ -95,16 +95,16 @@ class _One(_Around):
 
 
 def read(email_id: int, locks: Sequence[Prepared] = (), machine: Clock = MACHINE) -> Facts:
-    """What is true around this e-mail now, in one round trip with the locks under which it stays true.
+    """Take the locks and read the facts about this e-mail, in one round trip.
 
-    Raises ValueError where its campaign's or its mailbox's settings are unusable.
+    Raises ValueError if the settings of its campaign or mailbox are unusable.
     """
     row, off = _read(email_id, (*locks, FACTS_OF_ONE), {}, machine)
     return _facts(row, row.now, off, row.campaign_used, row.mailbox_used)
 
 
 def read_for_claim(email_id: int, locks: Sequence[Prepared], seen: Seen) -> Facts:
-    """The same. Raises DatabaseDisagrees where it is disarmed, or does not know what this machine has seen of it."""
+    """The same. Raises DatabaseDisagrees if the database is disarmed or lacks what this machine has seen in it."""
     row, off = _read(email_id, (*locks, FACTS_OF_A_CLAIM), seen.values(), MACHINE)
     if not row.agrees:
         raise DatabaseDisagrees
@@ -114,7 +114,7 @@ def read_for_claim(email_id: int, locks: Sequence[Prepared], seen: Seen) -> Fact
 def _read(
     email_id: int, packet: Sequence[Prepared], values: Mapping[str, Any], machine: Clock
 ) -> tuple[_One, timedelta]:
-    """The row, and how far the machine's clock is from the database's at the least: the way there may hide the rest."""
+    """The row, and the least difference between both clocks: network delay may hide more."""
     day = warsaw_day(machine())
     while True:
         starts, ends = warsaw_day_bounds(day)
@@ -124,16 +124,16 @@ def _read(
         if not found:
             raise NoSuchEmail(f"there is no e-mail {email_id}")
         [row] = found
-        # Which day it is the database says: the machine's clock may be wrong, and midnight may come during a wait.
+        # The database says which day it is: this machine's clock may be wrong, and midnight may pass during a wait.
         if warsaw_day(row.now) == day:
             return row, max(before - row.asked_at, row.now - after, timedelta(0))
         day = warsaw_day(row.now)
 
 
 def read_pending(ids: Iterable[int]) -> dict[int, Facts]:
-    """The same of several e-mails at once, none of which has begun and so counts itself.
+    """The same for several pending e-mails, which are not in the counts themselves.
 
-    Those whose settings are unusable are left out: see usable.problems().
+    E-mails with unusable settings are left out: see usable.problems().
     """
     now, off = clock_difference()
     day, around = warsaw_day(now), rows(_Around, FACTS, {"ids": list(ids)})

@@ -1,7 +1,7 @@
-"""Which gates stand between a planned e-mail and its sending, and what a closed one does.
+"""The gates: conditions that must hold before a planned e-mail is sent, and what to do when one does not.
 
-One place asks them: for the claim, for the hand-over, and for "why is nothing being sent?". The functions are pure; the
-facts they look at are read in facts.py.
+The claim, the hand-over and "why is nothing being sent?" all use them. The functions are pure; facts.py reads the
+facts that they check.
 """
 
 from collections.abc import Callable, Iterable
@@ -18,14 +18,14 @@ from scheduling.window import Window, warsaw_day, warsaw_day_bounds
 
 class Action(StrEnum):
     DROP = "drop"  # forget the hint; whoever opens the gate plans again
-    WAIT = "wait"  # hint again for the moment it opens; the mail keeps its scheduled time
-    REPLAN = "replan"  # the tick gives the mail another time, with the gate's reason
+    WAIT = "wait"  # hint again for when it opens; the e-mail keeps its scheduled time
+    REPLAN = "replan"  # the tick plans another time, with the gate's reason
     CANCEL = "cancel"  # the mail will not be sent
 
 
 GateName = Literal[
-    "hint",  # it does not match the row
-    "claim",  # somebody else has it by now
+    "hint",  # the hint does not match the row
+    "claim",  # another worker has it
     "clock",
     "campaign",
     "lead",
@@ -47,7 +47,7 @@ class Closed:
     gate: GateName
     action: Action
     because: Reason
-    until: datetime | None = None  # when it opens, where that is known
+    until: datetime | None = None  # when it opens, if known
 
     @property
     def reason(self) -> str:
@@ -56,10 +56,10 @@ class Closed:
 
 @dataclass(frozen=True)
 class Facts:
-    """What was true of one e-mail and everything around it at the instant `now` of the database's clock."""
+    """One e-mail and its surroundings at the instant `now` of the database's clock."""
 
     now: datetime
-    clock_off: timedelta  # how far the asking machine's own clock is from that, at the least
+    clock_off: timedelta  # the least difference between this machine's clock and that one
     email_id: int
     campaign_id: int
     mailbox_id: int
@@ -70,7 +70,7 @@ class Facts:
     window: Window
     delay: timedelta
     campaign_limit: int
-    campaign_used: int  # without this e-mail, and so of the mailbox below
+    campaign_used: int  # without this e-mail; likewise for the mailbox below
     campaign_last_start: datetime | None
     mailbox_status: str
     mailbox_closed_until: datetime | None
@@ -87,14 +87,14 @@ class Facts:
 
 Gate = Callable[[Facts, config.Sending], Closed | None]
 
-# Where nothing tells when a gate opens, it is asked again after this.
+# A gate is checked again after this if nothing tells when it opens.
 _ASK_AGAIN = timedelta(seconds=2)
-# The least part of a campaign's delay between two of its starts: the delay may vary by 20 %.
+# The least share of a campaign's delay between two starts: the delay varies by 20 %.
 _LEAST_PACE = 0.8
 
 
 def workers_clock_agrees(it: Facts, rules: config.Sending) -> Closed | None:
-    """Asked by workers alone: one with a wrong clock would wait for its messages until the wrong moment."""
+    """For workers only: with a wrong clock, delayed messages would be handled at the wrong time."""
     if it.clock_off.total_seconds() <= rules.clock_tolerance_seconds:
         return None
     because = Reason(Code.CLOCK_OFF, seconds=it.clock_off.total_seconds())
@@ -188,7 +188,7 @@ CLAIM: tuple[Gate, ...] = (
     campaign_keeps_its_pace,
     host_has_room,
 )
-# Those that may have closed since the claim, while the mail server was being talked to.
+# Gates that may have closed since the claim, during the SMTP conversation.
 HAND_OVER: tuple[Gate, ...] = (
     campaign_is_active,
     lead_may_be_written_to,
@@ -203,7 +203,7 @@ def first_closed(gates: Iterable[Gate], facts: Facts, rules: config.Sending) -> 
 
 
 def tolerance(delay: timedelta, rules: config.Sending) -> timedelta:
-    """How late a mail may start. A mail may have to wait for two of its campaign's delays, after another's retry."""
+    """How late an e-mail may start: after another's retry it may have to wait for two of its campaign's delays."""
     return max(timedelta(seconds=rules.late_tolerance_seconds), 2 * delay)
 
 

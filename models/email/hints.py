@@ -1,4 +1,4 @@
-"""Which e-mails a message must be published for, and the mark that it was."""
+"""Which e-mails need a message, and the mark that one was published."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -13,14 +13,14 @@ class Hint(NamedTuple):
     scheduled_at: datetime
 
 
-# More than a tick can publish within its minute would only delay the steps behind it.
+# More than a tick can publish in its minute would delay its other steps.
 _AT_ONCE = 5000
-# An overdue mail whose hint was lost is hinted again; one that waits for a gate hints itself.
+# An overdue e-mail whose hint was lost is hinted again; one that waits for a gate renews its own hint.
 _LOST_AFTER = timedelta(minutes=1)
 
-# The time is a parameter, because Postgres uses no index range for a volatile function. Left out are mails that get
-# another time first: those too late to be sent (gates.not_too_late), and those of a campaign that is to be planned
-# again. The delay is capped, so that one campaign's absurd delay is not an error for all.
+# The time is a parameter because Postgres uses no index range for a volatile function. Left out: e-mails that get
+# another time first, because they are too late (gates.not_too_late) or their campaign is to be replanned. The delay is
+# capped so that one campaign's absurd delay is not an error for all.
 DUE = """
 SELECT q.id AS email_id, q.scheduled_at
 FROM campaign_email_queue q JOIN campaign c ON c.id = q.campaign_id
@@ -35,7 +35,7 @@ LIMIT %(at_once)s
 
 
 def due(campaign_id: int | None = None) -> list[Hint]:
-    """Pending mails inside the buffer horizon for whose time no hint is known, the next first.
+    """Pending e-mails inside the buffer horizon without a hint for their time, the earliest first.
 
     campaign_id: only those of this one.
     """
@@ -79,11 +79,11 @@ def mark(published: Sequence[Hint]) -> None:
 
 
 def count_marked() -> int:
-    """How many mails of active campaigns wait in the broker for their time, as far as the rows know."""
+    """How many e-mails of active campaigns are marked as waiting in the broker."""
     now = clock()
     return int(fetch(MARKED, {"now": now, "horizon": now + _buffer()})[0][0])
 
 
 def forget() -> None:
-    """Drop every mark: the broker that held the messages has forgotten them."""
+    """Drop every mark: the broker has lost its messages."""
     execute("UPDATE campaign_email_queue SET hinted_for = NULL WHERE status = 'pending'")

@@ -1,7 +1,7 @@
-"""What counts towards a daily limit, written once: which e-mails, on which day, and how many there are of them.
+"""How many e-mails count towards a daily limit: the only place with this rule.
 
-A mail counts on the Warsaw day of its hand-over, or of its claim while it is not handed over. A hand-over that a person
-ruled to be sent again still counts, and so do the warm-up mails of another system.
+An e-mail counts on the Warsaw day of its hand-over, or of its claim until it is handed over. A hand-over that a person
+decided to repeat still counts, and so do warm-up e-mails of another system.
 """
 
 from collections.abc import Iterable
@@ -21,9 +21,9 @@ _ON_THE_DAY = counting.counts_between("%(starts)s", "%(ends)s")
 
 
 def mailboxes_used_query(ids: str = "%(ids)s", *, besides: str | None = None) -> str:
-    """SQL: how many mails of each mailbox count on the day of %(starts)s, %(ends)s and %(day)s, by who sent them.
+    """SQL: each mailbox's count for the day %(starts)s, %(ends)s, %(day)s, by source (campaigns, warm-up).
 
-    ids, besides: SQL, of the mailboxes' ids and of an e-mail that is left out.
+    ids, besides: SQL for the mailboxes' ids and for the id of an e-mail to leave out.
     """
     return f"""
 SELECT mailbox_id, sum(campaign)::int AS campaign, sum(warmup)::int AS warmup FROM (
@@ -41,7 +41,7 @@ SELECT mailbox_id, sum(campaign)::int AS campaign, sum(warmup)::int AS warmup FR
 
 
 def campaigns_used_query(ids: str = "%(ids)s", *, besides: str | None = None) -> str:
-    """SQL: how many mails of each campaign count. The same."""
+    """SQL: each campaign's count for the day. Parameters as above."""
     return f"""
 SELECT campaign_id, sum(n)::int AS campaign FROM (
     SELECT campaign_id, count(*) AS n FROM campaign_email_queue
@@ -59,7 +59,7 @@ MAILBOXES_USED, CAMPAIGNS_USED = mailboxes_used_query(), campaigns_used_query()
 
 
 class Used(NamedTuple):
-    """How many mails of a mailbox count on a day, by who sent them."""
+    """A mailbox's count for a day, by source."""
 
     mailbox_id: int
     campaign: int
@@ -71,7 +71,7 @@ class Used(NamedTuple):
 
 
 def mailboxes_used(ids: Iterable[int], day: date) -> dict[int, int]:
-    """Mailbox id -> how many of its mails, warm-up included, count on this Warsaw day."""
+    """Mailbox id -> its count for this Warsaw day, warm-up included."""
     return {mailbox_id: used.all for mailbox_id, used in mailboxes_used_by(ids, day).items()}
 
 
@@ -80,7 +80,7 @@ def mailboxes_used_by(ids: Iterable[int], day: date) -> dict[int, Used]:
 
 
 def campaigns_used(ids: Iterable[int], day: date) -> dict[int, int]:
-    """Campaign id -> how many of its mails count on this Warsaw day."""
+    """Campaign id -> its count for this Warsaw day."""
     return dict(fetch(CAMPAIGNS_USED, _values(ids, day)))
 
 

@@ -1,7 +1,7 @@
-"""Hand-overs that a machine has on its own disk, held against what the database remembers.
+"""Compares the hand-overs in a machine's log with the database.
 
-After a backup was restored the database may have forgotten them: their mails would be sent twice. Recovered, each is
-unknown, for evidence or a person to rule on.
+A restored backup may lack some, and would send those e-mails twice. Recovering makes each of them unknown, for evidence
+or a person to decide.
 """
 
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ from scheduling.planner import Slot
 
 @dataclass(frozen=True)
 class HandOver:
-    """What identifies a hand-over for a database that may never have heard of it."""
+    """Identifies a hand-over even in a database that has no row for it."""
 
     email_id: int
     token: UUID
@@ -30,8 +30,8 @@ class HandOver:
     campaign_id: int
     campaign_lead_id: int
     mailbox_id: int
-    recipient: str  # a fingerprint: ids may be given to others after a backup was restored
-    step_id: int | None = None  # None: the first of its campaign, as of all e-mails in the version before
+    recipient: str  # a fingerprint: after a restore, ids may be reused for others
+    step_id: int | None = None  # None: the first of its campaign (written by the previous version)
 
 
 def of(claim: Claim, at: datetime) -> HandOver:
@@ -57,20 +57,20 @@ WHERE {HANDED_OVER}
 
 
 def forgotten(those: Sequence[HandOver]) -> list[HandOver]:
-    """Those that the database does not know of."""
+    """Those that the database lacks."""
     values = {"ids": [it.email_id for it in those], "tokens": [str(it.token) for it in those]}
     remembered = set(fetch(REMEMBERED, values))
     return [it for it in those if (it.email_id, it.token) not in remembered]
 
 
 def recover(those: Sequence[HandOver], reason: Why, by: str) -> list[int]:
-    """Make the mails unknown, all or none, and return their ids.
+    """Make the e-mails unknown, all or none, and return their ids.
 
-    A mail whose lead or step the database does not have, or whose row has a result already, is left alone.
+    An e-mail whose lead or step is missing, or that already has a result, is skipped.
     """
     found = []
     with database.atomic():
-        # All of them before the first e-mail: in the order of locks, which one after the other would not keep.
+        # All campaigns before the first e-mail, to keep the lock order.
         locks.lock_campaigns(it.campaign_id for it in those)
         locks.lock_mailboxes(it.mailbox_id for it in those)
         for it in sorted(those, key=lambda it: it.email_id):
@@ -83,7 +83,7 @@ def recover(those: Sequence[HandOver], reason: Why, by: str) -> list[int]:
 
 
 def hosts_that_sent() -> set[str]:
-    """The machines whose claims the database remembers."""
+    """The machines that have claims in the database."""
     return {host for (host,) in fetch("SELECT DISTINCT worker_host FROM campaign_email_queue WHERE worker_host <> ''")}
 
 
@@ -95,7 +95,7 @@ OF_STEP = "SELECT id FROM campaign_email_queue WHERE campaign_lead_id = %s AND s
 
 
 def _row_of(it: HandOver, by: str) -> int | None:
-    """That lead's e-mail of that step, put into the queue again if the backup was from before its plan."""
+    """The lead's e-mail of that step; inserted if the backup is older than its plan."""
     locks.lock_campaigns([it.campaign_id])
     lead = CampaignLead.get_or_none(CampaignLead.id == it.campaign_lead_id, CampaignLead.campaign == it.campaign_id)
     step = fetch_row(STEP, {"campaign": it.campaign_id, "step": it.step_id})

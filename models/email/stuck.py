@@ -1,4 +1,4 @@
-"""Finds the claims whose worker will not report any more, and rules on each by how far it got."""
+"""Settles claims whose worker will not report any more: released before the hand-over, unknown after it."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -13,13 +13,13 @@ from reasons import Code, Reason
 
 Q = CampaignEmailQueue
 
-# Of a claim, and once it was handed over.
+# Before the hand-over, and after it.
 _SILENT = (Code.WORKER_SILENT, Code.WORKER_SILENT_LATE)
 _DEAD = (Code.WORKER_DIED, Code.WORKER_DIED_LATE)
 
 
 def settle_expired(by: str) -> int:
-    """Rule on what was claimed or handed over longer ago than its lease. Returns how many were ruled on."""
+    """Settle claims and hand-overs older than their lease. Returns how many."""
     rules, now = config.settings().sending, clock()
     claimed = Q.handed_over_at.is_null() & (Q.claimed_at < now - timedelta(seconds=rules.claim_lease_seconds))
     handed_over = Q.handed_over_at < now - timedelta(seconds=rules.answer_lease_seconds)
@@ -28,16 +28,16 @@ def settle_expired(by: str) -> int:
 
 
 def settle_dead(host: str, is_alive: Callable[[Worker], bool], by: str) -> int:
-    """Rule at once on what processes of this host held that are known to be dead."""
+    """Settle at once the claims of this host's dead processes. Returns how many."""
     held = Q.select().where(Q.status == Status.SENDING, Q.worker_host == host)
     dead = [row for row in held if not is_alive(worker_of(row))]
     return sum(_rule_on(row, _DEAD, by) for row in dead)
 
 
 def hold(held: Held, worker: Worker) -> bool:
-    """Let a claim that was not handed over count as this worker's from now on.
+    """Transfer a claim that was not handed over to this worker.
 
-    For a mail whose outcome is known and cannot be recorded yet: released, it would be claimed again.
+    For an e-mail whose outcome is known but cannot be recorded yet: if released, it would be claimed again.
     """
     still = (Q.id == held.email_id) & (Q.claim_token == held.token) & (Q.status == Status.SENDING)
     changes = {
@@ -57,7 +57,7 @@ def worker_of(row: CampaignEmailQueue) -> Worker:
 
 
 def _rule_on(row: CampaignEmailQueue, reasons: tuple[Code, Code], by: str) -> bool:
-    """Not handed over: no dot can have left, nor will it. Handed over: nothing proves that it did not leave."""
+    """Not handed over: the dot was not and will not be sent. Handed over: it may have been sent."""
     assert row.claim_token is not None
     held = Held(row.id, row.claim_token, by)
     if row.handed_over_at is None:
