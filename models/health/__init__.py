@@ -1,1 +1,1 @@
-"""Whether the rows are as they must be, and whether the parts that nobody waits for still run."""
+"""Invariants of the rows, and heartbeats of the background jobs."""

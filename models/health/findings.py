@@ -1,4 +1,4 @@
-"""What the latest examination of each invariant found, kept for those who watch."""
+"""Stores the latest result of each invariant's check, for monitoring."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,15 +11,15 @@ from models.store.database import FAILURES, clock, fetch, rows, took_too_long
 from models.store.tables import Finding
 
 _LOCK = 5_209_317_764  # an arbitrary number that nothing else in this database locks
-# All rules together must end before RabbitMQ takes the message back from a consumer that holds it for half an hour.
+# All rules together must finish before RabbitMQ's consumer timeout of 30 minutes.
 LONGEST_SECONDS = 120.0
 
 
 def check_all(longest_seconds: float = LONGEST_SECONDS) -> list[str]:
-    """Ask every rule and keep what was found. Returns the rules that were asked: none while another examination runs.
+    """Check every rule and store the results. Returns the rules checked: none if another check is running.
 
-    Each is asked by itself: one snapshot for as long as all take would keep Postgres from cleaning up meanwhile. A rule
-    that takes longer keeps its last finding, which grows old.
+    Each rule has its own transaction: one long snapshot would keep Postgres from vacuuming. A rule that takes longer
+    than longest_seconds keeps its last result and date.
     """
     with _alone() as alone:
         return [rule.slug for rule in invariants.RULES if alone and _ask(rule, longest_seconds)]
@@ -27,7 +27,7 @@ def check_all(longest_seconds: float = LONGEST_SECONDS) -> list[str]:
 
 @dataclass(frozen=True)
 class FindingRow:
-    """What the latest examination of a rule came to."""
+    """The latest result of a rule."""
 
     rule: str
     violations: int
@@ -39,7 +39,7 @@ EVERY = "SELECT rule, violations, example, checked_at FROM finding ORDER BY rule
 
 
 def every() -> dict[str, FindingRow]:
-    """Rule -> its latest finding; nothing of a rule that was not asked yet."""
+    """Rule -> its latest result; rules not checked yet are missing."""
     return {found.rule: found for found in rows(FindingRow, EVERY)}
 
 
@@ -58,7 +58,7 @@ def _ask(rule: Rule, longest_seconds: float) -> bool:
 
 @contextmanager
 def _alone() -> Iterator[bool]:
-    """Whether nobody else examines. A process that dies gives the lock back with its session."""
+    """Whether no other process is checking. The session's lock ends with the process."""
     got: bool = fetch("SELECT pg_try_advisory_lock(%s)", (_LOCK,))[0][0]
     try:
         yield got

@@ -1,14 +1,14 @@
-"""When the parts that nobody waits for last came to their end."""
+"""When each background job last finished."""
 
 from datetime import datetime, timedelta
 
 from models.store.database import clock
 from models.store.tables import Heartbeat
 
-# A timekeeper ticks every minute; one that is started anew may miss the first.
+# A timekeeper ticks every minute; after a restart it may miss the first tick.
 LONGEST_WITHOUT_TICK = timedelta(minutes=3)
 
-# When a message came that another installation had sent.
+# When another installation's message last arrived.
 FOREIGN_MESSAGE = "foreign_message"
 _SHARED_UNTIL = timedelta(minutes=10)
 SHARED = (
@@ -30,11 +30,11 @@ def last(name: str) -> datetime | None:
 
 
 def is_overdue(tick: datetime | None) -> bool:
-    """Whether a timekeeper that ticked last at this time has been away for too long."""
+    """Whether the last tick was too long ago."""
     return tick is None or clock() - tick > LONGEST_WITHOUT_TICK
 
 
 def shared() -> str | None:
-    """Why the virtual host is not ours alone, for as long as messages of another installation come."""
+    """A sentence if another installation recently sent messages on our virtual host; else None."""
     last_one = last(FOREIGN_MESSAGE)
     return SHARED if last_one and clock() - last_one < _SHARED_UNTIL else None

@@ -1,6 +1,6 @@
-"""What must be true of the rows at any moment, asked of all of them: each rule with the ids that break it.
+"""Invariants: rules that all rows must satisfy at any moment. Each is a query for the ids that break it.
 
-The constraints keep most of it; these questions also find what they cannot express, and rows that were changed by hand.
+Constraints enforce most of them. These queries also cover what constraints cannot express, and rows changed by hand.
 """
 
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ _SHOWN = 5
 @dataclass(frozen=True)
 class CheckResult:
     rule: str
-    broken_by: str | None  # what breaks it, with the first few ids; None: it holds
+    broken_by: str | None  # what breaks the rule, with the first few ids; None: it holds
     violations: int = 0
 
     @property
@@ -28,7 +28,7 @@ class CheckResult:
         return self.broken_by is None
 
 
-# The same conditions as the CHECKs: a database whose constraints were dropped is found out.
+# The same conditions as the CHECKs, to detect a database whose constraints were dropped.
 STATUS_AGREES = """
 SELECT id FROM campaign_email_queue WHERE NOT (
     CASE status
@@ -61,8 +61,8 @@ ONE_MAIL_A_STEP = """
 SELECT campaign_lead_id FROM campaign_email_queue GROUP BY campaign_lead_id, step_id HAVING count(*) > 1
 """
 
-# An e-mail, its lead and its step are of one campaign, and it follows the same lead's e-mail of an earlier step. Each
-# has at most one successor, and a lead one e-mail that follows none.
+# An e-mail, its lead and its step belong to one campaign, and its predecessor is the same lead's e-mail of an earlier
+# step. Each has at most one successor, and each lead has one e-mail without a predecessor.
 STEPS_ARE_A_CHAIN = """
 SELECT q.id FROM campaign_email_queue q
 LEFT JOIN campaign_lead l ON l.id = q.campaign_lead_id
@@ -92,7 +92,7 @@ WHERE (last.to_status, last.scheduled_to, last.mailbox_id)
 ORDER BY q.id
 """
 
-# Each move starts where the one before it ended, at its time, and is one that the state machine has.
+# Each move starts with the status and time the previous one ended with, and is legal in the state machine.
 HISTORY_IS_A_CHAIN = """
 WITH chain AS (
     SELECT email_id, move, from_status, to_status, scheduled_from,
@@ -106,7 +106,7 @@ WHERE (number > 1 AND ((from_status, scheduled_from) IS DISTINCT FROM (before, s
 ORDER BY email_id
 """
 
-# A hand-over and what follows it name the token of the claim before them; no claim is handed over twice.
+# A hand-over and the moves after it carry the token of the preceding claim; no claim is handed over twice.
 TOKENS_AGREE = """
 WITH held AS (
     SELECT id, email_id, move, claim_token,
@@ -121,7 +121,7 @@ SELECT email_id FROM held WHERE move = 'hand_over' GROUP BY email_id, claim_toke
 ORDER BY 1
 """
 
-# Two hand-overs of one mail need proof, or a person's word, between them: it went back to pending by a legal move.
+# Between two hand-overs of one e-mail there must be a legal move back to pending: proof, or a person's decision.
 HANDED_OVER_ONCE = """
 WITH handed AS (
     SELECT email_id, id, lag(id) OVER (PARTITION BY email_id ORDER BY id) AS before
@@ -140,7 +140,7 @@ WHERE h.move IN ('accept', 'reject', 'retry', 'doubt')
 ORDER BY h.email_id
 """
 
-# By the limits that stood at each hand-over: the owner may have changed them since.
+# Compared with the limits at the time of each hand-over: the owner may have changed them since.
 LIMITS_HELD = f"""
 WITH handed AS (
     SELECT h.email_id, q.campaign_id, h.mailbox_id, (h.at AT TIME ZONE %(zone)s)::date AS day,
@@ -164,7 +164,7 @@ WHERE mailbox_id IS NOT NULL AND n > (SELECT max(mailbox_limit) FROM handed
                                       WHERE handed.mailbox_id = counted.mailbox_id AND handed.day = counted.day)
 """  # noqa: S608  # only our own words
 
-# Leads that might not be written to were left out, and counted: see campaigns.COMPLETE.
+# Leads that must not be written to were left out and counted: see campaigns.COMPLETE.
 COMPLETED_IS_COMPLETE = f"""
 SELECT c.id FROM campaign c
 LEFT JOIN LATERAL (
@@ -203,7 +203,7 @@ WHERE q.status = 'sent' AND e.email_id IS NULL AND NOT EXISTS (
 ORDER BY q.id
 """
 
-# Counted there: a rule that all of a million rows break is told in a line.
+# Counted in SQL, so that a rule broken by a million rows still gives one line.
 COUNTED = "SELECT count(*)::int, (array_agg(it::text))[1:{shown}] FROM ({query}) AS broken (it)"
 
 
@@ -233,7 +233,7 @@ RULES = (
 
 
 def check() -> list[CheckResult]:
-    """Ask every rule, of one state of the database. May take a while with millions of rows."""
+    """Check every rule in one snapshot. May take a while with millions of rows."""
     with database.atomic():
         execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         execute("SET LOCAL statement_timeout = 0")
@@ -241,7 +241,7 @@ def check() -> list[CheckResult]:
 
 
 def ask(rule: Rule, seconds: float) -> CheckResult:
-    """Ask one rule. Raises where that takes longer: see database.took_too_long()."""
+    """Check one rule. Raises if that takes longer: see database.took_too_long()."""
     with database.atomic():
         execute("SET TRANSACTION READ ONLY")
         execute("SET LOCAL statement_timeout = %s", (round(seconds * 1000),))

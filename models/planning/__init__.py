@@ -1,1 +1,1 @@
-"""What the planner looks at, and how its plan is written."""
+"""The planner's input, and writing its plan."""

@@ -1,7 +1,6 @@
-"""What the planner looks at, and how its plan is written down.
+"""Reads the planner's input and writes its plan.
 
-A plan is computed without locks and written under them, after checking that the settings it was computed from have not
-changed meanwhile.
+A plan is computed without locks and written under them, after checking that the settings it is based on are unchanged.
 """
 
 from collections import defaultdict
@@ -23,19 +22,19 @@ from scheduling.window import warsaw_day
 
 Q = CampaignEmailQueue
 
-# A plan reaches over three Warsaw days at the most: no campaign places more than three daily limits of new e-mails.
+# A plan covers at most three Warsaw days, so a campaign plans at most three daily limits of new e-mails.
 _DAYS_AHEAD = 3
 
 
 @dataclass(frozen=True)
 class Situation:
-    """All that a plan is computed from."""
+    """The input of a plan."""
 
     now: datetime
     campaigns: list[planner.Campaign]
     mailboxes: list[planner.Mailbox]
     taken: list[Taken]
-    revisions: dict[tuple[str, int], int]  # kept up with what is written from it
+    revisions: dict[tuple[str, int], int]  # updated as its plans are written
 
 
 def situation(
@@ -46,15 +45,15 @@ def situation(
     forecast: bool = False,
     most_emails: int | None = None,
 ) -> Situation:
-    """Active campaigns with the e-mails that are still to be planned, and what others have taken on their mailboxes.
+    """Active campaigns with the e-mails still to be planned, and the slots already taken on their mailboxes.
 
-    campaign_ids: only these get e-mails to place. None: all that are active.
-    again: the e-mails to place are those that are planned already, with the places they hold.
-    orders: campaign id -> which of ORDERS its mails are laid out anew for, without the places they hold.
-    forecast: to the last e-mail instead of to the planning horizon, and drafts and paused campaigns too.
-    most_emails: so many of each campaign at most; None: all, or as many as the horizon may take.
+    campaign_ids: plan e-mails of these only. None: of all active campaigns.
+    again: plan the e-mails that already have a slot, which they keep if it still fits.
+    orders: campaign id -> the one of ORDERS for which its e-mails are planned again without keeping their slots.
+    forecast: up to the last e-mail instead of the planning horizon, drafts and paused campaigns included.
+    most_emails: per campaign; None: all, or as many as fit before the horizon.
 
-    What nothing can be planned with is not in it: see usable.problems().
+    Campaigns and mailboxes with unusable settings are left out: see usable.problems().
     """
     now = clock()
     rows = usable.only(_campaigns(campaign_ids, also_inactive=forecast))
@@ -79,10 +78,10 @@ def situation(
 
 
 def write(campaign_id: int, slots: Sequence[Slot], seen: Situation, by: str, reason: str | None = None) -> int | None:
-    """Write one campaign's slots and return how many mails were planned or moved.
+    """Write one campaign's slots and return how many e-mails were planned or moved.
 
-    reason: of a plan for mails that are planned already. None: the settings changed since; plan anew. What was seen is
-    kept up with it: the same caller may write more of the same plan.
+    reason: why e-mails that already have a slot are moved. Returns None if the settings changed since: plan again.
+    `seen` is updated, so that the caller can write the rest of the same plan.
     """
     with database.atomic():
         campaigns = locks.lock_campaigns([campaign_id])
@@ -95,23 +94,23 @@ def write(campaign_id: int, slots: Sequence[Slot], seen: Situation, by: str, rea
             count = moves.replan(campaign_id, slots, reason, by, seen_at=seen.now)
             Campaign.update(replan_reason=None).where(Campaign.id == campaign_id).execute()
         if count:
-            # What another timekeeper computed from the same situation is outdated by this.
+            # Invalidates plans that another timekeeper computed from the same input.
             Campaign.update(revision=Campaign.revision + 1).where(Campaign.id == campaign_id).execute()
     if count:
         seen.revisions["campaign", campaign_id] += 1
     return count
 
 
-# Of every replan: what an owner did, or which gate says that a mail cannot stay where it is.
+# Why e-mails are replanned: an owner's order, or the gate that makes their time impossible.
 REASONS = ("resumed", "edited", "downtime", "window", "limit", "mailbox")
-# An owner's orders: what is pending is laid out from now on, and keeps no place that it could keep.
+# Owner's orders: pending e-mails are planned again from now on, even those whose slots would still fit.
 ORDERS = {"resumed", "edited"}
 
 
 def to_replan() -> dict[int, str]:
-    """Active campaign id -> why its pending mails cannot stay where they are.
+    """Active campaign id -> why its pending e-mails must be replanned.
 
-    Without campaigns that no mailbox could send a mail of: there is no other place for theirs.
+    Campaigns without a usable mailbox are left out: there are no other slots for them.
     """
     reasons: dict[int, str] = dict(fetch(ASKED_FOR))
     for campaign_id in _on_unusable_mailboxes():
@@ -136,7 +135,7 @@ WHERE status = 'pending' AND campaign_id = ANY(%s) GROUP BY campaign_id
 
 
 def pending_counts(campaign_ids: Collection[int]) -> dict[int, int]:
-    """Campaign id -> how many mails a plan for it would move at the most."""
+    """Campaign id -> how many e-mails replanning it would move at most."""
     return dict(fetch(PENDING_COUNTS, (list(campaign_ids),)))
 
 
@@ -152,9 +151,9 @@ LEFT JOIN LATERAL (
 
 
 def wanting() -> list[int]:
-    """Active campaigns whose last mail is planned for before their horizon: they may have e-mails to plan.
+    """Active campaigns whose last planned e-mail is before their horizon: they may have e-mails to plan.
 
-    The others, most of them at most times, need no look at their leads.
+    For the others, usually most of them, the leads need not be read.
     """
     rows, now = usable.only(_campaigns(None)), clock()
     last = dict(fetch(WANTING, ([row.id for row in rows],)))
@@ -162,7 +161,7 @@ def wanting() -> list[int]:
 
 
 def retry_moment(email_id: int, not_before: datetime) -> datetime:
-    """The first moment for another attempt that keeps window, limits and mailbox gap and moves no other mail."""
+    """The first time for another attempt within window, limits and mailbox gap that moves no other e-mail."""
     row = Q.get_or_none(Q.id == email_id)
     if row is None:
         raise locks.NoSuchEmail(f"there is no e-mail {email_id}")
@@ -178,7 +177,7 @@ def retry_moment(email_id: int, not_before: datetime) -> datetime:
 
 
 def behind(campaign_id: int, mailboxes: Mapping[Email, int]) -> list[Slot]:
-    """Places behind all pending mails of the campaign. mailboxes: e-mail -> its mailbox so far, in their order."""
+    """Slots after all pending e-mails of the campaign. mailboxes: e-mail -> its current mailbox, in order."""
     now = clock()
     rows, linked = usable.only([Campaign.get_by_id(campaign_id)]), _mailboxes_of([campaign_id])
     boxes = list(Mailbox.select().where(Mailbox.id.in_(linked[campaign_id]), Mailbox.status == MailboxStatus.ACTIVE))
@@ -190,7 +189,7 @@ def behind(campaign_id: int, mailboxes: Mapping[Email, int]) -> list[Slot]:
     )
     placed = {Email(slot.lead_id, slot.step_id): slot for slot in found}
     at = now.replace(microsecond=now.microsecond // 1000 * 1000)
-    # One for which there is no place now is planned by the tick, as others whose mailbox cannot be used.
+    # An e-mail without a slot is planned by the tick, like others whose mailbox cannot be used.
     return [
         placed.get(it) or Slot(campaign_id, it.lead_id, it.step_id, mailbox, at) for it, mailbox in mailboxes.items()
     ]
@@ -244,8 +243,8 @@ def _planned_mailboxes(rows: Sequence[Mailbox], now: datetime) -> list[planner.M
     return [usable.mailbox(row, used[row.id]) for row in rows]
 
 
-# A mail that met its mailbox's fault twice after its lead was named goes last where it is planned again: were the fault
-# its own, it would be the first to try the mailbox after each pause, and none behind it would ever leave.
+# After two mailbox faults past RCPT an e-mail is replanned last: it may be the cause, and would otherwise be the first
+# to try the mailbox after each pause and block all others.
 PENDING = """
 SELECT q.campaign_id, q.campaign_lead_id, q.step_id, q.mailbox_id, q.scheduled_at, q.attempts > 0
 FROM campaign_email_queue q
@@ -261,10 +260,10 @@ WHERE q.status = 'pending' AND q.campaign_id = ANY(%s) ORDER BY faults.met >= 2,
 def _pending(
     campaign_ids: Sequence[int], orders: Mapping[int, str], now: datetime
 ) -> tuple[dict[int, list[Email]], list[Taken]]:
-    """Campaign id -> its pending mails in the order of their turns; and those that stay anyway.
+    """Campaign id -> its pending e-mails in order of their turns; and the slots that stay in any case.
 
-    Another attempt that waits for its time is no part of the pace at which an edit lays out the others; who resumes a
-    campaign or a mailbox has all that waits tried from now on.
+    An edit leaves scheduled retries where they are, outside the campaign's pace. Resuming a campaign or a mailbox
+    replans them with the rest.
     """
     emails: defaultdict[int, list[Email]] = defaultdict(list)
     staying = []
@@ -340,7 +339,7 @@ def _on_unusable_mailboxes() -> list[int]:
     return [row[0] for row in fetch(ON_UNUSABLE_MAILBOXES)]
 
 
-# Of each campaign and mailbox, the mail that waits longest: what holds it back holds back those behind it.
+# For each campaign and mailbox, the longest overdue e-mail: what holds it back also holds back those after it.
 FIRST_OVERDUE = """
 SELECT DISTINCT ON (q.campaign_id, q.mailbox_id) q.id
 FROM campaign_email_queue q JOIN campaign c ON c.id = q.campaign_id

@@ -8,7 +8,7 @@ from models.store.database import fetch
 from scheduling.planner import Email
 
 LAST_TURN = f"SELECT c.id, {remaining.LAST_TURN} FROM unnest(%s::bigint[]) AS c (id)"  # noqa: S608  # only our own words
-# Only first e-mails: what follows one is planned when that was sent.
+# First e-mails only: a follow-up is planned when the e-mail before it has been sent.
 UNPLANNED = f"""
 SELECT c.id, r.campaign_lead_id, r.step_id
 FROM unnest(%(ids)s::bigint[], %(after)s::int[], %(most)s::int[]) AS c (id, after, most)
@@ -22,9 +22,9 @@ PASSED_OVER = f"SELECT c.id FROM unnest(%s::bigint[]) AS c (id) WHERE {remaining
 
 
 def emails(most: Mapping[int, int | None]) -> dict[int, list[Email]]:
-    """Campaign id -> those to plan, in the order of their leads' turns; campaigns that have none are left out.
+    """Campaign id -> the e-mails to plan, in order of their leads' turns; campaigns without any are left out.
 
-    most: campaign id -> so many of it at the most; None: all. In as many statements for a hundred campaigns as for one.
+    most: campaign id -> the most e-mails; None: all. The number of statements is the same for any number of campaigns.
     """
     after: dict[int, int] = dict(fetch(LAST_TURN, (list(most),)))
     found = _emails(list(most), after, most)

@@ -1,6 +1,6 @@
-"""Turns the rows of campaigns and mailboxes into the planner's input, or says why a row cannot be used.
+"""Converts rows of campaigns and mailboxes to the planner's input, or says why a row is unusable.
 
-CHECK constraints keep such rows out. One that is wrong all the same must not stop the plans of the others.
+CHECK constraints should prevent unusable rows. If one exists anyway it must not stop planning the others.
 """
 
 from collections.abc import Iterable, Mapping
@@ -16,12 +16,12 @@ Row = TypeVar("Row", Campaign, Mailbox)
 
 
 def window_of(row: Campaign) -> Window:
-    """Raises WindowInvalid, which problem() tells."""
+    """Raises WindowInvalid; see problem()."""
     return Window(row.window_start_minute, row.window_end_minute, frozenset(row.weekdays))
 
 
 def campaign(row: Campaign) -> planner.Campaign:
-    """Its settings alone: without mailboxes and e-mails. Raises ValueError."""
+    """Its settings, without mailboxes and e-mails. Raises ValueError."""
     return planner.Campaign(
         id=row.id,
         window=window_of(row),
@@ -36,7 +36,7 @@ def campaign(row: Campaign) -> planner.Campaign:
 
 
 def mailbox(row: Mailbox, used: Mapping[date, int] | None = None) -> planner.Mailbox:
-    """used: Warsaw day -> mails that count already. Raises ValueError."""
+    """used: Warsaw day -> e-mails that already count. Raises ValueError."""
     return planner.Mailbox(
         id=row.id,
         daily_limit=row.daily_limit,
@@ -48,7 +48,7 @@ def mailbox(row: Mailbox, used: Mapping[date, int] | None = None) -> planner.Mai
 
 
 def problem(row: Campaign | Mailbox) -> str | None:
-    """Why nothing can be planned with its settings."""
+    """Why its settings are unusable; None: they are usable."""
     try:
         campaign(row) if isinstance(row, Campaign) else mailbox(row)
     except ValueError as error:
@@ -61,7 +61,7 @@ def only(rows: Iterable[Row]) -> list[Row]:
 
 
 def problems() -> dict[tuple[str, int], str]:
-    """("campaign" or "mailbox", id) -> why nothing can be planned with it, of those that are active."""
+    """("campaign" or "mailbox", id) -> why it is unusable; active ones only."""
     rows: list[Campaign | Mailbox] = [
         *Campaign.select().where(Campaign.status == CampaignStatus.ACTIVE).order_by(Campaign.id),
         *Mailbox.select().where(Mailbox.status == MailboxStatus.ACTIVE).order_by(Mailbox.id),

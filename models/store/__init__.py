@@ -1,1 +1,1 @@
-"""Postgres: the database, its tables, its schema's migrations, and what a database is known by."""
+"""Postgres: connections, tables, migrations, the installation's identity."""

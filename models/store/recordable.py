@@ -8,7 +8,7 @@ _NEVER = re.compile("[\x00\ud800-\udfff]")
 
 
 def recordable(value: Any) -> Any:
-    """The same value with U+FFFD in the place of what no column and no JSON document takes."""
+    """The same value with U+FFFD for each character that Postgres cannot store."""
     if isinstance(value, str):
         return _NEVER.sub("\ufffd", value)
     if isinstance(value, Mapping):

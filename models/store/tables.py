@@ -1,7 +1,7 @@
-"""The tables, with every constraint and index that carries a promise.
+"""The tables, with every constraint and index that a guarantee depends on.
 
-The migrations hold the same in SQL, with a comment on each; a test compares the two. Nothing outside models/ reads or
-writes a table by itself, and no status is ever changed here: see moves.py.
+The migrations define the same in SQL, with comments; a test compares both. Only models/ reads and writes tables, and
+only moves.py changes an e-mail's status.
 """
 
 from collections.abc import Iterable
@@ -54,7 +54,7 @@ def _default(value: str) -> list[Node]:
 
 
 class MomentField(DateTimeField):
-    """An instant, in whole milliseconds so that a time and a message's ETA compare exactly."""
+    """An instant in whole milliseconds, so that it compares exactly with a message's ETA."""
 
     field_type = "TIMESTAMPTZ(3)"
 
@@ -64,7 +64,7 @@ class JSONField(PeeweeJSONField):
 
 
 class EnumField(TextField):
-    """A text that is one of an enum's."""
+    """A text column with the values of an enum."""
 
     def __init__(self, kind: type[StrEnum], constraints: list[Node]) -> None:
         self._kind = kind
@@ -94,23 +94,23 @@ class Mailbox(Table):
     daily_limit = IntegerField()
     gap_seconds = DoubleField()
     status = EnumField(MailboxStatus, constraints=_default("'active'"))
-    faults = IntegerField(constraints=_default("0"))  # one after the other, since the last accepted mail
+    faults = IntegerField(constraints=_default("0"))  # consecutive, since the last accepted e-mail
     closed_until = MomentField(null=True)
-    closed_reason = TextField(null=True)  # in English, as every reason is where its code stands beside it
-    closed_phase = TextField(null=True)  # of the conversation whose fault closed it: connect, tls, auth, mail, …
+    closed_reason = TextField(null=True)  # in English; see reason_columns.py
+    closed_phase = TextField(null=True)  # of the fault that closed it: connect, tls, auth, mail, …
     closed_code = IntegerField(null=True)  # of the server's reply, if it gave one
-    watched_from = MomentField(null=True)  # a person said then that it works: earlier refusals count no more against it
+    watched_from = MomentField(null=True)  # a person confirmed that it works: earlier refusals no longer count
     blamed_from = MomentField(
         null=True
-    )  # mails that failed since then did so for its fault, and are to be brought back
+    )  # e-mails that failed since then failed because of the mailbox, and are to be reopened
     last_start_at = MomentField(null=True)
-    imap_host = TextField(null=True)  # where its Sent folder is; user name and password are the same
+    imap_host = TextField(null=True)  # of its Sent folder; user name and password are the same
     imap_port = IntegerField(null=True)
     imap_security = TextField(
         null=True, constraints=[Check("imap_security IN ('tls', 'starttls', 'none')", "imap_security_is_known")]
     )
-    sent_folder = TextField(null=True)  # null: the one that the server marks
-    revision = IntegerField(constraints=_default("1"))  # grows with every change a plan depends on
+    sent_folder = TextField(null=True)  # null: the folder the server flags as \Sent
+    revision = IntegerField(constraints=_default("1"))  # incremented with every change that a plan depends on
     created_at = MomentField(constraints=_default("clock_timestamp()"))
     closed_reason_code = TextField(null=True)
     closed_reason_values = JSONField(null=True)
@@ -133,17 +133,17 @@ class Mailbox(Table):
 class Campaign(Table):
     id = BigAutoField()
     name = TextField(unique=True)
-    window_start_minute = SmallIntegerField()  # of the Warsaw day
+    window_start_minute = SmallIntegerField()  # minute of the Warsaw day
     window_end_minute = SmallIntegerField()
     weekdays: Any = ArrayField(SmallIntegerField, index=False)  # type: ignore[no-untyped-call]  # 0 is Monday
     delay_seconds = DoubleField()
     daily_limit = IntegerField()
     status = EnumField(CampaignStatus, constraints=_default("'draft'"))
-    replan_reason = TextField(null=True)  # set by whoever asks the planner to plan it again
+    replan_reason = TextField(null=True)  # not null: the planner must plan it again
     last_start_at = MomentField(null=True)
     revision = IntegerField(constraints=_default("1"))
     created_at = MomentField(constraints=_default("clock_timestamp()"))
-    watched_from = MomentField(null=True)  # results since then count for its protection; null: all of them
+    watched_from = MomentField(null=True)  # the automatic pause looks at results since then; null: all
     paused_by = TextField(null=True)
     paused_reason = TextField(null=True)
     paused_reason_code = TextField(null=True)
@@ -163,7 +163,7 @@ class Campaign(Table):
 
 
 class CampaignStep(Table):
-    """A letter of a campaign: which one of those that it sends to each of its leads, one after the other."""
+    """One letter in a campaign's sequence."""
 
     campaign_id: int
     id = BigAutoField()
@@ -182,7 +182,7 @@ class CampaignMailbox(Table):
     mailbox_id: int
     campaign = ForeignKeyField(Campaign, index=False)
     mailbox = ForeignKeyField(Mailbox)
-    closed_reason = TextField(null=True)  # why the mailbox's server does not take this campaign's letter
+    closed_reason = TextField(null=True)  # why the mailbox's server does not accept this campaign's letter
     closed_reason_code = TextField(null=True)
     closed_reason_values = JSONField(null=True)
 
@@ -192,13 +192,13 @@ class CampaignMailbox(Table):
 
 class Lead(Table):
     id = BigAutoField()
-    address = TextField(unique=True)  # normalised: one row a person, whatever the spelling
+    address = TextField(unique=True)  # normalised: one row per person, whatever the spelling
     legal_basis = TextField(null=True)
     created_at = MomentField(constraints=_default("clock_timestamp()"))
 
 
 class Suppression(Table):
-    """An address that no campaign may write to. It survives every import."""
+    """An address that no campaign may write to. Imports do not remove it."""
 
     address = TextField(primary_key=True)  # normalised
     reason = TextField()
@@ -211,9 +211,9 @@ class CampaignLead(Table):
     id = BigAutoField()
     campaign = ForeignKeyField(Campaign, index=False)
     lead = ForeignKeyField(Lead)
-    position = IntegerField()  # the order in which the campaign writes to its leads
+    position = IntegerField()  # the lead's turn in the campaign
     address = TextField()  # as the owner wrote it
-    fields = JSONField()  # what the templates may use
+    fields = JSONField()  # the values for the templates
 
     class Meta:
         indexes = ((("campaign", "lead"), True), (("campaign", "position"), True))
@@ -246,9 +246,9 @@ class CampaignEmailQueue(Table):
     sent_at = MomentField(null=True)
     error = TextField(null=True)
     created_at = MomentField(constraints=_default("clock_timestamp()"))
-    deferred_since = MomentField(null=True)  # its first attempt, of those that were answered with "not now"
+    deferred_since = MomentField(null=True)  # the first of its attempts answered with a temporary refusal
     step = ForeignKeyField(CampaignStep, index=False)
-    predecessor = ForeignKeyField("self", null=True, index=False)  # the e-mail that it follows; null: the lead's first
+    predecessor = ForeignKeyField("self", null=True, index=False)  # the lead's e-mail before it; null: the first
     error_code = TextField(null=True)
     error_values = JSONField(null=True)
 
@@ -275,7 +275,7 @@ class CampaignEmailQueue(Table):
         ]
         indexes = (
             (("campaign_lead", "step"), True),
-            (("campaign", "campaign_lead"), True),  # named by the version before: see 0022_emails_of_steps
+            (("campaign", "campaign_lead"), True),  # used by the previous version: see 0022_emails_of_steps
             (("status", "scheduled_at"), False),
             (("campaign", "scheduled_at", "id"), False),
             (("campaign", "status", "scheduled_at", "id"), False),
@@ -299,7 +299,7 @@ _index(
     *(_Q.campaign, _Q.mailbox, _Q.scheduled_at, _Q.id, _Q.campaign_lead, _Q.attempts),
     where=_PENDING,
 )
-# All that is asked about what counts on a day: it is answered without a look at a row.
+# Covers the queries about a day's count: index-only scans.
 _OF_A_DAY = (_STARTED, _Q.id, _Q.status, _Q.handed_over_at, _Q.claimed_at)
 _index("used_by_campaign", _Q.campaign, *_OF_A_DAY, where=_COUNTED)
 _index("used_by_mailbox", _Q.mailbox, *_OF_A_DAY, where=_COUNTED)
@@ -328,9 +328,9 @@ class EmailHistory(Table):
     scheduled_to = MomentField(null=True)
     mailbox = ForeignKeyField(Mailbox, index=False)
     claim_token = UUIDField(null=True)
-    handed_over_at = MomentField(null=True)  # of a hand-over that still counts although the mail is to be sent again
+    handed_over_at = MomentField(null=True)  # of a hand-over that still counts although the e-mail is sent again
     by = TextField()  # which process or person
-    detail = JSONField(null=True)  # the numbers of a hand-over; of an answer only for the version before
+    detail = JSONField(null=True)  # numbers of a hand-over; for an answer, only for the previous version
     reason_code = TextField(null=True)
     reason_values = JSONField(null=True)
 
@@ -368,7 +368,7 @@ EmailHistory.add_index(
 
 
 class Attempt(Table):
-    """One conversation with a mail server: once for each claim that came to one."""
+    """One conversation with a mail server; at most one per claim."""
 
     email_id: int
     mailbox_id: int
@@ -377,12 +377,12 @@ class Attempt(Table):
     claim_token = UUIDField(unique=True)
     mailbox = ForeignKeyField(Mailbox, index=False)
     outcome = TextField()
-    phase = TextField()  # that it reached: compose, connect, tls, auth, mail, rcpt, data, body or dot
-    scope = TextField(null=True)  # whom the answer is about; null: of an acceptance, or without an answer
+    phase = TextField()  # the last one reached: compose, connect, tls, auth, mail, rcpt, data, body or dot
+    scope = TextField(null=True)  # whom the answer is about; null: accepted, or no answer
     code = IntegerField(null=True)  # of the server's reply; null: none was read
     enhanced = TextField(null=True)  # "5.1.1"
-    reply = TextField(null=True)  # the server's words, or in English what happened instead
-    reason_code = TextField(null=True)  # what happened instead of an answer, and below
+    reply = TextField(null=True)  # the server's words, or what happened instead, in English
+    reason_code = TextField(null=True)  # what happened instead of an answer; with reason_values
     reason_values = JSONField(null=True)
     seconds = JSONField(constraints=_default("'{}'"))  # phase -> how long it took
     started_at = MomentField()  # when its mail was claimed
@@ -408,7 +408,7 @@ Attempt.add_index(
 
 
 class EmailContent(Table):
-    """What was handed over to the server, byte for byte, so that an owner sees what a lead received."""
+    """The message as handed over to the server, byte for byte, so that owners can see what a lead received."""
 
     email = ForeignKeyField(CampaignEmailQueue, primary_key=True)
     claim_token = UUIDField()
@@ -429,19 +429,19 @@ class WarmupCount(Table):
 
 
 class Change(Table):
-    """What was done to a campaign, a mailbox, an address or the whole installation, by whom: never changed."""
+    """Audit log: what was done to a campaign, mailbox, address or the installation, and by whom. Never updated."""
 
     campaign_id: int | None
     mailbox_id: int | None
     id = BigAutoField()
     at = MomentField(constraints=_default("clock_timestamp()"))
-    by = TextField()  # which person, or part of the product
+    by = TextField()  # a person, or a part of Punktual
     verb = TextField()
     campaign = ForeignKeyField(Campaign, index=False, null=True)
     mailbox = ForeignKeyField(Mailbox, index=False, null=True)
     values = JSONField()  # name -> [old, new]
     reason = TextField(null=True)
-    address = TextField(null=True)  # that was suppressed, or is no longer
+    address = TextField(null=True)  # that was suppressed or released
     reason_code = TextField(null=True)
     reason_values = JSONField(null=True)
 
@@ -454,7 +454,7 @@ Change.add_index(Change.index(Change.address, Change.id, where=SQL("address IS N
 
 
 class Installation(Table):
-    """The database's own name, and why no machine may claim, if none may. One row, made by the migration."""
+    """The database's id, and why it is disarmed, if it is. One row, created by the migration."""
 
     id = UUIDField(primary_key=True, constraints=_default("gen_random_uuid()"))
     single = BooleanField(unique=True, constraints=[*_default("true"), Check("single", "there_is_one")])
@@ -464,14 +464,14 @@ class Installation(Table):
 
 
 class Heartbeat(Table):
-    """When a step of the tick last came to its end."""
+    """When each background job last finished."""
 
     name = TextField(primary_key=True)
     at = MomentField()
 
 
 class Finding(Table):
-    """What the latest examination of an invariant found."""
+    """The latest result of an invariant's check."""
 
     rule = TextField(primary_key=True)
     violations = IntegerField(constraints=[Check("violations >= 0", "violations_are_not_negative")])
@@ -480,17 +480,17 @@ class Finding(Table):
 
 
 class Notice(Table):
-    """What the people in charge are told, from when its cause is noticed until it is over."""
+    """A notice to the people in charge, open for as long as its cause lasts."""
 
     id = BigAutoField()
     kind = TextField()
-    subject = BigIntegerField()  # the id of its campaign or mailbox, by its kind; 0: the whole installation
+    subject = BigIntegerField()  # id of a campaign or mailbox, depending on kind; 0: the installation
     opened_at = MomentField(constraints=_default("clock_timestamp()"))
-    closed_at = MomentField(null=True)  # when its cause was found to be over
-    due_at = MomentField(null=True)  # when it is to be told (again); null: for now it is not
-    attempts = IntegerField(constraints=_default("0"))  # to tell what is due
+    closed_at = MomentField(null=True)  # when the cause was found to be over
+    due_at = MomentField(null=True)  # when to send it (again); null: not now
+    attempts = IntegerField(constraints=_default("0"))  # to send what is due
     reached: Any = ArrayField(TextField, index=False, constraints=_default("'{}'"))  # type: ignore[no-untyped-call]  # the places that have been told what is due
-    told_at = MomentField(null=True)  # when every place had last been told
+    told_at = MomentField(null=True)  # when it last reached every notifier
     said = TextField(null=True)
     error = TextField(null=True)  # of the last attempt
 
@@ -508,7 +508,7 @@ Notice.add_index(
 
 
 class WebSession(Table):
-    """Who is logged in on the pages: a browser each."""
+    """A browser's login session."""
 
     id = UUIDField(primary_key=True)
     ends_at = MomentField()

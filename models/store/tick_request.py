@@ -1,7 +1,7 @@
-"""Asks for a tick now: whoever gives an order need not wait for the minute.
+"""Asks for a tick now, so that an order takes effect before the next minute.
 
-Part of the order's transaction: Postgres tells those who listen when it is committed, and nobody if it is not. Nothing
-depends on it: where nobody hears it, the next tick does the same.
+A NOTIFY in the order's transaction: Postgres delivers it on commit only. Nothing depends on it: if nobody listens, the
+next tick does the same.
 """
 
 from collections.abc import Iterator
@@ -16,5 +16,5 @@ def ask_for_tick() -> None:
 
 
 def heard() -> Iterator[None]:
-    """Yield when a tick was asked for, for ever; several at once count as one. Raises what database.FAILURES lists."""
+    """Yield, for ever, when a tick was asked for; several at once count as one. Raises database.FAILURES."""
     return database.notifications(_CHANNEL)

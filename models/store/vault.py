@@ -1,4 +1,4 @@
-"""Mailbox passwords at rest: encrypted with a key that the database never sees."""
+"""Encrypts stored mailbox passwords with a key that is not in the database."""
 
 import os
 from pathlib import Path
@@ -12,7 +12,7 @@ from reasons import Code, Reason
 
 
 class KeyInvalid(Exception):
-    """The secret key is missing or is not the one that the passwords were stored with."""
+    """The secret key is missing, or is not the one that the passwords were encrypted with."""
 
 
 def encrypt(password: str) -> str:
@@ -27,7 +27,7 @@ def decrypt(token: str) -> str:
 
 
 def derived_key(purpose: str, *, bound_to: str = "") -> bytes:
-    """A key for something else than the passwords, which tells nothing of theirs, and changes with bound_to."""
+    """A key for another purpose, derived one-way from the secret key; it changes with bound_to."""
     _fernet()
     derivation = HKDF(algorithm=SHA256(), length=32, salt=bound_to.encode(), info=purpose.encode())
     return derivation.derive(_secret_key().encode())
@@ -60,7 +60,7 @@ def _write_new_key(path: Path) -> None:
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="ascii") as file:
         file.write(Fernet.generate_key().decode())
     try:
-        os.link(draft, path)  # of two processes that start at once, one wins and both read the same key
+        os.link(draft, path)  # if two processes start at once, one wins and both read the same key
     except FileExistsError:
         pass
     finally:
