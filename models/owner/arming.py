@@ -1,4 +1,4 @@
-"""Whether anything may be sent: it is stopped where the database went back in time, and goes on by a person's word."""
+"""Disarming stops all sending when the database went back in time; a person arms it again."""
 
 from collections.abc import Sequence
 from enum import StrEnum
@@ -12,15 +12,15 @@ from reasons import Why
 
 
 class Verdict(StrEnum):
-    """What becomes of a mail whose hand-over the database had forgotten."""
+    """The decision about e-mails whose hand-over a restored database lacks."""
 
-    UNKNOWN = "unknown"  # to be settled one by one
+    UNKNOWN = "unknown"  # to be decided one by one
     SENT = "sent"
-    PENDING = "pending"  # to be sent again, at the risk that its lead gets it twice
+    PENDING = "pending"  # to be sent again, at the risk that a lead gets it twice
 
 
 def disarm(reason: Why, by: str) -> None:
-    """Stop every machine from claiming. The first reason stays."""
+    """Stop every machine from claiming. If it is disarmed already, the first reason is kept."""
     with database.atomic():
         if installation.lock_disarmed_reason() is None:
             installation.set_disarmed_reason(reason)
@@ -37,9 +37,9 @@ def arm(by: str) -> None:
 
 
 def rule_on(lost: Sequence[HandOver], verdict: Verdict, reason: Why, by: str) -> int:
-    """Decide on all mails that a machine handed over and the database had forgotten, and return how many changed.
+    """Decide about all hand-overs of this machine that the database lacks. Returns how many e-mails changed.
 
-    To be called while nothing is claimed. Raises SettlementRefused for a reason that is none.
+    Call it while nothing is claimed. Raises SettlementRefused if the reason is not acceptable.
     """
     with database.atomic():
         found = [] if verdict is Verdict.PENDING else recovery.recover(lost, reason, by)

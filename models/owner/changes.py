@@ -1,6 +1,6 @@
-"""What people, or the product itself, ordered: recorded in the transaction that does it.
+"""The audit log: each order of a person or of Punktual itself, recorded in the order's transaction.
 
-An order is about a campaign, a mailbox, a suppressed address, or the whole installation.
+An order concerns a campaign, a mailbox, a suppressed address, or the whole installation.
 """
 
 from collections.abc import Mapping
@@ -18,14 +18,14 @@ from reasons import Why
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
-# Columns that tell of no order: they follow from one.
+# Columns that are not orders themselves, but follow from one.
 _INWARD = {
     *("revision", "replan_reason", "watched_from", "blamed_from", "paused_by", "paused_reason"),
     *("paused_reason_code", "paused_reason_values", "closed_reason_code", "closed_reason_values"),
 }
 _SECRET = {"password_encrypted": "password"}
 _HIDDEN = "hidden"
-# Who pauses a campaign whose mails are refused: the product itself.
+# `by` of an automatic pause.
 PROTECTION = "protection"
 
 
@@ -46,19 +46,19 @@ class RecordedChange:
 
 
 def record(row: Campaign | Mailbox, fresh: Mapping[str, object], by: str, verb: str, reason: Why | None = None) -> None:
-    """row: as it was before. fresh: its columns as they are now; what did not change is not recorded."""
+    """row: before the change. fresh: columns after it; unchanged ones are not recorded."""
     if values := _differences(row, fresh):
         _insert(type(row), row.id, values, by, verb, reason)
 
 
 def given(edit: "DataclassInstance") -> dict[str, object]:
-    """The columns that an edit changes: those of its fields that are not None."""
+    """The columns that an edit sets: its fields that are not None."""
     values = {field.name: getattr(edit, field.name) for field in fields(edit)}
     return {name: value for name, value in values.items() if value is not None}
 
 
 def differ(row: Campaign | Mailbox, fresh: Mapping[str, object]) -> bool:
-    """Whether these columns would change anything."""
+    """Whether any of these columns has another value in the row."""
     return any(getattr(row, name) != value for name, value in fresh.items())
 
 
@@ -133,7 +133,7 @@ def _name(column: str) -> str:
 
 
 def _shown(column: str, value: object) -> object:
-    """Never a secret, not even encrypted: only whether there is one."""
+    """The value to record. Of a secret only whether there is one, never the value, not even encrypted."""
     if column in _SECRET:
         return None if value is None else _HIDDEN
     return value.isoformat(timespec="milliseconds") if isinstance(value, datetime) else value

@@ -1,7 +1,7 @@
-"""What the people in charge are to be told: the few things that need a person, each once while its cause lasts.
+"""Notices to the people in charge: one for each problem that needs a person, for as long as its cause lasts.
 
-The causes are read from the rows that the sender obeys. A notice is claimed before it is sent, so that two who find it
-due do not both send it; a claim that comes to nothing is taken again when its lease is over.
+The causes are read from the rows that the sender uses. A notice is claimed before it is sent, so that two workers do
+not both send it; when a claim's lease expires it can be claimed again.
 """
 
 from dataclasses import dataclass
@@ -16,27 +16,27 @@ from models.store.recordable import recordable
 
 
 class Kind(StrEnum):
-    UNKNOWN = "unknown"  # a campaign has mails of which nobody knows whether they were sent
-    MAILBOX = "mailbox"  # a mailbox closed after faults, and has not worked since
+    UNKNOWN = "unknown"  # a campaign has unknown e-mails
+    MAILBOX = "mailbox"  # a mailbox was closed after faults and has not worked since
     CAMPAIGN = "campaign"  # a campaign paused itself
-    DISARMED = "disarmed"  # nothing is claimed any more
+    DISARMED = "disarmed"  # all sending is stopped
 
 
 @dataclass(frozen=True)
 class Due:
-    """A notice that was claimed to be told now."""
+    """A claimed notice."""
 
     id: int
     kind: Kind
     subject: int  # the campaign's or the mailbox's id
     attempt: int
-    reached: list[str]  # the places that have been told already
+    reached: list[str]  # keys of the notifiers that already have it
     name: str
     count: int
     words: str | None  # a server's or our own
 
 
-# A mail counts as unknown here once the first look for its copy has come to its end, or should have.
+# An e-mail counts as unknown here only after the first search for its copy has ended, or should have.
 CAUSE = """
 cause AS (
     SELECT 'unknown' AS kind, q.campaign_id AS subject, c.name, count(*)::int AS count, NULL AS words
@@ -64,7 +64,7 @@ SELECT EXISTS (
 
 
 def any_due() -> bool:
-    """Whether something has begun, is over, or is to be told again. Writes nothing."""
+    """Whether a cause is new or over, or a notice is to be sent again. Writes nothing."""
     return bool(fetch(ANY_DUE, _values())[0][0])
 
 
@@ -80,12 +80,12 @@ ON CONFLICT (kind, subject) WHERE closed_at IS NULL DO NOTHING
 
 
 def refresh() -> None:
-    """Open a notice for each cause that has none, and close those whose cause is over."""
+    """Open a notice for each new cause, and close those whose cause is over."""
     execute(REFRESH, _values())
 
 
 def over(kind: Kind, subject: int) -> None:
-    """A person has done something about it: what happens next is told anew."""
+    """Close the notice because a person acted on it: if the problem comes back, there is a new notice."""
     close = "UPDATE notice SET closed_at = clock_timestamp(), due_at = NULL"
     execute(f"{close} WHERE kind = %s AND subject = %s AND closed_at IS NULL", (kind, subject))
 
@@ -103,7 +103,7 @@ RETURNING n.id, n.kind, n.subject, n.attempts AS attempt, n.reached, due.name, d
 
 
 def claim_due(lease: timedelta) -> Due | None:
-    """Claim what has been due the longest. Whoever dies with it leaves it to be told after the lease."""
+    """Claim the notice that has been due the longest. If the worker dies, it is due again after the lease."""
     return row(Due, CLAIM_DUE, _values() | {"lease": lease})
 
 
@@ -111,7 +111,7 @@ def reached(notice_id: int, notifier: str) -> None:
     execute("UPDATE notice SET reached = reached || %s WHERE id = %s", ([notifier], notice_id))
 
 
-# What was closed meanwhile is not due any more.
+# A notice closed meanwhile is not due any more.
 TOLD = """
 UPDATE notice SET told_at = CASE WHEN %(error)s::text IS NULL THEN clock_timestamp() ELSE told_at END,
     due_at = CASE WHEN closed_at IS NULL THEN clock_timestamp() + %(pause)s END,
@@ -121,7 +121,7 @@ WHERE id = %(id)s
 
 
 def told(notice_id: int, said: str, error: str | None = None) -> None:
-    """This telling has come to its end, everywhere or, for want of more attempts, with an error."""
+    """Record that the notice reached every notifier, or with an error that it was given up."""
     pause = timedelta(hours=config.settings().notices.repeat_hours)
     execute(TOLD, {"id": notice_id, "said": said, "error": recordable(error), "pause": pause})
 
@@ -134,7 +134,7 @@ WHERE id = %(id)s
 
 
 def try_again(notice_id: int, said: str, error: str, pause: timedelta) -> None:
-    """Some place has not been told yet."""
+    """Record that some notifier did not get it, and when to try again."""
     execute(AGAIN, {"id": notice_id, "said": said, "error": recordable(error), "pause": pause})
 
 

@@ -1,4 +1,4 @@
-"""Which mails an owner's order would move: computed as the tick computes it, in a transaction that is rolled back."""
+"""Previews which e-mails an order would move: runs the tick's planning in a transaction that is rolled back."""
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from scheduling import planner
 
 @dataclass(frozen=True)
 class Shift:
-    """How an order would move the pending mails of one campaign."""
+    """How an order would move one campaign's pending e-mails."""
 
     campaign_id: int
     moved: int
@@ -28,9 +28,9 @@ WHERE status = 'pending' AND campaign_id = ANY(%s)
 
 
 def of(order: Callable[[], object], campaign_ids: Collection[int]) -> list[Shift]:
-    """order: what the owner says, which asks for these campaigns to be planned again. It is taken back.
+    """order: the use case, which marks these campaigns for replanning. It is rolled back.
 
-    Raises what the order raises. Only campaigns of which something moves are in it.
+    Raises what the order raises. Campaigns without any moved e-mail are left out.
     """
     with database.atomic() as transaction:
         order()

@@ -1,7 +1,6 @@
-"""Pauses a campaign of whose mails too many are refused, before that costs the domain its reputation.
+"""Pauses a campaign when too many of its e-mails are refused, to protect the domain's reputation.
 
-Counted are the results of what the campaign sent since it was last started or resumed: its owner, who resumes it, has
-seen the earlier ones.
+Only results since the campaign was last started or resumed count: the owner who resumed it has seen the earlier ones.
 """
 
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ BY = changes.PROTECTION
 
 @dataclass(frozen=True)
 class Results:
-    """Of so many latest mails of a campaign, to which a server gave its last word, so many were refused."""
+    """A campaign's latest e-mails with a final answer, and how many of them were refused."""
 
     count: int
     refused: int
@@ -36,11 +35,11 @@ class Paused:
 
 
 def protect() -> list[Paused]:
-    """Pause each active campaign whose latest results are too bad. Safe beside owners and beside itself."""
+    """Pause each active campaign with too many refusals. Safe to run beside itself and beside owners' orders."""
     return [paused for row in _suspects() if _too_many(results(row)) and (paused := _pause(row.id))]
 
 
-# Most campaigns have nothing refused, and are not looked at any further.
+# Campaigns with a refusal; most have none and need no further check.
 SUSPECTS = """
 SELECT c.* FROM campaign c
 WHERE c.status = 'active' AND (
@@ -63,7 +62,7 @@ def _suspects() -> list[Campaign]:
 
 
 def _pause(campaign_id: int) -> Paused | None:
-    """Judged once more under the lock: its owner may have paused or resumed it meanwhile."""
+    """Check again under the lock: the owner may have paused or resumed it meanwhile."""
     with database.atomic():
         [row] = locks.lock_campaigns([campaign_id])
         found = results(row)
@@ -73,10 +72,9 @@ def _pause(campaign_id: int) -> Paused | None:
     return Paused(campaign_id, found)
 
 
-# The answer of the server that refused a mail is kept: to its lead, to its content, or to the last of its attempts. A
-# refusal for ever that is plainly nobody's counts while its mail waits. A mail that could not be composed never left,
-# and hurts no reputation. Older results than the latest thousand say little of the leads whose turn it is now; the
-# bound keeps the question cheap.
+# Refusals counted: of the lead, of the content, and the last one of an e-mail that was given up. A permanent but
+# unclear refusal counts while its e-mail waits. An e-mail that could not be composed was never sent and does not count.
+# Only the latest thousand results: older ones say little about the current leads, and the bound keeps the query cheap.
 RESULTS = """
 WITH latest AS (
     (SELECT id, status, scheduled_at FROM campaign_email_queue

@@ -1,6 +1,6 @@
-"""Brings failed mails back: by a person's word, or because their refusals turned out to be their mailbox's fault.
+"""Reopens failed e-mails: because a person asked, or because the mailbox turned out to be to blame.
 
-Never one that may have been accepted: a mail only fails by a refusal, and emails.REOPEN asks for it once more.
+Never one that may have been accepted: an e-mail only fails by a refusal, and moves.REOPEN checks that again.
 """
 
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ MOST_REASON = 1000  # characters
 
 
 class ReopeningRefused(Exception):
-    """The e-mails cannot be tried again, or not for this reason."""
+    """The e-mails cannot be reopened, or the reason is not acceptable."""
 
     def __init__(self, because: Reason) -> None:
         super().__init__(str(because))
@@ -30,7 +30,7 @@ class ReopeningRefused(Exception):
 
 @dataclass(frozen=True)
 class Reopened:
-    """How many mails are to be tried again, and how many of the failed ones asked for are left as they are."""
+    """How many failed e-mails were reopened, and how many were left as they are."""
 
     count: int
     must_not_be_written_to: int
@@ -48,7 +48,7 @@ def one(email_id: int, reason: str, by: str) -> None:
             raise ReopeningRefused(Reason(Code.NOT_PROVED_REFUSED))
 
 
-# A failed mail bears the token of the attempt that it failed with.
+# A failed e-mail has the token of the attempt that failed it.
 FAILED_WITH = """
 SELECT q.id FROM campaign_email_queue q JOIN attempt a ON a.claim_token = q.claim_token
 WHERE q.campaign_id = %(campaign)s AND q.status = 'failed'
@@ -57,7 +57,7 @@ WHERE q.campaign_id = %(campaign)s AND q.status = 'failed'
 
 
 def of_campaign(campaign_id: int, code: int, enhanced: str | None, reason: str, by: str) -> Reopened:
-    """All of a campaign that failed with this code. enhanced: and with this enhanced code; None: with any."""
+    """Reopen a campaign's e-mails that failed with this code. enhanced: with this enhanced code; None: with any."""
     with database.atomic():
         locks.lock_campaigns([campaign_id])
         found = fetch(FAILED_WITH, {"campaign": campaign_id, "code": code, "enhanced": enhanced})
@@ -75,7 +75,7 @@ def _by_a_person(campaign_id: int, email_ids: Sequence[int], reason: str, by: st
     return _bring_back(campaign_id, email_ids, reason, by)
 
 
-# Of these, those whose leads may be written to, in the order of their turns.
+# Those of them whose leads may be written to, in order of their turns.
 WILLING = """
 SELECT q.campaign_lead_id, q.step_id, q.mailbox_id FROM campaign_email_queue q
 JOIN campaign_lead cl ON cl.id = q.campaign_lead_id JOIN lead l ON l.id = cl.lead_id
@@ -87,7 +87,7 @@ ORDER BY q.scheduled_at, cl.position
 
 
 def _bring_back(campaign_id: int, email_ids: Sequence[int], reason: Why, by: str) -> Reopened:
-    """Plan them behind the campaign's others. The caller holds the campaign's lock."""
+    """Plan them after the campaign's other e-mails. The caller holds the campaign's lock."""
     rules = config.settings().sending
     found = fetch(WILLING, {"ids": list(email_ids), "basis": rules.require_legal_basis})
     willing = {Email(lead_id, step_id): mailbox_id for lead_id, step_id, mailbox_id in found}
@@ -98,8 +98,8 @@ def _bring_back(campaign_id: int, email_ids: Sequence[int], reason: Why, by: str
     return Reopened(count, len(email_ids) - len(willing))
 
 
-# Mails that failed with the kind of answer that their mailbox was blamed for afterwards. One that was brought back
-# before is not brought back again: it was refused twice.
+# E-mails that failed with the kind of answer for which their mailbox was blamed later. Not those reopened before:
+# they were refused twice.
 BLAMED = """
 SELECT m.id, m.blamed_from, q.campaign_id, array_agg(DISTINCT q.id)
 FROM mailbox m
@@ -120,7 +120,7 @@ GROUP BY m.id, m.blamed_from, q.campaign_id
 
 
 def bring_back_blamed(by: str) -> int:
-    """Have all mails tried again that failed for their mailboxes' faults. Returns how many; safe to be asked twice."""
+    """Reopen all e-mails that failed because of their mailbox. Returns how many. Idempotent."""
     count, done = 0, {}
     for mailbox_id, blamed_from, campaign_id, email_ids in fetch(BLAMED):
         done[mailbox_id] = blamed_from
@@ -129,6 +129,6 @@ def bring_back_blamed(by: str) -> int:
                 locks.lock_campaigns([campaign_id])
                 count += _bring_back(campaign_id, email_ids, Reason(Code.MAILBOX_WAS_AT_FAULT), by).count
     for mailbox_id, blamed_from in done.items():
-        # Not where it was blamed again meanwhile, for what failed earlier.
+        # Unless the mailbox was blamed again meanwhile, for earlier failures.
         execute("UPDATE mailbox SET blamed_from = NULL WHERE id = %s AND blamed_from = %s", (mailbox_id, blamed_from))
     return count

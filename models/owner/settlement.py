@@ -1,4 +1,4 @@
-"""A person's ruling on an e-mail of which nothing proves whether it was sent."""
+"""A person's decision about an unknown e-mail."""
 
 from datetime import datetime, timedelta
 
@@ -15,7 +15,7 @@ MOST_REASON = 1000  # characters
 
 
 class SettlementRefused(Exception):
-    """The e-mail cannot be ruled on, or not in this way, or not yet."""
+    """The e-mail cannot be decided, or not in this way, or not yet."""
 
     def __init__(self, because: Reason) -> None:
         super().__init__(str(because))
@@ -23,14 +23,14 @@ class SettlementRefused(Exception):
 
 
 def sent(email_id: int, reason: Why, by: str) -> None:
-    """It reached its lead."""
+    """Decide that it was sent."""
     _check_reason(reason)
     if not moves.settle_as_sent(email_id, reason, by):
         raise SettlementRefused(_not_unknown(locks.lock_email(email_id)))
 
 
 def again(email_id: int, reason: str, by: str) -> None:
-    """Send it again: a person takes the risk that the lead gets it twice."""
+    """Decide to send it again, at the risk that the lead gets it twice."""
     _check_reason(reason)
     with database.atomic():
         row = locks.lock_around(email_id)
@@ -41,7 +41,7 @@ def again(email_id: int, reason: str, by: str) -> None:
 
 
 def may_send_again_from(handed_over_at: datetime) -> datetime:
-    """Until then its worker may still get the server's answer."""
+    """Before this time its worker may still get the server's answer."""
     return handed_over_at + timedelta(seconds=config.settings().sending.answer_lease_seconds)
 
 

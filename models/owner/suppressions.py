@@ -1,4 +1,4 @@
-"""Addresses that no campaign may write to. They survive every import."""
+"""Addresses that no campaign may write to. Imports do not remove them."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,14 +14,14 @@ class Suppressed:
     address: str  # normalised
     reason: str
     since: datetime
-    by: str | None  # None: nobody wrote down who, before that was done
+    by: str | None  # None: added before this was recorded
 
 
 ADD = "INSERT INTO suppression (address, reason) VALUES (%s, %s) ON CONFLICT DO NOTHING RETURNING reason"
 
 
 def add(address: str, reason: str, by: str) -> None:
-    """Cancel what is planned for this person, too. address: normalised. Adding it again keeps the first reason."""
+    """Also cancels what is planned for this person. address: normalised. Adding it again keeps the first reason."""
     with database.atomic():
         if fetch_row(ADD, (address, reason)):
             changes.record_of_address(address, {"suppressed": [None, reason]}, by, "suppress")
@@ -33,7 +33,7 @@ REMOVE = "DELETE FROM suppression WHERE address = %s RETURNING reason"
 
 
 def remove(address: str, by: str) -> bool:
-    """Leads that got no e-mail for it are planned then; what was cancelled stays cancelled."""
+    """Leads that were left out can be planned again; cancelled e-mails stay cancelled. False: it was not suppressed."""
     with database.atomic():
         row = fetch_row(REMOVE, (address,))
         if row is None:

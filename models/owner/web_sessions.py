@@ -1,4 +1,4 @@
-"""Who is logged in on the pages. A cookie names a row, and is worth nothing without it."""
+"""Login sessions of the pages, on the server side: a cookie is valid only while its row exists."""
 
 from datetime import timedelta
 from uuid import UUID, uuid4
@@ -6,11 +6,11 @@ from uuid import UUID, uuid4
 from models.store.database import database, execute, fetch_row
 from models.store.tables import WebSession
 
-MOST = 1000  # nobody has more browsers; the oldest give way, so that the table stays small whoever logs in
+MOST = 1000  # when exceeded, the oldest sessions are dropped, so that the table stays small
 
 
 def begin(lasts: timedelta) -> UUID:
-    """Let a browser in for so long, and forget those whose time is over."""
+    """Start a session of this length, and delete expired ones."""
     id = uuid4()
     with database.atomic():
         execute("DELETE FROM web_session WHERE ends_at <= clock_timestamp()")

@@ -1,1 +1,1 @@
-"""What pages, API, commands and metrics show, read from the rows that the sender obeys."""
+"""Read models for pages, API, commands and metrics, read from the same rows that the sender uses."""

@@ -1,4 +1,4 @@
-"""Today's lines: where the mails of each campaign stand on this Warsaw day, and what became of those that moved."""
+"""Today's timeline: each campaign's e-mails on this Warsaw day, and those that moved to another day."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
@@ -23,7 +23,7 @@ _LATE = timedelta(minutes=1)
 
 @dataclass(frozen=True)
 class TimeChange:
-    """The latest move of a mail's time."""
+    """The latest change of an e-mail's planned time."""
 
     at_from: datetime
     at_to: datetime
@@ -38,14 +38,14 @@ class TimelineMark:
     mailbox: str
     status: str
     scheduled_at: datetime
-    at: datetime  # where it stands: see STANDING
+    at: datetime  # its position on the timeline: see STANDING
     late: bool  # started, or still pending, more than a minute after its time
     moved: TimeChange | None
 
 
 @dataclass(frozen=True)
 class MovedAway:
-    """A mail that was planned for this day and stands on another now."""
+    """An e-mail that was planned for this day and is now planned for another."""
 
     email_id: int
     lead: str
@@ -66,11 +66,10 @@ class CampaignDay:
     moved_away_not_listed: int
 
 
-_PLANNED = sorted(set(Status) - COUNTED)  # that count on no day
+_PLANNED = sorted(set(Status) - COUNTED)  # not counted on any day
 _COUNTS_TODAY = counting.counts_between("%(starts)s", "%(ends)s")
 
-# A mail that may have reached its lead stands where it counts: see email/limits.py. Any other where it is planned,
-# or was.
+# An e-mail that counts (see store/counting.py) is shown at its hand-over or claim, any other at its planned time.
 STANDING = f"""
     SELECT id, campaign_id, status, {counting.counted_at()} AS at FROM campaign_email_queue
     WHERE campaign_id = ANY(%(ids)s) AND {_COUNTS_TODAY}
@@ -80,8 +79,8 @@ STANDING = f"""
       AND scheduled_at >= %(starts)s AND scheduled_at < %(ends)s
 """  # noqa: S608  # only our own words
 
-# Of each campaign those nearest to now: found from there on and back, however full the day is. OFFSET 0 has each row
-# looked up by its id, here and below: how many there are is estimated badly, and the tables would be read whole.
+# Each campaign's e-mails nearest to now, searched forwards and backwards from now, so that a full day costs no more.
+# OFFSET 0, here and below, forces a lookup by id: Postgres estimates the row counts badly and would scan whole tables.
 _NEAR = """(
     SELECT q.id, q.status, {at} AS at FROM campaign_email_queue q
     WHERE q.campaign_id = c.id AND {status} AND {at} >= {since} AND {at} < {until}
@@ -113,7 +112,7 @@ LEFT JOIN LATERAL (
 ORDER BY c.id, n.at, q.id
 """  # noqa: S608  # only our own words
 
-# Of each mail its latest move away from the day; one that has come back is not away.
+# Each e-mail's latest move away from the day. One that came back is left out.
 MOVED_AWAY = f"""
 WITH left_it AS (
     SELECT DISTINCT ON (email_id) email_id, id AS move_id, scheduled_from FROM email_history
@@ -140,13 +139,13 @@ WHERE n.number <= %(most)s ORDER BY n.campaign_id, n.number
 
 
 def today(rows: Sequence[Campaign]) -> tuple[datetime, list[CampaignDay]]:
-    """The database's time, and a line for each campaign."""
+    """The database's time, and each campaign's day."""
     now = clock()
     return now, lines(rows, now)
 
 
 def lines(rows: Sequence[Campaign], now: datetime) -> list[CampaignDay]:
-    """Those of the Warsaw day of `now`."""
+    """Each campaign's Warsaw day of `now`."""
     starts, ends = warsaw_day_bounds(warsaw_day(now))
     values = {"ids": [row.id for row in rows], "starts": starts, "ends": ends, "now": now, "most": _MOST}
     marks: defaultdict[int, list[TimelineMark]] = defaultdict(list)
@@ -170,7 +169,7 @@ COUNTS = f"SELECT campaign_id, status, count(*)::int FROM ({STANDING}) the_day G
 
 
 def counts(rows: Sequence[Campaign]) -> dict[int, Counter[str]]:
-    """Campaign id -> status -> how many of its mails stand on this day. Campaigns that have none are left out."""
+    """Campaign id -> status -> e-mails on this day. Campaigns without any are left out."""
     return dict(_counts(*warsaw_day_bounds(warsaw_day(clock())), rows))
 
 
@@ -189,7 +188,7 @@ class _Found:
 
 
 def _by_campaign(found: Iterable[tuple[Any, ...]]) -> defaultdict[int, _Found]:
-    """Campaign id -> how many there are, and those of them that were read."""
+    """Campaign id -> the number of rows, and the rows that were read."""
     by_campaign: defaultdict[int, _Found] = defaultdict(_Found)
     for campaign_id, of_them, *row in found:
         by_campaign[campaign_id].of_them = of_them
@@ -219,7 +218,7 @@ def _moved_away(email_id: int, lead: str, at_from: datetime, at_to: datetime, *w
 
 
 def is_late(scheduled_at: datetime, started_at: datetime) -> bool:
-    """By its start alone: how long its server took is not our lateness."""
+    """Judged by the start only: the time the server took does not make us late."""
     return started_at - scheduled_at > _LATE
 
 

@@ -1,4 +1,4 @@
-"""What a campaign has before it: its calendar, were it to run from now on beside those that are running."""
+"""A campaign's forecast: its calendar if it ran from now on beside the campaigns that are active."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,32 +11,32 @@ from scheduling.planner import Slot, Unplannable
 
 Q = CampaignEmailQueue
 
-# A page waits for no more than these: each costs about a tenth of a millisecond.
+# A page plays no more than these: each takes about 0.1 ms.
 _MOST_EMAILS = 5000
 
 
 @dataclass(frozen=True)
 class Future:
-    """Where the first of the e-mails that are not planned yet would go, and when the last of all would."""
+    """Slots for the first of the e-mails not planned yet, and the time of the last one."""
 
     slots: list[Slot]  # in the order of their times
-    ends_at: datetime | None  # None: none will go; or, where there are slots, some will go after the last of them
+    ends_at: datetime | None  # None: nothing will be sent; or, if there are slots, more follow after the last one
 
 
 def forecast(campaign_id: int, most_emails: int | None = None) -> list[Slot]:
-    """Where the e-mails that are not planned yet would go, or the first of them. Writes nothing.
+    """Slots for the e-mails not planned yet, or for the first most_emails of them. Writes nothing.
 
-    Raises Unplannable where the planner fails at it.
+    Raises Unplannable if the planner fails for this campaign.
     """
     seen = plans.situation([campaign_id], forecast=True, most_emails=most_emails)
     return list(planner.plan(seen.campaigns, seen.mailboxes, seen.taken, seen.now))
 
 
 def future(campaign_id: int, most_emails: int = _MOST_EMAILS) -> Future:
-    """What is played of it is bounded, so that a page may ask."""
+    """The forecast for a page: bounded, so that it is fast enough."""
     try:
         slots = forecast(campaign_id, most_emails + 1)
-    except Unplannable:  # the tick says why; its page is to be seen all the same
+    except Unplannable:  # the tick logs why; the page must still be shown
         slots = []
     if len(slots) > most_emails:
         return Future(slots[:most_emails], None)

@@ -1,6 +1,6 @@
-"""What monitoring is told of the rows: read at one moment, in as many statements for a hundred campaigns as for one.
+"""Values for monitoring, read in one snapshot and with the same number of statements for any number of campaigns.
 
-Where people are shown the same, it is read by the same functions.
+Numbers that the pages also show are read by the same functions.
 """
 
 from collections import defaultdict
@@ -21,14 +21,14 @@ from models.views import overview, unknowns
 from models.views.overview import MailboxLine, Standing
 from scheduling.window import warsaw_day, warsaw_day_bounds
 
-# Prometheus asks again before long: better no answer than a scrape that weighs on the mail.
+# Prometheus scrapes again soon: a failed scrape is better than one that slows down sending.
 _LONGEST_MILLISECONDS = 5000
 MAILBOX_STATES = (*MailboxStatus, "auth_failed", "provider_limit", "unreachable", "closed")
 
 
 @dataclass(frozen=True)
 class CampaignGauge:
-    """Of an active or a paused campaign."""
+    """Of an active or paused campaign."""
 
     id: int
     name: str
@@ -44,7 +44,7 @@ class CampaignGauge:
 class MailboxGauge:
     id: int
     state: str  # one of MAILBOX_STATES
-    used_campaign: int  # of this Warsaw day, and so below
+    used_campaign: int  # on this Warsaw day; likewise below
     used_warmup: int
     limit: int
     gap_seconds: float
@@ -60,8 +60,8 @@ class Gauges:
     hinted: int
     armed: bool
     tick_completed_at: datetime | None
-    violations: dict[str, int]  # rule -> what broke it at its latest examination
-    invariants_checked_at: datetime | None  # of the rule that waits longest; None while one was never asked
+    violations: dict[str, int]  # rule -> violations at its latest check
+    invariants_checked_at: datetime | None  # oldest check of any rule; None if one was never checked
 
 
 def read() -> Gauges:
@@ -118,7 +118,7 @@ class _Ahead(NamedTuple):
     due_since: datetime | None
 
 
-# Of each mailbox: what is to come until the day ends, and since when its oldest mail that may go is due.
+# For each mailbox: e-mails planned until the day ends, and the due time of its oldest overdue e-mail.
 AHEAD = """
 SELECT mailbox_id, count(*)::int AS planned,
        min(scheduled_at) FILTER (WHERE campaign_id = ANY(%(open)s) AND scheduled_at <= %(now)s) AS due_since
@@ -153,7 +153,7 @@ def _mailbox(line: MailboxLine, state: str, ahead: _Ahead, now: datetime) -> Mai
         limit=line.daily_limit,
         gap_seconds=line.gap_seconds,
         planned=ahead.planned,
-        # Where the mailbox itself is shut, that is the news, and its mails wait for it.
+        # 0 for a closed mailbox: its own state says so, and its e-mails are expected to wait.
         due_oldest_seconds=(now - oldest).total_seconds() if oldest and line.status == MailboxStatus.ACTIVE else 0.0,
     )
 
@@ -162,7 +162,7 @@ _LOGIN_CODES = (530, 534, 535, 538)
 
 
 def _state(line: MailboxLine, code: int | None) -> str:
-    """What closed it, by the phase of the conversation and the code of the reply, if there was one."""
+    """What closed the mailbox, from the phase and the reply code, if there was a reply."""
     if line.status != "closed" or line.closed_phase is None:
         return line.status
     if code in _LOGIN_CODES or (line.closed_phase == "auth" and (code is None or code // 100 != 4)):

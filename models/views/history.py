@@ -1,4 +1,4 @@
-"""The past of one e-mail: each move, and the attempt that it ended."""
+"""An e-mail's history: each move with the attempt that it ended."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,12 +23,12 @@ class PastMove:
     scheduled_from: datetime | None
     scheduled_to: datetime | None
     by: str
-    kept: dict[str, Any] | None  # the numbers of a hand-over, or where a copy was found
+    kept: dict[str, Any] | None  # numbers of a hand-over, or where a copy was found
     conversation: Conversation | None  # with a mail server, that it ended
 
     @property
     def says_more(self) -> bool:
-        """Its reason tells something that the answer beside it does not."""
+        """Whether the reason says more than the answer shown beside it."""
         if self.why is None or self.conversation is None or not self.conversation.reply:
             return self.why is not None
         if isinstance(self.why, Reason):
@@ -41,8 +41,8 @@ class PastMove:
         return told or self.kept
 
 
-# An attempt stands beside the last of the moves that tell of it: late proof has more to say than the doubt before it.
-# Of moves `h`: another time has always had a code.
+# An attempt is shown with the last move about it: late proof says more than the doubt before it.
+# For moves `h`: a change of time has always had a code.
 REASON = """
 h.reason, CASE WHEN h.move = 'replan' THEN COALESCE(h.reason_code, h.reason) ELSE h.reason_code END, h.reason_values
 """

@@ -1,4 +1,4 @@
-"""Finding e-mails among many: a campaign's page by page, a person's over all campaigns, and how its days went."""
+"""Finds e-mails: a campaign's page by page, a person's in all campaigns, and a campaign's count by day."""
 
 import binascii
 from base64 import urlsafe_b64decode, urlsafe_b64encode
@@ -17,18 +17,18 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class CursorInvalid(ValueError):
-    """This is no cursor that a page was given."""
+    """The cursor is not one that a page returned."""
 
 
 @dataclass(frozen=True)
 class Page:
     lines: list[EmailLine]
-    next: str | None  # cursors: None where nothing follows, or precedes
+    next: str | None  # cursors; None: there is no such page
     previous: str | None
 
 
 class Cursor(NamedTuple):
-    """A place between two e-mails, and which way to read from it."""
+    """A position between two e-mails, and the direction to read in."""
 
     forward: bool
     scheduled_at: datetime
@@ -76,7 +76,7 @@ def page(
     cursor: str | None = None,
     limit: int = 50,
 ) -> Page:
-    """A campaign's e-mails in the order of their times. lead: an address as it is normalised."""
+    """A campaign's e-mails in order of time. lead: a normalised address."""
     start = _START if cursor is None else _read(cursor)
     values = {"campaign": campaign_id, "status": status, "lead": lead, "limit": limit + 1}
     place = {"at": start.scheduled_at, "id": start.id}
@@ -104,7 +104,7 @@ WHERE p.address = %s ORDER BY q.scheduled_at DESC, q.id DESC LIMIT 100
 
 
 def find(address: str) -> list[EmailLine]:
-    """What one person was or will be sent, by all campaigns, the newest first. address: normalised."""
+    """One person's e-mails in all campaigns, the newest first. address: normalised."""
     return email_lines(OF_PERSON, (address,))
 
 
@@ -128,9 +128,9 @@ SELECT (at AT TIME ZONE 'Europe/Warsaw')::date, status, count(*)::int FROM ({STA
 
 
 def days(campaign_id: int, before: date | None = None, most: int = 31) -> list[Day]:
-    """How many of a campaign's e-mails stand on each Warsaw day, in order; days without any are left out.
+    """A campaign's e-mails per Warsaw day, in order; days without any are left out.
 
-    The last days that have some, or the last before a day: `most` of the calendar's.
+    The last `most` calendar days with e-mails, or those before `before`.
     """
     ends = warsaw_day_bounds(before)[0] if before else "infinity"
     last = fetch(LAST_DAY, {"campaign": campaign_id, "ends": ends})[0][0]

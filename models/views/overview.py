@@ -1,4 +1,4 @@
-"""What people are shown: read from the rows that the sender obeys, and computed no second way."""
+"""Campaigns, mailboxes and e-mails as pages, API and commands show them, with the sender's own rules for limits."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -41,7 +41,7 @@ class EmailLine:
     message_id: str
     campaign_id: int
     mailbox_id: int
-    deferred_until: datetime | None  # when it is tried again, where a server answered "not now" or unclearly
+    deferred_until: datetime | None  # time of the next attempt after a temporary or unclear answer
     why: Why | None  # its error, for people
 
 
@@ -119,7 +119,7 @@ CONTENT = "SELECT content FROM email_content WHERE email_id = %s"
 
 
 def content(email_id: int) -> bytes | None:
-    """What was last handed over to a server for this e-mail, byte for byte."""
+    """The message last handed over for this e-mail, byte for byte."""
     row = fetch_row(CONTENT, (email_id,))
     return None if row is None else bytes(row[0])
 
@@ -131,7 +131,7 @@ class CampaignLine:
     status: CampaignStatus
     leads: int
     emails: int  # of all leads and steps, planned or not
-    counts: dict[str, int]  # status -> e-mails; those that are not planned yet are in none
+    counts: dict[str, int]  # status -> e-mails; without those not planned yet
     used_today: int
     daily_limit: int
     next_at: datetime | None  # of the next pending e-mail
@@ -142,7 +142,7 @@ class CampaignLine:
         return str(self.standing)
 
 
-# Of each campaign by itself: asked of all at once, Postgres would read the tables from end to end.
+# One campaign at a time: for all at once Postgres would scan whole tables.
 CAMPAIGN_COUNTS = """
 SELECT ids.id, it.* FROM unnest(%s::bigint[]) AS ids (id) CROSS JOIN LATERAL (
     SELECT status, count(*)::int, min(scheduled_at) FROM campaign_email_queue
@@ -185,7 +185,7 @@ def campaigns(rows: Sequence[Campaign]) -> list[CampaignLine]:
 
 @dataclass(frozen=True)
 class MailboxError:
-    """What a mailbox's server said instead of yes."""
+    """An attempt of a mailbox that was not accepted."""
 
     at: datetime
     email_id: int
@@ -200,17 +200,17 @@ class MailboxLine:
     id: int
     address: str
     status: str  # active, paused, or closed after faults
-    why: Why | None  # closed or paused: why
+    why: Why | None  # why it is closed or paused
     closed_until: datetime | None
     used_today: int  # warm-up included
     daily_limit: int
     gap_seconds: float
     used_campaign: int
     used_warmup: int
-    faults: int  # one after the other, since the last accepted mail
-    closed_phase: str | None  # of the conversation whose fault closed it
+    faults: int  # consecutive, since the last accepted e-mail
+    closed_phase: str | None  # of the fault that closed it
     errors: list[MailboxError]  # the last five
-    sends_nothing: Reason | None  # why an active one sends no mail on this day; None: it may
+    sends_nothing: Reason | None  # why an active mailbox sends nothing today; None: it may send
 
     @property
     def reason(self) -> str | None:

@@ -1,7 +1,6 @@
 """Whether a campaign is sending, and if not, why and until when.
 
-Asks the gates of the claim, for the next mail that each of its mailboxes may send: what is shown is what a claim would
-find.
+Checks the gates for the next e-mail of each of its mailboxes, so that people see the result a claim would get.
 """
 
 from collections import defaultdict
@@ -24,20 +23,20 @@ from reasons import Code, Reason
 from scheduling.window import Window, warsaw_day, warsaw_day_bounds
 
 StandingName = gates.GateName | Literal["inactive", "disarmed", "unplanned", "unknown", "last", "done"]
-# What may hold an active campaign back.
+# What may keep an active campaign from sending.
 HOLDING: tuple[StandingName, ...] = (
     *("lead", "time", "downtime", "window", "limit", "mailbox", "mailbox_busy", "mailbox_gap", "pace", "smtp_host"),
     *("disarmed", "unplanned", "unknown", "last", "done"),
 )
-# Gates behind which a mail that is due goes on by itself within moments.
+# Gates that open by themselves within moments.
 _MOMENTS = {"mailbox_busy", "mailbox_gap", "pace", "smtp_host"}
 
 
 @dataclass(frozen=True)
 class Standing:
-    gate: StandingName | None  # which one is closed, or why there is none to ask; None: all are open
+    gate: StandingName | None  # the closed one, or why there is none to check; None: all are open
     why: Reason
-    until: datetime | None = None  # when it goes on, where that is known
+    until: datetime | None = None  # when it continues, if known
     sends: bool = False  # a claim would succeed now, or at `until`, within this opening of its window
 
     def __str__(self) -> str:
@@ -50,12 +49,12 @@ class Standing:
 
     @property
     def should_send(self) -> bool:
-        """A mail is due, and nothing holds it back for longer than moments."""
+        """An e-mail is due, and nothing delays it for more than moments."""
         return self.gate is None or self.gate in _MOMENTS
 
     @property
     def is_stuck(self) -> bool:
-        """It is to send, and will not until somebody does something."""
+        """It has e-mails to send and will not send them until somebody acts."""
         return self.gate in ("lead", "mailbox", "limit", "disarmed") and self.until is None
 
 
@@ -64,7 +63,7 @@ def standing(row: Campaign) -> Standing:
 
 
 def standings(rows: Sequence[Campaign]) -> dict[int, Standing]:
-    """Campaign id -> how it stands, in as many queries for a hundred as for one."""
+    """Campaign id -> its standing. The number of queries is the same for any number of campaigns."""
     active = [row for row in rows if row.status == CampaignStatus.ACTIVE]
     inactive = [row for row in rows if row.status != CampaignStatus.ACTIVE]
     left_out = dict(fetch(LEFT_OUT, ([row.id for row in inactive],))) if inactive else {}
@@ -80,7 +79,7 @@ _UNUSABLE = Standing("unplanned", Reason(Code.UNPLANNABLE))
 _ON_UNUSABLE_MAILBOX = Standing("mailbox", Reason(Code.GAP_UNUSABLE))
 
 
-# Leads without an e-mail when the campaign was completed, because they must not be written to.
+# Leads that had no e-mail when the campaign was completed, because they must not be written to.
 LEFT_OUT = """
 SELECT DISTINCT ON (campaign_id) campaign_id, (values->'leads_left_out'->>1)::int FROM change
 WHERE campaign_id = ANY(%s) AND verb = 'complete' ORDER BY campaign_id, id DESC
@@ -96,7 +95,7 @@ def _inactive(row: Campaign, left_out: int) -> Reason:
     return Reason(Code.PAUSED_ITSELF if row.paused_by == protection.BY else Code.PAUSED_BY_PERSON, because=why)
 
 
-# Of each campaign and mailbox the first mail that may be sent: one whose lead may not be written to holds nothing up.
+# For each campaign and mailbox the first e-mail whose lead may be written to: the others hold nothing up.
 NEXT = f"""
 SELECT cm.campaign_id, next.id FROM campaign_mailbox cm CROSS JOIN LATERAL (
     SELECT q.id FROM campaign_email_queue q JOIN campaign_lead l ON l.id = q.campaign_lead_id
@@ -129,13 +128,13 @@ def _how_soon(it: Standing) -> tuple[bool, bool, bool, float]:
     return not it.sends, it.gate is not None, it.until is None, it.until.timestamp() if it.until else 0.0
 
 
-# What holds a mail back until somebody or the calendar opens it, and what does for as long as other mails take.
+# Gates that stay closed until somebody acts or time passes, and gates that wait for other e-mails only.
 _LASTING: tuple[gates.Gate, ...] = (gates.window_is_open, gates.under_the_limits, gates.mailbox_is_open)
 _PASSING: tuple[gates.Gate, ...] = (gates.mailbox_is_free, gates.campaign_keeps_its_pace, gates.host_has_room)
 
 
 def _of_mail(seen: Facts, rules: config.Sending, hands_over: bool) -> Standing:
-    """What its claim would find now, and at its time. hands_over: its mailbox, a mail of the same campaign."""
+    """What a claim would find now, and at its time. hands_over: its mailbox sends an e-mail of the same campaign."""
     is_due = seen.now >= seen.scheduled_at
     closed = gates.first_closed(_LASTING, seen, rules)
     passing = gates.first_closed(_PASSING, seen, rules)
@@ -156,10 +155,13 @@ def _of_mail(seen: Facts, rules: config.Sending, hands_over: bool) -> Standing:
 
 
 def _first_open(seen: Facts, rules: config.Sending) -> tuple[datetime, Closed | None]:
-    """From its time on. What is under way is taken to end before; what is closed for good: by which gate."""
+    """When all gates are first open, from its time on, and the gate that never opens, if there is one.
+
+    E-mails now being sent are assumed to be finished by then.
+    """
     at, closed = max(seen.now, seen.scheduled_at), None
     seen = replace(seen, mailbox_busy=False, host_sending=0)
-    # Each gate is passed once, some again on another day.
+    # Each gate moves the time at most once, some again on a later day.
     for _ in range(10):
         closed = gates.first_closed((*_LASTING, *_PASSING), _then(seen, at), rules)
         if closed is None or closed.until is None:
@@ -169,7 +171,7 @@ def _first_open(seen: Facts, rules: config.Sending) -> tuple[datetime, Closed | 
 
 
 def _then(seen: Facts, at: datetime) -> Facts:
-    """The same, were it later: on another day nothing counts yet."""
+    """The facts at a later time: on another day nothing counts yet."""
     if warsaw_day(at) == warsaw_day(seen.now):
         return replace(seen, now=at)
     return replace(seen, now=at, campaign_used=0, mailbox_used=0)
@@ -192,8 +194,8 @@ def _waiting(closed: Closed, until: datetime | None) -> Standing:
     return Standing(closed.gate, reason, until)
 
 
-# What is left of campaigns none of whose mails may be claimed. The leads behind the last that has an e-mail are looked
-# at first: all are rarely needed.
+# What is left of campaigns without a claimable e-mail. Leads after the last one with an e-mail are checked first: all
+# of them are rarely needed.
 REST = f"""
 SELECT c.id, is_pending, is_unplanned, CASE
            WHEN pending_may_go THEN true
@@ -209,7 +211,7 @@ CROSS JOIN LATERAL (SELECT
     {remaining.LAST_TURN} AS last_turn,
     EXISTS (SELECT FROM campaign_email_queue q WHERE q.campaign_id = c.id AND q.status = 'unknown') AS is_unknown,
     EXISTS (SELECT FROM campaign_email_queue q WHERE q.campaign_id = c.id AND q.status = 'sending') AS is_sending
-    OFFSET 0  -- counted once, however often it is asked above
+    OFFSET 0  -- computed once, however often it is used above
 ) rest
 """  # noqa: S608  # only our own words
 
@@ -244,7 +246,7 @@ WHERE cm.campaign_id = ANY(%s) AND cm.closed_reason IS NULL
 
 
 def _why_no_mailbox_sends(rows: Sequence[Campaign]) -> dict[int, Closed | None]:
-    """Of each campaign, where it has no mailbox from which anything is sent on this day."""
+    """Campaign id -> why none of its mailboxes can send today; None: one can."""
     found, now = fetch(MAILBOXES, ([row.id for row in rows],)), clock()
     used = limits.mailboxes_used({mailbox_id for _, mailbox_id, _, _ in found}, warsaw_day(now))
     shut: defaultdict[int, list[str | None]] = defaultdict(list)

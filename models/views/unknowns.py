@@ -1,4 +1,4 @@
-"""The e-mails that wait for a person: the dot may have left, and nothing proves what became of it."""
+"""E-mails that need a person's decision: the final dot may have been sent, and there is no proof of the outcome."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,11 +12,11 @@ from models.views.overview import EMAIL_COLUMNS, EmailLine, EmailRow
 class Unknown:
     line: EmailLine
     since: datetime  # when it was handed over
-    handed_over_by: str | None  # None: a machine's own record alone tells of it
-    evidence_sought_at: datetime | None  # when a copy was last looked for
-    mailbox_searchable: bool  # whether a copy can be looked for at all
-    may_send_again_from: datetime  # before, its worker may still get the answer
-    campaign_ended: bool  # nothing of it can be sent again
+    handed_over_by: str | None  # None: only a machine's hand-over log tells of it
+    evidence_sought_at: datetime | None  # when a copy was last searched for
+    mailbox_searchable: bool  # whether a copy can be searched for
+    may_send_again_from: datetime  # until then its worker may still get the answer
+    campaign_ended: bool  # so the e-mail cannot be sent again
 
     @property
     def reason(self) -> str | None:
@@ -36,12 +36,12 @@ ORDER BY q.id LIMIT %(limit)s
 
 
 def page(after: int = 0, limit: int = 50) -> list[Unknown]:
-    """By id. after: the last id of the page before."""
+    """By id. after: the last id of the previous page."""
     return _read(None, after, limit)
 
 
 def one(email_id: int) -> Unknown | None:
-    """None: it does not wait for a person, or not any more."""
+    """None: it does not need a decision, or not any more."""
     return next(iter(_read(email_id, 0, 1)), None)
 
 
