@@ -1,1 +1,1 @@
-"""The pipeline: what the workers do with a message, one file a stage."""
+"""The pipeline: what processes do with a message, one file per stage."""

@@ -10,7 +10,7 @@ from models.store import database, migrate
 from ops import notifiers
 from ops.run.starting import starting
 
-# The embedded process brings the schema up to date itself, and periodiq never looks at it.
+# The embedded process migrates by itself, and periodiq does not use the database.
 ON_CURRENT_SCHEMA = {"worker", "timekeeper"}
 
 
@@ -32,7 +32,7 @@ def main() -> None:
 
 
 def _mark_if_possible(name: str) -> None:
-    """periodiq needs no database: without one its ticks are everybody's."""
+    """periodiq works without the database; its ticks then carry no installation mark."""
     try:
         database.open_database(f"punktual {name}")
         sharing.mark_processes()

@@ -1,4 +1,4 @@
-"""The steps that call for a person: a campaign that goes badly is paused, and whoever is in charge is told of it."""
+"""Tick steps that involve people: pause a campaign with too many refusals, and send notices to the people in charge."""
 
 import config
 from actors import queues
@@ -19,6 +19,6 @@ def protect() -> None:
 
 
 def ask_for_notices() -> None:
-    """Have a worker tell the people in charge. Nothing is published where nobody is to be told, or nothing is new."""
+    """Have a worker send due notices. Publishes nothing if there is no notifier or nothing new."""
     if config.settings().notices.urls and notices.any_due():
         queues.ask(queues.UPKEEP, "tell_people")

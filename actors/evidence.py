@@ -1,7 +1,7 @@
-"""What a worker does for a mailbox with unknown mails: look for their copies in its Sent folder, over IMAP.
+"""Searches a mailbox's Sent folder for copies of its unknown e-mails, over IMAP.
 
-A copy is late proof that the server took the mail. That there is none proves nothing: the mail stays unknown, and is
-looked for again when it is twice as old, until a person rules on it.
+A copy is late proof that the server accepted the e-mail. Finding none proves nothing: the e-mail stays unknown and is
+searched for again whenever its age has doubled, until a person decides.
 """
 
 import threading
@@ -22,9 +22,9 @@ from ops.watch import logs
 log = logs.get()
 BY = "evidence"
 
-# Of a process's threads one at most: the others are for mail. What is not looked for now is due at the next tick.
+# At most one thread per process: the others are for sending. What is skipped now is due again at the next tick.
 _ONE_LOOK = threading.Lock()
-# A copy is filed on the day of its hand-over, but for the server's time zone and a clock that is off.
+# A copy is filed on the day of its hand-over, give or take the server's time zone and a wrong clock.
 _FILED_BEFORE = timedelta(days=2)
 
 
@@ -49,7 +49,7 @@ def look_for(mails: list[Doubtful], mailbox: Mailbox) -> None:
             for mail in mails:
                 rule_on(mail, sent)
     except (SentFolderUnreadable, vault.KeyInvalid) as failure:
-        # Not the server's words, which may name the mailbox: `mailbox check` shows them to its owner.
+        # Without the server's words, which may name the mailbox: `mailbox check` shows them to its owner.
         log.warning("sent_folder_unreadable", mailbox_id=mailbox.id, step=getattr(failure, "step", "password"))
 
 

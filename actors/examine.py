@@ -1,6 +1,7 @@
-"""What a worker does every quarter of an hour beside its mail: hold all rows against what must be true of them.
+"""Checks all rows against the invariants, every 15 minutes, in a worker.
 
-With millions of rows that takes minutes, of one thread: it has a queue of its own, and no lock that a mail waits for.
+With millions of rows this occupies one thread for minutes, so it has its own queue. It takes no lock that delays
+sending.
 """
 
 from actors import queues

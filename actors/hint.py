@@ -1,6 +1,6 @@
 """Publishes hints: messages that say "look at this e-mail, which you should find pending for this time".
 
-A hint may come twice, late or never, and nothing goes wrong. It carries an id and a time, never an address.
+A hint may be duplicated, late or lost without harm. It carries an id and a time, never an address.
 """
 
 from collections.abc import Iterator
@@ -19,14 +19,14 @@ log = logs.get()
 
 
 def hint(email_id: int, scheduled_at: datetime, at: datetime) -> None:
-    """Have a worker look at the e-mail at the moment `at`."""
+    """Have a worker look at the e-mail at the time `at`."""
     with _left_to_the_tick(email_id):
         _enqueue(email_id, scheduled_at, at)
 
 
 def _enqueue(email_id: int, scheduled_at: datetime, at: datetime) -> None:
     wait = at - clock.now()
-    # Rounded up: a message that came early would only wait once more.
+    # Rounded up: a message that arrives early would only have to be delayed again.
     delay = int(wait.total_seconds() * 1000) + 1 if wait > timedelta(0) else None
     try:
         queues.ask(queues.DELIVER, "deliver", email_id, round(scheduled_at.timestamp() * 1000), delay=delay)
@@ -38,7 +38,7 @@ def _enqueue(email_id: int, scheduled_at: datetime, at: datetime) -> None:
 
 @contextmanager
 def _left_to_the_tick(email_id: int) -> Iterator[None]:
-    """For a worker, whose work is done: the row says that it is due, and the tick hints at what is overdue."""
+    """Ignore that the broker is away: the worker's own task is done, and the tick hints at overdue e-mails."""
     try:
         yield
     except FAILURES as failure:
@@ -46,25 +46,25 @@ def _left_to_the_tick(email_id: int) -> Iterator[None]:
 
 
 def hint_if_soon(due: Hint) -> None:
-    """For a mail that was just given another time: one inside the buffer horizon cannot wait for the tick."""
+    """For an e-mail that just got another time: inside the buffer horizon it cannot wait for the tick."""
     if is_soon(due.scheduled_at):
         with _left_to_the_tick(due.email_id):
             _publish([due])
 
 
 def is_soon(at: datetime) -> bool:
-    """Inside the buffer horizon: RabbitMQ does not let a worker hold a delayed message for much longer."""
+    """Whether it is inside the buffer horizon, which is bounded by how long RabbitMQ lets a worker hold a message."""
     return at < clock.now() + timedelta(minutes=config.settings().planning.buffer_minutes)
 
 
 def hint_due() -> None:
-    """Hint at each e-mail inside the buffer horizon that has no hint for its time."""
+    """Publish a hint for each e-mail inside the buffer horizon that has none for its time."""
     if count := _publish(hints.due()):
         log.info("emails_hinted", count=count)
 
 
 def hint_planned(campaign_id: int) -> bool:
-    """Hint at what a campaign has just got its times for, where that is soon. False: the broker is away."""
+    """Publish hints for a campaign's newly planned e-mails that are due soon. False: the broker is away."""
     try:
         _publish(hints.due(campaign_id))
     except FAILURES as failure:
@@ -80,7 +80,7 @@ def _publish(due: list[Hint]) -> int:
             _enqueue(each.email_id, each.scheduled_at, at=each.scheduled_at)
             published.append(each)
     finally:
-        # Only what the broker has confirmed counts as hinted: the rest is due at the next tick.
+        # Only confirmed messages are marked: the rest is due again at the next tick.
         if published:
             hints.mark(published)
     return len(published)

@@ -1,4 +1,4 @@
-"""What a worker does to tell the people in charge, by webhook or e-mail, of what needs them.
+"""Sends due notices to the people in charge, by webhook or e-mail.
 
 Delivery is at least once: a notice is sent again if the worker dies before recording it, or if the notifier does not
 confirm in time. A missed alarm is worse than a duplicate.
@@ -22,12 +22,12 @@ from scheduling import backoff
 
 log = logs.get()
 
-# Of a process's threads one at most: the others are for mail.
+# At most one thread per process: the others are for sending.
 _ONE_TELLS = threading.Lock()
-# So that one message does not hold a thread for long where notifiers do not answer.
+# Bounded, so that one message does not occupy a thread for long when notifiers do not answer.
 _AT_ONCE = 10
 _LONGEST_NAME, _LONGEST_WORDS = 80, 300
-# A server may name a lead in its words, and chat services call whoever stands behind an @ or in angle brackets.
+# A server's words may contain a lead's address, and chat services notify whoever follows an @ or is in angle brackets.
 _ADDRESS = re.compile(r"\S*@\S*")
 
 
@@ -75,7 +75,7 @@ def tell_everything_due(to: list[Notifier]) -> None:
     if not to:
         log.warning("notices_have_no_place")
         return
-    # Longer than all notifiers may take.
+    # Longer than all notifiers together may take.
     lease = timedelta(seconds=(len(to) + 1) * config.settings().notices.answer_timeout_seconds + 30)
     for _ in range(_AT_ONCE):
         due = notices.claim_due(lease)
@@ -98,7 +98,7 @@ def tell(due: Due, to: list[Notifier]) -> None:
 
 
 def _tell(due: Due, notifier: Notifier, title: str, body: str) -> str | None:
-    """Why it may not have been told."""
+    """Why the notifier may not have got it; None: it has."""
     if notifier.key in due.reached:
         return None
     failure = notifier.tell(title, body)
@@ -112,7 +112,7 @@ def _tell(due: Due, notifier: Notifier, title: str, body: str) -> str | None:
 
 
 def words(due: Due) -> tuple[str, str]:
-    """Title and body. The names of a campaign and a mailbox are its owner's own; no lead is named."""
+    """Title and body. They may name campaigns and mailboxes, never leads."""
     wording = WORDINGS[due.kind]
     values = {
         "name": escape_controls(due.name)[:_LONGEST_NAME],

@@ -1,7 +1,7 @@
-"""The steps that give mails their times: new ones, and those whose time cannot stand.
+"""Tick steps that plan: new e-mails, and pending ones that must be replanned.
 
-A plan is played for all campaigns at once, written campaign by campaign, and hinted at as it is written. A campaign
-that cannot be planned is told of and left out: the others get what they would get if it were not there.
+A plan is computed for all campaigns at once, written campaign by campaign, and hints are published as it is written. A
+campaign that cannot be planned is logged and left out; the others are planned as if it did not exist.
 """
 
 from collections import defaultdict
@@ -25,19 +25,19 @@ from scheduling.planner import Slot, Unplannable
 log = logs.get()
 BY = "planner"
 
-# Mails that a step plans: some seconds' work. Where more is left to plan, another tick is asked for at once.
+# E-mails planned per step, which takes seconds. If more are left, another tick is asked for at once.
 AT_ONCE = 100_000
-# How often a step plans again what changed while it was planned.
+# How often a step replans campaigns that changed while they were planned.
 _ROUNDS = 3
 
 
 @dataclass
 class _Written:
-    """What became of the plans that a step has written."""
+    """The result of writing a step's plans."""
 
     mails: int = 0
     outdated: set[int] = field(default_factory=set)
-    hints: bool = True  # whether the broker takes any: where it is away, each would cost its timeout
+    hints: bool = True  # False: the broker is away, and each further hint would cost its timeout
 
     def write(self, campaign_id: int, slots: Sequence[Slot], seen: Situation, reason: str | None = None) -> None:
         try:
@@ -56,7 +56,7 @@ class _Written:
 
 
 def plan_new() -> None:
-    """Put e-mails into the queue up to the planning horizon: first, of all campaigns, what is due soon."""
+    """Plan e-mails up to the planning horizon; those due soon first, for all campaigns."""
     for (kind, id), why in usable.problems().items():
         log.error("settings_unusable", **{kind: id}, error=why)
     _without_failing(plans.wanting(), _plan)
@@ -75,7 +75,7 @@ def _plan(campaign_ids: Collection[int]) -> None:
 
 
 def replan() -> None:
-    """Plan pending mails again where an owner asked for it, or a gate says that they cannot stay where they are."""
+    """Replan pending e-mails where an owner's order or a gate requires it."""
     recipients.cancel_forbidden(BY)
     reasons, written = plans.to_replan(), _Written()
     campaign_ids = portion = _portion(list(reasons))
@@ -94,13 +94,13 @@ def _replan(reasons: Mapping[int, str], written: _Written, campaign_ids: Collect
     orders = {it: reasons[it] for it in campaign_ids if reasons[it] in plans.ORDERS}
     seen = plans.situation(campaign_ids, again=True, orders=orders)
     slots = _by_campaign(_play(seen))
-    # Who goes first is written first. Where no place was found there is nothing to write but that it was looked for.
+    # The campaign with the earliest slot is written first. Writing one without slots clears its replan request.
     for campaign_id in [*slots, *(it.id for it in seen.campaigns if it.id not in slots)]:
         written.write(campaign_id, slots.get(campaign_id, []), seen, reasons[campaign_id])
 
 
 def _portion(campaign_ids: Sequence[int]) -> list[int]:
-    """As many as have AT_ONCE pending mails, and at least one. With more, each minute begins with another one."""
+    """Campaigns with AT_ONCE pending e-mails in all, at least one. If there are more, each minute starts elsewhere."""
     counts = plans.pending_counts(campaign_ids)
     first = int(clock.now().timestamp() // 60) % max(len(campaign_ids), 1) if sum(counts.values()) > AT_ONCE else 0
     in_turn = [*campaign_ids[first:], *campaign_ids[:first]]
@@ -113,7 +113,7 @@ def _play(seen: Situation) -> Iterator[Slot]:
 
 
 def _by_campaign(slots: Iterable[Slot]) -> dict[int, list[Slot]]:
-    """In the order of their first slots."""
+    """Campaign id -> its slots, in order of their first slot."""
     found: defaultdict[int, list[Slot]] = defaultdict(list)
     for slot in slots:
         found[slot.campaign_id].append(slot)
@@ -121,7 +121,7 @@ def _by_campaign(slots: Iterable[Slot]) -> dict[int, list[Slot]]:
 
 
 def _without_failing(campaign_ids: Collection[int], step: Callable[[Collection[int]], None]) -> None:
-    """Take a step for these campaigns, once more without each at which the planner fails."""
+    """Run a step for these campaigns; repeat it without each campaign for which the planner fails."""
     left = list(campaign_ids)
     while left:
         try:

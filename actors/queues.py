@@ -1,7 +1,7 @@
-"""The queues, how a stage declares an actor on one, and how anybody asks for its work.
+"""The queues, how a stage declares an actor, and how to send an actor a message.
 
-The names are what an operator meets in RabbitMQ's own pages. Each has two companions of Dramatiq's: NAME.DQ holds
-delayed messages until their time, NAME.XQ rejected ones. Importing a stage needs no broker: see process/broker.py.
+Operators see the names on RabbitMQ's own pages. Dramatiq adds two queues to each: NAME.DQ for delayed messages, NAME.XQ
+for rejected ones. Importing a stage needs no broker: see process/broker.py.
 """
 
 from collections.abc import Callable
@@ -15,23 +15,23 @@ from ops import broker_connection
 
 P = ParamSpec("P")
 
-DELIVER = "deliver"  # one message an e-mail that is due soon
-EVIDENCE = "evidence"  # one message a mailbox whose Sent folder is to be looked into
-TICK = "tick"  # one message a minute, on its own queue so that it never waits behind mail
-UPKEEP = "upkeep"  # what takes its time and holds nobody up: the examination of all rows, and telling people
+DELIVER = "deliver"  # one message per e-mail that is due soon
+EVIDENCE = "evidence"  # one message per mailbox whose Sent folder is to be searched
+TICK = "tick"  # one message a minute; its own queue, so that it never waits behind e-mails
+UPKEEP = "upkeep"  # slow work that nothing waits for: the check of all rows, and notices
 
-# What publishing raises while the broker is away. Dramatiq lets through what pika makes of a name that does not resolve
-# and of a broker that takes a connection and then says nothing.
+# What publishing raises while the broker is away. Dramatiq does not wrap pika's errors for a name that does not resolve
+# or a broker that accepts a connection and then stays silent.
 FAILURES = (BrokerError, *broker_connection.AWAY)
 
 
 @dataclass(frozen=True)
 class Actor(Generic[P]):
-    """What is done with a message. Called, it is done here and now, without one."""
+    """A function that handles messages. Calling it runs it directly, without a message."""
 
     fn: Callable[P, None]
     queue: str
-    cron: str | None  # when periodiq sends its message: a line of scheduling/timetable.py
+    cron: str | None  # when periodiq sends its message, from scheduling/timetable.py
 
     @property
     def name(self) -> str:
@@ -49,9 +49,9 @@ def actor(queue: str, cron: str | None = None) -> Callable[[Callable[P, None]], 
 
 
 def ask(queue: str, actor_name: str, *args: int, delay: int | None = None) -> None:
-    """Have it done by whoever works off the queue; the one who asks need not import it. delay: in milliseconds.
+    """Send an actor a message by its name, so that the caller need not import it. delay: in milliseconds.
 
-    Returns once the broker has confirmed the message, which is a hint: twice, late or never does no harm.
+    Returns once the broker has confirmed it.
     """
     message: dramatiq.Message[None] = dramatiq.Message(queue, actor_name, args, kwargs={}, options={})
     dramatiq.get_broker().enqueue(message, delay=delay)

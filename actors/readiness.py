@@ -1,4 +1,4 @@
-"""Whether this machine may claim anything: what it knows must be in the database first, and the other way round."""
+"""Whether this machine may claim: its journal must be merged first, and the database must know all it has seen."""
 
 from actors.disk import handover_log, journal
 from actors.disk.handover_log import Disarmed
@@ -12,12 +12,12 @@ log = logs.get()
 
 
 def may_claim() -> bool:
-    """If not, the log says why. A mail whose hint is dropped for it is hinted again when it may."""
+    """If not, the log says why. E-mails whose hints are dropped meanwhile are hinted again later."""
     return _look(everything=True) is not None
 
 
 def look() -> Seen | None:
-    """What the database must know for a claim, which asks it for that itself. None: this machine may not claim."""
+    """What a claim must verify in the database. None: this machine may not claim."""
     return _look(everything=journal.is_waiting())
 
 
@@ -25,7 +25,7 @@ def _look(*, everything: bool) -> Seen | None:
     try:
         journal.check_room()
         if everything:
-            # Before the journal: its answers are proof of hand-overs that a person may have to bring back first.
+            # Before the journal: it has outcomes of hand-overs that a person may have to recover first.
             handover_log.check()
             merge_journal()
         return handover_log.seen()
@@ -35,6 +35,6 @@ def _look(*, everything: bool) -> Seen | None:
 
 
 def work_off_journal() -> None:
-    """All that waits on this machine's disk, what the database has refused before included."""
+    """Record all outcomes on this machine's disk, including those that the database refused before."""
     if may_claim():
         retry_refused()

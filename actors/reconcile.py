@@ -1,4 +1,4 @@
-"""The steps that set right what went wrong, and end campaigns that have nothing left."""
+"""Tick steps that settle stuck claims, reopen and cancel e-mails, and complete campaigns."""
 
 from actors import queues
 from actors.disk.identity import is_alive, this_worker

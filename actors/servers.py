@@ -1,4 +1,4 @@
-"""A mailbox's row -> its mail servers, with the password in clear: the one place where it is, for workers and admin."""
+"""A mailbox's row -> its mail servers. The only place where its password is decrypted, for workers and admin."""
 
 from typing import NamedTuple, Protocol
 
@@ -9,7 +9,7 @@ from models.store.tables import Mailbox
 
 
 class SmtpLogin(Protocol):
-    """How a mailbox logs in to send: its row, or a claim of one of its mails."""
+    """A mailbox's SMTP settings: its row, or a claim of one of its e-mails."""
 
     @property
     def smtp_host(self) -> str: ...
@@ -25,16 +25,16 @@ class SmtpLogin(Protocol):
 
 class SentFolderPlace(NamedTuple):
     server: Server
-    folder: str | None  # None: the one that the server marks
+    folder: str | None  # None: the folder the server flags as Sent
 
 
 def smtp(of: SmtpLogin) -> Server:
-    """Raises vault.KeyInvalid where the stored password does not open."""
+    """Raises vault.KeyInvalid if the stored password cannot be decrypted."""
     return Server(of.smtp_host, of.smtp_port, of.smtp_security, of.username, _password(of.password_encrypted))
 
 
 def sent_folder(of: Mailbox) -> SentFolderPlace | None:
-    """None: nobody said where it is. Raises vault.KeyInvalid."""
+    """None: it has no IMAP server. Raises vault.KeyInvalid."""
     where = mailboxes.sent_mail(of)
     if where is None:
         return None

@@ -1,4 +1,4 @@
-"""Counts what attempts come to. The names of outcomes are few and known beforehand; what a server says is made so."""
+"""Counts outcomes of attempts. Labels have few values known in advance; servers' codes are reduced to such."""
 
 from typing import NamedTuple, assert_never
 
@@ -19,19 +19,19 @@ for _phase in PHASES:
     metrics.SMTP_PHASE.labels(_phase)
     metrics.MAILBOX_CLOSURES.labels(_phase)
 
-# Subject -> the highest detail that RFC 3463 and the registry that it began know.
+# Subject -> the highest detail in RFC 3463 and IANA's registry.
 _HIGHEST_DETAIL = {0: 0, 1: 10, 2: 4, 3: 6, 4: 7, 5: 6, 6: 10, 7: 30}
 
 
 class LastReply(NamedTuple):
-    """The reply that an attempt ended with; none was read where it has no code."""
+    """The last reply of an attempt; without a code if none was read."""
 
     phase: Phase
     reply: Reply
 
 
 def conversed(outcome: Outcome) -> None:
-    """What a server said, and how long it took: whatever the rows make of it."""
+    """Count the server's answer and its times, whether or not it can be recorded."""
     for phase, seconds in outcome.seconds.items():
         metrics.SMTP_PHASE.labels(phase).observe(seconds)
     if (last := _last_reply(outcome)) and last.phase in PHASES:
@@ -39,7 +39,7 @@ def conversed(outcome: Outcome) -> None:
 
 
 def recorded(outcome: Outcome) -> None:
-    """Called once its move is committed."""
+    """Count the outcome; called after its move is committed."""
     scope = outcome.scope if isinstance(outcome, Deferred | Refused) else "none"
     metrics.OUTCOMES.labels(type(outcome).__name__.lower(), scope).inc()
 

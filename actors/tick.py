@@ -1,8 +1,8 @@
-"""The tick: what periodiq has done every minute.
+"""The tick: the steps that periodiq triggers every minute.
 
-Level-triggered: each step asks what is true now, so it may run twice, late, or beside another. No step holds a
-transaction longer than one campaign's plan takes to write, and none plans more than a bounded number of mails: where
-more is left to plan, another tick is asked for.
+Level-triggered: each step reads the current state, so it may run twice, late, or beside another tick. No transaction is
+longer than writing one campaign's plan, and a step plans a bounded number of e-mails: if more are left, another tick is
+asked for.
 """
 
 from collections.abc import Callable
@@ -19,7 +19,7 @@ from scheduling import timetable
 
 log = logs.get()
 
-# What is due is hinted at before what is far is planned, and again after it.
+# Hints for due e-mails are published before the long planning steps and again after them.
 STEPS: tuple[Callable[[], None], ...] = (
     hint_due,
     replan,
@@ -39,7 +39,7 @@ for _step in STEPS:
 def tick() -> None:
     failed: set[Callable[[], None]] = set()
     for step in STEPS:
-        # A step that failed is left to the next tick: where the broker is away, each try costs its timeout.
+        # A failed step is left to the next tick: if the broker is away, each try costs its timeout.
         if step not in failed and not run(step):
             failed.add(step)
     if not failed:
@@ -47,7 +47,7 @@ def tick() -> None:
 
 
 def run(step: Callable[[], None]) -> bool:
-    """One step's outage must not keep the others from their work: hints that cannot be published, for instance."""
+    """Run one step. Its failure (a broker that is away, say) must not stop the other steps."""
     try:
         with metrics.TICK_STEP.labels(step.__name__).time():
             step()

@@ -1,7 +1,7 @@
-"""Keeps on this machine's disk what the database knew, and notices when it knows less: after a backup was restored.
+"""Logs hand-overs on this machine's disk, to detect a restored backup: a database that has gone back in time.
 
-Mails that were sent since the backup are pending again in it. So each hand-over is on this disk before its dot is
-written, and nothing is claimed while the database has forgotten one of them, or whatever else it last showed.
+E-mails sent since the backup are pending again in it. So each hand-over is on this disk before its dot is written, and
+nothing is claimed while the database lacks one of them, or the newest history row that this machine saw.
 """
 
 import os
@@ -24,18 +24,18 @@ from models.store import installation
 from models.store.installation import HistoryPosition, Seen
 from reasons import Code, Reason
 
-# About two hundred thousand mails; the file before this one is kept too.
+# About 200,000 hand-overs; the previous file is kept too.
 _LONGEST_BYTES = 64 * 1024 * 1024
 _LAST_LINES_BYTES = 4096
 _MARK_EVERY_SECONDS = 5
 
 
 class Disarmed(Exception):
-    """The database knows less than this machine does: claiming could send a mail twice."""
+    """The database lacks what this machine has seen: claiming could send an e-mail twice."""
 
 
 def check() -> None:
-    """Raise Disarmed unless the database knows all that it ever showed to this machine."""
+    """Raise Disarmed unless the database has everything that this machine has seen in it."""
     installation.identity(again=True)
     if reason := installation.disarmed_reason():
         raise Disarmed(str(reason))
@@ -47,19 +47,19 @@ def check() -> None:
 
 
 def agrees() -> bool:
-    """Whether the database knows the last hand-over of this machine, and the newest history it showed to it."""
+    """Whether the database has this machine's last hand-over and the newest history row it has seen."""
     return installation.knows(seen())
 
 
 def seen() -> Seen:
-    """What the database must know for this machine to claim anything. Raises LinesUnreadable, OSError."""
+    """What the database must have before this machine may claim. Raises LinesUnreadable, OSError."""
     return Seen(installation.identity(), _mark(), _last())
 
 
 def note(handed: HandOver, shown: HistoryPosition) -> None:
-    """Keep a hand-over: it is on the disk when this returns. Raises OSError where the disk does not take it.
+    """Log a hand-over; it is on the disk when this returns. Raises OSError if it cannot be written.
 
-    shown: a row of the history that the database has shown since.
+    shown: the newest row of email_history that was seen.
     """
     if not _is_fresh(_mark_file()):
         _keep_mark(shown)
@@ -71,17 +71,17 @@ def note(handed: HandOver, shown: HistoryPosition) -> None:
 
 
 def forgotten() -> list[HandOver]:
-    """The hand-overs of this machine that the database does not know of, in their order."""
+    """This machine's hand-overs that the database lacks, in order."""
     path = _file()
     return recovery.forgotten([*_read(_before(path)), *_read(path)])
 
 
 def accept_loss() -> None:
-    """From now on what the database knows is all there was. Called once a person has ruled on the difference."""
+    """Accept the database as it is. Called once a person has decided about the missing hand-overs."""
     lost = {it.token for it in forgotten()}
     path = _file()
     with jsonlines.locked(path) as file:
-        # Read under the same lock: a mail that was claimed before may be handed over at this moment.
+        # Read under the same lock: an e-mail claimed before may be handed over right now.
         here = map(_hand_over, jsonlines.read(path, file))
         kept = [_plain(it) for it in [*_read(_before(path)), *here] if it.token not in lost]
         jsonlines.empty(file)
@@ -101,7 +101,7 @@ def _read(path: Path, last_bytes: int | None = None) -> Iterator[HandOver]:
 
 
 def _plain(it: HandOver) -> dict[str, object]:
-    """Without what is None: the version before reads no line that says more than its own did."""
+    """Without None values: the previous version rejects lines with unknown fields."""
     plain = asdict(it) | {"token": str(it.token), "at": it.at.isoformat()}
     return {name: value for name, value in plain.items() if value is not None}
 
@@ -119,14 +119,14 @@ def _mark() -> HistoryPosition | None:
 
 
 def _keep_mark(mark: HistoryPosition | None) -> None:
-    """mark: the newest row of the history that is known.
+    """mark: the newest row of email_history that was seen.
 
-    Losing the file to a crash does no harm: the hand-overs are the proof.
+    Losing the file in a crash does no harm: the logged hand-overs are enough.
     """
     path = _mark_file()
     config.private_folder(path.parent)
     if mark:
-        # Threads of several processes write it at the same time: each its own draft, and the last one stands.
+        # Threads of several processes may write it at once: each has its own draft, and the last one wins.
         draft = path.with_suffix(f".{os.getpid()}-{threading.get_ident()}")
         draft.write_text("\n".join(map(str, mark)), encoding="utf-8")
         draft.replace(path)

@@ -1,4 +1,4 @@
-"""Which process this is, and whether another of this machine is still alive."""
+"""Identifies this process, and tells whether another one on this machine is alive."""
 
 import os
 import socket
@@ -15,12 +15,12 @@ def this_worker() -> Worker:
 
 @cache
 def _worker(pid: int) -> Worker:
-    """Asked once a process: a fork has another pid."""
+    """Cached by pid, because a fork has another one."""
     return Worker(socket.gethostname(), pid, _started_at(pid))
 
 
 def is_alive(worker: Worker) -> bool:
-    """Whether the process runs. Asked only of processes of this host; a later one with the same pid is another."""
+    """Whether the process runs, for processes of this host. A later process with the same pid does not count."""
     try:
         return abs(_started_at(worker.pid) - worker.started_at) < 1
     except psutil.NoSuchProcess:

@@ -1,9 +1,9 @@
-"""Keeps the outcomes of attempts on this machine's disk while the database does not take them, and records them later.
+"""Keeps outcomes of attempts on this machine's disk while the database is away, and records them later.
 
-One file a machine, one JSON line an outcome, each on the disk before append() returns. A worker merges it before it
-claims anything; a journal that cannot be read stops claiming, because guessing could send a mail twice. An outcome
-that the database refuses for a reason of its own goes to a second file, so that it holds up none of the others, and is
-tried again from there until it is recorded.
+One file per machine, one JSON line per outcome, each on the disk before append() returns. A worker merges the file
+before it claims anything. An unreadable journal stops claiming, because guessing could send an e-mail twice. An outcome
+that a working database refuses goes to a second file, so that it does not hold up the others, and is tried again from
+there.
 """
 
 from collections.abc import Callable
@@ -31,26 +31,26 @@ from reasons import Reason
 
 
 class JournalUnusable(Exception):
-    """The journal cannot be read, or has no room: nothing is claimed until a person has looked at it."""
+    """The journal is unreadable or the disk is full: nothing is claimed until a person has fixed it."""
 
 
 class Unrecordable(Exception):
-    """The database works, and refuses this outcome."""
+    """The database works but refuses this outcome."""
 
 
 Record = Callable[[Attempt, Outcome], object]
 
 
 def append(attempt: Attempt, outcome: Outcome) -> None:
-    """Raises OSError where the disk does not take it."""
+    """Raises OSError if it cannot be written."""
     with jsonlines.locked(path()) as journal:
         jsonlines.append(journal, _plain(attempt, outcome))
 
 
 def merge(record: Record) -> None:
-    """Record what the journal holds, and empty it. Killed in between, it is recorded again, which changes nothing.
+    """Record the journal's outcomes, then empty it. If killed in between they are recorded again, which is harmless.
 
-    record: raises Unrecordable for an outcome that is to be put aside; whatever else it raises ends the merge.
+    record: raises Unrecordable for an outcome to be set aside; any other exception ends the merge.
     """
     if _is_empty(path()):
         return
@@ -62,7 +62,7 @@ def merge(record: Record) -> None:
 
 
 def retry_refused(record: Record) -> None:
-    """Try again what was put aside, and keep what is refused again."""
+    """Try again to record outcomes set aside, and keep those refused again."""
     if _is_empty(refused_path()):
         return
     with jsonlines.locked(refused_path()) as aside:
@@ -73,7 +73,7 @@ def retry_refused(record: Record) -> None:
 
 
 def _refused(record: Record, outcomes: list[tuple[Attempt, Outcome]]) -> list[dict[str, object]]:
-    """Those that the database does not take, as they are written."""
+    """The outcomes that the database refuses, in the file's format."""
     refused = []
     for attempt, outcome in outcomes:
         try:
@@ -84,7 +84,7 @@ def _refused(record: Record, outcomes: list[tuple[Attempt, Outcome]]) -> list[di
 
 
 def check_room() -> None:
-    """Raise JournalUnusable where an outcome might find no place: it must be known before a mail is sent."""
+    """Raise JournalUnusable if the disk may have no room for an outcome: checked before an e-mail is sent."""
     least = config.settings().sending.journal_room_megabytes
     try:
         disk = jsonlines.disk_of(path())
@@ -96,7 +96,7 @@ def check_room() -> None:
 
 
 def is_waiting() -> bool:
-    """Whether outcomes wait that must be recorded before anything is claimed."""
+    """Whether there are outcomes that must be recorded before anything is claimed."""
     return not _is_empty(path())
 
 

@@ -1,4 +1,4 @@
-"""Files of one JSON value a line, shared by the processes of a machine and safe from crashes and a full disk."""
+"""Files with one JSON value per line, shared by a machine's processes, safe against crashes and a full disk."""
 
 import fcntl
 import json
@@ -11,15 +11,15 @@ import config
 
 
 class LinesUnreadable(Exception):
-    """The file does not consist of whole lines of JSON: somebody has to look at it."""
+    """The file does not consist of complete lines of JSON: a person must look at it."""
 
 
 @contextmanager
 def locked(path: Path) -> Iterator[int]:
-    """The open file, made if there is none, while no other process of this machine has it."""
+    """The open file, created if missing, locked against the machine's other processes."""
     config.private_folder(path.parent)
     file = _locked(path)
-    while not _is_at(path, file):  # it was replaced while we waited for its lock
+    while not _is_at(path, file):  # replaced while we waited for the lock
         os.close(file)
         file = _locked(path)
     try:
@@ -29,7 +29,7 @@ def locked(path: Path) -> Iterator[int]:
 
 
 def disk_of(path: Path) -> os.statvfs_result:
-    """What there is of the disk on which the file is, opened as for writing and made if there is none."""
+    """statvfs of the file's disk. The file is opened for writing, and created if missing."""
     if not path.exists():
         with locked(path):
             pass
@@ -54,7 +54,7 @@ def _is_at(path: Path, file: int) -> bool:
 
 
 def append(file: int, *values: object) -> None:
-    """They are on the disk when this returns. Raises OSError, and leaves no part of them, where the disk is full."""
+    """Append values; they are on the disk when this returns. Raises OSError and leaves nothing behind if it is full."""
     lines = b"".join(json.dumps(value).encode() + b"\n" for value in values)
     before = os.fstat(file).st_size
     try:
@@ -62,7 +62,7 @@ def append(file: int, *values: object) -> None:
             raise OSError("the disk is full")
         os.fsync(file)
     except OSError:
-        # Half a line would make the whole file unreadable.
+        # A partial line would make the whole file unreadable.
         os.ftruncate(file, before)
         raise
 
@@ -73,7 +73,7 @@ def empty(file: int) -> None:
 
 
 def replace(path: Path, *values: object) -> None:
-    """Put these values in the place of all that the file holds, or leave it as it is. The caller has it locked."""
+    """Replace the file's content with these values, or leave it unchanged. The caller holds the lock."""
     draft = path.with_suffix(".draft")
     draft.unlink(missing_ok=True)
     file = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
@@ -85,7 +85,7 @@ def replace(path: Path, *values: object) -> None:
 
 
 def read(path: Path, file: int, last_bytes: int | None = None) -> list[object]:
-    """All values in their order. last_bytes: only those whose lines lie wholly within the file's end."""
+    """All values in order. last_bytes: only those whose lines are complete within the last bytes of the file."""
     size = os.fstat(file).st_size
     start = max(size - last_bytes, 0) if last_bytes else 0
     lines = os.pread(file, size - start, start).split(b"\n")

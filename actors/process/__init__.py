@@ -1,1 +1,1 @@
-"""How a process of Punktual is put together, started and watched."""
+"""Builds, starts and watches Punktual's processes."""

@@ -1,4 +1,4 @@
-"""What waits in a queue of RabbitMQ, as far as AMQP tells: what a worker holds unacknowledged it does not count."""
+"""The number of messages waiting in a RabbitMQ queue, by AMQP: without those that a worker holds unacknowledged."""
 
 from typing import NamedTuple
 
@@ -18,7 +18,7 @@ class Backlog(NamedTuple):
 
 
 def backlog(queue: str, step_seconds: float) -> Backlog:
-    """step_seconds: how long one step may take."""
+    """step_seconds: timeout of each step of the connection."""
     try:
         with pika.BlockingConnection(broker_connection.parameters(step_seconds)) as connection:
             now, later = (_counts(connection, name) for name in (queue, f"{queue}.DQ"))
@@ -31,5 +31,5 @@ def _counts(connection: pika.BlockingConnection, queue: str) -> Backlog:
     try:
         found = connection.channel().queue_declare(queue, passive=True).method
     except ChannelClosedByBroker:
-        return Backlog(0, 0)  # nobody has declared it yet
+        return Backlog(0, 0)  # not declared yet
     return Backlog(found.message_count, found.consumer_count)

@@ -1,4 +1,4 @@
-"""What a worker does when it boots, before it claims anything: settle what its machine left behind."""
+"""Runs when a worker starts, before it claims anything: settles what earlier processes of the machine left behind."""
 
 import threading
 
@@ -14,12 +14,12 @@ from ops.watch import logs
 
 log = logs.get()
 
-# A journal is merged before each claim; where nothing is to be claimed it waits no longer than this.
+# The journal is merged before each claim; without claims it is merged this often.
 _LOOK_SECONDS = 30.0
 
 
 class Boot(Middleware):
-    """First the outcomes on disk, which are proof; then what dead processes of this host held."""
+    """First records the outcomes on disk, which are proof; then settles the claims of this host's dead processes."""
 
     def after_process_boot(self, broker: Broker) -> None:
         threading.Thread(target=_keep_working_off, name="journal", daemon=True).start()

@@ -1,6 +1,6 @@
-"""Builds the broker of a process: which actors it has, and which middleware runs around every message.
+"""Builds a process's broker: its actors, and the middleware around every message.
 
-There is no retry of messages: a message is only a hint, and what it hinted at is found again in the rows.
+Messages are not retried: a message is only a hint, and the tick finds the work again in the rows.
 """
 
 import os
@@ -30,12 +30,12 @@ from models.store import database
 from ops import broker_connection
 from ops.watch import logs, moves
 
-_TRIES = 6  # that Dramatiq makes to publish a message
+_TRIES = 6  # made by Dramatiq to publish a message
 
 
 class Role(StrEnum):
-    WORKER = "worker"  # sends mail, and looks for what became of it
-    TIMEKEEPER = "timekeeper"  # works off the ticks
+    WORKER = "worker"  # sends e-mails, searches for copies, sends notices
+    TIMEKEEPER = "timekeeper"  # runs the ticks
     PERIODIQ = "periodiq"  # asks for each tick
     EMBEDDED = "embedded"  # all of it, in one process
 
@@ -50,7 +50,7 @@ ACTORS: Mapping[Role, tuple[Actor[...], ...]] = {
 
 
 def build_broker(role: Role) -> dramatiq.Broker:
-    """The broker of this process, which is Dramatiq's own from now on; its log and its counting of moves too."""
+    """Build this process's broker and make it Dramatiq's global one. Also sets up logging and the counting of moves."""
     logs.configure()
     moves.watch()
     dramatiq.set_encoder(Encoder())
@@ -63,19 +63,19 @@ def build_broker(role: Role) -> dramatiq.Broker:
 
 
 def _middleware(role: Role) -> list[Middleware]:
-    """From the outermost to the innermost; what follows a boot or a message runs from the last to the first."""
+    """From the outermost to the innermost; after_* hooks run in reverse order."""
     return [
         # Not here on purpose: Retries, because the rows say what is to be done again and when; TimeLimit, because its
         # asynchronous exception could land between a server's 250 and its record. The sockets carry the timeouts.
         LogContext(),
-        # Drops ticks that waited too long; the next one does their work.
+        # Drops ticks that waited too long; the next one does the same work.
         PeriodiqMiddleware(skip_delay=30),
-        # What runs beside the messages, once the database is open.
+        # Run beside the messages, once the database is open.
         *([Boot()] if deliver in ACTORS[role] else []),
         *([TickRequests()] if role in (Role.TIMEKEEPER, Role.EMBEDDED) else []),
         DatabaseConnections(),
         *_exposition(),
-        # Last: what the others count of a message that is skipped is even.
+        # Last, so that the others see both ends of a skipped message.
         Sharing(),
     ]
 
@@ -83,7 +83,7 @@ def _middleware(role: Role) -> list[Middleware]:
 def _exposition() -> list[Middleware]:
     if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
         return []
-    # Imported here because importing it makes a folder, also where nothing is counted.
+    # Imported here because the import creates a folder.
     from dramatiq.middleware.prometheus import Prometheus
 
     return [Prometheus()]
@@ -96,9 +96,9 @@ class _Rabbitmq(RabbitmqBroker):
 
 
 class InMemory(StubBroker):
-    """Names queues of delayed messages as RabbitMQ's does: apart from the others.
+    """Dramatiq's StubBroker with separate queues for delayed messages, as with RabbitMQ.
 
-    A worker holds only a few messages of each of the others, so that a mail due soon would wait behind later ones.
+    A worker prefetches only a few messages of a normal queue, so an e-mail due soon would wait behind later ones.
     """
 
     def get_declared_queues(self) -> set[str]:
@@ -109,7 +109,7 @@ def _broker(settings: config.Broker, middleware: list[Middleware]) -> dramatiq.B
     if settings.embedded:
         return InMemory(middleware=middleware)
     url = broker_connection.url(settings.blocked_timeout_seconds / _TRIES)
-    # Without confirms a message that RabbitMQ never got would count as published.
+    # Without confirms a message that RabbitMQ never received would count as published.
     return _Rabbitmq(url=url, middleware=middleware, confirm_delivery=True)
 
 
@@ -130,7 +130,7 @@ class DatabaseConnections(Middleware):
 
 
 class LogContext(Middleware):
-    """Every line logged during a message names it."""
+    """Adds the message to every log line written while it is handled."""
 
     def before_process_message(self, broker: dramatiq.Broker, message: Any) -> None:
         logs.bind(message=message.message_id, actor=message.actor_name)

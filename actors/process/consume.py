@@ -1,7 +1,7 @@
 """`python -m actors.process.consume ROLE THREADS`: consumes the queues of a role until it is stopped.
 
-Dramatiq's Worker without Dramatiq's command line, whose master process stops all when one process dies:
-ops/run/keeper.py restarts them one by one. The first SIGTERM finishes what has begun, the second stops at once.
+Uses Dramatiq's Worker without its command line, whose master stops all processes when one dies; ops/run/keeper.py
+restarts them one by one. The first SIGTERM finishes running messages, the second stops at once.
 """
 
 import signal
@@ -19,7 +19,7 @@ _LOOK_SECONDS = 0.5
 
 
 class Told:
-    """Whether this process was told to end."""
+    """Signal handler that remembers whether this process was told to end."""
 
     def __init__(self) -> None:
         self.once = False
@@ -41,10 +41,10 @@ def main() -> None:
 def consume(role: Role, threads: int, told: Told) -> None:
     settings, broker = config.settings(), build_broker(role)
     broker.emit_after("process_boot")
-    # By name: it would consume any queue that it publishes to.
+    # Named, because Dramatiq would also consume every queue that it publishes to.
     queues = {each.queue for each in ACTORS[role]}
     worker = Worker(broker, queues=queues, worker_threads=threads, worker_timeout=settings.worker.wakeup_milliseconds)
-    # Prefetching no more than there are threads keeps waiting hints from being stuck behind a stalled process.
+    # Not more than there are threads, so that hints do not get stuck in a stalled process.
     worker.queue_prefetch = threads
     worker.start()
     while not (told.once or keeper.is_gone()):

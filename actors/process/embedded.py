@@ -1,6 +1,6 @@
 """The embedded default: worker, timekeeper and periodiq in one process, with Dramatiq's own in-memory broker.
 
-Its messages end with it, and that costs nothing: the rows tell what is to be done.
+Messages are lost when it ends, which does no harm: the rows tell what is to be done.
 """
 
 import signal

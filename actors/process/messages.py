@@ -1,7 +1,7 @@
 """Rejects messages that are not ours, and logs each in one line without its content.
 
-A message is only a hint: rejecting one loses nothing. A message that Dramatiq cannot decode would otherwise end the
-consumer thread of its queue, and be delivered again.
+A message is only a hint, so rejecting one loses nothing. Without this, a message that Dramatiq cannot decode would end
+its queue's consumer thread and be delivered again.
 """
 
 import inspect
@@ -20,19 +20,19 @@ log = logs.get()
 
 LONGEST_BYTES = 16_384
 _FIELDS = {"queue_name", "actor_name", "args", "kwargs", "options", "message_id", "message_timestamp"}
-# In milliseconds since the epoch, the end of the year 9999; an id is lower.
+# End of the year 9999 in milliseconds since the epoch; ids are lower.
 _HIGHEST = 253_402_300_799_999
-# RabbitMQ takes a message back from who holds it for longer.
+# RabbitMQ's consumer timeout.
 _LONGEST_DELAY_MILLISECONDS = 30 * 60 * 1000
 _UNREADABLE = "unreadable"
 
 
 class Unreadable(ValueError):
-    """It is no message of ours. Tells why without a word of what it holds."""
+    """Not one of our messages. Says why, without any of its content."""
 
 
 class Encoder(JSONEncoder):
-    """What cannot be read becomes a message that says so: Dramatiq would write all of it into the log."""
+    """Decodes an unreadable message to a placeholder with the reason: Dramatiq would log its whole content."""
 
     def decode(self, data: bytes) -> dict[str, Any]:
         try:
@@ -42,7 +42,7 @@ class Encoder(JSONEncoder):
 
 
 class Consumer(_RabbitmqConsumer):
-    """Rejects what no actor of this process takes."""
+    """Rejects messages that no actor of this process accepts."""
 
     def __next__(self) -> MessageProxy | None:
         message: MessageProxy | None = super().__next__()  # type: ignore[no-untyped-call]
@@ -58,7 +58,7 @@ class Consumer(_RabbitmqConsumer):
 
 
 def check(message: MessageProxy, queue_name: str, broker: Broker) -> None:
-    """Raise Unreadable unless an actor of this process works off the queue and takes the message's arguments."""
+    """Raise Unreadable unless an actor of this process is on this queue and accepts the message's arguments."""
     if why := message.options.get(_UNREADABLE):
         raise Unreadable(why)
     if message.queue_name != queue_name:

@@ -1,6 +1,6 @@
-"""Asks for each tick, and for the examination: periodiq's scheduler, over RabbitMQ.
+"""Runs periodiq's scheduler, which sends the messages of scheduling/timetable.py over RabbitMQ.
 
-Where RabbitMQ is away the process ends with one line, and whoever keeps it starts it again.
+If RabbitMQ is away the process ends with one log line, and its supervisor restarts it.
 """
 
 import sys
@@ -26,5 +26,5 @@ def run() -> None:
 
 
 def of(broker: dramatiq.Broker) -> Scheduler:
-    """The scheduler of those of its actors that have a time."""
+    """A scheduler for the broker's periodic actors."""
     return Scheduler([each for each in broker.actors.values() if "periodic" in each.options])

@@ -1,4 +1,4 @@
-"""The processes that Punktual consists of, and how each is started from the checkout's root."""
+"""Punktual's processes, and how each is started from the checkout's root."""
 
 import os
 import sys
@@ -12,25 +12,25 @@ _PYTHON = (sys.executable, "-m")
 
 
 def worker() -> None:
-    """Sends mail, and looks for what became of it: any number of them, on any number of machines."""
+    """Sends e-mails and searches for copies. Any number of these, on any number of machines."""
     settings = config.settings()
     _keep("worker", settings.metrics.worker_port, settings.worker.processes, settings.worker.threads)
 
 
 def timekeeper() -> None:
-    """Works off the ticks: plans, hints, reconciles. A second one does no harm."""
+    """Runs the ticks: plans, hints, reconciles. A second one does no harm."""
     _keep("timekeeper", config.settings().metrics.timekeeper_port, processes=1, threads=1)
 
 
 def periodiq() -> None:
-    """Sends a tick every minute, and asks for the examination every quarter of an hour."""
+    """Sends a tick every minute, and a check of all rows every 15 minutes."""
     from actors.process import periodiq as scheduler
 
     scheduler.run()
 
 
 def embedded() -> None:
-    """All of it in this one process, with messages that live in its memory."""
+    """All of these in one process, with messages in memory."""
     from actors.process import embedded as all_in_one
 
     all_in_one.run()
@@ -45,7 +45,7 @@ PROCESSES: dict[str, Callable[[], None]] = {
 
 
 def _keep(role: str, port: int, processes: int, threads: int) -> None:
-    """So many processes that work off the role's queues, kept by this one, which serves what they count."""
+    """Start processes that consume the role's queues, restart those that die, and serve their merged metrics."""
     logs.configure()
     folder = metrics_folder.prepare(role, port)
     os.environ.update(folder)

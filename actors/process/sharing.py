@@ -1,7 +1,7 @@
-"""Tells this installation's messages from those of another one on the same virtual host of RabbitMQ.
+"""Detects messages of another installation on the same RabbitMQ virtual host.
 
-Both consume the same queues, and would take each other's hints. Each message carries the id of its installation; who
-receives a foreign one passes it on. `doctor` and readiness report that the virtual host is shared.
+Both would consume each other's hints. Each message carries its installation's mark; a foreign one is put back into the
+queue. `doctor` and readiness report a shared virtual host.
 """
 
 import os
@@ -20,18 +20,18 @@ log = logs.get()
 
 _MARK = "INSTALLATION_MARK"
 _OPTION, _PASSED_ON = "installation", "passed_on"
-# RabbitMQ gives messages to its consumers in turn. Then the tick hints at the mail again.
+# RabbitMQ delivers round-robin, so few tries suffice. After that the other's tick hints at the e-mail again.
 _MOST_TIMES = 50
 _BEAT_EVERY_SECONDS = 10.0
 
 
 def mark_processes() -> None:
-    """Have the processes that are started from here know which installation they belong to. Needs the database."""
+    """Set the installation mark in the environment of child processes. Needs the database."""
     os.environ[_MARK] = installation.fingerprint()
 
 
 class Sharing(Middleware):
-    """Does nothing in a process that was started without a mark, and lets through what bears none."""
+    """Marks sent messages and puts foreign ones back. Off in a process without a mark; accepts unmarked messages."""
 
     def __init__(self) -> None:
         self._mark = os.environ.get(_MARK)

@@ -1,6 +1,6 @@
-"""Hears who asks for a tick, and has one worked off at once.
+"""Listens for tick requests and sends a tick at once.
 
-In the process that works off the ticks, and nowhere else. Nothing depends on it: see models/store/tick_request.py.
+Runs only in the process that handles ticks. Nothing depends on it: see models/store/tick_request.py.
 """
 
 import threading
@@ -15,12 +15,12 @@ from ops.watch import logs
 
 log = logs.get()
 
-# The minute's tick comes anyway: no need to hammer at a database that is away.
+# The regular tick comes anyway, so a database that is away need not be retried faster.
 _PAUSE_SECONDS = 5.0
 
 
 class TickRequests(Middleware):
-    """Listens beside the worker, for as long as its process lives."""
+    """Starts the listening thread, which lives as long as the process."""
 
     def after_process_boot(self, broker: Broker) -> None:
         threading.Thread(target=_listen, name="tick requests", daemon=True).start()
