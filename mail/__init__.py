@@ -1,1 +1,1 @@
-"""E-mail and nothing else: addresses, rendering, messages, conversations with a server. No database, no broker."""
+"""E-mail only: addresses, templates, messages, SMTP and IMAP conversations. No database, no broker."""

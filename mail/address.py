@@ -1,4 +1,4 @@
-"""E-mail addresses in the one form by which they are compared."""
+"""Normalises e-mail addresses for comparison."""
 
 import re
 from functools import cache
@@ -6,24 +6,24 @@ from functools import cache
 import email_validator
 from email_validator import EmailNotValidError, validate_email
 
-# Reserved for examples and tests (RFC 2606, RFC 6761): no harm in writing to them, and no use in refusing them.
+# Reserved for examples and tests (RFC 2606, RFC 6761): accepted, because writing to them does no harm.
 _HARMLESS = ("test", "example")
 
 
 class AddressInvalid(Exception):
-    """This is no address that mail can be sent to."""
+    """Not an address that e-mail can be sent to."""
 
 
 def normalise(address: str) -> str:
     """Lower case, Unicode in its composed form (NFC), the domain in its ASCII form (IDNA 2008).
 
-    The part before the @ is folded too: by RFC 5321 its case could matter, and nowhere does it.
+    The local part is lower-cased too: RFC 5321 lets its case matter, but no provider does.
     """
     if len(address) > 320:
         raise AddressInvalid("an address has at most 320 characters")
     _let_examples_be_valid()
     try:
-        # Few servers take letters beyond ASCII before the @ (RFC 6531); after it they have an ASCII form.
+        # Few servers accept a local part beyond ASCII (RFC 6531); a domain has an ASCII form.
         found = validate_email(address.strip(), check_deliverability=False, allow_smtputf8=False)
     except EmailNotValidError:
         raise AddressInvalid(f"{address.strip()[:80]!r} is no e-mail address: {_fault(address.strip())}") from None
@@ -32,13 +32,13 @@ def normalise(address: str) -> str:
 
 @cache
 def _let_examples_be_valid() -> None:
-    """The library's own setting, which it has for a whole process."""
+    """Change the library's setting, which is global to the process."""
     allowed = [name for name in email_validator.SPECIAL_USE_DOMAIN_NAMES if name not in _HARMLESS]
     email_validator.SPECIAL_USE_DOMAIN_NAMES[:] = allowed
 
 
 def _fault(address: str) -> str:
-    """What is wrong with it, as far as that can be said in a few words."""
+    """What is wrong with the address, in a few words."""
     name, _, host = address.rpartition("@")
     if not address.isprintable():
         return "it has a character that cannot be seen"
@@ -59,7 +59,7 @@ def _fault(address: str) -> str:
 
 
 def on_the_wire(address: str) -> str:
-    """As written before the @, and in ASCII after it: as commands and headers carry it."""
+    """The form for SMTP commands and headers: the local part as written, the domain in ASCII."""
     return f"{address.strip().rpartition('@')[0]}@{domain(normalise(address))}"
 
 

@@ -1,8 +1,8 @@
-"""Known answers of mail servers, with their sources: is a refusal about the recipient, the message or the sender?
+"""Known answers of mail servers, with sources: is a refusal about the recipient, the message or the sender?
 
-The rows are asked in order; the first that fits decides. What fits no row is unclear, and the mail waits: only words
-that are plainly about this recipient or this message fail it. The phase proves nothing: Postfix reports refusals of the
-client and the sender at RCPT (smtpd_delay_reject), and providers report their limits in any phase.
+The first matching row decides. An answer that matches none is unclear, and the e-mail waits: it fails only by words
+clearly about this recipient or this message. The phase proves nothing: Postfix reports refusals of the client and the
+sender at RCPT (smtpd_delay_reject), and providers report their limits in any phase.
 """
 
 import re
@@ -15,14 +15,14 @@ from mail.reply import Reply, Scope
 @dataclass(frozen=True)
 class Known:
     scope: Scope
-    source: str  # where such an answer is documented or was reported
-    words: str = ""  # a regular expression to be found in the words, whatever their case
-    enhanced: str = ""  # one that the enhanced code matches as a whole
-    unless: str = ""  # words that must not be there
-    passes: bool = False  # it is over one day, although the code may say for ever
+    source: str  # where the answer is documented or was reported
+    words: str = ""  # regular expression, searched in the reply's text, case-insensitive
+    enhanced: str = ""  # regular expression that must match the whole enhanced code
+    unless: str = ""  # regular expression that must not be found
+    passes: bool = False  # temporary, even if the code is permanent (5xx)
 
 
-# The start of whatever a sender is accused of. Where one of these stands, nothing is plainly the recipient's.
+# Words used when a sender is accused. An answer with one of these is not clearly about the recipient.
 _OF_THE_SENDER = (
     r"sender|\bfrom\b|return.?path|originator|nadawc|absender|exp[eé]diteur|remitente"
     r"|\bclient\b|\bip\b|\bptr\b|\brdns\b|reverse dns|\bhelo\b|\behlo\b|\btls\b|starttls"
@@ -54,7 +54,7 @@ _MISSING = (
     r"|nie istnieje|nieistniej\w*|nieznan\w*|nie znaleziono|nieaktywn\w*|usuni[eę]t\w*"
     r"|unbekannt|existiert nicht|inconnu\w*|n.existe pas|desconocid\w*|no existe|sconosciut\w*|inesistent\w*)"
 )
-# What may stand between such a word and whom it is about. Anything else would be missing itself: a password, a right.
+# Words allowed between such a word and its subject. With others something else is missing: a password, a permission.
 _AND = (
     r"((or|such|other|illegal|unknown|invalid|inactive|existent|local|virtual|remote|known|valid|active|named|rcpt|smtp"
     r"|e-?mail|mail|user|recipient|destination|address|mailbox|forwarding|final|the|this|to|that) )"
@@ -68,7 +68,7 @@ _NO_SUCH_PERSON = (
     rf"\b{_NO} ?{_AND}{{0,3}}{_PERSON}|\b{_PERSON}\b.{{0,60}}\b{_MISSING}"
     r"|\bno one (here )?(with|by|of|at)|\bno existe|\bnessun utente|\bno mail ?box"
 )
-# Codes beside which such words can be believed: of an address, a mailbox, a route, or none in particular.
+# Codes with which such words are believed: about an address, a mailbox, a route, or unspecific.
 _OF_AN_ADDRESS = r"|[45]\.(0\.0|1\.(0|[1-6]|10)|2\.[01]|3\.0|4\.[0134]|5\.0)"
 
 _RFC3463 = "RFC 3463 sections 3.2 to 3.8"
@@ -77,7 +77,7 @@ _EXCHANGE = "https://learn.microsoft.com, Exchange Online: non-delivery reports 
 _PERIOD = r"(per.?(hour|day|minute|month)|(24|12).?h(ou)?rs?|hourly|hour|daily|monthly|godzin\w*|dob[eęy]|dzienn\w*)"
 
 KNOWN = (
-    # What has to be asked first, because its words sound like what follows.
+    # Must come first, because their words resemble those of later rows.
     Known(
         Scope.LEAD,
         "https://postgrey.schweikert.ch, https://www.greylisting.org (read 2026-11)",
@@ -97,7 +97,7 @@ KNOWN = (
         unless=r"quota|\bper\b|mailbox|user|recipient|account",
     ),
     Known(Scope.CONTENT, _RFC3463, enhanced=r"[45]\.(6\.\d+|2\.3)"),
-    # The sender's limits and doors: one such answer tells enough.
+    # The sender's limits and blocks: one such answer is enough.
     Known(
         Scope.MAILBOX,
         f"{_GMAIL}: daily and peak limits, sent too fast, sender not authenticated",
@@ -139,7 +139,7 @@ KNOWN = (
         words=r"not owned by|does not own|sender (address )?rejected|not allowed to send (as|from|on behalf)",
         unless=r"domain not found",
     ),
-    # A full mailbox is the recipient's, and may be emptied.
+    # A full mailbox is the recipient's, and temporary.
     Known(
         Scope.LEAD, f"{_RFC3463}, {_GMAIL}", enhanced=r"[45]\.2\.2", unless=r"your quota|sending|outgoing", passes=True
     ),
@@ -153,7 +153,7 @@ KNOWN = (
         unless=r"your quota|sending|outgoing|per (hour|day)|sender",
         passes=True,
     ),
-    # Plainly about this message.
+    # Clearly about this message.
     Known(
         Scope.CONTENT,
         f"{_GMAIL} 5.7.0 BlockedMessage; https://www.clamav.net, amavis (read 2026-11)",
@@ -162,7 +162,7 @@ KNOWN = (
         r"(not (allowed|permitted)|forbidden|blocked|prohibited|rejected|banned|niedozwolon\w*)",
         unless=r"\b(account|ip|computer|client|sender|network|outgoing|outbound)\b|your (domain|host|server)",
     ),
-    # Plainly about this recipient.
+    # Clearly about this recipient.
     Known(
         Scope.LEAD,
         f"{_EXCHANGE} 5.4.1: directory based edge blocking knows no such recipient",
@@ -180,18 +180,18 @@ KNOWN = (
     ),
 )
 
-# What is quoted in an answer says nothing about it: addresses, links, hosts.
+# Quoted addresses, links and hosts are removed before matching.
 _QUOTED = re.compile(r"https?://\S*|<[^<>\s]*>|\S+@\S+|\b[\w-]+(?:\.[\w-]+)+\b")
 
 
 def find(it: Reply) -> Known | None:
-    """The known answer that this reply is. None: nobody can tell whom it is about."""
+    """The first known answer that matches. None: it is unclear whom the reply is about."""
     words = " ".join(_QUOTED.sub(" ", it.text).split())
     return next((row for row in KNOWN if _fits(row, it.enhanced or "", words)), None)
 
 
 def names_the_sender(it: Reply, sender: str, recipient: str) -> bool:
-    """Whether an answer bears the sender's address or domain, and not the recipient's address."""
+    """Whether the reply contains the sender's address or domain, and not the recipient's address."""
     words = it.text.lower()
     if not sender or recipient.lower() in words:
         return False

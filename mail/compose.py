@@ -1,6 +1,6 @@
-"""A campaign's templates and a lead's fields -> the message as it goes over the wire.
+"""A campaign's templates and a lead's fields -> the finished message.
 
-The one way to make it: for a worker that sends it, and for whoever checks beforehand that it can be made.
+Used both to send a message and to check beforehand that it can be composed.
 """
 
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ class Templates:
 
     @classmethod
     def of(cls, subject: str, text: str, html: str | None, where: Mapping[str, str] | None = None) -> "Templates":
-        """where: the file or key of each by its name; without it, as for stored ones, its name."""
+        """where: name -> the file or key to show in errors. None, for stored templates: the name itself."""
         place = {"subject": "subject", "text": "text", "html": "html", **(where or {})}
         return cls(
             Template(subject, place["subject"], lines=False),
@@ -34,7 +34,7 @@ class Templates:
             template.check()
 
     def fields(self) -> set[str]:
-        """The fields that they ask for. They must have been checked."""
+        """The fields that they use. The templates must have been checked."""
         return set().union(*(template.fields() for template in self._each()))
 
     def _each(self) -> list[Template]:
@@ -43,7 +43,7 @@ class Templates:
 
 @dataclass(frozen=True)
 class Sender:
-    """The mailbox, as its leads see it."""
+    """The mailbox as leads see it."""
 
     address: str
     name: str  # "": none
@@ -51,7 +51,7 @@ class Sender:
 
 @dataclass(frozen=True)
 class Envelope:
-    """What of a letter its templates do not say."""
+    """The parts of a message that do not come from templates."""
 
     sender: Sender
     recipient: str
@@ -61,7 +61,7 @@ class Envelope:
 def compose(templates: Templates, fields: Mapping[str, str], envelope: Envelope, date: datetime) -> bytes:
     """The message for one lead; date: aware, of this attempt.
 
-    Raises TemplateInvalid where a template is at fault whatever the lead, LetterInvalid where this lead's letter is.
+    Raises TemplateInvalid if a template is wrong for any lead, LetterInvalid if the letter is wrong for this lead.
     """
     letter = Letter(
         sender_address=envelope.sender.address,

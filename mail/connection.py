@@ -1,6 +1,6 @@
-"""A connection to a mail server: smtplib's, with deadlines for a whole reply and for the whole conversation.
+"""An SMTP connection: smtplib's, with deadlines for a whole reply and for the whole conversation.
 
-It logs in by itself, because smtplib sends a refused password again by each mechanism, and none outside ASCII.
+It has its own login, because smtplib tries a refused password again with each mechanism, and only supports ASCII.
 """
 
 import base64
@@ -18,15 +18,15 @@ from mail import dial
 from reasons import Code, Reason
 
 _LONGEST_REPLY_LINES = 100
-_LONGEST_REPLY_LINE = 4096  # bytes; RFC 5321 section 4.5.3.1.5 knows 512
+_LONGEST_REPLY_LINE = 4096  # bytes; the RFC's limit is 512 (RFC 5321 section 4.5.3.1.5)
 _QUIT_SECONDS = 5.0
-_SHORTEST_PART = 6  # letters of a password that are kept from being shown
-# (host, port, mechanism) where a server hung up: such a mechanism is tried last from then on, in this process.
+_SHORTEST_PART = 6  # characters; a part of the password at least this long is masked
+# (host, port, mechanism) at which a server hung up: this process tries such a mechanism last from then on.
 _HANG_UPS: set[tuple[str, int, str]] = set()
 
 
 class HungUp(smtplib.SMTPServerDisconnected):
-    """The server hung up at a mechanism for the login, and said nothing."""
+    """The server hung up during a login mechanism without an answer."""
 
     def __init__(self, mechanism: str, there_are_others: bool) -> None:
         super().__init__(Reason(Code.LOGIN_HUNG_UP, mechanism=mechanism))
@@ -43,18 +43,18 @@ class Server:
 
 
 def why_no_login(server: Server) -> Reason | None:
-    """Why this server must not be told the password, or cannot be. None: it may."""
+    """Why the password must not or cannot be sent to this server. None: it may be sent."""
     if server.security == "none" and not config.is_loopback(server.host):
         return Reason(Code.NO_PASSWORD_IN_CLEAR)
     return None
 
 
 def without_password(text: str, server: Server) -> str:
-    """Some servers repeat what they were sent when they refuse a login, and their words are kept and shown."""
+    """Mask the password: some servers repeat it when they refuse a login, and their words are stored and shown."""
     if not server.password:
         return text
     plain = f"\0{server.username}\0{server.password}"
-    quoted = server.password.replace("\\", "\\\\").replace('"', '\\"')  # as IMAP sends it
+    quoted = server.password.replace("\\", "\\\\").replace('"', '\\"')  # as sent by IMAP
     forms = [server.password, quoted, *(_base64(each) for each in (server.password, plain))]
     for form in forms:
         for length in range(len(form), min(len(form), _SHORTEST_PART) - 1, -1):
@@ -63,7 +63,7 @@ def without_password(text: str, server: Server) -> str:
 
 
 def _masked(word: str, secrets: list[str]) -> str:
-    """A word that is enough of a secret of which more was cut off."""
+    """Mask a word that is a long enough part of a secret (servers may cut the rest off)."""
     part = word.strip("\"'`<>()[]{},;:")
     return "***" if len(part) >= _SHORTEST_PART and any(part in secret for secret in secrets) else word
 
@@ -74,10 +74,10 @@ def _base64(text: str) -> str:
 
 @dataclass(frozen=True)
 class Timeouts:
-    command_seconds: float  # for each answer before the dot
-    conversation_seconds: float  # for everything before the hand-over
-    answer_seconds: float  # for the answer to the dot (RFC 5321 section 4.5.3.2.6: ten minutes)
-    dot_after_hand_over_seconds: float  # the dot is written this soon after the hand-over, or not at all
+    command_seconds: float  # for each reply before the dot
+    conversation_seconds: float  # for all steps before the hand-over
+    answer_seconds: float  # for the reply to the dot (RFC 5321 section 4.5.3.2.6: ten minutes)
+    dot_after_hand_over_seconds: float  # the dot is written within this time after the hand-over, or not at all
 
     @classmethod
     def configured(cls) -> Self:
@@ -91,7 +91,7 @@ class Timeouts:
 
 
 class Connection(smtplib.SMTP):
-    """smtplib's, with deadlines that hold for a whole reply, however slowly the server sends it."""
+    """smtplib's connection with a deadline for each whole reply, however slowly the server sends it."""
 
     def __init__(self, server: Server, timeouts: Timeouts, context: ssl.SSLContext, name: str, until: float) -> None:
         """until: the end of the conversation, by clock.boottime()."""
@@ -101,7 +101,7 @@ class Connection(smtplib.SMTP):
 
     def connect(self, host: str = "localhost", port: int = 0, source_address: Any = None) -> tuple[int, bytes]:
         self._greeting = super().connect(host, port)
-        # Reported as success here, and judged in greet(): the constructor would lose the connection and its words.
+        # Reports success; greet() checks the greeting, because the constructor would lose the server's words.
         return 220, b""
 
     def greet(self) -> None:
@@ -113,7 +113,7 @@ class Connection(smtplib.SMTP):
         return dial.secure(plain, (host, port), self._server.security, self._context, self._seconds_left())
 
     def encrypt(self) -> None:
-        """STARTTLS, with what the server offers asked again (RFC 3207 section 4.2)."""
+        """STARTTLS, then EHLO again (RFC 3207 section 4.2)."""
         if not self.has_extn("starttls"):
             raise smtplib.SMTPNotSupportedError(Reason(Code.NO_STARTTLS))
         with dial.in_plain_words(self._server.host):
@@ -121,14 +121,14 @@ class Connection(smtplib.SMTP):
         self.ehlo_or_helo_if_needed()
 
     def log_in(self, without: str | None = None) -> None:
-        """By one mechanism: where it is refused, so is the login. without: the one at which the server just hung up."""
+        """Log in with one mechanism; a refusal is final. without: the mechanism at which the server just hung up."""
         left = [name for name in self._mechanisms() if name != without]
         for name in left:
             try:
                 code, words = self._authenticate(name)
             except smtplib.SMTPServerDisconnected as error:
                 if not isinstance(error.__context__, ConnectionError | ssl.SSLError | None):
-                    raise  # it was silent, or talked without end
+                    raise  # a timeout, or an endless reply
                 _HANG_UPS.add((self._server.host, self._server.port, name))
                 raise HungUp(name, name != left[-1]) from None
             if code == 235:
@@ -141,13 +141,13 @@ class Connection(smtplib.SMTP):
         )
 
     def _mechanisms(self) -> list[str]:
-        """What the server offers, best first: the oldest is the one that most servers only pretend to know."""
+        """The server's mechanisms, best first. The oldest is last: many servers offer it but do not support it."""
         offered = self.esmtp_features.get("auth", "").upper().split()
         known = [name for name in ("PLAIN", "LOGIN", "CRAM-MD5") if name in offered]
         return sorted(known, key=lambda name: (self._server.host, self._server.port, name) in _HANG_UPS)
 
     def _authenticate(self, mechanism: str) -> tuple[int, bytes]:
-        """The server's answer to a login in UTF-8 (RFC 4616, RFC 4954, RFC 2195)."""
+        """Send the login in UTF-8 and return the reply (RFC 4616, RFC 4954, RFC 2195)."""
         username, password = self._server.username or "", self._server.password or ""
         match mechanism:
             case "PLAIN":
@@ -174,7 +174,7 @@ class Connection(smtplib.SMTP):
             self.file = _Replies(self._socket())
         self.file.expect_within(self._seconds_left() if seconds is None else seconds)
         code, words = super().getreply()
-        if code < 0:  # smtplib's, of what does not begin with a number
+        if code < 0:  # smtplib's code for a reply that does not begin with a number
             raise smtplib.SMTPException(Reason(Code.NO_SMTP))
         return code, words
 
@@ -200,7 +200,7 @@ class Connection(smtplib.SMTP):
         return isinstance(self.file, _Replies) and self.file.is_pending()
 
     def quit_quietly(self) -> None:
-        """Good manners only: whatever happens now changes nothing."""
+        """Send QUIT and ignore any error: the outcome is already known."""
         self._until = clock.boottime() + _QUIT_SECONDS
         with suppress(smtplib.SMTPException, OSError):
             self.quit()
@@ -213,7 +213,7 @@ class Connection(smtplib.SMTP):
 
 
 class _Replies:
-    """What smtplib reads replies from: a buffer before the socket with one deadline for each whole reply."""
+    """smtplib's input file: buffers the socket, with one deadline for each whole reply."""
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
@@ -235,7 +235,7 @@ class _Replies:
             self._buffer += more
         end = (self._buffer.find(b"\n") + 1) or len(self._buffer)
         if end > _LONGEST_REPLY_LINE:
-            # Judged here: smtplib would make it a 500 that reads like the server's verdict on the lead.
+            # Raised here: smtplib would turn it into a 500, which looks like the server's refusal of the lead.
             raise OSError(Reason(Code.ENDLESS_LINE))
         line, self._buffer = self._buffer[:end], self._buffer[end:]
         return line
@@ -248,7 +248,7 @@ class _Replies:
         return self._sock.recv(4096)
 
     def is_pending(self) -> bool:
-        """Whether the server has said something, or hung up. Asked by reading: under TLS not all that comes is text."""
+        """Whether the server sent something or hung up. Needs a read: under TLS not every record carries text."""
         if not self._buffer:
             self._sock.settimeout(0)
             try:
@@ -262,7 +262,7 @@ class _Replies:
 
 
 def _is_about_the_password(code: int, words: bytes) -> bool:
-    """Or else the mechanism, or its form, is not known to the server (RFC 4954 section 4)."""
+    """Otherwise the server does not know the mechanism or its form (RFC 4954 section 4)."""
     return code != 504 and (code not in (500, 501, 502) or words.startswith(b"5.7."))
 
 

@@ -1,7 +1,7 @@
-"""Opens a connection to a mail server: its addresses tried side by side (RFC 8305), and TLS where it is due.
+"""Connects to a mail server: tries its addresses in parallel (RFC 8305), with TLS where configured.
 
-What goes wrong is told as an OSError with its reason. Written on the blocking sockets that smtplib and imaplib
-want: asyncio has the same race, but needs an event loop in each thread and reads from the connection that it makes.
+Errors are an OSError with a reason. Uses blocking sockets, as smtplib and imaplib do: asyncio has the same algorithm,
+but needs an event loop in each thread and reads from its connections.
 """
 
 import os
@@ -22,9 +22,9 @@ from reasons import Code, Reason
 _NEXT_ATTEMPT_SECONDS = 0.25  # RFC 8305 section 8
 _MOST_ADDRESSES = 20
 _LOOK_UP_SECONDS = 15.0
-_SILENCE_SECONDS = 5.0  # before a server that does not greet is asked whether it waits for TLS
+_SILENCE_SECONDS = 5.0  # without a greeting, before we test whether the server expects TLS
 
-_TLS_RECORDS = (b"\x15", b"\x16")  # an alert, a handshake: RFC 8446 section 5.1
+_TLS_RECORDS = (b"\x15", b"\x16")  # alert, handshake: RFC 8446 section 5.1
 # X509_V_ERR_… of OpenSSL
 _NOT_YET_VALID, _EXPIRED = 9, 10
 _FOR_ANOTHER_NAME = (62, 64)
@@ -36,24 +36,24 @@ class _Address(NamedTuple):
 
 
 def connect(host: str, port: int, seconds: float) -> socket.socket:
-    """A connection to the first address that takes one, within so many seconds, which is also its timeout."""
+    """Connect to the first address that accepts. seconds: in which to do so, and the socket's timeout afterwards."""
     until = clock.boottime() + seconds
     addresses = _look_up(host, port, min(seconds, _LOOK_UP_SECONDS))
     connection = _race(addresses, until, host, port)
     connection.settimeout(seconds)
-    # The final dot is a small write after the body, and must not wait until the body is acknowledged.
+    # The final dot is a small write after the body and must not wait for the body's ACK (Nagle's algorithm).
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return connection
 
 
 def _look_up(host: str, port: int, seconds: float) -> list[_Address]:
-    """A host's addresses, each family in turn. In a thread, because nothing interrupts the system's resolver."""
+    """A host's addresses, families alternating. In a thread, because the system's resolver cannot be interrupted."""
     answer: SimpleQueue[list[Any] | OSError | ValueError] = SimpleQueue()
 
     def ask() -> None:
         try:
             answer.put(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
-        except (OSError, ValueError) as error:  # a ValueError: what no host can be called
+        except (OSError, ValueError) as error:  # ValueError: not a possible host name
             answer.put(error)
 
     threading.Thread(target=ask, name=f"look-up of {host}", daemon=True).start()
@@ -72,7 +72,7 @@ def _look_up(host: str, port: int, seconds: float) -> list[_Address]:
 
 
 def _race(addresses: list[_Address], until: float, host: str, port: int) -> socket.socket:
-    """Begin with the next address when one fails or takes its time; the first that connects wins, the others end."""
+    """Start the next address when one fails or is slow; the first to connect wins and the others are closed."""
     waiting, failures = deque(addresses), dict.fromkeys((it.sockaddr[0] for it in addresses), "no answer")
     next_at = clock.boottime()
     with selectors.DefaultSelector() as running:
@@ -101,7 +101,7 @@ def _begin(address: _Address, running: selectors.BaseSelector, failures: dict[st
     name = address.sockaddr[0]
     try:
         attempt = socket.socket(address.family, socket.SOCK_STREAM)
-    except OSError as error:  # a family that this machine does not speak
+    except OSError as error:  # an address family that this machine does not support
         failures[name] = str(error.strerror)
         return
     attempt.setblocking(False)
@@ -119,7 +119,7 @@ def _begin(address: _Address, running: selectors.BaseSelector, failures: dict[st
 def secure(
     plain: socket.socket, server: tuple[str, int], security: str, context: ssl.SSLContext, seconds: float
 ) -> socket.socket:
-    """TLS where the port begins with it. Where a port and its security do not match, that is told within seconds."""
+    """Start TLS if the port uses implicit TLS. Detects within seconds that port and security do not match."""
     host, patience = server[0], min(_SILENCE_SECONDS, seconds / 4)
     plain.settimeout(seconds)
     if security != "tls":
@@ -137,12 +137,12 @@ def secure(
 
 
 class TlsFailed(OSError):
-    """No encrypted connection came about, and not for the server's certificate."""
+    """The TLS handshake failed for another reason than the certificate."""
 
 
 @contextmanager
 def in_plain_words(host: str) -> Iterator[None]:
-    """Says what is wrong with a server's TLS, and what to do about it."""
+    """Translate TLS errors: what is wrong with the server, and what to do about it."""
     try:
         yield
     except ssl.SSLCertVerificationError as error:
@@ -168,14 +168,14 @@ def _why_untrusted(host: str, error: ssl.SSLCertVerificationError) -> Reason:
 
 
 def _speaks(connection: socket.socket, seconds: float) -> bool:
-    """Whether the server says something, or hangs up."""
+    """Whether the server sends something or hangs up in time."""
     with selectors.DefaultSelector() as watched:
         watched.register(connection, selectors.EVENT_READ)
         return bool(watched.select(seconds))
 
 
 def _first_byte(server: tuple[str, int], seconds: float, said: bytes) -> bytes:
-    """What the server begins with on another connection, after what is said to it. Nothing: b"\\xff"."""
+    """The server's first byte on another connection, after `said` is sent. None came: b"\\xff"."""
     with suppress(OSError), connect(*server, seconds) as probe:
         probe.sendall(said)
         return probe.recv(1) or b"\xff"
@@ -183,7 +183,7 @@ def _first_byte(server: tuple[str, int], seconds: float, said: bytes) -> bytes:
 
 
 def _hello(context: ssl.SSLContext) -> bytes:
-    """What a client says first where TLS is spoken."""
+    """A TLS ClientHello."""
     written = ssl.MemoryBIO()
     with suppress(ssl.SSLWantReadError):
         context.wrap_bio(ssl.MemoryBIO(), written, server_hostname="localhost").do_handshake()

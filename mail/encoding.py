@@ -1,7 +1,7 @@
-"""Header values and texts as they go over the wire: in ASCII and short lines that decode to what was written.
+"""Encodes header values and texts in ASCII and short lines, so that they decode to exactly what was written.
 
-The standard library's folding of headers loses spaces or adds some, differently in each Python, and decodes what only
-looks like an encoded word; its quoted-printable lines can be longer than 76 characters. Neither is used.
+The standard library is not used: its header folding loses or adds spaces, differently in each Python version, and
+decodes text that only looks like an encoded word; its quoted-printable lines can exceed 76 characters.
 """
 
 import re
@@ -11,19 +11,19 @@ from collections.abc import Iterator
 LONGEST_LINE = 76  # RFC 2047 section 2 and RFC 2045 section 6.7
 _LONGEST_WORD = 75
 
-# Words with single spaces between, none of which looks like an encoded word: as it stands, every reader reads the same.
+# Words with single spaces between, none of which looks like an encoded word: safe to send as they are.
 _PLAIN = re.compile(r"(?!.*=\?)[!-~]+(?: [!-~]+)*")
 _NOT_IN_A_WORD = re.compile(r"[^A-Za-z0-9!*+/ -]+")  # RFC 2047 section 5 (3)
 
-# Of each line: short, no space at its end that a server may strip, no "From " that a mail store may quote. No "=_", so
-# that no body of any encoding has what a boundary begins with.
+# Text that can be sent as 7bit. Each line: short, no trailing space (servers strip it), no "From " (mail stores quote
+# it), no "=_" (so that no body, in any encoding, contains the start of a boundary).
 _SEVEN_BIT = re.compile(r"(?:(?!From |.*=_)[\t -~]{0,75}[!-~]\n|\n)+")
 _NOT_IN_A_QUOTED_LINE = re.compile(r"[^\t\n -<>-~]+|[\t ](?=\n|\Z)|F(?=rom )")
 _LINE_END = re.compile(r"\r\n|\r|\n")
 
 
 def unstructured(name: str, value: str) -> str:
-    """A whole header field like Subject, folded, without its last line end. value: not empty, no control characters."""
+    """A complete header field like Subject, folded, without its last line end. value: clean, not empty."""
     room = LONGEST_LINE - len(f"{name}: ")
     first, *others = value.split(" ")
     if _PLAIN.fullmatch(value) and len(first) <= room and all(len(word) <= _LONGEST_WORD for word in others):
@@ -32,7 +32,7 @@ def unstructured(name: str, value: str) -> str:
 
 
 def mailbox(name: str, person: str, address: str) -> str:
-    """A whole header field like From with one address (ASCII) and the name of its person; "": none."""
+    """A complete header field like From, with one address (ASCII) and a display name; "": none."""
     if not person:
         return f"{name}: {address}"
     room = LONGEST_LINE - len(f"{name}: ")
@@ -53,7 +53,7 @@ def _folded(name: str, words: list[str]) -> str:
 
 
 def _encoded_words(value: str, room: int) -> Iterator[str]:
-    """RFC 2047 encoded words of whole characters; readers drop the space between two. room: for the first of them."""
+    """RFC 2047 encoded words of whole characters; readers drop the space between two. room: for the first one."""
     encode = min(_q, _b, key=lambda encode: len(encode(value)))
     start = 0
     for end in range(1, len(value) + 1):
@@ -76,9 +76,9 @@ def _escaped(found: re.Match[str]) -> str:
 
 
 def body(text: str) -> tuple[str, str]:
-    """The transfer encoding (RFC 2045 section 6) for a text in UTF-8, and the encoded text, which ends with a line end.
+    """The transfer encoding (RFC 2045 section 6) for a UTF-8 text, and the encoded text, which ends with a line end.
 
-    All line ends become CRLF. It decodes to the text as it was written, with a line end after the last line or without.
+    All line ends become CRLF. It decodes to the original text, with or without a line end after the last line.
     """
     text = _LINE_END.sub("\n", text)
     if _SEVEN_BIT.fullmatch(text):
@@ -94,13 +94,13 @@ def body(text: str) -> tuple[str, str]:
 def _quoted_printable(text: str) -> str:
     lines = _NOT_IN_A_QUOTED_LINE.sub(_escaped, text).split("\n")
     pieces = [piece for line in lines for piece in _wrapped(line)]
-    # Where the text has no last line end, the one after "=" is none of its own.
+    # If the text has no final line end, add a soft one ("=").
     return "\n".join(pieces) + ("=\n" if pieces[-1] else "")
 
 
 def _wrapped(line: str) -> Iterator[str]:
     while len(line) > LONGEST_LINE - 1:
-        torn = line.rfind("=", LONGEST_LINE - 3, LONGEST_LINE - 1)  # an escape that would begin before the end
+        torn = line.rfind("=", LONGEST_LINE - 3, LONGEST_LINE - 1)  # an escape that would be split
         end = torn if torn >= 0 else LONGEST_LINE - 1
         yield f"{line[:end]}="
         line = line[end:]

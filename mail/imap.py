@@ -1,7 +1,7 @@
-"""Looks for the copy of a mail in its mailbox's Sent folder, over the library IMAPClient, and changes nothing there.
+"""Searches a mailbox's Sent folder for an e-mail's copy, using the library IMAPClient. Read-only.
 
-A copy proves that the server took the mail; that there is none proves nothing. A server's search is a hint: what it
-finds is believed when the headers themselves say so.
+A copy proves that the server accepted the e-mail; finding none proves nothing. A server's search result only counts if
+the found message's headers confirm it.
 """
 
 import imaplib
@@ -30,23 +30,23 @@ from mail.message import ID_HEADER, MESSAGE_ID_HEADER, own_id
 from mail.outcome import no_reply
 from reasons import Code, Reason
 
-# A search that finds more than this for one mail has not searched for it.
+# A search with more results than this ignored our criteria.
 _MOST_CANDIDATES = 100
 _HEADERS = "BODY.PEEK[HEADER]"
-# In bytes, so that no server fills our memory.
+# Bytes; limits the memory that a server can make us use.
 _LARGEST_REPLY, _LARGEST_CONVERSATION = 2_000_000, 16_000_000
-_PER_LINE = 64  # what the shortest line costs us
+_PER_LINE = 64  # bytes; the least a line is counted as
 
 
 class Step(StrEnum):
-    CONNECT = "connect"  # up to the greeting, TLS included
+    CONNECT = "connect"  # up to the greeting, including TLS
     LOGIN = "login"
     FOLDER = "folder"
     SEARCH = "search"
 
 
 class SentFolderUnreadable(Exception):
-    """The Sent folder could not be looked into: its text says why, in the server's words where it has any."""
+    """The Sent folder could not be searched. Says why, in the server's words if there are any."""
 
     def __init__(self, step: Step, reason: str) -> None:
         super().__init__(reason)
@@ -55,7 +55,7 @@ class SentFolderUnreadable(Exception):
 
 class Patience(NamedTuple):
     command_seconds: float  # for each answer
-    conversation_seconds: float  # for everything, however busily the server talks
+    conversation_seconds: float  # for the whole conversation
 
     @classmethod
     def configured(cls) -> Self:
@@ -65,23 +65,23 @@ class Patience(NamedTuple):
 
 @dataclass(frozen=True)
 class Evidence:
-    """A copy of the mail, and what tells that it is one."""
+    """A copy of the e-mail, and how it was recognised."""
 
     folder: str
     uid: int
     header: str  # the one that names the e-mail
-    filed_at: datetime  # by the server's clock
+    filed_at: datetime  # the server's clock
 
 
 class SentFolder:
-    """An open conversation about one folder."""
+    """An open IMAP conversation with one folder selected."""
 
     def __init__(self, client: IMAPClient, name: str, deadline: "_Deadline") -> None:
         self.name = name
         self._client, self._deadline = client, deadline
 
     def find(self, message_id: str, since: date) -> Evidence | None:
-        """The mail's copy, if there is one that was filed on that day or later."""
+        """The e-mail's copy, if one was filed on that day or later."""
         with _telling(Step.SEARCH, self._deadline):
             for header, value in ((MESSAGE_ID_HEADER, message_id), (ID_HEADER, own_id(message_id))):
                 if evidence := self._verify(self._search(header, value, since), header, value):
@@ -94,7 +94,7 @@ class SentFolder:
         except IMAPClientAbortError:
             raise
         except IMAPClientError:
-            # Some servers search only for headers that they keep an index of, and refuse ours.
+            # Some servers only search headers that they index, and refuse ours.
             if header == ID_HEADER:
                 return []
             raise
@@ -111,12 +111,12 @@ class SentFolder:
 def sent_folder(
     server: Server, name: str | None, patience: Patience, context: ssl.SSLContext | None = None
 ) -> Iterator[SentFolder]:
-    """Log in and open the Sent folder read-only. name: None finds the one that the server marks (RFC 6154)."""
+    """Log in and open the Sent folder read-only. name: None finds the one flagged \\Sent (RFC 6154)."""
     context = context or ssl.create_default_context()
     with _Deadline(patience.conversation_seconds) as deadline:
         with _telling(Step.CONNECT, deadline):
             client = _Client(server, patience, context, deadline)
-        with client:  # logs out, whatever happens
+        with client:  # always logs out
             with _telling(Step.CONNECT, deadline):
                 if server.security == "starttls":
                     _encrypt(client, server, context)
@@ -135,7 +135,7 @@ def _encrypt(client: IMAPClient, server: Server, context: ssl.SSLContext) -> Non
 
 
 def _log_in(client: IMAPClient, server: Server) -> None:
-    """Once, and by what carries all letters where the server knows it (RFC 4616)."""
+    """Try to log in once, with PLAIN if the server has it, because it supports UTF-8 (RFC 4616)."""
     if refusal := why_no_login(server):
         raise IMAPClientError(refusal)
     username, password = server.username or "", server.password or ""
@@ -150,7 +150,7 @@ def _log_in(client: IMAPClient, server: Server) -> None:
 
 
 def _said_once(text: str) -> Callable[[bytes], str]:
-    """An answer to the server's question for it, which it may not repeat."""
+    """A SASL callback that answers the server's challenge once; the server may not repeat it."""
     left = [text]
 
     def answer(_: bytes) -> str:
@@ -170,7 +170,7 @@ def _open(client: IMAPClient, name: str | None) -> str:
 
 
 class _Client(IMAPClient):  # type: ignore[misc]  # it has no types
-    """IMAPClient's, over a connection that the deadline knows from its first byte on."""
+    """IMAPClient over our own connection, which the deadline covers from the first byte."""
 
     def __init__(self, server: Server, patience: Patience, context: ssl.SSLContext, deadline: "_Deadline") -> None:
         self._wire = partial(_Wire, server, patience.command_seconds, context, deadline)
@@ -204,14 +204,14 @@ class _Wire(imaplib.IMAP4):
     def readline(self) -> bytes:
         try:
             line = super().readline()
-        except self.error:  # longer than imaplib takes
+        except self.error:  # longer than imaplib allows
             self._pay(_LARGEST_CONVERSATION)
             raise
         self._pay(len(line) + _PER_LINE)
         return line
 
     def _pay(self, size: int) -> None:
-        """For what is read, and in advance where its size is known. Nothing more is read once it is too much."""
+        """Count bytes read, in advance if their number is known. Raises when it is too much."""
         self._reply_left -= size
         self._conversation_left -= size
         if self._reply_left < 0 or self._conversation_left < 0:
@@ -220,7 +220,7 @@ class _Wire(imaplib.IMAP4):
 
 
 class _Deadline:
-    """Cuts the connection when its time is over. A timeout a read would let a server talk for ever, byte by byte."""
+    """Closes the connection at a deadline. With a timeout per read, a server could go on for ever, byte by byte."""
 
     def __init__(self, seconds: float) -> None:
         self.is_over = False
@@ -244,7 +244,7 @@ class _Deadline:
         return max(0.0, self._until - clock.boottime())
 
     def watch(self, connection: socket.socket) -> None:
-        # Its own handle on it: encrypting it makes another socket of it, and it may be closed elsewhere.
+        # A duplicate handle: TLS wraps the socket in another one, and it may be closed elsewhere.
         self._connection = connection.dup()
         if self.is_over:
             self._cut()
@@ -258,18 +258,18 @@ class _Deadline:
 
 @contextmanager
 def _telling(step: Step, deadline: _Deadline, server: Server | None = None) -> Iterator[None]:
-    """Make one exception of all that can go wrong at this step. server: whose password must not be in it."""
+    """Convert every error of this step to SentFolderUnreadable. server: its password is masked in the text."""
     try:
         yield
     except (IMAPClientError, OSError) as error:
         words = without_password(_words(error), server) if server else _words(error)
         raise SentFolderUnreadable(step, "the conversation took too long" if deadline.is_over else words) from None
     except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError):
-        # imaplib and IMAPClient take for granted that an answer has the form that it should have.
+        # imaplib and IMAPClient assume well-formed answers.
         raise SentFolderUnreadable(step, "the server's answer cannot be understood") from None
 
 
 def _words(error: Exception) -> str:
-    """imaplib passes a server's words on as bytes."""
+    """The error's text; imaplib passes a server's words as bytes."""
     text = str(error) or type(error).__name__
     return no_reply(re.sub(r"^b'(.*)'$", r"\1", text, flags=re.DOTALL)).text

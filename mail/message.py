@@ -1,4 +1,4 @@
-"""Builds the message as it goes over the wire (RFC 5322, MIME), and checks the result before it is used."""
+"""Builds the finished message (RFC 5322, MIME), and checks the result before it is used."""
 
 import re
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from mail.address import AddressInvalid, on_the_wire
 from mail.blank import is_blank, is_blank_html
 from reasons import Code, Reason
 
-# Some providers rewrite the Message-ID: this header finds the mail again in a Sent folder all the same.
+# Some providers rewrite the Message-ID: with this header the copy in the Sent folder can still be found.
 ID_HEADER = "X-Punktual-Id"
 MESSAGE_ID_HEADER = "Message-ID"
 
@@ -22,7 +22,7 @@ _BOUNDARY = "=_alternative"  # encoding.body writes no "=_" into any part
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _CONTROL_IN_TEXT = re.compile(r"[^\t\n\r\x20-\x7e\xa0-\ud7ff\ue000-\U0010ffff]")
 
-# What a finished message consists of.
+# A finished message: ASCII lines with CRLF.
 _LINES = re.compile(rb"(?:[\t -~]{0,998}\r\n)+")  # RFC 5322 section 2.1.1
 _HEADERS = ("From", "To", "Subject", "Date", MESSAGE_ID_HEADER, ID_HEADER, "MIME-Version", "Content-Type")
 _ENCODED_WORDS = r"=\?utf-8\?[bq]\?[!->@-~]+\?=(?: =\?utf-8\?[bq]\?[!->@-~]+\?=)*"
@@ -31,7 +31,7 @@ _SUBJECT = re.compile(rf"(?!.*=\?).+|{_ENCODED_WORDS}")
 
 
 class LetterInvalid(Exception):
-    """A letter that no message can be made of."""
+    """No valid message can be built from this letter."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Letter:
 
 
 def build(letter: Letter, date: datetime) -> bytes:
-    """The message in ASCII with CRLF line ends. date: of this attempt, aware; it is written with its own offset."""
+    """The message in ASCII with CRLF line ends. date: of this attempt, aware; written with its own offset."""
     _refuse_unfit(letter)
     headers = [
         encoding.mailbox("From", letter.sender_name, _address(letter.sender_address)),
@@ -63,7 +63,7 @@ def build(letter: Letter, date: datetime) -> bytes:
 
 
 def own_id(message_id: str) -> str:
-    """What the own header carries: the part of the Message-ID that no other e-mail of any installation has."""
+    """The value of our own header: the part of the Message-ID that is unique across installations."""
     return message_id.strip("<>").partition("@")[0]
 
 
@@ -71,7 +71,7 @@ def _parts(letter: Letter) -> str:
     text = _part("plain", letter.text)
     if letter.html is None:
         return text
-    # The line end before a boundary belongs to it (RFC 2046 section 5.1.1): each part keeps its own last one.
+    # The line end before a boundary belongs to the boundary (RFC 2046 section 5.1.1), so each part keeps its own.
     return (
         f'Content-Type: multipart/alternative; boundary="{_BOUNDARY}"\r\n'
         f"\r\n--{_BOUNDARY}\r\n{text}\r\n--{_BOUNDARY}\r\n{_part('html', letter.html)}\r\n--{_BOUNDARY}--\r\n"
@@ -98,7 +98,7 @@ def _refuse_unfit(letter: Letter) -> None:
 
 
 def check_sender_name(name: str) -> None:
-    """Raise LetterInvalid unless a mailbox may have it; "": none."""
+    """Raise LetterInvalid unless it is a valid display name; "": none."""
     refuse_control_characters("name", name)
     if name and is_blank(name):
         raise LetterInvalid("there is nothing to see in the name; leave it empty where there is none")
@@ -112,7 +112,7 @@ def _address(address: str) -> str:
     except AddressInvalid as error:
         raise LetterInvalid(f"{address!r} cannot stand in a header: {error}") from None
     if "=?" in found:
-        # Nothing in an address may be encoded, and some readers decode what looks as if it were.
+        # Addresses must not contain encoded words, and some readers decode what looks like one.
         raise LetterInvalid(
             f"{address!r} cannot stand in a header: programs may take =? for the start of an encoded word"
         )
@@ -120,7 +120,7 @@ def _address(address: str) -> str:
 
 
 def refuse_control_characters(name: str, value: str, *, lines: bool = False) -> None:
-    """In a header a line break would begin another one. lines: it is a text, and may have tabs and line breaks."""
+    """Control characters allow header injection. lines: a body text, which may have tabs and line breaks."""
     if found := control_character(value, lines=lines):
         raise LetterInvalid(Reason(Code.CONTROL_CHARACTER, part=name, character=ascii(found[0])))
 
@@ -130,9 +130,9 @@ def control_character(value: str, *, lines: bool) -> re.Match[str] | None:
 
 
 def check_finished(content: bytes, letter: Letter) -> None:
-    """Raise LetterInvalid unless it has exactly our headers and parts, and the letter's sender, recipient and ID.
+    """Raise LetterInvalid unless it has exactly our headers and parts, and the letter's sender, recipient and id.
 
-    It relies on nothing that built the message: strangers' data is in there.
+    Independent of the code that built the message, which contains untrusted data.
     """
     if not _LINES.fullmatch(content):
         raise LetterInvalid(Reason(Code.FINISHED_LINE))

@@ -1,4 +1,4 @@
-"""What became of an attempt to send, as values: who is at fault, how far it got, and the server's own words.
+"""Outcomes of an attempt, as values: who is at fault, the phase reached, and the server's own words.
 
 One function maps a phase and a reply to an outcome (RFC 5321 section 4.2, enhanced codes of RFC 3463).
 """
@@ -17,7 +17,7 @@ from reasons import Code, Reason, Why
 
 @dataclass(frozen=True, kw_only=True)
 class _Timed:
-    seconds: Mapping[Phase, float] = field(default_factory=dict, compare=False)  # that each phase took
+    seconds: Mapping[Phase, float] = field(default_factory=dict, compare=False)  # by phase
 
 
 @dataclass(frozen=True)
@@ -54,23 +54,23 @@ class Unanswered(_Timed):
 
 @dataclass(frozen=True)
 class Withdrawn(_Timed):
-    """The hand-over was refused or could not be recorded: the connection was dropped before the dot."""
+    """The hand-over was refused or not recorded, so the connection was dropped before the dot."""
 
     reason: Why
 
 
 Outcome = Accepted | Deferred | Refused | Unanswered | Withdrawn
 
-# Codes of a server's or a login's trouble, whatever the phase.
+# Codes for trouble with the server or the login, in any phase.
 _MAILBOX_CODES = frozenset({421, 454, 530, 534, 535, 538})
 _BEFORE_THE_LEAD = frozenset({Phase.CONNECT, Phase.TLS, Phase.AUTH, Phase.MAIL})
 
 
 def judge(phase: Phase, it: Reply, sender: str = "", recipient: str = "") -> Outcome:
-    """What an unwanted reply before the dot, or any reply to the dot, means.
+    """Classify an unwanted reply before the dot, or any reply to the dot.
 
-    Only what is plainly about this recipient or this message fails a mail: see mail.answers. sender, recipient: whose
-    addresses the reply may bear, as they were told to the server.
+    Only a reply clearly about this recipient or this message fails an e-mail: see mail.answers. sender, recipient: the
+    addresses as sent to the server, which the reply may quote.
     """
     if phase is Phase.DOT and it.code is not None and 200 <= it.code < 300:
         return Accepted(it)
@@ -84,9 +84,9 @@ def judge(phase: Phase, it: Reply, sender: str = "", recipient: str = "") -> Out
 
 
 def _whose(phase: Phase, it: Reply, sender: str, recipient: str) -> tuple[Scope, bool]:
-    """Whom the reply is about, and whether it is over one day, although it may say for ever."""
+    """Whom the reply is about, and whether it is temporary even if the code is permanent."""
     if it.code is None or not 400 <= it.code < 600:
-        return Scope.MAILBOX, True  # a broken connection, or a server that does not speak SMTP
+        return Scope.MAILBOX, True  # a broken connection, or not an SMTP server
     known = answers.find(it)
     if known is not None and known.scope is Scope.CAMPAIGN:
         return Scope.CAMPAIGN, True
@@ -95,5 +95,5 @@ def _whose(phase: Phase, it: Reply, sender: str, recipient: str) -> tuple[Scope,
     if known is None:
         return Scope.UNCLEAR, True
     if known.scope is Scope.LEAD and not known.passes and answers.names_the_sender(it, sender, recipient):
-        return Scope.UNCLEAR, True  # "Account ola@sender.example is disabled" is no lead's
+        return Scope.UNCLEAR, True  # "Account ola@sender.example is disabled" is not about the lead
     return known.scope, known.passes

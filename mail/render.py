@@ -1,7 +1,7 @@
-"""Templates and a lead's fields -> text.
+"""Renders templates with a lead's fields.
 
-Owners write the templates and strangers' data fills them, so a template can print fields, filter them and choose with
-`if`, and nothing else: no loops, calls, arithmetic or assignments that could run for ever or fill the memory.
+Templates get untrusted data, so they can only print fields, filter them and use `if`: no loops, calls, arithmetic or
+assignments, which could run for ever or exhaust memory.
 """
 
 from collections.abc import Iterator, Mapping
@@ -19,7 +19,7 @@ from reasons import Code, Reason
 
 LONGEST_TEMPLATE = 200_000  # characters
 LONGEST_RESULT = 1_000_000
-_DEEPEST = 40  # the time to compile a template grows with the cube of its depth: 250 filters on one field took 16 s
+_DEEPEST = 40  # compile time grows with the cube of the depth: 250 filters on one field took 16 s
 FILTERS = frozenset({"capitalize", "default", "e", "escape", "length", "lower", "title", "trim", "upper", "urlencode"})
 TESTS = frozenset({"defined", "undefined"})
 
@@ -30,18 +30,18 @@ _ALLOWED = (
 
 
 class TemplateInvalid(Exception):
-    """A template that cannot be used, whatever the lead. It is told with the template's own file and line."""
+    """A template is wrong for every lead. The message names the template's file and line."""
 
 
 @dataclass(frozen=True)
 class Template:
     source: str
-    where: str  # as its owner finds it: "letter.txt", "campaign.toml: subject"
-    html: bool = False  # the fields are escaped
-    lines: bool = True  # it may have line breaks
+    where: str  # as shown to its owner: "letter.txt", "campaign.toml: subject"
+    html: bool = False  # escape the fields
+    lines: bool = True  # line breaks are allowed
 
     def check(self) -> None:
-        """Raise TemplateInvalid unless it can be read and does only what a letter needs."""
+        """Raise TemplateInvalid unless it parses and uses only what is allowed."""
         if (is_blank_html if self.html else is_blank)(self.source):
             raise TemplateInvalid(f"{self.where} is empty: there is nothing to see in it")
         if found := control_character(self.source, lines=self.lines):
@@ -50,13 +50,13 @@ class Template:
         _compiled(self)
 
     def fields(self) -> set[str]:
-        """The fields that it asks for. It must have been checked."""
+        """The fields that it uses. It must have been checked."""
         return meta.find_undeclared_variables(_TEXT.parse(self.source))
 
     def render(self, fields: Mapping[str, str]) -> str:
         """The text for one lead. An empty field counts as missing.
 
-        Raises TemplateInvalid where it prints what no lead has, LetterInvalid where it prints what this lead lacks.
+        Raises TemplateInvalid if it prints a field that no lead has, LetterInvalid if this lead lacks a printed field.
         """
         empty = {name: _EmptyField(hint=name, exc=_Empty) for name, value in fields.items() if is_blank(value)}
         try:
@@ -84,11 +84,11 @@ class Template:
 
 
 class _Empty(UndefinedError):
-    """An empty field was printed without a default. Its message is the field's name."""
+    """An empty field was printed without a default. The message is the field's name."""
 
 
 class _EmptyField(Undefined):
-    """Not defined, and refused where it is printed. In a condition it is false, and equal to an empty text."""
+    """An empty field: an error when printed; in a condition it is false and equal to ""."""
 
     __slots__ = ()
     __str__ = __iter__ = Undefined._fail_with_undefined_error
@@ -99,7 +99,7 @@ class _EmptyField(Undefined):
 
 
 def _line(error: Exception) -> int:
-    """Of the template, where it failed: Jinja puts its lines into the traceback."""
+    """The template's line that failed: Jinja puts template lines into the traceback."""
     lines = [line for frame, line in walk_tb(error.__traceback__) if frame.f_code.co_filename == "<template>"]
     return lines[-1] if lines else 1
 
@@ -124,7 +124,7 @@ def _compiled(template: Template) -> jinja2.Template:
     except TemplateSyntaxError as error:
         raise TemplateInvalid(f"{template.at(error.lineno)}: {error.message}") from None
     except (RecursionError, MemoryError, SyntaxError):
-        # Parser and compiler have limits of their own.
+        # Python's parser and compiler have their own limits.
         raise TemplateInvalid(f"{template.where}: the template is nested too deeply") from None
     except ValueError as error:
         raise TemplateInvalid(f"{template.where}: the template has a number that is too long: {error}") from None

@@ -1,4 +1,4 @@
-"""A server's reply as it was read, at which point of the conversation, and whom it may be about."""
+"""A server's reply, the phase of the conversation, and whom a reply can be about."""
 
 import re
 from dataclasses import dataclass, field
@@ -17,24 +17,24 @@ class Phase(StrEnum):
     DATA = "data"
     BODY = "body"
     DOT = "dot"
-    QUIT = "quit"  # the dot was answered: nothing that happens now changes that
+    QUIT = "quit"  # after the answer to the dot: changes nothing any more
 
 
 class Scope(StrEnum):
     LEAD = "lead"  # this address
     CONTENT = "content"  # this message
-    CAMPAIGN = "campaign"  # its letter, which this mailbox's server takes from nobody: it is too large
-    MAILBOX = "mailbox"  # the mailbox or its server: no lead is burnt for it
-    UNCLEAR = "unclear"  # nobody can tell: no lead is burnt for it, and answers to others will show
-    WORKER = "worker"  # our own side
+    CAMPAIGN = "campaign"  # the campaign's letter is too large for this mailbox's server
+    MAILBOX = "mailbox"  # the mailbox or its server: the lead is not used up
+    UNCLEAR = "unclear"  # unclear: the lead is not used up; answers to other leads will decide
+    WORKER = "worker"  # our side
 
 
 @dataclass(frozen=True)
 class Reply:
-    code: int | None  # None: no reply was read, and the text says what happened instead
+    code: int | None  # None: no reply was read; the text says what happened instead
     enhanced: str | None  # "5.1.1"
     text: str
-    instead: Reason | None = field(default=None, compare=False)  # of ours, where no reply was read: the text says it
+    instead: Reason | None = field(default=None, compare=False)  # if no reply was read: the same as a reason
 
     def __str__(self) -> str:
         return " ".join(str(part) for part in (self.code, self.enhanced, self.text) if part)
@@ -46,7 +46,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 
 
 def reply(code: int, text: str) -> Reply:
-    """A reply as it was read, its enhanced code apart, its words cut and cleaned."""
+    """Parse a reply: splits off the enhanced code, shortens and cleans the text."""
     words = _CONTROL.sub(" ", text).strip()
     found = _ENHANCED.match(words)
     enhanced = found.group(1) if found else None
@@ -55,6 +55,6 @@ def reply(code: int, text: str) -> Reply:
 
 
 def no_reply(why: Why) -> Reply:
-    """What happened instead of a reply."""
+    """A Reply for what happened instead of one."""
     text = _CONTROL.sub(" ", str(why)).strip()[:LONGEST_TEXT]
     return Reply(None, None, text, why if isinstance(why, Reason) else None)

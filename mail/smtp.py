@@ -1,7 +1,7 @@
-"""One conversation with a mail server, over the standard library's smtplib, with the final dot written on its own.
+"""One SMTP conversation, using the standard library's smtplib, with the final dot written separately.
 
-Before the dot every failure proves that nothing was sent; after it only an answer proves anything. Between the two the
-caller is asked to record the hand-over. Timeouts are per command, as RFC 5321 section 4.5.3.2 asks.
+Before the dot, every failure proves that nothing was sent; after it, only an answer proves anything. In between the
+caller records the hand-over. Timeouts are per command, as RFC 5321 section 4.5.3.2 requires.
 """
 
 import re
@@ -46,9 +46,9 @@ def conversation(
 ) -> Iterator[Outcome]:
     """Send one message (as mail.message builds it) to one recipient, both addresses in their ASCII form.
 
-    Gives what became of it while the connection still stands: the caller records that first, and only then is leave
-    taken of the server, which may take its time. hand_over: called when all but the dot is written; it returns why the
-    dot must not be written, or None to have it written. What it raises is raised here, and the connection is dropped.
+    Yields the outcome while the connection is still open: the caller records it before QUIT, which may be slow.
+    hand_over: called when everything but the dot is written; returns why the dot must not be written, or None to write
+    it. Its exceptions are raised here, and the connection is dropped.
     """
     if not recipient.isascii():
         yield Refused(Scope.LEAD, Phase.RCPT, no_reply(Reason(Code.NO_ASCII_FORM)))
@@ -62,7 +62,7 @@ def conversation(
 
 
 def log_in(server: Server, sender: str, timeouts: Timeouts, context: ssl.SSLContext | None = None) -> Outcome | None:
-    """Connect, encrypt, log in and leave, as before a mail from `sender`. None: it works."""
+    """Connect, encrypt, log in and quit, as before an e-mail from `sender`. None: it works."""
     conversation = _Conversation(server, timeouts, context or _trusted())
     try:
         return conversation.log_in(sender)
@@ -72,12 +72,12 @@ def log_in(server: Server, sender: str, timeouts: Timeouts, context: ssl.SSLCont
 
 @cache
 def _trusted() -> ssl.SSLContext:
-    """Who is trusted, read once: that takes as long as half a conversation."""
+    """The trusted certificates, loaded once: that takes as long as half a conversation."""
     return ssl.create_default_context()
 
 
 class _TooLarge(Exception):
-    """The server has said that it does not take a message of this size."""
+    """The server announced a smaller size limit (RFC 1870)."""
 
 
 class _Conversation:
@@ -85,7 +85,7 @@ class _Conversation:
         self.server, self.timeouts, self.context = server, timeouts, context
         self.until = clock.boottime() + timeouts.conversation_seconds
         self.phase = Phase.CONNECT
-        self.sender = self.recipient = ""  # once they were told to the server
+        self.sender = self.recipient = ""  # set once they are sent to the server
         self.seconds: dict[Phase, float] = {}
         self.connection: Connection | None = None
 
@@ -93,7 +93,7 @@ class _Conversation:
         return self._stopped_at(partial(self._connect, sender), partial(self._authenticate, sender))
 
     def up_to_the_dot(self, sender: str, recipient: str, content: bytes) -> Outcome | None:
-        """All that comes before the dot. None: everything is written, and only the dot is missing."""
+        """Everything before the dot. None: only the dot is missing."""
         content = _on_the_wire(content)
         steps = (
             partial(self._connect, sender),
@@ -121,14 +121,14 @@ class _Conversation:
         return judge(Phase.DOT, _reply(*answer), self.sender, self.recipient)
 
     def close(self) -> None:
-        """Inside DATA a QUIT would be text of the message: the connection is only dropped."""
+        """Quit, but not inside DATA, where QUIT would be part of the message: then only drop the connection."""
         if self.connection is not None:
             if self.phase in (Phase.AUTH, Phase.MAIL, Phase.RCPT, Phase.QUIT):
                 self.connection.quit_quietly()
             self.connection.close()
 
     def _stopped_at(self, *steps: Callable[[], None]) -> Outcome | None:
-        """Take the steps. None: all went well."""
+        """Run the steps. None: all succeeded."""
         try:
             for step in steps:
                 step()
@@ -138,13 +138,13 @@ class _Conversation:
             answer = self._without_password(_reply(error.smtp_code, error.smtp_error))
             return judge(self.phase, answer, self.sender, self.recipient)
         except (smtplib.SMTPException, OSError, ValueError) as error:
-            # A ValueError, because smtplib decodes what a server sends during the login as if it were well-formed.
+            # ValueError: smtplib assumes well-formed data from the server during the login.
             return judge(self.phase, no_reply(_why(error)))
         return None
 
     @contextmanager
     def _in(self, phase: Phase) -> Iterator[None]:
-        """The conversation has come to this phase, and stays in it until it comes to another."""
+        """Enter this phase and measure it. It stays the current one until another begins."""
         self.phase = phase
         began = clock.boottime()
         try:
@@ -191,7 +191,7 @@ class _Conversation:
             expect(3, connection.docmd("DATA"))
 
     def _announced(self, size: int) -> list[str]:
-        """What MAIL says of the message, where the server wants to know (RFC 1870): its size without doubled dots."""
+        """MAIL's SIZE parameter if the server supports it (RFC 1870): the size without doubled dots."""
         connection = self._open()
         if not connection.has_extn("size"):
             return []
@@ -205,7 +205,7 @@ class _Conversation:
             self._open().write(_LEADING_DOT.sub(b"..", content))
 
     def _out_of_turn(self) -> Outcome | None:
-        """What the server says before the dot is no answer to it, whatever it says."""
+        """The outcome if the server speaks before the dot: whatever it says is no answer to the dot."""
         connection = self._open()
         try:
             if not connection.has_something_to_say():
@@ -223,7 +223,7 @@ class _Conversation:
 
 
 def _why(error: Exception) -> Reason:
-    """What broke a conversation off; another program's words stand in it where there is no code for them."""
+    """Why the conversation broke off; in another program's words if there is no code for it."""
     if isinstance(found := why(error), Reason):
         return found
     if isinstance(error, TimeoutError):
@@ -234,7 +234,7 @@ def _why(error: Exception) -> Reason:
 
 
 def _on_the_wire(content: bytes) -> bytes:
-    """With CRLF at the end of each line, and of the last (RFC 5321 section 2.3.7)."""
+    """Each line, the last one too, ends with CRLF (RFC 5321 section 2.3.7)."""
     lines = _LINE_END.sub(b"\r\n", content)
     return lines if lines.endswith(b"\r\n") else lines + b"\r\n"
 
