@@ -23,7 +23,7 @@ _LINE_END = re.compile(r"\r\n|\r|\n")
 
 
 def unstructured(name: str, value: str) -> str:
-    """A complete header field like Subject, folded, without its last line end. value: clean, not empty."""
+    """A complete header field like Subject, folded, without its last line end. value: no controls, not empty."""
     room = LONGEST_LINE - len(f"{name}: ")
     first, *others = value.split(" ")
     if _PLAIN.fullmatch(value) and len(first) <= room and all(len(word) <= _LONGEST_WORD for word in others):

@@ -1,1 +1,1 @@
-"""When: the rules of time, all pure, and the timetable that asks for them every minute."""
+"""When e-mails are sent: pure functions, and periodiq's timetable."""

@@ -1,7 +1,7 @@
-"""The planner: plays the future in time order and yields which e-mail goes when, and from which mailbox.
+"""The planner: simulates the future in time order and yields a slot (time and mailbox) for each e-mail.
 
-Pure: no database, no clock, nothing random. Stopped at the planning horizon its output is the queue; run to the end and
-thrown away it is the forecast. Instants are UTC in whole milliseconds.
+Pure: no database, no clock, nothing random. Stopped at the planning horizon, its output is written to the queue; run to
+the end, it is the forecast. Instants are UTC in whole milliseconds.
 """
 
 import heapq
@@ -20,24 +20,24 @@ from scheduling.window import Window, warsaw_day, warsaw_day_bounds
 T = TypeVar("T")
 
 JITTER = 0.2
-# A mail planned into a window's last minute could not wait for anything without losing a day.
+# Not used for planning: an e-mail there would lose a day by the slightest delay.
 _LAST_MINUTE = timedelta(minutes=1)
-# A campaign that finds no place in a year never will: its mailboxes have no room at all.
+# A campaign without a free slot for a year has none at all.
 _GIVE_UP_AFTER = timedelta(days=370)
-# The longest delay and gap that anything can be planned with.
+# The longest delay and gap that can be planned.
 LONGEST = _GIVE_UP_AFTER
-# No plan reaches further, or dates would run out.
+# Limits of all times, so that date arithmetic cannot overflow.
 _BEGIN, END = datetime.min.replace(tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
-# What settings and rows that nobody foresaw make of a computation.
+# What unforeseen settings and rows may raise in a computation.
 _FAULTS = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 
 
 class PlanInputInvalid(ValueError):
-    """A delay or a gap that nothing can be planned with."""
+    """Settings or times with which planning is impossible."""
 
 
 class Unplannable(Exception):
-    """The planner failed at one campaign. The others can be planned without it."""
+    """The planner failed for one campaign. The others can be planned without it."""
 
     def __init__(self, campaign_id: int) -> None:
         super().__init__(f"the planner failed at campaign {campaign_id}")
@@ -45,14 +45,14 @@ class Unplannable(Exception):
 
 
 def interval(seconds: float, name: str) -> timedelta:
-    """A delay or gap as it is stored. Raises PlanInputInvalid where nothing can be planned with it."""
+    """A stored delay or gap. Raises PlanInputInvalid if it is out of bounds."""
     if not 0 <= seconds <= LONGEST.total_seconds():
         raise PlanInputInvalid(f"its {name} of {seconds:g} s is not between 0 s and {LONGEST.days} days")
     return timedelta(seconds=seconds)
 
 
 def check_moments(*moments: datetime | None) -> None:
-    """Raises PlanInputInvalid where one is so far away that nothing can be reckoned from it."""
+    """Raise PlanInputInvalid if one is too far away for date arithmetic."""
     if any(it is not None and it >= END for it in moments):
         raise PlanInputInvalid("its last start, its closing or its time is thousands of years away")
 
@@ -62,7 +62,7 @@ class Mailbox:
     id: int
     daily_limit: int
     gap: timedelta
-    used: Mapping[date, int]  # Warsaw day -> mails that count already, warm-up included, pending ones not
+    used: Mapping[date, int]  # Warsaw day -> e-mails that already count: with warm-up, without pending ones
     last_start: datetime | None
     open_from: datetime | None = None  # closed until then
 
@@ -72,7 +72,7 @@ class Mailbox:
 
 @dataclass(frozen=True)
 class CurrentSlot:
-    """The place that a mail holds now."""
+    """The slot that a pending e-mail has now."""
 
     mailbox_id: int
     at: datetime
@@ -80,11 +80,11 @@ class CurrentSlot:
 
 @dataclass(frozen=True)
 class Email:
-    """One that is to be placed: a step of its campaign, for one of its leads."""
+    """An e-mail to plan: a step of its campaign for one lead."""
 
     lead_id: int
     step_id: int
-    current: CurrentSlot | None = None  # where its campaign is being planned again
+    current: CurrentSlot | None = None  # when its campaign is replanned
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ class Campaign:
     mailbox_ids: tuple[int, ...]
     used: Mapping[date, int]
     last_start: datetime | None
-    emails: Sequence[Email]  # to place, in order
+    emails: Sequence[Email]  # to plan, in order
     until: datetime | None  # the planning horizon; None: to the last e-mail
 
     def __post_init__(self) -> None:
@@ -107,12 +107,12 @@ class Campaign:
 
 @dataclass(frozen=True)
 class Taken:
-    """A pending mail that stands where it is."""
+    """The slot of a pending e-mail that is not replanned."""
 
     campaign_id: int
     mailbox_id: int
     at: datetime
-    is_retry: bool = False  # another attempt: it keeps its own time, and those after it need not wait for it
+    is_retry: bool = False  # a retry: it has its own time, and later e-mails need not wait for it
 
 
 @dataclass(frozen=True)
@@ -127,13 +127,13 @@ class Slot:
 def plan(
     campaigns: Sequence[Campaign], mailboxes: Sequence[Mailbox], taken: Iterable[Taken], now: datetime
 ) -> Iterator[Slot]:
-    """The slots of all campaigns in time order. The same arguments give the same slots.
+    """The slots of all campaigns in time order. Deterministic.
 
-    Raises Unplannable for the campaign at which it fails.
+    Raises Unplannable for the campaign that it fails for.
     """
     future = _Future(campaigns, mailboxes, list(taken), now)
     first = {line.it.id: _of(line, future.first_moment) for line in future.lines.values() if line.email}
-    # When, since when it waits, who: a mailbox that several wait for goes to the one that asked first.
+    # (time, waiting since, campaign): a contested mailbox goes to the campaign that asked first.
     waiting = [(at, at, campaign_id) for campaign_id, at in first.items()]
     heapq.heapify(waiting)
     while waiting:
@@ -152,7 +152,7 @@ def plan(
 
 
 def _of(line: "_Line", step: Callable[..., T], *arguments: object) -> T:
-    """One step of a campaign's, whose failure names it."""
+    """Run one step for a campaign; a failure is raised as Unplannable with its id."""
     try:
         return step(line, *arguments)
     except _FAULTS as fault:
@@ -160,7 +160,7 @@ def _of(line: "_Line", step: Callable[..., T], *arguments: object) -> T:
 
 
 def horizon(window: Window, now: datetime, at_least: timedelta) -> datetime:
-    """To the end of the next open day and at least so far: on Friday evening Monday is planned."""
+    """The end of the next open day, but at least `at_least` from now: on Friday evening Monday is planned."""
     today = warsaw_day(now)
     later = (stop for start, stop in window.stretches(now) if warsaw_day(start) > today)
     end = next(later)
@@ -172,9 +172,9 @@ def horizon(window: Window, now: datetime, at_least: timedelta) -> datetime:
 
 
 def retry_moment(campaign: Campaign, mailbox: Mailbox, taken: Iterable[Taken], not_before: datetime) -> datetime:
-    """The first moment for another attempt that keeps window, limits and mailbox gap.
+    """The first time for another attempt within window, limits and mailbox gap.
 
-    It moves no other mail, and so does not ask for the campaign's pace: the claim does, at the time.
+    It moves no other e-mail, so it ignores the campaign's pace, which the claim checks at that time.
     """
     future = _Future([campaign], [mailbox], list(taken), not_before)
     line, box = future.lines[campaign.id], future.boxes[mailbox.id]
@@ -193,10 +193,10 @@ def retry_moment(campaign: Campaign, mailbox: Mailbox, taken: Iterable[Taken], n
 
 @dataclass
 class _Box:
-    """A mailbox in the simulated future."""
+    """A mailbox in the simulation."""
 
     it: Mailbox
-    times: list[datetime] = field(default_factory=list)  # of its mails to come, in order
+    times: list[datetime] = field(default_factory=list)  # of its planned e-mails, in order
     per_day: Counter[date] = field(default_factory=Counter)
 
     def book(self, at: datetime) -> None:
@@ -210,7 +210,7 @@ class _Box:
         return self.room(day) > 0
 
     def free_from(self, at: datetime) -> datetime:
-        """The first moment from `at` on that is a gap away from each of its mails."""
+        """The first time from `at` on that keeps the gap to all of its e-mails."""
         if self.it.open_from is not None:
             at = max(at, _whole(self.it.open_from))
         if self.it.last_start is not None:
@@ -230,17 +230,17 @@ class _Box:
 
 @dataclass
 class _Line:
-    """A campaign in the simulated future."""
+    """A campaign in the simulation."""
 
     it: Campaign
     previous: datetime | None
     to_place: deque[Email]
     per_day: Counter[date] = field(default_factory=Counter)
-    open_stretch: tuple[datetime, datetime] = (_BEGIN, _BEGIN)  # the one found last: most moments are in it
+    open_stretch: tuple[datetime, datetime] = (_BEGIN, _BEGIN)  # cache of the last one found: most times are in it
 
     @property
     def email(self) -> Email | None:
-        """The one whose turn it is."""
+        """The next one to plan."""
         return self.to_place[0] if self.to_place else None
 
     @property
@@ -262,7 +262,7 @@ class _Line:
         return at >= (self.it.until or END)
 
     def next_allowed(self, at: datetime) -> datetime:
-        """`at` itself, or the first later moment that window and daily limit allow."""
+        """The first time from `at` on that window and daily limit allow."""
         if not self.open_stretch[0] <= at < self.open_stretch[1]:
             opening = self.it.window.next_opening(at)
             if opening > at:
@@ -278,7 +278,7 @@ class _Line:
         return self.it.window.next_opening(warsaw_day_bounds(warsaw_day(at))[1])
 
     def pace_capacity(self, day: date, now: datetime) -> int:
-        """How many mails fit into what is left of its window on a day, by its delay alone."""
+        """How many e-mails fit into the rest of the day's window, by the campaign's delay alone."""
         begin, end = warsaw_day_bounds(day)
         open_for = timedelta(0)
         for start, stop in self.it.window.stretches(begin):
@@ -289,7 +289,7 @@ class _Line:
 
 
 class _Future:
-    """All that is taken so far, and who may take what next."""
+    """The state of the simulation: slots taken so far, and each campaign's share of the mailboxes."""
 
     def __init__(
         self, campaigns: Sequence[Campaign], mailboxes: Sequence[Mailbox], taken: Sequence[Taken], now: datetime
@@ -297,7 +297,7 @@ class _Future:
         self.now = _whole(now)
         self.boxes = {it.id: _Box(it) for it in mailboxes}
         self.lines = {it.id: _Line(it, it.last_start, deque(it.emails)) for it in campaigns}
-        self._counts: Counter[tuple[int, int, date]] = Counter()  # campaign, mailbox, day -> places held
+        self._counts: Counter[tuple[int, int, date]] = Counter()  # campaign, mailbox, day -> slots held
         self._shares: dict[tuple[int, date], dict[int, int]] = {}
         self._surplus: dict[tuple[int, date], int] = {}
         self._give_up_at: dict[int, datetime] = {}
@@ -308,7 +308,7 @@ class _Future:
         return self.now if line.previous is None and line.current is None else self.next_moment(line)
 
     def next_moment(self, line: _Line) -> datetime:
-        """Where its next e-mail should go: its current place if it can stay, else one delay after the one before."""
+        """The next e-mail's wanted time: its current slot if it can stay, else one delay after the previous e-mail."""
         assert line.email is not None
         current = line.current
         if current is not None and self._can_stand(line, current.at):
@@ -324,7 +324,7 @@ class _Future:
         return max(self.now, _whole(line.previous + line.it.delay * delays))
 
     def place(self, line: _Line, at: datetime) -> Slot | datetime | None:
-        """Place its next e-mail at `at`, or tell when to ask again; None where that would never help."""
+        """A slot for the next e-mail at `at`, or when to try again; None: there never will be one."""
         later = line.next_allowed(at)
         if later > at:
             return self._unless_hopeless(line, later)
@@ -349,7 +349,7 @@ class _Future:
         return slot
 
     def _best(self, current: CurrentSlot | None, boxes: Sequence[_Box], day: date, at: datetime) -> _Box:
-        """The one it stands on; else the one with most room left, of those the one that was idle longest."""
+        """Its current mailbox; else the one with the most room left, and among equals the one idle longest."""
         stays_on = current.mailbox_id if current is not None else None
         return min(boxes, key=lambda box: (box.it.id != stays_on, -box.room(day), box.idle_since(at), box.it.id))
 
@@ -373,7 +373,7 @@ class _Future:
         return held < share or self._surplus[box.it.id, day] > 0
 
     def _share(self, box: _Box, day: date) -> None:
-        """Share the mailbox's day among the campaigns that can use it then; what nobody wants is free for all."""
+        """Share the mailbox's daily limit among the campaigns that can use it that day; the rest is free for all."""
         held = {line.it.id: self._counts[line.it.id, box.it.id, day] for line in self.lines.values()}
         capacity = box.room(day) + sum(held.values())
         demands = {
@@ -386,7 +386,7 @@ class _Future:
         self._surplus[box.it.id, day] = capacity - sum(shares.values())
 
     def _demand(self, line: _Line, day: date) -> int:
-        """How many more mails it could use on a day from each of its mailboxes that has room then."""
+        """How many more e-mails it could use on a day from each of its mailboxes with room."""
         wanted = min(line.room(day), len(line.to_place), line.pace_capacity(day, self.now))
         boxes = sum(box.has_room(day) for box in self._boxes_of(line))
         return max(ceil(wanted / boxes), 0) if boxes else 0
@@ -396,7 +396,7 @@ class _Future:
 
 
 def jitter(campaign_id: int, email: Email) -> float:
-    """Between 0.8 and 1.2, drawn once for each mail: the same mail always varies its delay by the same part."""
+    """A factor between 0.8 and 1.2 for the delay; always the same for the same e-mail."""
     key = f"{campaign_id}:{email.lead_id}:{email.step_id}"
     draw = int.from_bytes(blake2b(key.encode(), digest_size=8).digest()) / 2**64
     return 1 - JITTER + 2 * JITTER * draw

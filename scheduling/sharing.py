@@ -1,12 +1,12 @@
-"""Shares a number of places among those who want some: max-min fair, in whole places. Pure."""
+"""Max-min fair sharing of whole slots. Pure."""
 
 from collections.abc import Mapping
 
 
 def max_min(capacity: int, demands: Mapping[int, int], held: Mapping[int, int], turn: int) -> dict[int, int]:
-    """Who wants -> how many places they get: never more than wanted, and nobody gets more while another gets less.
+    """Id -> slots: never more than demanded, and no one gets another slot while someone unsatisfied has fewer.
 
-    held: places that their holders keep, also beyond a fair share; the others then share what those leave.
+    held: slots that are kept, even beyond a fair share; the others share what is left.
     """
     shares = _divide(capacity, demands, turn)
     beyond = {who: count for who, count in held.items() if count > shares.get(who, 0)}
@@ -17,9 +17,9 @@ def max_min(capacity: int, demands: Mapping[int, int], held: Mapping[int, int], 
 
 
 def _divide(capacity: int, demands: Mapping[int, int], turn: int) -> dict[int, int]:
-    """What cannot be divided goes one by one to those who want more.
+    """The indivisible rest goes one by one to those who want more.
 
-    turn: whose turn it is then, so that with more takers than places the same one does not go empty-handed every day.
+    turn: rotates who is first, so that with few slots it is not always the same one who gets none.
     """
     shares: dict[int, int] = {}
     left = max(capacity, 0)
@@ -28,7 +28,7 @@ def _divide(capacity: int, demands: Mapping[int, int], turn: int) -> dict[int, i
         who = waiting.pop(0)
         shares[who] = demands[who]
         left -= shares[who]
-    # All who still wait want more than an equal part of what is left.
+    # All who are left want more than an equal part of the rest.
     for place, who in enumerate(sorted(waiting)):
         first_in_turn = (place + turn) % len(waiting)
         shares[who] = left // len(waiting) + (first_in_turn < left % len(waiting))

@@ -1,4 +1,4 @@
-"""When periodiq asks for what: cron lines, in the machine's local time."""
+"""When periodiq sends which message: cron lines, in the machine's local time."""
 
 TICK = "* * * * *"
 EXAMINATION = "*/15 * * * *"

@@ -1,6 +1,6 @@
 """When a campaign may send: a stretch of the Warsaw wall clock on some weekdays.
 
-Pure. An instant is inside when its wall-clock time and weekday are, so both clock changes need no rule of their own.
+Pure. An instant is inside if its wall-clock time and weekday are, so the clock changes need no special rule.
 """
 
 from collections.abc import Iterator
@@ -13,17 +13,17 @@ from zoneinfo import ZoneInfo
 WARSAW = ZoneInfo("Europe/Warsaw")
 DAY_MINUTES = 24 * 60
 
-# A window on one weekday that the clock change swallows opens a week later; two weeks are always enough.
+# A weekly window that falls into the skipped hour opens a week later; two weeks are always enough.
 _SEARCH_DAYS = 15
 
 
 class WindowInvalid(ValueError):
-    """A window that would never open, or whose end is not after its start."""
+    """The window would never open, or its end is not after its start."""
 
 
 @dataclass(frozen=True)
 class Window:
-    """Minutes of the Warsaw wall clock, the end not included; weekdays from 0, Monday."""
+    """Minutes of the Warsaw wall clock, the end exclusive; weekdays from 0, Monday."""
 
     start_minute: int
     end_minute: int
@@ -41,13 +41,13 @@ class Window:
         return local.weekday() in self.weekdays and self.start_minute <= minute < self.end_minute
 
     def next_opening(self, at: datetime) -> datetime:
-        """`at` itself while open, else the start of the next open stretch, in UTC."""
+        """`at` itself if open, else the start of the next open stretch, in UTC."""
         if self.is_open(at):
             return at
         return next(start for start, _ in self.stretches(at) if start > at)
 
     def closing(self, at: datetime) -> datetime:
-        """The end of the open stretch that `at` is in, in UTC. Stretches that touch are one."""
+        """The end of the open stretch around `at`, in UTC. Adjacent stretches are one."""
         end = at
         for start, stop in self.stretches(at):
             if start > end:
@@ -56,7 +56,7 @@ class Window:
         return end
 
     def stretches(self, at: datetime) -> Iterator[tuple[datetime, datetime]]:
-        """The open stretches from the Warsaw day of `at` on, in UTC, in order."""
+        """The open stretches from the Warsaw day of `at` on, in order, in UTC."""
         first = warsaw_day(at)
         for offset in range(_SEARCH_DAYS):
             day = first + timedelta(days=offset)
@@ -66,7 +66,7 @@ class Window:
 
 @lru_cache(maxsize=4096)
 def _stretches_of(window: Window, day: date) -> tuple[tuple[datetime, datetime], ...]:
-    """Usually one; none or two where the clock changes inside the window."""
+    """Usually one; none or two if the clock changes inside the window."""
     begin, end = warsaw_day_bounds(day)
     edges = {_edge(day, minute, fold) for minute in (window.start_minute, window.end_minute) for fold in (0, 1)}
     inner = sorted(edge for edge in edges | _clock_changes(begin, end) if begin < edge < end)
@@ -91,14 +91,14 @@ def warsaw_day(at: datetime) -> date:
 
 
 def warsaw_day_bounds(day: date) -> tuple[datetime, datetime]:
-    """The instants at which a Warsaw day begins and ends, in UTC: 23, 24 or 25 hours apart."""
+    """Start and end of a Warsaw day, in UTC: 23, 24 or 25 hours apart."""
     midnight = datetime.combine(day, time(0), WARSAW)
     next_midnight = datetime.combine(day + timedelta(days=1), time(0), WARSAW)
     return midnight.astimezone(UTC), next_midnight.astimezone(UTC)
 
 
 def _clock_changes(begin: datetime, end: datetime) -> set[datetime]:
-    """The instant of the clock change on a day that has one. Poland changes at 01:00 UTC."""
+    """The instant of the clock change, if there is one. Poland changes at 01:00 UTC."""
     if end - begin == timedelta(hours=24):
         return set()
     return {datetime.combine(begin.astimezone(WARSAW).date(), time(1), UTC)}
