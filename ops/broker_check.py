@@ -1,4 +1,4 @@
-"""Asks RabbitMQ whether it lets us in, and has our queues as Dramatiq declares them: for doctor and readiness."""
+"""Checks that RabbitMQ lets us in and has our queues as Dramatiq declares them: for doctor and readiness."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -12,13 +12,13 @@ from pika.exceptions import ChannelClosedByBroker, ProbableAccessDeniedError, Pr
 from ops import broker_connection
 
 QUEUES = ("deliver", "evidence", "tick", "upkeep")
-# Where nothing is ever delayed: whoever may read it may read ours, and takes nothing from anybody.
+# Nothing is ever delayed in this queue, so reading from it tests the permission without taking a message.
 _ALWAYS_EMPTY = dq_name("evidence")
 _OTHER_ARGUMENTS, _NO_RIGHTS = 406, 403  # reply codes of AMQP 0-9-1
 
 
 def why_not(seconds: float) -> str | None:
-    """What keeps us from using RabbitMQ, without secrets; None: nothing. seconds: how long one step may take."""
+    """Why RabbitMQ cannot be used, without secrets; None: it can. seconds: timeout of each step."""
     parameters = broker_connection.parameters(seconds)
     try:
         with pika.BlockingConnection(parameters) as connection:
@@ -32,7 +32,7 @@ def why_not(seconds: float) -> str | None:
 
 
 def declared() -> Iterator[tuple[str, dict[str, Any]]]:
-    """Each queue of ours and the arguments that Dramatiq gives it."""
+    """Our queues, with the arguments that Dramatiq declares them with."""
     for queue in QUEUES:
         rejected = {"x-dead-letter-exchange": "", "x-dead-letter-routing-key": xq_name(queue)}
         yield queue, rejected
@@ -50,7 +50,7 @@ def _of_virtual_host(words: str, name: str) -> str:
 
 
 def _of_queues(channel: BlockingChannel, virtual_host: str) -> str | None:
-    """Declaring what is there with the same arguments changes nothing."""
+    """Check by declaring: for an existing queue with the same arguments that changes nothing."""
     name = ""
     try:
         for name, arguments in declared():

@@ -1,4 +1,4 @@
-"""How RabbitMQ is reached: the configured URL with a limit for each step, for all who connect to it."""
+"""Connection parameters for RabbitMQ: the configured URL, with a timeout for each step."""
 
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
@@ -8,14 +8,14 @@ from pika.exceptions import AMQPError
 
 import config
 
-# Raised while RabbitMQ is away. The words may hold the URL, and that the password.
+# Raised while RabbitMQ is away. The message may contain the URL, with its password.
 AWAY = (AMQPError, AMQPConnectorException, OSError)
 
 
 def url(step_seconds: float) -> str:
-    """With its secrets. step_seconds: how long one step may take: to connect, to log in, to wait while it is blocked.
+    """The URL with its secrets. step_seconds: timeout for connecting, logging in, and a blocked connection.
 
-    Where the configured URL says something about them itself, the settings win: pika takes each only once.
+    Settings override the same parameters in the configured URL: pika accepts each only once.
     """
     settings = config.settings().broker
     parts = urlsplit(settings.url.get_secret_value())
@@ -29,7 +29,7 @@ def url(step_seconds: float) -> str:
 
 
 def parameters(step_seconds: float) -> pika.URLParameters:
-    """For one try."""
+    """For a single connection attempt."""
     found = pika.URLParameters(url(step_seconds))
     found.connection_attempts = 1
     return found

@@ -1,4 +1,4 @@
-"""A mail server for trying things out: it accepts everything, saves it as .eml files, and sends nothing on."""
+"""A test mail server: accepts everything, saves it as .eml files, forwards nothing."""
 
 import os
 import socket
@@ -25,7 +25,7 @@ _STAMP = "%Y%m%d-%H%M%S-%f"
 
 
 def read_caught(folder: Path) -> list[Caught]:
-    """All mails that were ever caught into the folder, by this process or an earlier one."""
+    """All e-mails in the folder, from this process and earlier ones."""
     return [_read(file) for file in sorted(folder.glob("*.eml"))]
 
 
@@ -36,7 +36,7 @@ def _read(file: Path) -> Caught:
 
 
 class Catcher:
-    """Listens on loopback until stopped. port: 0 takes a free one."""
+    """Listens on loopback until stopped. port: 0 chooses a free one."""
 
     def __init__(self, folder: Path, host: str = "127.0.0.1", port: int = 0) -> None:
         self.folder = folder

@@ -17,7 +17,7 @@ _POLICY = Path("/usr/sbin/policy-rc.d")
 
 
 class NotInstalled(Exception):
-    """Something is missing, and this is not a machine on which we may install it."""
+    """Something is missing that we cannot install on this machine."""
 
 
 class Need(NamedTuple):
@@ -27,7 +27,7 @@ class Need(NamedTuple):
 
 
 def find_dovecot() -> str | None:
-    # Debian keeps it where only root's PATH leads to.
+    # On Debian it is in a folder that is only in root's PATH.
     return shutil.which("dovecot", path=f"{os.defpath}:/usr/sbin:/usr/local/sbin:{os.environ.get('PATH', '')}")
 
 
@@ -36,7 +36,7 @@ def _has_prometheus() -> bool:
 
 
 RABBITMQ = Need("RabbitMQ", is_installed, ("rabbitmq-server",))
-# What the tests start: servers of their own, a browser, and a compiler for a clock that shows another time.
+# For tests: servers, a browser, and a compiler for the faked clock.
 OF_TESTS = (
     RABBITMQ,
     Need("Dovecot", find_dovecot, ("dovecot-core", "dovecot-imapd")),
@@ -68,18 +68,18 @@ def status() -> None:
 
 
 def clean() -> None:
-    """Stop all that runs below the data folder, the embedded Postgres too."""
+    """Stop everything that runs below the data folder, including the embedded Postgres."""
     stop()
     embedded.stop(config.settings().var / "postgres")
 
 
 def install() -> None:
-    """Make sure that everything is installed that the tests start."""
+    """Install everything that the tests need."""
     _install(*OF_TESTS)
 
 
 def _install(*needs: Need) -> None:
-    """What is missing, by Debian's packages where we may, else by one sentence."""
+    """Install missing packages if this is Debian and we are root; else raise NotInstalled with one sentence."""
     missing = [need for need in needs if not need.is_met()]
     if not missing:
         return
@@ -95,7 +95,7 @@ def _install(*needs: Need) -> None:
 
 
 def _without_starting_daemons(*commands: list[str]) -> None:
-    """Debian starts what it installs, unless a policy says no; the servers that we want are our own."""
+    """Debian starts installed services unless policy-rc.d forbids it; we run our own instances."""
     ours = not _POLICY.exists()
     if ours:
         _POLICY.write_text("#!/bin/sh\nexit 101\n")

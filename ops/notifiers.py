@@ -1,7 +1,7 @@
-"""The places where the people in charge are told: services that Apprise speaks to, named by URLs that hold secrets.
+"""Notifiers: services that deliver notices to the people in charge, by Apprise. Their URLs contain secrets.
 
-Owns what Apprise may do: verify every certificate, follow no redirect, read and write no file, and log nothing, since
-its words tell parts of those URLs.
+Restricts Apprise: it must verify certificates, and must not follow redirects, use files, or log, since its messages
+contain parts of those URLs.
 """
 
 import hashlib
@@ -29,16 +29,16 @@ _APPRISE = logging.getLogger("apprise")
 
 @dataclass(frozen=True)
 class Notifier:
-    key: str  # tells it apart from the others, and nothing of its URL
+    key: str  # identifies it without revealing its URL
     name: str
     url: str = field(repr=False)
     service: "NotifyBase" = field(repr=False)
 
     def tell(self, title: str, body: str) -> str | None:
-        """Why the place may not have been told; None: it has.
+        """Why the notice may not have been delivered; None: it was.
 
-        In a thread that is left behind after the timeout: no service's patience has a bound for the whole of it, and
-        Apprise's own would keep the process from ending.
+        Runs in a daemon thread that is abandoned after the timeout: services have no total timeout, and Apprise's own
+        threads would keep the process from ending.
         """
         seconds = config.settings().notices.answer_timeout_seconds
         answer: SimpleQueue[str | None] = SimpleQueue()
@@ -59,7 +59,7 @@ class Notifier:
 
 
 def configured() -> list[Notifier]:
-    """Those that PUNKTUAL_NOTICES_URLS names. Raises SettingsInvalid, which tells no part of a URL."""
+    """The notifiers in PUNKTUAL_NOTICES_URLS. Raises SettingsInvalid, without any part of a URL."""
     _keep_urls_out_of_the_log()
     urls = config.settings().notices.urls
     found = _BETWEEN.split(urls.get_secret_value().strip()) if urls else []
@@ -68,7 +68,7 @@ def configured() -> list[Notifier]:
 
 @cache
 def _keep_urls_out_of_the_log() -> None:
-    # It tells the path of each request, which often is the secret.
+    # It logs each request's path, which is often the secret.
     logging.getLogger("urllib3").setLevel(logging.WARNING)
     _APPRISE.setLevel(logging.WARNING)
     _APPRISE.propagate = False
@@ -92,7 +92,7 @@ def _refusal(number: int, reason: str) -> config.SettingsInvalid:
 
 
 def _service(url: str) -> "NotifyBase | None":
-    # Imported here because it takes a while, and only where somebody is to be told.
+    # Imported here because it is slow, and only needed if there are notifiers.
     from apprise import Apprise, AppriseAsset, PersistentStoreMode
 
     asset = AppriseAsset(
@@ -107,7 +107,7 @@ def _service(url: str) -> "NotifyBase | None":
 
 
 def _is_in_clear(service: "NotifyBase") -> bool:
-    """A mail's encryption is a mode of its own, which the service may have chosen by the provider."""
+    """Whether the password is sent unencrypted. For e-mail this is a mode that Apprise may choose by provider."""
     if mode := getattr(service, "secure_mode", None):
         return bool(mode == "insecure")
     return bool(service.schema == service.protocol)
@@ -115,7 +115,7 @@ def _is_in_clear(service: "NotifyBase") -> bool:
 
 @contextmanager
 def _warnings() -> Iterator[list[str]]:
-    """What Apprise warns of in this thread."""
+    """Collects Apprise's warnings in this thread."""
     words: list[str] = []
     handler = logging.Handler(logging.WARNING)
     here = threading.get_ident()
@@ -128,7 +128,7 @@ def _warnings() -> Iterator[list[str]]:
 
 
 def _without_secrets(text: str, url: str) -> str:
-    """Without the words that hold any part of the URL."""
+    """Remove words that contain any part of the URL."""
     parts = re.split(r"[/:@?&=,]", unquote(url.partition("://")[2]))
     secrets = [part for part in parts if len(part) >= _SHORTEST_SECRET]
     return " ".join("***" if any(secret in word for secret in secrets) else word for word in text.split())

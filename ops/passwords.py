@@ -1,4 +1,4 @@
-"""The password of the pages: what is kept of it, and whether somebody knows it."""
+"""Hashes and checks the password of the pages."""
 
 import unicodedata
 
@@ -10,22 +10,22 @@ _hasher = PasswordHasher()
 
 
 class PasswordInvalid(Exception):
-    """It is not worth being asked for."""
+    """The password is too short."""
 
 
 def hashed(password: str) -> str:
     if len(password) < SHORTEST:
         raise PasswordInvalid(f"the password needs at least {SHORTEST} characters")
-    return _hasher.hash(_written_one_way(password))
+    return _hasher.hash(_normalised(password))
 
 
 def is_password(password: str, stored: str) -> bool:
     try:
-        return _hasher.verify(stored, _written_one_way(password))
+        return _hasher.verify(stored, _normalised(password))
     except VerificationError:
         return False
 
 
-def _written_one_way(password: str) -> str:
-    """Keyboards differ in how they compose letters with accents."""
+def _normalised(password: str) -> str:
+    """Normalise Unicode: keyboards differ in how they compose accented letters."""
     return unicodedata.normalize("NFC", password)

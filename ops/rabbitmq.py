@@ -1,6 +1,6 @@
-"""A private RabbitMQ node: its own name, ports, pages, data and log below one folder, on loopback only.
+"""A private RabbitMQ node with its own name, ports, pages, data and log below one folder, on loopback only.
 
-For machines without docker, and for tests, which may kill it. It is ended by its process id and touches no other node.
+For machines without docker, and for tests, which may kill it. Stopped by process id; other nodes are not affected.
 """
 
 import os
@@ -34,11 +34,11 @@ PLUGINS = "[rabbitmq_management,rabbitmq_prometheus].\n"
 
 
 class RabbitMQFailed(Exception):
-    """The node is not installed, or did not come up in time."""
+    """RabbitMQ is not installed, or did not start in time."""
 
 
 class RabbitMQ:
-    """home: where everything of the node is kept, and where its ports are remembered."""
+    """home: the folder with the node's data, log and chosen ports."""
 
     def __init__(self, home: Path) -> None:
         self.home = home.resolve()
@@ -51,11 +51,11 @@ class RabbitMQ:
 
     @property
     def pages(self) -> str:
-        """Where a browser finds RabbitMQ's own pages; the user and the password are guest."""
+        """URL of RabbitMQ's own pages; user and password are guest."""
         return f"http://127.0.0.1:{self._pages_port}"
 
     def start(self) -> None:
-        """Start the node unless it runs, and wait until it takes connections."""
+        """Start the node unless it runs, and wait until it accepts connections."""
         if not self.is_running():
             ports = {"port": self.port, "metrics_port": self.metrics_port, "pages_port": self._pages_port}
             (self.home / "rabbitmq.conf").write_text(CONFIG.format(**ports))
@@ -75,7 +75,7 @@ class RabbitMQ:
         self._wait_until(self._accepts, "did not start")
 
     def stop(self) -> None:
-        """End the node in order, or hard where it does not end, and the name server it brought."""
+        """Stop the node, by force if necessary, and its Erlang name server (epmd)."""
         self._signal(signal.SIGTERM)
         try:
             self._wait_until(lambda: not self._processes(), "did not stop", 30)
@@ -85,7 +85,7 @@ class RabbitMQ:
             process.kill()
 
     def kill(self) -> None:
-        """Crash it: SIGKILL to all its processes at once."""
+        """Crash the node: SIGKILL to all its processes."""
         self._signal(signal.SIGKILL)
         self._wait_until(lambda: not self._processes(), "survived SIGKILL", 30)
 
@@ -93,7 +93,7 @@ class RabbitMQ:
         return bool(self._processes())
 
     def ctl(self, *arguments: str) -> str:
-        """What rabbitmqctl says about this node."""
+        """Run rabbitmqctl for this node and return its output."""
         command = [_script("rabbitmqctl"), "--quiet", *arguments]
         done = subprocess.run(  # noqa: S603  # Debian's own script
             command,
@@ -109,7 +109,7 @@ class RabbitMQ:
     def _environment(self) -> dict[str, str]:
         return {
             **{name: value for name, value in os.environ.items() if not name.startswith(("RABBITMQ_", "ERL_"))},
-            "HOME": str(self.home),  # the Erlang cookie
+            "HOME": str(self.home),  # for the Erlang cookie
             "ERL_EPMD_PORT": str(self._epmd_port),
             "ERL_EPMD_ADDRESS": "127.0.0.1",
             "RABBITMQ_NODENAME": f"punktual-{blake2b(str(self.home).encode(), digest_size=4).hexdigest()}@localhost",
@@ -124,7 +124,7 @@ class RabbitMQ:
         }
 
     def _ports(self) -> list[int]:
-        """AMQP, Erlang distribution, Erlang's name server, metrics and pages: free ones, each chosen once."""
+        """Ports for AMQP, Erlang distribution, epmd, metrics and pages: free ones, chosen once."""
         file = self.home / "ports"
         known = [int(port) for port in file.read_text().split()] if file.exists() else []
         sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(5 - len(known))]
@@ -135,7 +135,7 @@ class RabbitMQ:
         return ports
 
     def _processes(self) -> list[psutil.Process]:
-        """The node's own: the start script and the Erlang machine below it, in the session that start() made."""
+        """The start script and the Erlang VM below it, in the session that start() created."""
         try:
             leader = int((self.home / "node.pid").read_text())
         except FileNotFoundError:
@@ -157,7 +157,7 @@ class RabbitMQ:
         try:
             with socket.create_connection(("127.0.0.1", self.port), timeout=1) as connection:
                 connection.settimeout(5)
-                # A node that is only half up accepts and says nothing; a running one answers a wrong greeting.
+                # A node that is still starting accepts and stays silent; a running one answers a wrong protocol header.
                 connection.sendall(b"AMQP\x00\x00\x00\x00")
                 return connection.recv(4) == b"AMQP"
         except OSError:
@@ -177,7 +177,7 @@ def is_installed() -> bool:
 
 
 def _script(name: str) -> str:
-    # Debian's wrapper in PATH would switch to the system's own user and node.
+    # Debian's wrapper in PATH would switch to the system's user and node.
     debian = _DEBIAN_SCRIPTS / name
     found = str(debian) if debian.exists() else shutil.which(name)
     if found is None:

@@ -24,7 +24,7 @@ def main() -> None:
         migrate.migrate()
         database.close()
     config.private_folder(settings.var)
-    # supervisord reads these as %(ENV_…)s.
+    # Used in supervisord's configuration as %(ENV_…)s.
     os.environ.update(SUPERVISED_PYTHON=sys.executable, SUPERVISED_VAR=str(settings.var.resolve()))
     say("running worker, timekeeper, periodiq and web until Ctrl-C")
     command = [sys.executable, "-m", "supervisor.supervisord", "--configuration", str(CONFIG)]

@@ -1,16 +1,16 @@
-"""Makes text that strangers wrote harmless to whoever reads it on a terminal or in a log."""
+"""Escapes untrusted text for terminals and logs."""
 
 import os
 import unicodedata
 from contextlib import suppress
 
 _CONTROLS = frozenset({"Cc", "Cs", "Zl", "Zp"})
-# They would show the text behind them in another order than it has.
+# Bidirectional controls, which reorder the displayed text.
 _DIRECTIONS = frozenset({"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"})
 
 
 def escape_controls(text: str, keep: str = "") -> str:
-    """Control characters as the escapes that JSON has for them, so that none moves a cursor or begins a line."""
+    """Replace control characters by JSON escapes, so that none moves the cursor or begins a line. keep: left as is."""
     if text.isprintable():
         return text
     return "".join(each if each in keep or not _is_control(each) else f"\\u{ord(each):04x}" for each in text)
@@ -21,6 +21,6 @@ def _is_control(character: str) -> bool:
 
 
 def say(line: str) -> None:
-    """Print a line at once. That nobody can read it, as on a full disk, is no reason to end."""
+    """Print a line at once, ignoring errors: a full disk is no reason to end."""
     with suppress(OSError):
         os.write(1, f"{line}\n".encode())

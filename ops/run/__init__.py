@@ -1,1 +1,1 @@
-"""Starting, keeping and ending processes."""
+"""Starting, supervising and stopping processes."""

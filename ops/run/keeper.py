@@ -1,6 +1,6 @@
-"""Runs commands side by side: restarts one that ends, alone, and stops all in order on a signal.
+"""Runs commands in parallel: restarts each one that ends, and stops all on a signal.
 
-Dramatiq's own master stops all its processes when one is killed, and waits for the slowest before it ends.
+Dramatiq's master, in contrast, stops all its processes when one is killed, and then waits for the slowest.
 """
 
 import os
@@ -17,27 +17,27 @@ from ops.watch import logs
 log = logs.get()
 
 _LOOK_SECONDS = 0.2
-# Between two starts of a command that does not stay up: the first, and what doubling leads to.
+# Between restarts of a command that does not stay up: the first pause, and the maximum after doubling.
 _PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.5, 30.0
-# A command that ran for so long stays up.
+# A command that ran for this long counts as up.
 _STAYS_UP_SECONDS = 30.0
 _KEEPER = "KEPT_BY"
 
 
 def is_gone() -> bool:
-    """Whether the keeper that started this process is: without it nobody would tell this one to end."""
+    """Whether the keeper that started this process is dead: then nobody would tell this process to end."""
     keeper = os.environ.get(_KEEPER)
     return keeper is not None and int(keeper) != os.getppid()
 
 
 def leave_signals_to_keeper() -> None:
-    """A terminal sends these to all processes at once: the keeper alone decides what they mean."""
+    """Ignore the signals that a terminal sends to all processes: the keeper passes them on as it decides."""
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
 
 
 class _Kept:
-    """One command, and the process that it is at the moment."""
+    """A command and its current process."""
 
     def __init__(self, name: str, command: Sequence[str]) -> None:
         self.name, self._command = name, command
@@ -45,7 +45,7 @@ class _Kept:
         self.start()
 
     def start(self) -> None:
-        # close_fds: what was made inheritable is for the processes below too, as the lock on the metrics' folder.
+        # close_fds: child processes inherit the lock on the metrics folder.
         environment = {**os.environ, _KEEPER: str(os.getpid())}
         self.process = subprocess.Popen(self._command, cwd=config.ROOT, env=environment, close_fds=False)  # noqa: S603
         self._started_at = clock.boottime()
@@ -54,7 +54,7 @@ class _Kept:
         return self.process.poll() is not None
 
     def start_if_ended(self) -> int | None:
-        """The pid of the process that has ended, once its time to be replaced has come."""
+        """Restart the command if it ended and its pause is over. Returns the pid of the ended process."""
         if not self.ended() or clock.boottime() < self._started_at + self.pause:
             return None
         before, ran = self.process, clock.boottime() - self._started_at
@@ -72,16 +72,16 @@ class Keeper:
         self._told = 0
 
     def run(self) -> None:
-        """Until SIGTERM, Ctrl-C or the end of the terminal; then until the last process has ended."""
+        """Run until SIGTERM, Ctrl-C or SIGHUP, then wait for the last process to end."""
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
+            if signal.getsignal(number) is not signal.SIG_IGN:  # ignored under nohup
                 signal.signal(number, self._end)
         kept = [_Kept(name, command) for name, command in self._commands.items()]
         passed_on = 0
         while not (passed_on and all(each.ended() for each in kept)):
             threading.Event().wait(_LOOK_SECONDS)
             if self._told > passed_on:
-                # Each time: a process that is told twice ends at once.
+                # Every signal is passed on: a second one ends a process at once.
                 passed_on = self._told
                 for each in kept:
                     each.process.terminate()
@@ -91,5 +91,5 @@ class Keeper:
                         self._forget(pid)
 
     def _end(self, number: int, frame: FrameType | None) -> None:
-        """Told here and done in run(): a process that is being started at this moment is to hear of it too."""
+        """Only count the signal; run() passes it on, also to a process that is just being started."""
         self._told += 1

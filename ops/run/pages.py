@@ -1,4 +1,4 @@
-"""The process that serves the pages, beside another that started it and must not depend on it."""
+"""Runs the pages in a child process, whose failure does not affect the parent."""
 
 import os
 import subprocess
@@ -11,15 +11,15 @@ from ops.run import tied
 
 _PAUSE_SECONDS = 2.0
 _END_SECONDS = 10.0
-# The status with which `python -m web` ends where it cannot listen.
+# Exit status of `python -m web` if it cannot listen.
 NO_PLACE_TO_LISTEN = os.EX_UNAVAILABLE
 
 
 class Pages:
-    """`python -m web`, started again when it dies, unless it finds no place to listen.
+    """`python -m web`, restarted when it dies, unless it cannot listen.
 
-    said: one sentence for people, where the pages are or why there are none. found: whether they are anywhere.
-    Both are known when it is entered.
+    said: one sentence for people: the pages' URL, or why there are none. found: whether they are available.
+    Both are set when the context is entered.
     """
 
     def __init__(self, log: IO[bytes] | None = None) -> None:
@@ -30,7 +30,7 @@ class Pages:
     def __enter__(self) -> Self:
         self._process = self._start()
         assert self._process.stdout is not None
-        # It says so once it listens, and says nothing if it ends before.
+        # It prints a line once it listens, and nothing if it ends before.
         where = self._process.stdout.readline().strip()
         self.found, self.said = bool(where), where or self._why_not()
         self._keeper = threading.Thread(target=self._keep, daemon=True)
@@ -51,7 +51,7 @@ class Pages:
             stdout=subprocess.PIPE,
             stderr=self._log,
             text=True,
-            process_group=0,  # Ctrl-C is for whoever started it, and that one ends it
+            process_group=0,  # Ctrl-C goes to the parent, which ends it
         )
 
     def _why_not(self) -> str:

@@ -1,4 +1,4 @@
-"""What a process says that cannot start: one line for a person, and status 1."""
+"""A process that cannot start ends with one line and status 1."""
 
 import sys
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ _REFUSALS: tuple[type[Exception], ...] = (
 
 @contextmanager
 def starting(*refusals: type[Exception]) -> Iterator[None]:
-    """Ends the process by a line where it is refused what it needs. refusals: what else may be refused within."""
+    """Ends the process with one line if something that it needs is missing. refusals: more exceptions to treat so."""
     try:
         yield
     except _REFUSALS + refusals as refusal:

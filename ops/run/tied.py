@@ -1,15 +1,15 @@
-"""`python -m ops.run.tied MODULE …`: runs a module that ends in order when whoever started it dies, even by SIGKILL."""
+"""`python -m ops.run.tied MODULE …`: runs a module, and ends it cleanly when its parent dies, even by SIGKILL."""
 
 import ctypes
 import os
 import signal
 import sys
 
-_PR_SET_PDEATHSIG = 1  # prctl(2); it outlives the exec
+_PR_SET_PDEATHSIG = 1  # prctl(2); kept across exec
 
 
 def signal_when_parent_dies(number: int) -> None:
-    """Only Linux tells."""
+    """Linux only; does nothing elsewhere."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, number)
 

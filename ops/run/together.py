@@ -27,7 +27,7 @@ def main() -> None:
 
 
 def _start_sender() -> subprocess.Popen[bytes]:
-    """Of its own process group, so that it is told once to end: it decides what is still to be waited for."""
+    """In its own process group, so that it gets one signal: it decides what to wait for."""
     sender = subprocess.Popen(tied.command("actors", "embedded"), cwd=config.ROOT, process_group=0)  # noqa: S603
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: sender.send_signal(signal.SIGTERM))

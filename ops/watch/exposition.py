@@ -1,6 +1,6 @@
-"""A process's own page for Prometheus, and who may read it.
+"""Serves a process's metrics to Prometheus, and checks who may read them.
 
-Nothing depends on it: where its port is taken, mail is sent all the same.
+Nothing depends on it: if its port is taken, e-mails are still sent.
 """
 
 import base64
@@ -20,13 +20,13 @@ from ops.watch import logs
 
 log = logs.get()
 USER = "prometheus"
-# How often a port that was taken is tried again.
+# Retry interval for a port that is taken.
 _LOOK_SECONDS = 30.0
 CHALLENGE = ("WWW-Authenticate", 'Basic realm="punktual"')  # RFC 7617
 
 
 def may_read(authorization: str) -> bool:
-    """Whether this Authorization header gives the password, where one is set."""
+    """Whether the Authorization header has the right password, if one is set."""
     password = config.settings().metrics.password
     if password is None:
         return True
@@ -35,7 +35,7 @@ def may_read(authorization: str) -> bool:
 
 
 def server(registry: CollectorRegistry, port: int) -> WSGIServer | None:
-    """None: the port is taken, and the log says so."""
+    """None: the port is taken, which is logged."""
     host = config.settings().metrics.host
     try:
         return make_server(host, port, _guarded(make_wsgi_app(registry)), ThreadingWSGIServer, _Quiet)
@@ -45,13 +45,13 @@ def server(registry: CollectorRegistry, port: int) -> WSGIServer | None:
 
 
 def serve_beside(port: int) -> None:
-    """Serve what this process alone counts, for as long as it runs."""
+    """Serve this process's own metrics for as long as it runs."""
     if page := server(REGISTRY, port):
         threading.Thread(target=page.serve_forever, daemon=True).start()
 
 
 def serve_merged(folder: str, port: int) -> None:
-    """Serve what all processes that share this folder count, as soon as the port is free."""
+    """Serve the merged metrics of all processes that share this folder, as soon as the port is free."""
     registry = CollectorRegistry()
     MultiProcessCollector(registry, folder)  # type: ignore[no-untyped-call]
     threading.Thread(target=_serve_for_ever, args=(registry, port), daemon=True).start()
@@ -78,7 +78,7 @@ def _guarded(page: Callable[..., Iterable[bytes]]) -> Callable[..., Iterable[byt
 
 
 def _is_for_loopback(host: str) -> bool:
-    """Whether it was sent to a name of this machine. Another name that leads here is that of a page that attacks us."""
+    """Whether the Host header names loopback. Any other name that resolves to us is a DNS rebinding attack."""
     try:
         return config.is_loopback(urlsplit(f"//{host}").hostname or "")
     except ValueError:
@@ -87,4 +87,4 @@ def _is_for_loopback(host: str) -> bool:
 
 class _Quiet(WSGIRequestHandler):
     def log_message(self, *_: object) -> None:
-        """A scrape is no event."""
+        """Do not log scrapes."""

@@ -1,6 +1,6 @@
-"""One structured line per event: a static name, and fields beside it. Ids, never addresses or bodies.
+"""Structured logging: one line per event with a static name and fields. Ids, never addresses or bodies.
 
-Dramatiq's, periodiq's, waitress's and our own lines come out in one form, warnings and what nobody caught included.
+Lines of Dramatiq, periodiq and waitress, warnings and uncaught exceptions get the same format.
 """
 
 import copy
@@ -25,8 +25,8 @@ bind = structlog.contextvars.bind_contextvars
 unbind = structlog.contextvars.clear_contextvars
 
 
-# What reads like an address, wherever it was said: in a server's words, or in an exception's.
-# Bounded as addresses are (RFC 5321 section 4.5.3.1): a long text without an @ would cost the square of its length.
+# Anything that looks like an address, in a server's words or an exception's.
+# Bounded by the RFC's limits (RFC 5321 section 4.5.3.1): a long text without an @ would take quadratic time.
 _ADDRESS = re.compile(r"[^\s<>()\[\]{}\"',;:=/@]{1,64}@[^\s<>()\[\]{}\"',;:=/]{1,255}")
 
 
@@ -35,7 +35,7 @@ def _without_addresses(logger: object, method: str, event: structlog.typing.Even
 
 
 def _on_one_line(logger: object, method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
-    """What a server or an owner wrote must not begin a line that reads like one of ours."""
+    """Escape line breaks, so that text of a server or an owner cannot fake a log line."""
     return {key: escape_controls(value) if isinstance(value, str) else value for key, value in event.items()}
 
 
@@ -46,9 +46,9 @@ def _with_repeats(logger: object, method: str, event: structlog.typing.EventDict
 
 
 class Handler(logging.StreamHandler[TextIO]):
-    """Writes a warning once a minute, and then how often it came again: each thread tries every second what is away.
+    """Writes a repeated warning once a minute, with a count: each thread retries every second while a service is away.
 
-    Where nothing can be written, as on a full disk, nothing is: no process ends for its log.
+    Write errors, as on a full disk, are ignored: no process ends because of its log.
     """
 
     def __init__(self, stream: TextIO, seconds: Callable[[], float] = clock.boottime) -> None:
@@ -78,8 +78,8 @@ class Handler(logging.StreamHandler[TextIO]):
             if held.repeated:
                 super().emit(held.told())
 
-    def handleError(self, record: logging.LogRecord) -> None:  # the standard library's name
-        """Told where? The log is what cannot be written."""
+    def handleError(self, record: logging.LogRecord) -> None:  # overrides the standard library's method
+        """Ignore: the log itself cannot be written."""
 
 
 _ONCE_IN_SECONDS = 60.0
@@ -93,7 +93,7 @@ class _Held:
     repeated: int = 0
 
     def told(self) -> logging.LogRecord:
-        """The same line without its traceback, with how often it was held back."""
+        """The line without its traceback, with the number of suppressed repetitions."""
         again = copy.copy(self.first)
         again.exc_info, again.repeated = None, self.repeated
         if isinstance(again.msg, dict):
@@ -103,15 +103,15 @@ class _Held:
 
 
 def _key(record: logging.LogRecord) -> object | None:
-    """What two lines have in common that say the same. None: each is told."""
+    """Lines with the same key are repetitions. None: write every line."""
     if record.levelno < logging.WARNING:
         return None
-    if isinstance(record.msg, dict):  # ours: all that it says, for it may name a mail
+    if isinstance(record.msg, dict):  # one of ours: all fields, since they may name an e-mail
         if record.levelno >= logging.CRITICAL:
             return None
         return record.name, repr(sorted((name, repr(it)) for name, it in record.msg.items() if name not in _VARIES))
     failure = record.exc_info[0] if record.exc_info else None
-    # Dramatiq's loggers bear the name of a thread's queue.
+    # Dramatiq's logger names contain the thread's queue in parentheses.
     return record.name.partition("(")[0], record.msg, failure
 
 
@@ -142,11 +142,11 @@ def configure() -> None:
     root.setLevel(settings.level.upper())
     logging.captureWarnings(True)
     sys.excepthook, threading.excepthook = _uncaught, _uncaught_in_thread
-    # Peewee would tell each statement with its values: addresses and letters.
+    # Peewee would log each statement with its values: addresses and letters.
     for chatty in ("dramatiq", "periodiq", "waitress", "imapclient", "peewee", "apprise"):
         logging.getLogger(chatty).setLevel(max(logging.WARNING, root.level))
-    # What it tells, with stacks, comes to whoever uses it as an exception too: every other tick of periodiq finds the
-    # connection gone that was idle for a minute, and Dramatiq opens another.
+    # Its errors, logged with stacks, also reach its users as exceptions. Every other tick of periodiq finds its idle
+    # connection closed, and Dramatiq opens another.
     logging.getLogger("pika").setLevel(logging.CRITICAL)
 
 
@@ -163,7 +163,7 @@ def _formatter(as_text: bool) -> logging.Formatter:
 
 
 def _traceback(lines: TextIO, failure: structlog.typing.ExcInfo) -> None:
-    """Without local variables, which structlog shows by default: there may be a password among them."""
+    """Without local variables, which structlog shows by default: they may contain a password."""
     plain = io.StringIO()
     structlog.dev.plain_traceback(plain, failure)
     lines.write(escape_controls(_ADDRESS.sub("***", plain.getvalue()), keep="\n"))

@@ -1,8 +1,8 @@
 """Every metric of Punktual, declared here and nowhere else.
 
-Workers and timekeeper count; what is a state is read from the rows when Prometheus asks. prometheus_client decides when
-it is imported whether its values are shared by several processes: where they are to be,
-ops/watch/metrics_folder.py prepares the environment before the process begins.
+Workers and timekeeper count events; gauges of the current state are read from the rows at each scrape.
+prometheus_client decides at import whether values are shared by several processes, so ops/watch/metrics_folder.py sets
+the environment before such a process starts.
 """
 
 from typing import NamedTuple
@@ -54,7 +54,7 @@ TICK_STEP = Histogram(
 )
 NOTICES = Counter("punktual_notices_total", "Notices to people, sent or failed.", ["result"])
 
-# Shown as 0 before the first of its kind: a series that appears with a 1 is no increase to Prometheus.
+# Exported as 0 from the start: Prometheus sees no increase in a series that first appears as 1.
 for _gate in gates.NAMES:
     CLAIMS_REFUSED.labels(_gate)
 for _reason in plans.REASONS:

@@ -1,8 +1,8 @@
-"""Where the processes of one start share the values of their metrics.
+"""The folder in which the processes of one start share their metrics.
 
-Each start has a folder of its own, so that two on one machine, or two containers on one volume, do not count into each
-other's files. They are mapped into memory, and a write into a mapped file on a full disk kills its process (SIGBUS): so
-they lie in memory, where that can be had, and a full disk does them no harm.
+Each start has its own folder, so that two starts on one machine, or two containers on one volume, do not share files.
+The files are memory-mapped, and writing to a mapped file on a full disk kills the process (SIGBUS). So the folder is in
+memory (/dev/shm) if possible.
 """
 
 import fcntl
@@ -20,7 +20,7 @@ _LEAST_ROOM_BYTES = 16 * 1024 * 1024
 
 
 def prepare(name: str, port: int) -> dict[str, str]:
-    """Make the folder, and tell what must be in the environment before Dramatiq and prometheus_client are imported."""
+    """Create the folder. Returns the environment needed before Dramatiq and prometheus_client are imported."""
     folder = str(_new_folder(parent(_MEMORY), name))
     return {
         "PROMETHEUS_MULTIPROC_DIR": folder,
@@ -30,13 +30,13 @@ def prepare(name: str, port: int) -> dict[str, str]:
 
 
 def forget(pid: int) -> None:
-    """What a process that has ended was doing at that moment nobody does any more."""
+    """Remove an ended process's live gauges: what it was doing has stopped."""
     for file in _folder().glob(f"gauge_live*_{pid}.db"):
         file.unlink(missing_ok=True)
 
 
 def remove() -> None:
-    """The processes of this start have ended, in order."""
+    """Remove the folder after all processes of this start have ended."""
     shutil.rmtree(_folder(), ignore_errors=True)
 
 
@@ -45,7 +45,7 @@ def _folder() -> Path:
 
 
 def parent(memory: Path) -> Path:
-    """Below `memory`, or on the disk where that is missing, full, not to be written to, or somebody else's."""
+    """A folder below `memory`, or on disk if that is missing, full, not writable, or another user's."""
     folder = memory / f"punktual-{os.getuid()}"
     try:
         with suppress(FileExistsError):
@@ -59,7 +59,7 @@ def parent(memory: Path) -> Path:
 
 
 def _new_folder(parent: Path, name: str) -> Path:
-    """Locked for as long as one process of this start lives; those of the dead are removed."""
+    """Create a folder, locked while any process of this start lives, and remove folders of dead ones."""
     config.private_folder(parent)
     starting = os.open(parent, os.O_RDONLY)
     fcntl.flock(starting, fcntl.LOCK_EX)
@@ -76,7 +76,7 @@ def _new_folder(parent: Path, name: str) -> Path:
 
 
 def _remove_if_dead(folder: Path) -> None:
-    """Where it cannot be removed it stays: no start may fail for it."""
+    """Errors are ignored, so that a start does not fail because of an old folder."""
     with suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
         try:

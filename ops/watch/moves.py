@@ -1,4 +1,4 @@
-"""What is told of each move of an e-mail: a line in the log, and the counters that go up with it."""
+"""Logs and counts each move of an e-mail."""
 
 from typing import Any
 
@@ -9,12 +9,12 @@ from ops.watch import logs, metrics
 from reasons import Reason
 
 log = logs.get()
-# What of a conversation says why a move was made, without the server's words: those may name the lead.
+# Fields of a conversation that explain a move; without the server's words, which may name the lead.
 _TOLD = ("code", "enhanced", "scope", "phase", "seconds")
 
 
 def watch() -> None:
-    """From now on every move that this process commits is logged and counted."""
+    """Log and count every move that this process commits from now on."""
     announcements.listen(_log)
     announcements.listen(_count)
 
@@ -34,7 +34,7 @@ def _fields(it: Moved) -> dict[str, Any]:
         "from_status": it.from_status,
         "to_status": it.to_status,
         "scheduled_at": it.scheduled_at and it.scheduled_at.isoformat(),
-        # Of ours the code: a sentence may have a server's words in it.
+        # Only the code of our reasons: the sentence may contain a server's words.
         "reason": it.reason.code if isinstance(it.reason, Reason) else it.reason,
         "by": it.by,
     }
@@ -51,6 +51,6 @@ def _count(it: Moved) -> None:
         metrics.REPLANNED.labels(it.reason.code).inc(it.count)
     if it.move is Move.ACCEPT:
         metrics.SENT.labels(it.campaign_id, it.mailbox_id).inc()
-    # Late proof tells that it was sent, and not when.
+    # Late proof says that it was sent, not when.
     if it.move is Move.ACCEPT and it.from_status is Status.SENDING and it.sent_at and it.scheduled_at:
         metrics.SCHEDULE_LAG.observe((it.sent_at - it.scheduled_at).total_seconds())
