@@ -1,1 +1,1 @@
-"""`python -m admin`: the small script of campaign owners and operators."""
+"""`python -m admin`: the command line for campaign owners and operators."""

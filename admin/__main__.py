@@ -1,4 +1,4 @@
-"""`python -m admin …`: reads the command line and turns every refusal into one line and exit status 1."""
+"""`python -m admin …`: the command line. Every refusal is one line and exit status 1."""
 
 import re
 import sys
@@ -46,7 +46,7 @@ REFUSALS = (
     SettlementRefused,
     Unplannable,
 )
-# These work without a database that is up to date.
+# Commands that work without an up-to-date database.
 _WITHOUT_SCHEMA = {"config", "migrate", "new-key", "new-password", "catcher", "demo", "doctor"}
 
 app = typer.Typer(
@@ -149,7 +149,7 @@ def main() -> None:
         try:
             status = app(standalone_mode=False)
         except typer.TyperException as mistake:
-            if type(mistake).__name__ == "NoArgsIsHelpError":  # it has been shown
+            if type(mistake).__name__ == "NoArgsIsHelpError":  # the help was shown
                 sys.exit(mistake.exit_code)
             sys.exit(f"punktual: {_in_one_line(mistake)}")
         except typer.Abort:
@@ -158,12 +158,12 @@ def main() -> None:
 
 
 def _is_broken(text: str) -> bool:
-    """Whether Python made it of bytes that are none of its encoding."""
+    """Whether it contains bytes that Python could not decode (surrogate escapes)."""
     return any("\ud800" <= each <= "\udfff" for each in text)
 
 
 def _in_one_line(mistake: typer.TyperException) -> str:
-    """What is wrong with a command, by the name of the option."""
+    """A usage error in one line, with the option's name."""
     said = escape_controls(" ".join(mistake.format_message().split())).removesuffix(".").removeprefix("Invalid value: ")
     if found := re.fullmatch(r"Invalid value for '?(?P<name>[^':]+)'?: (?P<fault>.*)", said):
         cause = mistake.__cause__

@@ -15,7 +15,7 @@ Yes = Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation. S
 
 
 def to_what_moves(order: Callable[[], object], campaign_ids: Collection[int], *, yes: bool) -> bool:
-    """Whether mails will move. Ends the command where the person at the terminal does not want that."""
+    """Whether e-mails will move. Exits if the person at the terminal declines."""
     shifts = preview.of(order, campaign_ids)
     names = {row.id: row.name for row in campaigns.every()} if shifts else {}
     for it in shifts:

@@ -1,4 +1,4 @@
-"""The command with which a person lets sending go on after the database went back in time."""
+"""The command that allows sending again after the database went back in time."""
 
 from typing import Annotated
 
@@ -17,7 +17,7 @@ from reasons import Code, Reason
 
 
 class ArmingRefused(Exception):
-    """Sending cannot go on before a person has chosen."""
+    """A person must decide about the missing e-mails first."""
 
 
 def arm(
@@ -44,12 +44,12 @@ def arm(
     if lost and forgotten_as is None:
         _show(lost)
         raise ArmingRefused(f"say what becomes of these {len(lost)} mails: --forgotten-as unknown, sent or pending")
-    # At once, for other machines too: they would send again what this one is about to tell of.
+    # First stop the other machines too: they would send again what this one is about to recover.
     arming.disarm(Reason(Code.BRINGING_BACK, host=this_worker().host), who())
     count = arming.rule_on(lost, forgotten_as or Verdict.UNKNOWN, reason or Reason(Code.DATABASE_RESTORED), who())
     handover_log.accept_loss()
     print(f"of {len(lost)} mails of this machine that were forgotten, {count} are {forgotten_as or 'changed'}")
-    # What those have sent since the backup this machine cannot know, and would send again.
+    # This machine cannot know what those have sent since the backup, and would send it again.
     others = recovery.hosts_that_sent() - {this_worker().host}
     if others and not anyway:
         print(f"still disarmed: run this on {', '.join(sorted(others))} too, and then once more with --anyway")

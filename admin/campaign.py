@@ -53,7 +53,7 @@ def add(
 
 
 def _mailboxes(file: Path, campaign: CampaignFile) -> list[Mailbox]:
-    """Each once, by id."""
+    """The campaign's mailboxes without duplicates, by id."""
     try:
         found = {row.id: row for row in (mailboxes.find(normalise(address)) for address in campaign.mailboxes)}
         for row in found.values():
@@ -115,7 +115,7 @@ def resume(name: Name) -> None:
 
 
 def _what_comes_of_it(campaign_id: int, *again: str) -> str:
-    """A campaign that cannot send now does once its cause is over: it is started, and its owner told."""
+    """The result of starting or resuming. A campaign that cannot send yet is started anyway; its owner is told why."""
     standing = overview.standing(campaigns.get(campaign_id))
     if standing.sends or standing.gate in ("unplanned", "time", "downtime"):
         return " ".join(("its mails are being planned", *again))

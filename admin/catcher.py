@@ -1,4 +1,4 @@
-"""The catcher as a command: a mail server for trying things out, which sends nothing on."""
+"""The command that runs the catcher, a test mail server."""
 
 import signal
 import threading

@@ -1,4 +1,4 @@
-"""Asks a mailbox's servers whether they would take a mail and show its copy. No mail is sent, and nothing is stored."""
+"""Checks a mailbox's SMTP and IMAP servers. Sends nothing and stores nothing."""
 
 from typing import NamedTuple
 

@@ -1,4 +1,4 @@
-"""What a catcher received of a campaign, held against what the rows say."""
+"""Compares what a catcher received from a campaign with the rows."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -13,14 +13,14 @@ from ops.catcher import read_caught
 
 @dataclass(frozen=True)
 class Comparison:
-    """What the catcher received, held against what the rows say."""
+    """The result of comparing received e-mails with the rows."""
 
     planned: int
     sent: int
     received: int
     duplicates: int  # deliveries beyond the first of a Message-ID
-    missing: int  # sent, say the rows, but never received
-    unexplained: int  # received, but not sent, say the rows
+    missing: int  # sent according to the rows, but not received
+    unexplained: int  # received, but not sent according to the rows
     worst_late_seconds: float
 
     @property

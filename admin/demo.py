@@ -1,6 +1,6 @@
-"""The demo: a real campaign on the embedded default, through real SMTP conversations, to a catcher on this machine.
+"""The demo: runs a real campaign on the embedded default, over real SMTP, to a catcher on this machine.
 
-It ends with what the catcher received held against what the rows say.
+At the end it compares what the catcher received with the rows.
 """
 
 import signal
@@ -62,7 +62,7 @@ def demo() -> None:
 
 
 def _prepare(port: int) -> Campaign:
-    """Load the example, or find what an earlier run left to be done."""
+    """Load the example, or continue an unfinished earlier run."""
     for address, name in MAILBOXES.items():
         try:
             change = mailboxes.Edit(smtp_host="127.0.0.1", smtp_port=port)
@@ -92,7 +92,7 @@ def _prepare(port: int) -> Campaign:
 
 @contextmanager
 def _served() -> Iterator[None]:
-    """The pages are for looking on: the demo goes its way without them too."""
+    """Serve the pages if possible; the demo also works without them."""
     with (config.settings().var / "demo" / "web.log").open("ab") as lines, Pages(lines) as pages:
         closely = "; look at /?show=hour there to see each mail" if pages.found else ""
         console.print(f"{pages.said}{closely}\n", highlight=False, soft_wrap=True)
@@ -102,7 +102,7 @@ def _served() -> Iterator[None]:
 @contextmanager
 def _worker(log: Path) -> Iterator[subprocess.Popen[bytes]]:
     with log.open("ab") as lines:
-        # Of its own process group: Ctrl-C is for the demo, which tells it once to end, so that no mail is cut off.
+        # Its own process group: on Ctrl-C the demo sends it one signal, so that no e-mail is interrupted.
         command = tied.command("actors", "embedded")
         process = subprocess.Popen(command, cwd=config.ROOT, stderr=lines, stdout=lines, process_group=0)  # noqa: S603
     try:
@@ -113,7 +113,7 @@ def _worker(log: Path) -> Iterator[subprocess.Popen[bytes]]:
 
 
 def _watch(row: Campaign, worker: subprocess.Popen[bytes]) -> None:
-    """Show each mail as it leaves, until all have."""
+    """Print each e-mail when it is sent, until all are."""
     shown = {line.id for line in _lines(row) if line.sent_at}
     [summary] = overview.campaigns([row])
     emails, until = summary.emails, clock.boottime() + LONGEST_SECONDS
@@ -159,5 +159,5 @@ def _log() -> Path:
 
 
 def _short(path: Path) -> Path:
-    """As one would type it from the checkout's root."""
+    """The path relative to the checkout's root, if it is below it."""
     return path.relative_to(config.ROOT) if path.is_relative_to(config.ROOT) else path

@@ -1,4 +1,4 @@
-"""The command that checks everything that must be true, of the rows and of what is around them."""
+"""The command that checks all invariants and everything that sending needs."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
@@ -40,11 +40,11 @@ def results() -> Iterator[CheckResult]:
     missing = migrate.missing()
     yield CheckResult("every migration is applied", ", ".join(missing) or None)
     if missing:
-        return  # the other questions are about tables that may not be there
+        return  # the other checks need tables that may be missing
     yield from invariants.check()
     for rule, look in SURROUNDINGS:
         yield CheckResult(rule, look())
-    if not config.settings().broker.embedded:  # its messages are in a process that nobody else can look into
+    if not config.settings().broker.embedded:  # the embedded broker is inside another process
         yield CheckResult("the broker holds what the rows say", _broker())
 
 
@@ -91,7 +91,7 @@ def _handover_log() -> str | None:
 
 
 def _broker() -> str | None:
-    """That RabbitMQ answers, and that it holds what the rows say where no worker holds it."""
+    """Whether RabbitMQ answers, and, without a running worker, has the messages that the rows say it has."""
     if why := broker_check.why_not(_BROKER_SECONDS) or heartbeats.shared():
         return why
     try:
@@ -99,7 +99,7 @@ def _broker() -> str | None:
     except BrokerAway as error:
         return str(error)
     marked = hints.count_marked()
-    # What a worker holds is not counted by RabbitMQ: only without one do the numbers have to agree.
+    # RabbitMQ does not count messages held by a worker, so the numbers must only agree without one.
     if not found.consumers and found.messages < marked:
         return f"{marked} mails count as hinted, and the broker holds {found.messages} messages and no worker listens"
     return None

@@ -85,7 +85,7 @@ def add(
 def _check_server(
     host: str | None, imap_host: str | None, username: str | None, name: str | None, sent_folder: str | None
 ) -> None:
-    """What is given of them. An empty IMAP server takes it back."""
+    """Check the given options. An empty IMAP server removes it."""
     for option, server in (("--host", host), ("--imap-host", imap_host or None)):
         if server is not None and not _is_host(server):
             raise MailboxInvalid(f"{option}: {server[:80]!r} is no name of a server, like smtp.your-provider.pl")
@@ -110,7 +110,7 @@ def _is_host(text: str) -> bool:
 
 
 def _password() -> str:
-    """Never an argument: those are in the list of processes and in the shell's history."""
+    """Never an argument: arguments are visible in the process list and in the shell's history."""
     given = os.environ.get("PUNKTUAL_MAILBOX_PASSWORD")
     return given if given is not None else typer.prompt("Password", hide_input=True)
 
@@ -118,7 +118,7 @@ def _password() -> str:
 def _sent_mail(
     before: SentMail | None, host: str | None, port: int | None, security: Security | None, folder: str | None
 ) -> SentMail | None:
-    """Where the Sent folder is found: what was known of it, with what is given."""
+    """The Sent folder's settings: the current ones, changed by the given options."""
     known_host = before.imap_host if before else None
     host = known_host if host is None else host
     if not host:
@@ -262,7 +262,7 @@ def record(
 
 
 def _day(text: str, today: date) -> date:
-    """Within a year: another one is mistyped, and would count for nothing."""
+    """A day within a year; any other is a typing error."""
     try:
         day = date.fromisoformat(text)
     except ValueError:

@@ -1,4 +1,4 @@
-"""`python -m admin notices …`: whether the people in charge can be told, and what they were told."""
+"""Commands about notices to the people in charge."""
 
 import typer
 

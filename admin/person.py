@@ -1,4 +1,4 @@
-"""Who is at the keyboard: the name that a person's rulings are recorded under."""
+"""The name under which this person's orders are recorded."""
 
 import getpass
 

@@ -1,4 +1,4 @@
-"""Shows what was read: tables for people, JSON for programs. Times in Warsaw, as everywhere."""
+"""Prints results: tables for people, JSON for programs. Times are Warsaw's."""
 
 import dataclasses
 import json
@@ -21,9 +21,9 @@ from scheduling.window import WARSAW
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
-FEW = 5  # orders that are shown with what they were about
+FEW = 5  # latest orders shown with a campaign or a mailbox
 
-# What is not read on a terminal is read by programs, or looked at with a pager: nothing is cut off there.
+# Output that is not a terminal goes to programs or a pager: do not cut lines.
 console = Console(width=None if sys.stdout.isatty() else 100_000)
 
 
@@ -50,7 +50,7 @@ def pairs(values: Iterable[tuple[str, Any]]) -> None:
 
 
 def changes(found: Iterable[RecordedChange]) -> None:
-    """What was ordered lately, where anything was."""
+    """Print the latest orders, if there are any."""
     rows = [(it.at, it.by, it.verb, ", ".join(starmap(_difference, it.values.items())), it.reason) for it in found]
     if rows:
         print()
@@ -63,7 +63,7 @@ def _difference(name: str, values: Sequence[Any]) -> str:
 
 
 def _setting(name: str, value: Any) -> str:
-    """As it is given in a campaign file, or on the command line."""
+    """A setting as written in a campaign file or on the command line."""
     if name.endswith("_minute") and isinstance(value, int):
         return f"{value // 60:02}:{value % 60:02}"
     if name.endswith("_seconds") and isinstance(value, int | float):
@@ -74,7 +74,7 @@ def _setting(name: str, value: Any) -> str:
 
 
 def duration(seconds: float) -> str:
-    """1 h 30 min; what no clock shows as a number."""
+    """1 h 30 min; values outside timedelta's range as a number."""
     if not 1 <= seconds <= 10**9 or seconds != int(seconds):
         return f"{float(seconds):g} s"
     rest, parts = int(seconds), []
@@ -110,6 +110,6 @@ def _plain(value: Any) -> Any:
 
 
 def _names(value: Any) -> list[str]:
-    """What programs are told of it: of a reason its English."""
+    """Fields for JSON: a reason as its English text."""
     english = [it for it in ("reason", "sentence") if isinstance(getattr(type(value), it, None), property)]
     return [it.name for it in dataclasses.fields(value) if it.name != "why"] + english

@@ -1,1 +1,1 @@
-"""What people hand in: campaign files, leads, letters. Every refusal names file, line and field."""
+"""Reads and checks people's files: campaigns, leads, letters. Every error names file, line and field."""

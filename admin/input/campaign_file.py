@@ -1,6 +1,6 @@
-"""Reads a campaign file, and checks everything before a row is written.
+"""Reads a campaign file, and checks everything before any row is written.
 
-Every refusal names the file, the line or field, and what would be right.
+Every error names the file, the line or field, and what would be right.
 """
 
 from collections.abc import Iterable, Mapping
@@ -68,7 +68,7 @@ class CampaignFile(BaseModel):
 
 
 def read_campaign(path: Path) -> tuple[CampaignFile, Templates]:
-    """Its templates know the file where each of them stands."""
+    """The campaign and its templates, which know their files for error messages."""
     source = texts.read(path)
     try:
         values = faults.toml(source)
@@ -90,7 +90,7 @@ def read_campaign(path: Path) -> tuple[CampaignFile, Templates]:
 
 
 def _checked(where: str, values: Mapping[str, Any], source: str = "") -> CampaignFile:
-    """source: the TOML that the values were read from, for the lines of what is wrong."""
+    """source: the TOML text of the values, to find line numbers for errors."""
     try:
         campaign = CampaignFile(**values)
         _ = campaign.window
@@ -118,7 +118,7 @@ def edited(
     delay: float | None,
     daily_limit: int | None,
 ) -> Edit:
-    """What is given, checked by the rules of a campaign file beside the rest as it is."""
+    """The given changes, checked together with the campaign's other settings by the rules of a campaign file."""
     values = {
         "name": row.name,
         "subject": "as it is",
@@ -149,7 +149,7 @@ def _time(minute: int) -> str:
 
 
 def _inline(path: Path, key: str, value: object) -> tuple[object, str]:
-    """The template and where it stands. `{ file = "letter.txt" }`: in that file, beside the campaign file or below."""
+    """The template and its location. `{ file = "letter.txt" }`: a file in the campaign file's folder or below."""
     where = f"{path.name}: {key}"
     match value:
         case {"file": str(name), **rest} if not rest:

@@ -1,6 +1,6 @@
-"""Reads a leads file: CSV with a header -> the leads, each with its line.
+"""Reads a leads file: CSV with a header -> leads with line numbers.
 
-Every refusal names the file, the line and the column, and what would be right.
+Every error names the file, the line and the column, and what would be right.
 """
 
 import re
@@ -33,7 +33,7 @@ class LeadLine:
 def read_leads(path: Path, used: Collection[str] = ()) -> list[LeadLine]:
     """A CSV with a header, an `email` column, and any further columns for the templates.
 
-    used: the fields that the templates ask for. A column that none can ask for by its name is left out.
+    used: the fields that the templates use. A column whose name no template could use is ignored.
     """
     text = rows.lines_of(texts.read(path))
     try:
@@ -59,9 +59,9 @@ _EXCEL_SAYS = re.compile(r'"?sep=(.)"?[,;\t]*\n', re.IGNORECASE)
 
 
 def _delimiter(name: str, text: str) -> tuple[str, str, int]:
-    """What separates the columns, the text from its header on, and how many lines are before that.
+    """The delimiter, the text from the header on, and the number of lines before it.
 
-    The header decides: with only one separator does it have a column `email`, and it has none of the others in it.
+    The header decides: there must be exactly one delimiter that gives a column `email`, and no other one in the header.
     """
     if said := _EXCEL_SAYS.match(text):
         if said[1] not in DELIMITERS:
@@ -70,7 +70,7 @@ def _delimiter(name: str, text: str) -> tuple[str, str, int]:
     first = {each: _names(text, each) for each in DELIMITERS}
     fitting = [each for each in DELIMITERS if "email" in first[each]]
     if not fitting:
-        # What is wrong is then told of the columns as they were meant.
+        # Then errors refer to the columns as they were probably meant.
         return next((each for each in DELIMITERS if len(first[each]) > 1), ","), text, 0
     delimiter = fitting[0]
     bare = _IN_QUOTES.sub("", text.lstrip()).partition("\n")[0]
@@ -84,7 +84,7 @@ def _delimiter(name: str, text: str) -> tuple[str, str, int]:
 
 
 def _names(text: str, delimiter: str) -> list[str]:
-    """Of the columns, as the templates would call them; none if they cannot be separated so."""
+    """The columns' names in templates; empty if this delimiter does not work."""
     try:
         row = next((row for row in rows.read(text, delimiter) if any(cell.strip() for cell in row.cells)), None)
     except CsvInvalid:
@@ -96,13 +96,13 @@ def _name(cell: str) -> str:
     return unicodedata.normalize("NFC", cell.strip().lower())
 
 
-# Words of the templates' own.
+# Keywords of the templates.
 _RESERVED = frozenset({"and", "else", "elif", "false", "if", "in", "is", "none", "not", "or", "true"})
 _NEEDED = ("email", "legal_basis")
 
 
 def _columns(where: str, header: Sequence[str], used: Collection[str]) -> list[str | None]:
-    """What the templates call each column; None: it is left out."""
+    """Each column's name in templates; None: ignored."""
     names = [_name(cell) for cell in header]
     while names and not names[-1]:
         names.pop()
@@ -162,7 +162,7 @@ def _is_address(text: str) -> bool:
 def _leads(
     columns: Sequence[str | None], found: Iterable[Row], delimiter: str, skipped: int
 ) -> tuple[list[LeadLine], list[str]]:
-    """The leads, and what is wrong with the rows that are none."""
+    """The leads, and an error for each bad row."""
     leads: list[LeadLine] = []
     problems: list[str] = []
     first_line: dict[str, int] = {}
@@ -181,7 +181,7 @@ def _leads(
 
 
 def _lead(columns: Sequence[str | None], row: Row, delimiter: str) -> NewLead:
-    """Raises ValueError with what belongs behind the line's number."""
+    """Raises ValueError with the text that follows the line number."""
     _check_cells(columns, row, delimiter)
     fields = {name: cell.strip() for name, cell in zip(columns, row.cells, strict=False) if name}
     for name, value in fields.items():
@@ -194,7 +194,7 @@ def _lead(columns: Sequence[str | None], row: Row, delimiter: str) -> NewLead:
 
 
 def _check_cells(columns: Sequence[str | None], row: Row, delimiter: str) -> None:
-    """Whether each cell has its column, and is a cell for certain."""
+    """Raise ValueError unless each cell has a column and is unambiguous."""
     separator, count = DELIMITERS[delimiter], len(columns)
     there = f"{len(row.cells)} cell{'s' if len(row.cells) != 1 else ''}"
     if row.doubtful is not None:
@@ -217,7 +217,7 @@ def _check_cells(columns: Sequence[str | None], row: Row, delimiter: str) -> Non
 
 
 def _has_a_row(cell: str, place: int, delimiter: str) -> bool:
-    """Whether lines of the file were taken into a cell, from a quote that nobody closed up to the next."""
+    """Whether a cell swallowed lines, because of a quote that was not closed."""
     inner = (line.split(delimiter) for line in cell.split("\n")[1:])
     return any(len(parts) > max(place, 1) and _is_address(parts[place]) for parts in inner)
 

@@ -1,4 +1,4 @@
-"""Makes each lead's message once before a campaign is written, so that none fails when its time has come."""
+"""Composes each lead's message once before a campaign is written, so that none fails when it is sent."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -18,9 +18,9 @@ _A_DAY = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 def check_letters(file: Path, leads: Sequence[LeadLine], templates: Templates, sender: Sender) -> None:
-    """Raise FileInvalid with the lines of the leads whose letters cannot be made, each reason once.
+    """Raise FileInvalid with the lines of leads whose messages cannot be composed, each reason once.
 
-    sender: whichever mailbox it will be; what is wrong with a sender is wrong for all leads: see check_sender().
+    sender: any of the mailboxes; an invalid sender is invalid for all leads: see check_sender().
     """
     lines: defaultdict[str, list[int]] = defaultdict(list)
     for it in leads:
@@ -35,7 +35,7 @@ def check_letters(file: Path, leads: Sequence[LeadLine], templates: Templates, s
 
 
 def check_sender(sender: Sender) -> None:
-    """Raise LetterInvalid where no message can come from it."""
+    """Raise LetterInvalid if no message can be sent from it."""
     compose(_A_LETTER, {}, Envelope(sender, "a-check@leads.example", _AN_ID), _A_DAY)
 
 

@@ -1,7 +1,7 @@
-"""Reads CSV (RFC 4180): a text -> rows of cells, each with its line. What can be read in two ways is not read.
+"""Reads CSV (RFC 4180): text -> rows of cells with line numbers. Ambiguous input is refused.
 
-The standard library's reader is not used: it takes a quote anywhere for a letter, and names the line where it gave up
-instead of the one where the mistake is.
+The standard library's reader is not used: it accepts quotes anywhere in a cell, and reports the line where it gave up
+instead of the one with the mistake.
 """
 
 import re
@@ -10,12 +10,12 @@ from dataclasses import dataclass
 
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab"}
 
-_OPENING = re.compile(r' *"')  # a space after the separator is nobody's text
+_OPENING = re.compile(r' *"')  # a space between the delimiter and a quote is not part of the cell
 _CLOSING = re.compile(r'([^"]*(?:""[^"]*)*)" *')
 
 
 class CsvInvalid(Exception):
-    """From this line on nobody can say what is a cell."""
+    """From this line on the cells are ambiguous."""
 
     def __init__(self, line: int, because: str) -> None:
         super().__init__(because)
@@ -24,13 +24,13 @@ class CsvInvalid(Exception):
 
 @dataclass(frozen=True)
 class Row:
-    line: int  # on which it begins; the first is 1
+    line: int  # its first line; counted from 1
     cells: list[str]
-    doubtful: int | None = None  # the place of a cell that has quotes in it and is not in quotes
+    doubtful: int | None = None  # index of an unquoted cell that contains quotes
 
 
 def lines_of(text: str) -> str:
-    """The text with one kind of line end."""
+    """The text with \\n as its only line end."""
     text = text.replace("\r\n", "\n")
     return text if "\n" in text else text.replace("\r", "\n")
 
@@ -51,7 +51,7 @@ def read(text: str, delimiter: str) -> Iterator[Row]:
 
 
 def _with_quotes(text: str, at: int, line: int, delimiter: str) -> tuple[Row, int]:
-    """The row that begins there, and where it ends."""
+    """The row that begins at `at`, and its end."""
     plain = re.compile(f"[^{delimiter}\n]*")
     start, cells, doubtful = at, list[str](), None
     while True:

@@ -1,4 +1,4 @@
-"""Reads the text of a file that a person gave us: what it is, how it is encoded, and whether it was damaged before."""
+"""Reads a person's text file: checks its type, detects the encoding, and finds earlier encoding damage."""
 
 import codecs
 import os
@@ -11,10 +11,10 @@ LARGEST_FILE = 50_000_000  # bytes
 _SAVE_AS = "save it as UTF-8 (in Excel: “CSV UTF-8”)"
 _POLISH = frozenset("ąćęłńóśźżĄĆĘŁŃÓŚŹŻ")
 _SIGNS = frozenset("„”“’‘–—…«»€°§©®\xa0")
-# Where all that is beyond ASCII reads as Polish, this is what it is written in.
+# Candidate encodings: the one in which all non-ASCII characters are Polish letters.
 _ENCODINGS = {"Windows-1250": "cp1250", "ISO-8859-2": "iso8859-2", "CP852": "cp852", "Mac CE": "mac_latin2"}
 _WIDE = {
-    codecs.BOM_UTF32_LE: "UTF-32",  # before the one that it begins with
+    codecs.BOM_UTF32_LE: "UTF-32",  # before UTF-16, whose BOM is its beginning
     codecs.BOM_UTF32_BE: "UTF-32",
     codecs.BOM_UTF16_LE: "UTF-16",
     codecs.BOM_UTF16_BE: "UTF-16",
@@ -22,7 +22,7 @@ _WIDE = {
 
 
 class FileInvalid(Exception):
-    """A file that a person gave us cannot be used as it is."""
+    """A person's file cannot be used as it is."""
 
 
 def read(path: Path) -> str:
@@ -43,25 +43,25 @@ def read(path: Path) -> str:
 
 
 def read_beside(path: Path, name: str) -> str:
-    """The text of a file in the folder of another one, or below it, wherever links lead.
+    """The text of a file in another file's folder or below, after resolving links.
 
-    A file from elsewhere, named by whoever wrote the first one, would be sent to strangers.
+    Otherwise a campaign file could send any file of this machine to strangers.
     """
     folder = path.parent.resolve()
     if Path(name).is_absolute() or ".." in Path(name).parts:
         raise FileInvalid(f"{name!r} must be the name of a file in the folder of {path.name}, or below it")
     try:
         found = (folder / name).resolve()
-    except (OSError, RuntimeError, ValueError):  # links in a circle, and names that no file can have
+    except (OSError, RuntimeError, ValueError):  # circular links, and invalid file names
         raise FileInvalid(f"{name!r} is not the name of a file") from None
     if not found.is_relative_to(folder):
         raise FileInvalid(f"{name!r} is a link that leads out of the folder of {path.name}")
-    # Whatever the line ends of the file are, a letter's are its own.
+    # Normalise line ends; the message gets its own.
     return read(found).replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _content(path: Path) -> bytes:
-    """Whatever it turns out to be, opening it does not wait, and no more of it is read than may be."""
+    """The file's bytes. Opening never blocks (on a FIFO, say), and at most LARGEST_FILE is read."""
     try:
         with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
@@ -91,19 +91,19 @@ def _likely_encoding(content: bytes) -> str | None:
     return None
 
 
-# What a misread letter can have been for certain. Not à, whose traces are a letter and a space.
+# Letters that misread UTF-8 can be traced back to for certain. Not à: its trace is a letter and a space.
 _MEANT = _POLISH | _SIGNS - {"\xa0"} | frozenset("áâãäåæçèéêëìíîïðñòóôõöøùúûüýþÿß")
 _MISREAD_AS = ("cp1250", "cp1252", "iso8859-2", "latin-1")
 
 
 def damage(text: str) -> str | None:
-    """What happened to it before it came to us, where that is certain."""
+    """How the text was damaged by a wrong encoding before, if that is certain."""
     if "\ufffd" in text:
         return "has U+FFFD in place of a letter: the text was damaged before; export it again as UTF-8"
     if text.isascii():
         return None
     for word in re.split(r"[ \t\n]+", text):
-        # A quote may stand behind any letter: with one before it it only looks like a trace.
+        # A closing quote after a letter only looks like a trace.
         if meanings := _meanings(word.rstrip("»“”’")):
             meant = " or ".join(map(repr, meanings))
             return f"{word[:60]!r} was {meant} before it was read in the wrong encoding; export it again as UTF-8"
@@ -111,7 +111,7 @@ def damage(text: str) -> str | None:
 
 
 def _meanings(word: str) -> list[str]:
-    """What the word can have been, if it is UTF-8 that was read as something else."""
+    """The possible originals of the word, if it is UTF-8 read in another encoding."""
     found = []
     for codec in _MISREAD_AS if len(word) <= 60 and not word.isascii() else ():
         try:
@@ -124,5 +124,5 @@ def _meanings(word: str) -> list[str]:
 
 
 def _byte(letter: str, codec: str) -> bytes:
-    """Bytes that mean nothing in an encoding are mostly read as the control characters that they are in Latin-1."""
+    """Encode a character. Bytes undefined in an encoding are usually decoded as Latin-1 control characters."""
     return letter.encode("latin-1" if "\x80" <= letter <= "\x9f" else codec)
