@@ -16,9 +16,9 @@ from web.app import MOST_BYTES, create_app
 from web.guard import channels
 
 log = logs.get()
-# Each is a connection to the database while it answers.
+# Each uses a database connection while it answers.
 _THREADS = 8
-# People wait for a page no longer than this for a database that is away.
+# How long a page waits for a database that is away.
 _CONNECT_SECONDS = 3
 
 
@@ -49,7 +49,7 @@ def _server(settings: config.Web) -> BaseWSGIServer | MultiSocketServer:
             ident=None,
             max_request_body_size=MOST_BYTES,
             **channels.LIMITS,
-            # They are for us to read where a proxy has set them, and to forget where anybody may have.
+            # Proxy headers are trusted only behind our proxy; otherwise any client could set them.
             clear_untrusted_proxy_headers=not settings.behind_https,
         )
     except OSError as error:

@@ -1,4 +1,4 @@
-"""The JSON API: what the pages show, and the few things that a person may order."""
+"""The JSON API: what the pages show, and the orders a person may give."""
 
 from typing import Any
 
@@ -23,7 +23,7 @@ def init(app: APIFlask) -> None:
 
 @blueprint.before_request
 def _take_only_json() -> None:
-    """A form, which any page may send for whoever looks at it, cannot say that it is JSON: 415."""
+    """415 unless the body is JSON. Another site's form, which could abuse a visitor's login, cannot send JSON."""
     if request.method == "POST" and not isinstance(request.get_json(), dict):
         abort(422, "An order is a JSON object.")
 

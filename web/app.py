@@ -1,4 +1,4 @@
-"""Puts the parts together: whoever asks, what is answered, and what the answer may do in a browser."""
+"""Builds the web application: access control, pages, API, errors, security headers."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ MOST_BYTES = 64 * 1024
 
 
 class _Id(IntegerConverter):
-    """What an id may be: a bigint of Postgres, in the digits of ASCII."""
+    """An id in a URL: a Postgres bigint, in ASCII digits."""
 
     regex = "[0-9]{1,19}"
 
@@ -28,12 +28,12 @@ class _Id(IntegerConverter):
 
 class _Json(DefaultJSONProvider):
     def loads(self, s: str | bytes, **_: Any) -> Any:
-        """Python's own parser runs out of stack on what is nested deeply."""
+        """Pydantic's parser: Python's own raises RecursionError on deeply nested input."""
         return from_json(s)
 
 
 def create_app() -> APIFlask:
-    # No docs page: the ones on offer load scripts from elsewhere. The document itself is at spec_path.
+    # No docs page: the available ones load scripts from other hosts. The document itself is at spec_path.
     app = APIFlask("web", title="Punktual", version="1", spec_path="/api/openapi.json", docs_path=None)
     app.json = _Json(app)
     app.url_map.converters["int"] = _Id
@@ -53,7 +53,7 @@ def create_app() -> APIFlask:
 
 
 def _refuse_nul() -> None:
-    """Postgres has no text with NUL in it, and would fail where a person mistyped."""
+    """Refuse NUL in input: Postgres text cannot contain it, and the statement would fail."""
     given = {name: value for name, values in request.values.lists() for value in values if "\0" in name + value}
     if given or "\0" in request.path:
         faults = {"input": {name.replace("\0", "\ufffd"): [gettext_noop("has a NUL character")] for name in given}}

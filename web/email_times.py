@@ -1,4 +1,4 @@
-"""What an e-mail's history tells: when it should have gone, and when it went."""
+"""When an e-mail was planned, started and sent, from its history."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ class Times:
 
     @property
     def late_by(self) -> timedelta | None:
-        """How long after its time it was started; negative where before."""
+        """How long after its planned time it was started; negative: before."""
         return None if self.started is None else self.started - self.planned
 
     @property
@@ -30,7 +30,7 @@ class Times:
 
 
 def times(line: EmailLine, moves: Sequence[PastMove]) -> Times:
-    """Of its latest attempt. One that a person sends again, or that was given back, begins anew."""
+    """The times of the latest attempt. After a release, or a person's decision to send again, a new one begins."""
     planned = [row.scheduled_to for row in moves if row.scheduled_to is not None]
     attempt = _attempt(moves) if line.status != Status.PENDING else []
     return Times(

@@ -1,4 +1,4 @@
-"""What is answered when something is refused or fails: a page to people, and one form of JSON to programs."""
+"""Error responses: a page for people, one JSON form for programs."""
 
 from collections.abc import Callable
 
@@ -35,7 +35,7 @@ _FOR_PROGRAMS = ("/api/", "/health/", "/metrics")
 
 
 class Refusal(BaseModel):
-    """Why it was not done."""
+    """Why a request was refused."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -73,12 +73,12 @@ def _is_for_programs() -> bool:
 
 
 def _missing(error: Exception) -> Response:
-    """Programs are told what is missing. People followed a link, and read their own language."""
+    """Programs are told what is missing; people get a general sentence in their language."""
     return _answer(HTTPError(404, str(error) if _is_for_programs() else None))
 
 
 def _fields(error: HTTPError) -> dict[str, list[str]]:
-    """Place in the input -> what is wrong with it, in words of ours."""
+    """Field of the input -> what is wrong with it, in our own words."""
     found: dict[str, list[str]] = {}
     if isinstance(error.__cause__, ValidationError):
         for fault in faults.of(error.__cause__):

@@ -1,4 +1,4 @@
-"""Whether this process lives, and whether all that sending needs is there. Open to all: tells no secret."""
+"""Liveness of this process, and readiness of everything that sending needs. Public: reveals no secret."""
 
 import threading
 from collections.abc import Callable
@@ -34,7 +34,7 @@ def ready() -> ResponseReturnValue:
 
 
 def check_readiness() -> dict[str, str | None]:
-    """Check -> why it fails, None where it does not."""
+    """Check -> why it fails; None: it is ok."""
     found = _database()
     if not config.settings().broker.embedded:
         found["broker"] = broker_check.why_not(SECONDS) or _shared(found)
@@ -74,7 +74,7 @@ def _shared(found: dict[str, str | None]) -> str | None:
 
 
 class Latest:
-    """What was found a moment ago is told again: who asks every second, or ten at once, costs one look."""
+    """Caches the last result for a moment, so that many requests cost one check."""
 
     def __init__(
         self, look: Callable[[], dict[str, str | None]], seconds: Callable[[], float] = clock.boottime

@@ -1,4 +1,4 @@
-"""The language of the pages, Polish or English, and how they tell times, which are Warsaw's in both."""
+"""The language of the pages, Polish or English, and their formats of times and numbers. Times are Warsaw's."""
 
 from datetime import date, datetime, timedelta
 from functools import cache
@@ -25,7 +25,7 @@ _A_YEAR = timedelta(days=365)
 
 
 class _Catalogues(Domain):  # type: ignore[misc]  # it has no types
-    """Read from the text that translators write, so that there is nothing to compile."""
+    """Reads the catalogues from .po files, so that nothing needs to be compiled."""
 
     def get_translations(self) -> NullTranslations:
         return _catalogue(language())
@@ -58,7 +58,7 @@ def language() -> str:
 
 
 def in_language(name: str) -> str:
-    """Where the page that is being shown is found in another language."""
+    """URL of the current page in another language."""
     if request.method != "GET":
         return f"/?lang={name}"
     return f"{request.path}?{urlencode({**request.args.to_dict(), 'lang': name})}"
@@ -92,7 +92,7 @@ def _catalogue(name: str) -> NullTranslations:
 
 
 def word(text: object) -> str:
-    """One of our own words that stands in a row; what is not ours stays as it is."""
+    """Translate one of our words from a row; other text is returned unchanged."""
     return gettext(str(text)) if text else ""
 
 
@@ -101,12 +101,12 @@ def sentence(text: str) -> str:
 
 
 def in_words(at: datetime) -> str:
-    """Short where it is of today."""
+    """A time for sentences; without the date if it is today."""
     return second(at) if warsaw_day(at) == warsaw_day(clock.now()) else _formatted(at, "EEE d MMM HH:mm")
 
 
 def moment(at: datetime | None) -> Markup:
-    """For tables: an element that also tells programs, and whoever points at it, the whole instant."""
+    """A <time> element for tables, with the full instant in its attributes."""
     if at is None:
         return Markup("–")
     whole = gettext("%(at)s, Warsaw time", at=_formatted(at, "EEEE, d MMMM y, HH:mm:ss.SSS"))
@@ -126,7 +126,7 @@ def second(at: datetime) -> str:
 
 
 def duration(length: timedelta) -> str:
-    """In its two largest units, below ten seconds to the tenth. Never negative: who shows it says which way it is."""
+    """The two largest units; tenths below ten seconds. The sign is dropped: the text around it says before or after."""
     seconds = abs(length.total_seconds())
     if seconds < 9.95:
         return f"{numbers.format_decimal(round(seconds, 1), locale=_locale())} s"
@@ -139,7 +139,7 @@ def duration(length: timedelta) -> str:
 
 
 def duration_of_seconds(seconds: float) -> str:
-    # Whatever number stands in a row is shown.
+    # A row may contain any number.
     return duration(timedelta(seconds=seconds)) if abs(seconds) < 1e10 else f"{seconds:g} s"
 
 

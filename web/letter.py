@@ -1,4 +1,4 @@
-"""What was handed over to a server, as a person reads it. It may be anything: strangers' data went into it."""
+"""Shows a message that was handed over. Its content is untrusted."""
 
 import re
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from email.message import EmailMessage
 
 import nh3
 
-# The standard library's parser trusts its input in many places: each of these has been seen to leave it.
+# The standard library's parser can raise any of these on bad input.
 _BROKEN = (MessageError, ValueError, LookupError, AttributeError, TypeError, AssertionError, RecursionError)
 _BREAK, _TAG = re.compile(r"<(?:p|br|div|tr|li|hr|h[1-6])\b", re.IGNORECASE), re.compile(r"<[^<>]*>")
 _CHARACTERS_A_LINE = 90
@@ -22,14 +22,14 @@ class ShownLetter:
 
     @property
     def height(self) -> int:
-        """About the pixels that its HTML needs: nothing runs in its frame that could measure it."""
+        """An estimate of the HTML's height in pixels: its frame runs no script that could measure it."""
         html = self.html or ""
         lines = len(_BREAK.findall(html)) + len(_TAG.sub("", html)) // _CHARACTERS_A_LINE
         return min(max(40 + 22 * lines + 120 * html.lower().count("<img"), 90), 480)
 
 
 def read(content: bytes) -> ShownLetter:
-    """What cannot be read as a message is shown as it is."""
+    """Parse a message; one that cannot be parsed is shown as text."""
     try:
         message = message_from_bytes(content, policy=policy.default)
         headers = [(name, str(value)) for name, value in message.items()]
@@ -38,8 +38,8 @@ def read(content: bytes) -> ShownLetter:
         return ShownLetter([], content.decode("utf-8", "replace"), None)
 
 
-# Text and how it looks. Nothing that could be followed or fetched, and nothing that a browser reads ahead: no <link>,
-# <meta>, <base>, form, frame or script is among these, and no address of a link.
+# Text and formatting only: nothing that can be followed, fetched or prefetched. So no <link>, <meta>, <base>, forms,
+# frames or scripts, and no link targets.
 _TAGS = nh3.ALLOWED_TAGS | {"big", "font"}
 _ATTRIBUTES = {
     "*": {
@@ -64,7 +64,7 @@ _NOT_SHOWN = {
 
 
 def without_connections(html: str) -> str:
-    """What a lead was sent as a person may look at it: its text and format, and nothing that a browser would follow."""
+    """The HTML with text and formatting only, so that viewing it opens no connection."""
     return nh3.clean(
         html,
         tags=_TAGS,

@@ -1,4 +1,4 @@
-"""The page on which Prometheus reads the state of things from the rows: it cannot drift from what the sender obeys."""
+"""The metrics page with the current state, read from the same rows that the sender uses."""
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime
@@ -26,7 +26,7 @@ Samples = Iterable[tuple[Labels, float]]
 
 @blueprint.get("/metrics")
 def page() -> Response:
-    """Whole or not at all: half a page would look like campaigns and mailboxes that are gone."""
+    """All metrics or an error: a partial page would look as if campaigns and mailboxes were gone."""
     if not _may_read():
         return Response(status=401, headers=[exposition.CHALLENGE])
     registry = CollectorRegistry()
@@ -39,7 +39,7 @@ def page() -> Response:
 
 
 def _may_read() -> bool:
-    """Where the pages ask who is there, so does this one: behind a proxy everybody comes from this machine."""
+    """Requires the password if the pages do: behind a proxy every request comes from this machine."""
     settings = config.settings()
     if settings.metrics.password is None:
         return not settings.web.protected
@@ -47,10 +47,10 @@ def _may_read() -> bool:
 
 
 class Rows(Collector):
-    """Reads the rows once a scrape."""
+    """Reads the rows once per scrape."""
 
     def describe(self) -> Iterable[GaugeMetricFamily]:
-        return []  # else registering it would read them too
+        return []  # otherwise registering would read the rows too
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         began = clock.boottime()

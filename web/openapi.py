@@ -1,4 +1,4 @@
-"""The OpenAPI document of the JSON API, beyond what its views say by themselves."""
+"""Completes the API's OpenAPI document with what the views do not declare."""
 
 import json
 import re
@@ -34,7 +34,7 @@ def init(app: APIFlask) -> None:
     app.tags = list(_TAGS)
     app.config.update(AUTO_OPERATION_ID=True, AUTO_404_RESPONSE=False, AUTO_VALIDATION_ERROR_RESPONSE=False)
     app.servers = [{"url": "/"}]
-    app.spec_processor(partial(_complete, app))  # JSON, never the text of YAML
+    app.spec_processor(partial(_complete, app))  # always JSON, never YAML
 
 
 def _complete(app: APIFlask, spec: dict[str, Any]) -> dict[str, Any]:
@@ -51,7 +51,7 @@ def _complete(app: APIFlask, spec: dict[str, Any]) -> dict[str, Any]:
 
 
 def _hoisted(spec: dict[str, Any]) -> dict[str, Any]:
-    """Each schema brings a copy of what it is made of, under a name of its own: told once, under the name alone."""
+    """Merge copies of nested schemas, which each parent schema defines under its own prefixed name."""
     whole: dict[str, Any] = json.loads(_NESTED.sub("", json.dumps(spec)))
     schemas: dict[str, Any] = {}
     for name, schema in whole["components"]["schemas"].items():

@@ -1,4 +1,4 @@
-"""What people order on the pages: forms that are carried out, and lead back to what came of it."""
+"""Orders from the pages: form posts that carry out an order and redirect to the result."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""What a campaign has before it, and its days as bars: rows where there are rows, the planner's forecast beyond."""
+"""A campaign's outlook: its end, and a bar per day, from the rows and from the planner's forecast for later days."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ from models.views.mails import Day
 from scheduling.window import warsaw_day
 
 _PLANNABLE = {CampaignStatus.DRAFT, CampaignStatus.ACTIVE, CampaignStatus.PAUSED}
-# Bars: what was comes first, and what will be has at least as much room.
+# The bar chart: days before today, and days in all.
 _BEFORE, _DAYS = timedelta(days=9), 28
 STATUSES = ("sent", "sending", "unknown", "failed", "cancelled", "pending")
 
@@ -22,16 +22,16 @@ STATUSES = ("sent", "sending", "unknown", "failed", "cancelled", "pending")
 @dataclass(frozen=True)
 class Ahead:
     today: date
-    ends_at: datetime | None  # None: nothing will go, or it was not looked so far ahead
-    goes_on_after: datetime | None  # so far it was looked, and then some more will go
-    forecast: Mapping[date, int]  # Warsaw day -> mails that are not planned yet
+    ends_at: datetime | None  # None: nothing will be sent, or the forecast does not reach that far
+    goes_on_after: datetime | None  # end of the forecast, if more e-mails follow after it
+    forecast: Mapping[date, int]  # Warsaw day -> e-mails not planned yet
 
 
 def of(row: Campaign) -> Ahead:
     now = clock.now()
     if row.status not in _PLANNABLE:
         return Ahead(warsaw_day(now), None, None, {})
-    # The future is played for it: once a minute is enough, or whenever the settings change.
+    # This runs the planner, so the result is cached per minute and settings revision.
     found = played(row.id, row.revision, now.replace(second=0, microsecond=0))
     goes_on_after = found.slots[-1].at if found.slots and found.ends_at is None else None
     return Ahead(warsaw_day(now), found.ends_at, goes_on_after, Counter(warsaw_day(slot.at) for slot in found.slots))
@@ -46,7 +46,7 @@ def played(campaign_id: int, revision: int, minute: datetime) -> forecast.Future
 class Part:
     status: str
     count: int
-    top: float  # in percent of the tallest bar, from the top
+    top: float  # percent of the tallest bar, from the top
     height: float
 
 
@@ -59,7 +59,7 @@ class Bar:
 
 
 def days(found: Sequence[Day], ahead: Mapping[date, int], today: date) -> list[Bar]:
-    """Every day from the first to the last that has mails, as many as there is room for."""
+    """Every day from the first to the last one with e-mails, as many as fit."""
     counts = {each.day: Counter({status: getattr(each, status) for status in STATUSES}) for each in found}
     for each, count in ahead.items():
         counts.setdefault(each, Counter())["forecast"] = count

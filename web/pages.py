@@ -1,4 +1,4 @@
-"""The pages that people look at. They only read: what is ordered on them is in orders.py."""
+"""The pages. Read-only: their orders are in orders.py."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -52,7 +52,7 @@ def today() -> Response:
 
 
 def _totals(rows: Iterable[Campaign], counts: dict[int, Counter[str]]) -> dict[str, int]:
-    """What is planned by a campaign that is not active will not go."""
+    """Totals for the overview; planned e-mails of inactive campaigns do not count, since they will not be sent."""
     of_day: Counter[str] = sum(counts.values(), Counter())
     active = [counts[row.id]["pending"] for row in rows if row.status == CampaignStatus.ACTIVE and row.id in counts]
     return {"sent": of_day["sent"], "pending": sum(active), "failed": of_day["failed"]}
@@ -70,7 +70,7 @@ def campaign(campaign_id: int) -> Response:
 
 
 def campaign_page(campaign_id: int, refusal: str | None = None) -> Response:
-    """refusal: why an order that came from this page was not carried out."""
+    """refusal: why an order from this page was not carried out."""
     row = campaigns.get(campaign_id)
     status, lead = request.args.get("status", ""), request.args.get("lead", "").strip()
     [line] = overview.campaigns([row])
@@ -113,7 +113,7 @@ def email(email_id: int) -> Response:
 
 
 def email_page(email_id: int, refusal: str | None = None, typed: str = "") -> Response:
-    """refusal: why a ruling was not taken. typed: the reason that was given for it."""
+    """refusal: why a decision was refused. typed: the reason the person entered."""
     line, moves = overview.email(email_id), overview.history(email_id)
     content = overview.content(email_id)
     return show(
@@ -133,7 +133,7 @@ def email_page(email_id: int, refusal: str | None = None, typed: str = "") -> Re
 @blueprint.get("/emails/<int:email_id>/html")
 @headers.letter
 def html(email_id: int) -> Response:
-    """What a lead was sent, by itself: the page shows it in a frame that may do nothing."""
+    """The message's HTML alone, for the page's sandboxed frame."""
     overview.email(email_id)
     content = overview.content(email_id)
     read = letter.read(content) if content is not None else None

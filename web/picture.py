@@ -1,4 +1,4 @@
-"""Where the marks of a day stand: instants become places on an axis, in percent of its width. Pure."""
+"""Layout of the day's timeline: times -> positions on an axis, in percent of its width. Pure."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -11,15 +11,15 @@ from reasons import Why
 from scheduling.window import WARSAW, warsaw_day, warsaw_day_bounds
 
 _HOUR = timedelta(hours=1)
-# How much is shown around now, and how far its labels are apart: as little as holds all marks of the hour.
+# (span around now, distance of labels): the smallest that contains all marks of the hour is used.
 _AROUND = [(timedelta(minutes=whole), timedelta(minutes=step)) for whole, step in ((3, 1), (15, 1), (60, 5))]
 _MOST_LABELS = 13
-# With more marks than this in sight they are drawn as thin strokes, and their moves only where one points.
+# With more visible marks than this they are drawn as thin strokes, and their moves only on hover.
 MANY = 120
 _ABOVE = {"sending", "failed", "unknown"}
-# With more moves than this on a line, they are drawn as bands that tell how many there are.
+# With more moves than this on a line, they are drawn as bands with a count.
 FEW_MOVES = 12
-# Places further apart than this, in percent, are in bands of their own.
+# Positions further apart than this, in percent, get separate bands.
 _APART = 4.0
 
 
@@ -27,7 +27,7 @@ _APART = 4.0
 class Tick:
     x: float
     at: datetime
-    minor: bool  # has no room on a small screen
+    minor: bool  # hidden on a small screen
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Axis:
     step: timedelta
 
     def place(self, at: datetime) -> float:
-        """In percent, never beyond the edges."""
+        """The position in percent, clamped to the edges."""
         return round(min(max((at - self.start) / (self.end - self.start), 0), 1) * 100, 3)
 
     def shows(self, at: datetime) -> bool:
@@ -55,12 +55,12 @@ class Axis:
 class Placed:
     mark: TimelineMark
     x: float
-    origin: float | None  # where it stood before its latest move, if that is on the axis too
+    origin: float | None  # position before its latest move, if that is on the axis
 
 
 @dataclass(frozen=True)
 class Band:
-    """Many mails that moved for one reason, by where they stood before."""
+    """E-mails that moved for the same reason, grouped by their previous positions."""
 
     x: float
     width: float
@@ -68,7 +68,7 @@ class Band:
     last: datetime
     count: int
     why: Why | None
-    is_away: bool  # they stand on another day now
+    is_away: bool  # they moved to another day
 
 
 @dataclass(frozen=True)
@@ -77,8 +77,8 @@ class Drawn:
     open: tuple[float, float] | None
     marks: list[Placed]
     left: list[tuple[float, MovedAway]]
-    moved: Counter[Why | None]  # why -> how many of this day's mails
-    bands: list[Band]  # where there are too many moves for each to be drawn
+    moved: Counter[Why | None]  # why -> number of this day's e-mails
+    bands: list[Band]  # used when there are too many moves to draw each one
     dense: bool
 
 
@@ -99,7 +99,7 @@ class Picture:
 
 
 def draw(now: datetime, lines: Sequence[CampaignDay], *, hour: bool = False) -> Picture:
-    """hour: only what is around now, at most an hour of it."""
+    """hour: show at most an hour around now instead of the day."""
     axis = _around(now, lines) if hour else _whole_day(now, lines)
     return Picture(axis, now, axis.place(now), [_drawn(line, axis) for line in lines])
 
@@ -112,7 +112,7 @@ def _around(now: datetime, lines: Sequence[CampaignDay]) -> Axis:
 
 
 def _whole_day(now: datetime, lines: Sequence[CampaignDay]) -> Axis:
-    """From the first window's opening to the last one's closing, and as far as there are marks, in whole hours."""
+    """From the first opening to the last closing, extended to include all marks, in whole hours."""
     begin, end = warsaw_day_bounds(warsaw_day(now))
     times = [at for line in lines for at in _extent(line)] or [begin, end]
     start = begin + (min(times) - begin) // _HOUR * _HOUR
@@ -128,7 +128,7 @@ def _extent(line: CampaignDay) -> Iterator[datetime]:
 
 def _drawn(line: CampaignDay, axis: Axis) -> Drawn:
     in_sight = [mark for mark in line.marks if axis.shows(mark.at)]
-    # What is drawn last lies above what it meets.
+    # Marks drawn last are on top.
     in_sight.sort(key=lambda mark: mark.status in _ABOVE)
     marks = [_placed(mark, axis) for mark in in_sight]
     left = [(axis.place(each.at_from), each) for each in line.moved_away if axis.shows(each.at_from)]

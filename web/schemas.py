@@ -1,4 +1,4 @@
-"""What goes into the JSON API and what comes out of it. Times are Warsaw's, with their offset, as everywhere."""
+"""Schemas of the JSON API's input and output. Times are Warsaw's, with their offset."""
 
 from datetime import datetime
 from typing import Annotated, Any, Literal
@@ -17,10 +17,10 @@ Moment = Annotated[
     PlainSerializer(lambda at: at.astimezone(WARSAW).isoformat(timespec="milliseconds"), return_type=str),
     WithJsonSchema({"type": "string", "format": "date-time"}),
 ]
-# Postgres has no text with NUL in it.
+# Postgres text cannot contain NUL.
 _WITHOUT_NUL = r"^[^\x00]*$"
 Reason = Annotated[str, StringConstraints(max_length=MOST_REASON, pattern=_WITHOUT_NUL)]
-# May be left out of a query, which has no null.
+# For optional query parameters, which cannot be null.
 Omitted = SkipJsonSchema[None]
 
 

@@ -1,4 +1,4 @@
-"""A page as it goes to a browser: in its frame, with nothing invisible in it, and no second time unless it changed."""
+"""Renders a page in the common layout, shows invisible characters, and sends an ETag."""
 
 import re
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from models.views import unknowns
 from reasons import Why
 from web.guard import access
 
-# Controls, and what reorders or hides the text around it. The joiners that scripts and emoji are written with stay.
+# Control characters, and those that reorder or hide text. Joiners, which scripts and emoji need, are allowed.
 _INVISIBLE = re.compile(
     "[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b\u200e\u200f"
     "\u2028-\u202e\u2060-\u206f\u3164\ufeff\uffa0\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e0fff]"
@@ -23,10 +23,10 @@ _INVISIBLE = re.compile(
 
 @dataclass(frozen=True)
 class Frame:
-    """What every page tells, whatever it is about."""
+    """What the layout shows on every page."""
 
     unknown: int
-    disarmed: Why | None  # why no machine may send
+    disarmed: Why | None  # why sending is stopped
     last_tick: datetime | None
     tick_is_old: bool
     may_log_out: bool
@@ -41,12 +41,12 @@ def show(template: str, code: int = 200, **values: Any) -> Response:
 
 
 def visible(html: str) -> str:
-    """Strangers' text with each character shown that would change what people see without being seen."""
+    """Untrusted text with invisible characters shown, if they would change what people see."""
     return _INVISIBLE.sub(lambda found: f"⟨U+{ord(found[0]):04X}⟩", html.replace("\r\n", "\n"))
 
 
 def _fingerprint(response: Response) -> str:
-    """Of all but the token of its forms, which is another one in every answer."""
+    """A hash of the page without its CSRF tokens, which differ in every response."""
     token = str(g.get("csrf_token", ""))
     html = response.get_data(as_text=True)
     return sha256((html.replace(token, "") if token else html).encode()).hexdigest()[:32]

@@ -1,4 +1,4 @@
-"""What the words in rows are called on the pages. Translated where they are shown; a test sees that each can be."""
+"""Display names for the words in rows. Translated when shown; a test checks that each has a translation."""
 
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
@@ -72,7 +72,7 @@ COLUMNS = {
     "leads_left_out": gettext_noop("leads that must not be written to"),
 }
 
-# Words that stand within reasons, beside the statuses above.
+# Words that are values of reasons, in addition to the statuses above.
 IN_REASONS = (
     *(
         gettext_noop("pending"),
@@ -85,7 +85,7 @@ IN_REASONS = (
     *(gettext_noop("sender address"), gettext_noop("sender name"), gettext_noop("recipient")),
 )
 
-# The name of a status beside a number of mails in it.
+# The name of a status after a number of e-mails.
 OF_SEVERAL: dict[str, Callable[[int], str]] = {
     "pending": lambda count: ngettext("planned", "planned", count),
     "sending": lambda count: ngettext("being sent", "being sent", count),
@@ -115,7 +115,7 @@ def status(name: str) -> str:
 
 
 def of_several(name: str, count: int = 2) -> str:
-    """A status where it stands for a number of mails, or over a column of them."""
+    """A status after a number of e-mails, or as a column's heading."""
     return OF_SEVERAL[name](count)
 
 
@@ -128,7 +128,7 @@ def move(name: str) -> str:
 
 
 def reason(why: Why | None) -> str:
-    """Ours in the language of the page; a person's or a server's own words, or an older sentence, as they stand."""
+    """Our reasons in the page's language; a person's or server's words, or older sentences, unchanged."""
     return why.text(word, in_words) if isinstance(why, Reason) else why or ""
 
 
@@ -141,7 +141,7 @@ def column(name: str) -> str:
 
 
 def value(name: str, given: Any) -> str:
-    """A setting as a person would say it."""
+    """A setting formatted for people."""
     show: Callable[[Any], str] | None = _VALUES.get(name)
     if given is None:
         return "–"
@@ -153,7 +153,7 @@ def wall_clock(minutes: int) -> str:
 
 
 def weekdays(numbers: Sequence[int]) -> str:
-    """Mon–Fri, where they follow each other."""
+    """Consecutive days as a range: Mon–Fri."""
     names: Mapping[int, str] = dates.get_day_names("abbreviated", locale=get_locale())
     days = sorted(numbers)
     if days == list(range(7)):

@@ -1,6 +1,6 @@
-"""Who may see and do what: whoever is on this machine, or who has the password or the token.
+"""Access control: requests from this machine, or with the password or the token.
 
-Owns /login and /logout. Asks before every view but those that are open to all, also before those that do not exist.
+Owns /login and /logout. Checks before every view except public ones, and also for unknown paths.
 """
 
 import hmac
@@ -24,7 +24,7 @@ from reasons import gettext_noop
 from web.guard.origin import from_another_site, is_for_loopback, local_path, network
 
 LOGGED_IN_FOR = timedelta(hours=12)
-# A browser that once knew the password is remembered longer: others cannot use up its attempts.
+# A browser that has logged in before is remembered for this long, and has its own limit of login attempts.
 KNOWN_FOR = timedelta(days=31)
 
 log = logs.get()
@@ -32,7 +32,7 @@ blueprint = Blueprint("access", __name__)
 csrf = CSRFProtect()
 limiter = Limiter(lambda: network(get_remote_address()), storage_uri="memory://", headers_enabled=True)
 
-# The metrics have a rule of their own.
+# The metrics have their own check.
 _OPEN_TO_ALL = {"health", "metrics"}
 
 
@@ -45,9 +45,9 @@ def init(app: APIFlask) -> None:
         SESSION_COOKIE_NAME="__Host-punktual" if web.behind_https else "punktual",
         SESSION_COOKIE_SECURE=web.behind_https,
         SESSION_COOKIE_SAMESITE="Lax",
-        # An answer that was under way while somebody logged out would log them in again.
+        # Otherwise a response still in progress at logout would log the person in again.
         SESSION_REFRESH_EACH_REQUEST=False,
-        WTF_CSRF_TIME_LIMIT=None,  # as long as the session: a page may stay open all day
+        WTF_CSRF_TIME_LIMIT=None,  # valid for the whole session: a page may stay open all day
     )
     if web.behind_https:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_host=1)  # type: ignore[method-assign]
@@ -58,7 +58,7 @@ def init(app: APIFlask) -> None:
 
 
 def person() -> str:
-    """Who asks, as it is recorded beside what they order. Only for views: nobody unknown reaches one."""
+    """The person's name for the audit log. Only for views, which need a login."""
     who: str = g.person
     return who
 
@@ -69,7 +69,7 @@ def _let_in() -> ResponseReturnValue | None:
     if from_another_site():
         abort(403, gettext_noop("Requests from other websites are refused."))
     if request.blueprint in _OPEN_TO_ALL or request.endpoint == "static":
-        return None  # whatever becomes of the database
+        return None  # works without the database
     g.person = _who()
     if g.person or request.endpoint == "access.log_in":
         return None
@@ -135,7 +135,7 @@ def _remember() -> None:
 
 
 def _forget() -> None:
-    """In the browser, and in the database: who kept the cookie has nothing."""
+    """End the session in the browser and in the database, so that a copied cookie is useless."""
     if id := _session_id():
         web_sessions.end(id)
     for name in session.keys() - {"known", "_permanent"}:

@@ -1,7 +1,7 @@
-"""Bounds on connections to the pages, so that no client can shut the others out.
+"""Limits connections to the pages, so that no client can lock the others out.
 
-Waitress closes a connection that is silent for a while, but not one that sends a byte now and then, nor a thousand of
-them. Here a request must be complete within a deadline, and of too many connections those idle longest are closed.
+Waitress closes connections that are silent for a while, but not those that send a byte now and then, nor does it limit
+their number. Here a request must be complete by a deadline, and of too many connections the longest idle are closed.
 """
 
 import socket
@@ -17,19 +17,19 @@ from web.guard.origin import network
 REQUEST_SECONDS = 20
 MOST_OF_ONE_ADDRESS = 100
 MOST = 500
-# Of waitress, and not to be reached: beyond its own limit it takes no connection at all.
+# Waitress's own limits, which should never be reached: beyond them it accepts no connection at all.
 LIMITS: dict[str, Any] = {"connection_limit": 2 * MOST, "channel_timeout": 30, "asyncore_use_poll": True}
 
 
 class Channel(HTTPChannel):
-    """One connection of a browser or a program."""
+    """A client's connection."""
 
     proxied = False
 
     def __init__(
         self, server: BaseWSGIServer, sock: socket.socket, addr: Any, adj: Adjustments, map: Any = None
     ) -> None:
-        self._waits_since: float | None = monotonic()  # for a whole request; None: it had one
+        self._waits_since: float | None = monotonic()  # for a complete request; None: it got one
         super().__init__(server, sock, addr, adj, map=map)
         self.network = network(addr[0])
         _make_room(self)
@@ -40,7 +40,7 @@ class Channel(HTTPChannel):
         return super().received(data)
 
     def readable(self) -> bool:
-        """Asked of each channel at least once a second."""
+        """Called for each channel at least once a second."""
         if self._waits_since is not None and monotonic() - self._waits_since > REQUEST_SECONDS and not self.requests:
             self.will_close = True
         return bool(super().readable())
@@ -51,18 +51,18 @@ class Channel(HTTPChannel):
 
     @property
     def idle(self) -> bool:
-        """Whether nothing is lost with it but what may still be asked."""
+        """Whether it can be closed without interrupting a request."""
         return not (self.requests or self.total_outbufs_len or self.will_close)
 
 
 class ProxiedChannel(Channel):
-    """One of a proxy in front: all are from its address, and it has to bound those of each other address itself."""
+    """A connection from our proxy: all have its address, so the proxy must limit clients itself."""
 
     proxied = True
 
 
 def serve_through(server: BaseWSGIServer | MultiSocketServer, kind: type[Channel]) -> None:
-    """Let a server, which may listen in several places, make its connections so."""
+    """Make a server, which may listen on several sockets, use this channel class."""
     for each in (server.map or {}).values() if isinstance(server, MultiSocketServer) else (server,):
         if isinstance(each, BaseWSGIServer):
             each.channel_class = kind

@@ -1,4 +1,4 @@
-"""What the answers may do in a browser, and what it may keep of them."""
+"""Security and caching headers of the responses."""
 
 from collections.abc import Callable
 from typing import Any
@@ -32,10 +32,10 @@ def init(app: APIFlask) -> None:
         app,
         content_security_policy=_PAGES,
         frame_options=DENY,
-        # So that our own forms still say where they come from, and nobody else is told anything.
+        # Our own forms still send their origin, and other sites get nothing.
         referrer_policy="same-origin",
         permissions_policy={},
-        # The proxy sends people to https: a health check or a Prometheus beside us does not need to go there.
+        # The proxy redirects people to https; local health checks and Prometheus do not need it.
         force_https=False,
         strict_transport_security=config.settings().web.behind_https,
         session_cookie_secure=config.settings().web.behind_https,
@@ -44,7 +44,7 @@ def init(app: APIFlask) -> None:
 
 
 def letter(view: Callable[..., Any]) -> Callable[..., Any]:
-    """For a view that shows what a lead received: it runs nothing, loads nothing, and only our own pages frame it."""
+    """For a view of a lead's message: no scripts, no loading, framed only by our own pages."""
     view.talisman_view_options = {  # type: ignore[attr-defined]
         "content_security_policy": _LETTER,
         "frame_options": SAMEORIGIN,
@@ -54,7 +54,7 @@ def letter(view: Callable[..., Any]) -> Callable[..., Any]:
 
 def _keep_nothing(response: Response) -> Response:
     response.headers["Cross-Origin-Resource-Policy"] = "same-origin"
-    # Not even the names that links lead to are asked for before somebody follows one.
+    # The browser must not resolve the hosts of links in advance.
     response.headers["X-DNS-Prefetch-Control"] = "off"
     if request.endpoint != "static":
         response.headers["Cache-Control"] = "no-store"

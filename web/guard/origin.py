@@ -1,4 +1,4 @@
-"""Where a request comes from, and where an answer may send it."""
+"""Where a request comes from, and where a response may redirect to."""
 
 from ipaddress import IPv6Address, IPv6Network, ip_address
 from urllib.parse import urlsplit
@@ -11,7 +11,7 @@ _SAFE = {"GET", "HEAD", "OPTIONS"}
 
 
 def is_for_loopback() -> bool:
-    """Whether it was sent to a name of this machine. Another name that leads here is that of a page that attacks us."""
+    """Whether the Host header names loopback. Any other name that resolves to us is a DNS rebinding attack."""
     try:
         return is_loopback(urlsplit(f"//{request.host}").hostname or "")
     except ValueError:
@@ -19,7 +19,7 @@ def is_for_loopback() -> bool:
 
 
 def network(address: str) -> str:
-    """What one household or machine has of addresses: of IPv6 a whole /64 (RFC 6177)."""
+    """The network of one household or machine; for IPv6 a whole /64 (RFC 6177)."""
     try:
         found = ip_address(address)
     except ValueError:
@@ -30,7 +30,7 @@ def network(address: str) -> str:
 
 
 def from_another_site() -> bool:
-    """Whether a browser orders something for a page that is not ours. Programs that are no browsers send neither."""
+    """Whether a browser sends this for another site's page. Programs send neither of these headers."""
     if request.method in _SAFE:
         return False
     if site := request.headers.get("Sec-Fetch-Site"):
@@ -40,6 +40,6 @@ def from_another_site() -> bool:
 
 
 def local_path(path: str | None) -> str:
-    """The path if it leads to a page of ours, else the first. Browsers drop tabs and take a backslash for a slash."""
+    """The path if it is one of our pages, else "/". Browsers drop tabs and treat a backslash as a slash."""
     harmless = path and path.startswith("/") and path.isprintable() and "\\" not in path and not path.startswith("//")
     return path if path and harmless else "/"
