@@ -1,6 +1,6 @@
-"""The least and the most of every number that comes in: by files, commands, settings or the API. Imports nothing.
+"""Minimum and maximum of every input number, from files, commands, settings or the API. Imports nothing.
 
-The database's CHECKs hold the same bounds; a test compares the two.
+The database's CHECKs have the same bounds; a test compares both.
 """
 
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from math import isnan
 
 
 class OutOfBounds(ValueError):
-    """A number that is too small, too large, or none at all."""
+    """A number that is too small or too large, or not a number."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Bounds:
 
 
 _DAY = 86_400
-# Far beyond all use, and so small that no sum of them leaves the calendar or a column.
+# Far larger than needed, and small enough that sums fit into dates and columns.
 CAMPAIGN = {
     "delay_seconds": Bounds(0.001, 7 * _DAY),  # times are whole milliseconds
     "daily_limit": Bounds(1, 1_000_000),
@@ -41,11 +41,11 @@ MAILBOX = {
 }
 WARMUP = {"count": Bounds(0, 1_000_000)}
 PORT = Bounds(1, 65_535)
-HIGHEST_ID = 2**63 - 1  # a bigint of Postgres
+HIGHEST_ID = 2**63 - 1  # Postgres bigint
 
 
 def check(bounds: Mapping[str, Bounds], values: Mapping[str, object]) -> None:
-    """Raise OutOfBounds with the name of the first value that is beyond its bounds; those without any may be all."""
+    """Raise OutOfBounds, naming the first value that is out of its bounds. Values without bounds are not checked."""
     for name, value in values.items():
         if name in bounds and isinstance(value, int | float):
             try:
@@ -55,5 +55,5 @@ def check(bounds: Mapping[str, Bounds], values: Mapping[str, object]) -> None:
 
 
 def written(number: float) -> str:
-    """1,000,000 and 0.001: as a person writes it, without an exponent."""
+    """Formatted for people, without an exponent: 1,000,000 and 0.001."""
     return f"{int(number):,}" if number == round(number) else f"{number:,}"

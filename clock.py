@@ -1,4 +1,4 @@
-"""The only place that asks what time it is.
+"""The only place that reads the current time.
 
 In-memory rules take `now` as an argument or call `now()`. What is stored or compared in SQL uses the database's own
 clock instead.
@@ -13,6 +13,6 @@ def now() -> datetime:
 
 
 def boottime() -> float:
-    """Seconds since boot by a clock that nobody sets and that also counts the time a machine was suspended."""
+    """Seconds since boot; never adjusted, and it also runs while the machine is suspended."""
     clock = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
     return time.clock_gettime(clock)

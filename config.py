@@ -1,6 +1,6 @@
 """config.toml and the environment -> one checked, frozen settings object.
 
-Owns what a setting may be. Secrets come from the environment alone and never print.
+Defines and validates every setting. Secrets come only from the environment and are never printed.
 """
 
 import os
@@ -34,9 +34,9 @@ _PASSWORD_IN_QUERY = re.compile(r"([?&]\w*password=)[^&]*", re.IGNORECASE)
 ROOT = Path(__file__).parent
 EMBEDDED = "embedded"
 PREFIX = "PUNKTUAL_"
-# Read by other parts of the program, or by the environment's owner, and no settings of config.toml.
+# Environment variables that are not settings of config.toml.
 OTHER_VARIABLES = {"PUNKTUAL_CONFIG", "PUNKTUAL_MAILBOX_PASSWORD"}
-# What an installation may still set that an earlier version knew -> what there is instead.
+# Settings of earlier versions -> what replaces them.
 _GONE = {
     "sending.max_attempts": "temporary answers are not counted any more, but given up by age:"
     " sending.give_up_after_days (PUNKTUAL_SENDING_GIVE_UP_AFTER_DAYS), 5 by default",
@@ -47,7 +47,7 @@ class SettingsInvalid(Exception):
     """The settings cannot be used as they are."""
 
 
-# So that no timeout, however it is converted, is more than Postgres and sockets can hold.
+# The maximum fits into the timeouts of Postgres and sockets in any unit.
 PositiveFloat = Annotated[Float, within(Bounds(0.001, 1_000_000))]
 PositiveInt = Annotated[Int, within(Bounds(1, 1_000_000))]
 _Hours = Annotated[Float, within(Bounds(0.001, 366 * 24))]
@@ -75,7 +75,7 @@ class Database(Section):
 
 class Broker(Section):
     url: SecretStr
-    heartbeat_seconds: Annotated[Int, within(Bounds(1, 65_535))]  # AMQP has two bytes for it
+    heartbeat_seconds: Annotated[Int, within(Bounds(1, 65_535))]  # 16 bits in AMQP
     blocked_timeout_seconds: PositiveInt
 
     @property
@@ -95,7 +95,7 @@ class Worker(Section):
 
 class Planning(Section):
     horizon_hours: _Hours
-    # RabbitMQ closes the channel of a consumer that holds a message for 30 minutes, and a worker holds what is delayed.
+    # A worker holds delayed messages, and RabbitMQ closes a consumer's channel after 30 minutes.
     buffer_minutes: Annotated[Float, within(Bounds(2, 25))]
     mailbox_gap_seconds: Annotated[Float, within(MAILBOX["gap_seconds"])]
 
@@ -112,7 +112,7 @@ class Sending(Section):
     retry_factor: Annotated[Float, within(Bounds(1, 1000))]
     retry_cap_seconds: PositiveFloat
     require_legal_basis: bool
-    # Not more than the results that are looked at.
+    # At most the number of results that protection.py reads.
     pause_after_results: Annotated[Int, within(Bounds(1, 1000))]
     pause_at_failed_percent: Annotated[Float, within(Bounds(0.001, 100))] | Literal["off"]
 
@@ -160,7 +160,7 @@ class Web(Section):
 
     @property
     def protected(self) -> bool:
-        """Whether it asks who is there."""
+        """Whether the pages need a password or token."""
         return self.password_hash is not None or self.token is not None
 
 
@@ -211,7 +211,7 @@ class Settings(BaseSettings):
 
     @property
     def stop_grace_seconds(self) -> float:
-        """How long a worker may need to stop: one killed while it waits for an answer would leave an unknown."""
+        """How long a worker may need to stop. One killed while it waits for an answer leaves an unknown e-mail."""
         return self.smtp.answer_timeout_seconds + self.smtp.hand_over_to_dot_seconds + 50
 
 
@@ -222,7 +222,7 @@ def settings() -> Settings:
 
 
 def private_folder(path: Path) -> Path:
-    """The folder, made if it is missing, for this user alone; the data folder above it is closed to others likewise."""
+    """Create the folder if missing, and close it and the data folder above it to other users."""
     var = settings().var
     for folder in (*reversed(path.parents), path):
         if not folder.exists():
@@ -233,7 +233,7 @@ def private_folder(path: Path) -> Path:
 
 
 def _close(folder: Path) -> None:
-    """Unless it is not ours alone: another user's, one that all write to, or one that the program itself is in."""
+    """Close a folder to other users, unless it is another user's, writable by all, or contains the program."""
     found = folder.stat()
     ours = found.st_uid == os.geteuid() and not found.st_mode & stat.S_ISVTX
     if ours and found.st_mode & 0o077 and not ROOT.resolve().is_relative_to(folder.resolve()):
@@ -252,7 +252,7 @@ def load() -> Settings:
 
 
 def shown(settings: Settings) -> dict[str, Any]:
-    """The settings as plain values, in the order of config.toml, without their secrets."""
+    """The settings as plain values, in config.toml's order, without secrets."""
     plain: dict[str, Any] = settings.model_dump(mode="json")
     plain["secret_key"] = "set" if settings.secret_key else "not set"
     for name in ("password_hash", "token"):
@@ -287,7 +287,7 @@ def _with_scheme(section: S, *schemes: str) -> S:
     if urlsplit(url).scheme not in schemes:
         raise ValueError(f'url must be "{EMBEDDED}" or begin with {schemes[0]}://')
     if not _is_well_formed(url):
-        # Else a part of the password would be taken for a host or a port, and told in errors.
+        # Otherwise part of the password would be parsed as a host or port, and appear in errors.
         raise ValueError("url is not well-formed: letters like / ? # @ in a password must be percent-encoded")
     return section
 
@@ -337,7 +337,7 @@ def _open_to_strangers(web: Web) -> Iterator[str]:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine can be meant by it."""
+    """Whether the host can only be this machine."""
     try:
         return host == "localhost" or ip_address(host).is_loopback
     except ValueError:
@@ -397,7 +397,7 @@ def _is_section(annotation: object) -> TypeGuard[type[Section]]:
 
 
 def _sentences(error: ValidationError) -> Iterator[str]:
-    """Each with where the value came from: a variable, or a line of the file."""
+    """One sentence per error, with the value's source: a variable, or a line of the file."""
     path, known = _config_file(), set(_dotted_names())
     for fault in faults.of(error):
         dotted = ".".join(fault.place)

@@ -1,6 +1,6 @@
-"""Validation errors in our own words: of a pydantic model's input, and of a TOML file.
+"""Validation errors of pydantic models and TOML files, in our own words.
 
-No sentence of pydantic or tomllib is passed on: they speak of types and parsers, and change between versions.
+Sentences of pydantic and tomllib are not shown: they are about types and parsers, and change between versions.
 """
 
 import difflib
@@ -15,22 +15,22 @@ from bounds import Bounds, written
 
 
 class TomlInvalid(Exception):
-    """A text that is no TOML."""
+    """The text is not valid TOML."""
 
     def __init__(self, line: int, because: str) -> None:
         super().__init__(f"line {line}: {because}")
 
 
 class Fault(NamedTuple):
-    """place: of the value, from the outermost name."""
+    """place: the path to the value, outermost name first."""
 
     place: tuple[str, ...]
-    kind: str  # pydantic's name for it
+    kind: str  # pydantic's error type
     text: str
 
 
 def within(bounds: Bounds) -> AfterValidator:
-    """For a number of a model."""
+    """A validator for a number in a model."""
 
     def checked(value: float) -> float:
         bounds.check(value)
@@ -45,13 +45,13 @@ def _no_boolean(value: object) -> object:
     return value
 
 
-# true is no 1, whatever Python says.
+# In Python True == 1; as an input it is not a number.
 Float = Annotated[float, BeforeValidator(_no_boolean)]
 Int = Annotated[int, BeforeValidator(_no_boolean)]
 
 
 def of(error: ValidationError) -> list[Fault]:
-    """One fault for each value: of those that may be one thing or another, all that would be right."""
+    """One fault per value. For a value with alternatives it lists everything that would be right."""
     found: dict[tuple[str, ...], list[tuple[str, str]]] = {}
     for fault in error.errors(include_url=False, include_input=False):
         place = tuple(str(part) for part in fault["loc"])
@@ -62,17 +62,17 @@ def of(error: ValidationError) -> list[Fault]:
 
 
 def _together(place: tuple[str, ...], found: Sequence[tuple[str, str]]) -> Fault:
-    """That it may also be left out says nothing about what it should be."""
+    """Join the errors of all alternatives. That the value may also be left out is only told if it is the only one."""
     told = [each for each in found if each[0] != "none_required"] or found
     return Fault(place, told[0][0], ", or ".join(dict.fromkeys(text for _, text in told)))
 
 
-# How pydantic names the branches of a union, which nobody wrote.
+# Pydantic's names for the branches of a union, which are not in the input.
 _BRANCH = re.compile(r"(none|str|int|float|bool)$|[a-z-]+\[")
 
 
 def sentence(fault: Mapping[str, Any]) -> str:
-    """fault: one of pydantic's. What would be right, to be put behind the name of the field."""
+    """What would be right, to follow the field's name. fault: one of pydantic's errors."""
     kind, context = fault["type"], fault.get("ctx", {})
     if kind in ("value_error", "assertion_error"):
         return str(context["error"])
@@ -131,7 +131,7 @@ def _least(count: int, what: str) -> str:
 
 
 def toml(text: str) -> dict[str, Any]:
-    """Raises TomlInvalid with the line where the mistake is."""
+    """Raises TomlInvalid with the line of the mistake."""
     try:
         return tomllib.loads(text)
     except RecursionError:
@@ -161,7 +161,7 @@ _HINTS = {
 
 
 def _hint(said: str) -> str:
-    """Nothing of the line itself, which may hold a secret."""
+    """What is wrong, without the line's content, which may contain a secret."""
     hint = next(
         (ours for theirs, ours in _HINTS.items() if said.startswith(theirs)),
         "a line looks like name = value, and text stands in quotes",
@@ -169,11 +169,11 @@ def _hint(said: str) -> str:
     return f"cannot be read as TOML: {hint}"
 
 
-_MOST_LINES = 2000  # to be read again and again in search of a line
+_MOST_LINES = 2000  # parsed repeatedly to find a line; more would be slow
 
 
 def _last_beginning(text: str) -> int:
-    """The line from which on a text that just ends cannot be read."""
+    """The first line of an unfinished construct at the end of a text."""
     lines = text.split("\n")
     for count in range(len(lines), 0, -1) if len(lines) <= _MOST_LINES else ():
         if _read(lines[: count - 1]) is not None:
@@ -182,7 +182,7 @@ def _last_beginning(text: str) -> int:
 
 
 def line_of(text: str, place: Sequence[str]) -> int | None:
-    """The line of a TOML text on which the value of this name begins. None: it is not there, or not to be found."""
+    """The line of a TOML text on which this value begins. None: not found."""
     lines = text.split("\n")
     begins = re.compile(rf"""\s*(\[*\s*)([\w.]+\.)?["']?{re.escape(place[-1])}["']?\s*[=.\]]""")
     for number, line in enumerate(lines, start=1) if len(lines) <= _MOST_LINES else ():
@@ -190,7 +190,7 @@ def line_of(text: str, place: Sequence[str]) -> int | None:
             continue
         before = _read(lines[: number - 1])
         if before is None or _has(before, place):
-            continue  # inside of a text of several lines, or behind what was looked for
+            continue  # inside a multi-line string, or after the value
         for end in range(number, len(lines) + 1):
             if (values := _read(lines[:end])) is not None:
                 if _has(values, place):

@@ -1,7 +1,7 @@
-"""Why something happened or does not: a code, and the values that its sentence is filled in with.
+"""Reasons: why something happened or does not happen, as a code and values for its sentence.
 
-The only list of all codes, each with its English. Rows keep code and values; a page translates the English and fills
-the values in where it is shown. What a person or a server said is no reason of ours: it is a text, and stays as it is.
+The only list of codes, each with its English template. Rows store code and values; pages translate the template and
+insert the values when they show it. A person's or a server's words are plain text and are never translated.
 """
 
 from collections.abc import Callable, Mapping
@@ -19,7 +19,7 @@ def gettext_noop(text: str) -> str:
 
 
 class Code(StrEnum):
-    """Its value stands in rows and labels, and never changes. %(name)s in the English: where a value goes."""
+    """The value is stored in rows and labels, so it never changes. %(name)s in the template is a value."""
 
     template: str
 
@@ -28,7 +28,7 @@ class Code(StrEnum):
         code._value_, code.template = value, template
         return code
 
-    # Of a mail that was given another time.
+    # Why an e-mail got another time.
     DOWNTIME = "downtime", gettext_noop("nothing could be sent at the time")
     WINDOW = "window", gettext_noop("outside the window")
     LIMIT = "limit", gettext_noop("the limit of the day was reached")
@@ -36,7 +36,7 @@ class Code(StrEnum):
     EDITED = "edited", gettext_noop("the settings were changed")
     RESUMED = "resumed", gettext_noop("sending was resumed")
 
-    # Of a claim or hand-over that was refused, and of a campaign that waits.
+    # Why a claim or hand-over was refused, or a campaign waits.
     STALE_HINT = "stale_hint", gettext_noop("the hint is stale")
     CLAIM_LOST = "claim_lost", gettext_noop("the claim is no longer this worker's")
     CLOCK_OFF = "clock_off", gettext_noop("this worker's clock is %(seconds).1f s off the database's")
@@ -56,8 +56,8 @@ class Code(StrEnum):
     PACE = "pace", gettext_noop("the campaign sent a moment ago")
     SMTP_HOST_BUSY = "smtp_host_busy", gettext_noop("%(count)d mails are on their way through its mail server")
 
-    # Of what became of an e-mail.
-    ANSWER = "answer", gettext_noop("%(answer)s")  # the server's own words say it all
+    # Why an e-mail's status changed.
+    ANSWER = "answer", gettext_noop("%(answer)s")  # the server's own words
     GAVE_UP = "gave_up", gettext_noop("gave up after %(attempts)d attempts in %(days)d days: %(because)s")
     MAILBOX_FAULT = "mailbox_fault", gettext_noop("mailbox: %(because)s")
     WITHDRAWN = "withdrawn", gettext_noop("withdrawn before the dot: %(because)s")
@@ -86,7 +86,7 @@ class Code(StrEnum):
     MAILBOX_WAS_AT_FAULT = "mailbox_was_at_fault", gettext_noop("its refusal was its mailbox's fault")
     DATABASE_RESTORED = "database_restored", gettext_noop("the database was restored")
 
-    # Of a campaign that paused itself, and of an installation that sends nothing.
+    # Why a campaign paused itself, or an installation is disarmed.
     TOO_MANY_REFUSED = (
         "too_many_refused",
         gettext_noop("%(refused)d of its last %(count)d mails were refused"),
@@ -107,7 +107,7 @@ class Code(StrEnum):
         gettext_noop("what %(host)s sent before the database was restored is being brought back"),
     )
 
-    # Of how a campaign stands.
+    # A campaign's standing.
     WAITING = "waiting", gettext_noop("waiting: %(because)s")
     WAITING_UNTIL = "waiting_until", gettext_noop("waiting until %(until)s: %(because)s")
     OPENS_LATER = "opens_later", gettext_noop("outside its window; goes on %(until)s")
@@ -142,7 +142,7 @@ class Code(StrEnum):
         gettext_noop("sends no more today: %(used)d of its %(limit)d mails are used"),
     )
 
-    # Of an order that was refused.
+    # Why an order was refused.
     ONLY_FAILED = (
         "only_failed",
         gettext_noop("e-mail %(id)d is %(status)s: only a failed one can be tried again"),
@@ -166,7 +166,7 @@ class Code(StrEnum):
         gettext_noop("its worker may still get the server's answer until %(until)s"),
     )
 
-    # Of what went wrong between us and a mail server, before or instead of its own words.
+    # What failed in a conversation with a mail server, before or instead of a reply.
     NO_CONNECTION = "no_connection", gettext_noop("no connection to %(host)s, port %(port)d (%(tried)s)")
     NO_ADDRESS = "no_address", gettext_noop("no address is known of %(host)s: %(error)s")
     NO_NAME_SERVER = (
@@ -252,7 +252,7 @@ class Code(StrEnum):
         gettext_noop("set PUNKTUAL_SECRET_KEY: it encrypts the mailbox passwords (`python -m admin new-key`)"),
     )
 
-    # Of a letter that no message can be made of.
+    # Why no message can be built from a letter.
     SUBJECT_TOO_LONG = "subject_too_long", gettext_noop("the subject is longer than %(most)d characters")
     PART_EMPTY = "part_empty", gettext_noop("the %(part)s is empty: there is nothing to read in it")
     HTML_EMPTY = "html_empty", gettext_noop("the html is empty: it shows no text and no picture")
@@ -275,14 +275,14 @@ class Code(StrEnum):
 
 
 Value = Union[str, int, float, datetime, "Reason"]
-Why = Union["Reason", str]  # a reason of ours, or a person's or a server's own words
+Why = Union["Reason", str]  # a Reason, or a person's or a server's own words
 
 
 def warsaw(at: datetime) -> str:
     return f"{at.astimezone(WARSAW):%a %Y-%m-%d %H:%M:%S}"
 
 
-# Values that are words of ours: a status, a part of a letter.
+# Values that are our own words and so are translated: a status, a part of a letter.
 _WORDS = ("status", "part")
 
 
@@ -299,7 +299,7 @@ class Reason:
         return hash((self.code, tuple(sorted(self.values.items(), key=lambda it: it[0]))))
 
     def __str__(self) -> str:
-        """In English, with the times of Warsaw."""
+        """In English, with Warsaw times."""
         return self.text()
 
     def text(self, translate: Callable[[str], str] = str, moment: Callable[[datetime], str] = warsaw) -> str:
@@ -320,5 +320,5 @@ class Reason:
 
 
 def why(failure: Exception) -> Why:
-    """What an exception says: ours by its reason, another in its own words."""
+    """Why an exception was raised: its Reason if it has one, else its text."""
     return failure.args[0] if failure.args and isinstance(failure.args[0], Reason) else str(failure)
