@@ -1,4 +1,4 @@
-"""The first schema. Each constraint and index carries its reason as a comment in the database."""
+"""The initial schema. A comment in the database explains each constraint and index."""
 
 from collections.abc import Callable
 

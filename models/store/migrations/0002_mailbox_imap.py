@@ -1,11 +1,11 @@
-"""Where a mailbox's Sent folder is found. Apart from the next one: no migration locks two tables that are in use."""
+"""IMAP columns of mailboxes. Separate from the next migration: none locks two tables that are in use."""
 
 from collections.abc import Callable
 
 from peewee import PostgresqlDatabase
 from playhouse.migrate import SchemaMigrator
 
-# Nullable and without defaults: written in an instant, and unknown to the code that runs meanwhile.
+# Nullable, without defaults: added instantly, and ignored by the running previous version.
 COLUMNS = """
 ALTER TABLE mailbox
     ADD COLUMN imap_host text,

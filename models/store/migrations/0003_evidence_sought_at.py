@@ -1,4 +1,4 @@
-"""When a mail's copy was last looked for in its Sent folder."""
+"""When an e-mail's copy was last searched for in the Sent folder."""
 
 from collections.abc import Callable
 

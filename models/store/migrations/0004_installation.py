@@ -1,4 +1,4 @@
-"""The database's own name, and the move that brings back what a restored backup has forgotten."""
+"""The installation's id, and the move that recovers hand-overs missing from a restored backup."""
 
 from collections.abc import Callable
 
@@ -17,7 +17,7 @@ COMMENT ON CONSTRAINT there_is_one ON installation IS 'A database is one install
 COMMENT ON INDEX installation_single IS 'A database is one installation.';
 """
 
-# The rows that are there are checked by the next migration, so that nobody waits while the history is read.
+# NOT VALID: the next migration checks existing rows, so that nobody waits while the history is read.
 MOVES = """
 ALTER TABLE email_history DROP CONSTRAINT move_is_known;
 ALTER TABLE email_history ADD CONSTRAINT move_is_known CHECK (move IN (

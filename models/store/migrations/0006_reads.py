@@ -1,7 +1,7 @@
-"""What people order is recorded, and what they look at is found by an index.
+"""The audit log, and indexes for the pages.
 
-Not one transaction: an index that is built while mails are sent must not keep their rows from being written, and
-Postgres builds such a one only outside of any. So each statement stands by itself and may be run again after a failure.
+Not in one transaction: CREATE INDEX CONCURRENTLY, which does not block writes, only works outside one. So each
+statement is separate and can be repeated after a failure.
 """
 
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from playhouse.migrate import SchemaMigrator
 
 atomic = False
 
-# One table that is in use at a time: nobody who holds the one and waits for the other can be waited for.
+# One table in use at a time, to avoid deadlocks.
 TABLES = """
 CREATE TABLE IF NOT EXISTS change (
     id bigserial PRIMARY KEY,
@@ -65,14 +65,14 @@ def up(migrator: SchemaMigrator, db: PostgresqlDatabase) -> None:
     run: Callable[..., object] = db.execute_sql
     for statement in TABLES.split(";"):
         run(statement)
-    # These wait for all that has begun, and hold nobody up meanwhile.
+    # These wait for all running transactions without blocking anybody.
     run("SET lock_timeout = 0")
     for name, what in INDEXES.items():
-        # One that an interrupted run left behind is there, and not valid.
+        # An interrupted run leaves an invalid index behind.
         run(f"DROP INDEX CONCURRENTLY IF EXISTS {name}")
         run(f"CREATE INDEX CONCURRENTLY {name} ON {what}")
     for thing, reason in REASONS.items():
         run(f"COMMENT ON {thing} IS %s", (reason,))
-    # The index by campaign, status and time does its work.
+    # Replaced by the index on campaign, status and time.
     run("DROP INDEX CONCURRENTLY IF EXISTS pending_by_campaign")
     run("SET lock_timeout = 1500")

@@ -1,4 +1,4 @@
-"""What the latest examination of each invariant found."""
+"""The latest result of each invariant's check."""
 
 from collections.abc import Callable
 

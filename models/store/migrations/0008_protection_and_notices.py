@@ -1,12 +1,12 @@
-"""Why a campaign is paused and since when its results count; and what the people in charge are told."""
+"""Why a campaign is paused, and since when its results count; notices to the people in charge."""
 
 from collections.abc import Callable
 
 from peewee import PostgresqlDatabase
 from playhouse.migrate import SchemaMigrator
 
-# Nullable and without defaults: written in an instant, and unknown to the code that runs meanwhile. What a campaign
-# sent before is not held against it.
+# Nullable, without defaults: added instantly, and ignored by the running previous version. Earlier results of a
+# campaign do not count.
 CAMPAIGN = """
 ALTER TABLE campaign
     ADD COLUMN watched_from timestamptz(3),
@@ -15,7 +15,7 @@ ALTER TABLE campaign
 UPDATE campaign SET watched_from = clock_timestamp() WHERE status IN ('active', 'paused');
 """
 
-# No foreign keys: their creation would lock two tables that are in use, in an order that others do not keep.
+# No foreign keys: creating them would lock two tables in use, against the usual lock order.
 NOTICE = """
 CREATE TABLE notice (
     id bigserial PRIMARY KEY,

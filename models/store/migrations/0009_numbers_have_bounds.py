@@ -1,8 +1,8 @@
 """Bounds for limits, gaps, delays and counts, as CHECK constraints.
 
-A value beyond them is set to the nearest bound and recorded as a change, in the transaction that adds the constraint:
-nothing can be written in between. One table per transaction, so that no two locks are held at once. The tables are
-small. No mail is planned again for it: a plan made with a longer gap or delay also keeps the shorter one.
+A value out of bounds is set to the nearest bound and recorded as a change, in the transaction that adds the constraint.
+One table per transaction, so that no two locks are held at once. The tables are small. Nothing is replanned: a plan
+made with a longer gap or delay also respects the shorter one.
 """
 
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from playhouse.migrate import SchemaMigrator
 
 atomic = False
 
-# GREATEST and LEAST take NaN for more than everything, as the comparison in the constraint does.
+# GREATEST and LEAST treat NaN as the largest value, as the constraint's comparison does.
 CAMPAIGN = """
 LOCK TABLE campaign IN ACCESS EXCLUSIVE MODE;
 WITH bounded AS (
@@ -59,7 +59,7 @@ COMMENT ON CONSTRAINT limits_are_bounded ON mailbox IS
     'A limit or a gap below zero would let everything through; one beyond all measure leads out of the calendar.'
 """
 
-# The mailbox is not asked for: what it has sent is more than it may in either case.
+# Nothing is replanned: the count is above the daily limit either way.
 WARMUP = """
 LOCK TABLE warmup_count IN ACCESS EXCLUSIVE MODE;
 WITH changed AS (

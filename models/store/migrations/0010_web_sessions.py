@@ -1,11 +1,11 @@
-"""Who is logged in on the pages: a row each, so that logging out ends it whatever cookie was kept."""
+"""Login sessions as rows, so that a logout also invalidates copied cookies."""
 
 from collections.abc import Callable
 
 from peewee import PostgresqlDatabase
 from playhouse.migrate import SchemaMigrator
 
-# The version before does not know it, and goes on by its cookies alone until it is replaced.
+# The previous version does not use it and relies on cookies alone.
 SESSIONS = """
 CREATE TABLE web_session (
     id uuid PRIMARY KEY,

@@ -1,6 +1,6 @@
-"""A day of a hundred thousand mails is counted, drawn and searched in indexes alone.
+"""Indexes for counting, drawing and searching a day with 100,000 e-mails by index-only scans.
 
-Not one transaction, and each statement may be run again after a failure: see 0006.
+Not in one transaction; each statement can be repeated after a failure: see 0006.
 """
 
 from collections.abc import Callable
@@ -29,7 +29,7 @@ REASONS = {
     "pending_by_campaign_and_mailbox": "The next mail of a campaign from each mailbox, and all places that are taken.",
     "moves_from_a_day": "What was planned for a day and is not any more, without a look at its history.",
 }
-# What the new ones do as well.
+# Replaced by the new ones.
 SUPERSEDED = ("counted_by_campaign", "counted_by_mailbox", "moves_by_time")
 
 
@@ -37,7 +37,7 @@ def up(migrator: SchemaMigrator, db: PostgresqlDatabase) -> None:
     run: Callable[..., object] = db.execute_sql
     run("SET lock_timeout = 0")
     for name, what in INDEXES.items():
-        # One that an interrupted run left behind is there, and not valid.
+        # An interrupted run leaves an invalid index behind.
         run(f"DROP INDEX CONCURRENTLY IF EXISTS {name}")
         run(f"CREATE INDEX CONCURRENTLY {name} ON {what}")
         run(f"COMMENT ON INDEX {name} IS %s", (REASONS[name],))

@@ -1,19 +1,18 @@
-"""Since when a mail is put off, since when a mailbox's answers count, and the move that brings a failed mail back."""
+"""Since when an e-mail is deferred, since when a mailbox's answers count, and the move that reopens a failed e-mail."""
 
 from collections.abc import Callable
 
 from peewee import PostgresqlDatabase
 from playhouse.migrate import SchemaMigrator
 
-# Nullable and without defaults: written in an instant, and unknown to the code that runs meanwhile. In the order in
-# which locks are taken everywhere.
+# Nullable, without defaults: added instantly, and ignored by the running previous version. In the usual lock order.
 COLUMNS = """
 ALTER TABLE campaign_mailbox ADD COLUMN closed_reason text;
 ALTER TABLE mailbox ADD COLUMN watched_from timestamptz(3), ADD COLUMN blamed_from timestamptz(3);
 ALTER TABLE campaign_email_queue ADD COLUMN deferred_since timestamptz(3);
 """
 
-# The rows that are there are checked by the next migration, so that nobody waits while the history is read.
+# NOT VALID: the next migration checks existing rows, so that nobody waits while the history is read.
 MOVES = """
 ALTER TABLE email_history DROP CONSTRAINT move_is_known;
 ALTER TABLE email_history ADD CONSTRAINT move_is_known CHECK (move IN (

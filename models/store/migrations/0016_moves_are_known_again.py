@@ -1,4 +1,4 @@
-"""Checks the history that was there before the last migration, beside the running code and without holding it up."""
+"""Validates the last migration's constraint on existing rows, without blocking the running code."""
 
 from collections.abc import Callable
 

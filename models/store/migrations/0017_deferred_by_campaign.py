@@ -1,4 +1,4 @@
-"""Finds the mails of a campaign that were put off. Built beside the running code: see 0006_reads."""
+"""An index for a campaign's deferred e-mails, built concurrently: see 0006_reads."""
 
 from collections.abc import Callable
 

@@ -1,10 +1,10 @@
 """A campaign's letter becomes its first step: an e-mail is (campaign, lead, step).
 
-The version before reads the letter from `campaign`, and adds campaigns without steps. So the columns stay, nullable,
-and two triggers keep the first step and the campaign alike, whichever of them is written. A later migration, applied
-once no process of that version runs, may drop the triggers with their functions, and campaign.subject, .text and .html.
+The previous version reads the letter from `campaign`, and adds campaigns without steps. So the columns stay, nullable,
+and two triggers keep the first step and the campaign in sync. Once no process of that version runs, a later migration
+may drop the triggers with their functions, and campaign.subject, .text and .html.
 
-One table that is in use is locked: campaign.
+Locks one table in use: campaign.
 """
 
 from collections.abc import Callable
@@ -26,7 +26,7 @@ COMMENT ON CONSTRAINT positions_count_from_one ON campaign_step IS 'The first st
 COMMENT ON INDEX campaign_step_campaign_id_position IS 'The steps of a campaign have one order.';
 """
 
-# Each writes only what differs, so that they do not set each other off for ever.
+# Each writes only differences, so that they do not trigger each other endlessly.
 TRIGGERS = """
 ALTER TABLE campaign ALTER COLUMN subject DROP NOT NULL, ALTER COLUMN text DROP NOT NULL;
 

@@ -1,8 +1,8 @@
-"""An e-mail names its step, and the e-mail that it follows.
+"""An e-mail refers to its step, and to the e-mail before it.
 
-The columns are added empty, which takes an instant; the next migration fills them. The version before plans e-mails
-without a step: a trigger gives them the first step of their campaign. A later migration, applied once no process of
-that version runs, may drop the trigger with its function.
+The columns are added empty, which is instant; the next migration fills them. The previous version plans e-mails without
+a step: a trigger sets their campaign's first step. Once no process of that version runs, a later migration may drop the
+trigger with its function.
 """
 
 from collections.abc import Callable

@@ -1,13 +1,13 @@
-"""Gives every e-mail its step, and holds the rules of steps: one e-mail a lead and step, one successor an e-mail.
+"""Fills in every e-mail's step, and adds the constraints: one e-mail per lead and step, one successor per e-mail.
 
-The rows are filled in portions, each in a transaction of its own and in the order of their ids, in which all moves lock
-them. Not one transaction, and each statement may be run again after a failure: see 0006.
+Rows are filled in batches, each in its own transaction and in order of ids, in which all moves lock them. Not in one
+transaction; each statement can be repeated after a failure: see 0006.
 
-The unique index on (campaign_id, campaign_lead_id) stays: the planner of the version before names it in its ON
-CONFLICT. As long as it is there a lead has one e-mail in a campaign, whatever its steps. Before a campaign may have a
-second step, and once no process of that version runs, a later migration has to put in its place the rule that a lead
-has one *first* e-mail: UNIQUE (campaign_id, campaign_lead_id) WHERE predecessor_id IS NULL, built before the old one
-is dropped.
+The unique index on (campaign_id, campaign_lead_id) stays, because the previous version's planner uses it in ON
+CONFLICT. While it exists a lead has one e-mail per campaign, whatever the steps. Before campaigns can have a second
+step, and once no process of that version runs, a later migration must replace it by the rule that a lead has one
+*first* e-mail: UNIQUE (campaign_id, campaign_lead_id) WHERE predecessor_id IS NULL, built before the old one is
+dropped.
 """
 
 from collections.abc import Callable
@@ -18,7 +18,7 @@ from playhouse.migrate import SchemaMigrator
 
 atomic = False
 
-_PORTION = 1000  # some tenths of a second: a worker that waits for one of these rows goes on then
+_PORTION = 1000  # some tenths of a second, the longest that a worker waits for one of these rows
 
 FILL = """
 WITH portion AS (
@@ -31,7 +31,7 @@ WITH portion AS (
 )
 SELECT max(id) FROM filled
 """
-# Checked beside the running code first, so that the last statement need not read the table under its lock.
+# Validated first without blocking, so that SET NOT NULL need not scan the table under its lock.
 NEVER_NULL = """
 ALTER TABLE campaign_email_queue DROP CONSTRAINT IF EXISTS has_a_step;
 ALTER TABLE campaign_email_queue ADD CONSTRAINT has_a_step CHECK (step_id IS NOT NULL) NOT VALID;
@@ -58,7 +58,7 @@ def up(migrator: SchemaMigrator, db: PostgresqlDatabase) -> None:
         run(statement)
     run("SET lock_timeout = 0")
     for name, what in INDEXES.items():
-        # One that an interrupted run left behind is there, and not valid.
+        # An interrupted run leaves an invalid index behind.
         run(f"DROP INDEX CONCURRENTLY IF EXISTS {name}")
         run(f"CREATE UNIQUE INDEX CONCURRENTLY {name} ON {what}")
         run(f"COMMENT ON INDEX {name} IS %s", (REASONS[name],))

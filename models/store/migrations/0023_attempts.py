@@ -1,10 +1,10 @@
-"""Attempts are rows: what a server answered is a column, and no longer looked up in a move's detail.
+"""Attempts as rows: a server's answer is in columns instead of a move's detail.
 
-The version before keeps it in `email_history.detail` only. A trigger writes the attempt of what such a worker records
-beside this version, and the rows that are there are filled in, a few thousand moves at a time. The trigger, the column
-`detail` of these moves and what writes it go in a later version, once nothing of the version before runs any more.
+The previous version keeps it only in `email_history.detail`. A trigger writes the attempts of its workers while they
+still run, and existing moves are converted in batches. Once no process of that version runs, a later one may remove the
+trigger, these moves' `detail`, and the code that writes it.
 
-Not one transaction, and each statement may be run again after a failure: see 0006.
+Not in one transaction; each statement can be repeated after a failure: see 0006.
 """
 
 from collections.abc import Callable
@@ -17,7 +17,7 @@ atomic = False
 
 _AT_ONCE = 5000  # moves
 
-# The foreign keys by themselves: one table that is in use at a time.
+# Foreign keys separately: one table in use at a time.
 TABLE = """
 CREATE TABLE IF NOT EXISTS attempt (
     id bigserial PRIMARY KEY,
@@ -55,7 +55,7 @@ REASONS = {
     "INDEX failed_attempts_by_mailbox": "What a mailbox's server last answered instead of yes.",
 }
 
-# Of moves `h`, as the version before records them. Whoever is blamed on its mailbox was refused all the same.
+# For moves `h` as recorded by the previous version. A refusal blamed on the mailbox is still a refusal.
 ATTEMPTS = """
 INSERT INTO attempt AS a (email_id, claim_token, mailbox_id, outcome, phase, scope, code, enhanced, reply, seconds,
                           started_at, ended_at)
@@ -110,7 +110,7 @@ def up(migrator: SchemaMigrator, db: PostgresqlDatabase) -> None:
     for thing, reason in REASONS.items():
         run(f"COMMENT ON {thing} IS %s", (reason,))
     run(TRIGGER)
-    # Waits for whoever is recording a move: from then on none is missed, and those before it are seen below.
+    # Waits for moves being recorded: later ones are caught by the trigger, earlier ones by the batches below.
     run(WHEN)
     _fill(db)
 

@@ -1,10 +1,10 @@
-"""Reasons are a code and values: the sentence is made where it is shown, in the language of whoever reads it.
+"""Reasons as a code and values: pages make the sentence, in the reader's language.
 
-Beside the columns that have the English sentence, which the version before reads and writes, and which go in a later
-version, once nothing of that one runs any more. What is there keeps its sentence and has no code: it is shown as it
-stands. Nullable and without defaults: written in an instant, and unknown to the code that runs meanwhile.
+The columns with the English sentence stay, because the previous version reads and writes them; they can go once no
+process of that version runs. Existing rows have no code, and their sentence is shown as it is. The new columns are
+nullable and without defaults: added instantly, and ignored by the running previous version.
 
-Not one transaction, and each statement may be run again after a failure: see 0006.
+Not in one transaction; each statement can be repeated after a failure: see 0006.
 """
 
 from collections.abc import Callable

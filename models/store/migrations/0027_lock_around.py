@@ -1,12 +1,12 @@
-"""Takes the locks around an e-mail in one round trip. The version before does not use it."""
+"""A function that takes the locks around an e-mail in one round trip. The previous version does not use it."""
 
 from collections.abc import Callable
 
 from peewee import PostgresqlDatabase
 from playhouse.migrate import SchemaMigrator
 
-# A function and not a statement: each of its statements counts with a snapshot from after the lock wait before it, as
-# long as it is VOLATILE, and all are planned once a session.
+# A function, because in a VOLATILE one each statement gets a new snapshot, taken after the preceding lock wait, and
+# because its statements are planned once per session.
 LOCK_AROUND = """
 CREATE FUNCTION lock_around(wanted bigint) RETURNS SETOF campaign_email_queue LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
@@ -35,6 +35,6 @@ WHY = "The e-mail, with its campaign and its mailbox locked before it: the order
 
 def up(migrator: SchemaMigrator, db: PostgresqlDatabase) -> None:
     run: Callable[..., object] = db.execute_sql
-    run("DROP FUNCTION IF EXISTS lock_around(bigint)")  # of tables that were moved aside
+    run("DROP FUNCTION IF EXISTS lock_around(bigint)")  # refers to tables that were moved aside
     run(LOCK_AROUND)
     run(f"COMMENT ON FUNCTION lock_around(bigint) IS '{WHY}'")

@@ -1,12 +1,12 @@
-"""Lets an order be about an address or the whole installation too: who suppressed it, who let sending go on."""
+"""The audit log also covers addresses (suppressions) and the installation (arming)."""
 
 from collections.abc import Callable
 
 from peewee import PostgresqlDatabase
 from playhouse.migrate import SchemaMigrator
 
-# The code that runs meanwhile writes orders about one campaign or one mailbox, which stay legal. What the constraint
-# before allowed this one does too: the rows that are there need no look, and the next migration takes one in peace.
+# The running previous version writes changes of one campaign or mailbox, which stay legal. The new constraint allows
+# all that the old one did, so existing rows need no check now; the next migration validates it.
 CHANGE = """
 ALTER TABLE change ADD COLUMN address text;
 ALTER TABLE change DROP CONSTRAINT change_is_of_one;

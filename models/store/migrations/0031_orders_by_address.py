@@ -1,4 +1,4 @@
-"""Finds who suppressed an address, beside the running code, and checks the orders that were there before."""
+"""An index for changes by address, built concurrently, and the validation of the last migration's constraint."""
 
 from collections.abc import Callable
 
