@@ -1,4 +1,4 @@
-"""Chromium, without a window and without anything that it does by itself on a network, and what it saw."""
+"""Headless Chromium without background network traffic, and a record of what it requested."""
 
 import shutil
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ _QUIET = (
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
 )
-# Chromium says so itself of a page that was refused on purpose.
+# Chromium's message for a page that was refused on purpose.
 _REFUSED = "Failed to load resource: the server responded with a status of 4"
 
 
@@ -25,7 +25,7 @@ def chromium(playwright: Playwright) -> Browser:
 
 
 class Person:
-    """Somebody who looks at the pages. Whatever happens, no script of another's runs and nobody else is asked."""
+    """A visitor of the pages. Asserts that no foreign script runs and no other host is contacted."""
 
     def __init__(self, browser: Browser, url: str, **options: Any) -> None:
         self.url, self.host = url, urlsplit(url).netloc
@@ -48,7 +48,7 @@ class Person:
         dialog.dismiss()
 
     def _requested(self, request: Request) -> None:
-        # What the page's policy forbids is told as a request that failed, and is none: nobody was asked.
+        # A request blocked by the page's CSP is reported as failed, but was never sent.
         if urlsplit(request.url).netloc != self.host and request.failure != "csp":
             self.wrong.append(f"request: {request.url} {request.failure}")
 

@@ -1,4 +1,4 @@
-"""A certificate of the tests' own, which nobody trusts but who is told to."""
+"""A self-signed certificate for tests."""
 
 import ssl
 import tempfile
@@ -14,7 +14,7 @@ import clock
 
 
 class Certificate:
-    """valid: from and until when, in days from now."""
+    """valid: begin and end, in days from now."""
 
     def __init__(self, host: str, valid: tuple[float, float] = (-1, 1)) -> None:
         key = ec.generate_private_key(ec.SECP256R1())

@@ -25,7 +25,7 @@ from tests.round_trips import proxy  # noqa: F401  # a fixture
 from tests.scraping import free_port
 from tests.waiting import past_midnight
 
-# The same examples in every run: a failing test is to be understood, not run again.
+# The same examples in every run, so that failures are reproducible.
 hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None, max_examples=200, database=None)
 hypothesis.settings.load_profile("repeatable")
 
@@ -50,7 +50,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What starts processes or servers of its own takes seconds a test."""
+    """Mark tests that start processes or servers as slow."""
     for item in items:
         wants = {"million_url", "serve", "punktual"} & set(getattr(item, "fixturenames", ()))
         if wants or item.path.parent.name in ("pipeline", "ops") or item.path.name in _SLOW:

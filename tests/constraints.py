@@ -1,4 +1,4 @@
-"""Rows that the constraints refuse, as an older version or a hand in the database may have left them."""
+"""Rows that violate constraints, as an older version or manual changes may have left them."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

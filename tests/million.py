@@ -1,6 +1,6 @@
-"""A database with a million e-mails, and the plans by which Postgres answers what is asked of it.
+"""A database with a million e-mails, and Postgres's query plans on it.
 
-Filled once a run, beside the database that every other test empties. Nothing here is a measure of time.
+Filled once per run, separate from the database that all other tests empty. Nothing here measures time.
 """
 
 import os

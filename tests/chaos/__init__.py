@@ -1,1 +1,1 @@
-"""The running product under random but repeatable faults, held in the end against the mail server's own log."""
+"""Runs the product under random but repeatable faults, and compares the result with the mail server's log."""

@@ -1,4 +1,4 @@
-"""The mails of a run: campaigns that share mailboxes, and leads whose addresses ask for every kind of answer."""
+"""A run's e-mails: campaigns that share mailboxes, and leads whose addresses request every kind of answer."""
 
 from dataclasses import dataclass
 from random import Random
@@ -8,13 +8,13 @@ from models.store.tables import Campaign
 from tests import factories as make
 from tests.chaos.servers import CREDENTIALS
 
-# What addresses ask the mail server for. What is asked for a number of times is got over, and the mail sent.
+# Answers that addresses request from the mail server. A limited number of faults is overcome and the e-mail sent.
 REFUSED = ("550", "552", "554", "dot-554", "450")  # the last one until it is given up
 GOT_OVER = (
     *("421x1", "450x1", "451x2", "452x1", "454x1", "550-5.4.5x1", "dot-451x1"),
     *("drop-before-dotx1", "early-250x1", "reset-at-quit"),
 )
-# A server takes its time for most mails, so that faults find some on their way.
+# The server is slow for most e-mails, so that faults hit some in transit.
 WILLING = ("lead", "250-after-1", "250-after-2")
 IN_DOUBT = ("drop-after-dot", "reset-after-dot", "garbage-at-dot")
 
@@ -23,7 +23,7 @@ _MAILS_A_SECOND = 0.9
 _MAIN = ("north", "east", "south", "west")
 _LIMIT, _OVER_THE_LIMIT = 5, 3
 _MAILBOXES = 7
-_SENDING_PART = 0.4  # of the run's time, were there no faults
+_SENDING_PART = 0.4  # of the run's time, without faults
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Holds the rows against the mail server's own log, rule by rule. Every violation is a sentence with its evidence."""
+"""Compares the rows with the mail server's log, rule by rule. Every violation is a sentence with its evidence."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -18,12 +18,12 @@ from tests.smtp_server import Delivery, InData, SmtpServer, wish_of
 Q = CampaignEmailQueue
 
 _REFUSED_FOR_GOOD = {(wish, None) for wish in REFUSED}
-# Between a hand-over and its record these leave no way to know what the server took.
+# If one of these happens between a hand-over and its record, nobody can know whether the server accepted.
 _ENDS_CONVERSATIONS = frozenset({Kind.CUT_SMTP, Kind.STALL_SMTP})
 _ENDS_WORKERS = frozenset({Kind.KILL_WORKER})
-# What keeps the end of a conversation from the server while the next one may begin.
+# Faults by which the server misses the end of a conversation while the next one may begin.
 _HIDES_AN_END = _ENDS_CONVERSATIONS | {Kind.SLOW_SMTP, *_ENDS_WORKERS}
-_OFTEN = 4  # faults of a kind, of which one at the least must find something to strike
+_OFTEN = 4  # with this many faults of a kind, at least one must hit something
 # A hand-over's time is read a little before it is committed.
 _SLACK = timedelta(seconds=1)
 
@@ -38,8 +38,8 @@ class Evidence:
     deliveries: Sequence[Delivery]
     overlaps: Sequence[tuple[InData, InData]]
     incidents: Sequence[Incident]
-    stuck: Sequence[str]  # what campaigns said that came to no end although everything was whole again
-    broken: Sequence[str]  # what the product's own doctor says of the rows
+    stuck: Sequence[str]  # the standings of campaigns that did not end although all faults were over
+    broken: Sequence[str]  # violations found by doctor
 
     @property
     def accepted(self) -> Counter[str]:
@@ -107,7 +107,7 @@ def sent_is_what_was_accepted(it: Evidence) -> Iterator[str]:
 
 
 def only_those_fail_that_were_refused(it: Evidence) -> Iterator[str]:
-    """No lead is burnt for what was its mailbox's fault, a server's, or a fault's."""
+    """No e-mail fails because of its mailbox, a server, or an injected fault."""
     for row in it.rows:
         if row.status == Status.FAILED and wish_of(it.recipients[row.id]) not in _REFUSED_FOR_GOOD:
             yield f"{it.named(row)}: it was never refused for good: {row.error}"
@@ -175,7 +175,7 @@ def invariants_hold(it: Evidence) -> Iterator[str]:
 
 
 def every_kind_struck(it: Evidence) -> Iterator[str]:
-    """A fault that never finds anything to strike proves nothing of it."""
+    """A kind of fault that never hits anything proves nothing."""
     aimed = Counter(incident.kind for incident in it.incidents)
     struck = Counter(incident.kind for incident in it.incidents if incident.struck)
     for kind, times in aimed.items():
@@ -198,7 +198,7 @@ RULES: tuple[Callable[[Evidence], Iterator[str]], ...] = (
 
 
 def explanation(it: Evidence, row: Q) -> str | None:
-    """Which fault came between the hand-over and the record, so that nobody can know."""
+    """The fault between hand-over and record that explains an unknown outcome."""
     wish, _ = wish_of(it.recipients[row.id])
     if wish in IN_DOUBT:
         return f"its address asked for {wish}"

@@ -1,4 +1,4 @@
-"""The owner of the campaigns: says the deeds of the schedule, and asks for ticks, in threads beside it all."""
+"""The campaigns' owner: gives the scheduled orders and asks for ticks, in separate threads."""
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -70,7 +70,7 @@ def _done(deed: Deed) -> bool:
     except database.FAILURES:
         return False
     except campaigns.CampaignInvalid as refusal:
-        # It was said before an outage that swallowed the answer, or the campaign has come to its end.
+        # The order was given before, in an outage that lost the answer, or the campaign has ended.
         tell(str(refusal))
         return True
     finally:

@@ -1,4 +1,4 @@
-"""Punktual's processes, each started again when it ends, as a supervisor does; and what may be done to them."""
+"""Punktual's processes, restarted when they end, as by a supervisor; and faults for them."""
 
 import contextlib
 import os

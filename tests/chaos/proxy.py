@@ -1,4 +1,4 @@
-"""A TCP proxy on loopback that passes what it gets, or cuts, stalls or slows it."""
+"""A TCP proxy on loopback that forwards, cuts, stalls or slows connections."""
 
 import asyncio
 import contextlib
@@ -15,7 +15,7 @@ _AT_ONCE_SECONDS = 0.1
 
 
 class Proxy:
-    """Its connections live in a thread of its own; what is said to it takes effect at once, for all of them."""
+    """Runs its connections in its own thread. Commands take effect at once for all of them."""
 
     def __init__(self, upstream: Upstream) -> None:
         self.upstream = upstream
@@ -42,18 +42,18 @@ class Proxy:
         self._listening.close()
 
     def cut(self) -> None:
-        """Reset every connection. New ones are taken."""
+        """Reset every connection. New ones are accepted."""
         self._soon(self._cut)
 
     def stall(self) -> None:
-        """Take connections and carry nothing."""
+        """Accept connections, but forward nothing."""
         self._soon(self._flowing.clear)
 
     def slow(self, bytes_per_second: float) -> None:
         self._rate = bytes_per_second
 
     def flow(self) -> None:
-        """Carry everything as it comes."""
+        """Forward everything at once."""
         self._rate = None
         self._soon(self._flowing.set)
 

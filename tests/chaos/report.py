@@ -1,4 +1,4 @@
-"""What a person reads: line by line what happens, and in the end what it came to."""
+"""The report for people: events line by line, and the result."""
 
 import sys
 from collections import Counter

@@ -1,4 +1,4 @@
-"""One run: servers, processes, load, faults, and the quiet afterwards in which everything comes to its end."""
+"""One run: servers, processes, load, faults, and a quiet time at the end in which all e-mails are settled."""
 
 import json
 import os
@@ -21,7 +21,7 @@ from tests.chaos.strikes import Strikes
 
 
 def run(seed: int, seconds: float, home: Path) -> Evidence:
-    """What came of it, for the oracle. The same is kept below home, beside what the processes logged."""
+    """The run's evidence, for the oracle. It is also stored below home, with the processes' logs."""
     settings.settle(home, seconds)
     plan = load.plan(seed, seconds)
     with Servers(home) as servers:
@@ -47,7 +47,7 @@ def _open_database(url: str) -> None:
 
 
 def _stuck() -> list[str]:
-    """Wait until every campaign has come to its end. What those say that have not, when nothing moves any more."""
+    """Wait until every campaign ended or nothing changes any more. Returns the standings of those that did not end."""
     # A lost hand-over holds its mailbox until its lease ends, and a tick, a plan and a pause come after it.
     patience = 60 + config.settings().sending.answer_lease_seconds
     left, until = -1, 0.0

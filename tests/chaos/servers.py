@@ -1,4 +1,4 @@
-"""The three servers that Punktual leans on, private ones, each behind a proxy through which alone it sees them."""
+"""Private instances of the three servers that Punktual uses, each reached only through a proxy."""
 
 import contextlib
 import threading

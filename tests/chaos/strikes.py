@@ -1,4 +1,4 @@
-"""Carries the faults out, each in a thread of its own, and remembers when each struck whom."""
+"""Injects the faults, each in its own thread, and records when each hit what."""
 
 import contextlib
 import threading
@@ -22,7 +22,7 @@ _LONGEST_AIM_SECONDS = 3.0
 
 @dataclass
 class Incident:
-    """A fault as it really was."""
+    """A fault as it really happened."""
 
     kind: Kind
     began: datetime

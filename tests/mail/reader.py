@@ -1,6 +1,6 @@
-"""Reads a message by the letter of RFC 5322, 2045 and 2047, and asserts its form on the way.
+"""Parses a message strictly by RFC 5322, 2045 and 2047, and asserts its form.
 
-It shares nothing with `mail/` or the standard library's `email`: it is what they are held against.
+Independent of `mail/` and the standard library's `email`, which are tested against it.
 """
 
 import re

@@ -1,8 +1,8 @@
-"""Loaded into a real process of the product: names its durable effects as they come, and can die right before one.
+"""Loaded into a real process of the product: logs its durable effects, and can kill it right before one.
 
-A durable effect is what outlives the process: a commit, a message published or acknowledged, bytes on a socket or on
-the disk. Two mere marks stand among them, so that each step of the pipeline has its name: `compose`, and `answer`,
-where the dot has left and its answer has not been read.
+A durable effect outlives the process: a commit, a message published or acknowledged, bytes on a socket or the disk. Two
+entries are only marks, so that each step of the pipeline has a name: `compose`, and `answer`, where the dot was sent
+and its answer was not read yet.
 """
 
 import os
@@ -36,7 +36,7 @@ _acknowledged.set()
 
 
 def reached(name: str) -> None:
-    """Called right before the effect. Dead from here on: nothing else of the process happens any more."""
+    """Called right before the effect. If the process is to die here, nothing of it happens any more."""
     global _count
     if name.endswith(".claim"):
         _acknowledged.wait(BOUND)
@@ -50,7 +50,7 @@ def reached(name: str) -> None:
 
 
 def watch() -> None:
-    """Put a look-out around every way in which a process can have an effect."""
+    """Wrap every function through which a process can have an effect."""
     _before(database, "commit", lambda *_: _caller())
     _before(database, "execute_sql", _statement)
     _before(RabbitmqBroker, "enqueue", lambda _, message, **__: _published(message))
