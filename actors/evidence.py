@@ -33,8 +33,8 @@ def seek_evidence(mailbox_id: int) -> None:
     if not _ONE_LOOK.acquire(blocking=False):
         return
     try:
-        with evidence.alone(mailbox_id) as alone:
-            if alone and (mails := evidence.claim_due(mailbox_id)):
+        with evidence.try_lock(mailbox_id) as locked:
+            if locked and (mails := evidence.claim_due(mailbox_id)):
                 look_for(mails, mailboxes.get(mailbox_id))
     finally:
         _ONE_LOOK.release()

@@ -89,12 +89,12 @@ def tell(due: Due, to: list[Notifier]) -> None:
     failures = [f"{notifier.name}: {failure}" for notifier in to if (failure := _tell(due, notifier, title, body))]
     said = f"{title}\n{body}"
     if not failures:
-        notices.told(due.id, said)
+        notices.record_sent(due.id, said)
     elif due.attempt >= config.settings().notices.max_attempts:
-        notices.told(due.id, said, error="; ".join(failures))
+        notices.record_sent(due.id, said, error="; ".join(failures))
     else:
         pause = backoff.delay(due.attempt - 1, 60, 2, 3600, random())  # noqa: S311  # spreads, hides nothing
-        notices.try_again(due.id, said, "; ".join(failures), pause)
+        notices.record_failed(due.id, said, "; ".join(failures), pause)
 
 
 def _tell(due: Due, notifier: Notifier, title: str, body: str) -> str | None:
@@ -103,7 +103,7 @@ def _tell(due: Due, notifier: Notifier, title: str, body: str) -> str | None:
         return None
     failure = notifier.tell(title, body)
     if failure is None:
-        notices.reached(due.id, notifier.key)
+        notices.record_reached(due.id, notifier.key)
         log.info("notice_sent", notice=due.id, kind=due.kind, place=notifier.name)
     else:
         log.warning("notice_not_sent", notice=due.id, kind=due.kind, place=notifier.name, reason=failure)

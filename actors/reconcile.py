@@ -15,7 +15,7 @@ def reconcile() -> None:
     work_off_journal()
     stuck.settle_dead(this_worker().host, is_alive, BY)
     stuck.settle_expired(BY)
-    if count := reopening.bring_back_blamed(BY):
+    if count := reopening.reopen_blamed(BY):
         log.warning("refusals_were_the_mailboxes", emails=count)
     for mailbox_id in evidence.due():
         queues.ask(queues.EVIDENCE, "seek_evidence", mailbox_id)

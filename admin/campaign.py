@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from admin import agree, show
+from admin import confirm, show
 from admin.input.campaign_file import CampaignFile, FileInvalid, edited, read_campaign
 from admin.input.leads import read_leads
 from admin.input.letters import check_letters, check_sender
@@ -75,7 +75,7 @@ def edit(
     weekdays: Annotated[str | None, typer.Option(help="Days to send on, like mon,tue,wed.")] = None,
     delay: Annotated[float | None, typer.Option(help="Seconds between two e-mails.")] = None,
     daily_limit: Annotated[int | None, typer.Option(help="E-mails per day.")] = None,
-    yes: agree.Yes = False,
+    yes: confirm.Yes = False,
 ) -> None:
     """Change a campaign's schedule. Shows which pending e-mails move, then plans them again from now."""
     if (window_start, window_end, weekdays, delay, daily_limit) == (None,) * 5:
@@ -83,7 +83,7 @@ def edit(
     row = campaigns.find(name)
     change = edited(row, window_start, window_end, weekdays, delay, daily_limit)
     order = partial(campaigns.edit, row.id, who(), change)
-    moves = agree.to_what_moves(order, [row.id], yes=yes)
+    moves = confirm.moves(order, [row.id], yes=yes)
     if not order():
         print(f"nothing was changed: {name!r} has these settings already")
         return

@@ -14,7 +14,7 @@ from ops.terminal import escape_controls
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation. Scripts are never asked.")]
 
 
-def to_what_moves(order: Callable[[], object], campaign_ids: Collection[int], *, yes: bool) -> bool:
+def moves(order: Callable[[], object], campaign_ids: Collection[int], *, yes: bool) -> bool:
     """Whether e-mails will move. Exits if the person at the terminal declines."""
     shifts = preview.of(order, campaign_ids)
     names = {row.id: row.name for row in campaigns.every()} if shifts else {}

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 import config
-from admin import agree, check, show
+from admin import check, confirm, show
 from admin.person import who
 from mail.address import normalise
 from mail.message import check_sender_name, refuse_control_characters
@@ -153,7 +153,7 @@ def edit(
     imap_port: ImapPort = None,
     imap_security: ImapSecurity = None,
     sent_folder: SentFolder = None,
-    yes: agree.Yes = False,
+    yes: confirm.Yes = False,
 ) -> None:
     """Change the given settings. A new limit or gap plans the campaigns again: shows first which e-mails move."""
     _check_server(host, imap_host, username, name, sent_folder)
@@ -175,7 +175,7 @@ def edit(
         sent_mail=None if about_imap == (None,) * 4 else where or "nowhere",
     )
     order = partial(mailboxes.edit, row.id, who(), change)
-    agree.to_what_moves(order, mailboxes.used_by(row.id), yes=yes)
+    confirm.moves(order, mailboxes.used_by(row.id), yes=yes)
     order()
     print(f"changed {normalise(address)}")
 

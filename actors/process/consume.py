@@ -18,27 +18,27 @@ from ops.run import keeper
 _LOOK_SECONDS = 0.5
 
 
-class Told:
+class StopSignal:
     """Signal handler that remembers whether this process was told to end."""
 
     def __init__(self) -> None:
-        self.once = False
+        self.received = False
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
-        if self.once:
+        if self.received:
             sys.exit(f"punktual: ended by a second {signal.Signals(number).name}")
-        self.once = True
+        self.received = True
 
 
 def main() -> None:
     role, threads = Role(sys.argv[1]), int(sys.argv[2])
-    told = Told()
-    signal.signal(signal.SIGTERM, told)
+    stop = StopSignal()
+    signal.signal(signal.SIGTERM, stop)
     keeper.leave_signals_to_keeper()
-    consume(role, threads, told)
+    consume(role, threads, stop)
 
 
-def consume(role: Role, threads: int, told: Told) -> None:
+def consume(role: Role, threads: int, stop: StopSignal) -> None:
     settings, broker = config.settings(), build_broker(role)
     broker.emit_after("process_boot")
     # Named, because Dramatiq would also consume every queue that it publishes to.
@@ -47,7 +47,7 @@ def consume(role: Role, threads: int, told: Told) -> None:
     # Not more than there are threads, so that hints do not get stuck in a stalled process.
     worker.queue_prefetch = threads
     worker.start()
-    while not (told.once or keeper.is_gone()):
+    while not (stop.received or keeper.is_gone()):
         threading.Event().wait(_LOOK_SECONDS)
     worker.stop(round(settings.stop_grace_seconds * 1000))
     broker.close()

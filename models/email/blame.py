@@ -41,7 +41,7 @@ def is_the_mailboxes(answer: Answer, others: Collection[Answer]) -> bool:
     return len(leads) >= _LEADS
 
 
-class Judged(NamedTuple):
+class Blame(NamedTuple):
     is_the_mailboxes: bool
     since: datetime  # only later answers of the mailbox's server count
 
@@ -86,7 +86,7 @@ WHERE NOT EXISTS (
 """
 
 
-def judge(email_id: int, mailbox_id: int, scope: str, code: int, enhanced: str | None) -> Judged:
+def judge(email_id: int, mailbox_id: int, scope: str, code: int, enhanced: str | None) -> Blame:
     """Decide about a refusal that this e-mail just got and that is not recorded yet."""
     accepted, since = fetch(SINCE, {"mailbox": mailbox_id})[0]
     about = {"email": email_id, "mailbox": mailbox_id, "scope": scope, "code": code, "enhanced": enhanced}
@@ -95,4 +95,4 @@ def judge(email_id: int, mailbox_id: int, scope: str, code: int, enhanced: str |
         for counted, lead_id, domain in fetch(ALIKE, {**about, "accepted": accepted, "since": since})
     }
     answer = counting.pop(email_id, None)
-    return Judged(answer is not None and is_the_mailboxes(answer, counting.values()), since)
+    return Blame(answer is not None and is_the_mailboxes(answer, counting.values()), since)

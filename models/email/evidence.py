@@ -69,7 +69,7 @@ def forget(mailbox_id: int) -> None:
 
 
 @contextmanager
-def alone(mailbox_id: int) -> Iterator[bool]:
+def try_lock(mailbox_id: int) -> Iterator[bool]:
     """Whether no other process searches this mailbox. The session's lock ends with the process."""
     key = (_LOCKS, mailbox_id)
     got: bool = fetch("SELECT pg_try_advisory_lock(%s, %s::int)", key)[0][0]

@@ -21,8 +21,8 @@ def check_all(longest_seconds: float = LONGEST_SECONDS) -> list[str]:
     Each rule has its own transaction: one long snapshot would keep Postgres from vacuuming. A rule that takes longer
     than longest_seconds keeps its last result and date.
     """
-    with _alone() as alone:
-        return [rule.slug for rule in invariants.RULES if alone and _ask(rule, longest_seconds)]
+    with _try_lock() as locked:
+        return [rule.slug for rule in invariants.RULES if locked and _ask(rule, longest_seconds)]
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def _ask(rule: Rule, longest_seconds: float) -> bool:
 
 
 @contextmanager
-def _alone() -> Iterator[bool]:
+def _try_lock() -> Iterator[bool]:
     """Whether no other process is checking. The session's lock ends with the process."""
     got: bool = fetch("SELECT pg_try_advisory_lock(%s)", (_LOCK,))[0][0]
     try:

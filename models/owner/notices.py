@@ -107,12 +107,12 @@ def claim_due(lease: timedelta) -> Due | None:
     return row(Due, CLAIM_DUE, _values() | {"lease": lease})
 
 
-def reached(notice_id: int, notifier: str) -> None:
+def record_reached(notice_id: int, notifier: str) -> None:
     execute("UPDATE notice SET reached = reached || %s WHERE id = %s", ([notifier], notice_id))
 
 
 # A notice closed meanwhile is not due any more.
-TOLD = """
+RECORD_SENT = """
 UPDATE notice SET told_at = CASE WHEN %(error)s::text IS NULL THEN clock_timestamp() ELSE told_at END,
     due_at = CASE WHEN closed_at IS NULL THEN clock_timestamp() + %(pause)s END,
     attempts = 0, reached = '{}', said = %(said)s, error = %(error)s
@@ -120,10 +120,10 @@ WHERE id = %(id)s
 """
 
 
-def told(notice_id: int, said: str, error: str | None = None) -> None:
+def record_sent(notice_id: int, said: str, error: str | None = None) -> None:
     """Record that the notice reached every notifier, or with an error that it was given up."""
     pause = timedelta(hours=config.settings().notices.repeat_hours)
-    execute(TOLD, {"id": notice_id, "said": said, "error": recordable(error), "pause": pause})
+    execute(RECORD_SENT, {"id": notice_id, "said": said, "error": recordable(error), "pause": pause})
 
 
 AGAIN = """
@@ -133,7 +133,7 @@ WHERE id = %(id)s
 """
 
 
-def try_again(notice_id: int, said: str, error: str, pause: timedelta) -> None:
+def record_failed(notice_id: int, said: str, error: str, pause: timedelta) -> None:
     """Record that some notifier did not get it, and when to try again."""
     execute(AGAIN, {"id": notice_id, "said": said, "error": recordable(error), "pause": pause})
 

@@ -72,7 +72,7 @@ def _by_a_person(campaign_id: int, email_ids: Sequence[int], reason: str, by: st
     if Campaign.get_by_id(campaign_id).status == CampaignStatus.CANCELLED:
         raise ReopeningRefused(Reason(Code.ITS_CAMPAIGN_CANCELLED))
     tick_request.ask_for_tick()
-    return _bring_back(campaign_id, email_ids, reason, by)
+    return _reopen(campaign_id, email_ids, reason, by)
 
 
 # Those of them whose leads may be written to, in order of their turns.
@@ -86,7 +86,7 @@ ORDER BY q.scheduled_at, cl.position
 """
 
 
-def _bring_back(campaign_id: int, email_ids: Sequence[int], reason: Why, by: str) -> Reopened:
+def _reopen(campaign_id: int, email_ids: Sequence[int], reason: Why, by: str) -> Reopened:
     """Plan them after the campaign's other e-mails. The caller holds the campaign's lock."""
     rules = config.settings().sending
     found = fetch(WILLING, {"ids": list(email_ids), "basis": rules.require_legal_basis})
@@ -119,7 +119,7 @@ GROUP BY m.id, m.blamed_from, q.campaign_id
 """
 
 
-def bring_back_blamed(by: str) -> int:
+def reopen_blamed(by: str) -> int:
     """Reopen all e-mails that failed because of their mailbox. Returns how many. Idempotent."""
     count, done = 0, {}
     for mailbox_id, blamed_from, campaign_id, email_ids in fetch(BLAMED):
@@ -127,7 +127,7 @@ def bring_back_blamed(by: str) -> int:
         if campaign_id is not None:
             with database.atomic():
                 locks.lock_campaigns([campaign_id])
-                count += _bring_back(campaign_id, email_ids, Reason(Code.MAILBOX_WAS_AT_FAULT), by).count
+                count += _reopen(campaign_id, email_ids, Reason(Code.MAILBOX_WAS_AT_FAULT), by).count
     for mailbox_id, blamed_from in done.items():
         # Unless the mailbox was blamed again meanwhile, for earlier failures.
         execute("UPDATE mailbox SET blamed_from = NULL WHERE id = %s AND blamed_from = %s", (mailbox_id, blamed_from))

@@ -36,7 +36,7 @@ def leave_signals_to_keeper() -> None:
         signal.signal(number, signal.SIG_IGN)
 
 
-class _Kept:
+class _Supervised:
     """A command and its current process."""
 
     def __init__(self, name: str, command: Sequence[str]) -> None:
@@ -76,7 +76,7 @@ class Keeper:
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             if signal.getsignal(number) is not signal.SIG_IGN:  # ignored under nohup
                 signal.signal(number, self._end)
-        kept = [_Kept(name, command) for name, command in self._commands.items()]
+        kept = [_Supervised(name, command) for name, command in self._commands.items()]
         passed_on = 0
         while not (passed_on and all(each.ended() for each in kept)):
             threading.Event().wait(_LOOK_SECONDS)

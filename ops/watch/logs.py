@@ -54,7 +54,7 @@ class Handler(logging.StreamHandler[TextIO]):
     def __init__(self, stream: TextIO, seconds: Callable[[], float] = clock.boottime) -> None:
         super().__init__(stream)
         self._seconds = seconds
-        self._held: dict[object, _Held] = {}
+        self._held: dict[object, _Repeated] = {}
         self._look_at = 0.0
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -62,21 +62,21 @@ class Handler(logging.StreamHandler[TextIO]):
         now = self._seconds()
         if now >= self._look_at:
             self._look_at = now + 1
-            self._tell_what_was_held(now)
+            self._write_repetitions(now)
         key = _key(record)
         if key is None:
             super().emit(record)
         elif key in self._held:
             self._held[key].repeated += 1
         else:
-            self._held[key] = _Held(record, now + _ONCE_IN_SECONDS)
+            self._held[key] = _Repeated(record, now + _ONCE_IN_SECONDS)
             super().emit(record)
 
-    def _tell_what_was_held(self, now: float) -> None:
+    def _write_repetitions(self, now: float) -> None:
         for key, held in [(key, held) for key, held in self._held.items() if held.until <= now]:
             del self._held[key]
             if held.repeated:
-                super().emit(held.told())
+                super().emit(held.summary())
 
     def handleError(self, record: logging.LogRecord) -> None:  # overrides the standard library's method
         """Ignore: the log itself cannot be written."""
@@ -87,12 +87,12 @@ _VARIES = {"timestamp", "message"}
 
 
 @dataclass
-class _Held:
+class _Repeated:
     first: logging.LogRecord
     until: float
     repeated: int = 0
 
-    def told(self) -> logging.LogRecord:
+    def summary(self) -> logging.LogRecord:
         """The line without its traceback, with the number of suppressed repetitions."""
         again = copy.copy(self.first)
         again.exc_info, again.repeated = None, self.repeated

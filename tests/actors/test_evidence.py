@@ -182,7 +182,7 @@ class TestALookThatGivesWay:
             seek(email_id)
             database.close()
 
-        with evidence.alone(make.row(email_id).mailbox_id):
+        with evidence.try_lock(make.row(email_id).mailbox_id):
             thread = threading.Thread(target=beside)
             thread.start()
             thread.join()

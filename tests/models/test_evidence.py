@@ -116,11 +116,11 @@ class TestAMailbox:
 
         def beside() -> None:
             for each in (mailbox_id, another_id):
-                with evidence.alone(each) as alone:
+                with evidence.try_lock(each) as alone:
                     seen.append(alone)
             database.close()
 
-        with evidence.alone(mailbox_id) as alone:
+        with evidence.try_lock(mailbox_id) as alone:
             thread = threading.Thread(target=beside)
             thread.start()
             thread.join()

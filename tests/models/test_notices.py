@@ -69,7 +69,7 @@ def take_all() -> list[Due]:
     notices.refresh()
     found = []
     while due := notices.claim_due(LEASE):
-        notices.told(due.id, due.name)
+        notices.record_sent(due.id, due.name)
         found.append(due)
     return found
 
@@ -257,9 +257,9 @@ class TestAClaim:
         notices.refresh()
         first = notices.claim_due(LEASE)
         assert first is not None
-        notices.reached(first.id, "one")
+        notices.record_reached(first.id, "one")
 
-        notices.try_again(first.id, "said", "two: no answer", timedelta(0))
+        notices.record_failed(first.id, "said", "two: no answer", timedelta(0))
 
         again = notices.claim_due(LEASE)
         assert again is not None
@@ -272,8 +272,8 @@ class TestAClaim:
         assert due is not None
         mailboxes.resume(mailbox_id, "ola")
 
-        notices.try_again(due.id, "said", "no answer", timedelta(0))
-        notices.told(due.id, "said")
+        notices.record_failed(due.id, "said", "no answer", timedelta(0))
+        notices.record_sent(due.id, "said")
 
         assert Notice.get().due_at is None
         assert take_all() == []

@@ -293,7 +293,7 @@ SITUATIONS = (
         "timekeeper",
         blamed_after_two_had_failed,
         tick,
-        (*HINT_IN_A_WHILE, "reopening.bring_back_blamed", "reopening.bring_back_blamed", *END_OF_TICK),
+        (*HINT_IN_A_WHILE, "reopening.reopen_blamed", "reopening.reopen_blamed", *END_OF_TICK),
         ends=(Status.SENT, Status.SENT, Status.SENT),
     ),
     Situation("completing", "timekeeper", all_sent, tick, END_OF_TICK, accepted=0),
