@@ -357,7 +357,7 @@ def _refuse_secrets_in_file(path: Path) -> None:
         (keys.get("web", {}), "token", "PUNKTUAL_WEB_TOKEN"),
     ):
         if secret in place:
-            raise SettingsInvalid(f"{path.name}: {secret} belongs into the environment, as {name}")
+            raise SettingsInvalid(f"{path.name}: {secret} belongs in the environment, as {name}")
 
 
 def _values(path: Path) -> dict[str, Any]:

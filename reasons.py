@@ -223,7 +223,7 @@ class Code(StrEnum):
         "cram_md5_unclear",
         gettext_noop("the server's question for CRAM-MD5 cannot be understood"),
     )
-    NO_SMTP = "no_smtp", gettext_noop("the server's answer cannot be understood: it is no SMTP")
+    NO_SMTP = "no_smtp", gettext_noop("the server's answer cannot be understood: it is not SMTP")
     NOT_CONNECTED = "not_connected", gettext_noop("the connection is closed")
     HUNG_UP = "hung_up", gettext_noop("the server hung up")
     TOOK_TOO_LONG = "took_too_long", gettext_noop("the conversation took too long")

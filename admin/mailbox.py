@@ -88,7 +88,7 @@ def _check_server(
     """Check the given options. An empty IMAP server removes it."""
     for option, server in (("--host", host), ("--imap-host", imap_host or None)):
         if server is not None and not _is_host(server):
-            raise MailboxInvalid(f"{option}: {server[:80]!r} is no name of a server, like smtp.your-provider.pl")
+            raise MailboxInvalid(f"{option}: {server[:80]!r} is not a server name like smtp.your-provider.pl")
     if username == "":
         raise MailboxInvalid("--username: must not be empty; leave it out where the server wants none")
     check_sender_name(name or "")
@@ -266,7 +266,7 @@ def _day(text: str, today: date) -> date:
     try:
         day = date.fromisoformat(text)
     except ValueError:
-        raise MailboxInvalid(f"--day: {text[:40]!r} is no day like {today}") from None
+        raise MailboxInvalid(f"--day: {text[:40]!r} is not a day like {today}") from None
     if abs(day - today) > timedelta(days=366):
         raise MailboxInvalid(f"--day: {day} is more than a year from today")
     return day

@@ -26,7 +26,7 @@ def normalise(address: str) -> str:
         # Few servers accept a local part beyond ASCII (RFC 6531); a domain has an ASCII form.
         found = validate_email(address.strip(), check_deliverability=False, allow_smtputf8=False)
     except EmailNotValidError:
-        raise AddressInvalid(f"{address.strip()[:80]!r} is no e-mail address: {_fault(address.strip())}") from None
+        raise AddressInvalid(f"{address.strip()[:80]!r} is not an e-mail address: {_fault(address.strip())}") from None
     return f"{found.local_part.lower()}@{found.ascii_domain.lower()}"
 
 

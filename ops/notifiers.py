@@ -78,7 +78,7 @@ def _keep_urls_out_of_the_log() -> None:
 def _notifier(number: int, url: str) -> Notifier:
     service = _service(url)
     if service is None:
-        raise _refusal(number, "is none that Apprise understands (https://appriseit.com/services/)")
+        raise _refusal(number, "is not one that Apprise supports (https://appriseit.com/services/)")
     if not service.verify_certificate:
         raise _refusal(number, "turns off the check of certificates")
     if service.password and _is_in_clear(service) and not config.is_loopback(service.host):

@@ -145,7 +145,7 @@ def _parsed(file: Path, number: int, it: Any) -> tuple[Attempt, Outcome]:
         attempt = Attempt(held, it["campaign_id"], it["mailbox_id"], it["attempts"])
         return attempt, _outcome(it["outcome"], it)
     except (ValueError, KeyError, TypeError) as error:
-        raise JournalUnusable(f"{file} line {number} is no outcome: {error!r}") from None
+        raise JournalUnusable(f"{file} line {number} is not an outcome: {error!r}") from None
 
 
 def _outcome(kind: str, it: dict[str, Any]) -> Outcome:

@@ -98,4 +98,4 @@ def _parsed(path: Path, number: int, line: bytes) -> object:
     try:
         return json.loads(line)
     except ValueError:
-        raise LinesUnreadable(f"{path} line {number} is no JSON") from None
+        raise LinesUnreadable(f"{path} line {number} is not JSON") from None

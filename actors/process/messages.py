@@ -62,7 +62,7 @@ def check(message: MessageProxy, queue_name: str, broker: Broker) -> None:
     if why := message.options.get(_UNREADABLE):
         raise Unreadable(why)
     if message.queue_name != queue_name:
-        raise Unreadable("it names another queue than it was in")
+        raise Unreadable("it names another queue than the one it was in")
     actor = broker.actors.get(message.actor_name)
     if actor is None or actor.queue_name != q_name(queue_name):
         raise Unreadable("this queue has no such actor")
@@ -78,22 +78,22 @@ def _checked(data: bytes) -> dict[str, Any]:
     try:
         it = json.loads(data)
     except (ValueError, RecursionError):
-        raise Unreadable("it is no JSON") from None
+        raise Unreadable("it is not JSON") from None
     if not isinstance(it, dict) or it.keys() != _FIELDS:
-        raise Unreadable("it has not the fields of a message")
+        raise Unreadable("its fields are not those of a message")
     texts, numbers = ("queue_name", "actor_name", "message_id"), (it["message_timestamp"], *_list(it["args"]))
     if not all(isinstance(it[name], str) and len(it[name]) <= 100 for name in texts):
-        raise Unreadable("its names are no short texts")
+        raise Unreadable("its names are not short texts")
     if not all(map(_is_number, numbers)) or it["kwargs"] != {}:
-        raise Unreadable("its arguments are no numbers of ours")
+        raise Unreadable("its arguments are not numbers in our range")
     if not isinstance(it["options"], dict) or not all(_is_option(*each) for each in it["options"].items()):
-        raise Unreadable("it has options that are none of ours")
+        raise Unreadable("it has options that we do not use")
     return it
 
 
 def _list(value: object) -> list[object]:
     if not isinstance(value, list):
-        raise Unreadable("its arguments are no list")
+        raise Unreadable("its arguments are not a list")
     return value
 
 

@@ -167,10 +167,10 @@ def _inline(path: Path, key: str, value: object) -> tuple[object, str]:
 def _minute(value: str) -> int:
     hour, colon, minute = value.partition(":")
     if not (colon and len(value) == 5 and value.isascii() and hour.isdigit() and minute.isdigit()):
-        raise ValueError(f'{value!r} is no time of day like "09:00"')
+        raise ValueError(f'{value!r} is not a time of day like "09:00"')
     minutes = int(hour) * 60 + int(minute)
     if int(minute) > 59 or minutes > 24 * 60:
-        raise ValueError(f'{value!r} is no time of day between "00:00" and "24:00"')
+        raise ValueError(f'{value!r} is not a time of day between "00:00" and "24:00"')
     return minutes
 
 

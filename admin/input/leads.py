@@ -116,7 +116,8 @@ def _columns(where: str, header: Sequence[str], used: Collection[str]) -> list[s
         if not name.isidentifier() or name in _RESERVED or len(name) > LONGEST_NAME:
             if wanted := asked.get(_plain(name)):
                 raise FileInvalid(
-                    f"{where}, column {number}: {name[:60]!r} is no name that a template can use; rename it to {wanted}"
+                    f"{where}, column {number}: {name[:60]!r} is not a name that a template can use;"
+                    f" rename it to {wanted}"
                 )
             columns.append(None)
         elif names.count(name) == 1:

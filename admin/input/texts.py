@@ -65,12 +65,12 @@ def _content(path: Path) -> bytes:
     try:
         with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise FileInvalid(f"{path}: is no file")
+                raise FileInvalid(f"{path}: is not a file")
             content = file.read(LARGEST_FILE + 1)
     except (FileNotFoundError, NotADirectoryError):
         raise FileInvalid(f"{path}: there is no such file") from None
     except IsADirectoryError:
-        raise FileInvalid(f"{path}: is no file, but a folder") from None
+        raise FileInvalid(f"{path}: is a folder, not a file") from None
     except ValueError:
         raise FileInvalid(f"{str(path)!r} is not the name of a file") from None
     except OSError as error:

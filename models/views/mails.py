@@ -49,9 +49,9 @@ def _read(cursor: str) -> Cursor:
         at, _, id = text[1:].partition(".")
         found = Cursor({">": True, "<": False}[text[0]], _EPOCH + timedelta(milliseconds=int(at)), int(id))
     except (binascii.Error, ValueError, KeyError, IndexError, OverflowError):
-        raise CursorInvalid("this is no cursor of a page") from None
+        raise CursorInvalid("this is not a cursor of a page") from None
     if str(found) != cursor or not 0 <= found.id < 2**63:
-        raise CursorInvalid("this is no cursor of a page")
+        raise CursorInvalid("this is not a cursor of a page")
     return found
 
 

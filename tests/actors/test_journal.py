@@ -87,7 +87,7 @@ class TestAJournalThatCannotBeTrusted:
         journal.append(attempt(), Accepted(REPLY))
         file.write_bytes(file.read_bytes() + line + b"\n")
 
-        with pytest.raises(journal.JournalUnusable, match=r"line 2 is no (outcome|JSON)"):
+        with pytest.raises(journal.JournalUnusable, match=r"line 2 is not (an outcome|JSON)"):
             merged()
 
     def test_full_it_refuses_the_next_outcome_and_keeps_those_before(self, file: Path) -> None:

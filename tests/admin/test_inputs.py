@@ -121,28 +121,31 @@ class TestWhatIsNotANumber:
         ("words", "complaint"),
         [
             *(
-                (("mailbox", "edit", OLA, "--host", host), f"--host: {host!r} is no name of a server")
+                (("mailbox", "edit", OLA, "--host", host), f"--host: {host!r} is not a server name")
                 for host in ("smtp .x", "", "smtp.x:587", "https://smtp.x", "-x.example", "a..b", "a\tb", "x" * 300)
                 if len(host) < 80
             ),
-            (("mailbox", "edit", OLA, "--imap-host", "imap x"), "--imap-host: 'imap x' is no name of a server"),
+            (("mailbox", "edit", OLA, "--imap-host", "imap x"), "--imap-host: 'imap x' is not a server name"),
             (("mailbox", "edit", OLA, "--username", ""), "--username: must not be empty"),
             (("mailbox", "edit", OLA, "--username", "o\x1bla"), "the user name has a control character"),
             (("mailbox", "edit", OLA, "--sent-folder", "Se\nnt"), "the folder's name has a control character"),
             (("mailbox", "edit", OLA), "say what is to be changed"),
             (("mailbox", "edit", OLA, "--name", " \u200b"), "there is nothing to see in the name"),
             (("campaign", "edit", "Autumn"), "say what is to be changed"),
-            (("mailbox", "show", "ola"), "'ola' is no e-mail address: it must have one @"),
-            (("warmup", "record", OLA, "1", "--day", "2026-02-30"), "--day: '2026-02-30' is no day like 2"),
-            (("warmup", "record", OLA, "1", "--day", "17.11.2026"), "--day: '17.11.2026' is no day like 2"),
+            (("mailbox", "show", "ola"), "'ola' is not an e-mail address: it must have one @"),
+            (("warmup", "record", OLA, "1", "--day", "2026-02-30"), "--day: '2026-02-30' is not a day like 2"),
+            (("warmup", "record", OLA, "1", "--day", "17.11.2026"), "--day: '17.11.2026' is not a day like 2"),
             (("warmup", "record", OLA, "1", "--day", "0001-01-01"), "--day: 0001-01-01 is more than a year from today"),
             (("warmup", "record", OLA, "1", "--day", "9999-12-31"), "--day: 9999-12-31 is more than a year from today"),
             (("suppression", "add", "jan@x.example", "--reason", " "), "--reason: must have from 1 to 1000 characters"),
             (("suppression", "add", "jan@x.example", "--reason", "x" * 1001), "--reason: must have from 1 to 1000"),
             (("suppression", "add", "jan@x.example", "--reason", "a\x00b"), "the reason has a control character"),
-            (("suppression", "add", "jan@", "--reason", "x"), "'jan@' is no e-mail address: there is nothing after"),
+            (
+                ("suppression", "add", "jan@", "--reason", "x"),
+                "'jan@' is not an e-mail address: there is nothing after",
+            ),
             (("campaign", "edit", "Autumn", "--weekdays", ""), "the change: weekdays: '' is none of mon"),
-            (("campaign", "edit", "Autumn", "--window-start", ""), "the change: window_start: '' is no time of day"),
+            (("campaign", "edit", "Autumn", "--window-start", ""), "the change: window_start: '' is not a time of day"),
             (("campaign", "start", "Aut\udcb3mn"), "what was typed is not UTF-8 text"),
             (("campaign", "start"), "Missing argument"),
             (("campaign", "begin", "Autumn"), "No such command 'begin'"),

@@ -77,7 +77,7 @@ class TestWhatCanBeReadInOneWayOnly:
 
     def test_a_file_with_a_line_of_excels_counts_it(self, write: Write) -> None:
         assert refusal(write("sep=;\nemail;name\na;b\n")).startswith(
-            "leads.csv line 3: email: 'a' is no e-mail address"
+            "leads.csv line 3: email: 'a' is not an e-mail address"
         )
 
     @given(st.lists(st.lists(st.text(st.characters(exclude_characters="\r\x00")), min_size=1), min_size=1))
@@ -114,7 +114,7 @@ class TestAColumnThatNoTemplateUses:
         path = write("email,First Name\njan@leads.example,Jan\n")
 
         assert refusal(path, used) == (
-            f"leads.csv line 1, column 2: 'first name' is no name that a template can use; rename it to {used}"
+            f"leads.csv line 1, column 2: 'first name' is not a name that a template can use; rename it to {used}"
         )
 
 
@@ -164,7 +164,7 @@ class TestARow:
                 "eve@leads.example,Kłos, Syn\n",
                 "line 4: 3 cells instead of 2; a cell with a comma in it must be in quotes",
             ),
-            ("eve,Eve\n", "line 4: email: 'eve' is no e-mail address: it must have one @"),
+            ("eve,Eve\n", "line 4: email: 'eve' is not an e-mail address: it must have one @"),
             ("ANNA@Leads.example,Anna\n", "line 4, email: the same address as in line 2"),
             ("eve@leads.example," + "x" * 10_001 + "\n", "line 4, name: is longer than 10,000 characters"),
             ("eve@leads.example,E\x00ve\n", "line 4: the name has a control character"),
@@ -294,11 +294,11 @@ class TestWhatIsNoFileOfLeads:
 
         for name, complaint in (
             ("large", "is larger than 50 MB"),
-            ("pipe", "is no file"),
+            ("pipe", "is not a file"),
             ("loop", "cannot be read: Too many levels of symbolic links"),
             ("nowhere.csv", "there is no such file"),
-            ("", "is no file, but a folder"),
+            ("", "is a folder, not a file"),
             ("x" * 300, "cannot be read: File name too long"),
         ):
             assert complaint in refusal(tmp_path / name)
-        assert "is no file" in refusal(Path("/dev/zero"))
+        assert "is not a file" in refusal(Path("/dev/zero"))

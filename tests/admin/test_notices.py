@@ -46,7 +46,7 @@ class TestATest:
     def test_of_a_url_that_cannot_be_used_is_refused_untold(self) -> None:
         reason = refused("notices", "test", PUNKTUAL_NOTICES_URLS="nonsense://s3cret")
 
-        assert reason.startswith("punktual: PUNKTUAL_NOTICES_URLS: URL 1 is none that Apprise understands")
+        assert reason.startswith("punktual: PUNKTUAL_NOTICES_URLS: URL 1 is not one that Apprise supports")
         assert "s3cret" not in reason
 
 

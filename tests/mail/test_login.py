@@ -131,10 +131,10 @@ class TestAnAnswerThatNobodyUnderstands:
     @pytest.mark.parametrize(
         ("answers", "told"),
         [
-            (("HTTP/1.1 400 Bad Request",), "the server's answer cannot be understood: it is no SMTP"),
+            (("HTTP/1.1 400 Bad Request",), "the server's answer cannot be understood: it is not SMTP"),
             (
                 ("220 mx", "250-mx\r\n250 AUTH PLAIN", "hello there"),
-                "the server's answer cannot be understood: it is no SMTP",
+                "the server's answer cannot be understood: it is not SMTP",
             ),
             (
                 ("220 mx", "250-mx\r\n250 AUTH CRAM-MD5", "334 a"),

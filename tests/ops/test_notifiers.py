@@ -64,10 +64,10 @@ class TestTheUrls:
     @pytest.mark.parametrize(
         ("url", "complaint"),
         [
-            ("s3cret", "is none that Apprise understands"),
-            ("nonsense://s3cret/s3cret", "is none that Apprise understands"),
-            ("slack://s3cret", "is none that Apprise understands"),
-            ("file:///etc/s3cret", "is none that Apprise understands"),
+            ("s3cret", "is not one that Apprise supports"),
+            ("nonsense://s3cret/s3cret", "is not one that Apprise supports"),
+            ("slack://s3cret", "is not one that Apprise supports"),
+            ("file:///etc/s3cret", "is not one that Apprise supports"),
             ("jsons://s3cret@host/s3cret?verify=no", "turns off the check of certificates"),
             ("json://ola:s3cret@host.example/", "would send its password unencrypted"),
             ("mailto://ola:s3cret@host.example", "would send its password unencrypted"),

@@ -164,7 +164,7 @@ class TestPages:
             ("status=lost", "status: must be 'pending', 'sending', 'sent', 'failed', 'cancelled' or 'unknown'"),
             ("cursor=a.b", "cursor: has a character that cannot be used here"),
             ("cursor=" + "a" * 101, "cursor: must have at most 100 characters"),
-            ("lead=nobody", "lead: 'nobody' is no e-mail address: it must have one @"),
+            ("lead=nobody", "lead: 'nobody' is not an e-mail address: it must have one @"),
             ("sort=id", "sort: is not known here"),
         ],
     )
