@@ -74,12 +74,13 @@ WITHDRAWN = Conversation(Result.WITHDRAWN, "body")
 # Proved by something other than the server's answer.
 PROVED = Conversation(Result.ACCEPTED, "dot")
 
-# One row per claim, however often its outcome is recorded: only late proof replaces "unanswered".
+
 RECORD = """
 INSERT INTO attempt AS a (email_id, claim_token, mailbox_id, outcome, phase, scope, code, enhanced, reply,
                           reason_code, reason_values, seconds, started_at)
-VALUES (%(email)s, %(token)s, %(mailbox)s, %(outcome)s, %(phase)s, %(scope)s, %(code)s, %(enhanced)s, %(reply)s,
-        %(instead_code)s, %(instead_values)s, %(seconds)s, COALESCE(%(started_at)s::timestamptz, clock_timestamp()))
+SELECT id, token, mailbox_id, %(outcome)s, %(phase)s, %(scope)s, %(code)s, %(enhanced)s, %(reply)s, %(instead_code)s,
+       %(instead_values)s, %(seconds)s, COALESCE(started_at, clock_timestamp())
+FROM moved
 ON CONFLICT (claim_token) DO UPDATE
 SET outcome = excluded.outcome, phase = excluded.phase, scope = excluded.scope, code = excluded.code,
     enhanced = excluded.enhanced, reply = excluded.reply, reason_code = excluded.reason_code,

@@ -49,7 +49,8 @@ def lock_around(email_id: int) -> CampaignEmailQueue:
     raise NoSuchEmail(f"there is no e-mail {email_id}")
 
 
-# The same locks, and the one below, for a packet whose last statement reads what is true under them.
+# The same locks, and the one below, for a packet whose last statement reads what is true under them or changes it.
+LOCK_EMAIL = Prepared("lock_email", "SELECT FROM campaign_email_queue WHERE id = %(email)s FOR NO KEY UPDATE")
 LOCK_AROUND = Prepared("lock_around", "SELECT FROM lock_around(%(email)s)")
 
 # Mailboxes at one provider claim one after the other, or several would count the same room.

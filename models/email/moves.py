@@ -10,7 +10,6 @@ from functools import partial
 from typing import Any
 from uuid import UUID, uuid4
 
-from peewee import fn
 from psycopg2 import Binary
 from psycopg2.extras import Json
 
@@ -20,18 +19,16 @@ from models.email.announcements import Moved
 from models.email.attempts import Conversation, Copy
 from models.email.claims import Claim, Held, Worker
 from models.email.facts import read, read_for_claim
-from models.email.gates import Closed, Facts
-from models.email.locks import LOCK_AROUND, LOCK_SMTP_HOST
-from models.states import PATHS, CampaignStatus, Move, Status
+from models.email.gates import Closed
+from models.email.locks import LOCK_AROUND, LOCK_EMAIL, LOCK_SMTP_HOST
+from models.states import PATHS, Move, Status
 from models.store import reason_columns
 from models.store.database import Prepared, database, execute, fetch_row, packet_rows
 from models.store.installation import NOTHING_SEEN, Seen
 from models.store.recordable import recordable
-from models.store.tables import CLOCK, Campaign, CampaignEmailQueue, Mailbox
 from reasons import Code, Reason, Why
 from scheduling.planner import Slot
 
-Q = CampaignEmailQueue
 _CLOSING = (
     *("closed_until", "closed_reason", "closed_reason_code", "closed_reason_values"),
     *("closed_phase", "closed_code"),
@@ -39,43 +36,86 @@ _CLOSING = (
 WITHOUT_FAULTS: dict[str, object] = dict.fromkeys(_CLOSING) | {"faults": 0}
 _LIMITS = ("campaign_used", "campaign_limit", "mailbox_used", "mailbox_limit")
 Detail = Mapping[str, Any]
+Changes = Mapping[str, str]  # column -> its new value, in SQL
 
-_UNCLAIMED: dict[str, Any] = {
-    "claim_token": None,
-    "claimed_at": None,
-    "worker_host": None,
-    "worker_pid": None,
-    "worker_started_at": None,
-    "handed_over_at": None,
-    "hinted_for": None,
-}
+_CLAIM = ("claim_token", "claimed_at", "worker_host", "worker_pid", "worker_started_at", "handed_over_at")
+_UNCLAIMED: Changes = dict.fromkeys((*_CLAIM, "hinted_for"), "NULL")
+_ATTEMPTED: Changes = {"attempts": "q.attempts + 1"}
+_ERROR: Changes = {"error": "%(reason)s", "error_code": "%(reason_code)s", "error_values": "%(reason_values)s::jsonb"}
+_NO_ERROR: Changes = dict.fromkeys(_ERROR, "NULL")
 
 
-# The parts of one mail's move as a statement: a guarded update and its history row. Whoever runs it has locked the
-# row by a statement before it: a guard is judged with the snapshot from before its own statement's lock wait.
+# One mail's move as a statement: a guarded update and its history row. Whoever runs it has locked the row by a
+# statement before it: a guard is judged with the snapshot from before its own statement's lock wait.
 _MOVED = """
 WITH moved AS (
-    UPDATE campaign_email_queue q SET status = '{to}', {changes}
-    FROM campaign_email_queue before
+    UPDATE campaign_email_queue q SET {changes}
+    FROM campaign_email_queue before JOIN campaign c ON c.id = before.campaign_id
     WHERE q.id = %(email)s AND before.id = q.id AND q.status IN ({sources}) AND {guard}
-    RETURNING q.*, before.status AS from_status, before.scheduled_at AS scheduled_from
+    RETURNING q.*, before.status AS from_status, before.scheduled_at AS scheduled_from, {counted} AS counted,
+              COALESCE(q.claim_token, before.claim_token) AS token,
+              COALESCE(before.claimed_at, before.handed_over_at) AS started_at
 ), told AS (
     INSERT INTO email_history
-        (email_id, move, from_status, to_status, scheduled_from, scheduled_to, mailbox_id, claim_token, by, detail)
-    SELECT id, '{move}', from_status, status, scheduled_from, scheduled_at, mailbox_id, claim_token, %(by)s,
-           %(detail)s::jsonb
+        (email_id, move, from_status, to_status, reason, reason_code, reason_values, scheduled_from, scheduled_to,
+         mailbox_id, claim_token, handed_over_at, by, detail)
+    SELECT id, '{move}', from_status, status, %(reason)s, %(reason_code)s, %(reason_values)s::jsonb, scheduled_from,
+           scheduled_at, mailbox_id, token, counted, %(by)s, %(detail)s::jsonb
     FROM moved
     RETURNING id, email_id, at
 )
 """
+_AFTER = "SELECT campaign_id, mailbox_id, from_status, status AS to_status, scheduled_at, sent_at FROM moved"
+_ATTEMPT = f", attempted AS ({attempts.RECORD})"
+# Late proof tells of its mail, and nothing of how the mailbox works by now.
+_MAILBOX_WORKS = f"""
+, works AS (
+    UPDATE mailbox m SET {", ".join(f"{column} = NULL" for column in _CLOSING)}, faults = 0 FROM moved
+    WHERE m.id = moved.mailbox_id AND m.faults > 0 AND moved.from_status = 'sending' AND %(mailbox_works)s
+)
+"""  # noqa: S608  # only our own words
+_HELD = "q.claim_token = %(token)s::uuid"
 
 
-def _moved(move: Move, to: Status, changes: str, *then: str, guard: str) -> str:
-    """then: what comes of it in the same statement, where `moved` is the row after its move and `told` its history."""
+def _moved(
+    move: Move,
+    to: Status,
+    changes: Changes,
+    *then: str,
+    guard: str = _HELD,
+    if_cancelled: Changes | None = None,
+    counted: str = "NULL::timestamptz",
+    returns: str = _AFTER,
+    name: str | None = None,
+) -> Prepared:
+    """The statement of a move.
+
+    then: what comes of it in the same statement, where `moved` is the row after its move and `told` its history.
+    if_cancelled: what changes instead where its campaign was cancelled, for which its campaign is to be locked.
+    counted: the time of a hand-over that still counts.
+    """
     sources, targets = PATHS[move]
     assert to in targets, f"{move} does not lead to {to}"
-    known = ", ".join(f"'{status}'" for status in sorted(sources))
-    return _MOVED.format(move=move, to=to, changes=changes, sources=known, guard=guard) + "".join(then)
+    changes = {"status": f"'{to}'", **changes}
+    if if_cancelled is not None:
+        assert Status.CANCELLED in targets, f"{move} does not lead to {Status.CANCELLED}"
+        changes = _either("c.status = 'cancelled'", {"status": f"'{Status.CANCELLED}'", **if_cancelled}, changes)
+    moved = _MOVED.format(
+        move=move,
+        changes=", ".join(f"{column} = {value}" for column, value in changes.items()),
+        sources=", ".join(f"'{status}'" for status in sorted(sources)),
+        guard=guard,
+        counted=counted,
+    )
+    return Prepared(name or move, "".join((moved, *then, returns)))
+
+
+def _either(condition: str, these: Changes, those: Changes) -> Changes:
+    return {
+        column: f"CASE WHEN {condition} THEN {these.get(column, f'q.{column}')}"
+        f" ELSE {those.get(column, f'q.{column}')} END"
+        for column in sorted(these.keys() | those.keys())
+    }
 
 
 _STARTED = """
@@ -85,17 +125,19 @@ _STARTED = """
     UPDATE mailbox m SET last_start_at = %(now)s FROM moved WHERE m.id = moved.mailbox_id
 )
 """
-CLAIM = Prepared(
-    "claim",
-    _moved(
-        Move.CLAIM,
-        Status.SENDING,
-        "claim_token = %(token)s::uuid, claimed_at = %(now)s, worker_host = %(host)s, worker_pid = %(pid)s,"
-        " worker_started_at = %(started_at)s",
-        _STARTED,
-        claims.CLAIMED,
-        guard="q.scheduled_at = %(scheduled_at)s",
-    ),
+CLAIM = _moved(
+    Move.CLAIM,
+    Status.SENDING,
+    {
+        "claim_token": "%(token)s::uuid",
+        "claimed_at": "%(now)s",
+        "worker_host": "%(host)s",
+        "worker_pid": "%(pid)s",
+        "worker_started_at": "%(started_at)s",
+    },
+    _STARTED,
+    guard="q.scheduled_at = %(scheduled_at)s",
+    returns=claims.CLAIMED,
 )
 
 
@@ -126,28 +168,38 @@ def claim(email_id: int, scheduled_at: datetime, worker: Worker, seen: Seen = NO
                 "started_at": worker.started_at,
                 "by": held.by,
                 "detail": None,
+                **reason_columns.for_sql(None, "reason"),
             },
         )
-        _tell(Move.CLAIM, facts, held)
+        announcements.tell(
+            Moved(
+                move=Move.CLAIM,
+                email_id=email_id,
+                campaign_id=claimed.campaign_id,
+                mailbox_id=claimed.mailbox_id,
+                from_status=Status.PENDING,
+                to_status=Status.SENDING,
+                scheduled_at=claimed.scheduled_at,
+                by=held.by,
+            )
+        )
         return claimed
 
 
 _KEPT = """
-INSERT INTO email_content (email_id, claim_token, content, recorded_at)
-SELECT id, claim_token, %(content)s, clock_timestamp() FROM moved
-ON CONFLICT (email_id) DO UPDATE
-SET claim_token = excluded.claim_token, content = excluded.content, recorded_at = excluded.recorded_at
-RETURNING email_id
+, kept AS (
+    INSERT INTO email_content (email_id, claim_token, content, recorded_at)
+    SELECT id, claim_token, %(content)s, clock_timestamp() FROM moved
+    ON CONFLICT (email_id) DO UPDATE
+    SET claim_token = excluded.claim_token, content = excluded.content, recorded_at = excluded.recorded_at
+)
 """
-HAND_OVER = Prepared(
-    "hand_over",
-    _moved(
-        Move.HAND_OVER,
-        Status.SENDING,
-        "handed_over_at = %(now)s",
-        _KEPT,
-        guard="q.claim_token = %(token)s::uuid AND q.handed_over_at IS NULL",
-    ),
+HAND_OVER = _moved(
+    Move.HAND_OVER,
+    Status.SENDING,
+    {"handed_over_at": "%(now)s"},
+    _KEPT,
+    guard=f"{_HELD} AND q.handed_over_at IS NULL",
 )
 
 
@@ -163,84 +215,52 @@ def hand_over(held: Held, content: bytes) -> Closed | None:
             return closed
         # The limits may be changed later: this shows that they were kept.
         detail = {name: getattr(facts, name) for name in _LIMITS}
-        handed_over: list[dict[str, Any]] = packet_rows(
-            dict,
-            [HAND_OVER],
-            {
-                "email": held.email_id,
-                "token": str(held.token),
-                "now": facts.now,
-                "by": held.by,
-                "detail": Json(detail),
-                "content": Binary(content),
-            },
-        )
-        if not handed_over:
+        values: dict[str, Any] = {"token": str(held.token), "now": facts.now, "content": Binary(content)}
+        if not _move(Move.HAND_OVER, [HAND_OVER], held.email_id, held.by, detail=detail, **values):
             return Closed("claim", gates.Action.DROP, Reason(Code.CLAIM_LOST))
-        _tell(Move.HAND_OVER, facts, held, detail)
     return None
 
 
-def _tell(move: Move, facts: Facts, held: Held, detail: Detail | None = None) -> None:
-    """Of a move to sending, which leaves the mail its time."""
-    announcements.tell(
-        Moved(
-            move=move,
-            email_id=held.email_id,
-            campaign_id=facts.campaign_id,
-            mailbox_id=facts.mailbox_id,
-            from_status=facts.status,
-            to_status=Status.SENDING,
-            scheduled_at=facts.scheduled_at,
-            by=held.by,
-            detail=detail or {},
-        )
-    )
+ACCEPT = _moved(
+    Move.ACCEPT,
+    Status.SENT,
+    {"sent_at": "clock_timestamp()", **_ATTEMPTED, **_NO_ERROR},
+    _ATTEMPT,
+    _MAILBOX_WORKS,
+)
 
 
 def accept(held: Held, conversation: Conversation, copy: Copy | None = None) -> bool:
     """copy: where a copy of it was found, which proves the same as an answer."""
-    with database.atomic():
-        row = locks.lock_around(held.email_id)
-        moved = _move(
-            Move.ACCEPT,
-            held.email_id,
-            Status.SENT,
-            by=held.by,
-            token=held.token,
-            reason=copy.reason if copy else None,
-            detail=copy.detail() if copy else None,
-            conversation=conversation,
-            sent_at=CLOCK,
-            attempts=Q.attempts + 1,
-            error=None,
-        )
-        if moved:
-            _forget_faults(row)
-    return moved
+    reason, detail = (copy.reason, copy.detail()) if copy else (None, None)
+    return _end(Move.ACCEPT, ACCEPT, held, reason, conversation, detail=detail, mailbox_works=True)
+
+
+REJECT = _moved(Move.REJECT, Status.FAILED, {**_ATTEMPTED, **_ERROR}, _ATTEMPT, _MAILBOX_WORKS)
 
 
 def reject(
     held: Held, conversation: Conversation, reason: Reason | None = None, *, mailbox_works: bool = False
 ) -> bool:
     """reason: None: the answer itself. mailbox_works: the answer proves it, although it is a no to this mail."""
-    error = reason or conversation.reason
-    with database.atomic():
-        row = locks.lock_around(held.email_id)
-        moved = _move(
-            Move.REJECT,
-            held.email_id,
-            Status.FAILED,
-            by=held.by,
-            token=held.token,
-            reason=error,
-            conversation=conversation,
-            attempts=Q.attempts + 1,
-            error=error,
-        )
-        if moved and mailbox_works:
-            _forget_faults(row)
-    return moved
+    why = reason or conversation.reason
+    return _end(Move.REJECT, REJECT, held, why, conversation, mailbox_works=mailbox_works)
+
+
+RETRY = _moved(
+    Move.RETRY,
+    Status.PENDING,
+    {
+        **_UNCLAIMED,
+        "scheduled_at": "%(scheduled_at)s::timestamptz",
+        "deferred_since": "COALESCE(q.deferred_since, q.claimed_at)",
+        **_ATTEMPTED,
+        **_ERROR,
+    },
+    _ATTEMPT,
+    _MAILBOX_WORKS,
+    if_cancelled={**_ATTEMPTED, **_ERROR},
+)
 
 
 def retry(held: Held, scheduled_at: datetime, conversation: Conversation, *, mailbox_works: bool = False) -> bool:
@@ -248,25 +268,41 @@ def retry(held: Held, scheduled_at: datetime, conversation: Conversation, *, mai
 
     mailbox_works: as for reject.
     """
-    error = conversation.reason
-    put_off = {"scheduled_at": scheduled_at, "deferred_since": fn.COALESCE(Q.deferred_since, Q.claimed_at)}
-    changes = {**_UNCLAIMED, **put_off, "attempts": Q.attempts + 1, "error": error}
-    with database.atomic():
-        row = locks.lock_around(held.email_id)
-        moved = _back(Move.RETRY, held, error, conversation, changes)
-        if moved and mailbox_works:
-            _forget_faults(row)
-    return moved
+    values: dict[str, Any] = {"scheduled_at": scheduled_at, "mailbox_works": mailbox_works}
+    return _end(Move.RETRY, RETRY, held, conversation.reason, conversation, **values)
+
+
+RELEASE = _moved(Move.RELEASE, Status.PENDING, _UNCLAIMED, _ATTEMPT, if_cancelled=_ERROR)
 
 
 def release(held: Held, reason: Why, conversation: Conversation = attempts.WITHDRAWN) -> bool:
     """Its worker proves that it was not sent, by no fault of the mail: it keeps its time, no attempt is counted."""
-    return _back(Move.RELEASE, held, reason, conversation, dict(_UNCLAIMED))
+    return _end(Move.RELEASE, RELEASE, held, reason, conversation)
+
+
+RELEASE_FOR_ITS_MAILBOX = _moved(
+    Move.RELEASE,
+    Status.PENDING,
+    {**_UNCLAIMED, "deferred_since": "NULL"},
+    _ATTEMPT,
+    if_cancelled=_ERROR,
+    name="release_for_its_mailbox",
+)
 
 
 def release_for_its_mailbox(held: Held, reason: Why, conversation: Conversation) -> bool:
     """The same, for a fault of its mailbox: for how long it was put off before does not count either."""
-    return _back(Move.RELEASE, held, reason, conversation, {**_UNCLAIMED, "deferred_since": None})
+    return _end(Move.RELEASE, RELEASE_FOR_ITS_MAILBOX, held, reason, conversation)
+
+
+RELEASE_UNHANDED = _moved(
+    Move.RELEASE,
+    Status.PENDING,
+    _UNCLAIMED,
+    guard=f"{_HELD} AND q.handed_over_at IS NULL",
+    if_cancelled=_ERROR,
+    name="release_unhanded",
+)
 
 
 def release_unhanded(held: Held, reason: Why) -> bool:
@@ -274,56 +310,73 @@ def release_unhanded(held: Held, reason: Why) -> bool:
 
     Safe even if that worker is only slow: its hand-over names the old token, and so writes no dot.
     """
-    return _back(Move.RELEASE, held, reason, None, dict(_UNCLAIMED), unhanded=True)
+    return _end(Move.RELEASE, RELEASE_UNHANDED, held, reason)
+
+
+DOUBT = _moved(Move.DOUBT, Status.UNKNOWN, _ERROR, _ATTEMPT)
 
 
 def doubt(held: Held, reason: Why, conversation: Conversation = attempts.NO_ANSWER) -> bool:
     """The dot may have left and nothing proves what became of it. The token stays, for late proof."""
-    return _move(
-        Move.DOUBT,
-        held.email_id,
-        Status.UNKNOWN,
-        by=held.by,
-        token=held.token,
-        reason=reason,
-        conversation=conversation,
-        error=reason,
-    )
+    return _end(Move.DOUBT, DOUBT, held, reason, conversation, lock=LOCK_EMAIL)
+
+
+CANCEL = _moved(Move.CANCEL, Status.CANCELLED, _ERROR, guard="true")
 
 
 def cancel(email_id: int, reason: Why, by: str) -> bool:
-    return _move(Move.CANCEL, email_id, Status.CANCELLED, by=by, reason=reason, error=reason)
+    return _move(Move.CANCEL, [LOCK_EMAIL, CANCEL], email_id, by, reason)
+
+
+SETTLE_AS_SENT = _moved(
+    Move.SETTLE,
+    Status.SENT,
+    {"sent_at": "clock_timestamp()", **_NO_ERROR},
+    guard="true",
+    name="settle_as_sent",
+)
 
 
 def settle_as_sent(email_id: int, reason: Why, by: str) -> bool:
-    return _move(Move.SETTLE, email_id, Status.SENT, by=by, reason=reason, sent_at=CLOCK, error=None)
+    return _move(Move.SETTLE, [LOCK_EMAIL, SETTLE_AS_SENT], email_id, by, reason)
+
+
+SETTLE_TO_SEND_AGAIN = _moved(
+    Move.SETTLE,
+    Status.PENDING,
+    {**_UNCLAIMED, "scheduled_at": "%(scheduled_at)s::timestamptz", "deferred_since": "NULL", **_NO_ERROR},
+    guard="true",
+    counted="before.handed_over_at",
+    name="settle_to_send_again",
+)
 
 
 def settle_to_send_again(email_id: int, scheduled_at: datetime, reason: str, by: str) -> bool:
     """A person takes the risk of a duplicate. The earlier hand-over still counts towards its day."""
-    with database.atomic():
-        row = locks.lock_around(email_id)
-        counted = row.handed_over_at
-        changes = {**_UNCLAIMED, "scheduled_at": scheduled_at, "error": None, "deferred_since": None}
-        return _move(Move.SETTLE, email_id, Status.PENDING, by=by, reason=reason, counted=counted, **changes)
+    packet = [LOCK_AROUND, SETTLE_TO_SEND_AGAIN]
+    return _move(Move.SETTLE, packet, email_id, by, reason, scheduled_at=scheduled_at)
+
+
+RECOVER = _moved(
+    Move.RECOVER,
+    Status.UNKNOWN,
+    {
+        "claim_token": "%(token)s::uuid",
+        "handed_over_at": "%(handed_over_at)s::timestamptz",
+        "message_id": "%(message_id)s",
+        "mailbox_id": "%(mailbox)s",
+        **_ERROR,
+    },
+    guard="true",
+)
 
 
 def recover(
     email_id: int, token: UUID, handed_over_at: datetime, message_id: str, mailbox_id: int, reason: Why, by: str
 ) -> bool:
     """The database had forgotten this hand-over, and does not know any more whether it was answered."""
-    return _move(
-        Move.RECOVER,
-        email_id,
-        Status.UNKNOWN,
-        by=by,
-        reason=reason,
-        claim_token=token,
-        handed_over_at=handed_over_at,
-        message_id=message_id,
-        mailbox=mailbox_id,
-        error=reason,
-    )
+    values: dict[str, Any] = {"token": str(token), "message_id": message_id, "mailbox": mailbox_id}
+    return _move(Move.RECOVER, [LOCK_EMAIL, RECOVER], email_id, by, reason, handed_over_at=handed_over_at, **values)
 
 
 # What a planner puts into the queue: new e-mails. A lead that has its e-mail of a step already is left alone.
@@ -477,118 +530,49 @@ def _columns(slots: Sequence[Slot]) -> dict[str, list[Any]]:
     }
 
 
-def _back(
+def _end(
     move: Move,
+    statement: Prepared,
     held: Held,
-    reason: Why,
-    conversation: Conversation | None,
-    changes: dict[str, Any],
+    reason: Why | None,
+    conversation: Conversation | None = None,
+    detail: Detail | None = None,
     *,
-    unhanded: bool = False,
+    lock: Prepared = LOCK_AROUND,
+    **values: Any,
 ) -> bool:
-    with database.atomic():
-        row = locks.lock_around(held.email_id)
-        if unhanded and row.handed_over_at is not None:
-            return False
-        to = Status.PENDING
-        if Campaign.get_by_id(row.campaign_id).status == CampaignStatus.CANCELLED:
-            to, changes = Status.CANCELLED, {"error": reason, "attempts": changes.get("attempts", Q.attempts)}
-        return _move(
-            move, held.email_id, to, by=held.by, token=held.token, reason=reason, conversation=conversation, **changes
-        )
+    """End a claim."""
+    packet, token = [lock, statement], str(held.token)
+    return _move(move, packet, held.email_id, held.by, reason, conversation, detail, token=token, **values)
 
 
 def _move(
     move: Move,
+    packet: Sequence[Prepared],
     email_id: int,
-    to: Status,
-    *,
     by: str,
-    token: UUID | None = None,
     reason: Why | None = None,
-    detail: Detail | None = None,
     conversation: Conversation | None = None,
-    counted: datetime | None = None,
-    **changes: Any,
+    detail: Detail | None = None,
+    **values: Any,
 ) -> bool:
-    """The guarded update and its history row. token: what the row must still bear, where given.
+    """Run a move's statement, behind that which takes its locks, as a part of the caller's transaction if there is one.
 
-    conversation: what it came of, recorded as its attempt.
+    conversation: what it came of, recorded as its attempt. values: that the statement asks for besides.
     """
     # A server's words must never keep what it decided from being recorded.
-    if "error" in changes:
-        changes |= reason_columns.written(changes["error"], "error")
-    sources, targets = PATHS[move]
-    assert to in targets, f"{move} does not lead to {to}"
-    with database.atomic():
-        before = locks.lock_email(email_id)
-        guard = (Q.id == email_id) & Q.status.in_(list(sources))
-        if token is not None:
-            guard &= Q.claim_token == token
-        if not Q.update(status=to, **changes).where(guard).execute():
-            return False
-        _record(move, before, by, reason, detail, conversation, counted)
-    return True
-
-
-HISTORY = """
-INSERT INTO email_history (email_id, move, from_status, to_status, reason, scheduled_from, scheduled_to, mailbox_id,
-                           claim_token, handed_over_at, by, detail, reason_code, reason_values)
-VALUES (%(email)s, %(move)s, %(from_status)s, %(to_status)s, %(reason)s, %(scheduled_from)s, %(scheduled_to)s,
-        %(mailbox)s, %(token)s, %(counted)s, %(by)s, %(detail)s, %(reason_code)s, %(reason_values)s)
-"""
-HISTORY_WITH_ATTEMPT = f"WITH recorded AS ({attempts.RECORD}) {HISTORY}"
-
-
-def _record(
-    move: Move,
-    before: CampaignEmailQueue,
-    by: str,
-    reason: Why | None,
-    detail: Detail | None,
-    conversation: Conversation | None,
-    counted: datetime | None,
-) -> None:
-    after = Q.get_by_id(before.id)
     kept = recordable(detail or (conversation.detail() if conversation else None))
-    values: dict[str, Any] = {
-        "email": before.id,
-        "move": move,
-        "from_status": before.status,
-        "to_status": after.status,
-        **reason_columns.for_sql(reason, "reason"),
-        "scheduled_from": before.scheduled_at,
-        "scheduled_to": after.scheduled_at,
-        "mailbox": after.mailbox_id,
-        "token": after.claim_token or before.claim_token,
-        "counted": counted,
+    values |= {
+        "email": email_id,
         "by": by,
         "detail": Json(kept) if kept else None,
+        **reason_columns.for_sql(reason, "reason"),
+        **(attempts.values(conversation) if conversation else {}),
     }
-    if conversation is None:
-        execute(HISTORY, values)
-    else:
-        started_at = before.claimed_at or before.handed_over_at
-        execute(HISTORY_WITH_ATTEMPT, {**values, **attempts.values(conversation), "started_at": started_at})
-    announcements.tell(
-        Moved(
-            move=move,
-            email_id=after.id,
-            campaign_id=after.campaign_id,
-            mailbox_id=after.mailbox_id,
-            from_status=Status(before.status),
-            to_status=Status(after.status),
-            reason=reason,
-            scheduled_at=after.scheduled_at,
-            sent_at=after.sent_at,
-            by=by,
-            detail=detail or {},
-            conversation=conversation,
-        )
-    )
-
-
-def _forget_faults(row: CampaignEmailQueue) -> None:
-    """row: as it was before its move. Late proof tells of its mail, and nothing of how the mailbox works by now."""
-    if row.status == Status.SENDING:
-        Mailbox.update(WITHOUT_FAULTS).where(Mailbox.id == row.mailbox_id, Mailbox.faults > 0).execute()
+    with database.transaction():
+        rows: list[dict[str, Any]] = packet_rows(dict, packet, values)
+        for row in rows:
+            row |= {"from_status": Status(row["from_status"]), "to_status": Status(row["to_status"])}
+            told = partial(Moved, move=move, email_id=email_id, by=by, reason=reason, conversation=conversation)
+            announcements.tell(told(detail=detail or {}, **row))
+    return bool(rows)

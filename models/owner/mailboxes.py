@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Literal, NamedTuple
 
-from peewee import IntegrityError, fn
+from peewee import SQL, IntegrityError, fn
 
 import bounds
 from models.email import evidence, locks, moves
@@ -264,10 +264,8 @@ def close_after(
         if not moves.release_for_its_mailbox(held, Reason(Code.MAILBOX_FAULT, because=fault), conversation):
             return None
         if blamed_from is not None:
-            earliest = fn.LEAST(Mailbox.blamed_from, blamed_from)
-            Mailbox.update(blamed_from=earliest).where(Mailbox.id == row.mailbox_id).execute()
             tick_request.ask_for_tick()
-        return close(row.mailbox_id, fault, pause, conversation.phase, conversation.code)
+        return close(row.mailbox_id, fault, pause, conversation.phase, conversation.code, blamed_from)
 
 
 def close(
@@ -276,23 +274,26 @@ def close(
     pause: Callable[[int], timedelta],
     phase: str | None = None,
     code: int | None = None,
+    blamed_from: datetime | None = None,
 ) -> datetime:
     """Close it after a fault until the pause is over; the next mail after that shows whether it works again.
 
     pause: how long, given how many faults came one after the other before this one. phase: of the conversation.
-    code: of the server's reply, if it gave one.
+    code: of the server's reply, if it gave one. blamed_from: as for close_after.
     """
-    with database.atomic():
+    with database.transaction():
         row = _locked(mailbox_id)
-        until = clock() + pause(row.faults)
         closed = {
-            "closed_until": until,
+            "closed_until": SQL("clock_timestamp() + %s", [pause(row.faults)]),
             **reason_columns.written(reason, "closed_reason"),
             "closed_phase": phase,
             "closed_code": code,
         }
         counted = {"faults": row.faults + 1, "revision": row.revision + 1}
-        Mailbox.update({**closed, **counted}).where(Mailbox.id == mailbox_id).execute()
+        blamed = {"blamed_from": fn.LEAST(Mailbox.blamed_from, blamed_from)}
+        update = Mailbox.update({**closed, **counted, **blamed}).where(Mailbox.id == mailbox_id)
+        [stored] = update.returning(Mailbox.closed_until).execute()
+    until: datetime = stored.closed_until
     return until
 
 

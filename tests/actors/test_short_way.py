@@ -18,9 +18,16 @@ from tests.waiting import BOUND, until
 
 Q = CampaignEmailQueue
 MAILS = 5
-# A claim and a hand-over are three each: the locks and what is true under them, the move, the COMMIT. The record of the
-# answer is nine.
-MOST_ROUND_TRIPS, MOST_TRANSACTIONS = 15, 3
+# A claim and a hand-over are three round trips each: the locks and what is true under them, the move, the COMMIT. A
+# record is two: the locks and the move, the COMMIT. Before it a refusal is compared with the mailbox's others, and
+# a mail that is put off gets its next time, which takes a read for each thing that it depends on.
+MOST = {
+    "that is sent": ("anna", Status.SENT, Asked(round_trips=8, transactions=3)),
+    "that is unanswered": ("drop-after-dot", Status.UNKNOWN, Asked(round_trips=8, transactions=3)),
+    "that is refused": ("550", Status.FAILED, Asked(round_trips=7, transactions=4)),
+    "that is put off": ("dot-451", Status.PENDING, Asked(round_trips=20, transactions=15)),
+    "whose mailbox is at fault": ("421", Status.PENDING, Asked(round_trips=8, transactions=2)),
+}
 
 
 class Done(Middleware):
@@ -120,13 +127,13 @@ def end_all_other_sessions() -> None:
     until(lambda: database.fetch(f"SELECT count(*) {OTHERS}") == [(0,)], "their end")
 
 
-def test_a_mail_that_is_sent(proxy: CountingProxy, done: Done) -> None:
+@pytest.mark.parametrize(("name", "status", "most"), MOST.values(), ids=MOST)
+def test_a_mail(proxy: CountingProxy, done: Done, name: str, status: Status, most: Asked) -> None:
+    """The first one prepares the statements, and is not counted."""
     with SmtpServer() as smtp:
-        ids = due(*[f"lead{number}@leads.example" for number in range(MAILS + 1)], port=smtp.port)
+        ids = due(*[f"{name}+{number}@leads.example" for number in range(MAILS + 1)], port=smtp.port)
 
         _, *costs = a_mail_each(proxy, done, ids)
 
-    assert {make.row(email_id).status for email_id in ids} == {Status.SENT}
-    assert max(cost["round_trips"] for cost in costs) <= MOST_ROUND_TRIPS, costs
-    assert max(cost["transactions"] for cost in costs) <= MOST_TRANSACTIONS, costs
-    assert sum(cost["sessions"] for cost in costs) == 0
+    assert {make.row(email_id).status for email_id in ids} == {status}
+    assert all(cost <= most for cost in costs), costs
