@@ -8,13 +8,14 @@ from contextlib import contextmanager
 from datetime import timedelta
 from itertools import cycle
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
 import clock
 from actors.plan import plan_new, replan
 from models.email import facts, locks, moves, recovery, stuck
-from models.email.claims import Claim
+from models.email.claims import Claim, Held
 from models.owner import campaigns, mailboxes
 from models.planning import plans
 from models.states import Move, Status
@@ -32,6 +33,25 @@ Q = CampaignEmailQueue
 
 
 Beside = Callable[[Callable[[], object]], Future[Any]]
+
+# The moves that end a claim and take the locks around its mail, and those that lock the mail alone.
+ENDS: dict[str, Callable[[Held], object]] = {
+    "accept": lambda held: moves.accept(held, make.YES),
+    "reject": lambda held: moves.reject(held, make.no(550)),
+    "retry": lambda held: moves.retry(held, make.now(), make.later(451)),
+    "release": lambda held: moves.release(held, "a test"),
+    "release_for_its_mailbox": lambda held: moves.release_for_its_mailbox(held, "a test", make.later(421)),
+    "close_after": lambda held: mailboxes.close_after(held, make.later(421), lambda faults: timedelta(1)),
+    "close_to_its_letter": lambda held: campaigns.close_to_its_letter(held, make.no(552)),
+}
+ALONE: dict[str, Callable[[Held], object]] = {
+    "doubt": lambda held: moves.doubt(held, "silence"),
+    "recover": lambda held: recover(make.row(held.email_id)),
+}
+
+
+def recover(row: CampaignEmailQueue) -> bool:
+    return moves.recover(row.id, uuid4(), make.now(), row.message_id, row.mailbox_id, "a backup", "tests")
 
 
 @pytest.fixture
@@ -110,6 +130,34 @@ class TestALockWait:
         closed = waiter.result(BOUND)
 
         assert closed.gate == "campaign"
+
+    @pytest.mark.parametrize("end", [*ENDS.values(), *ALONE.values()], ids=[*ENDS, *ALONE])
+    def test_a_move_is_told_of_the_row_as_it_is_after_the_wait(
+        self, beside: Beside, end: Callable[[Held], object]
+    ) -> None:
+        held = make.handed_over(make.an_email()).held
+        later = make.row(held.email_id).scheduled_at + timedelta(hours=1)
+        with another_holds(held.email_id):
+            waiter = beside(lambda: end(held))
+            until(somebody_waits, "the move to wait")
+            Q.update(scheduled_at=later).where(Q.id == held.email_id).execute()
+
+        assert waiter.result(BOUND) is not None
+        assert EmailHistory.select().order_by(EmailHistory.id.desc()).get().scheduled_from == later
+
+    @pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
+    def test_an_end_waits_for_campaign_and_mailbox_before_it_locks_the_mail(
+        self, beside: Beside, end: Callable[[Held], object]
+    ) -> None:
+        claim = make.handed_over(make.an_email())
+        for lock, held in ((locks.lock_campaigns, claim.campaign_id), (locks.lock_mailboxes, claim.mailbox_id)):
+            with database.database.atomic():
+                lock([held])
+                waiter = beside(lambda: end(claim.held))
+                until(somebody_waits, "the move to wait")
+                free = Q.select().where(Q.id == claim.held.email_id).for_update("FOR NO KEY UPDATE SKIP LOCKED")
+                assert free.exists()
+            waiter.result(BOUND)
 
     def test_what_began_at_one_mail_server_counts_although_it_began_during_the_wait(
         self, beside: Beside, settings: Override
