@@ -16,7 +16,7 @@ from models.email.claims import Attempt as Held
 from models.email.claims import Claim
 from models.health import invariants
 from models.owner import mailboxes
-from models.states import Status
+from models.states import Result, Status
 from models.store import database, migrate, tables
 from models.store.tables import Attempt, EmailHistory
 from models.views import overview
@@ -121,6 +121,25 @@ class TestAnOutcome:
 
         assert rows() == [told]
         assert Attempt.get().seconds == {"connect": 0.123, "dot": 2.0}
+
+    @pytest.mark.parametrize("result", [Result.DEFERRED, Result.REFUSED, Result.ACCEPTED])
+    def test_that_is_a_row_already_stays_as_it_is(self, result: Result) -> None:
+        claim = make.handed_over(make.an_email())
+        held, first = claim.held, make.no(554, "first")
+        Attempt.insert(
+            email=held.email_id,
+            claim_token=held.token,
+            mailbox=claim.mailbox_id,
+            outcome=result,
+            phase="dot",
+            scope=first.scope,
+            reply=first.reply,
+            started_at=claim.started_at,
+        ).execute()
+
+        moves.accept(held, make.YES)
+
+        assert rows("outcome, reply") == [(result, "first")]
 
     def test_of_a_claim_that_was_taken_back_is_none(self) -> None:
         email_id = make.an_email()

@@ -2,17 +2,19 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from uuid import uuid4
 
 import pytest
 from peewee import IntegrityError
 
 from models.email import moves
+from models.email.attempts import Conversation
 from models.email.claims import Claim, Held
 from models.email.gates import Closed
 from models.owner import settlement, suppressions
 from models.states import COUNTED, PATHS, Move, Status
-from models.store.tables import Campaign, CampaignEmailQueue, CampaignLead
+from models.store.tables import Campaign, CampaignEmailQueue, CampaignLead, Mailbox
 from models.views import overview
 from tests import factories as make
 
@@ -106,6 +108,15 @@ class TestATokenThatIsNotTheRows:
 
         assert not moved
         assert make.row(email_id).__data__ == before
+
+    @pytest.mark.parametrize("move", [moves.accept, partial(moves.reject, mailbox_works=True)])
+    def test_tells_nothing_of_the_mailbox_either(self, move: Callable[[Held, Conversation], bool]) -> None:
+        claim = make.handed_over(make.an_email())
+        Mailbox.update(faults=3).execute()
+
+        assert not move(Held(claim.held.email_id, uuid4(), "a worker that was paused"), make.YES)
+
+        assert Mailbox.get().faults == 3
 
     def test_a_second_claim_ends_the_first_workers_say(self) -> None:
         email_id = make.an_email()
