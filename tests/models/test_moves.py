@@ -257,6 +257,17 @@ class TestGivingBack:
         assert make.row(retried.held.email_id).attempts == 1
         assert make.row(released.held.email_id).attempts == 0
 
+    @pytest.mark.parametrize(("release", "is_kept"), [(moves.release, True), (moves.release_for_its_mailbox, False)])
+    def test_for_how_long_a_mail_was_put_off_does_not_count_once_its_mailbox_was_at_fault(
+        self, release: Callable[[Held, str, Conversation], bool], is_kept: bool
+    ) -> None:
+        claim = make.claimed(make.an_email())
+        Q.update(deferred_since=make.now()).execute()
+
+        assert release(claim.held, "a test", make.later(421))
+
+        assert (make.row(claim.held.email_id).deferred_since is not None) == is_kept
+
     @pytest.mark.parametrize("move", [Move.RETRY, Move.RELEASE])
     def test_it_ends_as_cancelled_when_the_campaign_was_cancelled_meanwhile(self, move: Move) -> None:
         claim = make.claimed(make.an_email())
