@@ -49,6 +49,8 @@ ALONE: dict[str, Callable[[Held], object]] = {
     "recover": lambda held: recover(make.row(held.email_id)),
 }
 
+UNLOCKED = "SELECT id FROM campaign_email_queue WHERE id = %s FOR NO KEY UPDATE SKIP LOCKED"
+
 
 def recover(row: CampaignEmailQueue) -> bool:
     return moves.recover(row.id, uuid4(), make.now(), row.message_id, row.mailbox_id, "a backup", "tests")
@@ -155,8 +157,7 @@ class TestALockWait:
                 lock([held])
                 waiter = beside(lambda: end(claim.held))
                 until(somebody_waits, "the move to wait")
-                free = Q.select().where(Q.id == claim.held.email_id).for_update("FOR NO KEY UPDATE SKIP LOCKED")
-                assert free.exists()
+                assert database.fetch(UNLOCKED, (claim.held.email_id,))
             waiter.result(BOUND)
 
     def test_what_began_at_one_mail_server_counts_although_it_began_during_the_wait(
