@@ -1,5 +1,6 @@
 """Rows for tests, made by the product's own functions wherever it has them, and aged by hand."""
 
+import os
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -199,7 +200,8 @@ def everything_older(by: timedelta) -> None:
     database.execute(GROW_OLDER, {"by": by})
 
 
-# A dozen times faster than TRUNCATE, which makes new files for each table and index. Without triggers and foreign keys.
+# Ten times faster than TRUNCATE, which makes new files for each table and index; but rows then have another order on
+# the disk in each run, which a query without ORDER BY shows. For `make test-quick`.
 EMPTY = """
 DO $$
 DECLARE
@@ -223,5 +225,8 @@ END $$
 def nothing_left() -> None:
     """Empty every table, as before each test. The database keeps its name."""
     names = [table._meta.table_name for table in tables.TABLES if table is not tables.Installation]
-    database.execute(EMPTY, {"names": names})
+    if "TESTS_EMPTY_BY_DELETE" in os.environ:
+        database.execute(EMPTY, {"names": names})
+    else:
+        database.execute(f"TRUNCATE {', '.join(names)} RESTART IDENTITY CASCADE")
     database.execute("UPDATE installation SET disarmed_reason = NULL")

@@ -23,13 +23,13 @@ def settle_expired(by: str) -> int:
     rules, now = config.settings().sending, clock()
     claimed = Q.handed_over_at.is_null() & (Q.claimed_at < now - timedelta(seconds=rules.claim_lease_seconds))
     handed_over = Q.handed_over_at < now - timedelta(seconds=rules.answer_lease_seconds)
-    stuck = Q.select().where(Q.status == Status.SENDING, claimed | handed_over)
+    stuck = Q.select().where(Q.status == Status.SENDING, claimed | handed_over).order_by(Q.id)
     return sum(_rule_on(row, _SILENT, by) for row in stuck)
 
 
 def settle_dead(host: str, is_alive: Callable[[Worker], bool], by: str) -> int:
     """Settle at once the claims of this host's dead processes. Returns how many."""
-    held = Q.select().where(Q.status == Status.SENDING, Q.worker_host == host)
+    held = Q.select().where(Q.status == Status.SENDING, Q.worker_host == host).order_by(Q.id)
     dead = [row for row in held if not is_alive(worker_of(row))]
     return sum(_rule_on(row, _DEAD, by) for row in dead)
 

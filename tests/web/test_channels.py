@@ -24,6 +24,12 @@ def answer(environ: dict[str, Any], start_response: Callable[..., object]) -> li
     return [b"ok"]
 
 
+def end(server: BaseWSGIServer) -> None:
+    # Its thread may find what it is to do before it is woken for it, and then has closed what wakes it.
+    with suppress(OSError):
+        server.trigger.pull_trigger(lambda: wasyncore.close_all(server._map))  # type: ignore[attr-defined]
+
+
 @pytest.fixture
 def start() -> Iterator[Start]:
     with ExitStack() as stack:
@@ -40,7 +46,7 @@ def start() -> Iterator[Start]:
             assert isinstance(server, BaseWSGIServer)
             stack.callback(server.task_dispatcher.shutdown)
             stack.callback(running.join, 20)
-            stack.callback(server.trigger.pull_trigger, lambda: wasyncore.close_all(server._map))  # type: ignore[attr-defined]
+            stack.callback(end, server)
             return int(server.getsockname()[1])
 
         yield start
