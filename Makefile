@@ -37,12 +37,12 @@ test: $(DEV_READY) ## Install what the tests need, and run all of them; AT="2026
 	@$(BIN)/python -m ops.local install
 	@$(PYTEST) $(TESTS)
 
-# Tests that start no process of Punktual.
-QUICK := $(addprefix tests/,actors chaos mail models scheduling web) $(wildcard tests/test_*.py)
+# Tests of pure rules and of rows: they start no process, and wait for no server but Postgres.
+QUICK := $(addprefix tests/,actors chaos mail models scheduling) $(wildcard tests/test_*.py)
 
-test-quick: $(DEV_READY) ## Run the quick tests, which start no process of Punktual
+test-quick: $(DEV_READY) ## Run the quick tests: pure rules, and what is done to rows
 	@$(BIN)/python -m ops.local install
-	@TESTS_EMPTY_BY_DELETE=1 $(PYTEST) -m "not slow" $(QUICK)
+	@TESTS_EMPTY_BY_DELETE=1 $(PYTEST) -n 2 -m "not slow" $(QUICK)
 
 test-mail: $(DEV_READY) ## Run tests/mail on each other installed Python version that is supported
 	@$(BIN)/python -m tests.pythons

@@ -57,7 +57,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.slow)
 
 
-_SLOW = ("test_commands.py", "test_embedded.py", "test_faked.py", "test_interleavings.py", "test_pythons.py")
+_SLOW = (
+    *("test_commands.py", "test_embedded.py", "test_faked.py", "test_interleavings.py", "test_pythons.py"),
+    # Those that wait for servers, or start some.
+    *("test_channels.py", "test_database.py", "test_dial.py", "test_imap.py", "test_migrate.py", "test_serving.py"),
+    "test_smtp.py",
+)
 
 
 class InOneProcess(LoadScopeScheduling):  # type: ignore[misc]  # of a package without types
