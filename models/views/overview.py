@@ -28,7 +28,7 @@ Q = CampaignEmailQueue
 
 
 @dataclass(frozen=True)
-class EmailLine:
+class _Email:
     id: int
     campaign: str
     lead: str
@@ -42,6 +42,10 @@ class EmailLine:
     campaign_id: int
     mailbox_id: int
     deferred_until: datetime | None  # time of the next attempt after a temporary or unclear answer
+
+
+@dataclass(frozen=True)
+class EmailLine(_Email):
     why: Why | None  # its error, for people
 
 
@@ -82,27 +86,14 @@ def email(email_id: int) -> EmailLine:
 
 
 @dataclass(frozen=True)
-class EmailRow:
+class EmailRow(_Email):
     """What EMAIL_COLUMNS selects."""
 
-    id: int
-    campaign: str
-    lead: str
-    mailbox: str
-    status: str
-    scheduled_at: datetime
-    sent_at: datetime | None
-    attempts: int
-    error: str | None
-    message_id: str
-    campaign_id: int
-    mailbox_id: int
-    deferred_until: datetime | None
     error_code: str | None
     error_values: dict[str, object] | None
 
     def line(self) -> EmailLine:
-        columns = {field.name: getattr(self, field.name) for field in fields(EmailLine) if field.name != "why"}
+        columns = {field.name: getattr(self, field.name) for field in fields(_Email)}
         return EmailLine(**columns, why=reason_columns.current(self.error, self.error_code, self.error_values))
 
 
