@@ -35,6 +35,7 @@ class Code(StrEnum):
     MAILBOX = "mailbox", gettext_noop("its mailbox could not be used")
     EDITED = "edited", gettext_noop("the settings were changed")
     RESUMED = "resumed", gettext_noop("sending was resumed")
+    HOLIDAY = "holiday", gettext_noop("its day is a holiday or frozen")
 
     # Why a claim or hand-over was refused, or a campaign waits.
     STALE_HINT = "stale_hint", gettext_noop("the hint is stale")
@@ -46,6 +47,7 @@ class Code(StrEnum):
     PLANNED_FOR_LATER = "planned_for_later", gettext_noop("planned for later")
     TOO_LATE = "too_late", gettext_noop("its time passed while nothing could be sent")
     OUTSIDE_WINDOW = "outside_window", gettext_noop("outside the window")
+    CLOSED_DAY = "closed_day", gettext_noop("a holiday, a frozen day, or after the campaign's last day")
     CAMPAIGN_LIMIT = "campaign_limit", gettext_noop("the campaign's daily limit of %(limit)d is used up")
     MAILBOX_LIMIT = "mailbox_limit", gettext_noop("the mailbox's daily limit of %(limit)d is used up")
     MAILBOX_LIMIT_0 = "mailbox_limit_0", gettext_noop("the mailbox's daily limit is 0")
@@ -82,6 +84,7 @@ class Code(StrEnum):
         gettext_noop("its worker did not report in time after the hand-over"),
     )
     COPY_FOUND = "copy_found", gettext_noop("found in %(folder)s by its %(header)s")
+    CAMPAIGN_ENDED = "campaign_ended", gettext_noop("the campaign's last day is over")
     CAMPAIGN_CANCELLED = "campaign_cancelled", gettext_noop("the campaign was cancelled")
     MAILBOX_WAS_AT_FAULT = "mailbox_was_at_fault", gettext_noop("its refusal was its mailbox's fault")
     DATABASE_RESTORED = "database_restored", gettext_noop("the database was restored")
@@ -119,6 +122,10 @@ class Code(StrEnum):
     COMPLETED_WITHOUT = (
         "completed_without",
         gettext_noop("the campaign is completed; leads that must not be written to: %(count)d"),
+    )
+    ENDED_WITHOUT = (
+        "ended_without",
+        gettext_noop("the campaign's last day is over; leads not written to: %(count)d"),
     )
     PAUSED_ITSELF = "paused_itself", gettext_noop("the campaign paused itself: %(because)s")
     PAUSED_BY_PERSON = "paused_by_person", gettext_noop("the campaign is paused: %(because)s")

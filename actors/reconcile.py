@@ -22,5 +22,7 @@ def reconcile() -> None:
 
 
 def complete() -> None:
+    if count := campaigns.end_finished(BY):
+        log.info("campaigns_ended", emails=count)
     for campaign_id in campaigns.complete_finished(BY):
         log.info("campaign_completed", campaign_id=campaign_id)

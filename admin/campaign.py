@@ -75,13 +75,18 @@ def edit(
     weekdays: Annotated[str | None, typer.Option(help="Days to send on, like mon,tue,wed.")] = None,
     delay: Annotated[float | None, typer.Option(help="Seconds between two e-mails.")] = None,
     daily_limit: Annotated[int | None, typer.Option(help="E-mails per day.")] = None,
+    send_on_holidays: Annotated[
+        bool | None, typer.Option("--send-on-holidays/--not-on-holidays", help="Send on Polish public holidays?")
+    ] = None,
+    end_date: Annotated[str | None, typer.Option(help='Last day of sending, like "2026-12-31", or "none".')] = None,
     yes: confirm.Yes = False,
 ) -> None:
     """Change a campaign's schedule. Shows which pending e-mails move, then plans them again from now."""
-    if (window_start, window_end, weekdays, delay, daily_limit) == (None,) * 5:
+    settings = (window_start, window_end, weekdays, delay, daily_limit, send_on_holidays, end_date)
+    if settings == (None,) * len(settings):
         raise typer.BadParameter("say what is to be changed")
     row = campaigns.find(name)
-    change = edited(row, window_start, window_end, weekdays, delay, daily_limit)
+    change = edited(row, *settings)
     order = partial(campaigns.edit, row.id, who(), change)
     moves = confirm.moves(order, [row.id], yes=yes)
     if not order():

@@ -8,14 +8,14 @@ import heapq
 from bisect import bisect_right, insort
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from hashlib import blake2b
 from math import ceil
 from typing import TypeVar
 
 from scheduling.sharing import max_min
-from scheduling.window import Window, warsaw_day, warsaw_day_bounds
+from scheduling.window import NEVER, Window, warsaw_day, warsaw_day_bounds
 
 T = TypeVar("T")
 
@@ -27,7 +27,7 @@ _GIVE_UP_AFTER = timedelta(days=370)
 # The longest delay and gap that can be planned.
 LONGEST = _GIVE_UP_AFTER
 # Limits of all times, so that date arithmetic cannot overflow.
-_BEGIN, END = datetime.min.replace(tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
+_BEGIN, END = datetime.min.replace(tzinfo=UTC), NEVER
 # What unforeseen settings and rows may raise in a computation.
 _FAULTS = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 
@@ -163,7 +163,7 @@ def horizon(window: Window, now: datetime, at_least: timedelta) -> datetime:
     """The end of the next open day, but at least `at_least` from now: on Friday evening Monday is planned."""
     today = warsaw_day(now)
     later = (stop for start, stop in window.stretches(now) if warsaw_day(start) > today)
-    end = next(later)
+    end = next(later, now)
     for stop in later:
         if warsaw_day(stop - timedelta(milliseconds=1)) != warsaw_day(end - timedelta(milliseconds=1)):
             break
@@ -174,8 +174,10 @@ def horizon(window: Window, now: datetime, at_least: timedelta) -> datetime:
 def retry_moment(campaign: Campaign, mailbox: Mailbox, taken: Iterable[Taken], not_before: datetime) -> datetime:
     """The first time for another attempt within window, limits and mailbox gap.
 
-    It moves no other e-mail, so it ignores the campaign's pace, which the claim checks at that time.
+    It moves no other e-mail, so it ignores the campaign's pace, which the claim checks at that time. It also ignores
+    the campaign's last day: a retry after it is cancelled when that day is over.
     """
+    campaign = replace(campaign, window=replace(campaign.window, last_day=None))
     future = _Future([campaign], [mailbox], list(taken), not_before)
     line, box = future.lines[campaign.id], future.boxes[mailbox.id]
     at = _whole(not_before)

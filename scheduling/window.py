@@ -1,4 +1,4 @@
-"""When a campaign may send: a stretch of the Warsaw wall clock on some weekdays.
+"""When a campaign may send: a stretch of the Warsaw wall clock on some weekdays, but not on closed days.
 
 Pure. An instant is inside if its wall-clock time and weekday are, so the clock changes need no special rule.
 """
@@ -10,15 +10,30 @@ from functools import lru_cache
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
+from scheduling.holidays import is_holiday
+
 WARSAW = ZoneInfo("Europe/Warsaw")
 DAY_MINUTES = 24 * 60
 
-# A weekly window that falls into the skipped hour opens a week later; two weeks are always enough.
-_SEARCH_DAYS = 15
+# A weekly window that falls into the skipped hour opens a week later; closed days may add a year to that.
+_SEARCH_DAYS = 400
+# The next opening of a window that does not open again. It leaves room for date arithmetic.
+NEVER = datetime(9000, 1, 1, tzinfo=UTC)
 
 
 class WindowInvalid(ValueError):
     """The window would never open, or its end is not after its start."""
+
+
+@dataclass(frozen=True)
+class Days:
+    """Warsaw days, both ends included."""
+
+    first: date
+    last: date
+
+    def __contains__(self, day: date) -> bool:
+        return self.first <= day <= self.last
 
 
 @dataclass(frozen=True)
@@ -28,6 +43,9 @@ class Window:
     start_minute: int
     end_minute: int
     weekdays: frozenset[int]
+    on_holidays: bool = True
+    frozen: tuple[Days, ...] = ()  # closed whatever the weekday
+    last_day: date | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.start_minute < self.end_minute <= DAY_MINUTES:
@@ -38,13 +56,22 @@ class Window:
     def is_open(self, at: datetime) -> bool:
         local = at.astimezone(WARSAW)
         minute = local.hour * 60 + local.minute
-        return local.weekday() in self.weekdays and self.start_minute <= minute < self.end_minute
+        return self.start_minute <= minute < self.end_minute and self.is_open_on(local.date())
+
+    def is_open_on(self, day: date) -> bool:
+        return day.weekday() in self.weekdays and not self.is_closed_on(day)
+
+    def is_closed_on(self, day: date) -> bool:
+        """Whether the day is closed whatever its weekday."""
+        if self.last_day is not None and day > self.last_day:
+            return True
+        return any(day in days for days in self.frozen) or (not self.on_holidays and is_holiday(day))
 
     def next_opening(self, at: datetime) -> datetime:
-        """`at` itself if open, else the start of the next open stretch, in UTC."""
+        """`at` itself if open, else the start of the next open stretch, in UTC. NEVER if it does not open again."""
         if self.is_open(at):
             return at
-        return next(start for start, _ in self.stretches(at) if start > at)
+        return next((start for start, _ in self.stretches(at) if start > at), NEVER)
 
     def closing(self, at: datetime) -> datetime:
         """The end of the open stretch around `at`, in UTC. Adjacent stretches are one."""
@@ -60,7 +87,9 @@ class Window:
         first = warsaw_day(at)
         for offset in range(_SEARCH_DAYS):
             day = first + timedelta(days=offset)
-            if day.weekday() in self.weekdays:
+            if self.last_day is not None and day > self.last_day:
+                return
+            if self.is_open_on(day):
                 yield from _stretches_of(self, day)
 
 

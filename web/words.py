@@ -69,6 +69,8 @@ COLUMNS = {
     "weekdays": gettext_noop("weekdays"),
     "delay_seconds": gettext_noop("delay"),
     "daily_limit": gettext_noop("daily limit"),
+    "send_on_holidays": gettext_noop("sends on holidays"),
+    "last_day": gettext_noop("last day"),
     "leads_left_out": gettext_noop("leads that must not be written to"),
 }
 

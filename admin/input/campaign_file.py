@@ -4,6 +4,7 @@ Every error names the file, the line or field, and what would be right.
 """
 
 from collections.abc import Iterable, Mapping
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,11 +17,13 @@ from admin.input.texts import FileInvalid as FileInvalid
 from mail.compose import Templates
 from mail.message import LetterInvalid, refuse_control_characters
 from mail.render import TemplateInvalid
-from models.owner.campaigns import Edit
+from models.owner.campaigns import NO_END, Edit
 from models.store.tables import Campaign
 from scheduling.window import Window, WindowInvalid
 
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+# As an end date on the command line: the campaign gets none.
+NO_END_DATE = "none"
 _SHOWN_PROBLEMS = 3
 
 
@@ -37,6 +40,8 @@ class CampaignFile(BaseModel):
     weekdays: list[str] = Field(min_length=1)
     delay_between_emails_seconds: Annotated[faults.Float, faults.within(bounds.CAMPAIGN["delay_seconds"])]
     daily_limit: Annotated[faults.Int, faults.within(bounds.CAMPAIGN["daily_limit"])]
+    send_on_holidays: bool = False
+    end_date: date | None = None
 
     @field_validator("name")
     @classmethod
@@ -61,10 +66,21 @@ class CampaignFile(BaseModel):
                 raise ValueError(f"{day!r} is none of {', '.join(WEEKDAYS)}")
         return value
 
+    @field_validator("end_date", mode="before")
+    @classmethod
+    def _check_end_date(cls, value: object) -> object:
+        return day(value) if isinstance(value, str) else value
+
     @property
     def window(self) -> Window:
         days = frozenset(WEEKDAYS.index(day) for day in self.weekdays)
-        return Window(_minute(self.window_start), _minute(self.window_end), days)
+        return Window(
+            _minute(self.window_start),
+            _minute(self.window_end),
+            days,
+            on_holidays=self.send_on_holidays,
+            last_day=self.end_date,
+        )
 
 
 def read_campaign(path: Path) -> tuple[CampaignFile, Templates]:
@@ -117,6 +133,8 @@ def edited(
     weekdays: str | None,
     delay: float | None,
     daily_limit: int | None,
+    send_on_holidays: bool | None = None,
+    end_date: str | None = None,
 ) -> Edit:
     """The given changes, checked together with the campaign's other settings by the rules of a campaign file."""
     values = {
@@ -129,6 +147,7 @@ def edited(
         "weekdays": [WEEKDAYS[day] for day in row.weekdays] if weekdays is None else _listed(weekdays),
         "delay_between_emails_seconds": row.delay_seconds if delay is None else delay,
         "daily_limit": row.daily_limit if daily_limit is None else daily_limit,
+        "end_date": None if end_date == NO_END_DATE else end_date,
     }
     file = _checked("the change", values)
     return Edit(
@@ -137,7 +156,16 @@ def edited(
         weekdays=None if weekdays is None else sorted(file.window.weekdays),
         delay_seconds=None if delay is None else file.delay_between_emails_seconds,
         daily_limit=daily_limit,
+        send_on_holidays=send_on_holidays,
+        last_day=NO_END if end_date == NO_END_DATE else file.end_date,
     )
+
+
+def day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise ValueError(f"{text!r} is not a day like 2026-12-31") from None
 
 
 def _listed(text: str) -> list[str]:

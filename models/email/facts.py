@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from models.email import limits
+from models.email import limits, windows
 from models.email.gates import Facts
 from models.email.locks import NoSuchEmail
 from models.states import CampaignStatus, MailboxStatus, Status
@@ -14,12 +14,13 @@ from models.store import reason_columns
 from models.store.database import MACHINE, Clock, Prepared, clock_difference, packet_rows, rows
 from models.store.installation import AGREES, DatabaseDisagrees, Seen
 from scheduling.planner import check_moments, interval
-from scheduling.window import Window, warsaw_day, warsaw_day_bounds
+from scheduling.window import warsaw_day, warsaw_day_bounds
 
 # An e-mail's surroundings. The counts are complete because whoever adds to them holds the same locks.
-_COLUMNS = """
+_COLUMNS = f"""
        q.id AS email_id, q.campaign_id, q.mailbox_id, q.status, q.scheduled_at, q.handed_over_at,
-       c.status AS campaign_status, c.window_start_minute, c.window_end_minute, c.weekdays, c.delay_seconds,
+       c.status AS campaign_status, c.window_start_minute, c.window_end_minute, c.weekdays, c.send_on_holidays,
+       c.last_day, {windows.FROZEN}, c.delay_seconds,
        c.daily_limit AS campaign_limit, c.last_start_at AS campaign_last_start, m.status AS mailbox_status,
        m.closed_until, m.closed_reason, m.closed_reason_code, m.closed_reason_values,
        m.daily_limit AS mailbox_limit, m.gap_seconds, m.last_start_at AS mailbox_last_start,
@@ -28,7 +29,7 @@ _COLUMNS = """
        (SELECT count(*) FROM campaign_email_queue h JOIN mailbox o ON o.id = h.mailbox_id
         WHERE h.status = 'sending' AND o.smtp_host = m.smtp_host AND h.id <> q.id) AS host_sending,
        s.reason AS suppressed, l.legal_basis
-"""
+"""  # noqa: S608  # only our own words
 _AROUND = """
 FROM campaign_email_queue q
 JOIN campaign c ON c.id = q.campaign_id
@@ -54,6 +55,10 @@ class _Around:
     window_start_minute: int
     window_end_minute: int
     weekdays: list[int]
+    send_on_holidays: bool
+    last_day: date | None
+    frozen_from: list[date]
+    frozen_to: list[date]
     delay_seconds: float
     campaign_limit: int
     campaign_last_start: datetime | None
@@ -160,7 +165,7 @@ def _facts(row: _Around, now: datetime, clock_off: timedelta, campaign_used: int
         scheduled_at=row.scheduled_at,
         handed_over_at=row.handed_over_at,
         campaign_status=row.campaign_status,
-        window=Window(row.window_start_minute, row.window_end_minute, frozenset(row.weekdays)),
+        window=windows.window_of(row, windows.days(row.frozen_from, row.frozen_to)),
         delay=interval(row.delay_seconds, "delay"),
         campaign_limit=row.campaign_limit,
         campaign_used=campaign_used,

@@ -13,7 +13,7 @@ from typing import Literal, get_args
 import config
 from models.states import CampaignStatus, MailboxStatus, Status
 from reasons import Code, Reason, Why
-from scheduling.window import Window, warsaw_day, warsaw_day_bounds
+from scheduling.window import NEVER, Window, warsaw_day, warsaw_day_bounds
 
 
 class Action(StrEnum):
@@ -130,7 +130,10 @@ def not_too_late(it: Facts, rules: config.Sending) -> Closed | None:
 def window_is_open(it: Facts, rules: config.Sending) -> Closed | None:
     if it.window.is_open(it.now):
         return None
-    return Closed("window", Action.REPLAN, Reason(Code.OUTSIDE_WINDOW), it.window.next_opening(it.now))
+    is_closed = it.window.is_closed_on(warsaw_day(it.now))
+    opening = it.window.next_opening(it.now)
+    because = Reason(Code.CLOSED_DAY if is_closed else Code.OUTSIDE_WINDOW)
+    return Closed("window", Action.REPLAN, because, opening if opening < NEVER else None)
 
 
 def under_the_limits(it: Facts, rules: config.Sending) -> Closed | None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 
 from peewee import EXCLUDED, IntegrityError, chunked, fn
 
@@ -13,10 +14,10 @@ from models.owner import changes, notices
 from models.owner.notices import Kind
 from models.states import CampaignStatus
 from models.store import reason_columns, tick_request
-from models.store.database import database, fetch
+from models.store.database import clock, database, fetch
 from models.store.tables import CLOCK, Campaign, CampaignLead, CampaignMailbox, CampaignStep, Lead, Mailbox
 from reasons import Code, Reason, Why
-from scheduling.window import Window, WindowInvalid
+from scheduling.window import Window, WindowInvalid, warsaw_day
 
 _ENDED = {CampaignStatus.COMPLETED, CampaignStatus.CANCELLED}
 _WATCHED_ANEW: dict[str, object] = {
@@ -46,6 +47,10 @@ class NewCampaign:
     daily_limit: int
 
 
+# As the last day of an edit: the campaign gets none.
+NO_END = date.max
+
+
 @dataclass(frozen=True, kw_only=True)
 class Edit:
     """What an owner changes: columns of a campaign. None: it stays as it is."""
@@ -55,6 +60,8 @@ class Edit:
     weekdays: Sequence[int] | None = None
     delay_seconds: float | None = None
     daily_limit: int | None = None
+    send_on_holidays: bool | None = None
+    last_day: date | None = None
 
 
 @dataclass(frozen=True)
@@ -92,6 +99,8 @@ def _insert(new: NewCampaign, by: str) -> int:
         "window_start_minute": new.window.start_minute,
         "window_end_minute": new.window.end_minute,
         "weekdays": sorted(new.window.weekdays),
+        "send_on_holidays": new.window.on_holidays,
+        "last_day": new.window.last_day,
         "delay_seconds": new.delay_seconds,
         "daily_limit": new.daily_limit,
     }
@@ -147,6 +156,9 @@ def subjects(campaign_id: int) -> list[str]:
 
 
 def start(campaign_id: int, by: str) -> None:
+    row = get(campaign_id)
+    if row.last_day is not None and row.last_day < warsaw_day(clock()):
+        raise CampaignInvalid(f"cannot start the campaign {row.name!r}: its last day {row.last_day} is over")
     _change(campaign_id, CampaignStatus.ACTIVE, _WATCHED_ANEW, allowed={CampaignStatus.DRAFT}, verb="start", by=by)
 
 
@@ -190,6 +202,8 @@ def edit(campaign_id: int, by: str, change: Edit) -> bool:
             raise CampaignInvalid(f"cannot edit the campaign {row.name!r}: it is {row.status}")
         if (change.window_start_minute, change.window_end_minute, change.weekdays) != (None,) * 3:
             _check_window(row, change)
+        if change.last_day == NO_END:
+            fresh["last_day"] = None
         if is_changed := changes.differ(row, fresh):
             _write(row, {**fresh, "replan_reason": "edited"}, by, "edit")
         return is_changed
@@ -281,7 +295,7 @@ WITH finished AS (
     WHERE c.status = 'active' AND CASE WHEN EXISTS (
             SELECT FROM campaign_email_queue q
             WHERE q.campaign_id = c.id AND q.status IN ('pending', 'sending', 'unknown')) THEN false
-        ELSE {remaining.COUNT} = 0 OR NOT {remaining.IS_TO_BE_PLANNED} END
+        ELSE {remaining.COUNT} = 0 OR c.last_day < %(today)s OR NOT {remaining.IS_TO_BE_PLANNED} END
     ORDER BY c.id FOR NO KEY UPDATE SKIP LOCKED
 ), completed AS (
     UPDATE campaign c SET status = 'completed', revision = revision + 1 FROM finished WHERE c.id = finished.id
@@ -297,4 +311,18 @@ RETURNING campaign_id
 
 
 def complete_finished(by: str) -> list[int]:
-    return [row[0] for row in fetch(COMPLETE, {**recipients.rules(), "by": by})]
+    return [row[0] for row in fetch(COMPLETE, {**recipients.rules(), "by": by, "today": warsaw_day(clock())})]
+
+
+def end_finished(by: str) -> int:
+    """Cancel what is still planned of active campaigns whose last day is over. Returns how many e-mails."""
+    over = Campaign.select(Campaign.id).where(
+        Campaign.status == CampaignStatus.ACTIVE, Campaign.last_day < warsaw_day(clock())
+    )
+    return sum(_end(row.id, by) for row in over)
+
+
+def _end(campaign_id: int, by: str) -> int:
+    with database.atomic():
+        _locked(campaign_id)
+        return moves.cancel_pending(campaign_id, Reason(Code.CAMPAIGN_ENDED), by)

@@ -5,7 +5,7 @@ An order concerns a campaign, a mailbox, a suppressed address, or the whole inst
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from datetime import datetime
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
 from peewee import Model, ModelSelect
@@ -136,4 +136,6 @@ def _shown(column: str, value: object) -> object:
     """The value to record. Of a secret only whether there is one, never the value, not even encrypted."""
     if column in _SECRET:
         return None if value is None else _HIDDEN
-    return value.isoformat(timespec="milliseconds") if isinstance(value, datetime) else value
+    if isinstance(value, datetime):
+        return value.isoformat(timespec="milliseconds")
+    return value.isoformat() if isinstance(value, date) else value

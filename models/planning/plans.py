@@ -10,15 +10,16 @@ from datetime import date, datetime, timedelta
 from types import MappingProxyType
 
 import config
-from models.email import facts, gates, limits, locks, moves
+from models.email import facts, gates, limits, locks, moves, windows
 from models.planning import unplanned, usable
 from models.states import CampaignStatus, MailboxStatus
 from models.store.database import clock, database, fetch
 from models.store.database import rows as read_rows
 from models.store.tables import Campaign, CampaignEmailQueue, CampaignMailbox, Mailbox, WarmupCount
+from reasons import Code, Reason
 from scheduling import planner
 from scheduling.planner import CurrentSlot, Email, Slot, Taken
-from scheduling.window import warsaw_day
+from scheduling.window import Days, warsaw_day
 
 Q = CampaignEmailQueue
 
@@ -102,7 +103,7 @@ def write(campaign_id: int, slots: Sequence[Slot], seen: Situation, by: str, rea
 
 
 # Why e-mails are replanned: an owner's order, or the gate that makes their time impossible.
-REASONS = ("resumed", "edited", "downtime", "window", "limit", "mailbox")
+REASONS = ("resumed", "edited", "downtime", "window", "limit", "mailbox", "holiday")
 # Owner's orders: pending e-mails are planned again from now on, even those whose slots would still fit.
 ORDERS = {"resumed", "edited"}
 
@@ -115,10 +116,13 @@ def to_replan() -> dict[int, str]:
     reasons: dict[int, str] = dict(fetch(ASKED_FOR))
     for campaign_id in _on_unusable_mailboxes():
         reasons.setdefault(campaign_id, "mailbox")
+    for (campaign_id,) in fetch(ON_FROZEN_DAYS):
+        reasons.setdefault(campaign_id, Code.HOLIDAY)
     for seen in facts.read_pending(_first_overdue()).values():
         closed = gates.first_closed(gates.CLAIM, seen, config.settings().sending)
         if closed is not None and closed.action is gates.Action.REPLAN:
-            reasons.setdefault(seen.campaign_id, closed.gate)
+            is_holiday = isinstance(closed.because, Reason) and closed.because.code is Code.CLOSED_DAY
+            reasons.setdefault(seen.campaign_id, Code.HOLIDAY if is_holiday else closed.gate)
     able = {campaign_id for (campaign_id,) in fetch(ABLE, (list(reasons),))} if reasons else set()
     return {campaign_id: reason for campaign_id, reason in reasons.items() if campaign_id in able}
 
@@ -155,9 +159,9 @@ def wanting() -> list[int]:
 
     For the others, usually most of them, the leads need not be read.
     """
-    rows, now = usable.only(_campaigns(None)), clock()
+    rows, frozen, now = usable.only(_campaigns(None)), windows.frozen_days(), clock()
     last = dict(fetch(WANTING, ([row.id for row in rows],)))
-    return [row.id for row in rows if last[row.id] is None or last[row.id] < _horizon(row, now)]
+    return [row.id for row in rows if last[row.id] is None or last[row.id] < _horizon(row, frozen, now)]
 
 
 def retry_moment(email_id: int, not_before: datetime) -> datetime:
@@ -213,22 +217,24 @@ def _planned_campaigns(
     *,
     to_the_end: bool,
 ) -> list[planner.Campaign]:
-    today = warsaw_day(now)
+    today, frozen = warsaw_day(now), windows.frozen_days()
     used = limits.campaigns_used([row.id for row in rows], today)
     return [
         replace(
-            usable.campaign(row),
+            usable.campaign(row, frozen),
             mailbox_ids=tuple(mailboxes.get(row.id, ())),
             used={today: used.get(row.id, 0)},
             emails=emails.get(row.id, ()),
-            until=None if to_the_end else _horizon(row, now),
+            until=None if to_the_end else _horizon(row, frozen, now),
         )
         for row in rows
     ]
 
 
-def _horizon(row: Campaign, now: datetime) -> datetime:
-    return planner.horizon(usable.window_of(row), now, timedelta(hours=config.settings().planning.horizon_hours))
+def _horizon(row: Campaign, frozen: tuple[Days, ...], now: datetime) -> datetime:
+    return planner.horizon(
+        windows.window_of(row, frozen), now, timedelta(hours=config.settings().planning.horizon_hours)
+    )
 
 
 def _planned_mailboxes(rows: Sequence[Mailbox], now: datetime) -> list[planner.Mailbox]:
@@ -332,6 +338,18 @@ WHERE m.status <> 'active'
    OR NOT EXISTS (
        SELECT FROM campaign_mailbox cm
        WHERE cm.campaign_id = c.id AND cm.mailbox_id = m.id AND cm.closed_reason IS NULL)
+"""
+
+
+# One range of the index on pending e-mails for each freeze that is not over.
+ON_FROZEN_DAYS = """
+SELECT DISTINCT q.campaign_id
+FROM frozen_days f
+JOIN campaign_email_queue q ON q.status = 'pending'
+    AND q.scheduled_at >= f.first_day::timestamp AT TIME ZONE 'Europe/Warsaw'
+    AND q.scheduled_at < (f.last_day + 1)::timestamp AT TIME ZONE 'Europe/Warsaw'
+JOIN campaign c ON c.id = q.campaign_id AND c.status = 'active'
+WHERE f.last_day >= CURRENT_DATE - 1
 """
 
 

@@ -7,24 +7,20 @@ from collections.abc import Iterable, Mapping
 from datetime import date
 from typing import TypeVar
 
+from models.email.windows import window_of
 from models.states import CampaignStatus, MailboxStatus
 from models.store.tables import Campaign, Mailbox
 from scheduling import planner
-from scheduling.window import Window
+from scheduling.window import Days
 
 Row = TypeVar("Row", Campaign, Mailbox)
 
 
-def window_of(row: Campaign) -> Window:
-    """Raises WindowInvalid; see problem()."""
-    return Window(row.window_start_minute, row.window_end_minute, frozenset(row.weekdays))
-
-
-def campaign(row: Campaign) -> planner.Campaign:
+def campaign(row: Campaign, frozen: tuple[Days, ...] = ()) -> planner.Campaign:
     """Its settings, without mailboxes and e-mails. Raises ValueError."""
     return planner.Campaign(
         id=row.id,
-        window=window_of(row),
+        window=window_of(row, frozen),
         delay=planner.interval(row.delay_seconds, "delay"),
         daily_limit=row.daily_limit,
         mailbox_ids=(),

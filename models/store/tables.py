@@ -148,6 +148,8 @@ class Campaign(Table):
     paused_reason = TextField(null=True)
     paused_reason_code = TextField(null=True)
     paused_reason_values = JSONField(null=True)
+    send_on_holidays = BooleanField(constraints=_default("true"))
+    last_day = DateField(null=True)  # of sending, in Warsaw; null: no end
 
     class Meta:
         constraints = [
@@ -175,6 +177,19 @@ class CampaignStep(Table):
 
     class Meta:
         indexes = ((("campaign", "position"), True),)
+
+
+class FrozenDays(Table):
+    """Warsaw days on which no campaign sends."""
+
+    id = BigAutoField()
+    first_day = DateField()
+    last_day = DateField()
+    reason = TextField()
+    created_at = MomentField(constraints=_default("clock_timestamp()"))
+
+    class Meta:
+        constraints = [Check("first_day <= last_day AND last_day - first_day < 366", "days_are_in_order")]
 
 
 class CampaignMailbox(Table):
@@ -518,6 +533,7 @@ TABLES: tuple[type[Table], ...] = (
     Mailbox,
     Campaign,
     CampaignStep,
+    FrozenDays,
     CampaignMailbox,
     Lead,
     Suppression,

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from itertools import takewhile
 from typing import Any
 
+from models.email import windows
 from models.planning import usable
 from models.states import COUNTED, Status
 from models.store import counting, reason_columns
@@ -15,7 +16,7 @@ from models.store.tables import Campaign
 from models.views import overview
 from models.views.history import REASON
 from reasons import Why
-from scheduling.window import warsaw_day, warsaw_day_bounds
+from scheduling.window import Days, warsaw_day, warsaw_day_bounds
 
 _MOST = 1000
 _LATE = timedelta(minutes=1)
@@ -147,6 +148,7 @@ def today(rows: Sequence[Campaign]) -> tuple[datetime, list[CampaignDay]]:
 def lines(rows: Sequence[Campaign], now: datetime) -> list[CampaignDay]:
     """Each campaign's Warsaw day of `now`."""
     starts, ends = warsaw_day_bounds(warsaw_day(now))
+    frozen = windows.frozen_days()
     values = {"ids": [row.id for row in rows], "starts": starts, "ends": ends, "now": now, "most": _MOST}
     marks: defaultdict[int, list[TimelineMark]] = defaultdict(list)
     for campaign_id, *mark in fetch(MARKS, values):
@@ -155,7 +157,7 @@ def lines(rows: Sequence[Campaign], now: datetime) -> list[CampaignDay]:
     return [
         CampaignDay(
             campaign,
-            *_opening_hours(row, starts, ends),
+            *_opening_hours(row, frozen, starts, ends),
             marks=marks[row.id],
             not_drawn=max(of_day[row.id].total() - len(marks[row.id]), 0),
             moved_away=[_moved_away(*each) for each in moved_away[row.id].rows],
@@ -222,8 +224,10 @@ def is_late(scheduled_at: datetime, started_at: datetime) -> bool:
     return started_at - scheduled_at > _LATE
 
 
-def _opening_hours(row: Campaign, starts: datetime, ends: datetime) -> tuple[datetime | None, datetime | None]:
+def _opening_hours(
+    row: Campaign, frozen: tuple[Days, ...], starts: datetime, ends: datetime
+) -> tuple[datetime | None, datetime | None]:
     if usable.problem(row) is not None:
         return None, None
-    stretches = list(takewhile(lambda stretch: stretch[0] < ends, usable.window_of(row).stretches(starts)))
+    stretches = list(takewhile(lambda it: it[0] < ends, windows.window_of(row, frozen).stretches(starts)))
     return (stretches[0][0], stretches[-1][1]) if stretches else (None, None)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
-from models.email import hints
+from models.email import hints, windows
 from models.health import findings, heartbeats, invariants
 from models.planning import usable
 from models.states import CampaignStatus, MailboxStatus, Status
@@ -94,6 +94,7 @@ def _campaigns(now: datetime) -> list[CampaignGauge]:
     running = Campaign.status.in_([CampaignStatus.ACTIVE, CampaignStatus.PAUSED])
     rows = list(Campaign.select().where(running).order_by(Campaign.id))
     standings = overview.standings(rows)
+    frozen = windows.frozen_days()
     counts: defaultdict[int, dict[str, int]] = defaultdict(lambda: dict.fromkeys(Status, 0))
     for campaign_id, status, count, _ in fetch(overview.CAMPAIGN_COUNTS, ([row.id for row in rows],)):
         counts[campaign_id][status] = count
@@ -103,7 +104,7 @@ def _campaigns(now: datetime) -> list[CampaignGauge]:
             name=row.name,
             is_active=row.status == CampaignStatus.ACTIVE,
             counts=counts[row.id],
-            window_open=usable.problem(row) is None and usable.window_of(row).is_open(now),
+            window_open=usable.problem(row) is None and windows.window_of(row, frozen).is_open(now),
             standing=standings[row.id],
             delay_seconds=row.delay_seconds,
             last_start_at=row.last_start_at,

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Literal
 
 import config
-from models.email import facts, gates, limits, recipients, remaining
+from models.email import facts, gates, limits, recipients, remaining, windows
 from models.email.gates import Closed, Facts
 from models.email.recipients import MAY_BE_WRITTEN_TO
 from models.owner import protection
@@ -20,7 +20,7 @@ from models.store import installation, reason_columns
 from models.store.database import clock, fetch
 from models.store.tables import Campaign
 from reasons import Code, Reason
-from scheduling.window import Window, warsaw_day, warsaw_day_bounds
+from scheduling.window import warsaw_day, warsaw_day_bounds
 
 StandingName = gates.GateName | Literal["inactive", "disarmed", "unplanned", "unknown", "last", "done"]
 # What may keep an active campaign from sending.
@@ -88,7 +88,8 @@ WHERE campaign_id = ANY(%s) AND verb = 'complete' ORDER BY campaign_id, id DESC
 
 def _inactive(row: Campaign, left_out: int) -> Reason:
     if row.status == CampaignStatus.COMPLETED and left_out:
-        return Reason(Code.COMPLETED_WITHOUT, count=left_out)
+        is_over = row.last_day is not None and row.last_day < warsaw_day(clock())
+        return Reason(Code.ENDED_WITHOUT if is_over else Code.COMPLETED_WITHOUT, count=left_out)
     why = reason_columns.current(row.paused_reason, row.paused_reason_code, row.paused_reason_values)
     if row.status != CampaignStatus.PAUSED or why is None:
         return Reason(Code.CAMPAIGN_STATUS, status=row.status)
@@ -262,7 +263,7 @@ def _no_mailbox(shut: set[str | None], row: Campaign, now: datetime) -> Closed |
     if None in shut:
         return None
     if "full" in shut:
-        window = Window(row.window_start_minute, row.window_end_minute, frozenset(row.weekdays))
+        window = windows.window_of(row, windows.frozen_days())
         until = window.next_opening(warsaw_day_bounds(warsaw_day(now))[1])
         return Closed("limit", gates.Action.REPLAN, Reason(Code.MAILBOXES_FULL), until)
     if shut == {"without"}:

@@ -239,3 +239,35 @@ class TestWhatIsShown:
         changes._insert(Mailbox, ola, {"gap_seconds": [gap, 60], "weekdays": [9, [9]]}, "ola", "edit", None)
 
         assert typed("mailbox", "show", OLA)[0] is None
+
+
+class TestFreezing:
+    def test_is_told_listed_and_taken_back(self, typed: Typed) -> None:
+        told = typed("freeze", "add", "2026-12-28", "2026-12-31", "--reason", "company holidays")[1]
+        assert told == "frozen: 2026-12-28 to 2026-12-31; what is planned then is planned again\n"
+        assert "2026-12-28  2026-12-31  company holidays" in typed("freeze", "list")[1]
+
+        assert (
+            typed("freeze", "remove", "2026-12-28", "2026-12-31")[1] == "2026-12-28 to 2026-12-31: no longer frozen\n"
+        )
+        assert typed("freeze", "list")[1] == "no day is frozen\n"
+
+    @pytest.mark.parametrize("day", ["28.12.2026", "2026-02-30", "tomorrow"])
+    def test_of_what_is_no_day_is_refused(self, typed: Typed, day: str) -> None:
+        assert f"{day!r} is not a day like 2026-12-31" in str(typed("freeze", "add", day)[0])
+
+
+class TestTheDaysOfACampaign:
+    def test_holidays_and_its_end_are_edited(self, typed: Typed, autumn: int) -> None:
+        typed("campaign", "edit", "Autumn", "--send-on-holidays", "--end-date", "2100-12-31")
+        row = Campaign.get_by_id(autumn)
+        assert (row.send_on_holidays, str(row.last_day)) == (True, "2100-12-31")
+
+        typed("campaign", "edit", "Autumn", "--not-on-holidays", "--end-date", "none")
+        row = Campaign.get_by_id(autumn)
+        assert (row.send_on_holidays, row.last_day) == (False, None)
+
+    def test_an_end_that_is_no_day_is_refused(self, typed: Typed, autumn: int) -> None:
+        refused = typed("campaign", "edit", "Autumn", "--end-date", "31.12.2100")[0]
+
+        assert str(refused) == "punktual: the change: end_date: '31.12.2100' is not a day like 2026-12-31"

@@ -1,0 +1,69 @@
+"""Commands about days on which no campaign sends."""
+
+from datetime import date
+from typing import Annotated
+
+import typer
+
+from admin import show
+from admin.input.campaign_file import day
+from admin.person import who
+from mail.message import refuse_control_characters
+from models.owner import closed_days
+from models.owner.settlement import MOST_REASON
+from scheduling.window import Days
+
+app = typer.Typer(help="Days on which no campaign sends.", no_args_is_help=True)
+
+First = Annotated[str, typer.Argument(help="First day, like 2026-12-28.")]
+Last = Annotated[str | None, typer.Argument(help="Last day, included. Without it: the first day only.")]
+
+
+@app.command()
+def add(
+    first: First,
+    last: Last = None,
+    reason: Annotated[str, typer.Option(help="Why, like 'company holidays'. Shown in the list.")] = "",
+) -> None:
+    """Send nothing on these days. E-mails planned there move behind them."""
+    if len(reason) > MOST_REASON:
+        raise typer.BadParameter(f"must have at most {MOST_REASON} characters", param_hint="--reason")
+    refuse_control_characters("reason", reason)
+    days = _days(first, last)
+    closed_days.freeze(days, reason, who())
+    print(f"frozen: {_shown(days)}; what is planned then is planned again")
+
+
+@app.command()
+def remove(first: First, last: Last = None) -> None:
+    """Allow sending on these days again. Active campaigns are planned again."""
+    days = _days(first, last)
+    print(
+        f"{_shown(days)}: {'no longer frozen' if closed_days.release(days, who()) else 'exactly this was not frozen'}"
+    )
+
+
+@app.command("list")
+def list_(json: show.AsJson = False) -> None:
+    """List the frozen days."""
+    lines = closed_days.every()
+    if json:
+        show.as_json(lines)
+        return
+    cells = [(it.first_day.isoformat(), it.last_day.isoformat(), it.reason) for it in lines]
+    show.table(("first day", "last day", "reason"), cells, "no day is frozen")
+
+
+def _days(first: str, last: str | None) -> Days:
+    return Days(_day(first, "FIRST"), _day(first if last is None else last, "LAST"))
+
+
+def _day(text: str, argument: str) -> date:
+    try:
+        return day(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint=argument) from None
+
+
+def _shown(days: Days) -> str:
+    return str(days.first) if days.first == days.last else f"{days.first} to {days.last}"
