@@ -130,6 +130,21 @@ class Imap(Section):
     first_look_seconds: PositiveFloat
 
 
+def _ip_addresses(values: list[str]) -> list[str]:
+    for value in values:
+        try:
+            ip_address(value)
+        except ValueError:
+            raise ValueError(f"{value[:80]!r} is not an IP address") from None
+    return values
+
+
+class Dns(Section):
+    name_servers: Annotated[list[str], AfterValidator(_ip_addresses)]
+    port: _Port
+    timeout_seconds: PositiveFloat
+
+
 class Metrics(Section):
     host: str
     password: SecretStr | None = None
@@ -183,6 +198,7 @@ class Settings(BaseSettings):
     sending: Sending
     smtp: Smtp
     imap: Imap
+    dns: Dns
     metrics: Metrics
     notices: Notices
     web: Web

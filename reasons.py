@@ -259,6 +259,61 @@ class Code(StrEnum):
         gettext_noop("set PUNKTUAL_SECRET_KEY: it encrypts the mailbox passwords (`python -m admin new-key`)"),
     )
 
+    # What a domain's DNS says about its mail, and what that means.
+    DNS_SILENT = "dns_silent", gettext_noop("no name server told anything about %(domain)s: asked again later")
+    MX_OK = "mx_ok", gettext_noop("answers and bounces reach %(domain)s (mail servers: %(count)d)")
+    MX_IMPLICIT = (
+        "mx_implicit",
+        gettext_noop("%(domain)s names no mail server: answers go to its web address, where few servers take them"),
+    )
+    MX_NULL = "mx_null", gettext_noop("%(domain)s says that it takes no mail: answers and bounces are lost")
+    MX_MISSING = (
+        "mx_missing",
+        gettext_noop("%(domain)s names no mail server (MX): answers and bounces are lost, and many refuse its mail"),
+    )
+    SPF_OK = "spf_ok", gettext_noop("%(domain)s says which servers may send its mail")
+    SPF_MISSING = (
+        "spf_missing",
+        gettext_noop("%(domain)s does not say which servers may send its mail (SPF): Gmail and others refuse it"),
+    )
+    SPF_SEVERAL = (
+        "spf_several",
+        gettext_noop("%(domain)s has %(count)d SPF records, so all of them count for nothing: join them into one"),
+    )
+    SPF_LOOK_UPS = (
+        "spf_look_ups",
+        gettext_noop(
+            "the SPF record of %(domain)s needs more than %(most)d look-ups, so receivers give up: include fewer others"
+        ),
+    )
+    SPF_ALLOWS_ALL = (
+        "spf_allows_all",
+        gettext_noop("the SPF record of %(domain)s lets everybody send its mail: end it with -all or ~all"),
+    )
+    SPF_OPEN_END = (
+        "spf_open_end",
+        gettext_noop("the SPF record of %(domain)s says nothing about other servers: end it with -all or ~all"),
+    )
+    DMARC_OK = "dmarc_ok", gettext_noop("%(domain)s has forged mail in its name treated as: %(policy)s")
+    DMARC_NONE = (
+        "dmarc_none",
+        gettext_noop(
+            "%(domain)s has a DMARC record that asks for nothing (p=none): enough for Gmail, and no protection"
+        ),
+    )
+    DMARC_MISSING = (
+        "dmarc_missing",
+        gettext_noop("%(domain)s has no DMARC record: Gmail and Yahoo want one from those who send much"),
+    )
+    DMARC_SEVERAL = (
+        "dmarc_several",
+        gettext_noop("%(domain)s has %(count)d DMARC records, so none of them counts: keep one"),
+    )
+    DMARC_NO_POLICY = (
+        "dmarc_no_policy",
+        gettext_noop("the DMARC record of %(domain)s has no policy (p=none, quarantine or reject)"),
+    )
+
     # Why no message can be built from a letter.
     SUBJECT_TOO_LONG = "subject_too_long", gettext_noop("the subject is longer than %(most)d characters")
     PART_EMPTY = "part_empty", gettext_noop("the %(part)s is empty: there is nothing to read in it")

@@ -215,7 +215,11 @@ def show_(address: Address, json: show.AsJson = False) -> None:
         return
     pairs = {**vars(line), **server}
     errors = [(it.at, it.email_id, it.move, it.code, it.reason) for it in pairs.pop("errors")]
+    domain = [(it.record, it.state, str(it.why)) for it in pairs.pop("domain")]
     show.pairs(pairs.items())
+    if domain:
+        print()
+        show.table(("record", "state", "what its domain says"), domain, "")
     if errors:
         print()
         show.table(("at", "e-mail", "move", "code", "its server said"), errors, "")
@@ -228,6 +232,17 @@ def check_(address: Address) -> None:
     verdicts = check.of_servers(mailboxes.find(normalise(address)))
     for it in verdicts:
         print(f"{it.server}  {escape_controls(it.says)}")
+    if not all(it.works for it in verdicts):
+        raise typer.Exit(1)
+
+
+@app.command("check-domain")
+def check_domain(address: Address) -> None:
+    """Ask DNS what the mailbox's domain says about its mail (MX, SPF, DMARC), and print what that means."""
+    row = mailboxes.find(normalise(address))
+    verdicts = check.of_domain(row)
+    for it in verdicts:
+        print(f"{it.server:<5}  {escape_controls(it.says)}")
     if not all(it.works for it in verdicts):
         raise typer.Exit(1)
 

@@ -100,6 +100,17 @@ class MailboxError(Shape):
     code: int | None
 
 
+class DomainFinding(Shape):
+    """What DNS last said about one record of a mailbox's domain."""
+
+    record: Literal["mx", "spf", "dmarc"]
+    state: Literal["ok", "weak", "wrong", "missing", "unknown"] = Field(
+        description="unknown: no name server answered, which is not the same as missing."
+    )
+    reason: str = Field(description="What that means.")
+    checked_at: Moment
+
+
 class Mailbox(Shape):
     id: int
     address: str
@@ -114,6 +125,7 @@ class Mailbox(Shape):
     faults: int
     closed_phase: str | None
     errors: list[MailboxError]
+    domain: list[DomainFinding] = Field(description="Empty until it was checked for the first time.")
     sends_nothing: Annotated[str, BeforeValidator(str)] | None = Field(
         description="Why an active mailbox sends no mail on this day; null: it may."
     )

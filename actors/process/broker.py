@@ -17,6 +17,7 @@ from periodiq import PeriodiqMiddleware, cron
 import config
 from actors.deliver import deliver
 from actors.disk.identity import this_worker
+from actors.domains import check_domains
 from actors.evidence import seek_evidence
 from actors.examine import examine
 from actors.notices import tell_people
@@ -40,11 +41,11 @@ class Role(StrEnum):
     EMBEDDED = "embedded"  # all of it, in one process
 
 
-_WORKER: tuple[Actor[...], ...] = (deliver, seek_evidence, examine, tell_people)
+_WORKER: tuple[Actor[...], ...] = (deliver, seek_evidence, examine, check_domains, tell_people)
 ACTORS: Mapping[Role, tuple[Actor[...], ...]] = {
     Role.WORKER: _WORKER,
     Role.TIMEKEEPER: (tick,),
-    Role.PERIODIQ: (tick, examine),
+    Role.PERIODIQ: (tick, examine, check_domains),
     Role.EMBEDDED: (*_WORKER, tick),
 }
 

@@ -494,6 +494,25 @@ class Finding(Table):
     checked_at = MomentField()
 
 
+class DomainFinding(Table):
+    """What the DNS of a mailbox's domain last said about its mail."""
+
+    domain = TextField()
+    record = TextField()
+    state = TextField()
+    reason = TextField()
+    reason_code = TextField(null=True)
+    reason_values = JSONField(null=True)
+    checked_at = MomentField(constraints=_default("clock_timestamp()"))
+
+    class Meta:
+        primary_key = CompositeKey("domain", "record")
+        constraints = [
+            _one_of("record", ("mx", "spf", "dmarc")),
+            _one_of("state", ("ok", "weak", "wrong", "missing", "unknown")),
+        ]
+
+
 class Notice(Table):
     """A notice to the people in charge, open for as long as its cause lasts."""
 
@@ -547,6 +566,7 @@ TABLES: tuple[type[Table], ...] = (
     Heartbeat,
     Installation,
     Finding,
+    DomainFinding,
     Notice,
     WebSession,
 )

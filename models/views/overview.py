@@ -8,6 +8,8 @@ from math import prod
 
 from models.email import limits
 from models.email.locks import NoSuchEmail
+from models.health import domains
+from models.health.domains import DomainFinding
 from models.owner import mailboxes as boxes
 from models.states import CampaignStatus, MailboxStatus, Status
 from models.store import reason_columns
@@ -201,6 +203,7 @@ class MailboxLine:
     faults: int  # consecutive, since the last accepted e-mail
     closed_phase: str | None  # of the fault that closed it
     errors: list[MailboxError]  # the last five
+    domain: list[DomainFinding]  # what DNS last said about its domain
     sends_nothing: Reason | None  # why an active mailbox sends nothing today; None: it may send
 
     @property
@@ -213,7 +216,11 @@ def mailboxes(rows: Sequence[Mailbox]) -> list[MailboxLine]:
     now = clock()
     ids = [row.id for row in rows]
     used, errors = limits.mailboxes_used_by(ids, warsaw_day(now)), _errors(ids)
-    return [_mailbox(row, used.get(row.id, limits.Used(row.id, 0, 0)), errors[row.id], now) for row in rows]
+    findings = domains.of_addresses(row.address for row in rows)
+    return [
+        _mailbox(row, used.get(row.id, limits.Used(row.id, 0, 0)), errors[row.id], findings[row.address], now)
+        for row in rows
+    ]
 
 
 ERRORS = """
@@ -241,7 +248,9 @@ def _errors(mailbox_ids: Sequence[int]) -> defaultdict[int, list[MailboxError]]:
     return found
 
 
-def _mailbox(row: Mailbox, used: limits.Used, errors: list[MailboxError], now: datetime) -> MailboxLine:
+def _mailbox(
+    row: Mailbox, used: limits.Used, errors: list[MailboxError], domain: list[DomainFinding], now: datetime
+) -> MailboxLine:
     closed = row.closed_until is not None and row.closed_until > now
     used_today, is_active = used.all, row.status == MailboxStatus.ACTIVE and not closed
     return MailboxLine(
@@ -258,6 +267,7 @@ def _mailbox(row: Mailbox, used: limits.Used, errors: list[MailboxError], now: d
         faults=row.faults,
         closed_phase=row.closed_phase if closed else None,
         errors=errors,
+        domain=domain,
         sends_nothing=_used_up(used_today, row.daily_limit) if is_active else None,
     )
 

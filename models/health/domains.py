@@ -1,0 +1,93 @@
+"""What the DNS of the mailboxes' domains last said about their mail."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from models.store import reason_columns
+from models.store.database import clock, database, execute, fetch, rows
+from reasons import Reason, Why
+
+EVERY = timedelta(hours=24)
+# After this a domain whose name servers were silent is asked again.
+_SOON = timedelta(hours=1)
+
+
+@dataclass(frozen=True)
+class DomainFinding:
+    """The latest answer about one record of a domain."""
+
+    domain: str
+    record: str  # mx, spf, dmarc
+    state: str  # ok, weak, wrong, missing or unknown
+    why: Why
+    checked_at: datetime
+
+    @property
+    def reason(self) -> str:
+        """In English."""
+        return str(self.why)
+
+
+# The domain of an address is what follows its last @.
+DUE = """
+SELECT DISTINCT d.domain FROM mailbox m
+CROSS JOIN LATERAL (SELECT regexp_replace(m.address, '^.*@', '') AS domain) d
+WHERE m.status = 'active' AND NOT EXISTS (
+    SELECT FROM domain_finding f
+    WHERE f.domain = d.domain
+      AND f.checked_at > %(now)s - CASE WHEN f.state = 'unknown' THEN %(soon)s ELSE %(every)s END)
+ORDER BY d.domain LIMIT %(most)s
+"""
+
+
+def due(most: int) -> list[str]:
+    """Domains of active mailboxes to be checked now."""
+    values = {"now": clock(), "soon": _SOON, "every": EVERY, "most": most}
+    return [domain for (domain,) in fetch(DUE, values)]
+
+
+KEEP = """
+INSERT INTO domain_finding (domain, record, state, reason, reason_code, reason_values)
+VALUES (%(domain)s, %(record)s, %(state)s, %(reason)s, %(reason_code)s, %(reason_values)s)
+ON CONFLICT (domain, record) DO UPDATE
+SET state = excluded.state, reason = excluded.reason, reason_code = excluded.reason_code,
+    reason_values = excluded.reason_values, checked_at = clock_timestamp()
+"""
+
+
+def keep(domain: str, found: Iterable[tuple[str, str, Reason]]) -> None:
+    """found: record, state, reason."""
+    with database.atomic():
+        for record, state, reason in found:
+            values = {"domain": domain, "record": record, "state": state}
+            execute(KEEP, {**values, **reason_columns.for_sql(reason, "reason")})
+
+
+FOUND = """
+SELECT domain, record, state, reason, reason_code, reason_values, checked_at FROM domain_finding
+WHERE domain = ANY(%s) ORDER BY domain, array_position('{mx,spf,dmarc}', record)
+"""
+
+
+@dataclass(frozen=True)
+class _Row:
+    domain: str
+    record: str
+    state: str
+    reason: str
+    reason_code: str | None
+    reason_values: dict[str, Any] | None
+    checked_at: datetime
+
+
+def of_addresses(addresses: Iterable[str]) -> dict[str, list[DomainFinding]]:
+    """Address -> what was found about its domain; empty if it was not checked yet."""
+    domains = {address: address.rpartition("@")[2] for address in addresses}
+    found: defaultdict[str, list[DomainFinding]] = defaultdict(list)
+    for row in rows(_Row, FOUND, (sorted(set(domains.values())),)):
+        why = reason_columns.read(row.reason, row.reason_code, row.reason_values) or row.reason
+        found[row.domain].append(DomainFinding(row.domain, row.record, row.state, why, row.checked_at))
+    return {address: found[domain] for address, domain in domains.items()}
