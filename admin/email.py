@@ -12,8 +12,8 @@ from bounds import HIGHEST_ID
 from models.email.locks import NoSuchEmail
 from models.owner import campaigns, reopening, settlement
 from models.states import Status
-from models.views import overview
-from models.views.overview import PastMove
+from models.views import history, overview
+from models.views.history import PastMove
 from ops.terminal import escape_controls
 
 app = typer.Typer(help="Single e-mails: status and history.", no_args_is_help=True)
@@ -53,7 +53,7 @@ def list_(
 @app.command("show")
 def show_(id: Id, json: show.AsJson = False) -> None:
     """Show one e-mail: its content and every status change with its reason."""
-    line, moves, content = overview.email(id), overview.history(id), overview.content(id)
+    line, moves, content = overview.email(id), history.of_email(id), overview.content(id)
     told = {name: it for name, it in vars(line).items() if name != "why"}
     if json:
         show.as_json({**told, "history": [_move(move) for move in moves], "content": _text(content)})

@@ -7,7 +7,8 @@ from flask import request
 
 from mail.address import AddressInvalid, normalise
 from models.owner import campaigns, changes, mailboxes, settlement
-from models.views import day, mails, overview, unknowns
+from models.views import history, mails, overview, unknowns
+from models.views import today as timeline
 from models.views.mails import CursorInvalid
 from web import openapi, schemas
 from web.guard import access
@@ -32,7 +33,7 @@ def _take_only_json() -> None:
 @blueprint.output(schemas.Today)
 def today() -> Any:
     """The line of each campaign on this Warsaw day"""
-    now, lines = day.today(campaigns.every())
+    now, lines = timeline.now_and_lines(campaigns.every())
     return {"now": now, "lines": lines}
 
 
@@ -100,10 +101,10 @@ def email(id: int) -> Any:
 
 @blueprint.get("/emails/<int:id>/history")
 @blueprint.output(list[schemas.History])  # type: ignore[arg-type]
-def history(id: int) -> Any:
+def history_of_email(id: int) -> Any:
     """Every move of an e-mail, in order"""
     overview.email(id)
-    return [{name: getattr(row, name) for name in schemas.History.model_fields} for row in overview.history(id)]
+    return [{name: getattr(row, name) for name in schemas.History.model_fields} for row in history.of_email(id)]
 
 
 @blueprint.get("/mailboxes")

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from models.states import Move, Status
-from models.views import day
-from models.views.overview import EmailLine, PastMove
+from models.views import today
+from models.views.history import PastMove
+from models.views.overview import EmailLine
 
 _ANSWERS = {Move.ACCEPT, Move.REJECT, Move.RETRY}
 
@@ -26,7 +27,7 @@ class Times:
 
     @property
     def is_late(self) -> bool:
-        return self.started is not None and day.is_late(self.planned, self.started)
+        return self.started is not None and today.is_late(self.planned, self.started)
 
 
 def times(line: EmailLine, moves: Sequence[PastMove]) -> Times:

@@ -13,7 +13,8 @@ from models.owner.settlement import MOST_REASON
 from models.states import CampaignStatus, Status
 from models.store import database
 from models.store.tables import Campaign
-from models.views import day, mails, overview, unknowns
+from models.views import history, mails, overview, unknowns
+from models.views import today as timeline
 from models.views.mails import CursorInvalid
 from reasons import gettext_noop
 from web import email_times, letter, outlook, picture, words
@@ -38,9 +39,9 @@ _FIRST = {CampaignStatus.ACTIVE: 0, CampaignStatus.PAUSED: 1}
 @blueprint.get("/")
 def today() -> Response:
     rows = campaigns.every()
-    counts = day.counts(rows)
+    counts = timeline.counts(rows)
     shown = [row for row in rows if row.status in _ON_THE_WAY or row.id in counts]
-    now, lines = day.today(sorted(shown, key=lambda row: (_FIRST.get(row.status, 2), row.id)))
+    now, lines = timeline.now_and_lines(sorted(shown, key=lambda row: (_FIRST.get(row.status, 2), row.id)))
     hour = request.args.get("show") == "hour"
     return show(
         "today.html",
@@ -114,7 +115,7 @@ def email(email_id: int) -> Response:
 
 def email_page(email_id: int, refusal: str | None = None, typed: str = "") -> Response:
     """refusal: why a decision was refused. typed: the reason the person entered."""
-    line, moves = overview.email(email_id), overview.history(email_id)
+    line, moves = overview.email(email_id), history.of_email(email_id)
     content = overview.content(email_id)
     return show(
         "email.html",

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import groupby
 
-from models.views.day import CampaignDay, MovedAway, TimeChange, TimelineMark
+from models.views.today import CampaignDay, MovedAway, TimeChange, TimelineMark
 from reasons import Why
 from scheduling.window import WARSAW, warsaw_day, warsaw_day_bounds
 

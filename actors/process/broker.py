@@ -20,12 +20,12 @@ from actors.disk.identity import this_worker
 from actors.domains import check_domains
 from actors.evidence import seek_evidence
 from actors.examine import examine
-from actors.notices import tell_people
 from actors.process.boot import Boot
 from actors.process.messages import Consumer, Encoder
 from actors.process.sharing import Sharing
 from actors.process.tick_requests import TickRequests
 from actors.queues import Actor
+from actors.send_notices import tell_people
 from actors.tick import tick
 from models.store import database
 from ops import broker_connection

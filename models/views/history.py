@@ -62,6 +62,7 @@ ORDER BY h.id
 
 
 def of_email(email_id: int) -> list[PastMove]:
+    """In order; empty if there is no such e-mail."""
     return [_past_move(*row) for row in fetch(HISTORY, (email_id,))]
 
 

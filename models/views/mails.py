@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 from models.states import Status
 from models.store.database import fetch
-from models.views.day import STANDING
 from models.views.overview import EMAIL_COLUMNS, EmailLine, email_lines
+from models.views.today import STANDING
 from scheduling.window import warsaw_day, warsaw_day_bounds
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -16,8 +16,6 @@ from models.store import reason_columns
 from models.store.database import clock, fetch, fetch_row
 from models.store.database import rows as read_rows
 from models.store.tables import Campaign, CampaignEmailQueue, Mailbox
-from models.views import history as past
-from models.views.history import PastMove as PastMove
 from models.views.standings import HOLDING as HOLDING
 from models.views.standings import Standing as Standing
 from models.views.standings import StandingName as StandingName
@@ -102,10 +100,6 @@ class EmailRow(_Email):
 def email_lines(query: str, values: Mapping[str, object] | Sequence[object]) -> list[EmailLine]:
     """query: selects EMAIL_COLUMNS."""
     return [row.line() for row in read_rows(EmailRow, query, values)]
-
-
-def history(email_id: int) -> list[PastMove]:
-    return past.of_email(email_id)
 
 
 CONTENT = "SELECT content FROM email_content WHERE email_id = %s"

@@ -19,7 +19,7 @@ from models.owner import mailboxes
 from models.states import Result, Status
 from models.store import database, migrate, tables
 from models.store.tables import Attempt, EmailHistory
-from models.views import overview
+from models.views import history
 from reasons import Code, Reason
 from tests import factories as make
 from tests.scraping import free_port
@@ -200,7 +200,7 @@ class TestWhatHappenedInsteadOfAnAnswer:
         else:
             record.record(claim, outcome)
 
-        [past] = [it for it in overview.history(claim.held.email_id) if it.conversation]
+        [past] = [it for it in history.of_email(claim.held.email_id) if it.conversation]
         assert past.conversation
         assert (past.conversation.instead, past.conversation.reply) == (self.TROUBLE, str(self.TROUBLE))
         assert past.why == Reason(Code.MAILBOX_FAULT, because=self.TROUBLE)

@@ -14,7 +14,7 @@ from models.owner import campaigns, changes, mailboxes
 from models.planning import plans
 from models.states import Status
 from models.store.tables import Campaign, CampaignEmailQueue, Mailbox
-from models.views import overview
+from models.views import history, overview
 from tests import factories as make
 from tests.smtp_server import SmtpServer
 
@@ -173,7 +173,7 @@ class TestARefusalThatBlamesTheLead:
         assert before.faults == 1
         again = [make.row(row.id) for row in rows]
         assert [(row.status, row.attempts, row.error) for row in again[:-1]] == [(Status.PENDING, 0, None)] * 9
-        assert overview.history(rows[0].id)[-1].reason == "its refusal was its mailbox's fault"
+        assert history.of_email(rows[0].id)[-1].reason == "its refusal was its mailbox's fault"
         assert Mailbox.get_by_id(box).blamed_from is None
 
     def test_with_an_acceptance_between_is_believed(self, box: int) -> None:
@@ -246,7 +246,7 @@ class TestWhatComesBack:
         reconcile.reconcile()
         reconcile.reconcile()
 
-        moves = [line.move for line in overview.history(rows[0].id)]
+        moves = [line.move for line in history.of_email(rows[0].id)]
         assert moves.count("reopen") == 1
 
     def test_is_planned_behind_the_campaigns_others(self, box: int) -> None:
@@ -272,7 +272,7 @@ class TestAMailboxThatAPersonOpens:
 
         assert plans.to_replan() == {}
         assert max(make.row(row.id).scheduled_at for row in rows) < make.now() + timedelta(minutes=10)
-        assert overview.history(rows[0].id)[-1].reason == "resumed"
+        assert history.of_email(rows[0].id)[-1].reason == "resumed"
 
 
 class TestTheDecision:

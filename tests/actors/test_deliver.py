@@ -14,7 +14,7 @@ from models.owner import suppressions
 from models.states import Move, Status
 from models.store import vault
 from models.store.tables import Campaign, CampaignEmailQueue, CampaignLead, CampaignStep, Mailbox
-from models.views import overview
+from models.views import history, overview
 from tests import factories as make
 from tests.smtp_server import SmtpServer
 
@@ -68,7 +68,7 @@ class TestAMailThatArrives:
         assert (row.status, row.attempts) == (Status.SENT, 1)
         assert mail.message_id == row.message_id
         assert b"Dear Lead anna@leads.example" in mail.content
-        assert [line.move for line in overview.history(email_id)] == ["plan", "claim", "hand_over", "accept"]
+        assert [line.move for line in history.of_email(email_id)] == ["plan", "claim", "hand_over", "accept"]
         assert overview.content(email_id) is not None
 
     def test_bears_the_time_of_its_attempt_with_the_offset_of_warsaw(self, smtp: SmtpServer) -> None:
@@ -108,7 +108,7 @@ class TestTheLeadsFault:
 
         assert (row.status, row.attempts) == (Status.PENDING, 1)
         assert row.scheduled_at - before >= timedelta(seconds=48)
-        assert (overview.history(email_id)[-1].detail or {})["code"] == 451
+        assert (history.of_email(email_id)[-1].detail or {})["code"] == 451
         assert waiting() == 1
 
     @pytest.mark.parametrize("address", ["451@leads.example", "554-5.0.0@leads.example"])
@@ -197,7 +197,7 @@ class TestTheContentsFault:
         row = deliver(email_id)
 
         assert (row.status, row.error) == (Status.FAILED, reason)
-        assert (overview.history(email_id)[-1].detail or {})["scope"] == "content"
+        assert (history.of_email(email_id)[-1].detail or {})["scope"] == "content"
         assert smtp.connections == 0
 
 
@@ -237,7 +237,7 @@ class TestTheMailboxesFault:
         everything = [
             *Mailbox.select().dicts(),
             *Q.select().dicts(),
-            *[vars(line) for line in overview.history(email_id)],
+            *[vars(line) for line in history.of_email(email_id)],
         ]
         assert "wr0ng-one" not in repr(everything)
 
@@ -272,7 +272,7 @@ class TestAClosedGate:
         deliver(email_id)
 
         assert waiting() == 0
-        assert [line.move for line in overview.history(email_id)] == [Move.PLAN]
+        assert [line.move for line in history.of_email(email_id)] == [Move.PLAN]
 
     def test_a_suppressed_lead_cancels_the_mail_with_the_reason(self, smtp: SmtpServer) -> None:
         suppressions.add("anna@leads.example", "she asked us to", "tests")

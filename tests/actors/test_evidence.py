@@ -20,7 +20,7 @@ from models.owner.mailboxes import SentMail
 from models.states import Move, Status
 from models.store import database, vault
 from models.store.tables import CampaignEmailQueue, Mailbox
-from models.views import overview
+from models.views import history, overview
 from tests import factories as make
 from tests.dovecot import Dovecot
 
@@ -74,7 +74,7 @@ def test_a_copy_ends_it_as_sent_and_the_history_tells_where_it_was_found(dovecot
     row = seek(email_id)
 
     assert (row.status, row.attempts, row.error) == (Status.SENT, 1, None)
-    last = overview.history(email_id)[-1]
+    last = history.of_email(email_id)[-1]
     assert (last.move, last.by) == (Move.ACCEPT, "evidence")
     assert (last.detail or {}).keys() == {"folder", "uid", "header", "date"}
     assert ((last.detail or {})["folder"], (last.detail or {})["uid"], (last.detail or {})["header"]) == (
@@ -89,18 +89,18 @@ def test_a_copy_with_another_message_id_does_too(dovecot: Dovecot, user: str) ->
     dovecot.file(user, handed_over(email_id).replace(make.row(email_id).message_id.encode(), b"<1@provider.example>"))
 
     assert seek(email_id).status == Status.SENT
-    assert (overview.history(email_id)[-1].detail or {})["header"] == "X-Punktual-Id"
+    assert (history.of_email(email_id)[-1].detail or {})["header"] == "X-Punktual-Id"
 
 
 def test_without_a_copy_it_stays_unknown_for_a_person(dovecot: Dovecot, user: str) -> None:
     email_id = doubtful(dovecot, user)
-    before = overview.history(email_id)
+    before = history.of_email(email_id)
 
     row = seek(email_id)
 
     assert row.status == Status.UNKNOWN
     assert row.evidence_sought_at is not None
-    assert overview.history(email_id) == before
+    assert history.of_email(email_id) == before
     settlement.sent(email_id, "she answered it", "ola")
 
 

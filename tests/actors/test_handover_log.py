@@ -19,7 +19,7 @@ from models.owner import arming, campaigns
 from models.states import Status
 from models.store import database, installation, tables
 from models.store.tables import CampaignEmailQueue, CampaignLead, EmailContent, EmailHistory
-from models.views import overview
+from models.views import history
 from scheduling.window import warsaw_day
 from tests import factories as make
 from tests.conftest import Override
@@ -134,7 +134,7 @@ class TestADatabaseThatForgotAHandOver:
             before.message_id,
         )
         assert limits.mailboxes_used([row.mailbox_id], warsaw_day(row.handed_over_at)) == {row.mailbox_id: 1}
-        assert [move.move for move in overview.history(first)] == ["plan", "recover"]
+        assert [move.move for move in history.of_email(first)] == ["plan", "recover"]
         handover_log.accept_loss()
         arming.arm("tests")
         deliver(second)
@@ -280,7 +280,7 @@ class TestTheRecordOnTheDisk:
 
         deliver(second)
 
-        [claimed] = [line for line in overview.history(second) if line.move == "claim"]
+        [claimed] = [line for line in history.of_email(second) if line.move == "claim"]
         assert mark.read_text().splitlines()[:2] == [str(claimed.id), str(second)]
         EmailHistory.delete().where(EmailHistory.id == claimed.id).execute()
         assert not readiness.may_claim()
@@ -323,7 +323,7 @@ class TestTheRecordOnTheDisk:
 
         assert len(smtp.accepted) == 1
         assert make.row(second).status == Status.PENDING
-        assert "could not be kept on this machine's disk" in str(overview.history(second)[-1].reason)
+        assert "could not be kept on this machine's disk" in str(history.of_email(second)[-1].reason)
 
     def test_is_rotated_and_what_was_before_is_still_asked(self, smtp: SmtpServer, home: Path) -> None:
         first, second = sent_mails(smtp, 2)

@@ -14,7 +14,7 @@ from actors.record import merge_journal
 from mail.outcome import Accepted, Deferred, Outcome, Phase, Refused, Reply, Scope, Withdrawn
 from models.email.claims import Attempt, Held
 from models.states import Status
-from models.views import overview
+from models.views import history
 from tests import factories as make
 
 REPLY = Reply(250, "2.0.0", "zażółć")
@@ -124,5 +124,5 @@ class TestMergingIntoTheDatabase:
 
         email_id = claim.held.email_id
         assert make.row(email_id).status == Status.SENT
-        assert [line.move for line in overview.history(email_id)].count("accept") == 1
+        assert [line.move for line in history.of_email(email_id)].count("accept") == 1
         assert file.stat().st_size == 0

@@ -10,7 +10,7 @@ from actors import plan
 from models.owner import campaigns, changes, mailboxes, notices, protection
 from models.states import Status
 from models.store.tables import Campaign, CampaignEmailQueue, CampaignMailbox
-from models.views import overview
+from models.views import history, overview
 from tests import factories as make
 from tests.smtp_server import SmtpServer
 
@@ -98,7 +98,7 @@ class TestOneOfTwoMailboxes:
 
         assert Campaign.get_by_id(campaign_id).status == "active"
         assert {make.row(email_id).mailbox_id for email_id in ids} == {wide}
-        assert overview.history(ids[0])[-1].reason == "mailbox"
+        assert history.of_email(ids[0])[-1].reason == "mailbox"
         assert list(mailboxes.too_small_for(campaign_id)) == [narrow]
         assert {deliver(email_id).status for email_id in ids} == {Status.SENT}
 

@@ -17,7 +17,7 @@ from models.owner import mailboxes
 from models.states import Move, Status
 from models.store import vault
 from models.store.tables import Campaign, CampaignEmailQueue, EmailHistory, Mailbox
-from models.views import overview
+from models.views import history
 from tests import factories as make
 from tests.conftest import Override
 from tests.smtp_server import SmtpServer
@@ -94,7 +94,7 @@ class TestEachFault:
         assert (row.status, row.attempts, row.error, row.handed_over_at) == (Status.PENDING, 0, None, None)
         assert (closed.faults, closed.status) == (1, "active")
         assert words in str(closed.closed_reason)
-        assert overview.history(email_id)[-1].reason == f"mailbox: {closed.closed_reason}"
+        assert history.of_email(email_id)[-1].reason == f"mailbox: {closed.closed_reason}"
 
 
 class TestWhileItIsClosed:
@@ -118,7 +118,7 @@ class TestWhileItIsClosed:
             plan.replan()
 
         assert {make.row(id).mailbox_id for id in ids} == {other}
-        assert {overview.history(id)[-1].reason for id in ids} == {"mailbox"}
+        assert {history.of_email(id)[-1].reason for id in ids} == {"mailbox"}
         assert {deliver(id).status for id in ids} == {Status.SENT}
 
     def test_mails_without_another_mailbox_wait_until_the_pause_is_over(self, smtp: SmtpServer) -> None:
@@ -131,7 +131,7 @@ class TestWhileItIsClosed:
 
         closed_until = Mailbox.get_by_id(mailbox_id).closed_until
         assert all(make.row(id).scheduled_at >= closed_until for id in ids)
-        assert overview.history(ids[0])[-1].reason == "mailbox"
+        assert history.of_email(ids[0])[-1].reason == "mailbox"
         assert Q.select().where(Q.status != Status.PENDING).count() == 0
 
     def test_another_mailbox_without_room_is_no_way_out(self, smtp: SmtpServer) -> None:

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from actors import notices as pipeline
+from actors import send_notices
 from models.owner import mailboxes
 from tests import factories as make
 from tests.admin.test_commands import done, read, refused
@@ -53,7 +53,7 @@ class TestATest:
 def test_the_latest_notices_are_listed_with_what_became_of_them(webhook: Webhook) -> None:
     mailbox_id = make.a_mailbox("ola@sender.example")
     mailboxes.close(mailbox_id, "535 5.7.8 wrong password", lambda faults: timedelta(minutes=1))
-    pipeline.tell_people()
+    send_notices.tell_people()
 
     [line] = read("notices", "list")
     assert line["said"].startswith("Punktual: the mailbox ola@sender.example does not work\n535 5.7.8 wrong password")

@@ -14,7 +14,7 @@ from models.owner.mailboxes import MailboxInvalid, SentMail
 from models.states import Move, Status
 from models.store import database
 from models.store.tables import Campaign, CampaignEmailQueue, Mailbox
-from models.views import overview
+from models.views import history
 from tests import factories as make
 
 pytestmark = pytest.mark.usefixtures("db")
@@ -161,7 +161,7 @@ class TestLateProof:
         assert moves.accept(Held(email_id, mail.claim_token, "evidence"), attempts.PROVED, make.COPY)
 
         assert make.row(email_id).status == Status.SENT
-        last = overview.history(email_id)[-1]
+        last = history.of_email(email_id)[-1]
         assert (last.move, last.by, last.why) == (Move.ACCEPT, "evidence", make.COPY.reason)
 
     def test_does_not_open_a_mailbox_that_closed_since(self) -> None:

@@ -9,7 +9,7 @@ from models.owner import campaigns, changes, mailboxes, protection
 from models.planning import plans
 from models.states import Status
 from models.store import database
-from models.views import day, forecast, gauges, mails, overview, unknowns
+from models.views import forecast, gauges, history, mails, overview, today, unknowns
 from scheduling.window import warsaw_day
 from tests.million import BIG, Million, Plan
 
@@ -30,7 +30,7 @@ def before_the_middle() -> str | None:
 
 READS: dict[str, tuple[int, Callable[[], object]]] = {
     "one e-mail": (A_FEW, lambda: overview.email(400_000)),
-    "its history": (A_FEW, lambda: overview.history(400_000)),
+    "its history": (A_FEW, lambda: history.of_email(400_000)),
     "a person's mails": (A_FEW, lambda: mails.find("lead40000@leads.example")),
     "a campaign's mail to a person": (A_FEW, lambda: mails.page(IT.running, lead="lead400000@leads.example")),
     "a campaign's first page": (A_PAGE, lambda: mails.page(IT.running)),
@@ -46,7 +46,7 @@ READS: dict[str, tuple[int, Callable[[], object]]] = {
     "the changes of a campaign": (A_FEW, lambda: changes.of_campaign(IT.running)),
     "the mailboxes": (A_DAY, lambda: overview.mailboxes(mailboxes.every())),
     "the campaigns": (A_DAY, lambda: overview.campaigns(campaigns.every())),
-    "today's lines": (A_DAY, lambda: day.today(campaigns.every())),
+    "today's lines": (A_DAY, lambda: today.now_and_lines(campaigns.every())),
     "a week of a campaign": (2 * A_DAY, lambda: mails.days(IT.running, most=7)),
     "how many mails there are": (A_FEW, overview.counts),
     "what monitoring is told": (A_DAY, gauges.read),
@@ -106,7 +106,7 @@ class TestWhatIsRead:
         assert sum(sum(it.counts.values()) for it in lines) == IT.mails
 
     def test_a_line_draws_the_thousand_nearest_to_now_and_tells_how_many_more_there_are(self) -> None:
-        _, [line] = day.today([campaigns.get(IT.running)])
+        _, [line] = today.now_and_lines([campaigns.get(IT.running)])
 
         [in_doubt] = [it for it in mails.days(IT.running) if it.day == warsaw_day(line.marks[0].at)]
         assert len(line.marks) == 1000

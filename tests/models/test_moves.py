@@ -15,7 +15,7 @@ from models.email.gates import Closed
 from models.owner import settlement, suppressions
 from models.states import COUNTED, PATHS, Move, Status
 from models.store.tables import Campaign, CampaignEmailQueue, CampaignLead, Mailbox
-from models.views import overview
+from models.views import history, overview
 from tests import factories as make
 
 Q = CampaignEmailQueue
@@ -89,7 +89,7 @@ class TestEveryPairOfStatusAndMove:
         moved = MOVES[move](held)
 
         after = make.row(email_id)
-        last = overview.history(email_id)[-1]
+        last = history.of_email(email_id)[-1]
         assert moved
         assert after.status in PATHS[move].targets
         assert (last.move, last.from_status, last.to_status) == (move, status, after.status)
@@ -339,7 +339,7 @@ class TestTheHistory:
     def test_it_tells_every_move_of_a_mail_in_order(self) -> None:
         email_id, _ = make.in_status(Status.SENT)
 
-        moves = [line.move for line in overview.history(email_id)]
+        moves = [line.move for line in history.of_email(email_id)]
 
         assert moves == [Move.PLAN, Move.CLAIM, Move.HAND_OVER, Move.ACCEPT]
 
@@ -349,17 +349,17 @@ class TestTheHistory:
 
         _replan(Held(email_id, uuid4(), "tests"))
 
-        last = overview.history(email_id)[-1]
+        last = history.of_email(email_id)[-1]
         assert (last.scheduled_from, last.scheduled_to) == (before, before + timedelta(hours=1))
         assert last.reason == "edited"
 
     def test_a_refused_move_leaves_none(self) -> None:
         email_id, held = make.in_status(Status.SENT)
-        before = len(overview.history(email_id))
+        before = len(history.of_email(email_id))
 
         moves.accept(held, make.YES)
 
-        assert len(overview.history(email_id)) == before
+        assert len(history.of_email(email_id)) == before
 
 
 def test_what_may_have_reached_its_lead_counts_towards_the_limits() -> None:

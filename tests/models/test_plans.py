@@ -18,7 +18,7 @@ from models.planning import plans, unplanned
 from models.states import Move, Status
 from models.store import database
 from models.store.tables import Campaign, CampaignEmailQueue, CampaignLead, EmailHistory, Lead, Mailbox
-from models.views import overview
+from models.views import history, overview
 from models.views.forecast import forecast
 from scheduling import planner
 from scheduling.window import WARSAW, Window, warsaw_day
@@ -463,7 +463,7 @@ class TestPauseResumeCancel:
         assert count == 1
         assert make.row(sent).status == Status.SENT
         assert make.row(pending).status == Status.CANCELLED
-        assert overview.history(pending)[-1].reason == "the campaign was cancelled"
+        assert history.of_email(pending)[-1].reason == "the campaign was cancelled"
 
     @pytest.mark.parametrize(("verb", "status"), [("start", "active"), ("resume", "draft"), ("pause", "cancelled")])
     def test_a_step_that_the_campaigns_life_does_not_have_is_refused(self, verb: str, status: str) -> None:
@@ -547,7 +547,7 @@ class TestLeadsThatMayNotBeWrittenTo:
 
         row = make.row(second.id)
         assert (row.status, row.error) == (Status.CANCELLED, "suppressed: she asked us to")
-        assert overview.history(second.id)[-1].by == "ola"
+        assert history.of_email(second.id)[-1].by == "ola"
         assert [make.row(it.id).scheduled_at for it in (first, third)] == [first.scheduled_at, third.scheduled_at]
         assert (campaign_id, second.scheduled_at) not in {(it.campaign_id, it.at) for it in plans.situation().taken}
 

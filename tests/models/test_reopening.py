@@ -12,7 +12,7 @@ from models.owner import campaigns, changes, reopening, suppressions
 from models.owner.reopening import Reopened, ReopeningRefused
 from models.states import Status
 from models.store.tables import Campaign, CampaignEmailQueue, CampaignLead, EmailHistory, Lead, Mailbox
-from models.views import overview
+from models.views import history
 from tests import factories as make
 from tests.conftest import Override
 
@@ -46,7 +46,7 @@ class TestAFailedMail:
 
         reopening.one(email_id, "the provider lifted its block", "ola")
 
-        row, last = make.row(email_id), overview.history(email_id)[-1]
+        row, last = make.row(email_id), history.of_email(email_id)[-1]
         assert (row.status, row.attempts, row.error, row.handed_over_at) == (Status.PENDING, 0, None, None)
         assert (last.move, last.from_status, last.to_status) == ("reopen", "failed", "pending")
         assert (last.reason, last.by) == ("the provider lifted its block", "ola")

@@ -11,7 +11,7 @@ from models.health import heartbeats
 from models.owner import campaigns, mailboxes
 from models.states import Move, Status
 from models.store.tables import CampaignEmailQueue, EmailHistory, Mailbox
-from models.views import overview
+from models.views import history
 from scheduling.window import WARSAW, Window, warsaw_day
 from tests import factories as make
 from tests.forking import Forked
@@ -138,7 +138,7 @@ class TestWhileAMailIsBeingSent:
 
         until(lambda: make.row(email_id).status == Status.PENDING, "the mail to be given back")
         assert punktual.smtp.accepted == []
-        assert overview.history(email_id)[-1].move == Move.RELEASE
+        assert history.of_email(email_id)[-1].move == Move.RELEASE
 
     def test_a_cancel_ends_it_as_cancelled(self, punktual: Punktual) -> None:
         campaign_id, email_id, address = self.one_mail(punktual)
@@ -165,7 +165,7 @@ class TestWhileAMailIsBeingSent:
         punktual.tick()
 
         punktual.smtp.arrived(1)
-        assert overview.history(email_id)[1].reason == "resumed"
+        assert history.of_email(email_id)[1].reason == "resumed"
 
     def test_killed_before_the_hand_over_it_is_sent_after_the_restart(self, punktual: Punktual) -> None:
         _, email_id, address = self.one_mail(punktual)
@@ -315,7 +315,7 @@ def test_a_closed_window_holds_mail_back(punktual: Punktual) -> None:
     punktual.tick()
 
     until(lambda: window.is_open(make.row(email_id).scheduled_at), "its move to the next opening")
-    assert overview.history(email_id)[-1].reason == "window"
+    assert history.of_email(email_id)[-1].reason == "window"
     assert punktual.smtp.connections == 0
 
 

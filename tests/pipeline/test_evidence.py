@@ -10,7 +10,7 @@ from models.health import heartbeats
 from models.owner import mailboxes
 from models.owner.mailboxes import SentMail
 from models.states import Move, Status
-from models.views import overview
+from models.views import history
 from tests import factories as make
 from tests.dovecot import Dovecot
 from tests.pipeline.conftest import Punktual
@@ -45,7 +45,7 @@ def test_killed_after_the_dot_it_ends_as_sent_once_its_owner_says_where_the_copy
     punktual.admin(*change, PUNKTUAL_MAILBOX_PASSWORD=dovecot.password)
 
     until(lambda: make.row(email_id).status == Status.SENT, "the evidence")
-    last = overview.history(email_id)[-1]
+    last = history.of_email(email_id)[-1]
     assert (last.move, last.by, (last.detail or {})["header"]) == (Move.ACCEPT, "evidence", "Message-ID")
     assert len(punktual.smtp.accepted) == 1
 

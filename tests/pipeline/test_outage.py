@@ -14,7 +14,7 @@ from models.owner import campaigns
 from models.states import Status
 from models.store import database, embedded
 from models.store.tables import CampaignEmailQueue
-from models.views import overview
+from models.views import history
 from tests import factories as make
 from tests.pipeline.conftest import Punktual
 from tests.scraping import free_port, scrape
@@ -52,7 +52,7 @@ def test_an_answer_read_while_the_database_is_away_survives_the_workers_death(pu
     punktual.hint(hint)
     until(lambda: sum(punktual.messages().values()) == 0, "the hint to be worked off")
     assert len(punktual.smtp.accepted) == 1
-    assert (overview.history(email_id)[-1].detail or {})["code"] == 250
+    assert (history.of_email(email_id)[-1].detail or {})["code"] == 250
     assert journal.stat().st_size == 0
 
 
@@ -132,7 +132,7 @@ def test_a_mail_whose_hand_over_met_an_outage_is_given_back_without_waiting_for_
     punktual.tick()
 
     until(lambda: make.row(email_id).status == Status.PENDING, "its release")
-    assert str(overview.history(email_id)[-1].reason).startswith("the hand-over could not be recorded")
+    assert str(history.of_email(email_id)[-1].reason).startswith("the hand-over could not be recorded")
     assert punktual.smtp.accepted == []
 
 

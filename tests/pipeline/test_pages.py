@@ -14,7 +14,7 @@ from models.email import moves
 from models.owner import campaigns, settlement
 from models.states import Status
 from models.store.tables import Campaign, CampaignEmailQueue, CampaignStep
-from models.views import overview
+from models.views import history, overview
 from tests import factories as make
 from tests.browser import Person, chromium, looking
 from tests.pipeline.conftest import Punktual
@@ -186,7 +186,7 @@ class TestRulings:
 
         page.wait_for_url(f"**/emails/{email_id}")
         expect(page.locator("h1 .badge")).to_have_text("sent")
-        last = overview.history(email_id)[-1]
+        last = history.of_email(email_id)[-1]
         assert (last.move, last.reason, last.by) == ("settle", "Anna has answered it", "web")
         expect(page.locator("nav .count")).to_have_count(0)
 
@@ -215,7 +215,7 @@ class TestRulings:
 
         expect(page.get_by_role("alert").filter(has_text="only an unknown one can be settled")).to_be_visible()
         expect(page.locator("main")).to_contain_text("I asked her")
-        assert overview.history(email_id)[-1].by == "somebody else"
+        assert history.of_email(email_id)[-1].by == "somebody else"
 
     def test_without_a_reason_nothing_is_ruled(self, look: Look) -> None:
         email_id, _ = make.in_status(Status.UNKNOWN)
@@ -297,7 +297,7 @@ class TestStrangersText:
             punktual.run("worker")
             punktual.listening()
             punktual.hint(make.Hint(email_id, make.row(email_id).scheduled_at))
-            until(lambda: len(overview.history(email_id)) > 2, "the server's answer")
+            until(lambda: len(history.of_email(email_id)) > 2, "the server's answer")
 
         page = look("/mailboxes").page
 

@@ -12,7 +12,7 @@ import pytest
 
 import clock
 from models.states import Move, Status
-from models.views import overview
+from models.views import history
 from tests import factories as make
 from tests.pipeline.conftest import Punktual
 from tests.waiting import until
@@ -36,7 +36,7 @@ class Scene:
         return make.row(self.email_id).status
 
     def moves(self) -> list[str]:
-        return [line.move for line in overview.history(self.email_id) if line.move != Move.REPLAN]
+        return [line.move for line in history.of_email(self.email_id) if line.move != Move.REPLAN]
 
     @contextmanager
     def frozen_at(self, point: str) -> Iterator[int]:

@@ -15,7 +15,7 @@ from models.email import gates, moves
 from models.owner import campaigns, changes
 from models.states import Status
 from models.store.tables import Campaign
-from models.views import mails, overview
+from models.views import history, mails, overview
 from tests import factories as make
 from tests.conftest import Override
 from tests.web.conftest import HASH, PASSWORD, TOKEN, Browser, csrf_token
@@ -217,7 +217,7 @@ class TestOrders:
 
         assert answer.status_code == 200
         assert make.row(email_id).status == {"sent": "sent", "again": "pending"}[verdict]
-        latest = overview.history(email_id)[-1]
+        latest = history.of_email(email_id)[-1]
         assert (latest.by, latest.reason) == ("web", "the lead said so")
 
     def test_not_before_its_answer_can_no_longer_come(self, browser: FlaskClient) -> None:

@@ -6,8 +6,8 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from models.states import CampaignStatus
-from models.views.day import CampaignDay, MovedAway, TimeChange, TimelineMark
 from models.views.overview import CampaignLine, Standing
+from models.views.today import CampaignDay, MovedAway, TimeChange, TimelineMark
 from reasons import Code, Reason
 from scheduling.window import warsaw_day_bounds
 from web import picture

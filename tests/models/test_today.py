@@ -9,8 +9,8 @@ from models.email import moves
 from models.owner import campaigns, mailboxes
 from models.states import Status
 from models.store.tables import CampaignEmailQueue, EmailHistory, Mailbox
-from models.views import day, mails
-from models.views.day import CampaignDay
+from models.views import mails, today
+from models.views.today import CampaignDay
 from reasons import Code, Reason
 from scheduling.window import Window, warsaw_day, warsaw_day_bounds
 from tests import factories as make
@@ -27,7 +27,7 @@ def noon() -> datetime:
 
 
 def line_of(campaign_id: int, now: datetime | None = None) -> CampaignDay:
-    [line] = day.lines([campaigns.get(campaign_id)], now or noon())
+    [line] = today.lines([campaigns.get(campaign_id)], now or noon())
     return line
 
 
@@ -106,7 +106,7 @@ class TestTheMarks:
         for campaign_id in ids:
             make.planned(campaign_id, mailbox_id, noon() + MINUTE, noon())
 
-        _, lines = day.today([campaigns.get(campaign_id) for campaign_id in reversed(ids)])
+        _, lines = today.now_and_lines([campaigns.get(campaign_id) for campaign_id in reversed(ids)])
 
         assert [line.campaign.id for line in lines] == ids[::-1]
         assert [[mark.at for mark in line.marks] for line in lines] == [[noon(), noon() + MINUTE]] * 2
@@ -150,7 +150,7 @@ class TestMoves:
 
         [mark] = line_of(make.row(email_id).campaign_id).marks
 
-        assert mark.moved == day.TimeChange(noon() + MINUTE, noon() + 3 * MINUTE, "mailbox", Reason(Code.MAILBOX))
+        assert mark.moved == today.TimeChange(noon() + MINUTE, noon() + 3 * MINUTE, "mailbox", Reason(Code.MAILBOX))
 
     def test_what_kept_its_time_has_not_moved(self) -> None:
         email_id = make.an_email()
@@ -168,7 +168,7 @@ class TestMoves:
 
         [mark] = line_of(make.row(email_id).campaign_id).marks
 
-        assert mark.moved == day.TimeChange(at, at + SECOND, "450 busy", Reason(Code.ANSWER, answer="450 busy"))
+        assert mark.moved == today.TimeChange(at, at + SECOND, "450 busy", Reason(Code.ANSWER, answer="450 busy"))
 
     def test_a_mail_that_moved_to_another_day_is_told_of_on_the_line_it_left(self) -> None:
         email_id = make.an_email(noon())
@@ -217,9 +217,9 @@ class TestMoves:
 
 class TestOpeningHours:
     def test_they_are_those_of_this_warsaw_day(self) -> None:
-        today = warsaw_day(make.now())
-        campaign_id = make.a_campaign([make.a_mailbox()], window=Window(60, 120, frozenset({today.weekday()})))
-        begin, _ = warsaw_day_bounds(today)
+        date = warsaw_day(make.now())
+        campaign_id = make.a_campaign([make.a_mailbox()], window=Window(60, 120, frozenset({date.weekday()})))
+        begin, _ = warsaw_day_bounds(date)
 
         line = line_of(campaign_id)
 
@@ -245,7 +245,7 @@ class TestTheDaysCounts:
         make.planned(campaign_id, mailbox_id, make.now(), make.now() + timedelta(days=2))
         without = make.a_campaign([mailbox_id])
 
-        found = day.counts(campaigns.every())
+        found = today.counts(campaigns.every())
 
         assert found == {make.row(email_id).campaign_id: {"sent": 1}, campaign_id: {"pending": 1}}
         assert without not in found

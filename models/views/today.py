@@ -139,8 +139,8 @@ WHERE n.number <= %(most)s ORDER BY n.campaign_id, n.number
 """  # noqa: S608  # only our own words
 
 
-def today(rows: Sequence[Campaign]) -> tuple[datetime, list[CampaignDay]]:
-    """The database's time, and each campaign's day."""
+def now_and_lines(rows: Sequence[Campaign]) -> tuple[datetime, list[CampaignDay]]:
+    """The database's time, and each campaign's line of this Warsaw day."""
     now = clock()
     return now, lines(rows, now)
 

@@ -7,8 +7,7 @@ from datetime import datetime, timedelta
 import pytest
 from dramatiq import Message, get_broker
 
-from actors import attention
-from actors import notices as pipeline
+from actors import attention, send_notices
 from models.email import moves
 from models.owner import arming, campaigns, mailboxes, notices, protection
 from models.store import database
@@ -47,7 +46,7 @@ def pause(since: datetime | None = None) -> timedelta:
 
 def tell_people_beside() -> None:
     """In a thread, with a connection of its own."""
-    pipeline.tell_people()
+    send_notices.tell_people()
     database.close()
 
 
@@ -64,7 +63,7 @@ class TestTheTick:
         assert asked() == ["tell_people"]
         assert webhook.calls == []
 
-        pipeline.tell_people()
+        send_notices.tell_people()
 
         attention.ask_for_notices()
         assert asked() == []
@@ -83,7 +82,7 @@ class TestTheTick:
 
         attention.protect()
         attention.ask_for_notices()
-        pipeline.tell_people()
+        send_notices.tell_people()
 
         campaign = Campaign.get_by_id(make.row(email_id).campaign_id)
         assert (campaign.status, asked()) == ("paused", ["tell_people"])
@@ -95,8 +94,8 @@ class TestANotice:
     def test_is_told_once(self, webhook: Webhook) -> None:
         mailbox_id = a_closed_mailbox(address="ola@sender.example")
 
-        pipeline.tell_people()
-        pipeline.tell_people()
+        send_notices.tell_people()
+        send_notices.tell_people()
 
         assert webhook.titles == ["Punktual: the mailbox ola@sender.example does not work"]
         row = Notice.get()
@@ -108,7 +107,7 @@ class TestANotice:
         campaign_id = make.a_campaign([make.a_mailbox()])
         campaigns.pause(campaign_id, protection.BY, reason="3 of its last 50 mails were refused")
 
-        pipeline.tell_people()
+        send_notices.tell_people()
 
         link = webhook.calls[0]["message"].splitlines()[-1]
         assert link == f"https://punktual.sender.example/campaigns/{campaign_id}"
@@ -116,7 +115,7 @@ class TestANotice:
     def test_names_no_lead_and_calls_nobody_although_a_server_does(self, webhook: Webhook) -> None:
         a_closed_mailbox("421 4.7.0 <anna@leads.example> @everyone <!channel> \x1b[2J\ntry later " + "x" * 500)
 
-        pipeline.tell_people()
+        send_notices.tell_people()
 
         said = webhook.calls[0]["message"]
         assert "421 4.7.0 … … !channel \\u001b[2J\\u000atry later" in said
@@ -125,7 +124,7 @@ class TestANotice:
     def test_that_nothing_is_sent_says_why(self, webhook: Webhook) -> None:
         arming.disarm("the database knows less than this machine: run `python -m admin arm`", "tests")
 
-        pipeline.tell_people()
+        send_notices.tell_people()
 
         assert webhook.titles == ["Punktual: nothing is being sent"]
         assert "python -m admin arm" in webhook.calls[0]["message"]
@@ -150,19 +149,19 @@ class TestAPlaceThatFails:
         webhook.answer = answer
         a_closed_mailbox()
         began = make.now()
-        pipeline.tell_people()
+        send_notices.tell_people()
         assert timedelta(seconds=45) < pause(since=began)
         assert pause() < timedelta(seconds=75)
         the_time_has_come()
         began = make.now()
-        pipeline.tell_people()
+        send_notices.tell_people()
         assert timedelta(seconds=75) < pause(since=began)
         assert pause() < timedelta(seconds=150)
         webhook.answer = 200
 
         the_time_has_come()
-        pipeline.tell_people()
-        pipeline.tell_people()
+        send_notices.tell_people()
+        send_notices.tell_people()
 
         assert len(webhook.calls) == 3
         assert Notice.get().error is None
@@ -174,9 +173,9 @@ class TestAPlaceThatFails:
         webhook.answer = 500
         a_closed_mailbox()
 
-        pipeline.tell_people()
+        send_notices.tell_people()
         the_time_has_come()
-        pipeline.tell_people()
+        send_notices.tell_people()
 
         row = Notice.get()
         assert timedelta(hours=23) < pause() <= timedelta(hours=24)
@@ -187,11 +186,11 @@ class TestAPlaceThatFails:
         with Webhook(answer=500) as other:
             settings(NOTICES_URLS=f"{webhook.url} {other.url}")
             a_closed_mailbox()
-            pipeline.tell_people()
+            send_notices.tell_people()
             other.answer = 200
 
             the_time_has_come()
-            pipeline.tell_people()
+            send_notices.tell_people()
 
         assert (len(webhook.calls), len(other.calls)) == (1, 2)
         assert Notice.get().told_at is not None
@@ -203,18 +202,18 @@ class TestAPlaceThatFails:
         webhook.answer = "trickle"
         a_closed_mailbox()
 
-        pipeline.tell_people()
+        send_notices.tell_people()
 
         assert "no answer within 0.2 s" in str(Notice.get().error)
 
     def test_is_not_asked_again_for_what_is_over(self, webhook: Webhook) -> None:
         webhook.answer = 500
         mailbox_id = a_closed_mailbox()
-        pipeline.tell_people()
+        send_notices.tell_people()
         mailboxes.resume(mailbox_id, "ola")
 
         the_time_has_come()
-        pipeline.tell_people()
+        send_notices.tell_people()
 
         assert len(webhook.calls) == 1
 
@@ -224,11 +223,11 @@ class TestManyAtOnce:
         for _ in range(12):
             a_closed_mailbox()
 
-        pipeline.tell_people()
+        send_notices.tell_people()
         assert len(webhook.calls) == 10
         assert notices.any_due()
 
-        pipeline.tell_people()
+        send_notices.tell_people()
         assert len(set(webhook.titles)) == 12
 
     def test_take_one_thread_of_a_process(self, webhook: Webhook) -> None:
@@ -239,7 +238,7 @@ class TestManyAtOnce:
         telling.start()
         assert webhook.reached.wait(BOUND)
 
-        pipeline.tell_people()
+        send_notices.tell_people()
 
         assert len(webhook.calls) == 1
         webhook.released.set()
@@ -249,7 +248,7 @@ class TestManyAtOnce:
 def test_without_a_place_here_what_is_due_stays_due_for_a_worker_that_has_one(db: None) -> None:
     a_closed_mailbox()
 
-    pipeline.tell_people()
+    send_notices.tell_people()
 
     assert Notice.get().attempts == 0
     assert notices.any_due()
@@ -261,7 +260,7 @@ def test_a_mail_is_sent_from_and_to_the_addresses_of_the_url(db: None, settings:
         settings(NOTICES_URLS=url)
         a_closed_mailbox(address="box@sender.example")
 
-        pipeline.tell_people()
+        send_notices.tell_people()
 
     [mail] = server.accepted
     assert (mail.sender, mail.recipient) == ("punktual@sender.example", "ola@owner.example")
