@@ -53,7 +53,7 @@ chaos: $(DEV_READY) ## Run Punktual for MINUTES under random faults from SEED, a
 
 check: lint types test test-mail ## Run every check that CI runs
 
-docs: $(RUN_READY) ## Write docs/settings.md and docs/commands.md from config.toml and the help texts
+docs: $(RUN_READY) ## Write docs/settings.md, docs/commands.md and docs/files.md from their sources
 	@$(BIN)/python -m admin.reference
 
 picture: $(DEV_READY) ## Draw docs/today.png: simulate a day in a minute and take a screenshot of Today

@@ -1,7 +1,9 @@
-"""`python -m admin.reference`: writes docs/settings.md from config.toml, and docs/commands.md from the help texts."""
+"""`python -m admin.reference`: writes docs/settings.md, docs/commands.md and docs/files.md from their sources."""
 
+import ast
 import re
 from collections.abc import Iterator
+from itertools import groupby
 from pathlib import Path
 
 import typer
@@ -75,11 +77,49 @@ def _command(group: TyperGroup, name: str) -> Iterator[str]:
         yield from (f"| `{_cell(each)}` | {_cell(help)} |" for each, help in rows)
 
 
+def files() -> str:
+    lines = ["# Files", "", _WRITTEN.format(source="the first paragraph or comment of each file"), ""]
+    lines += ["What each file of the code is for. Tests have the same folders and names."]
+    for folder, found in groupby(_sources(), key=lambda path: path.parent):
+        lines += _folder(folder.relative_to(config.ROOT), list(found))
+    return "\n".join(lines) + "\n"
+
+
+_KINDS = {".py", ".html", ".svg", ".css", ".js", ".po"}
+
+
+def _sources() -> Iterator[Path]:
+    """All files of the code by folder, without the migrations and the tests."""
+    yield from sorted(config.ROOT.glob("*.py"))
+    for package in sorted(config.ROOT.glob("[a-z]*/__init__.py")):
+        if package.parent.name != "tests":
+            found = (path for path in package.parent.rglob("*") if path.suffix in _KINDS)
+            yield from sorted((it for it in found if not it.stem[0].isdigit()), key=lambda path: (path.parent, path))
+
+
+def _folder(name: Path, found: list[Path]) -> Iterator[str]:
+    yield from ("", f"## {'root' if name == Path() else name}")
+    if package := next((path for path in found if path.name == "__init__.py"), None):
+        yield from ("", purpose(package))
+    if rows := [path for path in found if path != package]:
+        yield from ("", "| file | what it is for |", "|---|---|")
+        yield from (f"| `{path.name}` | {_cell(purpose(path))} |" for path in rows)
+
+
+def purpose(path: Path) -> str:
+    """A module's first paragraph, or the comment in another file's first line."""
+    text = path.read_text(encoding="utf-8")
+    if path.suffix == ".py":
+        return " ".join((ast.get_docstring(ast.parse(text)) or "").partition("\n\n")[0].split())
+    found = re.match(r"(?:\{#|<!--|/\*|//|#) (.+?)(?: -?#\}| -->| \*/)?\n", text)
+    return found[1] if found else ""
+
+
 def _cell(text: str) -> str:
     return " ".join(text.split()).replace("|", "\\|")
 
 
-PAGES = {Path("docs/settings.md"): settings, Path("docs/commands.md"): commands}
+PAGES = {Path("docs/settings.md"): settings, Path("docs/commands.md"): commands, Path("docs/files.md"): files}
 
 
 def main() -> None:

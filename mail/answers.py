@@ -1,4 +1,4 @@
-"""Known answers of mail servers, with sources: is a refusal about the recipient, the message or the sender?
+"""Known answers of mail servers, with sources: whether a refusal is about the recipient, the message or the sender.
 
 The first matching row decides. An answer that matches none is unclear, and the e-mail waits: it fails only by words
 clearly about this recipient or this message. The phase proves nothing: Postfix reports refusals of the client and the

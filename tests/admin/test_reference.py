@@ -1,4 +1,4 @@
-"""The pages that are written from config.toml and from the commands' help."""
+"""The pages that are written from config.toml, from the commands' help and from the files' first lines."""
 
 import re
 import tomllib
@@ -13,6 +13,7 @@ from admin.__main__ import app
 
 SETTINGS = (config.ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
 COMMANDS = (config.ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
+FILES = (config.ROOT / "docs" / "files.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("path", reference.PAGES, ids=str)
@@ -65,3 +66,39 @@ class TestTheCommands:
         rows = re.findall(r"^\| `(\S+).*?` \| \S.*\S \|$", section, re.MULTILINE)
 
         assert rows == parameters
+
+
+def code() -> list[Path]:
+    """Every file in the code's folders, except the numbered migrations."""
+    folders = [path.parent for path in config.ROOT.glob("[a-z]*/__init__.py") if path.parent.name != "tests"]
+    kinds = {".py", ".html", ".svg", ".css", ".js", ".po"}
+    found = (path.relative_to(config.ROOT) for folder in folders for path in folder.rglob("*") if path.suffix in kinds)
+    return sorted(path for path in found if path.parent.name != "migrations" or path.name == "__init__.py")
+
+
+class TestTheFiles:
+    def test_each_has_its_line_below_its_folder(self) -> None:
+        sections = dict(re.findall(r"^## (\S+)\n(.*?)(?=^## |\Z)", FILES, re.MULTILINE | re.DOTALL))
+
+        missing = [
+            path
+            for path in code()
+            if not re.search(
+                rf"^\| `{re.escape(path.name)}` \| \S.+\. \|$" if path.name != "__init__.py" else r"^\S.+\.$",
+                sections.get(str(path.parent), ""),
+                re.MULTILINE,
+            )
+        ]
+
+        assert len(code()) > 150
+        assert missing == []
+
+    @pytest.mark.parametrize("folder", ["web", "mail"])
+    def test_no_file_of_the_pages_or_of_the_mail_is_of_another_kind(self, folder: str) -> None:
+        found = (path for path in (config.ROOT / folder).rglob("*") if path.is_file() and path.suffix != ".pyc")
+
+        assert {path.relative_to(config.ROOT) for path in found} <= set(code())
+
+    @pytest.mark.parametrize("path", code(), ids=str)
+    def test_each_says_in_its_first_line_what_it_is_for(self, path: Path) -> None:
+        assert reference.purpose(config.ROOT / path).endswith(".")

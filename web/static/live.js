@@ -1,5 +1,6 @@
-// Keeps a page true while it is looked at: asks for it again every second, and changes only what differs, so that
-// focus, scrolled tables, opened details and half-typed forms stay as they are. Without it the pages work by reloading.
+// Updates an open page every second.
+// It changes only what differs, so that focus, scrolled tables, opened details and half-typed forms stay as they are.
+// Without JavaScript, reload the page.
 
 const EVERY = 1000;
 const SLOWEST = 30000;
