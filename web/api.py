@@ -1,4 +1,4 @@
-"""The JSON API: what the pages show, and the orders a person may give."""
+"""The JSON API: what the pages show, and the actions that a person can take."""
 
 from typing import Any
 
@@ -23,16 +23,16 @@ def init(app: APIFlask) -> None:
 
 
 @blueprint.before_request
-def _take_only_json() -> None:
-    """415 unless the body is JSON. Another site's form, which could abuse a visitor's login, cannot send JSON."""
+def _require_json() -> None:
+    """415 unless the body is JSON: the form of another site, which could abuse a visitor's login, cannot send it."""
     if request.method == "POST" and not isinstance(request.get_json(), dict):
-        abort(422, "An order is a JSON object.")
+        abort(422, "The body must be a JSON object.")
 
 
 @blueprint.get("/today")
 @blueprint.output(schemas.Today)
 def today() -> Any:
-    """The line of each campaign on this Warsaw day"""
+    """Show each campaign's timeline of today"""
     now, lines = timeline.now_and_lines(campaigns.every())
     return {"now": now, "lines": lines}
 
@@ -40,21 +40,21 @@ def today() -> Any:
 @blueprint.get("/counts")
 @blueprint.output(schemas.Counts)
 def counts() -> Any:
-    """How many e-mails are in each status"""
+    """Count the e-mails of all campaigns by status"""
     return overview.counts()
 
 
 @blueprint.get("/campaigns")
 @blueprint.output(list[schemas.Campaign])  # type: ignore[arg-type]
 def every_campaign() -> Any:
-    """All campaigns, each with whether it is sending, and if not why"""
+    """List all campaigns, each with whether it is sending and, if not, why"""
     return overview.campaigns(campaigns.every())
 
 
 @blueprint.get("/campaigns/<int:id>")
 @blueprint.output(schemas.Campaign)
 def campaign(id: int) -> Any:
-    """One campaign"""
+    """Show a campaign"""
     return _campaign(id)
 
 
@@ -66,7 +66,7 @@ def _campaign(id: int) -> overview.CampaignLine:
 @blueprint.input(schemas.EmailQuery, location="query", arg_name="query")
 @blueprint.output(schemas.EmailPage)
 def emails(id: int, query: schemas.EmailQuery) -> Any:
-    """A campaign's e-mails in the order of their times, page by page"""
+    """List a campaign's e-mails by time, page by page"""
     campaigns.get(id)
     lead = None if query.lead is None else _address(query.lead)
     try:
@@ -85,9 +85,9 @@ def _address(text: str) -> str:
 
 @blueprint.get("/campaigns/<int:id>/changes")
 @blueprint.input(schemas.LimitQuery, location="query", arg_name="query")
-@blueprint.output(list[schemas.Change])  # type: ignore[arg-type]
+@blueprint.output(list[schemas.RecordedChange])  # type: ignore[arg-type]
 def changes_of_campaign(id: int, query: schemas.LimitQuery) -> Any:
-    """Who ordered what of a campaign"""
+    """List the changes to a campaign, with who made them"""
     campaigns.get(id)
     return changes.of_campaign(id, query.limit)
 
@@ -95,45 +95,45 @@ def changes_of_campaign(id: int, query: schemas.LimitQuery) -> Any:
 @blueprint.get("/emails/<int:id>")
 @blueprint.output(schemas.Email)
 def email(id: int) -> Any:
-    """One e-mail"""
+    """Show an e-mail"""
     return overview.email(id)
 
 
 @blueprint.get("/emails/<int:id>/history")
-@blueprint.output(list[schemas.History])  # type: ignore[arg-type]
+@blueprint.output(list[schemas.PastMove])  # type: ignore[arg-type]
 def history_of_email(id: int) -> Any:
-    """Every move of an e-mail, in order"""
+    """List an e-mail's history: every change of its status or planned time"""
     overview.email(id)
-    return [{name: getattr(row, name) for name in schemas.History.model_fields} for row in history.of_email(id)]
+    return [{name: getattr(row, name) for name in schemas.PastMove.model_fields} for row in history.of_email(id)]
 
 
 @blueprint.get("/mailboxes")
 @blueprint.output(list[schemas.Mailbox])  # type: ignore[arg-type]
 def every_mailbox() -> Any:
-    """All mailboxes"""
+    """List all mailboxes"""
     return overview.mailboxes(mailboxes.every())
 
 
 @blueprint.get("/mailboxes/<int:id>")
 @blueprint.output(schemas.Mailbox)
 def mailbox(id: int) -> Any:
-    """One mailbox"""
+    """Show a mailbox"""
     return overview.mailboxes([mailboxes.get(id)])[0]
 
 
 @blueprint.get("/unknown")
 @blueprint.input(schemas.PageQuery, location="query", arg_name="query")
-@blueprint.output(list[schemas.Unknown])  # type: ignore[arg-type]
+@blueprint.output(list[schemas.UnknownEmail])  # type: ignore[arg-type]
 def unknown(query: schemas.PageQuery) -> Any:
-    """The e-mails that wait for a person, by id"""
+    """List the unknown e-mails, which need a decision, by id"""
     return [{**vars(it), "email": it.line, "reason": it.reason} for it in unknowns.page(query.after, query.limit)]
 
 
 @blueprint.post("/campaigns/<int:id>/start")
-@blueprint.input(schemas.Order, arg_name="order")
+@blueprint.input(schemas.Empty, arg_name="empty")
 @blueprint.output(schemas.Campaign)
-def start(id: int, order: schemas.Order) -> Any:
-    """Start a draft"""
+def start(id: int, empty: schemas.Empty) -> Any:
+    """Start a draft campaign"""
     campaigns.start(id, access.person())
     return _campaign(id)
 
@@ -142,25 +142,25 @@ def start(id: int, order: schemas.Order) -> Any:
 @blueprint.input(schemas.Pause, arg_name="order")
 @blueprint.output(schemas.Campaign)
 def pause(id: int, order: schemas.Pause) -> Any:
-    """Send nothing more of it until it is resumed"""
+    """Pause a campaign: nothing is sent until it is resumed"""
     campaigns.pause(id, access.person(), order.reason)
     return _campaign(id)
 
 
 @blueprint.post("/campaigns/<int:id>/resume")
-@blueprint.input(schemas.Order, arg_name="order")
+@blueprint.input(schemas.Empty, arg_name="empty")
 @blueprint.output(schemas.Campaign)
-def resume(id: int, order: schemas.Order) -> Any:
-    """Go on after a pause"""
+def resume(id: int, empty: schemas.Empty) -> Any:
+    """Resume a paused campaign"""
     campaigns.resume(id, access.person())
     return _campaign(id)
 
 
 @blueprint.post("/campaigns/<int:id>/cancel")
-@blueprint.input(schemas.Order, arg_name="order")
+@blueprint.input(schemas.Empty, arg_name="empty")
 @blueprint.output(schemas.Campaign)
-def cancel(id: int, order: schemas.Order) -> Any:
-    """End it for good: nothing that has not been sent will be"""
+def cancel(id: int, empty: schemas.Empty) -> Any:
+    """Cancel a campaign for good: its unsent e-mails are never sent"""
     campaigns.cancel(id, access.person())
     return _campaign(id)
 
@@ -169,7 +169,7 @@ def cancel(id: int, order: schemas.Order) -> Any:
 @blueprint.input(schemas.Settle, arg_name="order")
 @blueprint.output(schemas.Email)
 def settle(id: int, order: schemas.Settle) -> Any:
-    """Rule on an e-mail of which nobody knows whether the server took it"""
+    """Decide an e-mail whose outcome is unknown"""
     rule = {"sent": settlement.sent, "again": settlement.again}[order.verdict]
     rule(id, order.reason, access.person())
     return overview.email(id)

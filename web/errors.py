@@ -34,13 +34,13 @@ _FORM_TOO_OLD = gettext_noop("This form has expired. Go back, reload the page an
 _FOR_PROGRAMS = ("/api/", "/health/", "/metrics")
 
 
-class Refusal(BaseModel):
-    """Why a request was refused."""
+class Error(BaseModel):
+    """Why a request was refused or failed."""
 
     model_config = ConfigDict(extra="forbid")
 
-    message: str = Field(description="One sentence for people.")
-    fields: dict[str, list[str]] = Field(description="What is wrong with each field of the input.")
+    message: str = Field(description="What is wrong, in English.")
+    fields: dict[str, list[str]] = Field(description="Field of the input -> what is wrong with it.")
 
 
 def init(app: APIFlask) -> None:

@@ -9,21 +9,26 @@ from apiflask import APIFlask
 
 import config
 from bounds import HIGHEST_ID
-from web.errors import Refusal
+from web.errors import Error
 
-_ANY = {
+_ALWAYS = {
     400: "Bad request",
-    401: "Not let in",
-    403: "Not from here",
-    422: "Input that is not as described",
-    503: "The database is away",
+    401: "A login or a token is required",
+    403: "Requests from this host name or website are refused",
+    422: "Invalid input",
+    503: "The database does not answer",
 }
-_OF_ONE = {404: "There is none with this id"}
-_ORDERS = {409: "It cannot be done, and why", 413: "Too much", 415: "Not JSON"}
-_ABOUT = """Campaigns, their e-mails and mailboxes as the pages show them, and the few orders that a person may give.
+_WITH_ID = {404: "Not found"}
+_WITH_BODY = {
+    409: "Not possible in the current state",
+    413: "The body is too large",
+    415: "The body is not JSON",
+}
+_ABOUT = """Campaigns, e-mails and mailboxes as the pages show them. Campaigns can be started, paused, resumed and
+cancelled, and unknown e-mails decided. Each change is recorded with who made it.
 
-Times bear the offset of Warsaw, whose days count. An order is recorded with who gave it. What is refused is answered by
-a `Refusal`, which says why."""
+Times are Warsaw time with its offset, and a day is a day in Warsaw. A refused request changes nothing and is answered
+with an `Error` that says why."""
 _TAGS = {"campaigns": ("campaigns", "today"), "e-mails": ("emails", "counts", "unknown"), "mailboxes": ("mailboxes",)}
 _TAG_OF = {first: tag for tag, places in _TAGS.items() for first in places}
 _NESTED = re.compile(r"(?<=#/components/schemas/)\w+\.(?=\w+)")
@@ -38,11 +43,11 @@ def init(app: APIFlask) -> None:
 
 
 def _complete(app: APIFlask, spec: dict[str, Any]) -> dict[str, Any]:
-    spec = _hoisted(spec)
+    spec = _with_nested_once(spec)
     components = spec["components"]
-    components["schemas"]["Refusal"] = Refusal.model_json_schema()
+    components["schemas"]["Error"] = Error.model_json_schema()
     if config.settings().web.protected:
-        components["securitySchemes"] = schemes = _schemes(app.config["SESSION_COOKIE_NAME"])
+        components["securitySchemes"] = schemes = _security_schemes(app.config["SESSION_COOKIE_NAME"])
         spec["security"] = [{name: []} for name in schemes]
     for path, operations in spec["paths"].items():
         for method, operation in operations.items():
@@ -50,21 +55,21 @@ def _complete(app: APIFlask, spec: dict[str, Any]) -> dict[str, Any]:
     return spec
 
 
-def _hoisted(spec: dict[str, Any]) -> dict[str, Any]:
+def _with_nested_once(spec: dict[str, Any]) -> dict[str, Any]:
     """Merge copies of nested schemas, which each parent schema defines under its own prefixed name."""
     whole: dict[str, Any] = json.loads(_NESTED.sub("", json.dumps(spec)))
     schemas: dict[str, Any] = {}
     for name, schema in whole["components"]["schemas"].items():
-        told = schemas.setdefault(name.rpartition(".")[2], schema)
-        assert told == schema, f"two schemas are called {name}"
+        first = schemas.setdefault(name.rpartition(".")[2], schema)
+        assert first == schema, f"two schemas are called {name}"
     whole["components"]["schemas"] = schemas
     return whole
 
 
-def _schemes(cookie: str) -> dict[str, Any]:
+def _security_schemes(cookie: str) -> dict[str, Any]:
     return {
-        "token": {"type": "http", "scheme": "bearer", "description": "PUNKTUAL_WEB_TOKEN"},
-        "login": {"type": "apiKey", "in": "cookie", "name": cookie, "description": "Of a browser that is logged in."},
+        "token": {"type": "http", "scheme": "bearer", "description": "The value of PUNKTUAL_WEB_TOKEN."},
+        "login": {"type": "apiKey", "in": "cookie", "name": cookie, "description": "Session cookie of a login."},
     }
 
 
@@ -74,11 +79,11 @@ def _complete_operation(path: str, method: str, operation: dict[str, Any]) -> No
     for parameter in operation.get("parameters", []):
         if parameter["in"] == "path":
             parameter["schema"] = {"type": "integer", "format": "int64", "minimum": 1, "maximum": HIGHEST_ID}
-    expected = _ANY | (_OF_ONE if "{id}" in path else {}) | (_ORDERS if method == "post" else {})
-    for status, why in expected.items():
-        operation["responses"][str(status)] = {"description": why, "content": {"application/json": {"schema": _REF}}}
+    expected = _ALWAYS | (_WITH_ID if "{id}" in path else {}) | (_WITH_BODY if method == "post" else {})
+    for status, meaning in expected.items():
+        operation["responses"][str(status)] = {"description": meaning, "content": _ERROR}
     if "requestBody" in operation:
         operation["requestBody"]["required"] = True
 
 
-_REF = {"$ref": "#/components/schemas/Refusal"}
+_ERROR = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}

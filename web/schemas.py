@@ -24,39 +24,45 @@ Reason = Annotated[str, StringConstraints(max_length=MOST_REASON, pattern=_WITHO
 Omitted = SkipJsonSchema[None]
 
 
-class Shape(BaseModel):
-    """Read from what models/ gives."""
+class Output(BaseModel):
+    """Read by attribute from the values of models/."""
 
     model_config = ConfigDict(from_attributes=True)
 
 
 class Input(BaseModel):
-    """What is not named here is a mistake."""
+    """Unknown fields are refused."""
 
     model_config = ConfigDict(extra="forbid")
 
 
-class Standing(Shape):
-    gate: StandingName | None = Field(description="Which gate of the next claim is closed; null: all are open.")
-    sentence: Annotated[str, BeforeValidator(str)]
-    until: Moment | None = Field(description="When it goes on, where that is known.")
-    sends: bool = Field(description="A claim would succeed now, or at `until` within this opening of its window.")
+class Standing(Output):
+    """Whether a campaign is sending and, if not, why."""
+
+    gate: StandingName | None = Field(description="What prevents the next e-mail from being sent. null: nothing.")
+    sentence: Annotated[str, BeforeValidator(str)] = Field(description="The same as an English sentence.")
+    until: Moment | None = Field(description="When sending continues, if known.")
+    sends: bool = Field(description="The next e-mail can be sent now, or at `until` before today's window closes.")
 
 
-class Campaign(Shape):
+class Campaign(Output):
+    """A campaign with its progress."""
+
     id: int
     name: str
     status: CampaignStatus
     leads: int
-    emails: int = Field(description="Of all leads and steps, planned or not.")
-    counts: dict[Status, int] = Field(description="Status -> e-mails. Those that are not planned yet are in none.")
-    used_today: int
+    emails: int = Field(description="Number of e-mails of all leads and steps, planned or not.")
+    counts: dict[Status, int] = Field(description="Number of e-mails by status, without those not planned yet.")
+    used_today: int = Field(description="E-mails that count towards today's limit.")
     daily_limit: int
-    next_at: Moment | None
+    next_at: Moment | None = Field(description="When the next pending e-mail is planned.")
     standing: Standing
 
 
-class Email(Shape):
+class Email(Output):
+    """An e-mail: one step of a campaign to one lead."""
+
     id: int
     campaign: str
     lead: str
@@ -65,42 +71,46 @@ class Email(Shape):
     scheduled_at: Moment
     sent_at: Moment | None
     attempts: int
-    error: str | None
-    message_id: str
+    error: str | None = Field(description="Why the last attempt did not succeed, in English or in the server's words.")
+    message_id: str = Field(description="The Message-ID header.")
     campaign_id: int
     mailbox_id: int
-    deferred_until: Moment | None = Field(description="When it is tried again, where a server put it off: see error.")
+    deferred_until: Moment | None = Field(description="Time of the next attempt after a temporary refusal.")
 
 
-class EmailPage(Shape):
+class EmailPage(Output):
+    """A page of a campaign's e-mails."""
+
     emails: list[Email]
-    next: str | None = Field(description="The cursor of the next page.")
-    previous: str | None
+    next: str | None = Field(description="Cursor of the next page. null: this is the last one.")
+    previous: str | None = Field(description="Cursor of the previous page. null: this is the first one.")
 
 
-class History(Shape):
-    """One move of an e-mail."""
+class PastMove(Output):
+    """An entry in an e-mail's history: a change of its status or of its planned time."""
 
     at: Moment
     move: Move
     from_status: Status | None
     to_status: Status
     reason: str | None
-    scheduled_from: Moment | None
-    scheduled_to: Moment | None
-    by: str
-    detail: dict[str, Any] | None = Field(description="The server's words, or where the proof was found.")
+    scheduled_from: Moment | None = Field(description="Planned time before the move.")
+    scheduled_to: Moment | None = Field(description="Planned time after the move.")
+    by: str = Field(description="The process or the person that made the move.")
+    detail: dict[str, Any] | None = Field(description="The server's reply, or where a copy was found.")
 
 
-class MailboxError(Shape):
+class MailboxError(Output):
+    """An attempt from a mailbox that the server did not accept."""
+
     at: Moment
     email_id: int
     move: Move
     reason: str | None
-    code: int | None
+    code: int | None = Field(description="SMTP reply code. null: the server sent no reply.")
 
 
-class DomainFinding(Shape):
+class DomainFinding(Output):
     """What DNS last said about one record of a mailbox's domain."""
 
     record: Literal["mx", "spf", "dmarc"]
@@ -111,14 +121,17 @@ class DomainFinding(Shape):
     checked_at: Moment
 
 
-class Mailbox(Shape):
+class Mailbox(Output):
+    """A mailbox with today's use of its limit."""
+
     id: int
     address: str
     status: Literal["active", "paused", "closed"]
-    reason: str | None
-    closed_until: Moment | None
-    used_today: int = Field(description="Warm-up mails included.")
+    reason: str | None = Field(description="Why it is paused or closed.")
+    closed_until: Moment | None = Field(description="When it opens again after errors.")
+    used_today: int = Field(description="E-mails that count towards today's limit, warm-up included.")
     daily_limit: int
+<<<<<<< HEAD
     gap_seconds: float
     used_campaign: int
     used_warmup: int
@@ -126,53 +139,67 @@ class Mailbox(Shape):
     closed_phase: str | None
     errors: list[MailboxError]
     domain: list[DomainFinding] = Field(description="Empty until it was checked for the first time.")
+=======
+    gap_seconds: float = Field(description="Minimum time between two e-mails.")
+    used_campaign: int = Field(description="Campaign e-mails in `used_today`.")
+    used_warmup: int = Field(description="Warm-up e-mails in `used_today`.")
+    faults: int = Field(description="Consecutive mailbox errors since the last accepted e-mail.")
+    closed_phase: str | None = Field(description="Phase of the SMTP conversation in which the error occurred.")
+    errors: list[MailboxError] = Field(description="The last five.")
+>>>>>>> b09a4f5 (Describe the API in the words of its users)
     sends_nothing: Annotated[str, BeforeValidator(str)] | None = Field(
-        description="Why an active mailbox sends no mail on this day; null: it may."
+        description="Why an active mailbox sends nothing more today. null: it can send."
     )
 
 
-class Unknown(Shape):
-    """An e-mail that waits for a person."""
+class UnknownEmail(Output):
+    """An e-mail whose outcome is unknown. It needs a person's decision."""
 
     email: Email
-    since: Moment
+    since: Moment = Field(description="When it was handed over to the server.")
     reason: str | None
-    evidence_sought_at: Moment | None
-    mailbox_searchable: bool
-    may_send_again_from: Moment
-    campaign_ended: bool
+    evidence_sought_at: Moment | None = Field(description="When its Sent folder was last searched for a copy.")
+    mailbox_searchable: bool = Field(description="The mailbox has an IMAP server, so the Sent folder can be searched.")
+    may_send_again_from: Moment = Field(description="Sending again is refused before: the answer may still arrive.")
+    campaign_ended: bool = Field(description="The campaign has ended, so the e-mail cannot be sent again.")
 
 
-class Change(Shape):
+class RecordedChange(Output):
+    """An entry in the audit log of a campaign."""
+
     at: Moment
-    by: str
+    by: str = Field(description="Who made the change.")
     verb: Literal["add", "edit", "start", "pause", "resume", "cancel", "complete", "retry"]
     campaign_id: int | None
     mailbox_id: int | None
-    values: dict[str, list[Any]] = Field(description="Name -> before and after.")
+    values: dict[str, list[Any]] = Field(description="Setting -> [old value, new value].")
     reason: str | None
 
 
-class Moved(Shape):
+class TimeChange(Output):
+    """The latest change of an e-mail's planned time."""
+
     at_from: Moment
     at_to: Moment
     reason: str | None
 
 
-class Mark(Shape):
-    """An e-mail on the line of today."""
+class TimelineMark(Output):
+    """An e-mail on today's timeline."""
 
     email_id: int
     lead: str
     mailbox: str
     status: Status
     scheduled_at: Moment
-    at: Moment = Field(description="When it was handed over or claimed, or else when it is planned.")
-    late: bool
-    moved: Moved | None
+    at: Moment = Field(description="Its position on the timeline: its hand-over or claim, otherwise its planned time.")
+    late: bool = Field(description="Started, or still pending, more than a minute after its planned time.")
+    moved: TimeChange | None
 
 
-class MovedAway(Shape):
+class MovedAway(Output):
+    """An e-mail that was planned for today and has moved to another day."""
+
     email_id: int
     lead: str
     at_from: Moment
@@ -180,23 +207,27 @@ class MovedAway(Shape):
     reason: str | None
 
 
-class Line(Shape):
+class CampaignDay(Output):
+    """A campaign's line on today's timeline."""
+
     campaign: Campaign
-    opens: Moment | None
+    opens: Moment | None = Field(description="When today's window opens. null: closed all day.")
     closes: Moment | None
-    marks: list[Mark]
-    not_drawn: int
-    moved_away: list[MovedAway]
-    moved_away_not_listed: int
+    marks: list[TimelineMark] = Field(description="At most 1,000: those nearest to now.")
+    not_drawn: int = Field(description="E-mails of today that are not in `marks`.")
+    moved_away: list[MovedAway] = Field(description="At most 1,000.")
+    moved_away_not_listed: int = Field(description="E-mails that moved to another day and are not in `moved_away`.")
 
 
-class Today(Shape):
+class Today(Output):
+    """Today's timeline. A day begins at midnight in Warsaw."""
+
     now: Moment
-    lines: list[Line]
+    lines: list[CampaignDay]
 
 
-class Counts(Shape):
-    """Status -> e-mails, of all campaigns."""
+class Counts(Output):
+    """Number of e-mails of all campaigns by status."""
 
     pending: int
     sending: int
@@ -207,31 +238,47 @@ class Counts(Shape):
 
 
 class EmailQuery(Input):
-    status: Status | Omitted = None
-    lead: str | Omitted = Field(None, max_length=320, pattern=_WITHOUT_NUL, json_schema_extra={"format": "email"})
-    cursor: str | Omitted = Field(
-        None, max_length=100, pattern=r"^[A-Za-z0-9_-]+$", json_schema_extra={"format": "cursor"}
+    status: Status | Omitted = Field(None, description="Only e-mails in this status.")
+    lead: str | Omitted = Field(
+        None,
+        max_length=320,
+        pattern=_WITHOUT_NUL,
+        json_schema_extra={"format": "email"},
+        description="Only e-mails to this address.",
     )
-    limit: int = Field(50, ge=1, le=200)
+    cursor: str | Omitted = Field(
+        None,
+        max_length=100,
+        pattern=r"^[A-Za-z0-9_-]+$",
+        json_schema_extra={"format": "cursor"},
+        description="`next` or `previous` of another page. Without it: the first page.",
+    )
+    limit: int = Field(50, ge=1, le=200, description="Maximum number of e-mails.")
 
 
 class PageQuery(Input):
-    after: int = Field(0, ge=0, le=HIGHEST_ID, description="The last id of the page before.")
-    limit: int = Field(50, ge=1, le=200)
+    after: int = Field(0, ge=0, le=HIGHEST_ID, description="Last id of the previous page.")
+    limit: int = Field(50, ge=1, le=200, description="Maximum number of e-mails.")
 
 
 class LimitQuery(Input):
-    limit: int = Field(50, ge=1, le=200, description="At most so many, the latest first.")
+    limit: int = Field(50, ge=1, le=200, description="Maximum number of entries, newest first.")
 
 
-class Order(Input):
-    """Nothing but the order itself: an empty object."""
+class Empty(Input):
+    """An empty JSON object."""
 
 
 class Pause(Input):
-    reason: Reason | None = None
+    """Optionally, why the campaign is paused."""
+
+    reason: Reason | None = Field(None, description="Why. Shown with the campaign.")
 
 
 class Settle(Input):
-    verdict: Literal["sent", "again"] = Field(description="again: it is sent once more, perhaps for the second time.")
-    reason: Reason = Field(min_length=1)
+    """A decision about an unknown e-mail."""
+
+    verdict: Literal["sent", "again"] = Field(
+        description="sent: it was sent. again: send it again; the lead may get it twice."
+    )
+    reason: Reason = Field(min_length=1, description="How you know. Stored in the history.")

@@ -22,7 +22,7 @@ from tests.web.conftest import HASH, PASSWORD, TOKEN, Browser, csrf_token
 from tests.web.rows import something_of_everything
 from web import schemas
 from web.app import create_app
-from web.schemas import Input, Shape
+from web.schemas import Input, Output
 
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
 BEYOND_ALL_IDS = (0, 2**63 - 1, 2**63, 10**30, "١", "1e3", "-1", "+1", "0x1", "1.0", "%20" + "1", "a")
@@ -335,7 +335,7 @@ class TestDocument:
     def test_it_says_what_it_is_about(self, browser: FlaskClient) -> None:
         about = described(browser)["info"]["description"]
 
-        assert "offset of Warsaw" in about
+        assert "Warsaw time with its offset" in about
 
     def test_any_request_may_be_told_that_its_input_is_not_as_described(self, browser: FlaskClient) -> None:
         answers = [it["responses"] for of in described(browser)["paths"].values() for it in of.values()]
@@ -347,8 +347,19 @@ class TestDocument:
         told = described(browser)["components"]["schemas"]
 
         inputs = {"EmailQuery", "PageQuery", "LimitQuery"}
-        own = {name for name, it in vars(schemas).items() if isinstance(it, type) and issubclass(it, (Shape, Input))}
-        assert set(told) == own - inputs - {"Shape", "Input"} | {"CampaignStatus", "Status", "Move", "Refusal"}
+        own = {name for name, it in vars(schemas).items() if isinstance(it, type) and issubclass(it, (Output, Input))}
+        assert set(told) == own - inputs - {"Output", "Input"} | {"CampaignStatus", "Status", "Move", "Error"}
+
+    def test_it_says_of_each_thing_and_operation_what_it_is(self, browser: FlaskClient) -> None:
+        document = described(browser)
+        operations = [it for of in document["paths"].values() for it in of.values()]
+        enums = {"CampaignStatus", "Status", "Move"}
+        silent = {"Campaign", "Email", "EmailPage", "Mailbox", "Pause", "Settle"}  # their names say it
+
+        assert all(it["summary"] for it in operations)
+        assert {
+            name for name, it in document["components"]["schemas"].items() if "description" not in it
+        } <= silent | enums
 
     def test_each_operation_has_its_views_name_and_is_found_under_what_it_is_about(self, browser: FlaskClient) -> None:
         operations = [(path, it) for path, of in described(browser)["paths"].items() for it in of.values()]
@@ -365,7 +376,7 @@ class TestDocument:
         assert told == set(gates.NAMES) | set(overview.HOLDING) | {"inactive"}
         assert things["CampaignStatus"]["enum"] == ["draft", "active", "paused", "completed", "cancelled"]
         assert "closed" in things["Mailbox"]["properties"]["status"]["enum"]
-        assert "complete" in things["Change"]["properties"]["verb"]["enum"]
+        assert "complete" in things["RecordedChange"]["properties"]["verb"]["enum"]
 
     @pytest.mark.parametrize("behind_https", [False, True])
     def test_it_names_the_cookie_that_a_login_sets(self, db: None, settings: Override, behind_https: bool) -> None:
