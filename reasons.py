@@ -31,7 +31,7 @@ class Code(StrEnum):
     # Why an e-mail got another time.
     DOWNTIME = "downtime", gettext_noop("nothing could be sent at the time")
     WINDOW = "window", gettext_noop("outside the window")
-    LIMIT = "limit", gettext_noop("the limit of the day was reached")
+    LIMIT = "limit", gettext_noop("the daily limit was reached")
     MAILBOX = "mailbox", gettext_noop("its mailbox could not be used")
     EDITED = "edited", gettext_noop("the settings were changed")
     RESUMED = "resumed", gettext_noop("sending was resumed")
@@ -53,19 +53,19 @@ class Code(StrEnum):
     MAILBOX_LIMIT_0 = "mailbox_limit_0", gettext_noop("the mailbox's daily limit is 0")
     MAILBOX_STATUS = "mailbox_status", gettext_noop("the mailbox is %(status)s")
     MAILBOX_CLOSED = "mailbox_closed", gettext_noop("closed: %(because)s")
-    MAILBOX_BUSY = "mailbox_busy", gettext_noop("the mailbox is sending another mail")
-    MAILBOX_GAP = "mailbox_gap", gettext_noop("the mailbox sent a moment ago")
-    PACE = "pace", gettext_noop("the campaign sent a moment ago")
-    SMTP_HOST_BUSY = "smtp_host_busy", gettext_noop("%(count)d mails are on their way through its mail server")
+    MAILBOX_BUSY = "mailbox_busy", gettext_noop("the mailbox is sending another e-mail")
+    MAILBOX_GAP = "mailbox_gap", gettext_noop("the mailbox sent an e-mail a moment ago")
+    PACE = "pace", gettext_noop("the campaign sent an e-mail a moment ago")
+    SMTP_HOST_BUSY = "smtp_host_busy", gettext_noop("%(count)d e-mails are already being sent through its mail server")
 
     # Why an e-mail's status changed.
     ANSWER = "answer", gettext_noop("%(answer)s")  # the server's own words
     GAVE_UP = "gave_up", gettext_noop("gave up after %(attempts)d attempts in %(days)d days: %(because)s")
     MAILBOX_FAULT = "mailbox_fault", gettext_noop("mailbox: %(because)s")
-    WITHDRAWN = "withdrawn", gettext_noop("withdrawn before the dot: %(because)s")
+    WITHDRAWN = "withdrawn", gettext_noop("stopped before the final dot: %(because)s")
     HAND_OVER_NOT_KEPT = (
         "hand_over_not_kept",
-        gettext_noop("the hand-over could not be kept on this machine's disk: %(error)s"),
+        gettext_noop("the hand-over could not be written to this machine's disk: %(error)s"),
     )
     HAND_OVER_NOT_RECORDED = (
         "hand_over_not_recorded",
@@ -86,13 +86,13 @@ class Code(StrEnum):
     COPY_FOUND = "copy_found", gettext_noop("found in %(folder)s by its %(header)s")
     CAMPAIGN_ENDED = "campaign_ended", gettext_noop("the campaign's last day is over")
     CAMPAIGN_CANCELLED = "campaign_cancelled", gettext_noop("the campaign was cancelled")
-    MAILBOX_WAS_AT_FAULT = "mailbox_was_at_fault", gettext_noop("its refusal was its mailbox's fault")
+    MAILBOX_WAS_AT_FAULT = "mailbox_was_at_fault", gettext_noop("it was refused because of its mailbox")
     DATABASE_RESTORED = "database_restored", gettext_noop("the database was restored")
 
     # Why a campaign paused itself, or an installation is disarmed.
     TOO_MANY_REFUSED = (
         "too_many_refused",
-        gettext_noop("%(refused)d of its last %(count)d mails were refused"),
+        gettext_noop("%(refused)d of its last %(count)d e-mails were refused"),
     )
     LETTER_TOO_LARGE_FOR = (
         "letter_too_large_for",
@@ -101,24 +101,24 @@ class Code(StrEnum):
     DATABASE_BEHIND = (
         "database_behind",
         gettext_noop(
-            "the database knows less than %(host)s has seen of it, as after restoring a backup:"
-            " run `python -m admin arm` on that machine"
+            "the database is behind the hand-over log of %(host)s, as after restoring a backup: run"
+            " `python -m admin arm` on that machine"
         ),
     )
     BRINGING_BACK = (
         "bringing_back",
-        gettext_noop("what %(host)s sent before the database was restored is being brought back"),
+        gettext_noop("the e-mails that %(host)s sent before the database was restored are being recovered"),
     )
 
     # A campaign's standing.
     WAITING = "waiting", gettext_noop("waiting: %(because)s")
     WAITING_UNTIL = "waiting_until", gettext_noop("waiting until %(until)s: %(because)s")
-    OPENS_LATER = "opens_later", gettext_noop("outside its window; goes on %(until)s")
+    OPENS_LATER = "opens_later", gettext_noop("outside its window; continues %(until)s")
     UNPLANNABLE = (
         "unplannable",
-        gettext_noop("cannot be planned: its delay, window or weekdays are not usable"),
+        gettext_noop("cannot be planned: its delay, window or weekdays are invalid"),
     )
-    GAP_UNUSABLE = "gap_unusable", gettext_noop("waiting: the gap of its mailbox is not usable")
+    GAP_UNUSABLE = "gap_unusable", gettext_noop("waiting: its mailbox's gap is invalid")
     COMPLETED_WITHOUT = (
         "completed_without",
         gettext_noop("the campaign is completed; leads that must not be written to: %(count)d"),
@@ -130,23 +130,23 @@ class Code(StrEnum):
     PAUSED_ITSELF = "paused_itself", gettext_noop("the campaign paused itself: %(because)s")
     PAUSED_BY_PERSON = "paused_by_person", gettext_noop("the campaign is paused: %(because)s")
     SENDING = "sending", gettext_noop("sending")
-    HANDING_OVER = "handing_over", gettext_noop("handing over a mail; the next one follows it")
-    SENDING_NEXT_AT = "sending_next_at", gettext_noop("sending; the next mail goes at %(until)s")
-    NEXT_AT = "next_at", gettext_noop("the next mail goes at %(until)s")
+    HANDING_OVER = "handing_over", gettext_noop("handing over an e-mail; the next one follows")
+    SENDING_NEXT_AT = "sending_next_at", gettext_noop("sending; the next e-mail goes out at %(until)s")
+    NEXT_AT = "next_at", gettext_noop("the next e-mail goes out at %(until)s")
     TO_BE_PLANNED = "to_be_planned", gettext_noop("waiting to be planned")
-    TO_BE_SETTLED = "to_be_settled", gettext_noop("waiting for a person to settle its unknown mails")
-    LAST_MAILS = "last_mails", gettext_noop("sending its last mails")
-    NO_LEADS_LEFT = "no_leads_left", gettext_noop("none of the leads left may be written to")
-    DONE = "done", gettext_noop("every mail has its result")
-    MAILBOXES_FULL = "mailboxes_full", gettext_noop("its mailboxes' mails of today are used")
-    LIMITS_0 = "limits_0", gettext_noop("the daily limit of every mailbox of it is 0")
-    MAILBOXES_PAUSED = "mailboxes_paused", gettext_noop("every mailbox of it is paused")
-    MAILBOXES_SHUT = "mailboxes_shut", gettext_noop("every mailbox of it is paused or has a daily limit of 0")
+    TO_BE_SETTLED = "to_be_settled", gettext_noop("waiting for a decision about its unknown e-mails")
+    LAST_MAILS = "last_mails", gettext_noop("sending its last e-mails")
+    NO_LEADS_LEFT = "no_leads_left", gettext_noop("none of the remaining leads may be written to")
+    DONE = "done", gettext_noop("every e-mail has its final result")
+    MAILBOXES_FULL = "mailboxes_full", gettext_noop("today's limits of its mailboxes are used up")
+    LIMITS_0 = "limits_0", gettext_noop("all its mailboxes have a daily limit of 0")
+    MAILBOXES_PAUSED = "mailboxes_paused", gettext_noop("all its mailboxes are paused")
+    MAILBOXES_SHUT = "mailboxes_shut", gettext_noop("all its mailboxes are paused or have a daily limit of 0")
     NO_MAILBOX = "no_mailbox", gettext_noop("it has no mailbox")
     SENDS_NOTHING = "sends_nothing", gettext_noop("sends nothing: its daily limit is 0")
     SENDS_NO_MORE = (
         "sends_no_more",
-        gettext_noop("sends no more today: %(used)d of its %(limit)d mails are used"),
+        gettext_noop("sends no more today: %(used)d of its daily limit of %(limit)d are used"),
     )
 
     # Why an order was refused.
@@ -161,11 +161,11 @@ class Code(StrEnum):
     MUST_NOT_BE_WRITTEN_TO = "must_not_be_written_to", gettext_noop("its lead must not be written to")
     NOT_PROVED_REFUSED = (
         "not_proved_refused",
-        gettext_noop("nothing proves that its server did not take it"),
+        gettext_noop("there is no proof that the server refused it"),
     )
-    RETRY_NEEDS_REASON = "retry_needs_reason", gettext_noop("to try a mail again needs a reason")
-    RULING_NEEDS_REASON = "ruling_needs_reason", gettext_noop("a ruling needs a reason")
-    REASON_TOO_LONG = "reason_too_long", gettext_noop("a reason has at most %(most)d characters")
+    RETRY_NEEDS_REASON = "retry_needs_reason", gettext_noop("trying an e-mail again requires a reason")
+    RULING_NEEDS_REASON = "ruling_needs_reason", gettext_noop("a decision requires a reason")
+    REASON_TOO_LONG = "reason_too_long", gettext_noop("the reason must have at most %(most)d characters")
     ITS_CAMPAIGN_CANCELLED = "its_campaign_cancelled", gettext_noop("its campaign was cancelled")
     ITS_CAMPAIGN_ENDED = "its_campaign_ended", gettext_noop("its campaign has ended")
     ANSWER_MAY_COME = (
@@ -175,27 +175,25 @@ class Code(StrEnum):
 
     # What failed in a conversation with a mail server, before or instead of a reply.
     NO_CONNECTION = "no_connection", gettext_noop("no connection to %(host)s, port %(port)d (%(tried)s)")
-    NO_ADDRESS = "no_address", gettext_noop("no address is known of %(host)s: %(error)s")
+    NO_ADDRESS = "no_address", gettext_noop("no IP address was found for %(host)s: %(error)s")
     NO_NAME_SERVER = (
         "no_name_server",
-        gettext_noop("no name server told the address of %(host)s within %(seconds)s s"),
+        gettext_noop("no DNS server answered for %(host)s within %(seconds)s s"),
     )
     TLS_FIRST = (
         "tls_first",
-        gettext_noop("this port speaks TLS from the first byte: its security must be tls"),
+        gettext_noop("this port uses TLS from the first byte: set its security to tls"),
     )
     PLAIN_FIRST = (
         "plain_first",
-        gettext_noop("this port does not begin with TLS: its security must be starttls"),
+        gettext_noop("this port does not begin with TLS: set its security to starttls"),
     )
     NO_STARTTLS = (
         "no_starttls",
-        gettext_noop(
-            "the server offers no encryption (STARTTLS) on this port: take its port for TLS, with the security tls"
-        ),
+        gettext_noop("the server offers no encryption (STARTTLS) on this port: use its TLS port, with security tls"),
     )
-    TLS_TIMED_OUT = "tls_timed_out", gettext_noop("the server did not answer to TLS in time")
-    TLS_HUNG_UP = "tls_hung_up", gettext_noop("the server hung up when TLS was to begin")
+    TLS_TIMED_OUT = "tls_timed_out", gettext_noop("the TLS handshake timed out")
+    TLS_HUNG_UP = "tls_hung_up", gettext_noop("the server closed the connection during the TLS handshake")
     TLS_FAILED = "tls_failed", gettext_noop("TLS failed: %(error)s")
     CERTIFICATE_EXPIRED = (
         "certificate_expired",
@@ -203,11 +201,11 @@ class Code(StrEnum):
     )
     CERTIFICATE_NOT_YET_VALID = (
         "certificate_not_yet_valid",
-        gettext_noop("the certificate of %(host)s is not valid yet: see whether this machine's clock is right"),
+        gettext_noop("the certificate of %(host)s is not valid yet: check this machine's clock"),
     )
     CERTIFICATE_OF_ANOTHER = (
         "certificate_of_another",
-        gettext_noop("the certificate is for another name than %(host)s: take the host name that the provider tells"),
+        gettext_noop("the certificate is not for %(host)s: use the host name that the provider gives"),
     )
     CERTIFICATE_UNTRUSTED = (
         "certificate_untrusted",
@@ -223,30 +221,33 @@ class Code(StrEnum):
     NO_LOGIN = "no_login", gettext_noop("the server offers no login on this port")
     NO_KNOWN_LOGIN = (
         "no_known_login",
-        gettext_noop("the server offers no login that is known here, only %(offered)s"),
+        gettext_noop("the server offers no supported login mechanism, only %(offered)s"),
     )
-    LOGIN_HUNG_UP = "login_hung_up", gettext_noop("the server hung up at the login by %(mechanism)s")
+    LOGIN_HUNG_UP = (
+        "login_hung_up",
+        gettext_noop("the server closed the connection during the login with %(mechanism)s"),
+    )
     CRAM_MD5_UNCLEAR = (
         "cram_md5_unclear",
-        gettext_noop("the server's question for CRAM-MD5 cannot be understood"),
+        gettext_noop("the server's CRAM-MD5 challenge cannot be understood"),
     )
     NO_SMTP = "no_smtp", gettext_noop("the server's answer cannot be understood: it is not SMTP")
     NOT_CONNECTED = "not_connected", gettext_noop("the connection is closed")
-    HUNG_UP = "hung_up", gettext_noop("the server hung up")
+    HUNG_UP = "hung_up", gettext_noop("the server closed the connection")
     TOOK_TOO_LONG = "took_too_long", gettext_noop("the conversation took too long")
     TIMED_OUT = "timed_out", gettext_noop("timed out")
-    ENDLESS_REPLY = "endless_reply", gettext_noop("the reply does not end")
-    ENDLESS_LINE = "endless_line", gettext_noop("the reply has a line that does not end")
+    ENDLESS_REPLY = "endless_reply", gettext_noop("the reply has too many lines")
+    ENDLESS_LINE = "endless_line", gettext_noop("the reply has a line that is too long")
     CONNECTION_FAILED = "connection_failed", gettext_noop("the connection failed: %(error)s")
     LETTER_TOO_LARGE = (
         "letter_too_large",
-        gettext_noop("the letter has %(letter)d bytes, and the server takes %(takes)d"),
+        gettext_noop("the letter has %(letter)d bytes, and the server accepts at most %(takes)d"),
     )
-    DOT_TOO_LATE = "dot_too_late", gettext_noop("too long between the hand-over and its dot")
-    NO_ASCII_FORM = "no_ascii_form", gettext_noop("the address has no ASCII form")
+    DOT_TOO_LATE = "dot_too_late", gettext_noop("too much time passed between the hand-over and the final dot")
+    NO_ASCII_FORM = "no_ascii_form", gettext_noop("the address cannot be written in ASCII")
     SECRET_KEY_CHANGED = (
         "secret_key_changed",
-        gettext_noop("a stored mailbox password does not open with this PUNKTUAL_SECRET_KEY"),
+        gettext_noop("a stored mailbox password cannot be decrypted with this PUNKTUAL_SECRET_KEY"),
     )
     SECRET_KEY_INVALID = (
         "secret_key_invalid",
@@ -316,7 +317,7 @@ class Code(StrEnum):
 
     # Why no message can be built from a letter.
     SUBJECT_TOO_LONG = "subject_too_long", gettext_noop("the subject is longer than %(most)d characters")
-    PART_EMPTY = "part_empty", gettext_noop("the %(part)s is empty: there is nothing to read in it")
+    PART_EMPTY = "part_empty", gettext_noop("the %(part)s is empty: it has no visible text")
     HTML_EMPTY = "html_empty", gettext_noop("the html is empty: it shows no text and no picture")
     CONTROL_CHARACTER = "control_character", gettext_noop("the %(part)s has a control character (%(character)s)")
     FIELD_EMPTY = (
@@ -326,13 +327,13 @@ class Code(StrEnum):
     RESULT_TOO_LONG = "result_too_long", gettext_noop("%(where)s: the result is longer than %(most)d characters")
     TEMPLATE_FAILS = "template_fails", gettext_noop("%(where)s line %(line)d: the template fails: %(error)s")
     NO_SUCH_FIELD = "no_such_field", gettext_noop("%(where)s line %(line)d: %(error)s; the fields are %(fields)s")
-    FINISHED_LINE = "finished_line", gettext_noop("the finished message has a line that no mail may have")
-    FINISHED_HEADERS = "finished_headers", gettext_noop("the finished message has other headers than ours")
+    FINISHED_LINE = "finished_line", gettext_noop("the finished message has a line that is not allowed in e-mail")
+    FINISHED_HEADERS = "finished_headers", gettext_noop("the finished message has other headers than intended")
     FINISHED_FIELDS = (
         "finished_fields",
-        gettext_noop("the finished message has another sender, recipient, ID or form of subject than ours"),
+        gettext_noop("the finished message has another sender, recipient, ID or subject form than intended"),
     )
-    FINISHED_PARTS = "finished_parts", gettext_noop("the finished message has other parts than ours")
+    FINISHED_PARTS = "finished_parts", gettext_noop("the finished message has other parts than intended")
     NOT_COMPOSED = "not_composed", gettext_noop("the letter cannot be composed: %(error)s")
 
 

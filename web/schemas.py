@@ -131,22 +131,13 @@ class Mailbox(Output):
     closed_until: Moment | None = Field(description="When it opens again after errors.")
     used_today: int = Field(description="E-mails that count towards today's limit, warm-up included.")
     daily_limit: int
-<<<<<<< HEAD
-    gap_seconds: float
-    used_campaign: int
-    used_warmup: int
-    faults: int
-    closed_phase: str | None
-    errors: list[MailboxError]
-    domain: list[DomainFinding] = Field(description="Empty until it was checked for the first time.")
-=======
     gap_seconds: float = Field(description="Minimum time between two e-mails.")
     used_campaign: int = Field(description="Campaign e-mails in `used_today`.")
     used_warmup: int = Field(description="Warm-up e-mails in `used_today`.")
     faults: int = Field(description="Consecutive mailbox errors since the last accepted e-mail.")
     closed_phase: str | None = Field(description="Phase of the SMTP conversation in which the error occurred.")
     errors: list[MailboxError] = Field(description="The last five.")
->>>>>>> b09a4f5 (Describe the API in the words of its users)
+    domain: list[DomainFinding] = Field(description="Empty until it was checked for the first time.")
     sends_nothing: Annotated[str, BeforeValidator(str)] | None = Field(
         description="Why an active mailbox sends nothing more today. null: it can send."
     )

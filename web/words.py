@@ -25,31 +25,31 @@ STATUSES = {
 }
 
 MEANINGS = {
-    "pending": gettext_noop("It is planned for its time. Nothing has begun."),
-    "sending": gettext_noop("A worker is talking to the server about it right now."),
-    "sent": gettext_noop("The server answered that it has taken it."),
-    "failed": gettext_noop("It is proved not accepted, and will not be tried again."),
+    "pending": gettext_noop("It is planned. Sending has not started."),
+    "sending": gettext_noop("A worker is sending it now."),
+    "sent": gettext_noop("The server accepted it."),
+    "failed": gettext_noop("It was certainly not accepted, and will not be tried again."),
     "cancelled": gettext_noop("It will not be sent."),
     "unknown": gettext_noop(
-        "It was handed over, and no answer was recorded: nobody knows whether it arrived. It is never sent again by"
-        " itself."
+        "It was handed over, and no answer was recorded: nobody knows whether the server"
+        " accepted it. It is never sent again automatically."
     ),
 }
 
 MOVES = {
     "plan": gettext_noop("planned"),
-    "claim": gettext_noop("taken by a worker"),
+    "claim": gettext_noop("claimed by a worker"),
     "hand_over": gettext_noop("handed over to the server"),
     "accept": gettext_noop("accepted"),
     "reject": gettext_noop("refused"),
     "retry": gettext_noop("to be tried again"),
-    "release": gettext_noop("given back, not sent"),
-    "doubt": gettext_noop("left without an answer"),
+    "release": gettext_noop("released, not sent"),
+    "doubt": gettext_noop("no answer from the server"),
     "cancel": gettext_noop("cancelled"),
     "replan": gettext_noop("moved"),
-    "settle": gettext_noop("ruled on by a person"),
-    "recover": gettext_noop("found in a machine's own record"),
-    "reopen": gettext_noop("to be tried again after it had failed"),
+    "settle": gettext_noop("decided by a person"),
+    "recover": gettext_noop("found in a machine's hand-over log"),
+    "reopen": gettext_noop("reopened, to be tried again"),
 }
 
 VERBS = {
@@ -60,7 +60,7 @@ VERBS = {
     "edit": gettext_noop("changed"),
     "cancel": gettext_noop("cancelled"),
     "complete": gettext_noop("completed"),
-    "retry": gettext_noop("active again: failed mails are tried once more"),
+    "retry": gettext_noop("active again, to retry failed e-mails"),
 }
 
 COLUMNS = {

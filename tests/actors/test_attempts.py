@@ -54,8 +54,10 @@ ENDS: dict[str, tuple[Outcome, tuple[Any, ...]]] = {
         ("deferred", "mail", "campaign", 552, "5.3.4", "message too big"),
     ),
     "own side": (
-        Deferred(Scope.WORKER, Phase.DOT, Reply(None, None, "too long between the hand-over and its dot")),
-        ("deferred", "dot", "worker", None, None, "too long between the hand-over and its dot"),
+        Deferred(
+            Scope.WORKER, Phase.DOT, Reply(None, None, "too much time passed between the hand-over and the final dot")
+        ),
+        ("deferred", "dot", "worker", None, None, "too much time passed between the hand-over and the final dot"),
     ),
     "unanswered": (Unanswered("timed out", seconds=SECONDS), ("unanswered", "dot", None, None, None, None)),
     "withdrawn": (Withdrawn("the campaign is paused", seconds=SECONDS), ("withdrawn", "body", None, None, None, None)),

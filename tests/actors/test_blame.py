@@ -173,7 +173,7 @@ class TestARefusalThatBlamesTheLead:
         assert before.faults == 1
         again = [make.row(row.id) for row in rows]
         assert [(row.status, row.attempts, row.error) for row in again[:-1]] == [(Status.PENDING, 0, None)] * 9
-        assert history.of_email(rows[0].id)[-1].reason == "its refusal was its mailbox's fault"
+        assert history.of_email(rows[0].id)[-1].reason == "it was refused because of its mailbox"
         assert Mailbox.get_by_id(box).blamed_from is None
 
     def test_with_an_acceptance_between_is_believed(self, box: int) -> None:
@@ -222,7 +222,7 @@ class TestWhatComesBack:
         assert first.status == "completed"
         assert Campaign.get_by_id(first.id).status == "active"
         [last, *_] = changes.of_campaign(first.id)
-        assert (last.verb, last.reason) == ("retry", "its refusal was its mailbox's fault")
+        assert (last.verb, last.reason) == ("retry", "it was refused because of its mailbox")
 
     def test_comes_back_although_a_mail_is_accepted_before_the_tick(self, box: int) -> None:
         rows = delivered(box, CONTENT, CONTENT, CONTENT)

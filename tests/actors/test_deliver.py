@@ -181,8 +181,8 @@ class TestTheContentsFault:
         ("template", "reason"),
         [
             ({"text": "How is {{ city }}?"}, "'city' is empty: fill it in, or give it a default in text line 1"),
-            ({"subject": "{{ city|default('') }}"}, "the subject is empty: there is nothing to read in it"),
-            ({"text": "{{ city|default('') }}"}, "the text is empty: there is nothing to read in it"),
+            ({"subject": "{{ city|default('') }}"}, "the subject is empty: it has no visible text"),
+            ({"text": "{{ city|default('') }}"}, "the text is empty: it has no visible text"),
             ({"html": ""}, "the html is empty: it shows no text and no picture"),
             ({"html": "<p>{{ city|default('') }}&nbsp;</p>"}, "the html is empty: it shows no text and no picture"),
         ],

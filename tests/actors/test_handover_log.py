@@ -91,7 +91,7 @@ class TestADatabaseThatForgotAHandOver:
 
         assert len(smtp.accepted) == 1
         assert {make.row(first).status, make.row(second).status} == {Status.PENDING}
-        assert "knows less" in str(installation.disarmed_reason())
+        assert "is behind" in str(installation.disarmed_reason())
 
     def test_is_disarmed_for_the_machines_that_have_seen_nothing_too(self, smtp: SmtpServer, home: Path) -> None:
         first, second = sent_mails(smtp, 2)
@@ -118,7 +118,7 @@ class TestADatabaseThatForgotAHandOver:
         deliver(second)
 
         assert len(smtp.accepted) == 1
-        assert "knows less" in str(installation.disarmed_reason())
+        assert "is behind" in str(installation.disarmed_reason())
 
     def test_recovered_the_mail_is_unknown_under_its_token_and_counts_on_its_day(self, smtp: SmtpServer) -> None:
         first, second = sent_mails(smtp, 2)
@@ -323,7 +323,7 @@ class TestTheRecordOnTheDisk:
 
         assert len(smtp.accepted) == 1
         assert make.row(second).status == Status.PENDING
-        assert "could not be kept on this machine's disk" in str(history.of_email(second)[-1].reason)
+        assert "could not be written to this machine's disk" in str(history.of_email(second)[-1].reason)
 
     def test_is_rotated_and_what_was_before_is_still_asked(self, smtp: SmtpServer, home: Path) -> None:
         first, second = sent_mails(smtp, 2)

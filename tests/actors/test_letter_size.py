@@ -58,7 +58,7 @@ class TestTheOnlyMailbox:
         assert standing.startswith(
             "the campaign paused itself: its letter is too large for ola@sender.example: the letter"
         )
-        assert standing.endswith("bytes, and the server takes 100")
+        assert standing.endswith("bytes, and the server accepts at most 100")
         assert not any(command.upper().startswith("DATA") for command in small.commands)
         assert small.connections == 1
         assert changes.of_campaign(campaign_id)[0].verb == "pause"

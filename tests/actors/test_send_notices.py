@@ -87,7 +87,7 @@ class TestTheTick:
         campaign = Campaign.get_by_id(make.row(email_id).campaign_id)
         assert (campaign.status, asked()) == ("paused", ["tell_people"])
         assert webhook.titles == [f"Punktual: the campaign {campaign.name} paused itself"]
-        assert "1 of its last 1 mails were refused" in webhook.calls[0]["message"]
+        assert "1 of its last 1 e-mails were refused" in webhook.calls[0]["message"]
 
 
 class TestANotice:
@@ -105,7 +105,7 @@ class TestANotice:
     def test_links_to_the_page_where_to_act(self, webhook: Webhook, settings: Override) -> None:
         settings(NOTICES_PAGES_URL="https://punktual.sender.example/")
         campaign_id = make.a_campaign([make.a_mailbox()])
-        campaigns.pause(campaign_id, protection.BY, reason="3 of its last 50 mails were refused")
+        campaigns.pause(campaign_id, protection.BY, reason="3 of its last 50 e-mails were refused")
 
         send_notices.tell_people()
 

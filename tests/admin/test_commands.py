@@ -432,7 +432,7 @@ class TestACampaignsLife:
 
         printed = done("campaign", "start", "Autumn")
 
-        because = "waiting: the daily limit of every mailbox of it is 0"
+        because = "waiting: all its mailboxes have a daily limit of 0"
         assert f"started 'Autumn'; nothing is sent yet, {because}" in printed
         assert because in done("campaign", "list")
         assert because in done("campaign", "show", "Autumn")

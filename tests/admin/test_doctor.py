@@ -71,7 +71,7 @@ class TestTheDoctor:
     def test_finds_a_key_that_does_not_open_the_stored_passwords(self) -> None:
         make.a_mailbox(password_encrypted="gAAAA-of-another-key")
 
-        assert "does not open with this PUNKTUAL_SECRET_KEY" in admin("doctor").stdout
+        assert "cannot be decrypted with this PUNKTUAL_SECRET_KEY" in admin("doctor").stdout
 
     def test_finds_answers_that_wait_in_the_journal_or_a_journal_that_cannot_be_read(self, home: Path) -> None:
         journal(home).write_text("half a li")
@@ -145,4 +145,4 @@ class TestArming:
         with pytest.raises(handover_log.Disarmed):
             handover_log.check()
 
-        assert done("status").startswith("Nothing is being sent: the database knows less")
+        assert done("status").startswith("Nothing is being sent: the database is behind")

@@ -124,14 +124,14 @@ class TestAHost:
 class TestAName:
     @pytest.mark.parametrize("name", ["nowhere.invalid", "a" * 70 + ".example", "two..dots", "with\0nothing"])
     def test_without_an_address_is_told_in_a_sentence(self, name: str) -> None:
-        with pytest.raises(OSError, match=r"^no address is known of "):
+        with pytest.raises(OSError, match=r"^no IP address was found for "):
             dial.connect(name, 25, 30)
 
     def test_that_the_name_server_keeps_silent_about_is_given_up(self, monkeypatch: pytest.MonkeyPatch) -> None:
         over = threading.Event()
         monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: over.wait(60) and [])
 
-        with pytest.raises(TimeoutError, match=r"^no name server told the address of mail\.example within 0\.1 s$"):
+        with pytest.raises(TimeoutError, match=r"^no DNS server answered for mail\.example within 0\.1 s$"):
             dial.connect("mail.example", 25, 0.1)
 
         over.set()

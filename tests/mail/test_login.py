@@ -109,7 +109,7 @@ class TestAMechanismThatDoesNotWork:
 
         assert isinstance(outcome, Deferred)
         assert (outcome.scope, outcome.phase) == (Scope.MAILBOX, Phase.AUTH)
-        assert outcome.reply.text == f"the server hung up at the login by {server.logins[-1]}"
+        assert outcome.reply.text == f"the server closed the connection during the login with {server.logins[-1]}"
         assert len(server.logins) <= 2
 
     def test_may_be_all_that_is_offered(self) -> None:
@@ -117,7 +117,7 @@ class TestAMechanismThatDoesNotWork:
             outcome = log_in(server)
 
         assert isinstance(outcome, Deferred)
-        assert outcome.reply.text == "the server offers no login that is known here, only XOAUTH2"
+        assert outcome.reply.text == "the server offers no supported login mechanism, only XOAUTH2"
 
     def test_may_be_the_whole_login(self) -> None:
         with SmtpServer() as server:
@@ -138,7 +138,7 @@ class TestAnAnswerThatNobodyUnderstands:
             ),
             (
                 ("220 mx", "250-mx\r\n250 AUTH CRAM-MD5", "334 a"),
-                "the server's question for CRAM-MD5 cannot be understood",
+                "the server's CRAM-MD5 challenge cannot be understood",
             ),
         ],
     )

@@ -275,7 +275,10 @@ class TestALetterThatIsTooLarge:
 
             assert isinstance(outcome, Deferred)
             assert (outcome.scope, outcome.phase) == (Scope.CAMPAIGN, Phase.MAIL)
-            assert outcome.reply.text == f"the letter has {self.SIZE} bytes, and the server takes {self.SIZE - 1}"
+            assert (
+                outcome.reply.text
+                == f"the letter has {self.SIZE} bytes, and the server accepts at most {self.SIZE - 1}"
+            )
             assert not any(command.upper().startswith(("MAIL", "DATA")) for command in server.commands)
 
     @pytest.mark.parametrize("size", [f"SIZE {len(CONTENT) + 2}", "SIZE 0", "SIZE", "SIZE many", "SIZE ²"])
@@ -374,9 +377,9 @@ class TestEncryption:
                 "localhost",
                 (1, 2),
                 True,
-                "the certificate of localhost is not valid yet: see whether this machine's clock",
+                "the certificate of localhost is not valid yet: check this machine's clock",
             ),
-            ("mail.example", (-1, 1), True, "the certificate is for another name than localhost: take the host name"),
+            ("mail.example", (-1, 1), True, "the certificate is not for localhost: use the host name"),
             (
                 "localhost",
                 (-1, 1),
@@ -414,7 +417,7 @@ class TestEncryption:
             outcome = smtp.log_in(Server("localhost", server.port, "tls"), "ola@sender.example", PATIENT)
 
         assert isinstance(outcome, Deferred)
-        assert outcome.reply.text == "the server hung up when TLS was to begin"
+        assert outcome.reply.text == "the server closed the connection during the TLS handshake"
 
     def test_a_server_that_takes_its_time_to_greet_is_waited_for(self) -> None:
         patient = Timeouts(command_seconds=4, conversation_seconds=60, answer_seconds=5, dot_after_hand_over_seconds=10)

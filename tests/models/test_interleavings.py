@@ -69,7 +69,9 @@ TO_THE_DOT: tuple[Outcome, ...] = (
     Deferred(Scope.MAILBOX, Phase.DOT, Reply(421, None, "busy")),
     *[Unanswered("silence")] * 2,
 )
-TOO_LATE = Deferred(Scope.WORKER, Phase.DOT, Reply(None, None, "too long between the hand-over and its dot"))
+TOO_LATE = Deferred(
+    Scope.WORKER, Phase.DOT, Reply(None, None, "too much time passed between the hand-over and the final dot")
+)
 OWNERS_WORDS = (
     *("pause", "pause", "resume", "resume", "cancel", "close the window", "open the window", "open the window"),
     *("limit", "limit to what is used", "mailbox limit", "mailbox limit to what is used"),

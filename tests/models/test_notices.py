@@ -45,7 +45,7 @@ def a_closed_mailbox(mailbox_id: int | None = None) -> int:
 
 def a_campaign_that_paused_itself(campaign_id: int | None = None) -> int:
     campaign_id = campaign_id or make.a_campaign([make.a_mailbox()])
-    campaigns.pause(campaign_id, protection.BY, reason="3 of its last 50 mails were refused")
+    campaigns.pause(campaign_id, protection.BY, reason="3 of its last 50 e-mails were refused")
     return campaign_id
 
 

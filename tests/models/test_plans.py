@@ -586,7 +586,7 @@ class TestLeadsThatMayNotBeWrittenTo:
             moves.cancel(row.id, "a test", "tests")
 
         assert str(overview.standing(campaigns.get(campaign_id))) == (
-            "waiting: none of the leads left may be written to"
+            "waiting: none of the remaining leads may be written to"
         )
         assert campaigns.complete_finished("tests") == [campaign_id]
         assert changes.of_campaign(campaign_id)[0].values["leads_left_out"] == [0, 1]

@@ -138,8 +138,8 @@ class TestItsOwner:
         protection.protect()
 
         [last, *_] = changes.of_campaign(campaign_id)
-        assert (last.by, last.verb, last.reason) == ("protection", "pause", "3 of its last 4 mails were refused")
-        assert str(standing(campaign_id)) == "the campaign paused itself: 3 of its last 4 mails were refused"
+        assert (last.by, last.verb, last.reason) == ("protection", "pause", "3 of its last 4 e-mails were refused")
+        assert str(standing(campaign_id)) == "the campaign paused itself: 3 of its last 4 e-mails were refused"
         assert standing(campaign_id).gate == "inactive"
 
     def test_resumes_it_and_what_was_refused_before_counts_no_more(self) -> None:
@@ -179,15 +179,15 @@ class TestTheReason:
 
         row = Campaign.get_by_id(campaign_id)
         assert (row.paused_reason_code, row.paused_reason_values) == ("too_many_refused", {"refused": 2, "count": 4})
-        assert row.paused_reason == "2 of its last 4 mails were refused"
+        assert row.paused_reason == "2 of its last 4 e-mails were refused"
         assert standing(campaign_id).why.values["because"] == Results(4, 2).reason
 
     def test_in_a_sentence_of_the_version_before_is_told_as_it_stands(self) -> None:
         campaign_id = a_campaign("lead", "lead", "sent", "sent")
         protection.protect()
-        Campaign.update(paused_reason="7 of its last 9 mails were refused").execute()
+        Campaign.update(paused_reason="7 of its last 9 e-mails were refused").execute()
 
-        assert standing(campaign_id).why.values["because"] == "7 of its last 9 mails were refused"
+        assert standing(campaign_id).why.values["because"] == "7 of its last 9 e-mails were refused"
 
 
 @pytest.fixture

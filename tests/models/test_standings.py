@@ -77,7 +77,7 @@ class TestACampaignOutsideItsWindow:
         it = of(make.row(email_id).campaign_id)
 
         assert (it.gate, it.sends, it.until) == ("window", False, warsaw(27, "09:00"))
-        assert str(it) == "outside its window; goes on Fri 2026-11-27 09:00:00"
+        assert str(it) == "outside its window; continues Fri 2026-11-27 09:00:00"
 
     def test_goes_on_at_the_opening_where_its_mails_are_not_planned_again_yet(self, set_clock: SetClock) -> None:
         set_clock(warsaw(27, "17:30"))
@@ -110,7 +110,7 @@ class TestACampaignInsideItsWindow:
         it = of(make.row(email_id).campaign_id)
 
         assert (it.gate, it.sends) == ("time", False)
-        assert str(it) == "the next mail goes at Fri 2026-11-27 10:00:00"
+        assert str(it) == "the next e-mail goes out at Fri 2026-11-27 10:00:00"
 
     def test_over_mailboxes_that_are_all_faulty_is_not_sending_though_its_mails_wait_for_them(
         self, set_clock: SetClock
@@ -158,7 +158,7 @@ class TestACampaignInsideItsWindow:
 
         assert (it.gate, it.sends, it.until) == ("limit", False, warsaw(30, "09:00"))
         [line] = overview.mailboxes(mailboxes.every())
-        assert str(line.sends_nothing) == "sends no more today: 41 of its 30 mails are used"
+        assert str(line.sends_nothing) == "sends no more today: 41 of its daily limit of 30 are used"
 
     def test_whose_mailbox_hands_over_a_mail_of_it_says_so(self, set_clock: SetClock) -> None:
         set_clock(warsaw(26, "12:00"))
@@ -170,7 +170,7 @@ class TestACampaignInsideItsWindow:
         it = of(campaign_id)
 
         assert (it.gate, it.sends) == ("mailbox_busy", True)
-        assert str(it) == "handing over a mail; the next one follows it"
+        assert str(it) == "handing over an e-mail; the next one follows"
 
 
 class TestACampaignThatCannotSend:
@@ -185,7 +185,7 @@ class TestACampaignThatCannotSend:
         it = of(campaign_id)
 
         assert (it.gate, it.is_stuck) == ("mailbox", True)
-        because = "the mailbox is paused" if planned else "every mailbox of it is paused"
+        because = "the mailbox is paused" if planned else "all its mailboxes are paused"
         assert str(it) == f"waiting: {because}"
 
     @pytest.mark.parametrize("planned", [False, True])
@@ -206,7 +206,7 @@ class TestACampaignThatCannotSend:
 
         it = of(make.a_campaign(boxes))
 
-        assert str(it) == "waiting: every mailbox of it is paused or has a daily limit of 0"
+        assert str(it) == "waiting: all its mailboxes are paused or have a daily limit of 0"
 
     @pytest.mark.parametrize("planned", [False, True])
     def test_to_any_of_its_leads_says_so(self, db: None, planned: bool) -> None:
@@ -219,7 +219,7 @@ class TestACampaignThatCannotSend:
         it = of(campaign_id)
 
         assert (it.gate, it.is_stuck) == ("lead", True)
-        assert str(it) == "waiting: none of the leads left may be written to"
+        assert str(it) == "waiting: none of the remaining leads may be written to"
 
     def test_for_want_of_a_legal_basis_says_so(self, db: None, settings: Override) -> None:
         campaign_id = make.a_campaign([make.a_mailbox()])
@@ -236,7 +236,7 @@ class TestACampaignThatCannotSend:
 
         it = of(make.a_campaign([mailbox_id], window=OFFICE))
 
-        assert str(it) == "waiting until Fri 2026-11-27 09:00:00: its mailboxes' mails of today are used"
+        assert str(it) == "waiting until Fri 2026-11-27 09:00:00: today's limits of its mailboxes are used up"
 
     def test_is_planned_once_one_of_its_mailboxes_may_send(self, db: None) -> None:
         boxes = [make.a_mailbox(daily_limit=0), make.a_mailbox()]

@@ -224,7 +224,7 @@ class TestRulings:
         page.get_by_label("How do you know?").fill("   ")
         page.get_by_role("button", name="It was sent").click()
 
-        expect(page.get_by_role("alert").filter(has_text="a ruling needs a reason")).to_be_visible()
+        expect(page.get_by_role("alert").filter(has_text="a decision requires a reason")).to_be_visible()
         assert make.row(email_id).status == Status.UNKNOWN
 
 

@@ -405,9 +405,9 @@ class TestWhatSendsNothing:
     def test_a_mailbox_that_is_over_its_limit_does_not_look_healthy(self, browser: FlaskClient) -> None:
         mailboxes.record_warmup(make.a_mailbox(daily_limit=30), warsaw_day(make.now()), 41, "tests")
 
-        assert "Sends no more today: 41 of its 30 mails are used." in text(page(browser, "/mailboxes"))
+        assert "Sends no more today: 41 of its daily limit of 30 are used." in text(page(browser, "/mailboxes"))
         [answer] = browser.get("/api/mailboxes").json or []
-        assert answer["sends_nothing"] == "sends no more today: 41 of its 30 mails are used"
+        assert answer["sends_nothing"] == "sends no more today: 41 of its daily limit of 30 are used"
 
     def test_a_campaign_that_cannot_send_says_so_where_it_is_started(self, browser: FlaskClient) -> None:
         mailbox_id = make.a_mailbox()
@@ -418,10 +418,10 @@ class TestWhatSendsNothing:
         shown = browser.post(f"/campaigns/{first}/start", data=form, follow_redirects=True).text
         answer = browser.post(f"/api/campaigns/{second}/start", json={}).json or {}
 
-        assert "Waiting: every mailbox of it is paused." in text(shown)
+        assert "Waiting: all its mailboxes are paused." in text(shown)
         assert answer["status"] == "active"
-        assert answer["standing"]["sentence"] == "waiting: every mailbox of it is paused"
+        assert answer["standing"]["sentence"] == "waiting: all its mailboxes are paused"
         assert answer["standing"]["sends"] is False
         for path in ("/", "/campaigns"):
-            assert text(page(browser, path)).count("Waiting: every mailbox of it is paused.") == 2
+            assert text(page(browser, path)).count("Waiting: all its mailboxes are paused.") == 2
             assert "standing going" not in page(browser, path)
