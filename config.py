@@ -38,7 +38,7 @@ PREFIX = "PUNKTUAL_"
 OTHER_VARIABLES = {"PUNKTUAL_CONFIG", "PUNKTUAL_MAILBOX_PASSWORD"}
 # Settings of earlier versions -> what replaces them.
 _GONE = {
-    "sending.max_attempts": "temporary answers are not counted any more, but given up by age:"
+    "sending.max_attempts": "attempts are no longer counted; temporary refusals are retried until a maximum age:"
     " sending.give_up_after_days (PUNKTUAL_SENDING_GIVE_UP_AFTER_DAYS), 5 by default",
 }
 
@@ -304,7 +304,7 @@ def _with_scheme(section: S, *schemes: str) -> S:
         raise ValueError(f'url must be "{EMBEDDED}" or begin with {schemes[0]}://')
     if not _is_well_formed(url):
         # Otherwise part of the password would be parsed as a host or port, and appear in errors.
-        raise ValueError("url is not well-formed: letters like / ? # @ in a password must be percent-encoded")
+        raise ValueError("url is not well-formed: characters like / ? # @ in a password must be percent-encoded")
     return section
 
 
@@ -334,7 +334,7 @@ def _contradictions(it: Settings) -> Iterator[str]:
         yield "PUNKTUAL_METRICS_PASSWORD is empty"
     yield from _open_to_strangers(it.web)
     if it.planning.horizon_hours * 60 < it.planning.buffer_minutes:
-        yield "planning.horizon_hours must reach beyond planning.buffer_minutes"
+        yield "planning.horizon_hours must be longer than planning.buffer_minutes"
 
 
 def _open_to_strangers(web: Web) -> Iterator[str]:
@@ -342,14 +342,14 @@ def _open_to_strangers(web: Web) -> Iterator[str]:
     if not web.protected and not is_loopback(web.host):
         yield f"web.host is open to other machines: {wanted}, or leave it at 127.0.0.1"
     if not web.protected and web.behind_https:
-        yield f"web.behind_https means that others come through a proxy: {wanted}"
+        yield f"web.behind_https opens the pages to other machines: {wanted}"
     if web.password_hash is not None and not _ARGON2ID.fullmatch(web.password_hash.get_secret_value()):
         yield (
             "PUNKTUAL_WEB_PASSWORD_HASH must be what `python -m admin new-password` prints, in single quotes where a"
             " shell reads it"
         )
     if web.token is not None and not _TOKEN.fullmatch(web.token.get_secret_value()):
-        yield "PUNKTUAL_WEB_TOKEN must have at least 20 letters, digits and signs of ASCII, and no space"
+        yield "PUNKTUAL_WEB_TOKEN must have at least 20 printable ASCII characters and no space"
 
 
 def is_loopback(host: str) -> bool:
@@ -443,7 +443,7 @@ def _dotted(variable: str) -> str:
 
 def _no_such_setting(dotted: str, name: str, known: set[str]) -> str:
     return (
-        f"this setting is gone: {_GONE[dotted]}"
+        f"this setting was removed: {_GONE[dotted]}"
         if dotted in _GONE
         else f"no such setting{faults.suggestion(name, known)}"
     )

@@ -78,13 +78,13 @@ def sentence(fault: Mapping[str, Any]) -> str:
         return str(context["error"])
     if kind in _WITH_VALUES:
         return _WITH_VALUES[kind](context)
-    return _PLAIN.get(kind, "has a value that cannot be used")
+    return _PLAIN.get(kind, "has an invalid value")
 
 
 _TEXT, _INTEGER, _NUMBER, _TRUTH = "must be text", "must be a whole number", "must be a number", "must be true or false"
 _PLAIN = {
     "missing": "is missing",
-    "extra_forbidden": "is not known here",
+    "extra_forbidden": "is not a known field",
     "string_type": _TEXT,
     "string_unicode": _TEXT,
     "path_type": _TEXT,
@@ -101,7 +101,7 @@ _PLAIN = {
     "dict_type": "must be a table of names and values",
     "model_type": "must be a table of names and values",
     "none_required": "must be left out",
-    "string_pattern_mismatch": "has a character that cannot be used here",
+    "string_pattern_mismatch": "has a character that is not allowed",
 }
 _WITH_VALUES: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "greater_than": lambda it: f"must be more than {written(it['gt'])}",
@@ -139,24 +139,26 @@ def toml(text: str) -> dict[str, Any]:
     except tomllib.TOMLDecodeError as error:
         if place := re.search(r"\(at line (\d+), column \d+\)", str(error)):
             raise TomlInvalid(int(place[1]), _hint(str(error))) from None
-        raise TomlInvalid(_last_beginning(text), "cannot be read as TOML: what begins here is not finished") from None
+        raise TomlInvalid(
+            _last_beginning(text), "cannot be read as TOML: a text, list or table that begins here is not closed"
+        ) from None
     except ValueError:
         raise TomlInvalid(1, "a number in this file has too many digits") from None
 
 
 _HINTS = {
-    "Cannot overwrite a value": "this is given twice",
-    "Cannot declare": "this is given twice",
-    "Duplicate inline table key": "this is given twice",
-    "Cannot redefine": "this is given twice",
-    "Cannot mutate": "this is given twice",
+    "Cannot overwrite a value": "this name is given twice",
+    "Cannot declare": "this name is given twice",
+    "Duplicate inline table key": "this name is given twice",
+    "Cannot redefine": "this name is given twice",
+    "Cannot mutate": "this name is given twice",
     "Invalid value": "a value is text in quotes, a number, true, false, or a list in brackets",
     "Invalid date": "a value is text in quotes, a number, true, false, or a list in brackets",
     "Unescaped": "a backslash in a text must be written twice",
     "Invalid hex value": "a backslash in a text must be written twice",
     "Escaped character": "a backslash in a text must be written twice",
-    "Illegal character '\\n'": "a text ends where its line ends, unless it stands in three quotes",
-    "Illegal character": "it has a control character",
+    "Illegal character '\\n'": "a text must end on its line; a longer one needs three quotes on each side",
+    "Illegal character": "the line has a control character",
 }
 
 
@@ -164,7 +166,7 @@ def _hint(said: str) -> str:
     """What is wrong, without the line's content, which may contain a secret."""
     hint = next(
         (ours for theirs, ours in _HINTS.items() if said.startswith(theirs)),
-        "a line looks like name = value, and text stands in quotes",
+        "a line must look like name = value, with text in quotes",
     )
     return f"cannot be read as TOML: {hint}"
 

@@ -39,21 +39,21 @@ class Wording(NamedTuple):
 
 WORDINGS = {
     Kind.UNKNOWN: Wording(
-        "{name}: unknown whether {count} of its mails were sent",
-        "Their final dot may have left, and no answer to it was recorded. They are never sent again by themselves, and"
-        " wait for somebody to settle each: python -m admin email list --status unknown.",
+        "{name}: e-mails with an unknown outcome: {count}",
+        "They were handed over to the server, and no answer was recorded. They are never sent again automatically:"
+        " decide each on the page Unknown or with python -m admin email settle.",
         "/unknown",
     ),
     Kind.MAILBOX: Wording(
         "the mailbox {name} does not work",
-        "{words}\nIts mails move to other mailboxes of their campaigns or wait. It is tried again by itself, less and"
-        " less often. python -m admin mailbox check tells whether it works; mailbox edit corrects its login.",
+        "{words}\nIts e-mails move to other mailboxes of their campaigns or wait. It is tried again automatically, at"
+        " growing intervals. Test it with python -m admin mailbox check, and correct it with mailbox edit.",
         "/mailboxes",
     ),
     Kind.CAMPAIGN: Wording(
         "the campaign {name} paused itself",
-        "{words}. More of them would cost the reputation of its mailboxes. Look at what was refused, and resume it when"
-        " the leads to come are better: the count then begins anew.",
+        "{words}. More refusals would harm the reputation of its mailboxes. Look at the refused e-mails, and resume"
+        " the campaign when the cause is removed: the count then begins again.",
         "/campaigns/{subject}",
     ),
     Kind.DISARMED: Wording("nothing is being sent", "{words}", "/"),

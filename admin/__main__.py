@@ -88,7 +88,7 @@ def migrate_() -> None:
     """Apply missing schema migrations. Safe while Punktual runs, and safe to repeat."""
     database.open_database("punktual migrate")
     names = migrate.migrate()
-    print("\n".join(f"applied {name}" for name in names) or "nothing to apply")
+    print("\n".join(f"applied {name}" for name in names) or "the schema is up to date")
 
 
 @app.command("config")
@@ -148,7 +148,7 @@ def status(json: show.AsJson = False) -> None:
 def main() -> None:
     with starting(*REFUSALS):
         if any(not each.isprintable() and _is_broken(each) for each in sys.argv):
-            sys.exit("punktual: what was typed is not UTF-8 text")
+            sys.exit("punktual: the arguments are not UTF-8 text")
         try:
             status = app(standalone_mode=False)
         except typer.TyperException as mistake:
@@ -156,7 +156,7 @@ def main() -> None:
                 sys.exit(mistake.exit_code)
             sys.exit(f"punktual: {_in_one_line(mistake)}")
         except typer.Abort:
-            sys.exit("punktual: ended without an answer, so nothing was done")
+            sys.exit("punktual: no answer, so nothing was done")
     sys.exit(status)
 
 

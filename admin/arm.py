@@ -17,7 +17,7 @@ from reasons import Code, Reason
 
 
 class ArmingRefused(Exception):
-    """A person must decide about the missing e-mails first."""
+    """A person must first decide about the forgotten e-mails."""
 
 
 def arm(
@@ -38,21 +38,23 @@ def arm(
 ) -> None:
     """Allow sending again after a backup was restored. Asks what became of the e-mails sent since the backup."""
     if handover_log.agrees() and installation.disarmed_reason() is None:
-        print("armed: the database knows all that this machine has seen of it")
+        print("armed: the database has every hand-over in this machine's log")
         return
     lost = handover_log.forgotten()
     if lost and forgotten_as is None:
         _show(lost)
-        raise ArmingRefused(f"say what becomes of these {len(lost)} mails: --forgotten-as unknown, sent or pending")
+        raise ArmingRefused(
+            f"decide the new status of these {len(lost)} e-mails: --forgotten-as unknown, sent or pending"
+        )
     # First stop the other machines too: they would send again what this one is about to recover.
     arming.disarm(Reason(Code.BRINGING_BACK, host=this_worker().host), who())
     count = arming.rule_on(lost, forgotten_as or Verdict.UNKNOWN, reason or Reason(Code.DATABASE_RESTORED), who())
     handover_log.accept_loss()
-    print(f"of {len(lost)} mails of this machine that were forgotten, {count} are {forgotten_as or 'changed'}")
+    print(f"of {len(lost)} forgotten e-mails of this machine, {count} are now {forgotten_as or Verdict.UNKNOWN}")
     # This machine cannot know what those have sent since the backup, and would send it again.
     others = recovery.hosts_that_sent() - {this_worker().host}
     if others and not anyway:
-        print(f"still disarmed: run this on {', '.join(sorted(others))} too, and then once more with --anyway")
+        print(f"still disarmed: run this on {', '.join(sorted(others))} too, then here again with --anyway")
         return
     arming.arm(who())
     print("armed")
@@ -60,4 +62,4 @@ def arm(
 
 def _show(lost: list[HandOver]) -> None:
     rows = [(it.at, it.email_id, it.campaign_id, it.message_id) for it in lost]
-    show.table(("handed over", "e-mail", "campaign", "message"), rows, "")
+    show.table(("handed over", "e-mail", "campaign", "Message-ID"), rows, "")

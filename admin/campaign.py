@@ -84,7 +84,7 @@ def edit(
     """Change a campaign's schedule. Shows which pending e-mails move, then plans them again from now."""
     settings = (window_start, window_end, weekdays, delay, daily_limit, send_on_holidays, end_date)
     if settings == (None,) * len(settings):
-        raise typer.BadParameter("say what is to be changed")
+        raise typer.BadParameter("give at least one option to change")
     row = campaigns.find(name)
     change = edited(row, *settings)
     order = partial(campaigns.edit, row.id, who(), change)
@@ -92,8 +92,8 @@ def edit(
     if not order():
         print(f"nothing was changed: {name!r} has these settings already")
         return
-    later = "; its mails are planned again when it is resumed" if row.status == CampaignStatus.PAUSED else ""
-    print(f"changed {name!r}" + ("; its mails are being planned again" if moves else later))
+    later = "; its e-mails are planned again when it is resumed" if row.status == CampaignStatus.PAUSED else ""
+    print(f"changed {name!r}" + ("; its e-mails are being planned again" if moves else later))
 
 
 @app.command()
@@ -101,7 +101,7 @@ def start(name: Name) -> None:
     """Start a draft campaign."""
     row = campaigns.find(name)
     campaigns.start(row.id, who())
-    print(f"started {name!r}; {_what_comes_of_it(row.id)}")
+    print(f"started {name!r}; {_what_happens_now(row.id)}")
 
 
 @app.command()
@@ -116,22 +116,22 @@ def resume(name: Name) -> None:
     """Resume a paused campaign. Its pending e-mails are planned again from now, at the campaign's pace."""
     row = campaigns.find(name)
     campaigns.resume(row.id, who())
-    print(f"resumed {name!r}; {_what_comes_of_it(row.id, 'again')}")
+    print(f"resumed {name!r}; {_what_happens_now(row.id, 'again')}")
 
 
-def _what_comes_of_it(campaign_id: int, *again: str) -> str:
+def _what_happens_now(campaign_id: int, *again: str) -> str:
     """The result of starting or resuming. A campaign that cannot send yet is started anyway; its owner is told why."""
     standing = overview.standing(campaigns.get(campaign_id))
     if standing.sends or standing.gate in ("unplanned", "time", "downtime"):
-        return " ".join(("its mails are being planned", *again))
-    return f"nothing is sent yet, {standing}"
+        return " ".join(("its e-mails are being planned", *again))
+    return f"nothing is sent yet: {standing}"
 
 
 @app.command()
 def cancel(name: Name) -> None:
     """Cancel a campaign for good. Its unsent e-mails are never sent."""
     count = campaigns.cancel(campaigns.find(name).id, who())
-    print(f"cancelled {name!r} and its {count} pending mails")
+    print(f"cancelled {name!r} and its {count} pending e-mails")
 
 
 @app.command("list")
@@ -161,10 +161,10 @@ def show_(name: Name, json: show.AsJson = False) -> None:
             ("status", line.status),
             ("now", line.saying),
             ("leads", line.leads),
-            ("mails", counts or "none planned yet"),
+            ("e-mails", counts or "none planned yet"),
             ("today", f"{line.used_today}/{line.daily_limit}"),
-            ("next mail", line.next_at),
-            *(("too large for", f"{mailboxes.get(id).address}: {why}") for id, why in too_small.items()),
+            ("next e-mail", line.next_at),
+            *(("letter too large for", f"{mailboxes.get(id).address}: {why}") for id, why in too_small.items()),
         ]
     )
     show.changes(orders)
@@ -192,4 +192,4 @@ def forecast(name: Name, json: show.AsJson = False) -> None:
         return
     addresses = {row.id: row.address for row in mailboxes.every()}
     rows = [(slot.at, addresses[slot.mailbox_id]) for slot in slots]
-    show.table(("at", "from"), rows, "nothing is left to plan, or no mailbox may send it")
+    show.table(("at", "from"), rows, "nothing is left to send, or no mailbox can send it")

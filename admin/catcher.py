@@ -22,4 +22,4 @@ def catcher(
         try:
             threading.Event().wait()
         except KeyboardInterrupt:
-            print(f"caught {running.count} mails")
+            print(f"caught {running.count} e-mails")

@@ -37,7 +37,7 @@ def _smtp(row: Mailbox) -> ServerCheck:
 def _imap(row: Mailbox) -> ServerCheck:
     where = servers.sent_folder(row)
     if where is None:
-        return ServerCheck("imap", True, "not set up: unknown mails wait for a person")
+        return ServerCheck("imap", True, "not set up: unknown e-mails need a person's decision")
     try:
         with imap.sent_folder(where.server, where.folder, Patience.configured()) as sent:
             return ServerCheck("imap", True, f"ok, sent mails are in {sent.name}")

@@ -1,4 +1,4 @@
-"""Shows which mails an order would move before it is carried out, and asks for confirmation at a terminal."""
+"""Shows which e-mails a change would move before it is made, and asks for confirmation at a terminal."""
 
 import sys
 from collections.abc import Callable, Collection
@@ -19,15 +19,15 @@ def moves(order: Callable[[], object], campaign_ids: Collection[int], *, yes: bo
     shifts = preview.of(order, campaign_ids)
     names = {row.id: row.name for row in campaigns.every()} if shifts else {}
     for it in shifts:
-        print(escape_controls(_told(it, names[it.campaign_id])))
-    if shifts and not yes and sys.stdin.isatty() and not typer.confirm("Change it?"):
+        print(escape_controls(_described(it, names[it.campaign_id])))
+    if shifts and not yes and sys.stdin.isatty() and not typer.confirm("Make this change?"):
         print("nothing was changed")
         raise typer.Exit(1)
     return bool(shifts)
 
 
-def _told(it: Shift, name: str) -> str:
-    mails = f"{it.moved} mail of {name!r} moves" if it.moved == 1 else f"{it.moved} mails of {name!r} move"
+def _described(it: Shift, name: str) -> str:
+    emails = f"{it.moved} e-mail of {name!r} moves" if it.moved == 1 else f"{it.moved} e-mails of {name!r} move"
     first = f"the first from {show.moment(it.first_before)} to {show.moment(it.first_after)}"
     last = f"the last from {show.moment(it.last_before)} to {show.moment(it.last_after)}"
-    return f"{mails}: {first}, {last}"
+    return f"{emails}: {first}, {last}"

@@ -44,7 +44,7 @@ def demo() -> None:
     """Send the example campaign to a local mail catcher, and compare what arrived with the database."""
     settings = config.settings()
     if not (settings.database.embedded and settings.broker.embedded):
-        sys.exit("punktual: the demo runs on the embedded default: unset PUNKTUAL_DATABASE_URL and PUNKTUAL_BROKER_URL")
+        sys.exit("punktual: the demo needs embedded services: unset PUNKTUAL_DATABASE_URL and PUNKTUAL_BROKER_URL")
     database.open_database("punktual demo")
     migrate.migrate()
     folder = settings.var / "demo" / "mails"
@@ -54,7 +54,7 @@ def demo() -> None:
             with _served(), _worker(settings.var / "demo" / "worker.log") as worker:
                 _watch(row, worker)
         except KeyboardInterrupt:
-            console.print("\nstopped; `make demo` goes on from here")
+            console.print("\nstopped; `make demo` continues from here")
             raise typer.Exit(130) from None
     found = compare(row, _lines(row), folder)
     _report(found, folder)
@@ -94,7 +94,7 @@ def _prepare(port: int) -> Campaign:
 def _served() -> Iterator[None]:
     """Serve the pages if possible; the demo also works without them."""
     with (config.settings().var / "demo" / "web.log").open("ab") as lines, Pages(lines) as pages:
-        closely = "; look at /?show=hour there to see each mail" if pages.found else ""
+        closely = "; /?show=hour shows each e-mail" if pages.found else ""
         console.print(f"{pages.said}{closely}\n", highlight=False, soft_wrap=True)
         yield
 
@@ -147,11 +147,11 @@ def _show(line: EmailLine, number: int) -> None:
 
 
 def _report(found: Comparison, folder: Path) -> None:
-    verdict = "The rows and the catcher agree" if found.agrees else "THE ROWS AND THE CATCHER DISAGREE"
+    verdict = "The database and the catcher agree" if found.agrees else "THE DATABASE AND THE CATCHER DISAGREE"
     console.print(f"\n{verdict}: {found}")
-    console.print(f"The mails are in {_short(folder)}")
-    console.print(f"Look at the rows with: {_short(Path(sys.executable))} -m admin status")
-    console.print("Look at the pages, as long as you like, with: make run")
+    console.print(f"The e-mails are in {_short(folder)}")
+    console.print(f"Show the result again: {_short(Path(sys.executable))} -m admin status")
+    console.print("Show the pages again: make run")
 
 
 def _log() -> Path:

@@ -42,14 +42,14 @@ def results() -> Iterator[CheckResult]:
     if missing:
         return  # the other checks need tables that may be missing
     yield from invariants.check()
-    for rule, look in SURROUNDINGS:
+    for rule, look in CHECKS:
         yield CheckResult(rule, look())
     if not config.settings().broker.embedded:  # the embedded broker is inside another process
-        yield CheckResult("the broker holds what the rows say", _broker())
+        yield CheckResult("the broker holds a message for each hinted e-mail", _broker())
 
 
 def _writes() -> str | None:
-    return "it is a standby, or was made read-only: nothing is sent" if database.takes_no_writes() else None
+    return "it is a standby or read-only: nothing is sent" if database.takes_no_writes() else None
 
 
 def _clock() -> str | None:
@@ -77,21 +77,23 @@ def _journal() -> str | None:
         return str(error)
     if refused:
         emails = ", ".join(map(str, refused))
-        return f"the database refuses to record what became of e-mails {emails}: the worker's log says why"
-    return f"{waiting} answers in {journal.path()} wait to be recorded" if waiting else None
+        return f"the database refuses to record the outcomes of e-mails {emails}: the worker's log says why"
+    return f"{waiting} outcomes in {journal.path()} wait to be recorded" if waiting else None
 
 
 def _handover_log() -> str | None:
     if reason := installation.disarmed_reason():
         return str(reason)
     try:
-        return None if handover_log.agrees() else "it knows less; sending stops: run `python -m admin arm`"
+        return (
+            None if handover_log.agrees() else "some are missing: nothing is sent until you run `python -m admin arm`"
+        )
     except (LinesUnreadable, OSError) as error:
         return str(error)
 
 
 def _broker() -> str | None:
-    """Whether RabbitMQ answers, and, without a running worker, has the messages that the rows say it has."""
+    """Whether RabbitMQ answers, and, without a running worker, has the messages that the database expects."""
     if why := broker_check.why_not(_BROKER_SECONDS) or heartbeats.shared():
         return why
     try:
@@ -101,15 +103,15 @@ def _broker() -> str | None:
     marked = hints.count_marked()
     # RabbitMQ does not count messages held by a worker, so the numbers must only agree without one.
     if not found.consumers and found.messages < marked:
-        return f"{marked} mails count as hinted, and the broker holds {found.messages} messages and no worker listens"
+        return f"{marked} e-mails are hinted, but the broker holds {found.messages} messages and no worker runs"
     return None
 
 
-SURROUNDINGS: tuple[tuple[str, Callable[[], str | None]], ...] = (
-    ("the database keeps text and sessions as they are sent", database.unsuitable),
-    ("the database takes writes", _writes),
+CHECKS: tuple[tuple[str, Callable[[], str | None]], ...] = (
+    ("the database uses UTF-8 and keeps one session per connection", database.unsuitable),
+    ("the database can be written to", _writes),
     ("this machine's clock agrees with the database's", _clock),
-    ("the secret key opens the stored passwords", _secret_key),
+    ("the secret key decrypts the stored passwords", _secret_key),
     ("the journal is empty and has room", _journal),
-    ("the database knows all that this machine has seen", _handover_log),
+    ("the database has every hand-over in this machine's log", _handover_log),
 )

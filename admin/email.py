@@ -98,7 +98,7 @@ def settle(
 ) -> None:
     """Decide an e-mail whose outcome is unknown."""
     if sent == again:
-        raise typer.BadParameter("say either --sent or --again")
+        raise typer.BadParameter("give either --sent or --again")
     if sent:
         settlement.sent(id, reason, who())
     else:
@@ -123,7 +123,7 @@ def retry(
     """Try failed e-mails again. They are planned after the campaign's other e-mails."""
     one, several = id is not None, campaign is not None and code is not None
     if one == several or (one and (campaign or code or enhanced)):
-        raise typer.BadParameter("say either an ID, or --campaign and --code")
+        raise typer.BadParameter("give either an ID, or --campaign and --code")
     if id is not None:
         reopening.one(id, reason, who())
         print(f"e-mail {id} is planned for {show.moment(overview.email(id).scheduled_at)}")
@@ -132,7 +132,7 @@ def retry(
     assert code is not None
     done = reopening.of_campaign(campaigns.find(campaign).id, code, enhanced, reason, who())
     left = (
-        f"; {done.must_not_be_written_to} left, whose leads must not be written to"
+        f"; {done.must_not_be_written_to} are not, because their leads must not be written to"
         if done.must_not_be_written_to
         else ""
     )

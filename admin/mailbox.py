@@ -90,7 +90,7 @@ def _check_server(
         if server is not None and not _is_host(server):
             raise MailboxInvalid(f"{option}: {server[:80]!r} is not a server name like smtp.your-provider.pl")
     if username == "":
-        raise MailboxInvalid("--username: must not be empty; leave it out where the server wants none")
+        raise MailboxInvalid("--username: must not be empty; leave it out if the server needs none")
     check_sender_name(name or "")
     for what, text in (("user name", username), ("folder's name", sent_folder)):
         refuse_control_characters(what, text or "")
@@ -123,7 +123,7 @@ def _sent_mail(
     host = known_host if host is None else host
     if not host:
         if port is not None or security or folder:
-            raise typer.BadParameter("the other options about IMAP want an --imap-host")
+            raise typer.BadParameter("the other IMAP options need --imap-host")
         return None
     known_security, known_port = (Security(before.imap_security), before.imap_port) if before else (None, 0)
     security = security or known_security or Security.TLS
@@ -160,7 +160,7 @@ def edit(
     about_smtp = (host, port, security, username, name, daily_limit, gap)
     about_imap = (imap_host, imap_port, imap_security, sent_folder)
     if (*about_smtp, *about_imap) == (None,) * 11:
-        raise typer.BadParameter("say what is to be changed")
+        raise typer.BadParameter("give at least one option to change")
     row = mailboxes.find(normalise(address))
     where = _sent_mail(mailboxes.sent_mail(row), *about_imap)
     change = mailboxes.Edit(
@@ -222,17 +222,17 @@ def show_(address: Address, json: show.AsJson = False) -> None:
         show.table(("record", "state", "what its domain says"), domain, "")
     if errors:
         print()
-        show.table(("at", "e-mail", "move", "code", "its server said"), errors, "")
+        show.table(("at", "e-mail", "move", "code", "reason"), errors, "")
     show.changes(orders)
 
 
 @app.command("check")
 def check_(address: Address) -> None:
     """Log in to the mailbox's SMTP and IMAP servers and print the result. Sends nothing."""
-    verdicts = check.of_servers(mailboxes.find(normalise(address)))
-    for it in verdicts:
+    results = check.of_servers(mailboxes.find(normalise(address)))
+    for it in results:
         print(f"{it.server}  {escape_controls(it.says)}")
-    if not all(it.works for it in verdicts):
+    if not all(it.works for it in results):
         raise typer.Exit(1)
 
 
@@ -273,7 +273,7 @@ def record(
     today = warsaw_day(database.clock())
     on = today if day is None else _day(day, today)
     mailboxes.record_warmup(mailboxes.find(normalise(address)).id, on, count, who())
-    print(f"{count} warm-up mails of {normalise(address)} on {on}")
+    print(f"recorded {count} warm-up e-mails of {normalise(address)} on {on}")
 
 
 def _day(text: str, today: date) -> date:
@@ -281,7 +281,7 @@ def _day(text: str, today: date) -> date:
     try:
         day = date.fromisoformat(text)
     except ValueError:
-        raise MailboxInvalid(f"--day: {text[:40]!r} is not a day like {today}") from None
+        raise MailboxInvalid(f"--day: {text[:40]!r} is not a date like {today}") from None
     if abs(day - today) > timedelta(days=366):
         raise MailboxInvalid(f"--day: {day} is more than a year from today")
     return day

@@ -16,13 +16,13 @@ def test() -> None:
     if not where:
         print("no notices are sent: PUNKTUAL_NOTICES_URLS is empty")
         raise typer.Exit(1)
-    failures = [_tell(notifier) for notifier in where]
+    failures = [_send_test(notifier) for notifier in where]
     if any(failures):
         raise typer.Exit(1)
 
 
-def _tell(notifier: notifiers.Notifier) -> str | None:
-    failure = notifier.tell("Punktual: a test", "Notices are sent here when something needs a person.")
+def _send_test(notifier: notifiers.Notifier) -> str | None:
+    failure = notifier.tell("Punktual: test notice", "Punktual sends a notice here when a problem needs a person.")
     print(f"{notifier.name}  {failure or 'ok'}")
     return failure
 
@@ -35,4 +35,4 @@ def list_(json: show.AsJson = False) -> None:
         show.as_json([it._asdict() for it in lines])
         return
     rows = [(it.opened_at, (it.said or it.kind).splitlines()[0], it.told_at, it.closed_at, it.error) for it in lines]
-    show.table(("since", "what", "told", "over", "not told because"), rows, "there was nothing to tell yet")
+    show.table(("since", "notice", "sent", "ended", "error"), rows, "no notice was needed yet")

@@ -21,7 +21,7 @@ from scheduling.window import WARSAW
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
-FEW = 5  # latest orders shown with a campaign or a mailbox
+FEW = 5  # latest changes shown with a campaign or a mailbox
 
 # Output that is not a terminal goes to programs or a pager: do not cut lines.
 console = Console(width=None if sys.stdout.isatty() else 100_000)
@@ -50,11 +50,11 @@ def pairs(values: Iterable[tuple[str, Any]]) -> None:
 
 
 def changes(found: Iterable[RecordedChange]) -> None:
-    """Print the latest orders, if there are any."""
+    """Print the latest changes, if there are any."""
     rows = [(it.at, it.by, it.verb, ", ".join(starmap(_difference, it.values.items())), it.reason) for it in found]
     if rows:
         print()
-        table(("at", "by", "order", "what changed", "reason"), rows, "")
+        table(("at", "by", "action", "changed", "reason"), rows, "")
 
 
 def _difference(name: str, values: Sequence[Any]) -> str:

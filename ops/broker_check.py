@@ -24,7 +24,7 @@ def why_not(seconds: float) -> str | None:
         with pika.BlockingConnection(parameters) as connection:
             return _of_queues(connection.channel(), parameters.virtual_host)
     except ProbableAuthenticationError:
-        return "RabbitMQ refuses our login"
+        return "RabbitMQ refuses the user name or password in PUNKTUAL_BROKER_URL"
     except ProbableAccessDeniedError as error:
         return _of_virtual_host(str(error), parameters.virtual_host)
     except broker_connection.AWAY:
@@ -44,7 +44,7 @@ def _of_virtual_host(words: str, name: str) -> str:
     if "not found" in words:
         return f"RabbitMQ has no virtual host {name}: `rabbitmqctl add_vhost {name}`, or correct PUNKTUAL_BROKER_URL"
     return (
-        f"RabbitMQ does not let our user into the virtual host {name}:"
+        f"the user has no access to the virtual host {name}:"
         f' `rabbitmqctl set_permissions --vhost {name} USER ".*" ".*" ".*"`'
     )
 
@@ -60,13 +60,13 @@ def _of_queues(channel: BlockingChannel, virtual_host: str) -> str | None:
     except ChannelClosedByBroker as error:
         if error.reply_code == _OTHER_ARGUMENTS:
             return (
-                f"queue {name} was made with other arguments than ours, so that nobody can use it: stop Punktual,"
-                f" `rabbitmqctl delete_queue --vhost {virtual_host} {name}`, start it; no mail is lost"
+                f"queue {name} exists with other arguments and cannot be used: stop Punktual,"
+                f" `rabbitmqctl delete_queue --vhost {virtual_host} {name}`, start it again; no e-mail is lost"
                 f" ({error.reply_text})"
             )
         if error.reply_code == _NO_RIGHTS:
             return (
-                f"our user has not all rights on queue {name}:"
+                f"the user lacks permissions on queue {name}:"
                 f' `rabbitmqctl set_permissions --vhost {virtual_host} USER ".*" ".*" ".*"`'
             )
         raise

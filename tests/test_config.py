@@ -66,7 +66,7 @@ class TestTheEnvironment:
 class TestASettingThatIsGone:
     """An installation that still sets it is told what there is instead, rather than sent mail by other rules."""
 
-    SAYS = r"this setting is gone: .* sending\.give_up_after_days"
+    SAYS = r"this setting was removed: .* sending\.give_up_after_days"
 
     def test_in_the_environment_stops_the_start(self, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("PUNKTUAL_SENDING_MAX_ATTEMPTS", "5")
@@ -136,7 +136,7 @@ class TestTheFile:
             (b"a = " + b"9" * 5000, "config.toml line 1: a number in this file has too many digits"),
             (
                 b'a = """\nlong\ntext\n',
-                "config.toml line 1: cannot be read as TOML: what begins here is not finished",
+                "config.toml line 1: cannot be read as TOML: a text, list or table that begins here is not closed",
             ),
         ],
     )

@@ -14,7 +14,7 @@ from ops import broker_check
 
 SECONDS = 2.0
 KEPT_SECONDS = 1.0
-READ_ONLY = "the database takes no writes: it is a standby, or was made read-only"
+READ_ONLY = "the database is a standby or read-only"
 
 blueprint = Blueprint("health", __name__, url_prefix="/health")
 
@@ -47,7 +47,7 @@ def _database() -> dict[str, str | None]:
         lacks = migrate.missing()
         return {
             "database": READ_ONLY if database.takes_no_writes() else None,
-            "schema": f"it lacks {', '.join(lacks)}" if lacks else None,
+            "schema": f"missing migrations: {', '.join(lacks)}" if lacks else None,
             "tick": None if lacks else _tick(),
         }
     except database.FAILURES as failure:

@@ -63,7 +63,7 @@ class CampaignFile(BaseModel):
     def _check_weekdays(cls, value: list[str]) -> list[str]:
         for day in value:
             if day not in WEEKDAYS:
-                raise ValueError(f"{day!r} is none of {', '.join(WEEKDAYS)}")
+                raise ValueError(f"{day!r} is not one of {', '.join(WEEKDAYS)}")
         return value
 
     @field_validator("end_date", mode="before")
@@ -186,7 +186,7 @@ def _inline(path: Path, key: str, value: object) -> tuple[object, str]:
             except FileInvalid as error:
                 raise FileInvalid(f"{where}: {error}") from None
         case Mapping():
-            raise FileInvalid(f'{where} is either a text or {{ file = "NAME" }}')
+            raise FileInvalid(f'{where} must be text or {{ file = "NAME" }}')
     if isinstance(value, str) and (damage := texts.damage(value)):
         raise FileInvalid(f"{where}: {damage}")
     return value, where

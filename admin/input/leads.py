@@ -45,7 +45,7 @@ def read_leads(path: Path, used: Collection[str] = ()) -> list[LeadLine]:
     except CsvInvalid as error:
         raise FileInvalid(f"{path.name} line {error.line + skipped}: {error}") from None
     if len(below) > MOST_LEADS:
-        raise FileInvalid(f"{path.name}: more than {MOST_LEADS} leads; make several campaigns of them")
+        raise FileInvalid(f"{path.name}: more than {MOST_LEADS} leads; split them into several campaigns")
     leads, problems = _leads(columns, below, delimiter, skipped)
     if problems:
         raise FileInvalid(f"{path.name} {joined(problems)}")
@@ -65,7 +65,7 @@ def _delimiter(name: str, text: str) -> tuple[str, str, int]:
     """
     if said := _EXCEL_SAYS.match(text):
         if said[1] not in DELIMITERS:
-            raise FileInvalid(f"{name} line 1: sep={said[1]}: columns are separated by commas, semicolons or tabs")
+            raise FileInvalid(f"{name} line 1: sep={said[1]}: columns must be separated by commas, semicolons or tabs")
         return said[1], text[said.end() :], 1
     first = {each: _names(text, each) for each in DELIMITERS}
     fitting = [each for each in DELIMITERS if "email" in first[each]]
@@ -107,7 +107,7 @@ def _columns(where: str, header: Sequence[str], used: Collection[str]) -> list[s
     while names and not names[-1]:
         names.pop()
     if len(names) > MOST_COLUMNS:
-        raise FileInvalid(f"{where}: {len(names)} columns; at most {MOST_COLUMNS} can be read")
+        raise FileInvalid(f"{where}: {len(names)} columns; at most {MOST_COLUMNS} are allowed")
     if "email" not in names:
         raise FileInvalid(f"{where}: {_without_email(names)}")
     asked = {_plain(name): name for name in used if name not in names}
@@ -142,11 +142,12 @@ def _without_email(names: Sequence[str]) -> str:
         if _plain(name) in _ADDRESS_COLUMNS:
             return f"column {number} is named {name[:60]!r}; rename it to email"
         if _is_address(name):
-            return "there is no header, but an address; the first line must name the columns, and one of them email"
+            return "the header is missing; the first line must name the columns, and one of them email"
         for other in ",;\t|:":
             if len(parts := name.split(other)) > 1 and "email" in map(_name, parts):
-                wanted = "what its first line says" if other in DELIMITERS else "a comma, a semicolon or a tab"
-                return f"the columns are separated by {other!r} and must be separated by {wanted}"
+                if other in DELIMITERS:
+                    return f"the columns are separated by {other!r}, but the line before says otherwise"
+                return f"the columns are separated by {other!r} and must be separated by a comma, a semicolon or a tab"
     if not names:
         return "the first line is empty; it must name the columns, and one of them email"
     return f"the header has no column `email`, only {', '.join(names)[:200]}"
@@ -210,10 +211,12 @@ def _check_cells(columns: Sequence[str | None], row: Row, delimiter: str) -> Non
         raise ValueError(f": {there} instead of {count}; a cell with a {separator} in it must be in quotes")
     for number, cell in enumerate(row.cells, start=1):
         if "\r" in cell:
-            raise ValueError(f", cell {number}: has a line end of an old Mac (CR) in it; save the file with others")
+            raise ValueError(
+                f", cell {number}: has a carriage return (CR) in it; save the file with Windows or Unix line ends"
+            )
         if "\n" in cell and _has_a_row(cell, columns.index("email"), delimiter):
             raise ValueError(
-                f", cell {number}: the quote that opens here is not closed: it has whole lines of the file in it"
+                f", cell {number}: the quote that opens here is not closed: the cell contains whole lines of the file"
             )
 
 

@@ -31,7 +31,7 @@ def read(path: Path) -> str:
         if content.startswith(mark):
             raise FileInvalid(f"{path.name}: is {name} text; {_SAVE_AS}")
     if content[:1000].count(0) > len(content[:1000]) // 4:
-        raise FileInvalid(f"{path.name}: is UTF-16 text, or none at all; {_SAVE_AS}")
+        raise FileInvalid(f"{path.name}: is UTF-16 text or not a text file; {_SAVE_AS}")
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:

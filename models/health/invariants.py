@@ -214,21 +214,21 @@ class Rule(NamedTuple):
 
 
 RULES = (
-    Rule("constraints_stand", "constraints and unique indexes stand", CONSTRAINTS_STAND),
-    Rule("status_agrees", "each status agrees with its columns", STATUS_AGREES),
-    Rule("one_sending", "no mailbox sends two mails at once", ONE_SENDING),
-    Rule("one_mail_a_step", "no lead has two mails of one step", ONE_MAIL_A_STEP),
-    Rule("steps_are_a_chain", "each lead's mails follow one another by the steps of their campaign", STEPS_ARE_A_CHAIN),
-    Rule("history_begins", "each history begins with its plan", HISTORY_BEGINS),
-    Rule("history_ends", "each history ends where its mail stands", HISTORY_ENDS),
+    Rule("constraints_stand", "all constraints and unique indexes exist", CONSTRAINTS_STAND),
+    Rule("status_agrees", "each e-mail's columns agree with its status", STATUS_AGREES),
+    Rule("one_sending", "no mailbox sends two e-mails at once", ONE_SENDING),
+    Rule("one_mail_a_step", "no lead has two e-mails of one step", ONE_MAIL_A_STEP),
+    Rule("steps_are_a_chain", "each lead's e-mails follow the order of the campaign's steps", STEPS_ARE_A_CHAIN),
+    Rule("history_begins", "each history begins with a plan", HISTORY_BEGINS),
+    Rule("history_ends", "each history ends at the status and time of its e-mail", HISTORY_ENDS),
     Rule("history_is_a_chain", "each history is a chain of legal moves", HISTORY_IS_A_CHAIN),
     Rule("tokens_agree", "each move names the token of its claim", TOKENS_AGREE),
-    Rule("handed_over_once", "no mail was handed over twice without proof or a ruling", HANDED_OVER_ONCE),
+    Rule("handed_over_once", "no e-mail was handed over twice without proof or a decision", HANDED_OVER_ONCE),
     Rule("outcomes_have_attempts", "each outcome has its attempt", OUTCOMES_HAVE_ATTEMPTS),
     Rule("limits_held", "no limit was exceeded", LIMITS_HELD),
-    Rule("completed_is_complete", "completed campaigns are complete", COMPLETED_IS_COMPLETE),
-    Rule("sent_has_its_content", "what was sent is kept", SENT_HAS_ITS_CONTENT),
-    Rule("settings_are_usable", "campaigns and mailboxes can be planned with", SETTINGS_ARE_USABLE),
+    Rule("completed_is_complete", "completed campaigns have nothing left to send", COMPLETED_IS_COMPLETE),
+    Rule("sent_has_its_content", "the content of each sent e-mail is stored", SENT_HAS_ITS_CONTENT),
+    Rule("settings_are_usable", "the settings of campaigns and mailboxes are valid", SETTINGS_ARE_USABLE),
 )
 
 

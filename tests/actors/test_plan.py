@@ -336,7 +336,7 @@ def unchecked(db: None) -> Iterator[None]:
 
 def told() -> list[str]:
     """By the doctor and to monitoring: which rows nothing can be planned with."""
-    [found] = [it for it in invariants.check() if it.rule == "campaigns and mailboxes can be planned with"]
+    [found] = [it for it in invariants.check() if it.rule == "the settings of campaigns and mailboxes are valid"]
     return re.findall(r"(?:campaign|mailbox) [0-9]+", found.broken_by or "")
 
 

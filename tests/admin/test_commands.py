@@ -154,7 +154,7 @@ class TestTheSentFolderOfAMailbox:
     def test_wants_a_host(self, mailbox: int) -> None:
         reason = refused("mailbox", "edit", "ola@sender.example", "--sent-folder", "Sent")
 
-        assert reason == "punktual: the other options about IMAP want an --imap-host"
+        assert reason == "punktual: the other IMAP options need --imap-host"
 
     def test_told_again_is_looked_into_again(self) -> None:
         done(*self.ADD, "--imap-host", "imap.example", **self.PASSWORD)
@@ -220,7 +220,7 @@ class TestCheckingAMailbox:
         result = self.check(smtp, tmp_path)
 
         assert result.returncode == 0, result.stderr
-        assert result.stdout.splitlines()[1] == "imap  not set up: unknown mails wait for a person"
+        assert result.stdout.splitlines()[1] == "imap  not set up: unknown e-mails need a person's decision"
 
 
 class TestAddingACampaign:
@@ -370,16 +370,17 @@ class TestAnEditThatMovesMails:
         told, changed = done(*self.EDIT).splitlines()
 
         assert re.fullmatch(
-            rf"3 mails of 'Autumn' move: the first from {times[0]} to [-0-9: ]+, the last from {times[2]} to [-0-9: ]+",
+            rf"3 e-mails of 'Autumn' move: the first from {times[0]} to [-0-9: ]+,"
+            rf" the last from {times[2]} to [-0-9: ]+",
             told,
         )
-        assert changed == "changed 'Autumn'; its mails are being planned again"
+        assert changed == "changed 'Autumn'; its e-mails are being planned again"
 
     def test_is_not_given_where_the_person_at_the_terminal_says_no(self, planned: list[int]) -> None:
         result = self.asked("n\n")
 
         assert result.returncode == 1
-        assert b"3 mails of 'Autumn' move" in result.stdout
+        assert b"3 e-mails of 'Autumn' move" in result.stdout
         assert (Campaign.get().delay_seconds, Campaign.get().replan_reason) == (3600, None)
 
     def test_is_given_where_the_person_says_yes(self, planned: list[int]) -> None:
@@ -389,14 +390,14 @@ class TestAnEditThatMovesMails:
     def test_of_a_mailbox_says_it_of_each_campaign(self, planned: list[int]) -> None:
         printed = done("mailbox", "edit", "ola@sender.example", "--gap", "5", "--yes").splitlines()
 
-        assert printed[0].startswith("3 mails of 'Autumn' move: ")
+        assert printed[0].startswith("3 e-mails of 'Autumn' move: ")
         assert printed[1:] == ["changed ola@sender.example"]
 
     def test_says_nothing_where_nothing_moves(self, planned: list[int]) -> None:
         same = "nothing was changed: 'Autumn' has these settings already"
         assert done("campaign", "edit", "Autumn", "--delay", "3600").splitlines() == [same]
         done("campaign", "pause", "Autumn")
-        later = "changed 'Autumn'; its mails are planned again when it is resumed"
+        later = "changed 'Autumn'; its e-mails are planned again when it is resumed"
         assert done(*self.EDIT).splitlines() == [later]
 
 
@@ -433,7 +434,7 @@ class TestACampaignsLife:
         printed = done("campaign", "start", "Autumn")
 
         because = "waiting: all its mailboxes have a daily limit of 0"
-        assert f"started 'Autumn'; nothing is sent yet, {because}" in printed
+        assert f"started 'Autumn'; nothing is sent yet: {because}" in printed
         assert because in done("campaign", "list")
         assert because in done("campaign", "show", "Autumn")
         assert because in (status := done("status"))
@@ -445,7 +446,7 @@ class TestACampaignsLife:
         name = Campaign.get_by_id(campaign_id).name
         done("campaign", "pause", name)
 
-        assert done("campaign", "resume", name).strip() == f"resumed {name!r}; its mails are being planned again"
+        assert done("campaign", "resume", name).strip() == f"resumed {name!r}; its e-mails are being planned again"
 
     def test_its_calendar_can_be_seen_before_it_starts(self, files: tuple[Path, Path], mailbox: int) -> None:
         done("campaign", "add", str(files[0]), "--leads", str(files[1]))
@@ -615,7 +616,7 @@ class TestTheRest:
         assert os.environ["PUNKTUAL_SECRET_KEY"] not in printed
 
     def test_migrate_can_be_said_twice(self) -> None:
-        assert done("migrate").strip() == "nothing to apply"
+        assert done("migrate").strip() == "the schema is up to date"
 
     def test_a_wrong_setting_is_one_line(self) -> None:
         assert "worker.threads" in refused("status", PUNKTUAL_WORKER_THREADS="none")

@@ -53,7 +53,7 @@ class TestTheDoctor:
         result = admin("doctor")
 
         assert result.returncode == 1
-        assert f"FAIL  what was sent is kept: {email_id}" in result.stdout.splitlines()
+        assert f"FAIL  the content of each sent e-mail is stored: {email_id}" in result.stdout.splitlines()
         assert not result.stderr
 
     def test_tells_programs_the_same(self) -> None:
@@ -65,7 +65,7 @@ class TestTheDoctor:
         result = admin("doctor", PUNKTUAL_BROKER_URL="amqp://ola:s3cret@127.0.0.1:1/")
 
         assert result.returncode == 1
-        assert "FAIL  the broker holds what the rows say: RabbitMQ does not answer" in result.stdout
+        assert "FAIL  the broker holds a message for each hinted e-mail: RabbitMQ does not answer" in result.stdout
         assert "s3cret" not in result.stdout + result.stderr
 
     def test_finds_a_key_that_does_not_open_the_stored_passwords(self) -> None:
@@ -93,7 +93,7 @@ class TestArming:
     def test_there_is_nothing_to_arm_where_nothing_was_forgotten(self) -> None:
         make.in_status(Status.SENT)
 
-        assert done("arm").startswith("armed: the database knows all")
+        assert done("arm").startswith("armed: the database has every hand-over")
 
     def test_shows_what_was_forgotten_and_asks_what_becomes_of_it(self) -> None:
         email_id = forgotten_mail()
@@ -102,7 +102,7 @@ class TestArming:
 
         assert result.returncode == 1
         assert make.row(email_id).message_id in result.stdout
-        assert "say what becomes of these 1 mails" in result.stderr
+        assert "decide the new status of these 1 e-mails" in result.stderr
         assert make.row(email_id).status == Status.PENDING
 
     @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ class TestArming:
         self, verdict: str, status: Status, moves: list[str]
     ) -> None:
         email_id = forgotten_mail()
-        assert "FAIL  the database knows all that this machine has seen" in admin("doctor").stdout
+        assert "FAIL  the database has every hand-over in this machine's log" in admin("doctor").stdout
 
         assert done("arm", "--forgotten-as", verdict, "--reason", "last night's backup").endswith("armed\n")
 
@@ -125,7 +125,7 @@ class TestArming:
         history = list(EmailHistory.select().where(EmailHistory.email == email_id).order_by(EmailHistory.id))
         assert [row.move for row in history] == moves
         assert {row.reason for row in history[1:]} <= {"last night's backup"}
-        assert "ok    the database knows all that this machine has seen" in done("doctor")
+        assert "ok    the database has every hand-over in this machine's log" in done("doctor")
 
     def test_stays_disarmed_until_every_machine_that_sends_was_asked(self) -> None:
         sent_elsewhere, _ = make.in_status(Status.SENT)

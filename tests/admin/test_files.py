@@ -64,7 +64,7 @@ class TestAField:
             ('"09:00"', '"٠٩:00"', "autumn.toml line 6: window_start: '٠٩:00' is not a time of day"),
             ('"09:00"', "09:00:00", "autumn.toml line 6: window_start: must be text"),
             ('"17:00"', '"08:00"', "autumn.toml: window_start, window_end: a window must start before it"),
-            ('"mon"', '"monday"', "autumn.toml line 8: weekdays: 'monday' is none of mon, tue"),
+            ('"mon"', '"monday"', "autumn.toml line 8: weekdays: 'monday' is not one of mon, tue"),
             ('["mon", "tue", "wed", "thu", "fri"]', '"mon"', "autumn.toml line 8: weekdays: must be a list"),
             ('["mon", "tue", "wed", "thu", "fri"]', "[]", "autumn.toml line 8: weekdays: must not be empty"),
             ('"tue"', "2", "autumn.toml line 8: weekdays, entry 2: must be text"),
@@ -93,18 +93,21 @@ class TestTheTextItself:
     @pytest.mark.parametrize(
         ("content", "complaint"),
         [
-            (b'name = "Autumn\nsubject = 1', "line 1: cannot be read as TOML: a text ends where its line ends"),
+            (b'name = "Autumn\nsubject = 1', "line 1: cannot be read as TOML: a text must end on its line"),
             (
                 b'name = "a"\ntext = """\nlong\n',
-                "line 2: cannot be read as TOML: what begins here is not finished",
+                "line 2: cannot be read as TOML: a text, list or table that begins here is not closed",
             ),
             (
                 b'name = "a"\nweekdays = [\n"mon",\n',
-                "line 2: cannot be read as TOML: what begins here is not finished",
+                "line 2: cannot be read as TOML: a text, list or table that begins here is not closed",
             ),
-            (b'name = "a"\nname = "b"\n', "line 2: cannot be read as TOML: this is given twice"),
+            (b'name = "a"\nname = "b"\n', "line 2: cannot be read as TOML: this name is given twice"),
             (b"name = Autumn\n", "line 1: cannot be read as TOML: a value is text in quotes, a number, true"),
-            (b"name = 'a'\nwindow_start = 09:00\n", "line 2: cannot be read as TOML: a line looks like name = value"),
+            (
+                b"name = 'a'\nwindow_start = 09:00\n",
+                "line 2: cannot be read as TOML: a line must look like name = value",
+            ),
             (b'text = "C:\\dear"\n', "line 1: cannot be read as TOML: a backslash in a text must be written twice"),
             (b"x = " + b"[" * 9000, "line 1: lists or tables are nested too deeply in this file"),
             (b"x = " + b"1" * 9000, "line 1: a number in this file has too many digits"),
@@ -177,7 +180,7 @@ class TestAFileBeside:
 
     @pytest.mark.parametrize("value", ["{ file = 5 }", "{ }", '{ file = "a", also = "b" }', '{ path = "a" }'])
     def test_is_named_in_one_way(self, file: Path, value: str) -> None:
-        assert refusal(with_text(file, value)) == 'autumn.toml: text is either a text or { file = "NAME" }'
+        assert refusal(with_text(file, value)) == 'autumn.toml: text must be text or { file = "NAME" }'
 
 
 @given(st.integers(0, len(CAMPAIGN)), st.sampled_from('"[]{}=\\\n#.x9'))

@@ -127,13 +127,13 @@ class TestAHeader:
             ("E-mail,name\na@b.example,A\n", "line 1: column 1 is named 'e-mail'; rename it to email"),
             ('"E-mail";"name"\n"a@b.example";"A"\n', "line 1: column 1 is named 'e-mail'; rename it to email"),
             ("imię;Adres e-mail\nA;a@b.example\n", "line 1: column 2 is named 'adres e-mail'; rename it to email"),
-            ("a@b.example,A\n", "line 1: there is no header, but an address; the first line must name the columns"),
+            ("a@b.example,A\n", "line 1: the header is missing; the first line must name the columns"),
             (
                 "email|name\na@b.example|A\n",
                 "line 1: the columns are separated by '|' and must be separated by a comma",
             ),
-            ("sep=|\nemail|name\n", "line 1: sep=|: columns are separated by commas, semicolons or tabs"),
-            ("sep=;\nemail,name\n", "line 2: the columns are separated by ',' and must be separated by what"),
+            ("sep=|\nemail|name\n", "line 1: sep=|: columns must be separated by commas, semicolons or tabs"),
+            ("sep=;\nemail,name\n", "line 2: the columns are separated by ',', but the line before says otherwise"),
             ("email;name,company\n", "line 1: the header has both semicolons and commas; its columns must be"),
             (
                 "email,name,name\na@b.example,A,B\n",
@@ -170,7 +170,7 @@ class TestARow:
             ("eve@leads.example,E\x00ve\n", "line 4: the name has a control character"),
             ("eve@leads.example,\x1b[2JEve\n", "line 4: the name has a control character"),
             ("eve@leads.example,Eve\rb@leads.example,B\n", "line 4: 3 cells instead of 2"),
-            ("eve@leads.example,Eve\rSmith\n", "line 4, cell 2: has a line end of an old Mac (CR) in it"),
+            ("eve@leads.example,Eve\rSmith\n", "line 4, cell 2: has a carriage return (CR) in it"),
             ('eve@leads.example,Eve "E" Smith\n', "line 4, name: has a quote in it and does not begin with one"),
             ('eve@leads.example,5" pipe\n', "line 4, name: has a quote in it and does not begin with one"),
             (
@@ -218,7 +218,8 @@ class TestAQuoteThatNobodyClosed:
         said = refusal(write(OK + 'eve@leads.example,"Eve\nb@leads.example,Bo\nc@leads.example,Cy"\n'))
 
         assert said == (
-            "leads.csv line 4, cell 2: the quote that opens here is not closed: it has whole lines of the file in it"
+            "leads.csv line 4, cell 2: the quote that opens here is not closed:"
+            " the cell contains whole lines of the file"
         )
 
 

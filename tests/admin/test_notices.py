@@ -26,7 +26,7 @@ def webhook(settings: Override) -> Iterator[Webhook]:
 class TestATest:
     def test_tells_each_place_and_how_it_went(self, webhook: Webhook) -> None:
         assert done("notices", "test") == "1: JSON  ok\n"
-        assert webhook.titles == ["Punktual: a test"]
+        assert webhook.titles == ["Punktual: test notice"]
 
     def test_that_fails_somewhere_tells_where_without_secrets(self, webhook: Webhook) -> None:
         with Webhook(answer=500) as broken:

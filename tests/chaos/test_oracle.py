@@ -122,7 +122,7 @@ class TestAViolation:
 
         seen, told_by_the_doctor = judged(smtp).violations
         assert "history does not lead" in seen
-        assert told_by_the_doctor == f"each history ends where its mail stands: {email_id}"
+        assert told_by_the_doctor == f"each history ends at the status and time of its e-mail: {email_id}"
 
     def test_is_a_kind_of_fault_that_never_struck(self, smtp: SmtpServer) -> None:
         missed = [replace(incident(Kind.FREEZE_WORKER), struck=False) for _ in range(4)]

@@ -108,16 +108,16 @@ class TestRowsChangedByHand:
     @pytest.mark.parametrize(
         ("change", "rule"),
         [
-            (forget_the_plan, "each history begins with its plan"),
-            (move_without_a_reason, "each history ends where its mail stands"),
+            (forget_the_plan, "each history begins with a plan"),
+            (move_without_a_reason, "each history ends at the status and time of its e-mail"),
             (forget_the_claim, "each history is a chain of legal moves"),
             (report_for_another, "each move names the token of its claim"),
-            (forget_the_ruling, "no mail was handed over twice without proof or a ruling"),
+            (forget_the_ruling, "no e-mail was handed over twice without proof or a decision"),
             (limits(campaign_used=9), "no limit was exceeded"),
             (limits(mailbox_used=9), "no limit was exceeded"),
             (limits(campaign_limit=0, campaign_used=-1), "no limit was exceeded"),
-            (end_too_early, "completed campaigns are complete"),
-            (forget_what_was_sent, "what was sent is kept"),
+            (end_too_early, "completed campaigns have nothing left to send"),
+            (forget_what_was_sent, "the content of each sent e-mail is stored"),
             (forget_the_attempts, "each outcome has its attempt"),
         ],
     )
@@ -133,7 +133,7 @@ class TestRowsChangedByHand:
         for _ in range(7):
             forget_the_plan(sent())
 
-        assert broken()["each history begins with its plan"] == "1, 2, 3, 4, 5 and 2 more"
+        assert broken()["each history begins with a plan"] == "1, 2, 3, 4, 5 and 2 more"
 
 
 CONSTRAINT = """
@@ -160,11 +160,11 @@ class TestADatabaseWithoutItsConstraints:
         with without("sent_has_its_time"):
             Q.update(sent_at=None).where(Q.id == email_id).execute()
 
-            assert broken()["each status agrees with its columns"] == str(email_id)
+            assert broken()["each e-mail's columns agree with its status"] == str(email_id)
 
     def test_is_found_out(self) -> None:
         database.execute("ALTER INDEX one_sending_per_mailbox RENAME TO put_aside")
         try:
-            assert broken() == {"constraints and unique indexes stand": "one_sending_per_mailbox"}
+            assert broken() == {"all constraints and unique indexes exist": "one_sending_per_mailbox"}
         finally:
             database.execute("ALTER INDEX put_aside RENAME TO one_sending_per_mailbox")

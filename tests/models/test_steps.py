@@ -210,7 +210,7 @@ class TestACampaign:
         moves.cancel(email_id, "a test", "tests")
         database.execute("UPDATE campaign SET status = 'completed'")
 
-        assert "completed campaigns are complete" in broken()
+        assert "completed campaigns have nothing left to send" in broken()
 
     def test_has_as_many_emails_as_its_leads_times_its_steps(self) -> None:
         campaign_id, mailbox_id, (_, second) = of_two_steps(leads=3)
@@ -267,7 +267,7 @@ class TestALaterStep:
 
 
 class TestAChainOfEmails:
-    RULE = "each lead's mails follow one another by the steps of their campaign"
+    RULE = "each lead's e-mails follow the order of the campaign's steps"
 
     @pytest.fixture
     def chain(self) -> tuple[int, int]:
@@ -301,4 +301,8 @@ class TestAChainOfEmails:
         with without(OF_THE_STEP):
             Q.insert(**twin, mailbox=row.mailbox_id, scheduled_at=make.now(), message_id="<twin@x>").execute()
 
-            assert broken() >= {"no lead has two mails of one step", "constraints and unique indexes stand", self.RULE}
+            assert broken() >= {
+                "no lead has two e-mails of one step",
+                "all constraints and unique indexes exist",
+                self.RULE,
+            }

@@ -70,7 +70,7 @@ def test_interrupted_and_started_again_it_ends_with_each_mail_once(var: Path) ->
     assert len(ids) == len(set(ids)) == 24
     said = " ".join(output.split())
     assert f"there are no pages: port {port} of 127.0.0.1 is taken" in said
-    assert "The rows and the catcher agree: planned 24, sent 24, received 24, duplicates 0, missing 0" in said
+    assert "The database and the catcher agree: planned 24, sent 24, received 24, duplicates 0, missing 0" in said
     assert re.search(r"worst lateness \d+\.\d\d s", said)
 
 

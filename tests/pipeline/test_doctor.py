@@ -7,7 +7,7 @@ from tests.forking import admin
 from tests.pipeline.conftest import Punktual
 from tests.waiting import until
 
-RULE = "the broker holds what the rows say"
+RULE = "the broker holds a message for each hinted e-mail"
 
 
 def told(punktual: Punktual) -> str:
@@ -29,7 +29,7 @@ def test_it_finds_hints_that_the_broker_lost_while_no_worker_holds_them(punktual
 
     assert told(punktual) == f"ok    {RULE}"
     punktual.purge()
-    assert told(punktual).startswith(f"FAIL  {RULE}: 3 mails count as hinted, and the broker holds 0 messages")
+    assert told(punktual).startswith(f"FAIL  {RULE}: 3 e-mails are hinted, but the broker holds 0 messages")
 
     punktual.run("worker")
     punktual.listening()

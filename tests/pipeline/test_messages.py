@@ -88,14 +88,16 @@ class TestAnotherInstallationsMessages:
         until(lambda: "foreign_message_dropped" in punktual.log.read_text(), "nobody to take it")
         assert make.row(hint.email_id).status == Status.PENDING
         assert heartbeats.shared() == heartbeats.SHARED
-        assert f"FAIL  the broker holds what the rows say: {heartbeats.SHARED}" in doctor(punktual)
+        assert f"FAIL  the broker holds a message for each hinted e-mail: {heartbeats.SHARED}" in doctor(punktual)
         punktual.hint(hint)
         until(lambda: make.row(hint.email_id).status == Status.SENT, "our own hint to be heard")
 
 
 def test_doctor_names_a_queue_with_other_arguments(punktual: Punktual) -> None:
     with other_arguments(punktual.broker_url, "deliver"):
-        assert "FAIL  the broker holds what the rows say: queue deliver was made with other" in doctor(punktual)
+        assert "FAIL  the broker holds a message for each hinted e-mail: queue deliver exists with other" in doctor(
+            punktual
+        )
 
 
 @contextmanager
@@ -132,7 +134,7 @@ class TestTheBrokerCheck:
         with other_arguments(rabbitmq.url, queue):
             found = str(broker_check.why_not(5))
 
-        assert found.startswith(f"queue {queue} was made with other arguments than ours")
+        assert found.startswith(f"queue {queue} exists with other arguments")
         assert f"delete_queue --vhost / {queue}" in found
 
     def test_names_a_virtual_host_that_there_is_not(self, rabbitmq: RabbitMQ, settings: Override) -> None:
@@ -160,4 +162,4 @@ class TestTheBrokerCheck:
     def test_names_a_login_that_is_refused(self, rabbitmq: RabbitMQ, settings: Override) -> None:
         settings(BROKER_URL=rabbitmq.url.replace("guest:guest", "guest:wr0ng"))
 
-        assert broker_check.why_not(5) == "RabbitMQ refuses our login"
+        assert broker_check.why_not(5) == "RabbitMQ refuses the user name or password in PUNKTUAL_BROKER_URL"

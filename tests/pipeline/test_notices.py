@@ -93,7 +93,7 @@ def test_each_is_told_once_by_two_timekeepers_and_two_workers_also_when_one_is_k
     assert sorted(webhook.titles) == sorted(
         [
             "Punktual: the mailbox ola@sender.example does not work",
-            f"Punktual: {name}: unknown whether 1 of its mails were sent",
+            f"Punktual: {name}: e-mails with an unknown outcome: 1",
         ]
     )
 

@@ -162,10 +162,10 @@ class TestPages:
             ("limit=" + "9" * 5000, "limit: must be a whole number with fewer digits"),
             ("limit=nan", "limit: must be a whole number"),
             ("status=lost", "status: must be 'pending', 'sending', 'sent', 'failed', 'cancelled' or 'unknown'"),
-            ("cursor=a.b", "cursor: has a character that cannot be used here"),
+            ("cursor=a.b", "cursor: has a character that is not allowed"),
             ("cursor=" + "a" * 101, "cursor: must have at most 100 characters"),
             ("lead=nobody", "lead: 'nobody' is not an e-mail address: it must have one @"),
-            ("sort=id", "sort: is not known here"),
+            ("sort=id", "sort: is not a known field"),
         ],
     )
     def test_what_would_be_right_is_said_in_our_words(

@@ -68,7 +68,7 @@ class TestReady:
         finally:
             database.execute("UPDATE schema_migration SET name = %s WHERE name = 'another'", (latest,))
 
-        assert found == {"schema": f"it lacks {latest}"}
+        assert found == {"schema": f"missing migrations: {latest}"}
 
 
 class TestBroker:
