@@ -41,7 +41,7 @@ def days_planned() -> list[date]:
 
 
 def reasons_of_moves() -> set[str]:
-    return {row.reason_code for row in EmailHistory.select().where(EmailHistory.move == "replan")}
+    return {str(row.reason_code) for row in EmailHistory.select().where(EmailHistory.move == "replan")}
 
 
 class TestFrozenDays:
