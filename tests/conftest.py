@@ -66,10 +66,10 @@ _SLOW = (
 
 
 class InOneProcess(LoadScopeScheduling):  # type: ignore[misc]  # of a package without types
-    """Each test wherever there is room, but all that want the million rows in one process, which makes them once.
+    """Distributes tests one by one, but runs all tests of some files in one process.
 
-    So are those that take the short names of the embedded Postgres, which a machine has once.
-    By the name of their file: pytest-xdist 3.8 does not see its own mark for it under pytest 9.2.
+    The million rows are made once, and the embedded Postgres uses socket names that exist once per machine.
+    Grouped by file name: pytest-xdist 3.8 does not see its own mark for groups under pytest 9.2.
     See https://github.com/pytest-dev/pytest-xdist/issues/1386.
     """
 

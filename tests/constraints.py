@@ -14,7 +14,7 @@ WHERE contype = 'c' AND conrelid = %s::regclass ORDER BY conname
 
 @contextmanager
 def without_checks(*tables: str) -> Iterator[None]:
-    """What the CHECKs of these tables refuse can be written; in the end all rows are gone and the CHECKs are back."""
+    """Drop the CHECKs of these tables; afterwards all rows are deleted and the CHECKs restored."""
     dropped = [(table, *check) for table in tables for check in database.fetch(CHECKS, (table,))]
     for table, name, _, _ in dropped:
         database.execute(f"ALTER TABLE {table} DROP CONSTRAINT {name}")

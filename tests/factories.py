@@ -117,7 +117,7 @@ COPY = Copy("Sent", 7, "Message-ID", datetime(2026, 11, 17, 12, tzinfo=UTC))
 
 
 def no(code: int | None, reply: str = "no", **more: Any) -> Conversation:
-    """A refusal for ever, of its lead after RCPT unless something else is told."""
+    """A permanent refusal: of the lead, after RCPT, unless given otherwise."""
     told = {"phase": "rcpt", "scope": "lead", "code": code, "reply": reply}
     return Conversation(Result.REFUSED, **(told | more))
 

@@ -1,4 +1,4 @@
-"""Processes of the product, forked from one that has imported it: real ones, which need not import it again.
+"""Real processes of the product, forked from one that has already imported it, which is faster.
 
 `python -m MODULE ARGUMENT…` in all that a test can see but for its command line. What is to be altered before the
 product is imported cannot be started so.
@@ -21,7 +21,7 @@ _CONTEXT.set_forkserver_preload(["admin.__main__", "actors.process.consume", "te
 
 
 class Forked:
-    """One that runs, with as much of subprocess.Popen as is asked of it. output: a file that it appends to."""
+    """A running process, with the part of subprocess.Popen that the tests use. out, err: files that it appends to."""
 
     def __init__(self, command: Sequence[str], environment: Mapping[str, str], out: Path, err: Path) -> None:
         """command: a module's name and its arguments."""
@@ -31,7 +31,7 @@ class Forked:
         self.pid: int = self._process.pid
 
     def poll(self) -> int | None:
-        """Its exit status; below 0: the signal that ended it; None: it runs."""
+        """The exit status; negative: the signal that ended it; None: still running."""
         return None if self._process.is_alive() else self._process.exitcode
 
     def wait(self, timeout: float | None = None) -> int:
@@ -49,7 +49,7 @@ class Forked:
 
 
 def admin(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
-    """The admin script, as a person types it."""
+    """Run an admin command in a process of its own."""
     with TemporaryDirectory() as folder:
         out, err = Path(folder) / "out", Path(folder) / "err"
         command = ("admin", *arguments)

@@ -135,7 +135,7 @@ def million(million_url: str) -> Iterator[Million]:
 
 @contextmanager
 def _working_on(url: str) -> Iterator[None]:
-    """This process's database is another one for a while."""
+    """Use another database in this process until the block ends."""
     before = os.environ["PUNKTUAL_DATABASE_URL"]
     _open(url)
     try:
@@ -153,7 +153,7 @@ def _open(url: str) -> None:
 
 @dataclass(frozen=True)
 class Plan:
-    """How Postgres answered one statement."""
+    """The query plan with which Postgres ran one statement."""
 
     sql: str
     root: dict[str, Any]
@@ -171,7 +171,7 @@ class Plan:
 
     @property
     def rows_examined(self) -> int:
-        """Of the tables: those found and those found in vain. What an index tells by itself is not counted."""
+        """Rows read from tables, including those filtered out. Index-only reads are not counted."""
         return sum(_examined(node) for node in self.nodes() if "Relation Name" in node)
 
     @property
@@ -191,7 +191,7 @@ def _rows(node: dict[str, Any]) -> int:
 
 @pytest.fixture
 def plans_of(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], object]], list[Plan]]:
-    """The plans of all the statements that a callable has Postgres run, with what each found on the way."""
+    """Returns the plans of all statements that a callable runs, with actual row counts."""
     found: list[Plan] = []
     run: Callable[..., Any] = peewee.execute_sql
 
@@ -211,7 +211,7 @@ def plans_of(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], object]]
 
 
 def _explain(run: Callable[..., Any], sql: str, values: Any) -> Plan:
-    """What it writes is taken back: it is run in earnest afterwards."""
+    """Its writes are rolled back: the statement is run for real afterwards."""
     with peewee.atomic() as transaction:
         [[[answer]]] = run(f"EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON) {sql}", values).fetchall()
         transaction.rollback()

@@ -1,4 +1,4 @@
-"""A whole Postgres that takes no writes, as a managed one does whose disk is nearly full."""
+"""A read-only Postgres server, as a managed one becomes when its disk is nearly full."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +9,7 @@ from tests.waiting import until
 
 @contextmanager
 def read_only_server() -> Iterator[None]:
-    """Sessions that there are, and new ones. This thread's own stays open for as long as nobody closes it."""
+    """Make existing and new sessions read-only. This thread's own session stays open until it is closed."""
     _turn("on")
     try:
         yield

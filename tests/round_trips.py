@@ -1,4 +1,4 @@
-"""Counts what Postgres is asked: by reading its answers on their way through a proxy, whoever asks and however."""
+"""Counts statements, round trips and commits, by reading the answers of Postgres in a proxy."""
 
 import asyncio
 import socket
@@ -40,7 +40,7 @@ class Answers:
 
 
 class CountingProxy(Proxy):
-    """Everything is counted before the one who asked has its answer."""
+    """Counts each answer before it is forwarded."""
 
     def __init__(self, upstream: tuple[str, int] | str) -> None:
         super().__init__(upstream)
@@ -57,7 +57,7 @@ class CountingProxy(Proxy):
 
 @pytest.fixture
 def proxy(db: None, postgres: str, settings: Callable[..., None]) -> Iterator[CountingProxy]:
-    """This process's way to its database, from here on."""
+    """From here on, this process connects to its database through the proxy."""
     parts = urlsplit(postgres)
     folder = parse_qs(parts.query)["host"][0]
     with CountingProxy(f"{folder}/.s.PGSQL.5432") as proxy:

@@ -86,7 +86,7 @@ def rabbitmq() -> RabbitMQ:
 
 
 def _add_virtual_host(node: RabbitMQ, name: str) -> bool:
-    """By its pages, which are quicker than rabbitmqctl; who adds one may use it. False: they do not answer yet."""
+    """By the HTTP API, which is faster than rabbitmqctl. Whoever adds one may use it. False: it does not answer yet."""
     request = urllib.request.Request(f"{node.pages}/api/vhosts/{name}", method="PUT")
     request.add_header("Authorization", f"Basic {b64encode(b'guest:guest').decode()}")
     request.add_header("Content-Type", "application/json")
@@ -99,7 +99,7 @@ def _add_virtual_host(node: RabbitMQ, name: str) -> bool:
 
 @contextmanager
 def working_on(url: str) -> Iterator[None]:
-    """Another database is this process's own for a while."""
+    """Use another database in this process until the block ends."""
     before = os.environ.get("PUNKTUAL_DATABASE_URL")
     _open(url)
     try:
@@ -137,7 +137,7 @@ def at_database(url: str, name: str) -> str:
 
 @contextmanager
 def _alone(lock: Path) -> Iterator[None]:
-    """No other process of the run is here meanwhile."""
+    """Hold a lock that one process of the run can hold at a time."""
     with lock.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield

@@ -69,9 +69,9 @@ class Held:
 class SmtpServer:
     """security: none, starttls or tls. credentials: (username, password) that AUTH must give.
 
-    abuse: (verb or "GREETING", how) instead of that answer; see `_Conversation.torment`. refusal: of a login, with what
-    was sent as {line}. features: more lines for the answer to EHLO. size: what it says there of RFC 1870. hangs_up_at:
-    these mechanisms, instead of an answer. hangs_up_after_refusal: of a login.
+    abuse: (verb or "GREETING", how) instead of that answer; see `_Conversation.misbehave_at`. refusal: of a login, with
+    what was sent as {line}. features: more lines for the answer to EHLO. size: what it says there of RFC 1870.
+    hangs_up_at: these mechanisms, instead of an answer. hangs_up_after_refusal: of a login.
     """
 
     def __init__(
@@ -175,7 +175,7 @@ class SmtpServer:
                 others.remove(here)
 
     def wish(self, name: str) -> str:
-        """What an address or a user name asks for in this conversation; nothing once it has asked often enough."""
+        """What an address or a user name asks for in this conversation; "" after the number of times that it gives."""
         wish, times = wish_of(name)
         with self._changed:
             self._asked[name] += 1
@@ -192,7 +192,7 @@ class _Server(socketserver.ThreadingTCPServer):
     owner: SmtpServer
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that goes away is what these tests are about."""
+        """Ignore clients that disconnect: the tests make them."""
 
 
 class _Gone(Exception):
@@ -215,22 +215,22 @@ class _Conversation(socketserver.BaseRequestHandler):
 
     def handle(self) -> None:
         with contextlib.suppress(_Gone, OSError, ssl.SSLError):
-            self.torment("GREETING")
+            self.misbehave_at("GREETING")
             self.owner._closing.wait(self.owner.greets_after)
             self.say(self.owner.greeting)
             while True:
                 line = self.line().decode("utf-8", "replace").rstrip("\r\n")
                 self.owner.commands.append(line)
                 verb = line.split(" ")[0].upper()
-                self.torment(verb)
+                self.misbehave_at(verb)
                 getattr(self, f"do_{verb.lower()}", self.unknown)(line)
 
     def finish(self) -> None:
         with contextlib.suppress(OSError):
             self.sock.close()
 
-    def torment(self, point: str) -> None:
-        """What no server should do to a client, for ever, or until it goes away."""
+    def misbehave_at(self, point: str) -> None:
+        """Misbehave as `abuse` asks for this point, until the client disconnects."""
         if self.owner.abuse is None or self.owner.abuse[0] != point:
             return
         match self.owner.abuse[1]:

@@ -106,7 +106,7 @@ SELECT c.subject, c.text, c.html FROM campaign_email_queue q JOIN campaign c ON 
 
 @contextmanager
 def installed(postgres: str, last: str = LAST) -> Iterator[None]:
-    """A database of its own, migrated as far as that, is this process's own for a while."""
+    """Use an empty database, migrated up to this migration, until the block ends."""
     name = f"before_{servers.PROCESS}"
     with servers.working_on(postgres):
         database.execute(f"CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8'")
@@ -147,13 +147,13 @@ def a_campaign(status: str = "active", html: str | None = None) -> int:
 
 
 def a_lead(campaign_id: int) -> int:
-    """One that has no e-mail yet."""
+    """Add a lead without an e-mail."""
     values = {"address": f"{uuid4()}@leads.example", "campaign": campaign_id}
     return int(database.fetch(ADD_LEAD, values)[0][0])
 
 
 def plans(campaign_id: int, lead_id: int) -> int:
-    """The planner of that version puts a lead into the queue. Returns how many e-mails it planned."""
+    """Plan a lead as the planner of that version does. Returns the number of e-mails."""
     at = database.clock()
     return database.execute(PLAN, {"campaign": campaign_id, "leads": [lead_id], "mailboxes": [1], "times": [at]})
 

@@ -18,7 +18,7 @@ def until(condition: Callable[[], object], what: str, seconds: float = BOUND) ->
 
 
 def past_midnight(seconds: float) -> None:
-    """Where Warsaw's day ends sooner than that, wait for the next: what a test counts by the day falls on one."""
+    """Wait for the next Warsaw day if this one ends sooner, so that everything a test counts falls on one day."""
     _, midnight = warsaw_day_bounds(warsaw_day(clock.now()))
     if (midnight - clock.now()).total_seconds() < seconds:
         until(lambda: clock.now() >= midnight, "midnight")

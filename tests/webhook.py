@@ -1,4 +1,4 @@
-"""A real web server on a loopback socket that is told things, and does with each call what a test asks of it."""
+"""A real HTTP server on loopback that receives webhooks and answers each call as the test asks."""
 
 import json
 import threading
@@ -60,4 +60,4 @@ class _Call(BaseHTTPRequestHandler):
                 self.end_headers()
 
     def log_message(self, *_: object) -> None:
-        """A call is no event."""
+        """Do not log calls."""

@@ -189,7 +189,7 @@ class TestAnOutcome:
         assert rows("outcome, reply") == [("accepted", None)]
 
 
-class TestWhatHappenedInsteadOfAnAnswer:
+class TestAFailureWithoutAnAnswer:
     TROUBLE = Reason(Code.NO_CONNECTION, host="smtp.example", port=587, tried="192.0.2.1: no answer")
 
     @pytest.mark.parametrize("late", [False, True], ids=["at once", "from the journal"])

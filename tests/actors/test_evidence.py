@@ -132,7 +132,7 @@ def test_a_mail_that_a_person_had_sent_again_during_the_look_is_left_alone(
     assert make.row(email_id).status == status
 
 
-class TestALookThatFails:
+class TestASearchThatFails:
     @pytest.mark.parametrize(
         ("changes", "step"),
         [
@@ -163,7 +163,7 @@ class TestALookThatFails:
         assert evidence.due() == []
 
 
-class TestALookThatGivesWay:
+class TestASearchThatGivesWay:
     def test_to_another_of_the_same_process_is_due_as_before(self, dovecot: Dovecot, user: str) -> None:
         email_id = doubtful(dovecot, user)
         dovecot.file(user, handed_over(email_id))

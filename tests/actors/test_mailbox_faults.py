@@ -273,7 +273,7 @@ class TestAMailThatIsTheFaultItself:
         assert [row.id for row in Q.select().order_by(Q.scheduled_at)] == ids
 
 
-class TestAFaultThatIsToldTwice:
+class TestAFaultThatIsReportedTwice:
     def test_counts_once(self, db: None) -> None:
         claim = make.claimed(make.an_email())
         told = [

@@ -143,7 +143,7 @@ class TestANotice:
         telling.join()
 
 
-class TestAPlaceThatFails:
+class TestANotifierThatFails:
     @pytest.mark.parametrize("answer", [500, "hang up"])
     def test_is_told_again_after_growing_pauses_until_it_takes_it(self, webhook: Webhook, answer: int | str) -> None:
         webhook.answer = answer

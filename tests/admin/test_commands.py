@@ -480,7 +480,7 @@ class TestACampaignsLife:
         assert refused("campaign", "start", "Spring") == "punktual: there is no campaign 'Spring'"
 
 
-class TestWhatStrangersWrote:
+class TestUntrustedText:
     """The server's words and the lead's fields reach a person's terminal as text, and never as commands to it."""
 
     EVIL = "\x1b]0;owned\x07\x1b[2J\x9b31m\u202e"
@@ -599,7 +599,7 @@ class TestSuppressions:
         assert read("suppression", "list") == []
 
 
-class TestTheRest:
+class TestOtherCommands:
     def test_status_says_everything_at_a_glance(self) -> None:
         make.in_status(Status.SENT)
 
@@ -615,7 +615,7 @@ class TestTheRest:
         assert "amqp://ola:***@127.0.0.1/" in printed
         assert os.environ["PUNKTUAL_SECRET_KEY"] not in printed
 
-    def test_migrate_can_be_said_twice(self) -> None:
+    def test_migrate_can_be_run_twice(self) -> None:
         assert done("migrate").strip() == "the schema is up to date"
 
     def test_a_wrong_setting_is_one_line(self) -> None:

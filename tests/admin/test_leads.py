@@ -39,7 +39,7 @@ def refusal(path: Path, *used: str) -> str:
 JAN = {"email": "jan@leads.example", "name": "Jan", "company": "Kłos, Syn i S-ka"}
 
 
-class TestWhatCanBeReadInOneWayOnly:
+class TestAnUnambiguousFile:
     @pytest.mark.parametrize(
         "content",
         [
@@ -199,7 +199,7 @@ class TestARow:
         assert "more than 100000 leads" in refusal(write(content))
 
 
-class TestAQuoteThatNobodyClosed:
+class TestAnUnclosedQuote:
     def test_is_told_with_the_line_where_it_opens(self, write: Write) -> None:
         rest = "".join(f"l{n}@leads.example,Jan\n" for n in range(500))
 
@@ -286,7 +286,7 @@ class TestDamage:
         assert damage(text) is None
 
 
-class TestWhatIsNoFileOfLeads:
+class TestAFileThatHasNoLeads:
     def test_is_not_read_and_not_waited_for(self, tmp_path: Path) -> None:
         with (tmp_path / "large").open("wb") as file:
             file.truncate(50_000_001)

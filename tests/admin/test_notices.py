@@ -23,7 +23,7 @@ def webhook(settings: Override) -> Iterator[Webhook]:
         yield running
 
 
-class TestATest:
+class TestTheTestNotice:
     def test_tells_each_place_and_how_it_went(self, webhook: Webhook) -> None:
         assert done("notices", "test") == "1: JSON  ok\n"
         assert webhook.titles == ["Punktual: test notice"]

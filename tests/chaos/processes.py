@@ -40,7 +40,7 @@ class Processes:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """In order, and hard for those that do not end in time."""
+        """Stop them in order. Kill those that do not end in time."""
         self._ending.set()
         self._watching.join()
         self._look()
@@ -115,7 +115,7 @@ def frozen(processes: list[psutil.Process]) -> Iterator[list[int]]:
 
 
 def _works(process: psutil.Process) -> bool:
-    """Not one that has ended and waits for its parent to notice, nor Python's own helper."""
+    """Neither a zombie nor Python's own helper process."""
     try:
         return process.status() != psutil.STATUS_ZOMBIE and "resource_tracker" not in " ".join(process.cmdline())
     except psutil.Error:

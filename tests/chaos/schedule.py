@@ -77,7 +77,7 @@ class Verb(StrEnum):
 
 @dataclass(frozen=True)
 class Deed:
-    """What an owner says to a campaign in the middle of it all."""
+    """The owner's orders during the run."""
 
     at: float
     verb: Verb

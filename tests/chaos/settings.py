@@ -1,4 +1,4 @@
-"""Settings under which everything comes to its end soon: short leases, timeouts and pauses."""
+"""Settings for a fast run: short leases, timeouts and pauses."""
 
 import os
 from pathlib import Path

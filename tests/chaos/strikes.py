@@ -55,7 +55,7 @@ class Strikes:
         }
 
     def carry_out(self, faults: Sequence[Fault], tell: Callable[[str], None]) -> None:
-        """All of them, and back when the last has ended."""
+        """Inject all faults. Returns when the last has ended."""
         start = clock.boottime()
         with ThreadPoolExecutor(len(Kind)) as threads:
             running: list[Future[None]] = []
@@ -142,6 +142,6 @@ def _flowing_again(proxy: Proxy) -> Iterator[None]:
 
 
 def _rate(fault: Fault) -> float:
-    """Bytes a second: from a crawl, in which a short mail takes seconds, to what is merely slow."""
+    """Bytes per second: from so slow that a short e-mail takes seconds to just noticeable."""
     slowest = 20_000 if fault.kind is Kind.SLOW_DATABASE else 400
     return slowest * (1 + 9 * fault.draw)

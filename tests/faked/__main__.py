@@ -32,7 +32,7 @@ def shift(at: str) -> int:
 
 
 def library() -> Path:
-    """Compiled once for each state of its source, and whole before it has its name: others load it meanwhile."""
+    """Compile once per version of the source. Renamed into place when complete: other processes load it meanwhile."""
     made = Path(sys.prefix) / f"faked-clock-{sha256(_SOURCE.read_bytes()).hexdigest()[:12]}.so"
     if not made.exists():
         flags = ["-shared", "-fPIC", "-O2", "-Wall", "-Wextra", "-Werror"]

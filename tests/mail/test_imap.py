@@ -216,7 +216,7 @@ class TestAFolderThatCannotBeLookedInto:
             ask_for_ever()
 
 
-def test_a_server_that_refuses_to_search_for_our_header_is_asked_for_the_next_mail_all_the_same() -> None:
+def test_a_server_that_refuses_to_search_for_our_header_is_still_asked_for_the_next_mail() -> None:
     with a_server_that_refuses("X-Punktual-Id") as port:
         target = Server("127.0.0.1", port, "none", "ola", "s3cret")
         with imap.sent_folder(target, "Sent", QUICK) as sent:
@@ -282,7 +282,7 @@ class TestALogin:
         assert not re.search("s3cret|w.rd|czNj|AG9s", str(failure))
 
 
-class TestAServerThatMeansHarm:
+class TestAMaliciousServer:
     """It can cost a worker some megabytes and its time up to the deadline, and its mailbox a look."""
 
     ENDLESS = {

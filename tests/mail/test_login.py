@@ -127,7 +127,7 @@ class TestAMechanismThatDoesNotWork:
         assert outcome.reply.text == "the server offers no login on this port"
 
 
-class TestAnAnswerThatNobodyUnderstands:
+class TestAnAnswerThatCannotBeUnderstood:
     @pytest.mark.parametrize(
         ("answers", "told"),
         [

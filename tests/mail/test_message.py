@@ -195,7 +195,7 @@ class TestLetterForLetter:
         assert b"<p>=C5=BB=C3=B3=C5=82=C4=87 i tak dalej, i tak dalej</p>\r\n" in content
 
 
-class TestAHeaderThatWouldSaySomethingElse:
+class TestHeaderInjection:
     @pytest.mark.parametrize("name", ["subject", "sender_name", "recipient", "sender_address"])
     @pytest.mark.parametrize("evil", ["\r\nBcc: all@leads.example", "\nX: y", "\r", "\x00", "\u2028", "\x85"])
     def test_a_control_character_is_refused(self, name: str, evil: str) -> None:

@@ -155,7 +155,7 @@ class TestLeavingTheSandbox:
             check(template)
 
 
-class TestNeverEnding:
+class TestAnEndlessTemplate:
     @pytest.mark.parametrize(
         "template",
         [

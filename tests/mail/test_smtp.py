@@ -211,7 +211,7 @@ class TestRepliesBeforeTheDot:
         assert (outcome.scope, outcome.phase) == (Scope.MAILBOX, Phase.CONNECT)
 
 
-class TestAServerThatMeansHarm:
+class TestAMaliciousServer:
     """It can cost a worker its time up to the timeout, and its mailbox a pause; never a lead, and never the worker."""
 
     PHASES = {

@@ -181,7 +181,7 @@ def two_forgotten_mails() -> list[HandOver]:
     return lost
 
 
-class TestARulingOnForgottenMails:
+class TestADecisionOnForgottenEmails:
     @pytest.mark.parametrize("table", ["campaign_email_queue", "email_history", "change"])
     def test_that_fails_in_the_middle_leaves_all_of_them_as_they_were(self, table: str) -> None:
         lost = two_forgotten_mails()

@@ -94,7 +94,7 @@ class TestAFailedMail:
         assert make.row(email_id).status == Status.PENDING
 
 
-class TestItIsRefused:
+class TestReopeningIsRefused:
     @pytest.mark.parametrize("status", [status for status in Status if status is not Status.FAILED])
     def test_for_a_mail_that_has_not_failed(self, status: Status) -> None:
         email_id, _ = make.in_status(status)

@@ -58,7 +58,7 @@ class TestDeadProcesses:
         assert {make.row(claim.held.email_id).status for claim in (mine, others)} == {Status.SENDING}
 
 
-class TestAPersonsRuling:
+class TestAPersonsDecision:
     def test_sent_ends_it(self) -> None:
         email_id, _ = make.in_status(Status.UNKNOWN)
 

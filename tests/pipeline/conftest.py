@@ -46,7 +46,7 @@ def rabbitmq(home: Path) -> Iterator[RabbitMQ]:
 
 
 def runs(process: psutil.Process) -> bool:
-    """One that has ended and waits for its parent to notice does not."""
+    """A zombie process is not running."""
     try:
         return bool(process.status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
@@ -78,7 +78,7 @@ class Punktual:
         return self.fork("actors", name, **environment)
 
     def consume(self, role: str, **environment: str) -> Forked:
-        """One process that works off the role's queues, and nobody who would start it again."""
+        """One process that consumes the role's queues, without a supervisor."""
         return self.fork("actors.process.consume", role, "4", **environment)
 
     def fork(self, *command: str, **environment: str) -> Forked:
@@ -105,7 +105,7 @@ class Punktual:
         return process
 
     def admin(self, *arguments: str, **environment: str) -> None:
-        """What an owner types beside the running processes."""
+        """Run an admin command while the processes run."""
         admin(*arguments, **{**self.environment, **environment}).check_returncode()
 
     def family(self) -> list[psutil.Process]:

@@ -33,7 +33,7 @@ def publish(punktual: Punktual, queue: str, *bodies: bytes) -> None:
             connection.channel().basic_publish("", queue, body)
 
 
-class TestMessagesThatNobodyCanRead:
+class TestUnreadableMessages:
     def test_are_rejected_and_told_of_without_their_contents_and_the_mail_behind_them_is_sent(
         self, punktual: Punktual
     ) -> None:

@@ -198,7 +198,7 @@ def test_processes_that_start_before_the_broker_wait_for_it(punktual: Punktual) 
 
 
 @pytest.mark.own_servers
-class TestATicksPublishing:
+class TestPublishingATick:
     """Many mails are due, and the broker stops taking hints."""
 
     def test_that_a_crash_interrupts_is_told_and_caught_up_with(self, punktual: Punktual) -> None:

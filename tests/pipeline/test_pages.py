@@ -175,7 +175,7 @@ class TestOrders:
         expect(page.locator("h1 .badge")).to_have_text("paused")
 
 
-class TestRulings:
+class TestDecisions:
     def test_it_was_sent_is_kept_with_its_reason(self, look: Look) -> None:
         email_id, _ = make.in_status(Status.UNKNOWN)
         page = look("/unknown").page
@@ -228,7 +228,7 @@ class TestRulings:
         assert make.row(email_id).status == Status.UNKNOWN
 
 
-class TestWhileOneIsWriting:
+class TestWhileAFormIsFilledIn:
     def test_news_leaves_text_focus_and_opened_details_alone(self, look: Look) -> None:
         email_id, _ = make.in_status(Status.UNKNOWN)
         page = look(f"/emails/{email_id}").page
@@ -270,7 +270,7 @@ class TestWhenTheServerGoesAway:
 MARKUP = "<script>alert(1)</script><img src=x onerror=alert(2)>"
 
 
-class TestStrangersText:
+class TestUntrustedText:
     def test_stays_text_wherever_it_stands(self, look: Look) -> None:
         mailbox_id = make.a_mailbox()
         campaign_id = make.a_campaign([mailbox_id], leads=[f'"{MARKUP}"@leads.example'])

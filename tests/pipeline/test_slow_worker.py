@@ -116,9 +116,7 @@ class TestFrozenBeforeTheHandOver:
 
 
 class TestFrozenAfterTheDot:
-    def test_its_silence_is_a_doubt_and_never_a_second_mail_until_its_late_250_makes_it_sent(
-        self, scene: Scene
-    ) -> None:
+    def test_its_silence_makes_the_mail_unknown_until_its_late_250_makes_it_sent(self, scene: Scene) -> None:
         with scene.frozen_at("dot") as pid:
             scene.leases_end(ANSWER_LEASE, Status.UNKNOWN)
 

@@ -398,7 +398,7 @@ class TestPlanningAnew:
         assert all(abs(slot.at - retry.at) >= timedelta(seconds=30) for slot in slots)
 
 
-class TestWhatNothingCanBePlannedWith:
+class TestUnplannableInput:
     @pytest.mark.parametrize("seconds", [-1.0, 1e9, 1e300, float("inf"), float("nan")])
     def test_is_a_gap_or_delay_without_measure(self, seconds: float) -> None:
         with pytest.raises(PlanInputInvalid, match=r"its gap of .* is not between"):

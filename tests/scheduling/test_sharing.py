@@ -32,7 +32,7 @@ def test_the_odd_place_goes_to_another_each_turn() -> None:
     assert {who for turn in range(2) for who, share in max_min(1, {1: 5, 2: 5}, {}, turn).items() if share} == {1, 2}
 
 
-class TestPlacesThatAreHeld:
+class TestSlotsThatAreHeld:
     def test_what_is_held_beyond_a_fair_share_stays_and_the_others_share_the_rest(self) -> None:
         assert max_min(12, {1: 20, 2: 20, 3: 20}, {1: 8}, 0) == {1: 8, 2: 2, 3: 2}
 

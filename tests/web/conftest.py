@@ -33,14 +33,14 @@ Browser = Callable[[], FlaskClient]
 
 @pytest.fixture
 def browser(db: None) -> Iterator[FlaskClient]:
-    """On the machine itself, where nobody is asked for a password."""
+    """A browser on this machine, where no password is needed."""
     with create_app().test_client() as client:
         yield client
 
 
 @pytest.fixture
 def protected(db: None, settings: Override) -> Browser:
-    """New browsers before one application that wants a password, or the token of programs."""
+    """Makes browsers of one application that requires a password or a token."""
     settings(WEB_PASSWORD_HASH=HASH, WEB_TOKEN=TOKEN)
     app = create_app()
     return app.test_client
@@ -52,7 +52,7 @@ def csrf_token(client: FlaskClient, path: str = "/login", **options: Any) -> str
 
 
 def token_of(client: FlaskClient) -> str:
-    """What a page would have in its forms."""
+    """The CSRF token of a page's forms."""
     with client.session_transaction() as session:
         raw = session.setdefault("csrf_token", "raw")
     secret = client.application.secret_key

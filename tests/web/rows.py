@@ -1,4 +1,4 @@
-"""A database in which there is something of everything to be read."""
+"""A database with at least one row of everything that pages show."""
 
 from datetime import timedelta
 

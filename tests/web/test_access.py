@@ -268,9 +268,7 @@ def without_the_table() -> Iterator[None]:
 
 
 class TestSession:
-    def test_only_a_login_and_a_logout_are_told_to_the_browser_else_a_late_answer_would_undo_one(
-        self, protected: Browser
-    ) -> None:
+    def test_only_login_and_logout_set_the_cookie_so_that_no_late_answer_undoes_them(self, protected: Browser) -> None:
         client = protected()
         log_in(client)
         client.get(SOMEWHERE)
@@ -527,8 +525,8 @@ class TestWithoutAProxy:
         assert not any("Strict-Transport-Security" in answer.headers for answer in answers)
 
 
-class TestWhatNobodyWouldSend:
-    def test_a_body_beyond_all_measure_is_refused(self, protected: Browser) -> None:
+class TestMalformedRequests:
+    def test_a_body_that_is_too_large_is_refused(self, protected: Browser) -> None:
         client = protected()
         form = {"csrf_token": csrf_token(client), "password": "a" * MOST_BYTES}
 

@@ -101,7 +101,7 @@ class TestEachCode:
         assert [Code(it).template for it in plans.REASONS]
 
 
-class TestWhatIsNoCodeOfOurs:
+class TestACodeThatCannotBeRead:
     @pytest.mark.parametrize(
         ("code", "values"),
         [
@@ -119,7 +119,7 @@ class TestWhatIsNoCodeOfOurs:
         if code != "timed_out":
             assert reason_columns.read("its sentence", code, values) == "its sentence"
 
-    def test_and_was_taken_back_is_none(self) -> None:
+    def test_without_its_text_is_none(self) -> None:
         assert reason_columns.current(None, "timed_out", {}) is None
 
 

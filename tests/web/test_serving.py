@@ -132,8 +132,8 @@ class TestProxy:
         assert "Strict-Transport-Security" not in answer.headers
 
 
-class TestWhatNobodyWouldSend:
-    def test_a_body_beyond_all_measure_is_refused_before_it_is_sent(self, serve: Serve) -> None:
+class TestMalformedRequests:
+    def test_a_body_that_is_too_large_is_refused_before_it_is_sent(self, serve: Serve) -> None:
         served = serve()
 
         answer = raw(served, "POST /api/campaigns/1/pause", **{"Content-Length": str(10**9)})
