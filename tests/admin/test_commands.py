@@ -575,7 +575,7 @@ class TestEmails:
         sent, _ = make.in_status(Status.SENT)
 
         assert "only a failed one" in refused("email", "retry", str(sent), "--reason", "x")
-        assert "needs a reason" in refused("email", "retry", str(make.in_status(Status.FAILED)[0]))
+        assert "requires a reason" in refused("email", "retry", str(make.in_status(Status.FAILED)[0]))
 
     def test_one_that_waits_for_another_attempt_says_until_when(self) -> None:
         claim = make.claimed(make.an_email())
