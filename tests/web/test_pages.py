@@ -346,7 +346,7 @@ class TestWhatIsSaidInPolish:
         moves.release(make.claimed(others).held, Reason(Code.WITHDRAWN, because=paused))
 
         assert "adres wykluczony: suppressed by the owner" in text(page(browser, f"/emails/{email_id}?lang=pl"))
-        assert "wycofana przed przekazaniem: stan kampanii: wstrzymana" in text(
+        assert "zatrzymana przed końcową kropką: stan kampanii: wstrzymana" in text(
             page(browser, f"/emails/{others}?lang=pl")
         )
 
