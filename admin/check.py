@@ -40,6 +40,6 @@ def _imap(row: Mailbox) -> ServerCheck:
         return ServerCheck("imap", True, "not set up: unknown e-mails need a person's decision")
     try:
         with imap.sent_folder(where.server, where.folder, Patience.configured()) as sent:
-            return ServerCheck("imap", True, f"ok, sent mails are in {sent.name}")
+            return ServerCheck("imap", True, f"ok, sent e-mails are in {sent.name}")
     except SentFolderUnreadable as failure:
         return ServerCheck("imap", False, f"{failure.step}: {failure}")

@@ -41,21 +41,21 @@ def _fault(address: str) -> str:
     """What is wrong with the address, in a few words."""
     name, _, host = address.rpartition("@")
     if not address.isprintable():
-        return "it has a character that cannot be seen"
+        return "it has an invisible character"
     if re.search(r"[\s,;<>]", address):
-        return "it has a space or a separator in it; one address, and nothing else, belongs here"
+        return "it has a space or a separator; give exactly one address"
     if address.count("@") != 1:
         return "it must have one @" if address else "it is empty"
     if not name or not host:
         return f"there is nothing {'after' if name else 'before'} the @"
     if not name.isascii():
-        return "before the @ there may be letters from a to z alone"
+        return "before the @ only ASCII characters are allowed"
     if "." not in host.strip("."):
         return "after the @ there must be a domain, like example.pl"
     if len(name) > 64:
-        return "before the @ there may be at most 64 characters"
+        return "before the @ at most 64 characters are allowed"
     wrong = "before" if not re.fullmatch(r"[\w.!#$%&'*+/=?^`{|}~-]+", name) or ".." in f".{name}." else "after"
-    return f"it cannot be written so {wrong} the @"
+    return f"it has characters or dots that are not allowed {wrong} the @"
 
 
 def on_the_wire(address: str) -> str:

@@ -142,9 +142,11 @@ def _log_in(client: IMAPClient, server: Server) -> None:
     if client.has_capability("AUTH=PLAIN"):
         client.sasl_login("PLAIN", _said_once(f"\0{username}\0{password}"))
     elif client.has_capability("LOGINDISABLED"):
-        raise IMAPClientError("the server takes no password on this port (LOGINDISABLED, and no AUTH=PLAIN)")
+        raise IMAPClientError("the server accepts no password on this port (LOGINDISABLED, and no AUTH=PLAIN)")
     elif not f"{username}{password}".isascii():
-        raise IMAPClientError("the user name or password has letters outside ASCII, which this server cannot be told")
+        raise IMAPClientError(
+            "the user name or password has characters outside ASCII, which this server does not support"
+        )
     else:
         client.login(username, password)
 
@@ -155,7 +157,7 @@ def _said_once(text: str) -> Callable[[bytes], str]:
 
     def answer(_: bytes) -> str:
         if not left:
-            raise IMAPClientError("the server asks for the password again and again")
+            raise IMAPClientError("the server keeps asking for the password")
         return left.pop()
 
     return answer
@@ -164,7 +166,7 @@ def _said_once(text: str) -> Callable[[bytes], str]:
 def _open(client: IMAPClient, name: str | None) -> str:
     folder: str | None = name or client.find_special_folder(SENT)
     if folder is None:
-        raise IMAPClientError("the server marks no folder as the one of sent mails: it must be named")
+        raise IMAPClientError("the server marks no folder as the Sent folder: name it with --sent-folder")
     client.select_folder(folder, readonly=True)
     return folder
 
@@ -216,7 +218,7 @@ class _Wire(imaplib.IMAP4):
         self._conversation_left -= size
         if self._reply_left < 0 or self._conversation_left < 0:
             self._conversation_left = -1
-            raise OSError("the server says more than can be an answer")
+            raise OSError("the server's answer is too long")
 
 
 class _Deadline:

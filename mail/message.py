@@ -101,7 +101,7 @@ def check_sender_name(name: str) -> None:
     """Raise LetterInvalid unless it is a valid display name; "": none."""
     refuse_control_characters("name", name)
     if name and is_blank(name):
-        raise LetterInvalid("there is nothing to see in the name; leave it empty where there is none")
+        raise LetterInvalid("the name has no visible character; leave it empty if there is none")
     if len(name) > LONGEST_NAME:
         raise LetterInvalid(f"the name is longer than {LONGEST_NAME} characters")
 
@@ -110,11 +110,11 @@ def _address(address: str) -> str:
     try:
         found = on_the_wire(address)
     except AddressInvalid as error:
-        raise LetterInvalid(f"{address!r} cannot stand in a header: {error}") from None
+        raise LetterInvalid(f"{address!r} cannot be used in a header: {error}") from None
     if "=?" in found:
         # Addresses must not contain encoded words, and some readers decode what looks like one.
         raise LetterInvalid(
-            f"{address!r} cannot stand in a header: programs may take =? for the start of an encoded word"
+            f"{address!r} cannot be used in a header: programs may take =? for the start of an encoded word"
         )
     return found
 

@@ -43,7 +43,7 @@ class Template:
     def check(self) -> None:
         """Raise TemplateInvalid unless it parses and uses only what is allowed."""
         if (is_blank_html if self.html else is_blank)(self.source):
-            raise TemplateInvalid(f"{self.where} is empty: there is nothing to see in it")
+            raise TemplateInvalid(f"{self.where} is empty: it has no visible text")
         if found := control_character(self.source, lines=self.lines):
             what = "a second line" if found[0] in "\r\n" else f"a control character ({found[0]!a})"
             raise TemplateInvalid(f"{self.at(self.source.count(chr(10), 0, found.start()) + 1)}: there is {what}")
@@ -146,7 +146,7 @@ def _complaint(node: nodes.Node) -> str | None:
     if not isinstance(node, _ALLOWED):
         return f"{type(node).__name__.lower()} is not available; print fields, filter them, choose with if"
     if isinstance(node, nodes.Filter) and node.name not in FILTERS:
-        return f"the filter {node.name!r} is none of {', '.join(sorted(FILTERS))}"
+        return f"the filter {node.name!r} is not one of {', '.join(sorted(FILTERS))}"
     if isinstance(node, nodes.Test) and node.name not in TESTS:
-        return f"the test {node.name!r} is none of {', '.join(sorted(TESTS))}"
+        return f"the test {node.name!r} is not one of {', '.join(sorted(TESTS))}"
     return None

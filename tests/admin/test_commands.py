@@ -197,7 +197,7 @@ class TestCheckingAMailbox:
         result = self.check(smtp, tmp_path)
 
         assert result.returncode == 0, result.stderr
-        assert result.stdout.splitlines() == ["smtp  ok", "imap  ok, sent mails are in Sent"]
+        assert result.stdout.splitlines() == ["smtp  ok", "imap  ok, sent e-mails are in Sent"]
         assert [command.split()[0].upper() for command in smtp.commands] == ["EHLO", "STARTTLS", "EHLO", "AUTH", "QUIT"]
 
     def test_tells_of_each_that_does_not_in_its_own_words(
@@ -287,7 +287,7 @@ class TestAddingACampaign:
             (LEADS + "eve@leads.example,\n", "leads.csv line 4: 'name' is empty"),
             (
                 LEADS + "=?utf-8?q?x?=@leads.example,Eve\n",
-                "line 4: '=?utf-8?q?x?=@leads.example' cannot stand in a header",
+                "line 4: '=?utf-8?q?x?=@leads.example' cannot be used in a header",
             ),
             (LEADS + "eve\u202e@leads.example,Eve\n", "line 4: email: "),
             ("email\x1b[2J,name\na@b.example,A\n", "no column `email`, only email\\u001b[2j, name"),

@@ -130,7 +130,7 @@ class TestWhatIsNotANumber:
             (("mailbox", "edit", OLA, "--username", "o\x1bla"), "the user name has a control character"),
             (("mailbox", "edit", OLA, "--sent-folder", "Se\nnt"), "the folder's name has a control character"),
             (("mailbox", "edit", OLA), "give at least one option to change"),
-            (("mailbox", "edit", OLA, "--name", " \u200b"), "there is nothing to see in the name"),
+            (("mailbox", "edit", OLA, "--name", " \u200b"), "the name has no visible character"),
             (("campaign", "edit", "Autumn"), "give at least one option to change"),
             (("mailbox", "show", "ola"), "'ola' is not an e-mail address: it must have one @"),
             (("warmup", "record", OLA, "1", "--day", "2026-02-30"), "--day: '2026-02-30' is not a date like 2"),

@@ -93,7 +93,7 @@ class TestATemplate:
             ),
             ("subject.txt", "{{ nmae }}\n", "subject.txt line 1: 'nmae' is undefined; the fields are city, email"),
             ("letter.txt", "Dear\n\nline\n{% if name %}\n", "letter.txt line 4: "),
-            ("letter.txt", "Dear\n\n{{ name|reverse }}\n", "letter.txt line 3: the filter 'reverse' is none of"),
+            ("letter.txt", "Dear\n\n{{ name|reverse }}\n", "letter.txt line 3: the filter 'reverse' is not one of"),
             ("letter.txt", "Dear\n\x08{{ name }}\n", "letter.txt line 2: there is a control character"),
             ("letter.txt", "{% if name > 1 %}{% endif %}", "letter.txt line 1: the template fails: "),
             ("subject.txt", "Hello\n{{ name }}\n", "subject.txt line 1: there is a second line"),
@@ -189,7 +189,7 @@ class TestASender:
                 Sender("marek@sender.example", "Marek\nBcc: all@leads.example"),
                 "the sender name has a control character",
             ),
-            (Sender("marek@@sender.example", ""), "cannot stand in a header"),
+            (Sender("marek@@sender.example", ""), "cannot be used in a header"),
         ],
         ids=["address like an encoded word", "name with a line break", "no address"],
     )

@@ -90,7 +90,7 @@ class TestAMistake:
             check("Dear\n{{ name\n")
 
     def test_an_unknown_filter_is_told_with_what_there_is(self) -> None:
-        with pytest.raises(TemplateInvalid, match=r"^letter\.txt line 2: the filter 'replace' is none of"):
+        with pytest.raises(TemplateInvalid, match=r"^letter\.txt line 2: the filter 'replace' is not one of"):
             check("Dear\n{{ name|replace('a', 'b') }}")
 
     def test_a_control_character_is_told_with_its_line(self) -> None:

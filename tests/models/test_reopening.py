@@ -107,7 +107,7 @@ class TestReopeningIsRefused:
         email_id, _ = make.in_status(Status.UNKNOWN)
         Q.update(status=Status.FAILED).where(Q.id == email_id).execute()
 
-        with pytest.raises(ReopeningRefused, match="nothing proves"):
+        with pytest.raises(ReopeningRefused, match="no proof"):
             reopening.one(email_id, "lifted", "ola")
 
         assert make.row(email_id).status == Status.FAILED
