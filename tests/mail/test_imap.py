@@ -263,7 +263,7 @@ class TestALogin:
         with a_server_that_says(offering="") as it:
             failure = fail(Server("127.0.0.1", it.port, "none", "ola", "hasło"))
 
-        assert "letters outside ASCII" in str(failure)
+        assert "characters outside ASCII" in str(failure)
         assert not [command for command in it.commands if "LOGIN" in command]
 
     def test_that_the_server_has_disabled_is_not_tried(self) -> None:
