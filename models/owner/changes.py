@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from peewee import Model, ModelSelect
 
 from models.store import reason_columns
+from models.store.database import with_next
 from models.store.tables import Campaign, Mailbox
 from models.store.tables import Change as Row
 from reasons import Why
@@ -69,17 +70,17 @@ def record_added(table: type[Campaign | Mailbox], id: int, values: Mapping[str, 
 
 def record_of_mailbox(mailbox_id: int, values: Mapping[str, list[object]], by: str, verb: str) -> None:
     """values: name -> [old, new]."""
-    Row.insert(mailbox=mailbox_id, by=by, verb=verb, values=dict(values)).execute()
+    _write(mailbox=mailbox_id, by=by, verb=verb, values=dict(values))
 
 
 def record_of_address(address: str, values: Mapping[str, list[object]], by: str, verb: str) -> None:
     """values: name -> [old, new]."""
-    Row.insert(address=address, by=by, verb=verb, values=dict(values)).execute()
+    _write(address=address, by=by, verb=verb, values=dict(values))
 
 
 def record_of_installation(values: Mapping[str, list[object]], by: str, verb: str, reason: Why | None = None) -> None:
     """values: name -> [old, new]."""
-    Row.insert(by=by, verb=verb, values=dict(values), **reason_columns.written(reason, "reason")).execute()
+    _write(by=by, verb=verb, values=dict(values), **reason_columns.written(reason, "reason"))
 
 
 def of_installation(limit: int = 50) -> list[RecordedChange]:
@@ -125,7 +126,11 @@ def _insert(
     table: type[Campaign | Mailbox], id: int, values: Mapping[str, list[object]], by: str, verb: str, reason: Why | None
 ) -> None:
     about = {"campaign" if table is Campaign else "mailbox": id}
-    Row.insert(by=by, verb=verb, values=values, **reason_columns.written(reason, "reason"), **about).execute()
+    _write(by=by, verb=verb, values=values, **reason_columns.written(reason, "reason"), **about)
+
+
+def _write(**columns: object) -> None:
+    with_next(*Row.insert(columns).sql())
 
 
 def _name(column: str) -> str:

@@ -33,31 +33,39 @@ T = TypeVar("T")
 
 
 class _Session(extensions.connection):
-    """One connection, and what need not be sent over it again."""
+    """A connection, what is still to be sent on it, and what it has prepared or answered already."""
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
-        self.begins = False  # a transaction, with the next statement
+        self.begins = False  # BEGIN is sent with the next statement
+        self.unsent: list[str] = []  # statements of this transaction that are sent with its next one or its COMMIT
         self.prepared: set[str] = set()
         self.known: dict[Callable[[], Any], Any] = {}
 
 
 class _Postgres(PostgresqlDatabase):
-    """Peewee's, with a BEGIN that travels with the first statement of its transaction."""
+    """Peewee's database, but BEGIN and the statements of with_next() share a round trip with the next statement."""
 
     def begin(self, isolation_level: object = None) -> None:
         _session_now().begins = True
 
     def commit(self) -> None:
-        if not self._is_unused():
+        if not self.is_closed() and (session := _session_now()).unsent:
+            try:
+                self._execute_cursor("COMMIT", ())
+            finally:
+                session.begins = False
+        elif not self._is_unused():
             super().commit()
 
     def rollback(self) -> None:
+        if not self.is_closed():
+            _session_now().unsent.clear()
         if not self._is_unused():
             super().rollback()
 
     def _is_unused(self) -> bool:
-        """Whether the transaction that ends was never begun at the server, because nothing was asked in it."""
+        """Whether the transaction that ends never began on the server, because no statement was sent in it."""
         unused = not self.is_closed() and _session_now().begins
         if unused:
             _session_now().begins = False
@@ -65,12 +73,16 @@ class _Postgres(PostgresqlDatabase):
 
     def _execute_cursor(self, sql: str, params: Any, **options: Any) -> Any:
         session = _session_now()
+        if session.unsent:
+            # All parameters are filled in already: what looks like one is doubled.
+            sql, params = "; ".join((*session.unsent, _filled_in(sql, params))).replace("%", "%%"), ()
+            session.unsent.clear()
         if not session.begins:
             return super()._execute_cursor(sql, params, **options)  # type: ignore[misc]  # the stubs do not know it
         try:
             return super()._execute_cursor(f"{_BEGIN}; {sql}", params, **options)  # type: ignore[misc]
         finally:
-            # Still idle where the server could not even read the statement: then nothing has begun.
+            # Still idle if the server could not parse the statement: then no transaction has begun.
             session.begins = session.get_transaction_status() == extensions.TRANSACTION_STATUS_IDLE
 
 
@@ -81,6 +93,14 @@ database = _Postgres(None)
 def _session_now() -> _Session:
     session: _Session = database.connection()  # type: ignore[no-untyped-call]
     return session
+
+
+def _filled_in(sql: str, params: Any) -> str:
+    """A statement with its parameters as literals."""
+    session = _session_now()
+    with __exception_wrapper__, session.cursor() as cursor:
+        filled: bytes = cursor.mogrify(sql, params) if params else sql.encode()
+    return filled.decode()
 
 
 FAILURES = (DatabaseError, InterfaceError)
@@ -331,12 +351,24 @@ def execute(query: str, values: Mapping[str, Any] | Sequence[Any] = ()) -> int:
     return int(_run(query, values).rowcount)
 
 
+def with_next(query: str, values: Mapping[str, Any] | Sequence[Any] = ()) -> None:
+    """Send a statement whose result is not read together with its transaction's next statement, or with the COMMIT.
+
+    It costs no round trip of its own, and what it raises is raised there. It still runs before that statement, with a
+    snapshot of its own. Outside a transaction it runs at once.
+    """
+    if database.in_transaction():
+        _session_now().unsent.append(_filled_in(query, values))
+    else:
+        execute(query, values)
+
+
 def _run(query: str, values: Mapping[str, Any] | Sequence[Any]) -> Any:
     return database.execute_sql(query, values)  # type: ignore[no-untyped-call]
 
 
 def notify(channel: str) -> None:
-    fetch("SELECT pg_notify(%s, '')", (channel,))
+    with_next("SELECT pg_notify(%s, '')", (channel,))
 
 
 def notifications(channel: str) -> Iterator[None]:

@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from peewee import ProgrammingError
+from peewee import IntegrityError, ProgrammingError
 
 import config
 from models.store import database, installation
@@ -143,6 +143,85 @@ class TestATransaction:
             raise ZeroDivisionError
 
         assert installation.disarmed_reason() is None
+
+
+class TestAStatementSentWithTheNext:
+    NAME = "INSERT INTO change (by, verb, values) VALUES (%s, 'a test', '{}')"
+
+    def names(self) -> list[str]:
+        return [by for (by,) in database.fetch("SELECT by FROM change WHERE verb = 'a test' ORDER BY id")]
+
+    def test_costs_no_round_trip_and_its_transaction_sees_it(self, proxy: CountingProxy) -> None:
+        database.clock()
+        before = proxy.asked
+
+        with database.database.atomic():
+            database.with_next(self.NAME, ("100 %s %(a)s %",))
+            database.with_next(self.NAME, ("second",))
+            seen = self.names()
+            database.with_next(self.NAME, ("third",))
+
+        assert proxy.asked - before == Asked(round_trips=2, transactions=1)
+        assert seen == ["100 %s %(a)s %", "second"]
+        assert self.names() == [*seen, "third"]
+
+    def test_is_sent_with_the_commit_where_no_other_follows(self, proxy: CountingProxy) -> None:
+        database.clock()
+        before = proxy.asked
+
+        with database.database.atomic():
+            database.with_next(self.NAME, ("only",))
+
+        assert proxy.asked - before == Asked(round_trips=1, transactions=1)
+        assert self.names() == ["only"]
+
+    def test_leaves_a_percent_sign_of_the_next_as_it_is(self, db: None) -> None:
+        with database.database.atomic():
+            database.with_next("SELECT 1")
+            assert database.fetch("SELECT 'a' LIKE '%'") == [(True,)]
+            database.with_next("SELECT 1")
+            assert database.fetch("SELECT %s LIKE %s, 5 %% 3", ("a%b", "%%")) == [(True, 2)]
+
+    def test_runs_at_once_outside_a_transaction(self, db: None) -> None:
+        database.with_next(self.NAME, ("at once",))
+
+        assert self.names() == ["at once"]
+
+    @pytest.mark.parametrize("is_sent", [True, False])
+    def test_is_taken_back_with_its_transaction(self, db: None, is_sent: bool) -> None:
+        with suppress(ZeroDivisionError), database.database.atomic():
+            database.with_next(self.NAME, ("taken back",))
+            if is_sent:
+                database.clock()
+            raise ZeroDivisionError
+
+        database.clock()
+        assert self.names() == []
+
+    @pytest.mark.parametrize("is_sent", [True, False])
+    def test_that_fails_takes_its_transaction_back(self, db: None, is_sent: bool) -> None:
+        def fails() -> None:
+            with database.database.atomic():
+                database.with_next(self.NAME, ("first",))
+                database.with_next(self.NAME, (None,))
+                if is_sent:
+                    database.clock()
+
+        with pytest.raises(IntegrityError):
+            fails()
+
+        with database.database.atomic():
+            database.with_next(self.NAME, ("of the next transaction",))
+        assert self.names() == ["of the next transaction"]
+
+    def test_is_sent_before_a_savepoint_and_stays_when_that_is_rolled_back(self, db: None) -> None:
+        with database.database.atomic():
+            database.with_next(self.NAME, ("before",))
+            with suppress(ZeroDivisionError), database.database.atomic():
+                database.with_next(self.NAME, ("inside",))
+                raise ZeroDivisionError
+
+        assert self.names() == ["before"]
 
 
 SESSION = "SELECT pg_backend_pid()"
