@@ -45,11 +45,13 @@ def _left_to_the_tick(email_id: int) -> Iterator[None]:
         log.warning("hint_left_to_the_tick", email_id=email_id, error=str(failure))
 
 
-def hint_if_soon(due: Hint) -> None:
-    """For an e-mail that just got another time: inside the buffer horizon it cannot wait for the tick."""
-    if is_soon(due.scheduled_at):
-        with _left_to_the_tick(due.email_id):
-            _publish([due])
+def hint_marked(due: Hint) -> None:
+    """Publish the hint of an e-mail that is marked as hinted already. The mark is dropped if the broker is away."""
+    try:
+        _enqueue(due.email_id, due.scheduled_at, at=due.scheduled_at)
+    except FAILURES as failure:
+        log.warning("hint_left_to_the_tick", email_id=due.email_id, error=str(failure))
+        hints.unmark(due)
 
 
 def is_soon(at: datetime) -> bool:

@@ -2,6 +2,7 @@
 
 import threading
 from datetime import datetime, timedelta
+from functools import partial
 from random import random
 from typing import assert_never
 
@@ -11,15 +12,16 @@ from actors import tally
 from actors.disk import journal
 from actors.disk.identity import this_worker
 from actors.disk.journal import Unrecordable
-from actors.hint import hint_if_soon
-from mail.outcome import Accepted, Deferred, Outcome, Phase, Refused, Reply, Scope, Unanswered, Withdrawn
-from models.email import blame, moves, stuck
+from actors.hint import hint_marked, is_soon
+from mail.outcome import Accepted, Deferred, Outcome, Phase, Refused, Scope, Unanswered, Withdrawn
+from models.email import moves, stuck
 from models.email.attempts import Conversation
 from models.email.claims import Attempt, Claim
 from models.email.hints import Hint
 from models.email.locks import NoSuchEmail
 from models.owner import campaigns, mailboxes
-from models.planning import plans
+from models.planning import refusals
+from models.planning.refusals import Kind, Refusal
 from models.states import Result
 from models.store import database
 from ops.watch import logs, metrics
@@ -65,14 +67,8 @@ def move(attempt: Attempt, outcome: Outcome) -> bool:
             return moves.release(held, told.reason, told)
         case Deferred(Scope.CAMPAIGN):
             return _close_to_its_letter(attempt, told)
-        case Deferred(Scope.UNCLEAR | Scope.CONTENT, _, reply) | Refused(_, _, reply) if since := _blamed(
-            attempt, outcome, reply
-        ):
-            return _close_mailbox(attempt, told, since)
-        case Deferred():
-            return _try_again(attempt, outcome)
-        case Refused():
-            return moves.reject(held, told, mailbox_works=_proves_mailbox(outcome))
+        case Deferred() | Refused():
+            return _record_refusal(attempt, outcome, told)
         case Unanswered(reason):
             return moves.doubt(held, reason, told)
         case Withdrawn(reason):
@@ -105,7 +101,7 @@ def _record_late(attempt: Attempt, outcome: Outcome) -> None:
     except Exception as failure:
         if database.is_outage(failure):
             raise
-        _told_as_bug(attempt, outcome)
+        _log_bug(attempt, outcome)
         _hold(attempt)
         raise Unrecordable from failure
     _tell(held, attempt, outcome)
@@ -121,8 +117,8 @@ def _hold(attempt: Attempt) -> None:
         log.exception("claim_not_held", email_id=attempt.held.email_id)
 
 
-def _told_as_bug(attempt: Attempt, outcome: Outcome) -> None:
-    """Called where an exception is handled that is no outage."""
+def _log_bug(attempt: Attempt, outcome: Outcome) -> None:
+    """Called while an exception that is no outage is handled."""
     log.exception("outcome_not_recorded", email_id=attempt.held.email_id, outcome=type(outcome).__name__.lower())
     metrics.RECORDS_REFUSED.inc()
 
@@ -145,44 +141,61 @@ def _log(event: str, attempt: Attempt, outcome: Outcome) -> None:
     )
 
 
-def _try_again(attempt: Attempt, outcome: Deferred) -> bool:
-    number, rules = attempt.attempts + 1, config.settings().sending
-    held, told, works = attempt.held, conversation(outcome), _proves_mailbox(outcome)
-    age, most = moves.put_off_for(held.email_id), timedelta(days=rules.give_up_after_days)
+def _record_refusal(attempt: Attempt, outcome: Deferred | Refused, told: Conversation) -> bool:
+    """In one transaction: what decides about the e-mail cannot change before its move."""
+    kind = _kind(outcome)
+    with database.database.atomic():
+        refusal = refusals.read(attempt.held.email_id, kind, put_off=isinstance(outcome, Deferred))
+        if kind is not None and refusal.blames_mailbox(kind):
+            return _close_mailbox(attempt, told, refusal)
+        if isinstance(outcome, Deferred):
+            return _try_again(attempt, outcome, told, refusal)
+        return moves.reject(attempt.held, told, mailbox_works=_proves_mailbox(outcome))
+
+
+def _kind(outcome: Deferred | Refused) -> Kind | None:
+    """The answer, if many leads with the same one show that their mailbox is to blame."""
+    it = outcome.reply
+    if it.code is None or (isinstance(outcome, Deferred) and outcome.scope is Scope.LEAD):
+        return None
+    return Kind(outcome.scope, it.code, it.enhanced)
+
+
+def _try_again(attempt: Attempt, outcome: Deferred, told: Conversation, refusal: Refusal) -> bool:
+    number, rules, held = attempt.attempts + 1, config.settings().sending, attempt.held
+    works, age, most = _proves_mailbox(outcome), refusal.put_off_for, timedelta(days=rules.give_up_after_days)
     if backoff.is_given_up(number, age, most):
         why = Reason(Code.GAVE_UP, attempts=number, days=age.days, because=told.instead or told.answer)
         return moves.reject(held, told, why, mailbox_works=works)
-    moment = plans.retry_moment(held.email_id, not_before=clock.now() + _pause(number - 1))
-    if not moves.retry(held, moment, told, mailbox_works=works):
+    moment = refusal.retry_moment(not_before=clock.now() + _pause(number - 1))
+    is_hinted = is_soon(moment)
+    if not moves.retry(held, moment, told, mailbox_works=works, is_hinted=is_hinted):
         return False
-    hint_if_soon(Hint(held.email_id, moment))
+    if is_hinted:
+        database.database.after_commit(partial(hint_marked, Hint(held.email_id, moment)))
     return True
 
 
-def _blamed(attempt: Attempt, outcome: Deferred | Refused, reply: Reply) -> datetime | None:
-    """From when on such refusals were the mailbox's fault. None: nothing says that they are."""
-    if reply.code is None:
-        return None
-    judged = blame.judge(attempt.held.email_id, attempt.mailbox_id, outcome.scope, reply.code, reply.enhanced)
-    return judged.since if judged.is_the_mailboxes else None
-
-
 def _close_to_its_letter(attempt: Attempt, told: Conversation) -> bool:
-    paused = campaigns.close_to_its_letter(attempt.held, told)
+    paused = campaigns.close_to_its_letter(attempt, told)
     if paused is None:
         return False
     log.warning("letter_too_large", campaign_id=attempt.campaign_id, mailbox_id=attempt.mailbox_id, paused=paused)
     return True
 
 
-def _close_mailbox(attempt: Attempt, told: Conversation, blamed_from: datetime | None = None) -> bool:
-    """The mailbox's fault is not the lead's: close the one, give the other back."""
-    until = mailboxes.close_after(attempt.held, told, _pause, blamed_from)
+def _close_mailbox(attempt: Attempt, told: Conversation, refusal: Refusal | None = None) -> bool:
+    """A mailbox's fault does not fail the lead: its e-mail is released. refusal: that shows the fault."""
+    until = mailboxes.close_after(attempt.held, told, _pause, refusal=refusal)
     if until is None:
         return False
+    database.database.after_commit(partial(_log_closure, attempt, told, until))
+    return True
+
+
+def _log_closure(attempt: Attempt, told: Conversation, until: datetime) -> None:
     log.warning("mailbox_closed", mailbox_id=attempt.mailbox_id, until=until.isoformat(), phase=told.phase)
     metrics.MAILBOX_CLOSURES.labels(told.phase).inc()
-    return True
 
 
 def _proves_mailbox(outcome: Deferred | Refused) -> bool:
@@ -206,7 +219,7 @@ def _insist(claim: Claim, outcome: Outcome) -> None:
             return
         except Exception as failure:  # noqa: BLE001  # an answer that was read is kept, whatever keeps it from its row
             if not database.is_outage(failure):
-                _told_as_bug(claim, outcome)
+                _log_bug(claim, outcome)
                 until = clock.boottime()  # tried again it would fail again
             database.close()
             if clock.boottime() >= until and _to_journal(claim, outcome):

@@ -9,7 +9,7 @@ from uuid import uuid4
 
 from models.email import moves
 from models.email.attempts import Conversation, Copy
-from models.email.claims import Claim, Held, Worker
+from models.email.claims import Attempt, Claim, Held, Worker
 from models.email.hints import Hint as Hint
 from models.owner import campaigns, mailboxes
 from models.owner.campaigns import NewCampaign, NewLead
@@ -141,6 +141,11 @@ def handed_over(email_id: int, worker: Worker = WORKER) -> Claim:
     claim = claimed(email_id, worker)
     assert moves.hand_over(claim.held, b"Subject: hello\r\n\r\nDear lead") is None
     return claim
+
+
+def attempt(held: Held) -> Attempt:
+    it = row(held.email_id)
+    return Attempt(held, it.campaign_id, it.mailbox_id, it.attempts)
 
 
 def in_status(status: Status) -> tuple[int, Held]:

@@ -5,11 +5,8 @@ The decision is a pure function of the answers, which are read from the attempts
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime
-from typing import NamedTuple
 
 from models.store import counting
-from models.store.database import fetch
 
 # The mailbox is to blame once this many leads got the same kind of answer with no acceptance in between.
 _LEADS = 3
@@ -41,58 +38,46 @@ def is_the_mailboxes(answer: Answer, others: Collection[Answer]) -> bool:
     return len(leads) >= _LEADS
 
 
-class Blame(NamedTuple):
-    is_the_mailboxes: bool
-    since: datetime  # only later answers of the mailbox's server count
-
-
-# The hand-over of the mailbox's last accepted e-mail, and the time from which answers count: that one, or when a person
-# last confirmed that the mailbox works.
-SINCE = f"""
-SELECT accepted.at, greatest(accepted.at, m.watched_from)
-FROM mailbox m CROSS JOIN LATERAL (
+# SQL: one row about a mailbox `m`. `accepted`: the hand-over of its last accepted e-mail. `since`: the time from which
+# answers count: that one, or when a person last confirmed that the mailbox works.
+_COUNTING_FROM = f"""
+SELECT last.at AS accepted, greatest(last.at, m.watched_from) AS since FROM (
     SELECT COALESCE(max(handed_over_at), to_timestamp(0)) AS at FROM (
-        SELECT q.handed_over_at FROM campaign_email_queue q WHERE q.mailbox_id = m.id AND q.status = 'sent'
-        ORDER BY {counting.counted_at("q")} DESC LIMIT 1
+        SELECT a.handed_over_at FROM campaign_email_queue a WHERE a.mailbox_id = m.id AND a.status = 'sent'
+        ORDER BY {counting.counted_at("a")} DESC LIMIT 1
     ) latest
-) accepted
-WHERE m.id = %(mailbox)s
+) last
 """  # noqa: S608  # only our own words
-
-# E-mails that got this kind of refusal since then. Not counted: those that also got it earlier, while others were
-# accepted, and those clearly refused again after they were reopened. Neither says anything about the mailbox.
-ALIKE = """
-WITH latest AS (
-    SELECT * FROM attempt
-    WHERE mailbox_id = %(mailbox)s AND outcome IN ('deferred', 'refused', 'unanswered')
-    ORDER BY ended_at DESC, id DESC LIMIT 500
-)
-SELECT q.id, l.lead_id, split_part(p.address, '@', 2)
+# SQL: the e-mails with this kind of refusal since then, the e-mail `q` among them. Not counted: those that also got it
+# earlier, while others were accepted, and those clearly refused again after they were reopened. Neither says anything
+# about the mailbox.
+_ALIKE = """
+SELECT r.id, l.lead_id, split_part(p.address, '@', 2) AS domain
 FROM (
-    SELECT email_id FROM latest
-    WHERE ended_at > %(since)s AND scope = %(scope)s AND code = %(code)s
+    SELECT email_id FROM (
+        SELECT * FROM attempt
+        WHERE mailbox_id = m.id AND outcome IN ('deferred', 'refused', 'unanswered')
+        ORDER BY ended_at DESC, id DESC LIMIT 500
+    ) latest
+    WHERE ended_at > counting.since AND scope = %(scope)s AND code = %(code)s
       AND enhanced IS NOT DISTINCT FROM %(enhanced)s
-    UNION SELECT %(email)s
+    UNION SELECT q.id
 ) refused
-JOIN campaign_email_queue q ON q.id = refused.email_id
-JOIN campaign_lead l ON l.id = q.campaign_lead_id JOIN lead p ON p.id = l.lead_id
+JOIN campaign_email_queue r ON r.id = refused.email_id
+JOIN campaign_lead l ON l.id = r.campaign_lead_id JOIN lead p ON p.id = l.lead_id
 WHERE NOT EXISTS (
     SELECT FROM attempt a
-    WHERE a.email_id = q.id AND a.mailbox_id = %(mailbox)s AND a.ended_at <= %(accepted)s
+    WHERE a.email_id = r.id AND a.mailbox_id = m.id AND a.ended_at <= counting.accepted
       AND a.outcome IN ('deferred', 'refused') AND a.code = %(code)s
       AND a.enhanced IS NOT DISTINCT FROM %(enhanced)s)
   AND (%(scope)s = 'unclear' OR NOT EXISTS (
-    SELECT FROM email_history e WHERE e.email_id = q.id AND e.move = 'reopen'))
+    SELECT FROM email_history e WHERE e.email_id = r.id AND e.move = 'reopen'))
 """
-
-
-def judge(email_id: int, mailbox_id: int, scope: str, code: int, enhanced: str | None) -> Blame:
-    """Decide about a refusal that this e-mail just got and that is not recorded yet."""
-    accepted, since = fetch(SINCE, {"mailbox": mailbox_id})[0]
-    about = {"email": email_id, "mailbox": mailbox_id, "scope": scope, "code": code, "enhanced": enhanced}
-    counting = {
-        counted: Answer(lead_id, domain, scope, code, enhanced)
-        for counted, lead_id, domain in fetch(ALIKE, {**about, "accepted": accepted, "since": since})
-    }
-    answer = counting.pop(email_id, None)
-    return Blame(answer is not None and is_the_mailboxes(answer, counting.values()), since)
+# SQL: one row, for an e-mail `q` and its mailbox `m`. Parameters: scope, code and enhanced code of its refusal, which
+# is not recorded yet.
+ANSWERS = f"""
+SELECT counting.since AS counting_from, array_agg(alike.id) AS emails, array_agg(alike.lead_id) AS leads,
+       array_agg(alike.domain) AS domains
+FROM ({_COUNTING_FROM}) counting LEFT JOIN LATERAL ({_ALIKE}) alike ON true
+GROUP BY counting.since
+"""  # noqa: S608  # only our own words

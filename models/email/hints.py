@@ -78,6 +78,12 @@ def mark(published: Sequence[Hint]) -> None:
     execute(MARK, values)
 
 
+def unmark(hint: Hint) -> None:
+    """Drop the mark: its message was not published."""
+    query = "UPDATE campaign_email_queue SET hinted_for = NULL WHERE id = %s AND status = 'pending' AND hinted_for = %s"
+    execute(query, hint)
+
+
 def count_marked() -> int:
     """How many e-mails of active campaigns are marked as waiting in the broker."""
     now = clock()

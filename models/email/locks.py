@@ -1,4 +1,4 @@
-"""Takes the locks under which what the gates look at stays true.
+"""Row locks of campaigns, mailboxes and e-mails. While they are held, the facts that the gates check cannot change.
 
 Lock order everywhere: campaigns by id, mailboxes by id, then e-mails, always FOR NO KEY UPDATE: with FOR UPDATE the
 planner's inserts, whose foreign keys share-lock their campaign, would deadlock against a claim.
@@ -7,12 +7,12 @@ planner's inserts, whose foreign keys share-lock their campaign, would deadlock 
 from collections.abc import Iterable
 from typing import Any
 
-from models.store.database import Prepared
+from models.store.database import Prepared, with_next
 from models.store.tables import Campaign, CampaignEmailQueue, Mailbox
 
 Q = CampaignEmailQueue
 
-# Peewee takes the whole clause; its type stubs know only of "FOR UPDATE".
+# Peewee accepts any clause; its type stubs allow only "FOR UPDATE".
 _LOCK: Any = "FOR NO KEY UPDATE"
 
 
@@ -31,29 +31,31 @@ def lock_mailboxes(ids: Iterable[int]) -> list[Mailbox]:
 
 
 def lock_email(email_id: int) -> CampaignEmailQueue:
-    """The e-mail's row, locked alone: only for moves that depend on nothing around it."""
+    """Lock only the e-mail's row: for moves that do not depend on its campaign or mailbox."""
     row: CampaignEmailQueue | None = Q.select().where(Q.id == email_id).for_update(_LOCK).first()
     if row is None:
         raise NoSuchEmail(f"there is no e-mail {email_id}")
     return row
 
 
-AROUND = "SELECT * FROM lock_around(%s)"
-
-
 def lock_around(email_id: int) -> CampaignEmailQueue:
-    """The e-mail's row, with its campaign and its mailbox locked before it, in one round trip."""
-    for row in Q.raw(AROUND, email_id):
+    """Lock the e-mail's campaign, then its mailbox, then its row, and return the row. One round trip."""
+    for row in Q.raw("SELECT * FROM lock_around(%s)", email_id):
         locked: CampaignEmailQueue = row
         return locked
     raise NoSuchEmail(f"there is no e-mail {email_id}")
 
 
-# The same locks, and the one below, for a packet whose last statement reads what is true under them or changes it.
+def lock_around_with_next(email_id: int) -> None:
+    """Take the same locks in the round trip of the next statement, which reads what was committed before them."""
+    with_next("SELECT FROM lock_around(%s)", (email_id,))
+
+
+# The same locks as statements of a packet: each later statement in it sees what was committed before they were held.
 LOCK_EMAIL = Prepared("lock_email", "SELECT FROM campaign_email_queue WHERE id = %(email)s FOR NO KEY UPDATE")
 LOCK_AROUND = Prepared("lock_around", "SELECT FROM lock_around(%(email)s)")
 
-# Mailboxes at one provider claim one after the other, or several would count the same room.
+# One claim per SMTP host at a time: claims at the same time would count the same free connection.
 LOCK_SMTP_HOST = Prepared(
     "lock_smtp_host",
     """

@@ -5,7 +5,7 @@ guard held; False means that the mail is no longer the caller's, who must stop.
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 from typing import Any
 from uuid import UUID, uuid4
@@ -14,7 +14,7 @@ from psycopg2 import Binary
 from psycopg2.extras import Json
 
 import config
-from models.email import announcements, attempts, claims, gates, locks
+from models.email import announcements, attempts, claims, gates
 from models.email.announcements import Moved
 from models.email.attempts import Conversation, Copy
 from models.email.claims import Claim, Held, Worker
@@ -23,7 +23,7 @@ from models.email.gates import Closed
 from models.email.locks import LOCK_AROUND, LOCK_EMAIL, LOCK_SMTP_HOST
 from models.states import PATHS, Move, Status
 from models.store import reason_columns
-from models.store.database import Prepared, database, execute, fetch_row, packet_rows
+from models.store.database import Prepared, database, execute, packet_rows
 from models.store.installation import NOTHING_SEEN, Seen
 from models.store.recordable import recordable
 from reasons import Code, Reason, Why
@@ -252,6 +252,7 @@ RETRY = _moved(
     Status.PENDING,
     {
         **_UNCLAIMED,
+        "hinted_for": "CASE WHEN %(is_hinted)s::boolean THEN %(scheduled_at)s::timestamptz END",
         "scheduled_at": "%(scheduled_at)s::timestamptz",
         "deferred_since": "COALESCE(q.deferred_since, q.claimed_at)",
         **_ATTEMPTED,
@@ -263,12 +264,19 @@ RETRY = _moved(
 )
 
 
-def retry(held: Held, scheduled_at: datetime, conversation: Conversation, *, mailbox_works: bool = False) -> bool:
-    """Proved not sent: another attempt at `scheduled_at`, which plans.retry_moment() tells.
+def retry(
+    held: Held,
+    scheduled_at: datetime,
+    conversation: Conversation,
+    *,
+    mailbox_works: bool = False,
+    is_hinted: bool = False,
+) -> bool:
+    """Proved not sent: another attempt at `scheduled_at`, see planning.refusals.
 
-    mailbox_works: as for reject.
+    mailbox_works: as for reject. is_hinted: the caller publishes the hint for that time, or calls hints.unmark.
     """
-    values: dict[str, Any] = {"scheduled_at": scheduled_at, "mailbox_works": mailbox_works}
+    values: dict[str, Any] = {"scheduled_at": scheduled_at, "mailbox_works": mailbox_works, "is_hinted": is_hinted}
     return _end(Move.RETRY, RETRY, held, conversation.reason, conversation, **values)
 
 
@@ -499,20 +507,6 @@ def reopen(campaign_id: int, slots: Sequence[Slot], reason: Why, by: str) -> int
     """Have failed mails tried again, at these places. Returns how many. The caller holds the campaign's lock."""
     values = {"campaign": campaign_id, **reason_columns.for_sql(reason, "reason"), "by": by, **_columns(slots)}
     return _told(Move.REOPEN, execute(REOPEN, values), campaign_id, by, reason)
-
-
-PUT_OFF_FOR = """
-SELECT COALESCE(clock_timestamp() - COALESCE(deferred_since, claimed_at), '0') FROM campaign_email_queue WHERE id = %s
-"""
-
-
-def put_off_for(email_id: int) -> timedelta:
-    """How long ago the first of its attempts was, of those that were answered with "not now"."""
-    row = fetch_row(PUT_OFF_FOR, (email_id,))
-    if row is None:
-        raise locks.NoSuchEmail(f"there is no e-mail {email_id}")
-    age: timedelta = row[0]
-    return age
 
 
 def _told(move: Move, count: int, campaign_id: int, by: str, reason: Why | None = None) -> int:

@@ -9,18 +9,20 @@ from peewee import EXCLUDED, IntegrityError, chunked, fn
 import bounds
 from models.email import locks, moves, recipients, remaining
 from models.email.attempts import Conversation
-from models.email.claims import Held
+from models.email.claims import Attempt
 from models.owner import changes, notices
 from models.owner.notices import Kind
 from models.states import CampaignStatus
 from models.store import reason_columns, tick_request
-from models.store.database import clock, database, fetch
+from models.store.database import clock, database, fetch, with_next
 from models.store.tables import CLOCK, Campaign, CampaignLead, CampaignMailbox, CampaignStep, Lead, Mailbox
 from reasons import Code, Reason, Why
 from scheduling.window import Window, WindowInvalid, warsaw_day
 
 _ENDED = {CampaignStatus.COMPLETED, CampaignStatus.CANCELLED}
-_WATCHED_ANEW: dict[str, object] = {
+# Refusals from before no longer count against it.
+_ACTIVE: dict[str, object] = {
+    "status": CampaignStatus.ACTIVE,
     "watched_from": CLOCK,
     "paused_by": None,
     **reason_columns.written(None, "paused_reason"),
@@ -159,14 +161,20 @@ def start(campaign_id: int, by: str) -> None:
     row = get(campaign_id)
     if row.last_day is not None and row.last_day < warsaw_day(clock()):
         raise CampaignInvalid(f"cannot start the campaign {row.name!r}: its last day {row.last_day} is over")
-    _change(campaign_id, CampaignStatus.ACTIVE, _WATCHED_ANEW, allowed={CampaignStatus.DRAFT}, verb="start", by=by)
+    _change(campaign_id, _ACTIVE, allowed={CampaignStatus.DRAFT}, verb="start", by=by)
 
 
 def pause(campaign_id: int, by: str, reason: Why | None = None) -> None:
     """From the commit on no claim and no hand-over of it succeeds."""
-    why: dict[str, object] = {"paused_by": by, **reason_columns.written(reason, "paused_reason")}
-    allowed = {CampaignStatus.ACTIVE}
-    _change(campaign_id, CampaignStatus.PAUSED, why, allowed=allowed, verb="pause", by=by, reason=reason)
+    _change(campaign_id, _paused(by, reason), allowed={CampaignStatus.ACTIVE}, verb="pause", by=by, reason=reason)
+
+
+def _paused(by: str, reason: Why | None) -> dict[str, object]:
+    return {
+        "status": CampaignStatus.PAUSED,
+        "paused_by": by,
+        **reason_columns.written(reason, "paused_reason"),
+    }
 
 
 def resume(campaign_id: int, by: str) -> None:
@@ -174,9 +182,9 @@ def resume(campaign_id: int, by: str) -> None:
 
     They keep their order, and no place that they held.
     """
-    anew: dict[str, object] = {"replan_reason": "resumed", **_WATCHED_ANEW}
+    resumed = {**_ACTIVE, "replan_reason": "resumed"}
     with database.atomic():
-        _change(campaign_id, CampaignStatus.ACTIVE, anew, allowed={CampaignStatus.PAUSED}, verb="resume", by=by)
+        _change(campaign_id, resumed, allowed={CampaignStatus.PAUSED}, verb="resume", by=by)
         _open_to_its_letter(campaign_id)
         notices.over(Kind.CAMPAIGN, campaign_id)
 
@@ -185,7 +193,7 @@ def go_on(campaign_id: int, by: str, reason: Why) -> None:
     """Some of its mails are to be tried again: where it was completed it is active once more."""
     row = _locked(campaign_id)
     if row.status == CampaignStatus.COMPLETED:
-        _write(row, {"status": CampaignStatus.ACTIVE, **_WATCHED_ANEW}, by, "retry", reason)
+        _write(row, _ACTIVE, by, "retry", reason)
 
 
 def edit(campaign_id: int, by: str, change: Edit) -> bool:
@@ -219,29 +227,30 @@ def _check_window(row: Campaign, change: Edit) -> None:
         raise CampaignInvalid(str(error)) from None
 
 
-def close_to_its_letter(held: Held, conversation: Conversation) -> bool | None:
-    """Give an e-mail back whose mailbox's server does not take its campaign's letter, and send no more from there.
+def close_to_its_letter(attempt: Attempt, conversation: Conversation) -> bool | None:
+    """Release an e-mail whose mailbox's server does not take its campaign's letter; send no more of them from there.
 
-    True: the campaign has no other mailbox, and paused itself. None: the mail is no longer the caller's.
+    True: the campaign has no other mailbox, and was paused. None: the claim is no longer held.
     """
-    with database.atomic():
-        row = locks.lock_around(held.email_id)
+    with database.transaction():
         why = conversation.reason
-        if not moves.release(held, why, conversation):
+        if not moves.release(attempt.held, why, conversation):
             return None
-        links = CampaignMailbox.update(reason_columns.written(why, "closed_reason"))
-        links.where(CampaignMailbox.campaign == row.campaign_id, CampaignMailbox.mailbox == row.mailbox_id).execute()
-        campaign = _locked(row.campaign_id)
-        if CampaignMailbox.select().where(
-            CampaignMailbox.campaign == campaign.id, CampaignMailbox.closed_reason.is_null()
-        ):
-            Campaign.update(revision=Campaign.revision + 1).where(Campaign.id == campaign.id).execute()
-            tick_request.ask_for_tick()
+        joined = CampaignMailbox.select(CampaignMailbox, Campaign, Mailbox)
+        joined = joined.join_from(CampaignMailbox, Campaign).join_from(CampaignMailbox, Mailbox)
+        links = {link.mailbox_id: link for link in joined.where(CampaignMailbox.campaign == attempt.campaign_id)}
+        this = links.pop(attempt.mailbox_id)
+        closed = CampaignMailbox.update(reason_columns.written(why, "closed_reason"))
+        with_next(
+            *closed.where(CampaignMailbox.campaign == this.campaign, CampaignMailbox.mailbox == this.mailbox).sql()
+        )
+        if any(link.closed_reason is None for link in links.values()):
+            _write_unrecorded(this.campaign, {})
             return False
-        if campaign.status == CampaignStatus.ACTIVE:
-            address = Mailbox.get_by_id(row.mailbox_id).address
-            reason = Reason(Code.LETTER_TOO_LARGE_FOR, mailbox=address, because=why)
-            pause(campaign.id, by=changes.PROTECTION, reason=reason)
+        if this.campaign.status == CampaignStatus.ACTIVE:
+            reason = Reason(Code.LETTER_TOO_LARGE_FOR, mailbox=this.mailbox.address, because=why)
+            paused = _paused(changes.PROTECTION, reason)
+            _write(this.campaign, paused, changes.PROTECTION, "pause", reason)
         return True
 
 
@@ -253,13 +262,13 @@ def _open_to_its_letter(campaign_id: int) -> None:
 def cancel(campaign_id: int, by: str) -> int:
     """End it, and return how many pending mails were cancelled. What is being sent is cancelled at its hand-over."""
     with database.atomic():
-        _change(campaign_id, CampaignStatus.CANCELLED, {}, allowed=set(CampaignStatus) - _ENDED, verb="cancel", by=by)
+        cancelled = {"status": CampaignStatus.CANCELLED}
+        _change(campaign_id, cancelled, allowed=set(CampaignStatus) - _ENDED, verb="cancel", by=by)
         return moves.cancel_pending(campaign_id, Reason(Code.CAMPAIGN_CANCELLED), by)
 
 
 def _change(
     campaign_id: int,
-    status: CampaignStatus,
     fresh: Mapping[str, object],
     *,
     allowed: set[CampaignStatus],
@@ -271,7 +280,7 @@ def _change(
         row = _locked(campaign_id)
         if row.status not in allowed:
             raise CampaignInvalid(f"cannot {verb} the campaign {row.name!r}: it is {row.status}")
-        _write(row, {"status": status, **fresh}, by, verb, reason)
+        _write(row, fresh, by, verb, reason)
 
 
 def _locked(campaign_id: int) -> Campaign:
@@ -280,9 +289,15 @@ def _locked(campaign_id: int) -> Campaign:
     raise NoSuchCampaign(f"there is no campaign {campaign_id}")
 
 
-def _write(row: Campaign, fresh: dict[str, object], by: str, verb: str, reason: Why | None = None) -> None:
-    Campaign.update({**fresh, "revision": Campaign.revision + 1}).where(Campaign.id == row.id).execute()
+def _write(row: Campaign, fresh: Mapping[str, object], by: str, verb: str, reason: Why | None = None) -> None:
+    _write_unrecorded(row, fresh)
     changes.record(row, fresh, by, verb, reason)
+
+
+def _write_unrecorded(row: Campaign, fresh: Mapping[str, object]) -> None:
+    """The new revision invalidates plans that were computed before."""
+    update = Campaign.update({**fresh, "revision": Campaign.revision + 1})
+    with_next(*update.where(Campaign.id == row.id).sql())
     tick_request.ask_for_tick()
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Literal, NamedTuple
 
-from peewee import SQL, IntegrityError, fn
+from peewee import IntegrityError, fn
 
 import bounds
 from models.email import evidence, locks, moves
@@ -14,9 +14,11 @@ from models.email.claims import Held
 from models.email.moves import WITHOUT_FAULTS
 from models.owner import changes, notices
 from models.owner.notices import Kind
+from models.planning import refusals
+from models.planning.refusals import Refusal
 from models.states import CampaignStatus, MailboxStatus
 from models.store import reason_columns, tick_request
-from models.store.database import clock, database
+from models.store.database import clock, database, with_next
 from models.store.tables import Campaign, CampaignMailbox, Mailbox, WarmupCount
 from reasons import Code, Reason, Why
 
@@ -252,20 +254,25 @@ def close_after(
     held: Held,
     conversation: Conversation,
     pause: Callable[[int], timedelta],
-    blamed_from: datetime | None = None,
+    *,
+    refusal: Refusal | None = None,
 ) -> datetime | None:
-    """Give an e-mail back that met a fault of its mailbox, and close that. None: the mail is no longer the caller's.
+    """Release an e-mail that failed by its mailbox's fault, and close the mailbox. None: the claim is no longer held.
 
-    In one transaction: a mailbox closed alone would leave the mail to its lease, and told twice it would count two.
-    blamed_from: mails that failed since then failed for the same fault, and are to be brought back.
+    In one transaction: otherwise the e-mail could stay claimed until its lease ends, or one fault be counted twice.
+    pause: as for close(). refusal: read in the caller's transaction, if other e-mails' answers blame the mailbox: those
+    that failed with the same answer are then to be reopened. Returns until when it is closed.
     """
-    with database.atomic():
-        row, fault = locks.lock_around(held.email_id), conversation.reason
+    with database.transaction():
+        found, fault = refusal or refusals.read(held.email_id), conversation.reason
         if not moves.release_for_its_mailbox(held, Reason(Code.MAILBOX_FAULT, because=fault), conversation):
             return None
+        blamed_from = refusal.counting_from if refusal else None
         if blamed_from is not None:
             tick_request.ask_for_tick()
-        return close(row.mailbox_id, fault, pause, conversation.phase, conversation.code, blamed_from)
+        until = found.now + pause(found.faults)
+        _close(found.mailbox_id, fault, until, conversation.phase, conversation.code, blamed_from)
+    return until
 
 
 def close(
@@ -274,27 +281,37 @@ def close(
     pause: Callable[[int], timedelta],
     phase: str | None = None,
     code: int | None = None,
-    blamed_from: datetime | None = None,
 ) -> datetime:
-    """Close it after a fault until the pause is over; the next mail after that shows whether it works again.
+    """Close it after a fault. The first e-mail after the pause shows whether it works again.
 
-    pause: how long, given how many faults came one after the other before this one. phase: of the conversation.
-    code: of the server's reply, if it gave one. blamed_from: as for close_after.
+    pause: the number of faults in a row before this one -> how long. phase: of the conversation. code: of the server's
+    reply, if it gave one. Returns until when it is closed.
     """
     with database.transaction():
         row = _locked(mailbox_id)
-        closed = {
-            "closed_until": SQL("clock_timestamp() + %s", [pause(row.faults)]),
-            **reason_columns.written(reason, "closed_reason"),
-            "closed_phase": phase,
-            "closed_code": code,
-        }
-        counted = {"faults": row.faults + 1, "revision": row.revision + 1}
-        blamed = {"blamed_from": fn.LEAST(Mailbox.blamed_from, blamed_from)}
-        update = Mailbox.update({**closed, **counted, **blamed}).where(Mailbox.id == mailbox_id)
-        [stored] = update.returning(Mailbox.closed_until).execute()
-    until: datetime = stored.closed_until
+        until = clock() + pause(row.faults)
+        _close(mailbox_id, reason, until, phase, code)
     return until
+
+
+def _close(
+    mailbox_id: int,
+    reason: Why,
+    until: datetime,
+    phase: str | None,
+    code: int | None,
+    blamed_from: datetime | None = None,
+) -> None:
+    """The caller holds the mailbox's lock. blamed_from: answers since then were the mailbox's fault."""
+    closed = {
+        "closed_until": until,
+        **reason_columns.written(reason, "closed_reason"),
+        "closed_phase": phase,
+        "closed_code": code,
+    }
+    counted = {"faults": Mailbox.faults + 1, "revision": Mailbox.revision + 1}
+    blamed = {"blamed_from": fn.LEAST(Mailbox.blamed_from, blamed_from)}
+    with_next(*Mailbox.update({**closed, **counted, **blamed}).where(Mailbox.id == mailbox_id).sql())
 
 
 def record_warmup(mailbox_id: int, day: date, count: int, by: str) -> None:

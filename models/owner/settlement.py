@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 import config
 from models.email import locks, moves
-from models.planning import plans
+from models.planning import refusals
 from models.states import CampaignStatus, Status
 from models.store import tick_request
 from models.store.database import clock, database
@@ -36,7 +36,7 @@ def again(email_id: int, reason: str, by: str) -> None:
         row = locks.lock_around(email_id)
         if refusal := _refusal(row):
             raise SettlementRefused(refusal)
-        moves.settle_to_send_again(email_id, plans.retry_moment(email_id, not_before=clock()), reason, by)
+        moves.settle_to_send_again(email_id, refusals.retry_moment(email_id, not_before=clock()), reason, by)
         tick_request.ask_for_tick()
 
 

@@ -164,22 +164,6 @@ def wanting() -> list[int]:
     return [row.id for row in rows if last[row.id] is None or last[row.id] < _horizon(row, frozen, now)]
 
 
-def retry_moment(email_id: int, not_before: datetime) -> datetime:
-    """The first time for another attempt within window, limits and mailbox gap that moves no other e-mail."""
-    row = Q.get_or_none(Q.id == email_id)
-    if row is None:
-        raise locks.NoSuchEmail(f"there is no e-mail {email_id}")
-    campaign, mailbox = Campaign.get_by_id(row.campaign_id), Mailbox.get_by_id(row.mailbox_id)
-    near = read_rows(Taken, NEAR, {"email": email_id, "campaign": campaign.id, "mailbox": mailbox.id})
-    now = clock()
-    return planner.retry_moment(
-        _planned_campaigns([campaign], {campaign.id: [mailbox.id]}, {}, now, to_the_end=True)[0],
-        _planned_mailboxes([mailbox], now)[0],
-        near,
-        not_before,
-    )
-
-
 def behind(campaign_id: int, mailboxes: Mapping[Email, int]) -> list[Slot]:
     """Slots after all pending e-mails of the campaign. mailboxes: e-mail -> its current mailbox, in order."""
     now = clock()
@@ -322,11 +306,6 @@ def _unchanged(campaigns: Iterable[Campaign], mailboxes: Iterable[Mailbox], seen
 
 
 ASKED_FOR = "SELECT id, replan_reason FROM campaign WHERE status = 'active' AND replan_reason IS NOT NULL"
-
-NEAR = """
-SELECT campaign_id, mailbox_id, scheduled_at AS at, attempts > 0 AS is_retry FROM campaign_email_queue
-WHERE status = 'pending' AND (mailbox_id = %(mailbox)s OR campaign_id = %(campaign)s) AND id <> %(email)s
-"""
 
 ON_UNUSABLE_MAILBOXES = """
 SELECT DISTINCT q.campaign_id

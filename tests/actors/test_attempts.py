@@ -11,11 +11,13 @@ from actors.deliver import deliver
 from actors.disk import journal
 from actors.readiness import work_off_journal
 from mail.outcome import Accepted, Deferred, Outcome, Phase, Refused, Reply, Scope, Unanswered, Withdrawn, no_reply
-from models.email import attempts, blame, moves, stuck
+from models.email import attempts, moves, stuck
 from models.email.claims import Attempt as Held
 from models.email.claims import Claim
 from models.health import invariants
 from models.owner import mailboxes
+from models.planning import refusals
+from models.planning.refusals import Kind
 from models.states import Result, Status
 from models.store import database, migrate, tables
 from models.store.tables import Attempt, EmailHistory
@@ -312,7 +314,8 @@ class TestWhatTheVersionBeforeRecords:
         for row in found:
             EmailHistory.insert({**row, "at": make.now() - timedelta(seconds=1)}).execute()
 
-        assert blame.judge(ids[2], mailbox_id, "unclear", 554, None).is_the_mailboxes
+        kind = Kind("unclear", 554, None)
+        assert refusals.read(ids[2], kind).blames_mailbox(kind)
 
 
 def test_each_table_is_emptied_before_a_test(db: None) -> None:

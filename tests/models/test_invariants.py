@@ -10,7 +10,7 @@ import pytest
 from models.email import moves
 from models.health import invariants
 from models.owner import campaigns, settlement
-from models.planning import plans
+from models.planning import refusals
 from models.states import Move, Status
 from models.store import database
 from models.store.tables import Attempt, Campaign, CampaignEmailQueue, EmailContent, EmailHistory
@@ -54,7 +54,7 @@ class TestRowsMadeByLegalMoves:
     def test_break_none_on_the_longer_ways_either(self) -> None:
         sent_again()
         retried = make.claimed(make.an_email())
-        moment = plans.retry_moment(retried.held.email_id, make.now())
+        moment = refusals.retry_moment(retried.held.email_id, make.now())
         moves.retry(retried.held, moment, make.later(451))
         moves.release(make.claimed(make.an_email()).held, "a test")
         campaigns.cancel(make.row(make.an_email()).campaign_id, "ola")

@@ -42,7 +42,7 @@ ENDS: dict[str, Callable[[Held], object]] = {
     "release": lambda held: moves.release(held, "a test"),
     "release_for_its_mailbox": lambda held: moves.release_for_its_mailbox(held, "a test", make.later(421)),
     "close_after": lambda held: mailboxes.close_after(held, make.later(421), lambda faults: timedelta(1)),
-    "close_to_its_letter": lambda held: campaigns.close_to_its_letter(held, make.no(552)),
+    "close_to_its_letter": lambda held: campaigns.close_to_its_letter(make.attempt(held), make.no(552)),
 }
 ALONE: dict[str, Callable[[Held], object]] = {
     "doubt": lambda held: moves.doubt(held, "silence"),

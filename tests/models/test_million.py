@@ -4,9 +4,10 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from models.email import blame, facts, hints, recipients
+from models.email import facts, hints, recipients
 from models.owner import campaigns, changes, mailboxes, protection
-from models.planning import plans
+from models.planning import plans, refusals
+from models.planning.refusals import Kind
 from models.states import Status
 from models.store import database
 from models.views import forecast, gauges, history, mails, overview, today, unknowns
@@ -63,7 +64,8 @@ READS: dict[str, tuple[int, Callable[[], object]]] = {
     "what a claim looks at": (A_FEW, lambda: facts.read(400_000)),
     # After some times Postgres takes one plan for all that may be asked.
     "what a claim looks at by its last plan": (10 * A_FEW, lambda: [facts.read(400_000) for _ in range(10)]),
-    "whom a refusal is blamed on": (10 * A_PAGE, lambda: blame.judge(400_000, 1, "lead", 550, None)),
+    "whom a refusal is blamed on": (10 * A_PAGE, lambda: refusals.read(400_000, Kind("lead", 550, None))),
+    "when a mail is tried again": (A_DAY, lambda: refusals.read(400_000, put_off=True)),
     "how a campaign's latest mails were answered": (A_DAY, lambda: protection.results(campaigns.get(IT.running))),
 }
 pytestmark = pytest.mark.timeout(600)  # the first of these fills the database

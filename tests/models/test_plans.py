@@ -14,7 +14,7 @@ from actors.plan import plan_new, replan
 from models.email import moves
 from models.health import invariants
 from models.owner import campaigns, changes, mailboxes, preview, suppressions
-from models.planning import plans, unplanned
+from models.planning import plans, refusals, unplanned
 from models.states import Move, Status
 from models.store import database
 from models.store.tables import Campaign, CampaignEmailQueue, CampaignLead, EmailHistory, Lead, Mailbox
@@ -509,7 +509,7 @@ class TestRetrying:
         not_before = make.row(later).scheduled_at - timedelta(seconds=10)
         Mailbox.update(last_start_at=None).execute()
 
-        moment = plans.retry_moment(claim.held.email_id, not_before)
+        moment = refusals.retry_moment(claim.held.email_id, not_before)
 
         assert moment == make.row(later).scheduled_at + timedelta(seconds=60)
 

@@ -22,6 +22,8 @@ from mail.outcome import Accepted, Reply
 from models.email import moves
 from models.email.claims import Worker
 from models.owner import arming, mailboxes, suppressions
+from models.planning import refusals
+from models.planning.refusals import Kind
 from models.states import FINAL, Status
 from models.store import database, embedded
 from models.store.tables import Campaign, CampaignEmailQueue, CampaignLead, Mailbox
@@ -86,7 +88,7 @@ class Situation:
         if "dot" not in self.effects or Status.UNKNOWN in self.ends:
             return ()
         after = self.effects[self.effects.index("moves.hand_over") + 1 :]
-        answered = next(place for place, name in enumerate(after) if name.startswith(("moves.", "journal.")))
+        answered = next(place for place, name in enumerate(after) if name.startswith(("moves.", "record.", "journal.")))
         return after[: answered + 1]
 
 
@@ -170,12 +172,12 @@ def blamed_after_two_had_failed(punktual: Punktual) -> None:
     campaign_id = make.a_campaign([mailbox_id], leads=3, delay=0.01)
     ids = make.planned(campaign_id, mailbox_id, *[make.now()] * 3)
     told = make.no(554, enhanced="5.6.0", scope="content", phase="dot")
-    began = make.now() - timedelta(minutes=1)
     for email_id in ids:
         make.rested(campaign_id)
         held = make.handed_over(email_id).held
         if email_id == ids[-1]:
-            mailboxes.close_after(held, told, lambda _: timedelta(0), began)
+            refusal = refusals.read(email_id, Kind("content", 554, "5.6.0"))
+            mailboxes.close_after(held, told, lambda _: timedelta(0), refusal=refusal)
         else:
             moves.reject(held, told)
     Mailbox.update(closed_until=None).execute()
@@ -195,8 +197,8 @@ ANNA, IN_NO_HURRY = mail_to("anna@leads.example"), mail_to("anna@leads.example",
 CALL = ("moves.claim", "compose", "connect", "EHLO", "MAIL", "RCPT")
 UP_TO_HAND_OVER = (*CALL, "DATA", "body", "moves.hand_over")
 UP_TO_ANSWER = (*UP_TO_HAND_OVER, "handover_log.note", "dot", "answer")
-ITS_TIME_HAS_COME = ("publish deliver", "acknowledge deliver.DQ")
 HINT_IN_A_WHILE = ("publish deliver", "hints.mark")
+ITS_TIME_HAS_COME = ("publish deliver", "acknowledge deliver.DQ")
 END_OF_TICK = ("campaigns.complete_finished", "heartbeats.beat", "acknowledge tick")
 SITUATIONS = (
     Situation("sent", "worker", ANNA, hint, (*UP_TO_ANSWER, "moves.accept", "QUIT", "acknowledge deliver")),
@@ -205,7 +207,7 @@ SITUATIONS = (
         "worker",
         mail_to("dot-451@leads.example"),
         hint,
-        (*UP_TO_ANSWER, "moves.retry", *HINT_IN_A_WHILE, "QUIT", "acknowledge deliver", *ITS_TIME_HAS_COME),
+        (*UP_TO_ANSWER, "record.move", "publish deliver", "QUIT", "acknowledge deliver", *ITS_TIME_HAS_COME),
         ends=(Status.FAILED,),
     ),
     Situation(
@@ -213,7 +215,7 @@ SITUATIONS = (
         "worker",
         mail_to("550@leads.example"),
         hint,
-        (*CALL, "moves.reject", "QUIT", "acknowledge deliver"),
+        (*CALL, "record.move", "QUIT", "acknowledge deliver"),
         ends=(Status.FAILED,),
     ),
     Situation(
