@@ -1,12 +1,14 @@
 """Previews which e-mails an order would move: runs the tick's planning in a transaction that is rolled back."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from models.planning import plans
-from models.store.database import database, fetch
+from models.store.database import database, rows
 from scheduling import planner
+from scheduling.planner import CurrentSlot, Slot
 
 
 @dataclass(frozen=True)
@@ -22,9 +24,18 @@ class Shift:
 
 
 PENDING = """
-SELECT campaign_id, campaign_lead_id, step_id, mailbox_id, scheduled_at FROM campaign_email_queue
+SELECT campaign_id, campaign_lead_id AS lead_id, step_id, mailbox_id, scheduled_at AS at FROM campaign_email_queue
 WHERE status = 'pending' AND campaign_id = ANY(%s)
 """
+
+
+class _Key(NamedTuple):
+    campaign_id: int
+    lead_id: int
+    step_id: int
+
+
+_Slots = dict[_Key, CurrentSlot]
 
 
 def of(order: Callable[[], object], campaign_ids: Collection[int]) -> list[Shift]:
@@ -37,21 +48,20 @@ def of(order: Callable[[], object], campaign_ids: Collection[int]) -> list[Shift
         reasons = plans.to_replan()
         asked = {it: reasons[it] for it in reasons if it in campaign_ids and reasons[it] in plans.ORDERS}
         seen = plans.situation(asked, again=True, orders=asked)
-        before = {row[:3]: row[3:] for row in fetch(PENDING, (list(asked),))}
+        before = _slots(rows(Slot, PENDING, (list(asked),)))
         transaction.rollback()
-    after = dict(before)
-    for slot in planner.plan(seen.campaigns, seen.mailboxes, seen.taken, seen.now):
-        after[slot.campaign_id, slot.lead_id, slot.step_id] = (slot.mailbox_id, slot.at)
+    after = before | _slots(planner.plan(seen.campaigns, seen.mailboxes, seen.taken, seen.now))
     return [shift for it in asked if (shift := _shift(it, before, after))]
 
 
-Places = dict[tuple[int, int, int], tuple[int, datetime]]  # campaign, campaign lead, step -> mailbox, time
+def _slots(slots: Iterable[Slot]) -> _Slots:
+    return {_Key(it.campaign_id, it.lead_id, it.step_id): CurrentSlot(it.mailbox_id, it.at) for it in slots}
 
 
-def _shift(campaign_id: int, before: Places, after: Places) -> Shift | None:
-    keys = [key for key in before if key[0] == campaign_id]
+def _shift(campaign_id: int, before: _Slots, after: _Slots) -> Shift | None:
+    keys = [key for key in before if key.campaign_id == campaign_id]
     moved = sum(before[key] != after[key] for key in keys)
     if not moved:
         return None
-    was, will_be = [before[key][1] for key in keys], [after[key][1] for key in keys]
+    was, will_be = [before[key].at for key in keys], [after[key].at for key in keys]
     return Shift(campaign_id, moved, min(was), min(will_be), max(was), max(will_be))

@@ -5,6 +5,8 @@ Never one that may have been accepted: an e-mail only fails by a refusal, and mo
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple
 
 import config
 from models.email import locks, moves
@@ -12,7 +14,7 @@ from models.owner import campaigns
 from models.planning import plans
 from models.states import CampaignStatus, Status
 from models.store import tick_request
-from models.store.database import database, execute, fetch
+from models.store.database import database, execute, fetch, rows
 from models.store.tables import Campaign
 from reasons import Code, Reason, Why
 from scheduling.planner import Email
@@ -77,7 +79,7 @@ def _by_a_person(campaign_id: int, email_ids: Sequence[int], reason: str, by: st
 
 # Those of them whose leads may be written to, in order of their turns.
 WILLING = """
-SELECT q.campaign_lead_id, q.step_id, q.mailbox_id FROM campaign_email_queue q
+SELECT q.campaign_lead_id AS lead_id, q.step_id, q.mailbox_id FROM campaign_email_queue q
 JOIN campaign_lead cl ON cl.id = q.campaign_lead_id JOIN lead l ON l.id = cl.lead_id
 LEFT JOIN suppression s ON s.address = l.address
 WHERE q.id = ANY(%(ids)s) AND q.status = 'failed' AND s.address IS NULL
@@ -86,11 +88,17 @@ ORDER BY q.scheduled_at, cl.position
 """
 
 
+class _Willing(NamedTuple):
+    lead_id: int
+    step_id: int
+    mailbox_id: int
+
+
 def _reopen(campaign_id: int, email_ids: Sequence[int], reason: Why, by: str) -> Reopened:
     """Plan them after the campaign's other e-mails. The caller holds the campaign's lock."""
     rules = config.settings().sending
-    found = fetch(WILLING, {"ids": list(email_ids), "basis": rules.require_legal_basis})
-    willing = {Email(lead_id, step_id): mailbox_id for lead_id, step_id, mailbox_id in found}
+    found = rows(_Willing, WILLING, {"ids": list(email_ids), "basis": rules.require_legal_basis})
+    willing = {Email(it.lead_id, it.step_id): it.mailbox_id for it in found}
     slots = plans.behind(campaign_id, willing)
     count = moves.reopen(campaign_id, slots, reason, by)
     if count:
@@ -101,7 +109,7 @@ def _reopen(campaign_id: int, email_ids: Sequence[int], reason: Why, by: str) ->
 # E-mails that failed with the kind of answer for which their mailbox was blamed later. Not those reopened before:
 # they were refused twice.
 BLAMED = """
-SELECT m.id, m.blamed_from, q.campaign_id, array_agg(DISTINCT q.id)
+SELECT m.id AS mailbox_id, m.blamed_from, q.campaign_id, array_agg(DISTINCT q.id) AS email_ids
 FROM mailbox m
 LEFT JOIN attempt a ON a.mailbox_id = m.id AND a.ended_at > m.blamed_from
     AND a.outcome IN ('deferred', 'refused', 'unanswered')
@@ -119,15 +127,22 @@ GROUP BY m.id, m.blamed_from, q.campaign_id
 """
 
 
+class _Blamed(NamedTuple):
+    mailbox_id: int
+    blamed_from: datetime
+    campaign_id: int | None  # None: no e-mail failed
+    email_ids: list[int]
+
+
 def reopen_blamed(by: str) -> int:
     """Reopen all e-mails that failed because of their mailbox. Returns how many. Idempotent."""
     count, done = 0, {}
-    for mailbox_id, blamed_from, campaign_id, email_ids in fetch(BLAMED):
-        done[mailbox_id] = blamed_from
-        if campaign_id is not None:
+    for it in rows(_Blamed, BLAMED):
+        done[it.mailbox_id] = it.blamed_from
+        if it.campaign_id is not None:
             with database.atomic():
-                locks.lock_campaigns([campaign_id])
-                count += _reopen(campaign_id, email_ids, Reason(Code.MAILBOX_WAS_AT_FAULT), by).count
+                locks.lock_campaigns([it.campaign_id])
+                count += _reopen(it.campaign_id, it.email_ids, Reason(Code.MAILBOX_WAS_AT_FAULT), by).count
     for mailbox_id, blamed_from in done.items():
         # Unless the mailbox was blamed again meanwhile, for earlier failures.
         execute("UPDATE mailbox SET blamed_from = NULL WHERE id = %s AND blamed_from = %s", (mailbox_id, blamed_from))

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from types import MappingProxyType
+from typing import NamedTuple
 
 import config
 from models.email import facts, gates, limits, locks, moves, windows
@@ -108,12 +109,23 @@ REASONS = ("resumed", "edited", "downtime", "window", "limit", "mailbox", "holid
 ORDERS = {"resumed", "edited"}
 
 
+ASKED_FOR = """
+SELECT id AS campaign_id, replan_reason AS reason FROM campaign
+WHERE status = 'active' AND replan_reason IS NOT NULL
+"""
+
+
+class _AskedFor(NamedTuple):
+    campaign_id: int
+    reason: str
+
+
 def to_replan() -> dict[int, str]:
     """Active campaign id -> why its pending e-mails must be replanned.
 
     Campaigns without a usable mailbox are left out: there are no other slots for them.
     """
-    reasons: dict[int, str] = dict(fetch(ASKED_FOR))
+    reasons = {it.campaign_id: it.reason for it in read_rows(_AskedFor, ASKED_FOR)}
     for campaign_id in _on_unusable_mailboxes():
         reasons.setdefault(campaign_id, "mailbox")
     for (campaign_id,) in fetch(ON_FROZEN_DAYS):
@@ -133,18 +145,24 @@ WHERE cm.campaign_id = ANY(%s) AND cm.closed_reason IS NULL AND m.status = 'acti
 """
 
 PENDING_COUNTS = """
-SELECT campaign_id, count(*)::int FROM campaign_email_queue
+SELECT campaign_id, count(*)::int AS emails FROM campaign_email_queue
 WHERE status = 'pending' AND campaign_id = ANY(%s) GROUP BY campaign_id
 """
 
 
+class _PendingCount(NamedTuple):
+    campaign_id: int
+    emails: int
+
+
 def pending_counts(campaign_ids: Collection[int]) -> dict[int, int]:
     """Campaign id -> how many e-mails replanning it would move at most."""
-    return dict(fetch(PENDING_COUNTS, (list(campaign_ids),)))
+    found = read_rows(_PendingCount, PENDING_COUNTS, (list(campaign_ids),))
+    return {it.campaign_id: it.emails for it in found}
 
 
 WANTING = """
-SELECT c.id, last.scheduled_at
+SELECT c.id AS campaign_id, last.scheduled_at AS at
 FROM unnest(%s::bigint[]) AS c (id)
 LEFT JOIN LATERAL (
     SELECT q.scheduled_at FROM campaign_email_queue q
@@ -154,14 +172,19 @@ LEFT JOIN LATERAL (
 """
 
 
+class _Last(NamedTuple):
+    campaign_id: int
+    at: datetime | None
+
+
 def wanting() -> list[int]:
     """Active campaigns whose last planned e-mail is before their horizon: they may have e-mails to plan.
 
     For the others, usually most of them, the leads need not be read.
     """
     rows, frozen, now = usable.only(_campaigns(None)), windows.frozen_days(), clock()
-    last = dict(fetch(WANTING, ([row.id for row in rows],)))
-    return [row.id for row in rows if last[row.id] is None or last[row.id] < _horizon(row, frozen, now)]
+    last = {it.campaign_id: it.at for it in read_rows(_Last, WANTING, ([row.id for row in rows],))}
+    return [row.id for row in rows if (at := last[row.id]) is None or at < _horizon(row, frozen, now)]
 
 
 def behind(campaign_id: int, mailboxes: Mapping[Email, int]) -> list[Slot]:
@@ -236,7 +259,8 @@ def _planned_mailboxes(rows: Sequence[Mailbox], now: datetime) -> list[planner.M
 # After two mailbox faults past RCPT an e-mail is replanned last: it may be the cause, and would otherwise be the first
 # to try the mailbox after each pause and block all others.
 PENDING = """
-SELECT q.campaign_id, q.campaign_lead_id, q.step_id, q.mailbox_id, q.scheduled_at, q.attempts > 0
+SELECT q.campaign_id, q.campaign_lead_id AS lead_id, q.step_id, q.mailbox_id, q.scheduled_at AS at,
+       q.attempts > 0 AS is_retry
 FROM campaign_email_queue q
 LEFT JOIN LATERAL (
     SELECT count(*) AS met FROM attempt a
@@ -245,6 +269,16 @@ LEFT JOIN LATERAL (
 ) faults ON true
 WHERE q.status = 'pending' AND q.campaign_id = ANY(%s) ORDER BY faults.met >= 2, q.scheduled_at, q.id
 """
+
+
+@dataclass(frozen=True)
+class _Pending:
+    campaign_id: int
+    lead_id: int
+    step_id: int
+    mailbox_id: int
+    at: datetime
+    is_retry: bool
 
 
 def _pending(
@@ -257,13 +291,13 @@ def _pending(
     """
     emails: defaultdict[int, list[Email]] = defaultdict(list)
     staying = []
-    for campaign_id, lead_id, step_id, mailbox_id, at, is_retry in fetch(PENDING, (campaign_ids,)):
-        if campaign_id not in orders:
-            emails[campaign_id].append(Email(lead_id, step_id, CurrentSlot(mailbox_id, at)))
-        elif is_retry and at > now and orders[campaign_id] == "edited":
-            staying.append(Taken(campaign_id, mailbox_id, at, is_retry))
+    for it in read_rows(_Pending, PENDING, (campaign_ids,)):
+        if it.campaign_id not in orders:
+            emails[it.campaign_id].append(Email(it.lead_id, it.step_id, CurrentSlot(it.mailbox_id, it.at)))
+        elif it.is_retry and it.at > now and orders[it.campaign_id] == "edited":
+            staying.append(Taken(it.campaign_id, it.mailbox_id, it.at, it.is_retry))
         else:
-            emails[campaign_id].append(Email(lead_id, step_id))
+            emails[it.campaign_id].append(Email(it.lead_id, it.step_id))
     return emails, staying
 
 
@@ -304,8 +338,6 @@ def _unchanged(campaigns: Iterable[Campaign], mailboxes: Iterable[Mailbox], seen
     locked |= {("mailbox", row.id): row.revision for row in mailboxes}
     return all(seen.revisions.get(key) == revision for key, revision in locked.items())
 
-
-ASKED_FOR = "SELECT id, replan_reason FROM campaign WHERE status = 'active' AND replan_reason IS NOT NULL"
 
 ON_UNUSABLE_MAILBOXES = """
 SELECT DISTINCT q.campaign_id

@@ -2,15 +2,25 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from models.email import recipients, remaining
-from models.store.database import fetch
+from models.store.database import fetch, rows
 from scheduling.planner import Email
 
-LAST_TURN = f"SELECT c.id, {remaining.LAST_TURN} FROM unnest(%s::bigint[]) AS c (id)"  # noqa: S608  # only our own words
+LAST_TURN = f"""
+SELECT c.id AS campaign_id, {remaining.LAST_TURN} AS turn FROM unnest(%s::bigint[]) AS c (id)
+"""  # noqa: S608  # only our own words
+
+
+class _LastTurn(NamedTuple):
+    campaign_id: int
+    turn: int
+
+
 # First e-mails only: a follow-up is planned when the e-mail before it has been sent.
 UNPLANNED = f"""
-SELECT c.id, r.campaign_lead_id, r.step_id
+SELECT c.id AS campaign_id, r.campaign_lead_id AS lead_id, r.step_id
 FROM unnest(%(ids)s::bigint[], %(after)s::int[], %(most)s::int[]) AS c (id, after, most)
 CROSS JOIN LATERAL (
     SELECT r.campaign_lead_id, r.step_id FROM {remaining.REMAINING} r
@@ -18,6 +28,14 @@ CROSS JOIN LATERAL (
     ORDER BY r.turn LIMIT c.most
 ) r
 """  # noqa: S608  # only our own words
+
+
+class _Unplanned(NamedTuple):
+    campaign_id: int
+    lead_id: int
+    step_id: int
+
+
 PASSED_OVER = f"SELECT c.id FROM unnest(%s::bigint[]) AS c (id) WHERE {remaining.COUNT} > 0"  # noqa: S608  # only our own words
 
 
@@ -26,7 +44,7 @@ def emails(most: Mapping[int, int | None]) -> dict[int, list[Email]]:
 
     most: campaign id -> the most e-mails; None: all. The number of statements is the same for any number of campaigns.
     """
-    after: dict[int, int] = dict(fetch(LAST_TURN, (list(most),)))
+    after = {it.campaign_id: it.turn for it in rows(_LastTurn, LAST_TURN, (list(most),))}
     found = _emails(list(most), after, most)
     passed_over = [it for it in most if it not in found and after[it]]
     if passed_over:
@@ -37,6 +55,6 @@ def emails(most: Mapping[int, int | None]) -> dict[int, list[Email]]:
 def _emails(ids: Sequence[int], after: Mapping[int, int], most: Mapping[int, int | None]) -> dict[int, list[Email]]:
     found: defaultdict[int, list[Email]] = defaultdict(list)
     values = {"ids": list(ids), "after": [after[it] for it in ids], "most": [most[it] for it in ids]}
-    for campaign_id, lead_id, step_id in fetch(UNPLANNED, {**recipients.rules(), **values}) if ids else ():
-        found[campaign_id].append(Email(lead_id, step_id))
+    for it in rows(_Unplanned, UNPLANNED, {**recipients.rules(), **values}) if ids else ():
+        found[it.campaign_id].append(Email(it.lead_id, it.step_id))
     return dict(found)

@@ -14,7 +14,7 @@ from models.health import findings, heartbeats, invariants
 from models.planning import usable
 from models.states import CampaignStatus, MailboxStatus, Status
 from models.store import installation
-from models.store.database import clock, database, execute, fetch
+from models.store.database import clock, database, execute
 from models.store.database import rows as read_rows
 from models.store.tables import Campaign, Mailbox
 from models.views import overview, unknowns
@@ -96,8 +96,9 @@ def _campaigns(now: datetime) -> list[CampaignGauge]:
     standings = overview.standings(rows)
     frozen = windows.frozen_days()
     counts: defaultdict[int, dict[str, int]] = defaultdict(lambda: dict.fromkeys(Status, 0))
-    for campaign_id, status, count, _ in fetch(overview.CAMPAIGN_COUNTS, ([row.id for row in rows],)):
-        counts[campaign_id][status] = count
+    ids = [row.id for row in rows]
+    for it in read_rows(overview.CampaignCount, overview.CAMPAIGN_COUNTS, (ids,)):
+        counts[it.campaign_id][it.status] = it.emails
     return [
         CampaignGauge(
             id=row.id,

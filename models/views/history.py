@@ -7,7 +7,7 @@ from typing import Any
 from models.email.attempts import Conversation
 from models.states import Result
 from models.store import reason_columns
-from models.store.database import fetch
+from models.store.database import rows
 from reasons import Code, Reason, Why
 
 
@@ -44,12 +44,14 @@ class PastMove:
 # An attempt is shown with the last move about it: late proof says more than the doubt before it.
 # For moves `h`: a change of time has always had a code.
 REASON = """
-h.reason, CASE WHEN h.move = 'replan' THEN COALESCE(h.reason_code, h.reason) ELSE h.reason_code END, h.reason_values
+h.reason, CASE WHEN h.move = 'replan' THEN COALESCE(h.reason_code, h.reason) ELSE h.reason_code END AS reason_code,
+h.reason_values
 """
 
 HISTORY = f"""
 SELECT h.id, h.at, h.move, h.from_status, h.to_status, {REASON}, h.scheduled_from, h.scheduled_to, h.by,
-       h.detail, a.outcome, a.phase, a.scope, a.code, a.enhanced, a.reply, a.seconds, a.reason_code, a.reason_values
+       h.detail AS kept, a.outcome, a.phase, a.scope, a.code, a.enhanced, a.reply, a.seconds,
+       a.reason_code AS instead_code, a.reason_values AS instead_values
 FROM (
     SELECT *, CASE WHEN move IN ('accept', 'reject', 'retry', 'release', 'doubt')
                    THEN max(id) FILTER (WHERE move IN ('accept', 'reject', 'retry', 'release', 'doubt')) OVER of_token
@@ -61,36 +63,58 @@ ORDER BY h.id
 """  # noqa: S608  # only our own words
 
 
+@dataclass(frozen=True)
+class _Row:
+    """A row of HISTORY."""
+
+    id: int
+    at: datetime
+    move: str
+    from_status: str | None
+    to_status: str
+    reason: str | None
+    reason_code: str | None
+    reason_values: dict[str, Any] | None
+    scheduled_from: datetime | None
+    scheduled_to: datetime | None
+    by: str
+    kept: dict[str, Any] | None
+    outcome: Result | None  # None: no attempt is shown with this move
+    phase: str
+    scope: str | None
+    code: int | None
+    enhanced: str | None
+    reply: str | None
+    seconds: dict[str, float]
+    instead_code: str | None
+    instead_values: dict[str, Any] | None
+
+    def past_move(self) -> PastMove:
+        return PastMove(
+            id=self.id,
+            at=self.at,
+            move=self.move,
+            from_status=self.from_status,
+            to_status=self.to_status,
+            reason=self.reason,
+            why=reason_columns.read(self.reason, self.reason_code, self.reason_values),
+            scheduled_from=self.scheduled_from,
+            scheduled_to=self.scheduled_to,
+            by=self.by,
+            kept=self.kept,
+            conversation=self._conversation(),
+        )
+
+    def _conversation(self) -> Conversation | None:
+        if self.outcome is None:
+            return None
+        found = reason_columns.read(None, self.instead_code, self.instead_values)
+        instead = found if isinstance(found, Reason) else None
+        return Conversation(
+            self.outcome, self.phase, self.scope, self.code, self.enhanced, self.reply, self.seconds, instead
+        )
+
+
 def of_email(email_id: int) -> list[PastMove]:
     """In order; empty if there is no such e-mail."""
-    return [_past_move(*row) for row in fetch(HISTORY, (email_id,))]
-
-
-def _past_move(*row: Any) -> PastMove:
-    id, at, move, from_status, to_status, reason, code, values, *rest = row
-    scheduled_from, scheduled_to, by, kept, *attempt = rest
-    return PastMove(
-        id=id,
-        at=at,
-        move=move,
-        from_status=from_status,
-        to_status=to_status,
-        reason=reason,
-        why=reason_columns.read(reason, code, values),
-        scheduled_from=scheduled_from,
-        scheduled_to=scheduled_to,
-        by=by,
-        kept=kept,
-        conversation=_conversation(*attempt),
-    )
-
-
-def _conversation(
-    result: str | None, phase: str, scope: str | None, code: int | None, enhanced: str | None, *rest: Any
-) -> Conversation | None:
-    if result is None:
-        return None
-    reply, seconds, reason_code, values = rest
-    instead = reason_columns.read(None, reason_code, values)
-    ours = instead if isinstance(instead, Reason) else None
-    return Conversation(Result(result), phase, scope, code, enhanced, reply, seconds, ours)
+    return [row.past_move() for row in rows(_Row, HISTORY, (email_id,))]

@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import NamedTuple
 
 from models.states import Status
-from models.store.database import fetch
+from models.store.database import fetch, rows
 from models.views.overview import EMAIL_COLUMNS, EmailLine, email_lines
 from models.views.today import STANDING
 from scheduling.window import warsaw_day, warsaw_day_bounds
@@ -119,11 +119,21 @@ class Day:
     unknown: int
 
 
+@dataclass(frozen=True)
+class _Count:
+    """A row of DAYS."""
+
+    day: date
+    status: Status
+    count: int
+
+
 LAST_DAY = """
 SELECT max(scheduled_at) FROM campaign_email_queue WHERE campaign_id = %(campaign)s AND scheduled_at < %(ends)s
 """
 DAYS = f"""
-SELECT (at AT TIME ZONE 'Europe/Warsaw')::date, status, count(*)::int FROM ({STANDING}) mails GROUP BY 1, 2
+SELECT (at AT TIME ZONE 'Europe/Warsaw')::date AS day, status, count(*)::int AS count
+FROM ({STANDING}) mails GROUP BY 1, 2
 """  # noqa: S608  # only our own words
 
 
@@ -138,6 +148,6 @@ def days(campaign_id: int, before: date | None = None, most: int = 31) -> list[D
         return []
     starts, _ = warsaw_day_bounds(warsaw_day(last) - timedelta(days=most - 1))
     found: defaultdict[date, Counter[str]] = defaultdict(Counter)
-    for day, status, count in fetch(DAYS, {"ids": [campaign_id], "starts": starts, "ends": ends}):
-        found[day][status] = count
+    for it in rows(_Count, DAYS, {"ids": [campaign_id], "starts": starts, "ends": ends}):
+        found[it.day][it.status] = it.count
     return [Day(day, **{status: found[day][status] for status in Status}) for day in sorted(found)]

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
-from math import prod
+from typing import Any, NamedTuple
 
 from models.email import limits
 from models.email.locks import NoSuchEmail
@@ -131,35 +131,51 @@ class CampaignLine:
 
 # One campaign at a time: for all at once Postgres would scan whole tables.
 CAMPAIGN_COUNTS = """
-SELECT ids.id, it.* FROM unnest(%s::bigint[]) AS ids (id) CROSS JOIN LATERAL (
-    SELECT status, count(*)::int, min(scheduled_at) FROM campaign_email_queue
+SELECT ids.id AS campaign_id, it.* FROM unnest(%s::bigint[]) AS ids (id) CROSS JOIN LATERAL (
+    SELECT status, count(*)::int AS emails, min(scheduled_at) AS earliest FROM campaign_email_queue
     WHERE campaign_id = ids.id GROUP BY status
 ) it
 """
 LEADS_AND_STEPS = """
-SELECT ids.id, (SELECT count(*)::int FROM campaign_lead l WHERE l.campaign_id = ids.id),
-       (SELECT count(*)::int FROM campaign_step s WHERE s.campaign_id = ids.id)
+SELECT ids.id AS campaign_id, (SELECT count(*)::int FROM campaign_lead l WHERE l.campaign_id = ids.id) AS leads,
+       (SELECT count(*)::int FROM campaign_step s WHERE s.campaign_id = ids.id) AS steps
 FROM unnest(%s::bigint[]) AS ids (id)
 """
 
 
+@dataclass(frozen=True)
+class CampaignCount:
+    """A row of CAMPAIGN_COUNTS."""
+
+    campaign_id: int
+    status: Status
+    emails: int
+    earliest: datetime
+
+
+class _Size(NamedTuple):
+    campaign_id: int
+    leads: int
+    steps: int
+
+
 def campaigns(rows: Sequence[Campaign]) -> list[CampaignLine]:
     ids = [row.id for row in rows]
-    of_campaign = {campaign_id: of for campaign_id, *of in fetch(LEADS_AND_STEPS, (ids,))}
+    sizes = {it.campaign_id: it for it in read_rows(_Size, LEADS_AND_STEPS, (ids,))}
     used, stands = limits.campaigns_used(ids, warsaw_day(clock())), standings(rows)
     counts: dict[int, dict[str, int]] = {}
     next_at: dict[int, datetime] = {}
-    for campaign_id, status, count, earliest in fetch(CAMPAIGN_COUNTS, (ids,)):
-        counts.setdefault(campaign_id, {})[status] = count
-        if status == Status.PENDING:
-            next_at[campaign_id] = earliest
+    for it in read_rows(CampaignCount, CAMPAIGN_COUNTS, (ids,)):
+        counts.setdefault(it.campaign_id, {})[it.status] = it.emails
+        if it.status is Status.PENDING:
+            next_at[it.campaign_id] = it.earliest
     return [
         CampaignLine(
             id=row.id,
             name=row.name,
             status=row.status,
-            leads=of_campaign[row.id][0],
-            emails=prod(of_campaign[row.id]),
+            leads=sizes[row.id].leads,
+            emails=sizes[row.id].leads * sizes[row.id].steps,
             counts={status: counts.get(row.id, {}).get(status, 0) for status in Status},
             used_today=used.get(row.id, 0),
             daily_limit=row.daily_limit,
@@ -218,7 +234,7 @@ def mailboxes(rows: Sequence[Mailbox]) -> list[MailboxLine]:
 
 
 ERRORS = """
-SELECT ids.id, a.ended_at, a.email_id, h.move, h.reason, a.code, h.reason_code, h.reason_values
+SELECT ids.id AS mailbox_id, a.ended_at AS at, a.email_id, h.move, h.reason, a.code, h.reason_code, h.reason_values
 FROM unnest(%s::bigint[]) AS ids (id)
 CROSS JOIN LATERAL (
     SELECT * FROM attempt
@@ -234,11 +250,25 @@ ORDER BY a.ended_at DESC, a.id DESC
 """
 
 
+@dataclass(frozen=True)
+class _ErrorRow:
+    """A row of ERRORS."""
+
+    mailbox_id: int
+    at: datetime
+    email_id: int
+    move: str
+    reason: str | None
+    code: int | None
+    reason_code: str | None
+    reason_values: dict[str, Any] | None
+
+
 def _errors(mailbox_ids: Sequence[int]) -> defaultdict[int, list[MailboxError]]:
     found: defaultdict[int, list[MailboxError]] = defaultdict(list)
-    for mailbox_id, at, email_id, move, reason, code, *coded in fetch(ERRORS, (mailbox_ids,)):
-        why = reason_columns.read(reason, *coded)
-        found[mailbox_id].append(MailboxError(at, email_id, move, reason, code, why))
+    for it in read_rows(_ErrorRow, ERRORS, (mailbox_ids,)):
+        why = reason_columns.read(it.reason, it.reason_code, it.reason_values)
+        found[it.mailbox_id].append(MailboxError(it.at, it.email_id, it.move, it.reason, it.code, why))
     return found
 
 

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import config
 from models.email import facts, gates, limits, recipients, remaining, windows
@@ -17,7 +17,8 @@ from models.owner import protection
 from models.planning import usable
 from models.states import CampaignStatus, MailboxStatus
 from models.store import installation, reason_columns
-from models.store.database import clock, fetch
+from models.store.database import clock
+from models.store.database import rows as read_rows
 from models.store.tables import Campaign
 from reasons import Code, Reason
 from scheduling.window import warsaw_day, warsaw_day_bounds
@@ -66,8 +67,8 @@ def standings(rows: Sequence[Campaign]) -> dict[int, Standing]:
     """Campaign id -> its standing. The number of queries is the same for any number of campaigns."""
     active = [row for row in rows if row.status == CampaignStatus.ACTIVE]
     inactive = [row for row in rows if row.status != CampaignStatus.ACTIVE]
-    left_out = dict(fetch(LEFT_OUT, ([row.id for row in inactive],))) if inactive else {}
-    found = {row.id: Standing("inactive", _inactive(row, left_out.get(row.id) or 0)) for row in inactive}
+    left_out = {it.campaign_id: it.leads for it in read_rows(_LeftOut, LEFT_OUT, ([row.id for row in inactive],))}
+    found = {row.id: Standing("inactive", _inactive(row, left_out.get(row.id, 0))) for row in inactive}
     if disarmed := installation.disarmed_reason():
         return found | {row.id: Standing("disarmed", Reason(Code.WAITING, because=disarmed)) for row in active}
     found |= {row.id: _UNUSABLE for row in active if usable.problem(row)}
@@ -81,9 +82,14 @@ _ON_UNUSABLE_MAILBOX = Standing("mailbox", Reason(Code.GAP_UNUSABLE))
 
 # Leads that had no e-mail when the campaign was completed, because they must not be written to.
 LEFT_OUT = """
-SELECT DISTINCT ON (campaign_id) campaign_id, (values->'leads_left_out'->>1)::int FROM change
+SELECT DISTINCT ON (campaign_id) campaign_id, COALESCE((values->'leads_left_out'->>1)::int, 0) AS leads FROM change
 WHERE campaign_id = ANY(%s) AND verb = 'complete' ORDER BY campaign_id, id DESC
 """
+
+
+class _LeftOut(NamedTuple):
+    campaign_id: int
+    leads: int
 
 
 def _inactive(row: Campaign, left_out: int) -> Reason:
@@ -98,7 +104,7 @@ def _inactive(row: Campaign, left_out: int) -> Reason:
 
 # For each campaign and mailbox the first e-mail whose lead may be written to: the others hold nothing up.
 NEXT = f"""
-SELECT cm.campaign_id, next.id FROM campaign_mailbox cm CROSS JOIN LATERAL (
+SELECT cm.campaign_id, next.id AS email_id FROM campaign_mailbox cm CROSS JOIN LATERAL (
     SELECT q.id FROM campaign_email_queue q JOIN campaign_lead l ON l.id = q.campaign_lead_id
     WHERE q.campaign_id = cm.campaign_id AND q.mailbox_id = cm.mailbox_id AND q.status = 'pending'
       AND {MAY_BE_WRITTEN_TO}
@@ -111,18 +117,28 @@ SELECT campaign_id, mailbox_id FROM campaign_email_queue WHERE status = 'sending
 """
 
 
+class _Next(NamedTuple):
+    campaign_id: int
+    email_id: int
+
+
+class _Sending(NamedTuple):
+    campaign_id: int
+    mailbox_id: int
+
+
 def _with_next_mail(campaign_ids: Sequence[int]) -> dict[int, Standing]:
     rules = config.settings().sending
-    upcoming = fetch(NEXT, {**recipients.rules(), "ids": campaign_ids})
-    seen = facts.read_pending(email_id for _, email_id in upcoming)
-    sending = set(fetch(SENDING, (campaign_ids,)))
+    upcoming = read_rows(_Next, NEXT, {**recipients.rules(), "ids": campaign_ids})
+    seen = facts.read_pending(each.email_id for each in upcoming)
+    sending = set(read_rows(_Sending, SENDING, (campaign_ids,)))
     found: defaultdict[int, list[Standing]] = defaultdict(list)
-    for campaign_id, email_id in upcoming:
-        it = seen.get(email_id)
-        found[campaign_id].append(
-            _of_mail(it, rules, (campaign_id, it.mailbox_id) in sending) if it else _ON_UNUSABLE_MAILBOX
+    for each in upcoming:
+        it = seen.get(each.email_id)
+        found[each.campaign_id].append(
+            _of_mail(it, rules, _Sending(it.campaign_id, it.mailbox_id) in sending) if it else _ON_UNUSABLE_MAILBOX
         )
-    return {campaign_id: min(each, key=_how_soon) for campaign_id, each in found.items()}
+    return {campaign_id: min(standings, key=_how_soon) for campaign_id, standings in found.items()}
 
 
 def _how_soon(it: Standing) -> tuple[bool, bool, bool, float]:
@@ -198,11 +214,11 @@ def _waiting(closed: Closed, until: datetime | None) -> Standing:
 # What is left of campaigns without a claimable e-mail. Leads after the last one with an e-mail are checked first: all
 # of them are rarely needed.
 REST = f"""
-SELECT c.id, is_pending, is_unplanned, CASE
+SELECT c.id AS campaign_id, is_pending, is_unplanned, CASE
            WHEN pending_may_go THEN true
            WHEN NOT is_unplanned THEN false
            WHEN EXISTS (SELECT FROM {remaining.REMAINING} r WHERE r.may_be_written_to AND r.turn > last_turn) THEN true
-           ELSE {remaining.IS_TO_BE_PLANNED} END, is_unknown, is_sending
+           ELSE {remaining.IS_TO_BE_PLANNED} END AS may_go, is_unknown, is_sending
 FROM unnest(%(ids)s::bigint[]) AS c (id)
 CROSS JOIN LATERAL (SELECT
     EXISTS (SELECT FROM campaign_email_queue q WHERE q.campaign_id = c.id AND q.status = 'pending') AS is_pending,
@@ -217,46 +233,67 @@ CROSS JOIN LATERAL (SELECT
 """  # noqa: S608  # only our own words
 
 
+@dataclass(frozen=True)
+class _Rest:
+    campaign_id: int
+    is_pending: bool
+    is_unplanned: bool
+    may_go: bool  # some of what is left may be sent
+    is_unknown: bool
+    is_sending: bool
+
+
 def _without_next_mail(rows: Sequence[Campaign]) -> dict[int, Standing]:
     if not rows:
         return {}
     shut = _why_no_mailbox_sends(rows)
-    rest = fetch(REST, {**recipients.rules(), "ids": [row.id for row in rows]})
-    return {campaign_id: _left(shut[campaign_id], *left) for campaign_id, *left in rest}
+    found = read_rows(_Rest, REST, {**recipients.rules(), "ids": [row.id for row in rows]})
+    return {rest.campaign_id: _left(shut[rest.campaign_id], rest) for rest in found}
 
 
-def _left(
-    shut: Closed | None, is_pending: bool, is_unplanned: bool, may_go: bool, is_unknown: bool, is_sending: bool
-) -> Standing:
-    if may_go:
+def _left(shut: Closed | None, rest: _Rest) -> Standing:
+    if rest.may_go:
         return _waiting(shut, shut.until) if shut else Standing("unplanned", Reason(Code.TO_BE_PLANNED))
-    if is_unknown:
+    if rest.is_unknown:
         return Standing("unknown", Reason(Code.TO_BE_SETTLED))
-    if is_sending:
+    if rest.is_sending:
         return Standing("last", Reason(Code.LAST_MAILS), sends=True)
-    if is_pending or is_unplanned:
+    if rest.is_pending or rest.is_unplanned:
         return Standing("lead", Reason(Code.WAITING, because=Reason(Code.NO_LEADS_LEFT)))
     return Standing("done", Reason(Code.DONE))
 
 
 MAILBOXES = """
-SELECT cm.campaign_id, m.id, m.status, m.daily_limit
+SELECT cm.campaign_id, m.id AS mailbox_id, m.status, m.daily_limit
 FROM campaign_mailbox cm JOIN mailbox m ON m.id = cm.mailbox_id
 WHERE cm.campaign_id = ANY(%s) AND cm.closed_reason IS NULL
 """
 
 
+@dataclass(frozen=True)
+class _Mailbox:
+    campaign_id: int
+    mailbox_id: int
+    status: MailboxStatus
+    daily_limit: int
+
+
 def _why_no_mailbox_sends(rows: Sequence[Campaign]) -> dict[int, Closed | None]:
     """Campaign id -> why none of its mailboxes can send today; None: one can."""
-    found, now = fetch(MAILBOXES, ([row.id for row in rows],)), clock()
-    used = limits.mailboxes_used({mailbox_id for _, mailbox_id, _, _ in found}, warsaw_day(now))
+    found, now = read_rows(_Mailbox, MAILBOXES, ([row.id for row in rows],)), clock()
+    used = limits.mailboxes_used({it.mailbox_id for it in found}, warsaw_day(now))
     shut: defaultdict[int, list[str | None]] = defaultdict(list)
-    for campaign_id, mailbox_id, status, limit in found:
-        is_full = used.get(mailbox_id, 0) >= limit
-        shut[campaign_id].append(
-            "paused" if status != MailboxStatus.ACTIVE else "without" if not limit else "full" if is_full else None
-        )
+    for it in found:
+        shut[it.campaign_id].append(_why_it_does_not_send(it, used.get(it.mailbox_id, 0)))
     return {row.id: _no_mailbox(set(shut[row.id]), row, now) for row in rows}
+
+
+def _why_it_does_not_send(it: _Mailbox, used: int) -> str | None:
+    if it.status is not MailboxStatus.ACTIVE:
+        return "paused"
+    if not it.daily_limit:
+        return "without"
+    return "full" if used >= it.daily_limit else None
 
 
 def _no_mailbox(shut: set[str | None], row: Campaign, now: datetime) -> Closed | None:

@@ -1,8 +1,8 @@
 """Today's timeline: each campaign's e-mails on this Warsaw day, and those that moved to another day."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import takewhile
 from typing import Any
@@ -11,7 +11,8 @@ from models.email import windows
 from models.planning import usable
 from models.states import COUNTED, Status
 from models.store import counting, reason_columns
-from models.store.database import clock, fetch
+from models.store.database import clock
+from models.store.database import rows as read_rows
 from models.store.tables import Campaign
 from models.views import overview
 from models.views.history import REASON
@@ -97,8 +98,8 @@ _PLACES = [
 _NEAREST = " UNION ALL ".join(_NEAR.format(**place, **side) for place in _PLACES for side in _SIDES)
 
 MARKS = f"""
-SELECT c.id, q.id, cl.address, m.address, q.status, q.scheduled_at, n.at,
-       COALESCE(q.claimed_at, q.handed_over_at), moved.*
+SELECT c.id AS campaign_id, q.id AS email_id, cl.address AS lead, m.address AS mailbox, q.status, q.scheduled_at, n.at,
+       COALESCE(q.claimed_at, q.handed_over_at) AS started_at, moved.*
 FROM unnest(%(ids)s::bigint[]) AS c (id)
 CROSS JOIN LATERAL (
     SELECT id, at FROM ({_NEAREST}) near ORDER BY abs(extract(epoch FROM at - %(now)s)), id LIMIT %(most)s
@@ -107,11 +108,50 @@ CROSS JOIN LATERAL (SELECT * FROM campaign_email_queue WHERE id = n.id OFFSET 0)
 CROSS JOIN LATERAL (SELECT address FROM campaign_lead WHERE id = q.campaign_lead_id OFFSET 0) cl
 JOIN mailbox m ON m.id = q.mailbox_id
 LEFT JOIN LATERAL (
-    SELECT h.scheduled_from, h.scheduled_to, {REASON} FROM email_history h
+    SELECT h.scheduled_from AS at_from, h.scheduled_to AS at_to, {REASON} FROM email_history h
     WHERE h.email_id = q.id AND h.scheduled_from <> h.scheduled_to ORDER BY h.id DESC LIMIT 1
 ) moved ON true
 ORDER BY c.id, n.at, q.id
 """  # noqa: S608  # only our own words
+
+
+@dataclass(frozen=True)
+class _MarkRow:
+    """A row of MARKS."""
+
+    campaign_id: int
+    email_id: int
+    lead: str
+    mailbox: str
+    status: Status
+    scheduled_at: datetime
+    at: datetime
+    started_at: datetime | None
+    at_from: datetime | None  # None: its planned time has never changed
+    at_to: datetime | None
+    reason: str | None
+    reason_code: str | None
+    reason_values: dict[str, Any] | None
+
+    def mark(self, now: datetime) -> TimelineMark:
+        begun = self.started_at or (now if self.status is Status.PENDING else self.scheduled_at)
+        return TimelineMark(
+            email_id=self.email_id,
+            lead=self.lead,
+            mailbox=self.mailbox,
+            status=self.status,
+            scheduled_at=self.scheduled_at,
+            at=self.at,
+            late=is_late(self.scheduled_at, begun),
+            moved=self._time_change(),
+        )
+
+    def _time_change(self) -> TimeChange | None:
+        if self.at_from is None or self.at_to is None:
+            return None
+        why = reason_columns.read(self.reason, self.reason_code, self.reason_values)
+        return TimeChange(self.at_from, self.at_to, self.reason, why)
+
 
 # Each e-mail's latest move away from the day. One that came back is left out.
 MOVED_AWAY = f"""
@@ -132,11 +172,31 @@ WITH left_it AS (
     ) q
     WINDOW of_campaign AS (PARTITION BY q.campaign_id)
 )
-SELECT n.campaign_id, n.of_them::int, n.email_id, cl.address, h.scheduled_from, h.scheduled_to, {REASON}
+SELECT n.campaign_id, n.of_them::int, n.email_id, cl.address AS lead, h.scheduled_from AS at_from,
+       h.scheduled_to AS at_to, {REASON}
 FROM numbered n CROSS JOIN LATERAL (SELECT * FROM email_history WHERE id = n.move_id OFFSET 0) h
 CROSS JOIN LATERAL (SELECT address FROM campaign_lead WHERE id = n.campaign_lead_id OFFSET 0) cl
 WHERE n.number <= %(most)s ORDER BY n.campaign_id, n.number
 """  # noqa: S608  # only our own words
+
+
+@dataclass(frozen=True)
+class _MovedAwayRow:
+    """A row of MOVED_AWAY."""
+
+    campaign_id: int
+    of_them: int  # rows about this campaign, those beyond the limit included
+    email_id: int
+    lead: str
+    at_from: datetime
+    at_to: datetime
+    reason: str | None
+    reason_code: str | None
+    reason_values: dict[str, Any] | None
+
+    def moved_away(self) -> MovedAway:
+        why = reason_columns.read(self.reason, self.reason_code, self.reason_values)
+        return MovedAway(self.email_id, self.lead, self.at_from, self.at_to, self.reason, why)
 
 
 def now_and_lines(rows: Sequence[Campaign]) -> tuple[datetime, list[CampaignDay]]:
@@ -151,23 +211,37 @@ def lines(rows: Sequence[Campaign], now: datetime) -> list[CampaignDay]:
     frozen = windows.frozen_days()
     values = {"ids": [row.id for row in rows], "starts": starts, "ends": ends, "now": now, "most": _MOST}
     marks: defaultdict[int, list[TimelineMark]] = defaultdict(list)
-    for campaign_id, *mark in fetch(MARKS, values):
-        marks[campaign_id].append(_mark(now, *mark))
-    of_day, moved_away = _counts(starts, ends, rows), _by_campaign(fetch(MOVED_AWAY, values))
+    for it in read_rows(_MarkRow, MARKS, values):
+        marks[it.campaign_id].append(it.mark(now))
+    of_day = _counts(starts, ends, rows)
+    moved_away: defaultdict[int, list[_MovedAwayRow]] = defaultdict(list)
+    for each in read_rows(_MovedAwayRow, MOVED_AWAY, values):
+        moved_away[each.campaign_id].append(each)
     return [
         CampaignDay(
             campaign,
             *_opening_hours(row, frozen, starts, ends),
             marks=marks[row.id],
             not_drawn=max(of_day[row.id].total() - len(marks[row.id]), 0),
-            moved_away=[_moved_away(*each) for each in moved_away[row.id].rows],
-            moved_away_not_listed=moved_away[row.id].of_them - len(moved_away[row.id].rows),
+            moved_away=[each.moved_away() for each in moved_away[row.id]],
+            moved_away_not_listed=next((each.of_them for each in moved_away[row.id]), 0) - len(moved_away[row.id]),
         )
         for row, campaign in zip(rows, overview.campaigns(rows), strict=True)
     ]
 
 
-COUNTS = f"SELECT campaign_id, status, count(*)::int FROM ({STANDING}) the_day GROUP BY campaign_id, status"  # noqa: S608  # only our own words
+COUNTS = f"""
+SELECT campaign_id, status, count(*)::int AS count FROM ({STANDING}) the_day GROUP BY campaign_id, status
+"""  # noqa: S608  # only our own words
+
+
+@dataclass(frozen=True)
+class _Count:
+    """A row of COUNTS."""
+
+    campaign_id: int
+    status: Status
+    count: int
 
 
 def counts(rows: Sequence[Campaign]) -> dict[int, Counter[str]]:
@@ -178,45 +252,9 @@ def counts(rows: Sequence[Campaign]) -> dict[int, Counter[str]]:
 def _counts(starts: datetime, ends: datetime, rows: Sequence[Campaign]) -> defaultdict[int, Counter[str]]:
     found: defaultdict[int, Counter[str]] = defaultdict(Counter)
     values = {"ids": [row.id for row in rows], "starts": starts, "ends": ends}
-    for campaign_id, status, count in fetch(COUNTS, values):
-        found[campaign_id][status] = count
+    for it in read_rows(_Count, COUNTS, values):
+        found[it.campaign_id][it.status] = it.count
     return found
-
-
-@dataclass
-class _Found:
-    of_them: int = 0
-    rows: list[tuple[Any, ...]] = field(default_factory=list)
-
-
-def _by_campaign(found: Iterable[tuple[Any, ...]]) -> defaultdict[int, _Found]:
-    """Campaign id -> the number of rows, and the rows that were read."""
-    by_campaign: defaultdict[int, _Found] = defaultdict(_Found)
-    for campaign_id, of_them, *row in found:
-        by_campaign[campaign_id].of_them = of_them
-        by_campaign[campaign_id].rows.append(tuple(row))
-    return by_campaign
-
-
-def _mark(
-    now: datetime,
-    email_id: int,
-    lead: str,
-    mailbox: str,
-    status: str,
-    scheduled_at: datetime,
-    at: datetime,
-    started_at: datetime | None,
-    *move: Any,
-) -> TimelineMark:
-    begun = started_at or (now if status == "pending" else scheduled_at)
-    at_from, at_to, *why = move
-    moved = TimeChange(at_from, at_to, why[0], reason_columns.read(*why)) if at_from else None
-    return TimelineMark(email_id, lead, mailbox, status, scheduled_at, at, is_late(scheduled_at, begun), moved)
-
-
-def _moved_away(email_id: int, lead: str, at_from: datetime, at_to: datetime, *why: Any) -> MovedAway:
-    return MovedAway(email_id, lead, at_from, at_to, why[0], reason_columns.read(*why))
 
 
 def is_late(scheduled_at: datetime, started_at: datetime) -> bool:
