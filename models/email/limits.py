@@ -9,7 +9,7 @@ from datetime import date
 from typing import NamedTuple
 
 from models.store import counting
-from models.store.database import fetch, rows
+from models.store.database import rows
 from scheduling.window import warsaw_day_bounds
 
 
@@ -79,9 +79,14 @@ def mailboxes_used_by(ids: Iterable[int], day: date) -> dict[int, Used]:
     return {used.mailbox_id: used for used in rows(Used, MAILBOXES_USED, _values(ids, day))}
 
 
+class _CampaignUsed(NamedTuple):
+    campaign_id: int
+    campaign: int
+
+
 def campaigns_used(ids: Iterable[int], day: date) -> dict[int, int]:
     """Campaign id -> its count for this Warsaw day."""
-    return dict(fetch(CAMPAIGNS_USED, _values(ids, day)))
+    return {it.campaign_id: it.campaign for it in rows(_CampaignUsed, CAMPAIGNS_USED, _values(ids, day))}
 
 
 def _values(ids: Iterable[int], day: date) -> dict[str, object]:

@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import blake2b
+from typing import NamedTuple
 from uuid import UUID
 
 from models.email import locks, moves
 from models.email.claims import Claim
-from models.store.database import database, fetch, fetch_row
+from models.store.database import database, fetch, fetch_row, rows
 from models.store.installation import HANDED_OVER
 from models.store.tables import CampaignLead
 from reasons import Why
@@ -49,18 +50,23 @@ def of(claim: Claim, at: datetime) -> HandOver:
 
 
 REMEMBERED = f"""
-SELECT h.email_id, h.claim_token FROM email_history h
+SELECT h.email_id, h.claim_token AS token FROM email_history h
 JOIN unnest(%(ids)s::bigint[], %(tokens)s::uuid[]) AS asked (email_id, token)
   ON h.email_id = asked.email_id AND h.claim_token = asked.token
 WHERE {HANDED_OVER}
 """  # noqa: S608  # only our own words
 
 
+class _Remembered(NamedTuple):
+    email_id: int
+    token: UUID
+
+
 def forgotten(those: Sequence[HandOver]) -> list[HandOver]:
     """Those that the database lacks."""
     values = {"ids": [it.email_id for it in those], "tokens": [str(it.token) for it in those]}
-    remembered = set(fetch(REMEMBERED, values))
-    return [it for it in those if (it.email_id, it.token) not in remembered]
+    remembered = set(rows(_Remembered, REMEMBERED, values))
+    return [it for it in those if _Remembered(it.email_id, it.token) not in remembered]
 
 
 def recover(those: Sequence[HandOver], reason: Why, by: str) -> list[int]:

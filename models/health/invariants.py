@@ -10,7 +10,7 @@ from typing import NamedTuple
 from models.email import recipients, remaining
 from models.states import FINAL, PATHS, Status
 from models.store import counting
-from models.store.database import database, execute, fetch
+from models.store.database import database, execute, rows
 from scheduling.planner import END, LONGEST
 from scheduling.window import WARSAW
 
@@ -204,7 +204,12 @@ ORDER BY q.id
 """
 
 # Counted in SQL, so that a rule broken by a million rows still gives one line.
-COUNTED = "SELECT count(*)::int, (array_agg(it::text))[1:{shown}] FROM ({query}) AS broken (it)"
+COUNTED = "SELECT count(*)::int AS number, (array_agg(it::text))[1:{shown}] AS first FROM ({query}) AS broken (it)"
+
+
+class _Broken(NamedTuple):
+    number: int
+    first: list[str] | None
 
 
 class Rule(NamedTuple):
@@ -257,8 +262,8 @@ def _found(rule: Rule) -> CheckResult:
         "longest": LONGEST.total_seconds(),
         "end": END,
     }
-    [(count, first)] = fetch(COUNTED.format(query=rule.query, shown=_SHOWN), values)
-    return CheckResult(rule.sentence, _said(count, first), count)
+    [found] = rows(_Broken, COUNTED.format(query=rule.query, shown=_SHOWN), values)
+    return CheckResult(rule.sentence, _said(found.number, found.first), found.number)
 
 
 def _legal_moves() -> Iterator[tuple[str, str, str]]:

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from enum import Enum
 from functools import cache
 from types import UnionType
-from typing import Any, TypeVar, get_args, get_type_hints
+from typing import Any, NamedTuple, TypeVar, get_args, get_type_hints
 from uuid import uuid4
 
 from peewee import (  # type: ignore[attr-defined]  # of the last one the stubs do not know
@@ -184,6 +184,11 @@ def _session(settings: config.Database) -> dict[str, str]:
     }
 
 
+class _Setting(NamedTuple):
+    name: str
+    setting: str
+
+
 def unsuitable() -> str | None:
     """Why this database, or what stands before it, cannot be used. Asked in a session as it was opened."""
     encoding = fetch("SELECT current_setting('server_encoding')")[0][0]
@@ -193,7 +198,8 @@ def unsuitable() -> str | None:
             " create another one, `CREATE DATABASE name ENCODING 'UTF8' TEMPLATE template0`"
         )
     wanted = _session(config.settings().database)
-    found = dict(fetch("SELECT name, setting FROM pg_settings WHERE name = ANY(%s)", (list(wanted),)))
+    settings = rows(_Setting, "SELECT name, setting FROM pg_settings WHERE name = ANY(%s)", (list(wanted),))
+    found = {it.name: it.setting for it in settings}
     if lost := [f"{name} is {found[name]} and not {value}" for name, value in wanted.items() if found[name] != value]:
         return f"sessions are not set up as asked, {_POOLER}: {', '.join(lost)}"
     return f"sessions are shared, {_POOLER}" if _is_session_shared() else None

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from models.store import reason_columns
-from models.store.database import execute, fetch, fetch_row, once_a_session
+from models.store.database import execute, fetch, once_a_session, row, rows
 from reasons import Why
 
 
@@ -80,16 +80,29 @@ def fingerprint() -> str:
     return blake2b(fetch(FINGERPRINT)[0][0].encode(), digest_size=8).hexdigest()
 
 
-DISARMED = "SELECT disarmed_reason, disarmed_reason_code, disarmed_reason_values FROM installation"
+DISARMED = """
+SELECT disarmed_reason AS text, disarmed_reason_code AS code, disarmed_reason_values AS values FROM installation
+"""
+
+
+class _Disarmed(NamedTuple):
+    text: str | None  # None: it is armed
+    code: str | None
+    values: dict[str, Any] | None
 
 
 def disarmed_reason() -> Why | None:
-    return reason_columns.current(*fetch(DISARMED)[0])
+    return _disarmed_reason(DISARMED)
 
 
 def lock_disarmed_reason() -> Why | None:
     """The same, locked until the transaction ends."""
-    return reason_columns.current(*fetch(f"{DISARMED} FOR NO KEY UPDATE")[0])
+    return _disarmed_reason(f"{DISARMED} FOR NO KEY UPDATE")
+
+
+def _disarmed_reason(query: str) -> Why | None:
+    [found] = rows(_Disarmed, query)
+    return reason_columns.current(found.text, found.code, found.values)
 
 
 SET_DISARMED = """
@@ -104,13 +117,12 @@ def set_disarmed_reason(reason: Why | None) -> None:
     execute(SET_DISARMED, reason_columns.for_sql(reason, "disarmed_reason"))
 
 
-LATEST = "SELECT id, email_id, at::text FROM email_history ORDER BY id DESC LIMIT 1"
+LATEST = "SELECT id AS history_id, email_id, at::text AS at FROM email_history ORDER BY id DESC LIMIT 1"
 
 
 def latest() -> HistoryPosition | None:
     """The newest row of email_history."""
-    row = fetch_row(LATEST)
-    return HistoryPosition(*row) if row else None
+    return row(HistoryPosition, LATEST)
 
 
 KNOWN = f"SELECT {KNOWS} FROM installation i"  # noqa: S608  # only our own words

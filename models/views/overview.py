@@ -13,7 +13,7 @@ from models.health.domains import DomainFinding
 from models.owner import mailboxes as boxes
 from models.states import CampaignStatus, MailboxStatus, Status
 from models.store import reason_columns
-from models.store.database import clock, fetch, fetch_row
+from models.store.database import clock, fetch_row
 from models.store.database import rows as read_rows
 from models.store.tables import Campaign, CampaignEmailQueue, Mailbox
 from models.views.standings import HOLDING as HOLDING
@@ -304,7 +304,15 @@ def _used_up(used: int, limit: int) -> Reason | None:
     return Reason(Code.SENDS_NO_MORE, used=used, limit=limit)
 
 
+COUNTS = "SELECT status, count(*)::int AS emails FROM campaign_email_queue GROUP BY status"
+
+
+class _StatusCount(NamedTuple):
+    status: Status
+    emails: int
+
+
 def counts() -> dict[str, int]:
     """Status -> e-mails, of all campaigns."""
-    found: dict[str, int] = dict(fetch("SELECT status, count(*)::int FROM campaign_email_queue GROUP BY status"))
+    found = {it.status: it.emails for it in read_rows(_StatusCount, COUNTS)}
     return {status: found.get(status, 0) for status in Status}
