@@ -1,6 +1,6 @@
-"""What a worker does with one hint: claim the e-mail, compose it, converse with the mail server, record the answer.
+"""What a worker does with one hint: claim the e-mail, compose it, send it to the mail server, record the answer.
 
-Every step that matters is a guarded move on the row: a doubled or late message finds the guard shut.
+Claim, hand-over and record are guarded moves of the row: a duplicate or late message changes nothing.
 """
 
 from collections.abc import Iterator
@@ -52,7 +52,7 @@ def deliver(email_id: int, scheduled_at_ms: int) -> None:
 
 
 def claim_email(email_id: int, scheduled_at: datetime) -> Claim | None:
-    """The e-mail under a claim; None where this machine, or a gate, or the database does not let us have it now."""
+    """Claim the e-mail. None: this machine, a gate or the database does not allow it now."""
     try:
         claim = _claim(email_id, scheduled_at)
     except database.FAILURES as failure:
@@ -78,14 +78,15 @@ def _claim(email_id: int, scheduled_at: datetime) -> Claim | Closed | None:
     try:
         return moves.claim(email_id, scheduled_at, this_worker(), seen)
     except DatabaseDisagrees:
-        # Asked in full, which disarms it and says why, unless another machine's word about it was taken back meanwhile.
+        # may_claim() checks in detail, and disarms the database if it lacks something. If it lacks nothing any more, a
+        # new hint follows.
         if readiness.may_claim():
             hint(email_id, scheduled_at, clock.now())
         return None
 
 
 def act_on_closed_gate(closed: Closed, email_id: int, scheduled_at: datetime) -> None:
-    """A gate is closed. Where another time is needed, the tick gives it: only one place plans."""
+    """Hint again, cancel, or do nothing: if the e-mail needs another time, the tick plans it."""
     log.info("claim_refused", email_id=email_id, gate=closed.gate, reason=closed.reason)
     if closed.action is Action.WAIT and closed.until is not None and is_soon(closed.until):
         hint(email_id, scheduled_at, closed.until)
@@ -95,7 +96,7 @@ def act_on_closed_gate(closed: Closed, email_id: int, scheduled_at: datetime) ->
 
 
 def compose(claim: Claim) -> bytes | Refused:
-    """The message as it goes over the wire, or why this lead's cannot be made."""
+    """The message as it is sent, or why it cannot be composed for this lead."""
     templates = Templates.of(claim.subject, claim.text, claim.html)
     envelope = Envelope(Sender(claim.sender, claim.sender_name), claim.recipient, claim.message_id)
     try:
@@ -106,7 +107,7 @@ def compose(claim: Claim) -> bytes | Refused:
 
 @contextmanager
 def converse(claim: Claim, content: bytes) -> Iterator[Outcome]:
-    """What became of the mail, while the connection still stands: the record comes before any good manners."""
+    """Yield the outcome while the connection is still open: it is recorded before QUIT."""
     try:
         server = servers.smtp(claim)
     except vault.KeyInvalid as error:
@@ -124,17 +125,17 @@ def _why_not_composed(error: Exception) -> Reason:
 
 
 def hand_over(claim: Claim, content: bytes) -> Reason | None:
-    """Why the dot must not be written, if it must not."""
+    """Record the hand-over. Returns why the dot must not be sent; None: it may."""
     try:
         closed = moves.hand_over(claim.held, content)
         if closed is None:
             handover_log.note(recovery.of(claim, clock.now()), claim.history_position)
     except OSError as error:
         return Reason(Code.HAND_OVER_NOT_KEPT, error=str(error.strerror))
-    except Exception as failure:  # whatever it is: without a hand-over there is no dot
+    except Exception as failure:  # whatever fails, no dot is sent without a hand-over
         if not database.is_outage(failure):
             log.exception("hand_over_failed", email_id=claim.held.email_id)
-        # It may have been recorded all the same. That no dot follows is proof enough to take it back.
+        # It may have been recorded all the same. As no dot follows, the e-mail can be released.
         return Reason(Code.HAND_OVER_NOT_RECORDED, error=type(failure).__name__)
     if closed is None:
         return None

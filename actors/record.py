@@ -1,4 +1,4 @@
-"""Records what became of an attempt: one move for each outcome, and a pause for a mailbox that does not work."""
+"""Records the outcome of an attempt: one move per outcome, and a pause for a mailbox at fault."""
 
 import threading
 from datetime import datetime, timedelta
@@ -35,49 +35,49 @@ _KEEP_TRYING_SECONDS = 10.0
 
 
 def record(claim: Claim, outcome: Outcome) -> None:
-    """Record what became of an attempt; what is proved survives an outage of the database, in the journal."""
-    # An unanswered dot proves nothing: the lease comes to the same end without it.
+    """Record the outcome of an attempt. While the database is away, what it proves is kept in the journal."""
+    # An unanswered dot proves nothing: if it is not recorded, the end of its lease has the same result.
     if isinstance(outcome, Unanswered):
-        _tell(move(claim, outcome), claim, outcome)
+        _count(move(claim, outcome), claim, outcome)
     else:
-        _insist(claim, outcome)
-    # Not before: between a server's answer and its record nothing else is done that could fail or take time.
+        _record_or_journal(claim, outcome)
+    # Last: nothing that can fail or take time may come between a server's answer and its record.
     tally.conversed(outcome)
 
 
 def merge_journal() -> None:
-    """What an outage left in the journal comes before any new claim of this machine."""
+    """Record the outcomes in the journal. This machine claims nothing before."""
     journal.merge(_record_late)
 
 
 def retry_refused() -> None:
-    """What the database has refused to record is not given up."""
+    """Try again to record the outcomes that the database refused."""
     journal.retry_refused(_record_late)
 
 
 def move(attempt: Attempt, outcome: Outcome) -> bool:
-    """The one move that an outcome means. False: the mail is no longer this attempt's."""
-    held, told = attempt.held, conversation(outcome)
+    """Make the one move for an outcome. False: the attempt's claim is over."""
+    held, conversation = attempt.held, _conversation(outcome)
     match outcome:
         case Accepted():
-            return moves.accept(held, told)
+            return moves.accept(held, conversation)
         case Deferred(Scope.MAILBOX):
-            return _close_mailbox(attempt, told)
+            return _close_mailbox(attempt, conversation)
         case Deferred(Scope.WORKER):
-            return moves.release(held, told.reason, told)
+            return moves.release(held, conversation.reason, conversation)
         case Deferred(Scope.CAMPAIGN):
-            return _close_to_its_letter(attempt, told)
+            return _close_to_its_letter(attempt, conversation)
         case Deferred() | Refused():
-            return _record_refusal(attempt, outcome, told)
+            return _record_refusal(attempt, outcome, conversation)
         case Unanswered(reason):
-            return moves.doubt(held, reason, told)
+            return moves.doubt(held, reason, conversation)
         case Withdrawn(reason):
-            return moves.release(held, reason, told)
+            return moves.release(held, reason, conversation)
     assert_never(outcome)
 
 
-def conversation(outcome: Outcome) -> Conversation:
-    """What the rows keep of it."""
+def _conversation(outcome: Outcome) -> Conversation:
+    """The outcome as it is stored."""
     seconds = {str(phase): round(took, 3) for phase, took in outcome.seconds.items()}
     match outcome:
         case Accepted(it):
@@ -97,18 +97,18 @@ def _record_late(attempt: Attempt, outcome: Outcome) -> None:
     try:
         held = move(attempt, outcome)
     except NoSuchEmail:
-        held = False  # the database was put back to before its plan, and a person has let that stand
+        held = False  # the restored database is older than the e-mail's plan, and a person accepted that
     except Exception as failure:
         if database.is_outage(failure):
             raise
         _log_bug(attempt, outcome)
         _hold(attempt)
         raise Unrecordable from failure
-    _tell(held, attempt, outcome)
+    _count(held, attempt, outcome)
 
 
 def _hold(attempt: Attempt) -> None:
-    """Until its outcome is recorded nobody may take its mail for abandoned, and converse about it again."""
+    """Keep the claim until its outcome is recorded: if it were released, the e-mail would be sent again."""
     try:
         stuck.hold(attempt.held, this_worker())
     except database.FAILURES as failure:
@@ -123,8 +123,8 @@ def _log_bug(attempt: Attempt, outcome: Outcome) -> None:
     metrics.RECORDS_REFUSED.inc()
 
 
-def _tell(held: bool, attempt: Attempt, outcome: Outcome) -> None:
-    """Of what was recorded its move has told the log already."""
+def _count(held: bool, attempt: Attempt, outcome: Outcome) -> None:
+    """The move itself has been logged by its listener."""
     if held:
         tally.recorded(outcome)
     else:
@@ -141,16 +141,16 @@ def _log(event: str, attempt: Attempt, outcome: Outcome) -> None:
     )
 
 
-def _record_refusal(attempt: Attempt, outcome: Deferred | Refused, told: Conversation) -> bool:
-    """In one transaction: what decides about the e-mail cannot change before its move."""
+def _record_refusal(attempt: Attempt, outcome: Deferred | Refused, conversation: Conversation) -> bool:
+    """Close the mailbox, try again, or fail the e-mail. What this is decided from stays locked until the move."""
     kind = _kind(outcome)
     with database.database.atomic():
         refusal = refusals.read(attempt.held.email_id, kind, put_off=isinstance(outcome, Deferred))
         if kind is not None and refusal.blames_mailbox(kind):
-            return _close_mailbox(attempt, told, refusal)
+            return _close_mailbox(attempt, conversation, refusal)
         if isinstance(outcome, Deferred):
-            return _try_again(attempt, outcome, told, refusal)
-        return moves.reject(attempt.held, told, mailbox_works=_proves_mailbox(outcome))
+            return _try_again(attempt, outcome, conversation, refusal)
+        return moves.reject(attempt.held, conversation, mailbox_works=_proves_mailbox(outcome))
 
 
 def _kind(outcome: Deferred | Refused) -> Kind | None:
@@ -161,66 +161,69 @@ def _kind(outcome: Deferred | Refused) -> Kind | None:
     return Kind(outcome.scope, it.code, it.enhanced)
 
 
-def _try_again(attempt: Attempt, outcome: Deferred, told: Conversation, refusal: Refusal) -> bool:
+def _try_again(attempt: Attempt, outcome: Deferred, conversation: Conversation, refusal: Refusal) -> bool:
     number, rules, held = attempt.attempts + 1, config.settings().sending, attempt.held
     works, age, most = _proves_mailbox(outcome), refusal.put_off_for, timedelta(days=rules.give_up_after_days)
     if backoff.is_given_up(number, age, most):
-        why = Reason(Code.GAVE_UP, attempts=number, days=age.days, because=told.instead or told.answer)
-        return moves.reject(held, told, why, mailbox_works=works)
+        why = Reason(Code.GAVE_UP, attempts=number, days=age.days, because=conversation.instead or conversation.answer)
+        return moves.reject(held, conversation, why, mailbox_works=works)
     moment = refusal.retry_moment(not_before=clock.now() + _pause(number - 1))
     is_hinted = is_soon(moment)
-    if not moves.retry(held, moment, told, mailbox_works=works, is_hinted=is_hinted):
+    if not moves.retry(held, moment, conversation, mailbox_works=works, is_hinted=is_hinted):
         return False
     if is_hinted:
         database.database.after_commit(partial(hint_marked, Hint(held.email_id, moment)))
     return True
 
 
-def _close_to_its_letter(attempt: Attempt, told: Conversation) -> bool:
-    paused = campaigns.close_to_its_letter(attempt, told)
+def _close_to_its_letter(attempt: Attempt, conversation: Conversation) -> bool:
+    paused = campaigns.close_to_its_letter(attempt, conversation)
     if paused is None:
         return False
     log.warning("letter_too_large", campaign_id=attempt.campaign_id, mailbox_id=attempt.mailbox_id, paused=paused)
     return True
 
 
-def _close_mailbox(attempt: Attempt, told: Conversation, refusal: Refusal | None = None) -> bool:
-    """A mailbox's fault does not fail the lead: its e-mail is released. refusal: that shows the fault."""
-    until = mailboxes.close_after(attempt.held, told, _pause, refusal=refusal)
+def _close_mailbox(attempt: Attempt, conversation: Conversation, refusal: Refusal | None = None) -> bool:
+    """The mailbox's fault does not fail the e-mail, which is released. refusal: the one that shows the fault."""
+    until = mailboxes.close_after(attempt.held, conversation, _pause, refusal=refusal)
     if until is None:
         return False
-    database.database.after_commit(partial(_log_closure, attempt, told, until))
+    database.database.after_commit(partial(_log_closure, attempt, conversation, until))
     return True
 
 
-def _log_closure(attempt: Attempt, told: Conversation, until: datetime) -> None:
-    log.warning("mailbox_closed", mailbox_id=attempt.mailbox_id, until=until.isoformat(), phase=told.phase)
-    metrics.MAILBOX_CLOSURES.labels(told.phase).inc()
+def _log_closure(attempt: Attempt, conversation: Conversation, until: datetime) -> None:
+    log.warning("mailbox_closed", mailbox_id=attempt.mailbox_id, until=until.isoformat(), phase=conversation.phase)
+    metrics.MAILBOX_CLOSURES.labels(conversation.phase).inc()
 
 
 def _proves_mailbox(outcome: Deferred | Refused) -> bool:
-    """An answer to the dot that plainly blames lead or content. One to RCPT is none: a limit may still follow it."""
+    """Whether the answer shows that the mailbox works: one to the dot about lead or content.
+
+    An answer to RCPT does not: the mailbox's limit may still be refused after it.
+    """
     return outcome.phase is Phase.DOT and outcome.scope in (Scope.LEAD, Scope.CONTENT)
 
 
 def _pause(before: int) -> timedelta:
-    """before: how many attempts or faults came one after the other before this one."""
+    """before: the number of attempts or faults in a row before this one."""
     rules = config.settings().sending
     draw = random()  # noqa: S311  # spreads retries, hides nothing
     return backoff.delay(before, rules.retry_first_seconds, rules.retry_factor, rules.retry_cap_seconds, draw)
 
 
-def _insist(claim: Claim, outcome: Outcome) -> None:
-    """Record it in the database, or else in the journal, whatever is raised. Asking twice is harmless."""
+def _record_or_journal(claim: Claim, outcome: Outcome) -> None:
+    """Record the outcome in the database or, if that fails for too long, in the journal. Safe to repeat."""
     until = clock.boottime() + _KEEP_TRYING_SECONDS
     while True:
         try:
-            _tell(move(claim, outcome), claim, outcome)
+            _count(move(claim, outcome), claim, outcome)
             return
-        except Exception as failure:  # noqa: BLE001  # an answer that was read is kept, whatever keeps it from its row
+        except Exception as failure:  # noqa: BLE001  # whatever fails, the answer is kept
             if not database.is_outage(failure):
                 _log_bug(claim, outcome)
-                until = clock.boottime()  # tried again it would fail again
+                until = clock.boottime()  # another try would fail again
             database.close()
             if clock.boottime() >= until and _to_journal(claim, outcome):
                 _log("attempt_journaled", claim, outcome)
@@ -232,7 +235,7 @@ def _to_journal(claim: Claim, outcome: Outcome) -> bool:
     try:
         journal.append(claim, outcome)
     except OSError as error:
-        # This thread holds the outcome, and claims nothing more, until database or disk take it.
+        # This thread keeps trying, and claims nothing, until the database or the disk accepts the outcome.
         log.error("journal_not_writable", email_id=claim.held.email_id, error=str(error))
         return False
     return True

@@ -1,7 +1,7 @@
 """The state machine of an e-mail, as data; and the statuses of campaigns and mailboxes.
 
-Lists the statuses and the allowed moves between them. The moves themselves are in moves.py; a test checks the README's
-diagram against this table.
+Lists the statuses and the allowed moves between them. The moves themselves are in moves.py and batch_moves.py; a test
+checks the README's diagram against this table.
 """
 
 from enum import StrEnum

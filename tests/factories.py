@@ -7,7 +7,7 @@ from itertools import count
 from typing import Any
 from uuid import uuid4
 
-from models.email import moves
+from models.email import batch_moves, moves
 from models.email.attempts import Conversation, Copy
 from models.email.claims import Attempt, Claim, Held, Worker
 from models.email.hints import Hint as Hint
@@ -98,7 +98,7 @@ def planned(campaign_id: int, mailbox_id: int, *at: datetime) -> list[int]:
     assert len(ids) == len(at), "the campaign has too few leads"
     step_id = step_of(campaign_id)
     slots = [Slot(campaign_id, lead, step_id, mailbox_id, when) for lead, when in zip(ids, at, strict=True)]
-    moves.plan(campaign_id, slots, "tests")
+    batch_moves.plan(campaign_id, slots, "tests")
     rows = Q.select(Q.id).where(Q.campaign_lead.in_(ids)).order_by(Q.campaign_lead)
     return [row.id for row in rows]
 

@@ -1,6 +1,7 @@
 """Who may import whom, and a few promises of the layout that a reader relies on."""
 
 import ast
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -119,6 +120,46 @@ def test_nothing_is_called_after_what_it_is_not() -> None:
     vague = {"utils", "common", "helpers", "services", "manager"}
 
     assert not {path.stem for path in files()} & vague
+
+
+# Only these change an e-mail's status, and no file beside these and three others of their room writes to its row.
+_MOVES = {"models.email.move_statements", "models.email.batch_moves"}
+_WRITES_TO_AN_EMAIL = re.compile(
+    r"(UPDATE|INSERT INTO|DELETE FROM) campaign_email_queue"
+    r"|\b(Q|CampaignEmailQueue)\.(update|insert|delete|create)\w*\("
+)
+_SETS_ITS_STATUS = re.compile(
+    r"UPDATE campaign_email_queue\b(?:(?!WHERE|FROM).)*\bSET\b(?:(?!WHERE|FROM).)*\bstatus\b"
+    r"|\"status\":|(?:update|insert)\((?:(?!\)).)*status=",
+    re.DOTALL,
+)
+
+
+class TestTheStatusOfAnEmail:
+    def test_is_changed_by_its_moves_only(self) -> None:
+        writing = {module(path): path.read_text(encoding="utf-8") for path in files()}
+        writing = {
+            name: text
+            for name, text in writing.items()
+            if "migrations" not in name and _WRITES_TO_AN_EMAIL.search(text)
+        }
+
+        others = {"models.email.evidence", "models.email.hints", "models.email.stuck"}
+        assert writing.keys() == _MOVES | others
+        assert {name for name, text in writing.items() if name in others and _SETS_ITS_STATUS.search(text)} == set()
+
+    @pytest.mark.parametrize(
+        "code",
+        [
+            "UPDATE campaign_email_queue q\nSET hinted_for = NULL, status = 'sent' WHERE id = 1",
+            "UPDATE campaign_email_queue SET status = 'sent'",
+            'Q.update({"status": Status.SENT})',
+            "Q.update(status=Status.SENT)",
+        ],
+    )
+    def test_changed_elsewhere_is_noticed(self, code: str) -> None:
+        assert _WRITES_TO_AN_EMAIL.search(code)
+        assert _SETS_ITS_STATUS.search(code)
 
 
 def test_the_locks_hold_hashes_and_no_registry() -> None:

@@ -70,14 +70,14 @@ class Claim(Attempt):
         return HistoryPosition(self.history_id, self.held.email_id, self.history_at)
 
 
-# What a claim returns, from `moved` (the claimed row) and `told` (its row in email_history).
+# What a claim returns, from `moved` (the claimed row) and `recorded` (its row in email_history).
 CLAIMED = """
 SELECT q.campaign_id, q.mailbox_id, q.attempts, q.campaign_lead_id, s.id AS step_id, s.position AS step,
-       q.scheduled_at, q.claimed_at AS started_at, told.id AS history_id, told.at::text AS history_at, q.message_id,
-       s.subject, s.text, s.html, cl.address AS recipient, cl.fields, m.address AS sender, m.name AS sender_name,
-       m.smtp_host, m.smtp_port, m.smtp_security, m.username, m.password_encrypted
+       q.scheduled_at, q.claimed_at AS started_at, recorded.id AS history_id, recorded.at::text AS history_at,
+       q.message_id, s.subject, s.text, s.html, cl.address AS recipient, cl.fields, m.address AS sender,
+       m.name AS sender_name, m.smtp_host, m.smtp_port, m.smtp_security, m.username, m.password_encrypted
 FROM moved q
-JOIN told ON told.email_id = q.id
+JOIN recorded ON recorded.email_id = q.id
 JOIN campaign_step s ON s.id = q.step_id
 JOIN campaign_lead cl ON cl.id = q.campaign_lead_id
 JOIN mailbox m ON m.id = q.mailbox_id

@@ -11,7 +11,7 @@ from hashlib import blake2b
 from typing import NamedTuple
 from uuid import UUID
 
-from models.email import locks, moves
+from models.email import batch_moves, locks, moves
 from models.email.claims import Claim
 from models.store.database import database, fetch, fetch_row, rows
 from models.store.installation import HANDED_OVER
@@ -109,7 +109,7 @@ def _row_of(it: HandOver, by: str) -> int | None:
         return None
     if not locks.lock_mailboxes([it.mailbox_id]):
         return None
-    moves.plan(it.campaign_id, [Slot(it.campaign_id, lead.id, step[0], it.mailbox_id, it.at)], by)
+    batch_moves.plan(it.campaign_id, [Slot(it.campaign_id, lead.id, step[0], it.mailbox_id, it.at)], by)
     row = fetch_row(OF_STEP, (lead.id, step[0]))
     return None if row is None else int(row[0])
 

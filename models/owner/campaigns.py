@@ -1,4 +1,4 @@
-"""Campaigns and their leads: how they are added, and the life they lead."""
+"""Campaigns and their leads: adding, starting, pausing, editing, cancelling and completing them."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from datetime import date
 from peewee import EXCLUDED, IntegrityError, chunked, fn
 
 import bounds
-from models.email import locks, moves, recipients, remaining
+from models.email import batch_moves, locks, moves, recipients, remaining
 from models.email.attempts import Conversation
 from models.email.claims import Attempt
 from models.owner import changes, notices
@@ -30,7 +30,7 @@ _ACTIVE: dict[str, object] = {
 
 
 class CampaignInvalid(Exception):
-    """What was said about a campaign cannot be done."""
+    """An order about a campaign cannot be carried out."""
 
 
 class NoSuchCampaign(LookupError):
@@ -75,7 +75,7 @@ class NewLead:
 
 
 def add(new: NewCampaign, leads: Sequence[NewLead], by: str) -> int:
-    """Write a draft with all its leads, or nothing at all."""
+    """Insert a draft with all its leads, or nothing."""
     with database.atomic():
         campaign_id = _insert(new, by)
         links = [{"campaign": campaign_id, "mailbox": mailbox} for mailbox in new.mailbox_ids]
@@ -120,9 +120,9 @@ def _insert(new: NewCampaign, by: str) -> int:
 
 
 def _lead_ids(leads: Iterable[NewLead]) -> dict[str, int]:
-    """Normalised address -> the one lead of that person, made where there is none yet."""
+    """Normalised address -> lead id. Missing leads are inserted."""
     ids: dict[str, int] = {}
-    # In one order, so that two imports at once cannot wait for each other's rows.
+    # Sorted, so that two imports at the same time cannot deadlock.
     for batch in chunked(sorted(leads, key=lambda lead: lead.normalised), 1000):
         people = [{"address": lead.normalised, "legal_basis": lead.legal_basis} for lead in batch]
         latest = {Lead.legal_basis: fn.COALESCE(Lead.legal_basis, EXCLUDED.legal_basis)}
@@ -165,7 +165,7 @@ def start(campaign_id: int, by: str) -> None:
 
 
 def pause(campaign_id: int, by: str, reason: Why | None = None) -> None:
-    """From the commit on no claim and no hand-over of it succeeds."""
+    """After the commit no claim and no hand-over of its e-mails succeeds."""
     _change(campaign_id, _paused(by, reason), allowed={CampaignStatus.ACTIVE}, verb="pause", by=by, reason=reason)
 
 
@@ -178,10 +178,7 @@ def _paused(by: str, reason: Why | None) -> dict[str, object]:
 
 
 def resume(campaign_id: int, by: str) -> None:
-    """Its pending mails are planned again, from now on, and what was refused before counts no more against it.
-
-    They keep their order, and no place that they held.
-    """
+    """Replan its pending e-mails from now on, in the same order, in new slots. Earlier refusals no longer count."""
     resumed = {**_ACTIVE, "replan_reason": "resumed"}
     with database.atomic():
         _change(campaign_id, resumed, allowed={CampaignStatus.PAUSED}, verb="resume", by=by)
@@ -189,18 +186,17 @@ def resume(campaign_id: int, by: str) -> None:
         notices.over(Kind.CAMPAIGN, campaign_id)
 
 
-def go_on(campaign_id: int, by: str, reason: Why) -> None:
-    """Some of its mails are to be tried again: where it was completed it is active once more."""
+def reactivate(campaign_id: int, by: str, reason: Why) -> None:
+    """Make it active again if it was completed, because some of its e-mails are tried again."""
     row = _locked(campaign_id)
     if row.status == CampaignStatus.COMPLETED:
         _write(row, _ACTIVE, by, "retry", reason)
 
 
 def edit(campaign_id: int, by: str, change: Edit) -> bool:
-    """Change its window, pace or limit. What that changes is planned again, from now on.
+    """Change its window, delay or daily limit, and replan its pending e-mails from now on.
 
-    Returns whether it changed anything. Raises OutOfBounds, and CampaignInvalid for a window that is none beside what
-    is not given.
+    Returns whether anything changed. Raises OutOfBounds, and CampaignInvalid for an impossible window.
     """
     fresh = changes.given(change)
     bounds.check(bounds.CAMPAIGN, fresh)
@@ -260,11 +256,11 @@ def _open_to_its_letter(campaign_id: int) -> None:
 
 
 def cancel(campaign_id: int, by: str) -> int:
-    """End it, and return how many pending mails were cancelled. What is being sent is cancelled at its hand-over."""
+    """Cancel it, and return how many pending e-mails were cancelled. One being sent is cancelled at its hand-over."""
     with database.atomic():
         cancelled = {"status": CampaignStatus.CANCELLED}
         _change(campaign_id, cancelled, allowed=set(CampaignStatus) - _ENDED, verb="cancel", by=by)
-        return moves.cancel_pending(campaign_id, Reason(Code.CAMPAIGN_CANCELLED), by)
+        return batch_moves.cancel_pending(campaign_id, Reason(Code.CAMPAIGN_CANCELLED), by)
 
 
 def _change(
@@ -301,9 +297,9 @@ def _write_unrecorded(row: Campaign, fresh: Mapping[str, object]) -> None:
     tick_request.ask_for_tick()
 
 
-# A campaign has ended when every lead that may be written to has a final row for each step, not when nothing happens to
-# be pending. What remains is counted last, and only where no mail is under way. How many leads were left out is kept
-# with the change: they may be written to later, and the campaign stays complete.
+# A campaign is complete when every lead that may be written to has a final e-mail of each step. That no e-mail is
+# pending now is not enough. The remaining ones are counted last, and only if none is pending, sending or unknown. The
+# number of leads left out is recorded: the campaign stays complete even if they may be written to later.
 COMPLETE = f"""
 WITH finished AS (
     SELECT c.id FROM campaign c

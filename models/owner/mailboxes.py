@@ -1,4 +1,4 @@
-"""Mailboxes: their limits, their warm-up mails, and when they are closed."""
+"""Mailboxes: adding, editing, pausing and closing them, and their warm-up counts."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ from reasons import Code, Reason, Why
 
 
 class MailboxInvalid(Exception):
-    """What was said about a mailbox cannot be done."""
+    """An order about a mailbox cannot be carried out."""
 
 
 class NoSuchMailbox(LookupError):
@@ -64,10 +64,10 @@ class Edit:
         return fresh
 
 
-# What its campaigns' plans depend on, beside whether it is open.
+# A change of these replans its campaigns.
 _PACE = {"daily_limit", "gap_seconds"}
 _LOGIN = {"smtp_host", "smtp_port", "smtp_security", "username", "password_encrypted"}
-# What a look for the copies of its unknown mails depends on.
+# A change of these starts a new search for copies of its unknown e-mails.
 _LOOK = {"username", "password_encrypted", *SentMail._fields}
 
 
@@ -135,7 +135,7 @@ def of_campaign(campaign_id: int) -> list[Mailbox]:
 
 
 def too_small_for(campaign_id: int) -> dict[int, Why]:
-    """Mailbox id -> why its server does not take this campaign's letter; the others are in no entry."""
+    """Mailbox id -> why its server does not take this campaign's letter. Mailboxes that take it are left out."""
     links = CampaignMailbox.select().where(CampaignMailbox.campaign == campaign_id)
     found = {link.mailbox_id: why_closed(link) for link in links}
     return {mailbox_id: why for mailbox_id, why in found.items() if why is not None}
@@ -148,9 +148,9 @@ def why_closed(row: Mailbox | CampaignMailbox) -> Why | None:
 def edit(mailbox_id: int, by: str, change: Edit) -> None:
     """Change its servers, password, limit or gap.
 
-    Where limit or gap change, its campaigns are planned again from now on. What changes how it logs in opens it: the
-    faults were of the old way, and what waits for their end is planned again. Where its copies are to be found in
-    another way, they are looked for at the next tick. Raises OutOfBounds for its numbers.
+    A new limit or gap replans its campaigns from now on. A new login opens the mailbox, because its faults were those
+    of the old one, and replans what waited for it. A new Sent folder is searched for copies at the next tick. Raises
+    OutOfBounds for its numbers.
     """
     fresh = change.columns()
     bounds.check(bounds.MAILBOX, fresh)
@@ -161,20 +161,20 @@ def edit(mailbox_id: int, by: str, change: Edit) -> None:
 
 
 def _edit(mailbox_id: int, fresh: dict[str, object], by: str) -> None:
-    mended = bool(_LOGIN & fresh.keys())
-    if mended:
+    is_new_login = bool(_LOGIN & fresh.keys())
+    if is_new_login:
         fresh |= _working()
     with database.atomic():
         campaigns = locks.lock_campaigns(used_by(mailbox_id))
         row = _locked(mailbox_id)
-        is_paced_anew = changes.differ(row, {name: fresh[name] for name in _PACE & fresh.keys()})
-        is_opened = mended and row.closed_until is not None and row.closed_until > clock()
+        is_new_pace = changes.differ(row, {name: fresh[name] for name in _PACE & fresh.keys()})
+        is_opened = is_new_login and row.closed_until is not None and row.closed_until > clock()
         _write(mailbox_id, fresh, by, "edit")
-        if is_paced_anew or is_opened:
+        if is_new_pace or is_opened:
             ids = [row.id for row in campaigns if row.status == CampaignStatus.ACTIVE]
             reason = "resumed" if is_opened else "edited"
             Campaign.update(replan_reason=reason).where(Campaign.id.in_(ids)).execute()
-        if mended:
+        if is_new_login:
             _open_to_letters(mailbox_id)
             notices.over(Kind.MAILBOX, mailbox_id)
         if _LOOK & fresh.keys():
@@ -188,7 +188,7 @@ def used_by(mailbox_id: int) -> list[int]:
 
 
 def sent_mail(row: Mailbox) -> SentMail | None:
-    """None: nobody said where its Sent folder is."""
+    """None: no Sent folder is configured."""
     if row.imap_host is None or row.imap_port is None or row.imap_security is None:
         return None
     return SentMail(row.imap_host, row.imap_port, row.imap_security, row.sent_folder)
@@ -205,7 +205,7 @@ def pause(mailbox_id: int, by: str) -> None:
 
 
 def resume(mailbox_id: int, by: str) -> None:
-    """Open it again, after a pause or after faults: what waits for it is planned again from now."""
+    """Open it after a pause or after faults, and replan its campaigns from now on."""
     with database.atomic():
         used_by = CampaignMailbox.select(CampaignMailbox.campaign).where(CampaignMailbox.mailbox == mailbox_id)
         campaigns = locks.lock_campaigns(row.campaign_id for row in used_by)
@@ -218,7 +218,7 @@ def resume(mailbox_id: int, by: str) -> None:
 
 
 def _working() -> dict[str, object]:
-    """A person says that it works: what its server refused before tells nothing any more."""
+    """For a mailbox that a person confirmed to work: earlier refusals no longer count against it."""
     return {**WITHOUT_FAULTS, "watched_from": clock()}
 
 
@@ -235,7 +235,7 @@ def _order(mailbox_id: int, fresh: dict[str, object], by: str, verb: str) -> Non
 
 def _write(mailbox_id: int, fresh: dict[str, object], by: str, verb: str) -> None:
     row = _locked(mailbox_id)
-    # No plan depends on where its copies are.
+    # No plan depends on its Sent folder.
     planned_from = fresh.keys() - set(SentMail._fields)
     revision = {"revision": Mailbox.revision + 1} if planned_from else {}
     if fresh:
@@ -315,7 +315,7 @@ def _close(
 
 
 def record_warmup(mailbox_id: int, day: date, count: int, by: str) -> None:
-    """Set how many warm-up mails left the mailbox on a Warsaw day. Saying it twice changes nothing.
+    """Set how many warm-up e-mails were sent from the mailbox on a Warsaw day. Idempotent.
 
     Raises OutOfBounds.
     """

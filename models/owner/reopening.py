@@ -1,6 +1,6 @@
 """Reopens failed e-mails: because a person asked, or because the mailbox turned out to be to blame.
 
-Never one that may have been accepted: an e-mail only fails by a refusal, and moves.REOPEN checks that again.
+Never one that may have been accepted: an e-mail only fails by a refusal, and batch_moves.REOPEN checks that again.
 """
 
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 import config
-from models.email import locks, moves
+from models.email import batch_moves, locks
 from models.owner import campaigns
 from models.planning import plans
 from models.states import CampaignStatus, Status
@@ -100,9 +100,9 @@ def _reopen(campaign_id: int, email_ids: Sequence[int], reason: Why, by: str) ->
     found = rows(_Willing, WILLING, {"ids": list(email_ids), "basis": rules.require_legal_basis})
     willing = {Email(it.lead_id, it.step_id): it.mailbox_id for it in found}
     slots = plans.behind(campaign_id, willing)
-    count = moves.reopen(campaign_id, slots, reason, by)
+    count = batch_moves.reopen(campaign_id, slots, reason, by)
     if count:
-        campaigns.go_on(campaign_id, by, reason)
+        campaigns.reactivate(campaign_id, by, reason)
     return Reopened(count, len(email_ids) - len(willing))
 
 

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 import config
-from models.email import facts, gates, limits, locks, moves, windows
+from models.email import batch_moves, facts, gates, limits, locks, windows
 from models.planning import unplanned, usable
 from models.states import CampaignStatus, MailboxStatus
 from models.store.database import clock, database, fetch
@@ -91,9 +91,9 @@ def write(campaign_id: int, slots: Sequence[Slot], seen: Situation, by: str, rea
         if not _unchanged(campaigns, mailboxes, seen):
             return None
         if reason is None:
-            count = moves.plan(campaign_id, slots, by)
+            count = batch_moves.plan(campaign_id, slots, by)
         else:
-            count = moves.replan(campaign_id, slots, reason, by, seen_at=seen.now)
+            count = batch_moves.replan(campaign_id, slots, reason, by, seen_at=seen.now)
             Campaign.update(replan_reason=None).where(Campaign.id == campaign_id).execute()
         if count:
             # Invalidates plans that another timekeeper computed from the same input.

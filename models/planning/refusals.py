@@ -4,12 +4,12 @@ A refusal is the mailbox's fault, or its e-mail is put off, or it fails.
 """
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import NamedTuple
 
 from models.email import blame, limits, locks
 from models.email.blame import Answer
-from models.store.database import MACHINE, row
+from models.store.database import MACHINE, Clock, row
 from scheduling import planner
 from scheduling.planner import Taken
 from scheduling.window import Window, warsaw_day, warsaw_day_bounds
@@ -131,7 +131,7 @@ WHERE q.id = %(email)s
 """  # noqa: S608  # only our own words
 
 
-def read(email_id: int, kind: Kind | None = None, *, put_off: bool = False) -> Refusal:
+def read(email_id: int, kind: Kind | None = None, *, put_off: bool = False, machine: Clock = MACHINE) -> Refusal:
     """Lock the e-mail's campaign, mailbox and row, and read these facts.
 
     kind: read whether the mailbox is to blame for this answer, which is not recorded yet. put_off: read what
@@ -139,7 +139,7 @@ def read(email_id: int, kind: Kind | None = None, *, put_off: bool = False) -> R
     """
     scope, code, enhanced = kind or (None, None, None)
     values = {"email": email_id, "scope": scope, "code": code, "enhanced": enhanced, "put_off": put_off}
-    day = warsaw_day(MACHINE())
+    day = warsaw_day(machine())
     while True:
         starts, ends = warsaw_day_bounds(day)
         locks.lock_around_with_next(email_id)
@@ -149,7 +149,7 @@ def read(email_id: int, kind: Kind | None = None, *, put_off: bool = False) -> R
         # The database says which day it is: this machine's clock may be wrong.
         if warsaw_day(found.now) == day:
             return found
-        day = warsaw_day(found.now.astimezone(UTC))
+        day = warsaw_day(found.now)
 
 
 def retry_moment(email_id: int, not_before: datetime) -> datetime:

@@ -1,6 +1,6 @@
 """The connection to Postgres: one session per thread, opened on first use and kept.
 
-Owns how a session is set up, and how statements travel in it. Knows nothing of the tables.
+Sets sessions up, sends statements and converts rows. Does not know the tables.
 """
 
 import dataclasses
@@ -104,18 +104,18 @@ def _filled_in(sql: str, params: Any) -> str:
 
 
 FAILURES = (DatabaseError, InterfaceError)
-# What libpq says of a server that is there and is no primary, or takes no writes.
+# libpq's messages about a standby and a read-only server.
 _READ_ONLY = re.compile(r"session is read-only|server is in hot standby mode")
 
 
-class RowsUnlike(TypeError):
-    """A query and the type that its rows become do not name the same columns."""
+class ColumnMismatch(TypeError):
+    """The columns of a query are not the fields of the type for its rows."""
 
 
 def is_outage(failure: Exception) -> bool:
-    """Whether the database is away or in trouble, rather than refusing what was asked of it.
+    """Whether the database is unavailable, as opposed to refusing a statement.
 
-    The driver tells of a server that went away in the middle of a statement by the base class of all failures.
+    psycopg2 raises the base class of its errors if the server disappears during a statement.
     """
     if isinstance(failure, OperationalError | InterfaceError) or type(failure) is DatabaseError:
         return True
@@ -123,14 +123,14 @@ def is_outage(failure: Exception) -> bool:
 
 
 def is_read_only(failure: Exception) -> bool:
-    """Whether the database answers and takes no writes, as after a failover or on a disk that is nearly full."""
+    """Whether the database answers but accepts no writes, as after a failover or on a disk that is nearly full."""
     if isinstance(failure, OperationalError):
         return _READ_ONLY.search(str(failure)) is not None
     return isinstance(getattr(failure, "orig", None), ReadOnlySqlTransaction)
 
 
 def why(failure: Exception) -> str:
-    """What a failure says of the database, in one line for people."""
+    """The failure in one line, for people."""
     words = str(failure).strip().splitlines()[0]
     if is_read_only(failure):
         return f"the database takes no writes: {words}"
@@ -146,13 +146,13 @@ def took_too_long(failure: Exception) -> bool:
 
 
 def open_database(name: str = "punktual", connect_seconds: int = 10) -> None:
-    """Tell this process which database it works on, starting the embedded one when it is the one configured.
+    """Configure this process's database. Starts the embedded one if that is configured.
 
     name: shown by pg_stat_activity. connect_seconds: no connection takes longer.
     Must be called again in a forked process.
     """
-    # Peewee lets one thread connect at a time: behind a server that does not answer all of them would queue up, those
-    # too that have another host to go to. What a connection consists of is each thread's own.
+    # Peewee lets one thread connect at a time, so one host that does not answer would block all threads. The lock is
+    # not needed: each thread has its own connection state.
     database._lock = nullcontext()  # type: ignore[attr-defined]
     settings = config.settings().database
     url = embedded.start(config.settings().var / "postgres") if settings.embedded else settings.url.get_secret_value()
@@ -161,11 +161,11 @@ def open_database(name: str = "punktual", connect_seconds: int = 10) -> None:
         connection_factory=_Session,
         application_name=name,
         connect_timeout=connect_seconds,
-        # Whatever the database or the role says: all text is written and read as UTF-8.
+        # All text is UTF-8, whatever the default of the database or the role.
         client_encoding="UTF8",
-        # A claim read from a standby that lags behind would be a duplicate: only a primary will do.
+        # Only a primary: a claim based on a lagging standby could send an e-mail twice.
         target_session_attrs="read-write",
-        # A server that vanished without a word is noticed within about half a minute.
+        # A server that disappears without closing the connection is detected within about 30 seconds.
         keepalives_idle=15,
         keepalives_interval=5,
         keepalives_count=3,
@@ -175,7 +175,7 @@ def open_database(name: str = "punktual", connect_seconds: int = 10) -> None:
 
 
 def _session(settings: config.Database) -> dict[str, str]:
-    """What each session is set to; times in milliseconds, as pg_settings has them."""
+    """The settings of each session; times in milliseconds, as in pg_settings."""
     return {
         "TimeZone": "UTC",
         "lock_timeout": str(round(settings.lock_timeout_seconds * 1000)),
@@ -190,7 +190,7 @@ class _Setting(NamedTuple):
 
 
 def unsuitable() -> str | None:
-    """Why this database, or what stands before it, cannot be used. Asked in a session as it was opened."""
+    """Why this database, or a pooler before it, cannot be used. Call it in a session with its first settings."""
     encoding = fetch("SELECT current_setting('server_encoding')")[0][0]
     if encoding != "UTF8":
         return (
@@ -212,7 +212,7 @@ _POOLER = (
 
 
 def _is_session_shared() -> bool:
-    """Whether another connection finds what this one has set: a pooler gives it the session that was last used."""
+    """Whether another connection sees what this one has set: a pooler would give it the same session."""
     name, token = "punktual.session", str(uuid4())
     fetch("SELECT set_config(%s, %s, false)", (name, token))
     other = database._connect()  # type: ignore[attr-defined]  # a second one, beside this thread's
@@ -225,9 +225,9 @@ def _is_session_shared() -> bool:
 
 
 def close() -> None:
-    """Give this thread's connection back, whatever state it is in.
+    """Close this thread's connection, whatever its state.
 
-    Peewee does not notice a connection that died: every later query of the thread would fail.
+    Peewee does not detect a dead connection: every later query of the thread would fail.
     """
     if database.is_closed():
         return
@@ -238,10 +238,10 @@ def close() -> None:
 
 
 def replace_dead_session() -> None:
-    """Give this thread's session back unless it is as good as a new one. Nothing is sent to find out.
+    """Close this thread's session if it is dead or inside a transaction. Sends nothing to find out.
 
-    A server says nothing in an idle session, except that it ends it: what has come, or that nothing will come any more,
-    is noticed at its socket. One that vanished without a word is noticed by the keepalives.
+    In an idle session a server only sends that it ends the session: if its socket is readable, the session is over.
+    Keepalives detect a server that disappeared without closing the connection.
     """
     if database.is_closed():
         return
@@ -252,7 +252,7 @@ def replace_dead_session() -> None:
 
 
 def once_a_session(ask: Callable[[], T], *, again: bool = False) -> T:
-    """What a question about the database itself was answered in this session: it does not become another one in it."""
+    """The answer to a question about the database itself, asked once per session, or once more if `again`."""
     known = _session_now().known
     if again or ask not in known:
         known[ask] = ask()
@@ -261,12 +261,12 @@ def once_a_session(ask: Callable[[], T], *, again: bool = False) -> T:
 
 
 def takes_no_writes() -> bool:
-    """Whether this thread's session, opened when the database took writes, would be refused one now."""
+    """Whether the database has become read-only since this thread's session was opened."""
     return bool(fetch("SELECT current_setting('transaction_read_only')::boolean")[0][0])
 
 
 def bound_statements(seconds: float) -> None:
-    """Let no statement of this thread's connection take longer from now on."""
+    """Set the statement timeout of this thread's session."""
     execute(f"SET statement_timeout = {round(seconds * 1000)}")
 
 
@@ -274,10 +274,10 @@ _PARAMETER = re.compile(r"%\((\w+)\)s")
 
 
 class Prepared:
-    """A statement that Postgres parses and plans once a session."""
+    """A statement that Postgres parses and plans once per session."""
 
     def __init__(self, name: str, query: str) -> None:
-        """query: with parameters by name, as for the functions below; a type that nothing tells is to be cast."""
+        """query: with named parameters; one whose type Postgres cannot infer must be cast."""
         names = list(dict.fromkeys(_PARAMETER.findall(query)))
         numbered = _PARAMETER.sub(lambda found: f"${names.index(found[1]) + 1}", query)
         self.name = name
@@ -287,11 +287,11 @@ class Prepared:
 
 
 def packet_rows(kind: Callable[..., T], packet: Sequence[Prepared], values: Mapping[str, Any]) -> list[T]:
-    """Run statements in one round trip, each with a snapshot of its own; the last one's rows."""
+    """Run statements in one round trip, each with its own snapshot, and return the rows of the last one."""
     session = _session_now()
     for statement in packet:
         if statement.name not in session.prepared:
-            # By itself and not in the packet: of one that failed nobody would know whether it was prepared.
+            # Not in the packet: if that failed, it would be unclear whether the statement was prepared.
             with __exception_wrapper__, session.cursor() as cursor:
                 cursor.execute(statement.preparation)
             session.prepared.add(statement.name)
@@ -301,27 +301,26 @@ def packet_rows(kind: Callable[..., T], packet: Sequence[Prepared], values: Mapp
 
 
 def fetch(query: str, values: Mapping[str, Any] | Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-    """Run a query of our own and return all its rows."""
+    """Run a query and return all its rows. For a single column; several are read by rows()."""
     found: list[tuple[Any, ...]] = _run(query, values).fetchall()
     return found
 
 
 def fetch_row(query: str, values: Mapping[str, Any] | Sequence[Any] = ()) -> tuple[Any, ...] | None:
-    """Run a query of our own that has one row or none."""
+    """Run a query that has one row or none."""
     return next(iter(fetch(query, values)), None)
 
 
 def rows(kind: type[T], query: str, values: Mapping[str, object] | Sequence[object] = ()) -> list[T]:
-    """Run a query of our own and return each row as a frozen dataclass or named tuple, by the names of its columns.
+    """Run a query and return each row as a frozen dataclass or named tuple, by the names of its columns.
 
-    A text whose field is an enum becomes one. Raises RowsUnlike where columns and fields are not the same, also where
-    no row was found.
+    Text becomes an enum if its field is one. Raises ColumnMismatch if columns and fields differ, even without rows.
     """
     return _named(kind, _run(query, values))
 
 
 def row(kind: type[T], query: str, values: Mapping[str, object] | Sequence[object] = ()) -> T | None:
-    """The same of a query that has one row or none."""
+    """The same for a query that has one row or none."""
     return next(iter(rows(kind, query, values)), None)
 
 
@@ -329,7 +328,9 @@ def _named(kind: type[T], cursor: Any) -> list[T]:
     convert = _fields(kind)  # type: ignore[arg-type]  # a type is hashable
     names = [column.name for column in cursor.description]
     if sorted(names) != sorted(convert):
-        raise RowsUnlike(f"{kind.__name__} has the fields {sorted(convert)}, and its query the columns {sorted(names)}")
+        raise ColumnMismatch(
+            f"{kind.__name__} has the fields {sorted(convert)}, and its query the columns {sorted(names)}"
+        )
     converters = [convert[name] for name in names]
     return [
         kind(**{name: to(it) for name, to, it in zip(names, converters, found, strict=True)})
@@ -339,7 +340,7 @@ def _named(kind: type[T], cursor: Any) -> list[T]:
 
 @cache
 def _fields(kind: type) -> dict[str, Callable[[object], object]]:
-    """The fields of a dataclass or a named tuple, each with what makes it of what the driver returns."""
+    """The fields of a dataclass or a named tuple, each with the function that converts the driver's value."""
     names = [field.name for field in dataclasses.fields(kind)] if dataclasses.is_dataclass(kind) else kind._fields  # type: ignore[attr-defined]
     hints = get_type_hints(kind)
     return {name: _converter(hints[name]) for name in names}
@@ -353,7 +354,7 @@ def _converter(hint: object) -> Callable[[object], object]:
 
 
 def execute(query: str, values: Mapping[str, Any] | Sequence[Any] = ()) -> int:
-    """Run a statement of our own and return how many rows it wrote."""
+    """Run a statement and return how many rows it wrote."""
     return int(_run(query, values).rowcount)
 
 
@@ -378,12 +379,12 @@ def notify(channel: str) -> None:
 
 
 def notifications(channel: str) -> Iterator[None]:
-    """Yield at each notification on a channel, for ever; several at once count as one. Raises what FAILURES lists."""
+    """Yield forever, once per notification on a channel; several at once count as one. Raises FAILURES."""
     execute(f"LISTEN {channel}")
     connection = database.connection()  # type: ignore[no-untyped-call]
     while True:
         if select.select([connection], [], [], 60)[0]:
-            with __exception_wrapper__:  # what the driver raises, as everything else of it comes
+            with __exception_wrapper__:  # converts the driver's exceptions
                 connection.poll()
         if connection.notifies:
             connection.notifies.clear()
@@ -401,6 +402,6 @@ MACHINE: Clock = now
 
 
 def clock_difference(machine: Clock = MACHINE) -> tuple[datetime, timedelta]:
-    """The database's time, and how far the machine's is from it at the least: the round trip may hide the rest."""
+    """The database's time, and the least difference of the machine's clock: the round trip may hide more."""
     before, at, after = machine(), clock(), machine()
     return at, max(before - at, at - after, timedelta(0))

@@ -1,7 +1,7 @@
 """The tables, with every constraint and index that a guarantee depends on.
 
 The migrations define the same in SQL, with comments; a test compares both. Only models/ reads and writes tables, and
-only moves.py changes an e-mail's status.
+only moves.py and batch_moves.py change an e-mail's status.
 """
 
 from collections.abc import Iterable

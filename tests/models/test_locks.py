@@ -14,7 +14,7 @@ import pytest
 
 import clock
 from actors.plan import plan_new, replan
-from models.email import facts, locks, moves, recovery, stuck
+from models.email import batch_moves, facts, locks, moves, recovery, stuck
 from models.email.claims import Claim, Held
 from models.owner import campaigns, mailboxes
 from models.planning import plans
@@ -233,7 +233,7 @@ class TestAPlanBesideAClaim:
         other = CampaignLead.get(CampaignLead.campaign == row.campaign_id, CampaignLead.id != row.campaign_lead_id)
         slot = Slot(row.campaign_id, other.id, row.step_id, row.mailbox_id, make.now())
         with another_holds(email_id):
-            written = beside(lambda: moves.plan(row.campaign_id, [slot], "tests"))
+            written = beside(lambda: batch_moves.plan(row.campaign_id, [slot], "tests"))
 
             assert written.result(BOUND) == 1
 

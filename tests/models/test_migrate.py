@@ -10,7 +10,7 @@ import pytest
 from peewee import IntegrityError
 
 from actors.plan import plan_new
-from models.email import locks, moves
+from models.email import batch_moves, locks, moves
 from models.email.claims import Held
 from models.health import invariants
 from models.owner import changes, mailboxes
@@ -350,7 +350,7 @@ class TestADatabaseOfTheVersionBefore:
 
         assert version_before.letter(email_id) == ("Hello {{ name }}", "Dear {{ name }}, how are you?", None)
         assert [version_before.plans(campaign_id, it) for it in (first, second)] == [0, 1]
-        assert moves.plan(campaign_id, [slot], "tests") == 0
+        assert batch_moves.plan(campaign_id, [slot], "tests") == 0
 
     def test_has_one_letter_whichever_version_changes_it(self, ids: dict[str, int]) -> None:
         migrate.migrate()

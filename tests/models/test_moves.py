@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 from peewee import IntegrityError
 
-from models.email import moves
+from models.email import batch_moves, moves
 from models.email.attempts import Conversation
 from models.email.claims import Claim, Held
 from models.email.gates import Closed
@@ -28,18 +28,18 @@ def _claim(held: Held) -> bool:
 def _replan(held: Held) -> bool:
     row = make.row(held.email_id)
     later = row.scheduled_at + timedelta(hours=1)
-    return bool(moves.replan(row.campaign_id, [make.slot(row, later)], "edited", "t"))
+    return bool(batch_moves.replan(row.campaign_id, [make.slot(row, later)], "edited", "t"))
 
 
 def _plan(held: Held) -> bool:
     row = make.row(held.email_id)
-    return bool(moves.plan(row.campaign_id, [make.slot(row, row.scheduled_at)], "t"))
+    return bool(batch_moves.plan(row.campaign_id, [make.slot(row, row.scheduled_at)], "t"))
 
 
 def _reopen(held: Held) -> bool:
     row = make.row(held.email_id)
     slot = make.slot(row, row.scheduled_at)
-    return bool(moves.reopen(row.campaign_id, [slot], "a person asks for it", "tests"))
+    return bool(batch_moves.reopen(row.campaign_id, [slot], "a person asks for it", "tests"))
 
 
 def _recover(held: Held) -> bool:
@@ -190,7 +190,7 @@ class TestOneMailPerLead:
         before = make.row(email_id).__data__
         row = make.row(email_id)
 
-        planned = moves.plan(row.campaign_id, [make.slot(row, make.now())], "tests")
+        planned = batch_moves.plan(row.campaign_id, [make.slot(row, make.now())], "tests")
 
         assert planned == 0
         assert make.row(email_id).__data__ == before

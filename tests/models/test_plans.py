@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from actors.plan import plan_new, replan
-from models.email import moves
+from models.email import batch_moves, moves
 from models.health import invariants
 from models.owner import campaigns, changes, mailboxes, preview, suppressions
 from models.planning import plans, refusals, unplanned
@@ -70,7 +70,7 @@ class TestANewCampaign:
         mailbox_id = make.a_mailbox()
         campaign_id = make.a_campaign([mailbox_id], leads=3)
         first, second, third = (row.id for row in CampaignLead.select().order_by(CampaignLead.position))
-        moves.plan(
+        batch_moves.plan(
             campaign_id, [planner.Slot(campaign_id, second, make.step_of(campaign_id), mailbox_id, make.now())], "tests"
         )
 

@@ -1,6 +1,7 @@
 """What the record of a refusal depends on, read in one statement: the same as read one thing after the other."""
 
 import random
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import uuid4
@@ -12,6 +13,7 @@ from models.email.locks import NoSuchEmail
 from models.planning import refusals, usable
 from models.planning.refusals import Kind
 from models.states import Status
+from models.store import database
 from models.store.tables import Campaign, CampaignEmailQueue, Mailbox, WarmupCount
 from scheduling import planner
 from scheduling.planner import Taken
@@ -20,6 +22,7 @@ from tests import factories as make
 
 pytestmark = pytest.mark.usefixtures("db")
 Q = CampaignEmailQueue
+FREE = "SELECT id FROM {table} WHERE id = %s FOR NO KEY UPDATE SKIP LOCKED"
 WORKER = {"worker_host": "testhost", "worker_pid": 1, "worker_started_at": 1.0}
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
@@ -112,6 +115,40 @@ class TestTheMomentOfARetry:
 
 
 class TestWhatIsRead:
+    def test_stays_locked_until_the_transaction_ends(self) -> None:
+        claim = make.claimed(make.an_email())
+        rows = (
+            ("campaign", claim.campaign_id),
+            ("mailbox", claim.mailbox_id),
+            ("campaign_email_queue", claim.held.email_id),
+        )
+
+        def locked() -> list[bool]:
+            """Seen from another session."""
+            try:
+                return [not database.fetch(FREE.format(table=table), (id,)) for table, id in rows]
+            finally:
+                database.close()
+
+        with ThreadPoolExecutor() as beside:
+            with database.database.atomic():
+                refusals.read(claim.held.email_id)
+                inside = beside.submit(locked).result()
+            after = beside.submit(locked).result()
+
+        assert (inside, after) == ([True] * 3, [False] * 3)
+
+    def test_is_of_the_databases_day_where_the_machines_clock_is_wrong(self) -> None:
+        mailbox_id = make.a_mailbox()
+        campaign_id = make.a_campaign([mailbox_id], leads=1)
+        [email_id] = make.planned(campaign_id, mailbox_id, make.now())
+        for day in range(-2, 3):
+            WarmupCount.insert(mailbox=mailbox_id, day=warsaw_day(make.now() + day * DAY), count=day + 5).execute()
+
+        found = refusals.read(email_id, put_off=True, machine=lambda: make.now() - 2 * DAY)
+
+        assert (found.mailbox_used, found.warmup_counts) == (5, [6, 7])
+
     def test_is_only_what_was_asked_for(self) -> None:
         mailbox_id = make.a_mailbox()
         campaign_id = make.a_campaign([mailbox_id], leads=2)

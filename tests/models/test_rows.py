@@ -7,7 +7,7 @@ from typing import NamedTuple
 import pytest
 
 from models.store import database
-from models.store.database import RowsUnlike
+from models.store.database import ColumnMismatch
 
 pytestmark = pytest.mark.usefixtures("db")
 
@@ -63,11 +63,11 @@ class TestRows:
         ids=["missing", "unknown", "another", "twice", "nameless", "without a row"],
     )
     def test_with_other_columns_than_the_type_has_are_refused(self, query: str) -> None:
-        with pytest.raises(RowsUnlike, match="Pair has the fields"):
+        with pytest.raises(ColumnMismatch, match="Pair has the fields"):
             database.rows(Pair, query)
 
     def test_a_field_with_a_default_is_no_excuse_for_a_missing_column(self) -> None:
-        with pytest.raises(RowsUnlike):
+        with pytest.raises(ColumnMismatch):
             database.rows(Dot, "SELECT 1 AS x, 'red' AS colour, '' AS label")
 
 

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from models.email import moves
+from models.email import batch_moves, moves
 from models.email.claims import Claim
 from models.owner import campaigns, mailboxes, suppressions
 from models.states import Status
@@ -247,7 +247,7 @@ class TestACampaignThatCannotSend:
         mailbox_id = make.a_mailbox()
         campaign_id = make.a_campaign([mailbox_id], ["anna@leads.example", "jan@leads.example"])
         last = CampaignLead.get(CampaignLead.position == 2)
-        moves.plan(
+        batch_moves.plan(
             campaign_id, [Slot(campaign_id, last.id, make.step_of(campaign_id), mailbox_id, make.now())], "tests"
         )
         forbid("jan@leads.example")

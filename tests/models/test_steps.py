@@ -13,7 +13,7 @@ import pytest
 
 from actors.disk import handover_log
 from actors.plan import plan_new, replan
-from models.email import moves, recipients, recovery, remaining
+from models.email import batch_moves, moves, recipients, recovery, remaining
 from models.email.claims import Claim
 from models.health import invariants
 from models.owner import campaigns, changes, preview, reopening, suppressions
@@ -75,7 +75,7 @@ def followed(email_id: int, step_id: int) -> int:
     """The e-mail of a later step to the same lead, an hour after this one."""
     row = make.row(email_id)
     slot = Slot(row.campaign_id, row.campaign_lead_id, step_id, row.mailbox_id, row.scheduled_at + timedelta(hours=1))
-    assert moves.plan(row.campaign_id, [slot], "tests") == 1
+    assert batch_moves.plan(row.campaign_id, [slot], "tests") == 1
     follower = Q.get(Q.campaign_lead == row.campaign_lead_id, Q.step == step_id)
     Q.update(predecessor=email_id).where(Q.id == follower.id).execute()
     return int(follower.id)

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from actors.plan import replan
-from models.email import moves
+from models.email import batch_moves, moves
 from models.owner import campaigns, mailboxes
 from models.states import Status
 from models.store.tables import CampaignEmailQueue, EmailHistory, Mailbox
@@ -38,7 +38,7 @@ def put(email_id: int, **columns: datetime | None) -> None:
 def moved(email_id: int, to: datetime, reason: str) -> None:
     row = make.row(email_id)
     slot = make.slot(row, to)
-    assert moves.replan(row.campaign_id, [slot], reason, "tests") == 1
+    assert batch_moves.replan(row.campaign_id, [slot], reason, "tests") == 1
 
 
 class TestTheMarks:

@@ -25,7 +25,7 @@ from tests.waiting import BOUND
 LOG, DIE_BEFORE = "EFFECTS_LOG", "EFFECTS_DIE_BEFORE"
 _WRITES = re.compile(r"\b(INSERT|UPDATE|DELETE)\b(?! SKIP| OF)")
 _OURS = re.compile(r"^(?:actors|models)\.(?:\w+\.)*(\w+)$")
-_PLUMBING = {"models.store.database", "actors.disk.jsonlines"}
+_PLUMBING = {"models.store.database", "models.email.move_statements", "actors.disk.jsonlines"}
 
 _lock = threading.Lock()
 _count = 0

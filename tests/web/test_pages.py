@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from flask.testing import FlaskClient
 
-from models.email import moves
+from models.email import batch_moves, moves
 from models.health import heartbeats
 from models.owner import arming, campaigns, mailboxes
 from models.states import Status
@@ -137,7 +137,9 @@ class TestToday:
     def test_shows_where_a_moved_mail_came_from_and_why(self, browser: FlaskClient) -> None:
         email_id = make.an_email(make.now() + timedelta(seconds=5))
         row = make.row(email_id)
-        moves.replan(row.campaign_id, [make.slot(row, row.scheduled_at + timedelta(seconds=2))], "downtime", "tests")
+        batch_moves.replan(
+            row.campaign_id, [make.slot(row, row.scheduled_at + timedelta(seconds=2))], "downtime", "tests"
+        )
 
         html = page(browser, "/")
 

@@ -1,0 +1,150 @@
+"""The moves of many e-mails of a campaign at once: planned, planned again, cancelled, reopened.
+
+Beside moves.py the only code that changes a status. The caller holds the campaign's lock. Returns how many moved.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from models.email import announcements
+from models.email.announcements import Moved
+from models.states import Move
+from models.store import reason_columns
+from models.store.database import execute
+from reasons import Code, Reason, Why
+from scheduling.planner import Slot
+
+# A lead that already has an e-mail of this step is skipped.
+PLAN = """
+WITH slot AS (
+    SELECT * FROM unnest(%(leads)s::bigint[], %(steps)s::bigint[], %(mailboxes)s::bigint[], %(times)s::timestamptz[])
+        AS s (campaign_lead_id, step_id, mailbox_id, scheduled_at)
+), planned AS (
+    INSERT INTO campaign_email_queue (campaign_id, campaign_lead_id, step_id, mailbox_id, scheduled_at, message_id)
+    SELECT %(campaign)s, slot.campaign_lead_id, slot.step_id, slot.mailbox_id, slot.scheduled_at,
+           '<' || gen_random_uuid() || '@' || split_part(m.address, '@', 2) || '>'
+    FROM slot JOIN mailbox m ON m.id = slot.mailbox_id
+    ORDER BY slot.scheduled_at
+    ON CONFLICT (campaign_lead_id, step_id) DO NOTHING
+    RETURNING id, mailbox_id, scheduled_at
+)
+INSERT INTO email_history (email_id, move, to_status, scheduled_to, mailbox_id, by)
+SELECT id, 'plan', 'pending', scheduled_at, mailbox_id, %(by)s FROM planned ORDER BY id
+"""
+
+
+def plan(campaign_id: int, slots: Sequence[Slot], by: str) -> int:
+    """Insert e-mails, each with its mailbox and time. Returns how many were new."""
+    values = {"campaign": campaign_id, "by": by, **_columns(slots)}
+    return _announced(Move.PLAN, execute(PLAN, values), campaign_id, by)
+
+
+# Moves only e-mails whose slot changes, and none that had another move since the planner read it.
+REPLAN = """
+WITH slot AS (
+    SELECT * FROM unnest(%(leads)s::bigint[], %(steps)s::bigint[], %(mailboxes)s::bigint[], %(times)s::timestamptz[])
+        AS s (campaign_lead_id, step_id, mailbox_id, scheduled_at)
+), before AS (
+    SELECT q.id, q.scheduled_at AS old_at, slot.mailbox_id, slot.scheduled_at
+    FROM campaign_email_queue q JOIN slot USING (campaign_lead_id, step_id)
+    WHERE q.campaign_id = %(campaign)s AND q.status = 'pending'
+      AND (q.scheduled_at, q.mailbox_id) IS DISTINCT FROM (slot.scheduled_at, slot.mailbox_id)
+      AND NOT EXISTS (SELECT FROM email_history h WHERE h.email_id = q.id AND h.at > %(seen_at)s)
+    ORDER BY q.id FOR NO KEY UPDATE OF q
+), moved AS (
+    UPDATE campaign_email_queue q
+    SET scheduled_at = before.scheduled_at, mailbox_id = before.mailbox_id, hinted_for = NULL
+    FROM before WHERE q.id = before.id AND q.status = 'pending'
+    RETURNING q.id, before.old_at, q.scheduled_at, q.mailbox_id
+)
+INSERT INTO email_history
+    (email_id, move, from_status, to_status, reason, reason_code, scheduled_from, scheduled_to, mailbox_id, by)
+SELECT id, 'replan', 'pending', 'pending', %(reason)s, %(reason)s, old_at, scheduled_at, mailbox_id, %(by)s
+FROM moved ORDER BY id
+"""
+
+
+def replan(campaign_id: int, slots: Sequence[Slot], reason: str, by: str, seen_at: datetime | None = None) -> int:
+    """Give pending e-mails other times or mailboxes. Returns how many moved. reason: a code, one of plans.REASONS.
+
+    seen_at: when the planner read their slots; None: under the campaign's lock, so they cannot have moved since.
+    """
+    values = {"campaign": campaign_id, "by": by, "reason": reason, "seen_at": seen_at, **_columns(slots)}
+    return _announced(Move.REPLAN, execute(REPLAN, values), campaign_id, by, Reason(Code(reason)))
+
+
+CANCEL_PENDING = """
+WITH pending AS (
+    SELECT id FROM campaign_email_queue
+    WHERE campaign_id = %(campaign)s AND status = 'pending' ORDER BY id FOR NO KEY UPDATE
+), cancelled AS (
+    UPDATE campaign_email_queue q
+    SET status = 'cancelled', error = %(reason)s, error_code = %(reason_code)s, error_values = %(reason_values)s
+    FROM pending WHERE q.id = pending.id
+    RETURNING q.id, q.scheduled_at, q.mailbox_id
+)
+INSERT INTO email_history
+    (email_id, move, from_status, to_status, reason, reason_code, reason_values, scheduled_from, scheduled_to,
+     mailbox_id, by)
+SELECT id, 'cancel', 'pending', 'cancelled', %(reason)s, %(reason_code)s, %(reason_values)s,
+       scheduled_at, scheduled_at, mailbox_id, %(by)s
+FROM cancelled ORDER BY id
+"""
+
+
+def cancel_pending(campaign_id: int, reason: Why, by: str) -> int:
+    """Cancel a campaign's pending e-mails."""
+    values = {"campaign": campaign_id, **reason_columns.for_sql(reason, "reason"), "by": by}
+    return _announced(Move.CANCEL, execute(CANCEL_PENDING, values), campaign_id, by, reason)
+
+
+# Only a refusal leads to failed. It is checked again, because a mistake here would send an e-mail twice.
+REOPEN = """
+WITH slot AS (
+    SELECT * FROM unnest(%(leads)s::bigint[], %(steps)s::bigint[], %(mailboxes)s::bigint[], %(times)s::timestamptz[])
+        AS s (campaign_lead_id, step_id, mailbox_id, scheduled_at)
+), before AS (
+    SELECT q.id, q.scheduled_at AS old_at, slot.mailbox_id, slot.scheduled_at
+    FROM campaign_email_queue q JOIN slot USING (campaign_lead_id, step_id)
+    WHERE q.campaign_id = %(campaign)s AND q.status = 'failed' AND (
+        SELECT h.move FROM email_history h
+        WHERE h.email_id = q.id AND h.move IN ('hand_over', 'doubt', 'recover', 'settle', 'accept', 'reject')
+        ORDER BY h.id DESC LIMIT 1) = 'reject'
+    ORDER BY q.id FOR NO KEY UPDATE OF q
+), reopened AS (
+    UPDATE campaign_email_queue q
+    SET status = 'pending', scheduled_at = before.scheduled_at, mailbox_id = before.mailbox_id, hinted_for = NULL,
+        claim_token = NULL, claimed_at = NULL, worker_host = NULL, worker_pid = NULL, worker_started_at = NULL,
+        handed_over_at = NULL, attempts = 0, error = NULL, deferred_since = NULL
+    FROM before WHERE q.id = before.id AND q.status = 'failed'
+    RETURNING q.id, before.old_at, q.scheduled_at, q.mailbox_id
+)
+INSERT INTO email_history
+    (email_id, move, from_status, to_status, reason, reason_code, reason_values, scheduled_from, scheduled_to,
+     mailbox_id, by)
+SELECT id, 'reopen', 'failed', 'pending', %(reason)s, %(reason_code)s, %(reason_values)s, old_at,
+       scheduled_at, mailbox_id, %(by)s
+FROM reopened ORDER BY id
+"""
+
+
+def reopen(campaign_id: int, slots: Sequence[Slot], reason: Why, by: str) -> int:
+    """Have failed e-mails tried again, in these slots. Returns how many."""
+    values = {"campaign": campaign_id, **reason_columns.for_sql(reason, "reason"), "by": by, **_columns(slots)}
+    return _announced(Move.REOPEN, execute(REOPEN, values), campaign_id, by, reason)
+
+
+def _announced(move: Move, count: int, campaign_id: int, by: str, reason: Why | None = None) -> int:
+    if count:
+        announcements.tell(Moved(move=move, count=count, campaign_id=campaign_id, by=by, reason=reason))
+    return count
+
+
+def _columns(slots: Sequence[Slot]) -> dict[str, list[Any]]:
+    return {
+        "leads": [slot.lead_id for slot in slots],
+        "steps": [slot.step_id for slot in slots],
+        "mailboxes": [slot.mailbox_id for slot in slots],
+        "times": [slot.at for slot in slots],
+    }
