@@ -50,8 +50,8 @@ def hint_marked(due: Hint) -> None:
     try:
         _enqueue(due.email_id, due.scheduled_at, at=due.scheduled_at)
     except FAILURES as failure:
-        log.warning("hint_left_to_the_tick", email_id=due.email_id, error=str(failure))
         hints.unmark(due)
+        log.warning("hint_left_to_the_tick", email_id=due.email_id, error=str(failure))
 
 
 def is_soon(at: datetime) -> bool:

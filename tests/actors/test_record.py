@@ -3,6 +3,8 @@
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from queue import Queue as _Queue
+from typing import Any
 
 import pytest
 from dramatiq import get_broker
@@ -13,16 +15,19 @@ from actors.disk import journal
 from actors.disk.identity import this_worker
 from actors.readiness import work_off_journal
 from mail.outcome import Accepted, Deferred, Outcome, Phase, Refused, Reply, Scope
-from models.email import stuck
+from models.email import moves, stuck
 from models.email.claims import Attempt, Claim, Worker
 from models.states import Status
 from models.store import database
+from models.store.tables import CampaignEmailQueue
 from tests import factories as make
+from tests.conftest import Override
 from tests.read_only import read_only_server
 from tests.smtp_server import SmtpServer
 
 DEAD = Worker(this_worker().host, 999_999_999, 1.0)
 Refuse = Callable[..., None]
+Queue = _Queue[Any]
 
 ERRORS = {
     "read_only_sql_transaction": "25006",
@@ -223,3 +228,54 @@ class TestWordsThatNoColumnTakes:
 
             assert make.row(claim.held.email_id).status == status
         assert journal.is_empty()
+
+
+class TestTheHintOfARetry:
+    """Marked as published in the move itself, so that the tick does not publish another."""
+
+    ANSWER = Deferred(Scope.LEAD, Phase.RCPT, Reply(451, None, "later"))
+
+    def put_off(self, settings: Override, first_seconds: int) -> CampaignEmailQueue:
+        settings(SENDING_RETRY_FIRST_SECONDS=first_seconds)
+        claim = make.claimed(make.an_email())
+        record.record(claim, self.ANSWER)
+        return make.row(claim.held.email_id)
+
+    def test_that_is_soon_is_published_and_marked(self, db: None, settings: Override, no_hints: Queue) -> None:
+        row = self.put_off(settings, first_seconds=60)
+
+        assert (row.status, row.hinted_for) == (Status.PENDING, row.scheduled_at)
+        assert no_hints.qsize() == 1
+
+    def test_that_is_later_is_left_to_the_tick(self, db: None, settings: Override, no_hints: Queue) -> None:
+        row = self.put_off(settings, first_seconds=7200)
+
+        assert (row.status, row.hinted_for) == (Status.PENDING, None)
+        assert no_hints.qsize() == 0
+
+    def test_is_not_marked_if_the_broker_is_away(self, db: None, settings: Override, no_hints: Queue) -> None:
+        queues = get_broker().queues
+        without = {name: queues.pop(name) for name in list(queues) if name.startswith("deliver")}
+        try:
+            row = self.put_off(settings, first_seconds=60)
+        finally:
+            queues.update(without)
+
+        assert (row.status, row.hinted_for) == (Status.PENDING, None)
+
+    def test_is_not_published_for_a_claim_that_is_over(self, db: None, settings: Override, no_hints: Queue) -> None:
+        settings(SENDING_RETRY_FIRST_SECONDS=60)
+        claim = make.claimed(make.an_email())
+        moves.release(claim.held, "a test")
+
+        record.record(claim, self.ANSWER)
+
+        assert no_hints.qsize() == 0
+        assert make.row(claim.held.email_id).attempts == 0
+
+
+@pytest.fixture
+def no_hints() -> Iterator[Queue]:
+    get_broker().flush_all()
+    yield get_broker().queues["deliver.DQ"]
+    get_broker().flush_all()
