@@ -7,6 +7,7 @@ from dramatiq import get_broker
 
 from actors import deliver as pipeline
 from actors import plan
+from models.email import moves
 from models.owner import campaigns, changes, mailboxes, notices, protection
 from models.states import Status
 from models.store.tables import Campaign, CampaignEmailQueue, CampaignMailbox
@@ -129,3 +130,14 @@ class TestOneOfTwoMailboxes:
             mailboxes.edit(narrow, "ola", mailboxes.Edit(smtp_port=large.port))
 
         assert (before, closed.count()) == (1, 0)
+
+
+def test_an_answer_for_a_claim_that_is_over_closes_nothing(db: None) -> None:
+    claim = make.claimed(make.an_email())
+    moves.release(claim.held, "a test")
+
+    closed = campaigns.close_to_its_letter(claim, make.no(552, enhanced="5.3.4", scope="campaign"))
+
+    assert closed is None
+    assert Campaign.get_by_id(claim.campaign_id).status == "active"
+    assert mailboxes.too_small_for(claim.campaign_id) == {}
