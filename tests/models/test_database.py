@@ -173,7 +173,8 @@ class TestAStatementSentWithTheNext:
             database.with_next(self.NAME, ("only",))
 
         assert proxy.asked - before == Asked(round_trips=1, transactions=1)
-        assert self.names() == ["only"]
+        assert self.names() == ["only"]  # outside of it, and a transaction of its own
+        assert proxy.asked - before == Asked(round_trips=2, transactions=2)
 
     def test_leaves_a_percent_sign_of_the_next_as_it_is(self, db: None) -> None:
         with database.database.atomic():
