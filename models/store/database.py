@@ -74,7 +74,7 @@ class _Postgres(PostgresqlDatabase):
     def _execute_cursor(self, sql: str, params: Any, **options: Any) -> Any:
         session = _session_now()
         if session.unsent:
-            # All parameters are filled in already: what looks like one is doubled.
+            # The parameters are filled in already, so each percent sign is doubled.
             sql, params = "; ".join((*session.unsent, _filled_in(sql, params))).replace("%", "%%"), ()
             session.unsent.clear()
         if not session.begins:
