@@ -3,12 +3,13 @@
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from models.email import limits, windows
 from models.email.gates import Facts
 from models.email.locks import NoSuchEmail
+from models.email.windows import WindowRow
 from models.states import CampaignStatus, MailboxStatus, Status
 from models.store import reason_columns
 from models.store.database import MACHINE, Clock, Prepared, clock_difference, packet_rows, rows
@@ -19,8 +20,7 @@ from scheduling.window import warsaw_day, warsaw_day_bounds
 # An e-mail's surroundings. The counts are complete because whoever adds to them holds the same locks.
 _COLUMNS = f"""
        q.id AS email_id, q.campaign_id, q.mailbox_id, q.status, q.scheduled_at, q.handed_over_at,
-       c.status AS campaign_status, c.window_start_minute, c.window_end_minute, c.weekdays, c.send_on_holidays,
-       c.last_day, {windows.FROZEN}, c.delay_seconds,
+       c.status AS campaign_status, {windows.COLUMNS}, c.delay_seconds,
        c.daily_limit AS campaign_limit, c.last_start_at AS campaign_last_start, m.status AS mailbox_status,
        m.closed_until, m.closed_reason, m.closed_reason_code, m.closed_reason_values,
        m.daily_limit AS mailbox_limit, m.gap_seconds, m.last_start_at AS mailbox_last_start,
@@ -42,7 +42,7 @@ FACTS = f"SELECT {_COLUMNS} {_AROUND} WHERE q.id = ANY(%(ids)s)"
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Around:
+class _Around(WindowRow):
     """A row of FACTS."""
 
     email_id: int
@@ -52,13 +52,6 @@ class _Around:
     scheduled_at: datetime
     handed_over_at: datetime | None
     campaign_status: CampaignStatus
-    window_start_minute: int
-    window_end_minute: int
-    weekdays: list[int]
-    send_on_holidays: bool
-    last_day: date | None
-    frozen_from: list[date]
-    frozen_to: list[date]
     delay_seconds: float
     campaign_limit: int
     campaign_last_start: datetime | None
@@ -165,7 +158,7 @@ def _facts(row: _Around, now: datetime, clock_off: timedelta, campaign_used: int
         scheduled_at=row.scheduled_at,
         handed_over_at=row.handed_over_at,
         campaign_status=row.campaign_status,
-        window=windows.window_of(row, windows.days(row.frozen_from, row.frozen_to)),
+        window=row.window,
         delay=interval(row.delay_seconds, "delay"),
         campaign_limit=row.campaign_limit,
         campaign_used=campaign_used,

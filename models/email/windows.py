@@ -1,20 +1,41 @@
 """The window of a campaign, as its row and the days frozen for all campaigns say."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date
 from itertools import starmap
 from typing import Protocol
 
-from models.store.database import fetch
+from models.store.database import row
 from scheduling.window import Days, Window
 
 # Yesterday in UTC may still be today in Warsaw, and the other way round.
 _ONES = "FROM frozen_days f WHERE f.last_day >= CURRENT_DATE - 1 ORDER BY f.id"
-FROZEN = f"ARRAY(SELECT f.first_day {_ONES}) AS frozen_from, ARRAY(SELECT f.last_day {_ONES}) AS frozen_to"
+_FROZEN = f"ARRAY(SELECT f.first_day {_ONES}) AS frozen_from, ARRAY(SELECT f.last_day {_ONES}) AS frozen_to"
+# Of a row `c` of campaign: the columns of WindowRow.
+COLUMNS = f"c.window_start_minute, c.window_end_minute, c.weekdays, c.send_on_holidays, c.last_day, {_FROZEN}"
 
 
-class Row(Protocol):
-    """Columns of a campaign."""
+@dataclass(frozen=True, kw_only=True)
+class WindowRow:
+    """What COLUMNS read."""
+
+    window_start_minute: int
+    window_end_minute: int
+    weekdays: list[int]
+    send_on_holidays: bool
+    last_day: date | None
+    frozen_from: list[date]
+    frozen_to: list[date]
+
+    @property
+    def window(self) -> Window:
+        """Raises WindowInvalid if the row is unusable."""
+        return window_of(self, _days(self.frozen_from, self.frozen_to))
+
+
+class Columns(Protocol):
+    """The columns of a campaign's row that its window depends on."""
 
     @property
     def window_start_minute(self) -> int: ...
@@ -28,23 +49,29 @@ class Row(Protocol):
     def last_day(self) -> date | None: ...
 
 
-def window_of(row: Row, frozen: tuple[Days, ...]) -> Window:
+def window_of(campaign: Columns, frozen: tuple[Days, ...]) -> Window:
     """Raises WindowInvalid if the row is unusable."""
     return Window(
-        row.window_start_minute,
-        row.window_end_minute,
-        frozenset(row.weekdays),
-        on_holidays=row.send_on_holidays,
+        campaign.window_start_minute,
+        campaign.window_end_minute,
+        frozenset(campaign.weekdays),
+        on_holidays=campaign.send_on_holidays,
         frozen=frozen,
-        last_day=row.last_day,
+        last_day=campaign.last_day,
     )
+
+
+@dataclass(frozen=True)
+class _Frozen:
+    frozen_from: list[date]
+    frozen_to: list[date]
 
 
 def frozen_days() -> tuple[Days, ...]:
     """Those that are not over."""
-    [(starts, ends)] = fetch(f"SELECT {FROZEN}")
-    return days(starts, ends)
+    found = row(_Frozen, f"SELECT {_FROZEN}")
+    return _days(found.frozen_from, found.frozen_to) if found else ()
 
 
-def days(starts: Sequence[date], ends: Sequence[date]) -> tuple[Days, ...]:
+def _days(starts: Sequence[date], ends: Sequence[date]) -> tuple[Days, ...]:
     return tuple(starmap(Days, zip(starts, ends, strict=True)))

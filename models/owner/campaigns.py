@@ -336,4 +336,4 @@ def end_finished(by: str) -> int:
 def _end(campaign_id: int, by: str) -> int:
     with database.atomic():
         _locked(campaign_id)
-        return moves.cancel_pending(campaign_id, Reason(Code.CAMPAIGN_ENDED), by)
+        return batch_moves.cancel_pending(campaign_id, Reason(Code.CAMPAIGN_ENDED), by)

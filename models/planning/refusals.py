@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import NamedTuple
 
-from models.email import blame, limits, locks
+from models.email import blame, limits, locks, windows
 from models.email.blame import Answer
+from models.email.windows import WindowRow
 from models.store.database import MACHINE, Clock, row
 from scheduling import planner
 from scheduling.planner import Taken
-from scheduling.window import Window, warsaw_day, warsaw_day_bounds
+from scheduling.window import warsaw_day, warsaw_day_bounds
 
 
 class Kind(NamedTuple):
@@ -24,7 +25,7 @@ class Kind(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Refusal:
+class Refusal(WindowRow):
     """A refused e-mail with its campaign, its mailbox and, where they were asked for, the slots around it."""
 
     email_id: int
@@ -33,9 +34,6 @@ class Refusal:
     now: datetime
     faults: int  # of its mailbox, in a row
     put_off_for: timedelta  # since its first attempt that was put off
-    window_start_minute: int
-    window_end_minute: int
-    weekdays: list[int]
     delay_seconds: float
     campaign_limit: int
     campaign_used: int | None
@@ -76,7 +74,7 @@ class Refusal:
         return planner.retry_moment(
             planner.Campaign(
                 id=self.campaign_id,
-                window=Window(self.window_start_minute, self.window_end_minute, frozenset(self.weekdays)),
+                window=self.window,
                 delay=planner.interval(self.delay_seconds, "delay"),
                 daily_limit=self.campaign_limit,
                 mailbox_ids=(self.mailbox_id,),
@@ -104,7 +102,7 @@ class Refusal:
 FACTS = f"""
 SELECT q.id AS email_id, q.campaign_id, q.mailbox_id, clock_timestamp() AS now, m.faults,
        COALESCE(clock_timestamp() - COALESCE(q.deferred_since, q.claimed_at), '0') AS put_off_for,
-       c.window_start_minute, c.window_end_minute, c.weekdays, c.delay_seconds,
+       {windows.COLUMNS}, c.delay_seconds,
        c.daily_limit AS campaign_limit, campaign_used.campaign AS campaign_used,
        c.last_start_at AS campaign_last_start,
        m.daily_limit AS mailbox_limit, mailbox_used.campaign + mailbox_used.warmup AS mailbox_used, m.gap_seconds,

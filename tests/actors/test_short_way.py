@@ -14,7 +14,7 @@ from models.email import moves
 from models.states import Move, Status
 from models.store import database
 from models.store.tables import CampaignEmailQueue, CampaignMailbox
-from models.views import overview
+from models.views import history
 from tests import factories as make
 from tests.round_trips import Asked, CountingProxy
 from tests.smtp_server import SmtpServer
@@ -225,4 +225,4 @@ def test_a_mail(proxy: CountingProxy, done: Done, it: Situation) -> None:
 
 
 def last_move(email_id: int) -> str:
-    return str(overview.history(email_id)[-1].move)
+    return str(history.of_email(email_id)[-1].move)
