@@ -198,3 +198,17 @@ class TestAllOfACampaign:
         reopening.of_campaign(campaign_id, 550, None, "lifted", "ola")
 
         assert reopening.of_campaign(campaign_id, 550, None, "lifted", "ola") == Reopened(0, 0)
+
+
+@pytest.mark.parametrize("move", ["hand_over", "doubt", "recover", "settle", "accept"])
+def test_one_whose_last_proof_is_not_a_refusal_is_left_alone(move: str) -> None:
+    """No move leads there; if a row said so all the same, sending it again could be a second time."""
+    [email_id] = failed()
+    row = make.row(email_id)
+    later = {"email": email_id, "mailbox": row.mailbox_id, "move": move, "by": "tests"}
+    EmailHistory.insert(from_status="sending", to_status="failed", **later).execute()
+
+    with pytest.raises(ReopeningRefused):
+        reopening.one(email_id, "she wrote to us", "tests")
+
+    assert make.row(email_id).status == Status.FAILED
