@@ -145,6 +145,11 @@ class TestAnUnclearRefusal:
 
         assert faults(box) == 0
 
+    def test_that_ten_of_several_domains_are_put_off_is_not_the_mailboxes_either(self, box: int) -> None:
+        delivered(box, *[f"451+{number}@domain{number % 5}.example" for number in range(11)])
+
+        assert faults(box) == 0
+
     def test_ends_with_the_first_mail_that_is_accepted(self, box: int) -> None:
         delivered(box, UNCLEAR, UNCLEAR, UNCLEAR)
 
