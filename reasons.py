@@ -43,6 +43,11 @@ class Code(StrEnum):
     CLOCK_OFF = "clock_off", gettext_noop("this worker's clock is %(seconds).1f s off the database's")
     CAMPAIGN_STATUS = "campaign_status", gettext_noop("the campaign is %(status)s")
     SUPPRESSED = "suppressed", gettext_noop("suppressed: %(reason)s")
+    SUPPRESSED_DOMAIN = (
+        "suppressed_domain",
+        gettext_noop("suppressed with its domain %(domain)s: %(reason)s"),
+    )
+    IMPORTED = "imported", gettext_noop("imported from %(file)s")
     NO_LEGAL_BASIS = "no_legal_basis", gettext_noop("no legal basis is recorded for this lead")
     PLANNED_FOR_LATER = "planned_for_later", gettext_noop("planned for later")
     TOO_LATE = "too_late", gettext_noop("its time passed while nothing could be sent")

@@ -1,5 +1,6 @@
 """Commands about campaigns."""
 
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -8,13 +9,13 @@ import typer
 
 from admin import confirm, show
 from admin.input.campaign_file import CampaignFile, FileInvalid, edited, read_campaign
-from admin.input.leads import read_leads
-from admin.input.letters import check_letters, check_sender
+from admin.input.leads import LeadLine, read_leads
+from admin.input.letters import check_letters, check_sender, named
 from admin.person import who
 from mail.address import AddressInvalid, normalise
 from mail.compose import Sender
 from mail.message import LetterInvalid
-from models.owner import campaigns, changes, mailboxes
+from models.owner import campaigns, changes, mailboxes, suppressions
 from models.owner.campaigns import CampaignInvalid, NewCampaign
 from models.owner.mailboxes import MailboxInvalid
 from models.planning import usable
@@ -49,7 +50,14 @@ def add(
         daily_limit=campaign.daily_limit,
     )
     campaigns.add(new, [line.lead for line in lines], who())
-    print(f"added {campaign.name!r} with {len(lines)} leads, as a draft")
+    print(f"added {campaign.name!r} with {len(lines)} leads, as a draft{_without_suppressed(lines)}")
+
+
+def _without_suppressed(lines: Sequence[LeadLine]) -> str:
+    """Which of them get no e-mail because they are suppressed."""
+    found = suppressions.of([it.lead.normalised for it in lines])
+    left_out = [it.line for it in lines if it.lead.normalised in found]
+    return f"; suppressed, and so without an e-mail: {named(left_out)}" if left_out else ""
 
 
 def _mailboxes(file: Path, campaign: CampaignFile) -> list[Mailbox]:

@@ -58,6 +58,27 @@ def _fault(address: str) -> str:
     return f"it has characters or dots that are not allowed {wrong} the @"
 
 
+_ANY_OF_DOMAIN = re.compile(r"(\*@|\*\.|@)?(?P<domain>[^@*]+)")
+
+
+def suppressible(text: str) -> str:
+    """What one entry of the suppression list concerns: an address, or a domain with all its subdomains.
+
+    A domain is written `leads.example`, `@leads.example`, `*@leads.example` or `*.leads.example`. Returns the
+    normalised address, or "@" with the domain's ASCII form.
+    """
+    written = text.strip()
+    found = _ANY_OF_DOMAIN.fullmatch(written)
+    return f"@{_normalised_domain(found['domain'], written)}" if found else normalise(written)
+
+
+def _normalised_domain(name: str, written: str) -> str:
+    try:
+        return domain(normalise(f"anyone@{name.removesuffix('.')}"))
+    except AddressInvalid:
+        raise AddressInvalid(f"{written[:80]!r} is neither an e-mail address nor a domain like example.pl") from None
+
+
 def on_the_wire(address: str) -> str:
     """The form for SMTP commands and headers: the local part as written, the domain in ASCII."""
     return f"{address.strip().rpartition('@')[0]}@{domain(normalise(address))}"

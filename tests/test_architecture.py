@@ -49,7 +49,7 @@ ALLOWED: dict[str, set[str]] = {
     "actors": {"actors.disk", "clock", "config", "mail", "mail.address", "models.health", "scheduling"} | _DONE | _OPS,
     "actors.process": {"actors", "actors.disk", "config", "models.health"} | _DONE | _OPS,
     "actors.__main__": {"actors.process", "config", "models.store"} | _OPS,
-    "admin.input": {"bounds", "faults", "mail", "mail.address", "models.owner", "models.store", "scheduling"},
+    "admin.input": {"bounds", "faults", "mail", "mail.address", "models.owner", "models.store", "reasons", "scheduling"},
     "admin": {"actors", "actors.disk", "actors.process", "admin.input", "bounds", "clock", "config", "faults"}
     | {"mail", "mail.address", "scheduling"}
     | _SEEN

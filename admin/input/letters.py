@@ -31,7 +31,7 @@ def check_letters(file: Path, leads: Sequence[LeadLine], templates: Templates, s
         except LetterInvalid as error:
             lines[str(error)].append(it.line)
     if lines:
-        raise FileInvalid(f"{file.name} {joined(f'{_named(found)}: {reason}' for reason, found in lines.items())}")
+        raise FileInvalid(f"{file.name} {joined(f'{named(found)}: {reason}' for reason, found in lines.items())}")
 
 
 def check_sender(sender: Sender) -> None:
@@ -39,7 +39,8 @@ def check_sender(sender: Sender) -> None:
     compose(_A_LETTER, {}, Envelope(sender, "a-check@leads.example", _AN_ID), _A_DAY)
 
 
-def _named(lines: Sequence[int]) -> str:
+def named(lines: Sequence[int]) -> str:
+    """Line numbers for a message, the first few of them."""
     shown = ", ".join(str(line) for line in lines[:_SHOWN_LINES])
     more = len(lines) - _SHOWN_LINES
     return f"line{'s' if len(lines) > 1 else ''} {shown}" + (f" and {more} more" if more > 0 else "")

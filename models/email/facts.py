@@ -9,6 +9,7 @@ from typing import Any
 from models.email import limits, windows
 from models.email.gates import Facts
 from models.email.locks import NoSuchEmail
+from models.email.suppressed import ENTRY
 from models.email.windows import WindowRow
 from models.states import CampaignStatus, MailboxStatus, Status
 from models.store import reason_columns
@@ -28,16 +29,17 @@ _COLUMNS = f"""
                WHERE b.mailbox_id = m.id AND b.status = 'sending' AND b.id <> q.id) AS mailbox_busy,
        (SELECT count(*) FROM campaign_email_queue h JOIN mailbox o ON o.id = h.mailbox_id
         WHERE h.status = 'sending' AND o.smtp_host = m.smtp_host AND h.id <> q.id) AS host_sending,
-       s.reason AS suppressed, l.legal_basis
+       s.address AS suppressed_by, s.reason AS suppressed, s.reason_code AS suppressed_code,
+       s.reason_values AS suppressed_values, l.legal_basis
 """  # noqa: S608  # only our own words
-_AROUND = """
+_AROUND = f"""
 FROM campaign_email_queue q
 JOIN campaign c ON c.id = q.campaign_id
 JOIN mailbox m ON m.id = q.mailbox_id
 JOIN campaign_lead cl ON cl.id = q.campaign_lead_id
 JOIN lead l ON l.id = cl.lead_id
-LEFT JOIN suppression s ON s.address = l.address
-"""
+LEFT JOIN LATERAL {ENTRY.format(address="l.address")} s ON true
+"""  # only our own words
 FACTS = f"SELECT {_COLUMNS} {_AROUND} WHERE q.id = ANY(%(ids)s)"
 
 
@@ -65,7 +67,10 @@ class _Around(WindowRow):
     mailbox_last_start: datetime | None
     mailbox_busy: bool
     host_sending: int
+    suppressed_by: str | None
     suppressed: str | None
+    suppressed_code: str | None
+    suppressed_values: dict[str, Any] | None
     legal_basis: str | None
 
 
@@ -174,6 +179,7 @@ def _facts(row: _Around, now: datetime, clock_off: timedelta, campaign_used: int
         mailbox_last_start=row.mailbox_last_start,
         mailbox_busy=row.mailbox_busy,
         host_sending=row.host_sending,
-        suppressed=row.suppressed,
+        suppressed_by=row.suppressed_by,
+        suppressed=reason_columns.current(row.suppressed, row.suppressed_code, row.suppressed_values),
         legal_basis=row.legal_basis,
     )

@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Literal, get_args
 
 import config
+from models.email.suppressed import DOMAIN
 from models.states import CampaignStatus, MailboxStatus, Status
 from reasons import Code, Reason, Why
 from scheduling.window import NEVER, Window, warsaw_day, warsaw_day_bounds
@@ -81,7 +82,8 @@ class Facts:
     mailbox_last_start: datetime | None
     mailbox_busy: bool
     host_sending: int
-    suppressed: str | None
+    suppressed_by: str | None  # the address, or "@" with the domain
+    suppressed: Why | None
     legal_basis: str | None
 
 
@@ -108,11 +110,17 @@ def campaign_is_active(it: Facts, rules: config.Sending) -> Closed | None:
 
 
 def lead_may_be_written_to(it: Facts, rules: config.Sending) -> Closed | None:
-    if it.suppressed is not None:
-        return Closed("lead", Action.CANCEL, Reason(Code.SUPPRESSED, reason=it.suppressed))
+    if it.suppressed_by is not None:
+        return Closed("lead", Action.CANCEL, _suppressed(it.suppressed_by, it.suppressed or ""))
     if rules.require_legal_basis and not it.legal_basis:
         return Closed("lead", Action.CANCEL, Reason(Code.NO_LEGAL_BASIS))
     return None
+
+
+def _suppressed(by: str, why: Why) -> Reason:
+    if by.startswith(DOMAIN):
+        return Reason(Code.SUPPRESSED_DOMAIN, domain=by.removeprefix(DOMAIN), reason=why)
+    return Reason(Code.SUPPRESSED, reason=why)
 
 
 def not_too_early(it: Facts, rules: config.Sending) -> Closed | None:

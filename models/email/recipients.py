@@ -3,28 +3,57 @@
 The claim and the hand-over check the same for one e-mail: see gates.lead_may_be_written_to.
 """
 
+from collections.abc import Collection, Sequence
+
 import config
 from models.email import facts, gates, moves
+from models.email.suppressed import DOMAIN, IS_DOMAIN, IS_SUPPRESSED
 from models.store.database import fetch
 
+_SUPPRESSED = IS_SUPPRESSED.format(address="p.address")
 # For a row `l` of campaign_lead. A scalar subquery, so that Postgres always uses the indexes, one lead at a time.
-MAY_BE_WRITTEN_TO = """
-(SELECT s.address IS NULL AND (NOT %(basis_required)s OR COALESCE(p.legal_basis, '') <> '')
- FROM lead p LEFT JOIN suppression s ON s.address = p.address WHERE p.id = l.lead_id)
-"""
+MAY_BE_WRITTEN_TO = f"""
+(SELECT NOT {_SUPPRESSED} AND (NOT %(basis_required)s OR COALESCE(p.legal_basis, '') <> '')
+ FROM lead p WHERE p.id = l.lead_id)
+"""  # noqa: S608  # only our own words
 # Per tick; the next ticks find the rest.
 _AT_ONCE = 1000
 
-FORBIDDEN = """
-SELECT q.id FROM campaign_email_queue q
-JOIN campaign c ON c.id = q.campaign_id
-JOIN campaign_lead l ON l.campaign_id = q.campaign_id AND l.id = q.campaign_lead_id
-JOIN lead p ON p.id = l.lead_id
-LEFT JOIN suppression s ON s.address = p.address
-WHERE q.status = 'pending' AND c.status IN ('active', 'paused')
-  AND (s.address IS NOT NULL OR (%(basis_required)s AND COALESCE(p.legal_basis, '') = ''))
-  AND (%(address)s::text IS NULL OR p.address = %(address)s)
-ORDER BY q.scheduled_at LIMIT %(at_once)s
+# Suppressed addresses lead to their few e-mails by indexes. Every pending e-mail is only looked at if a domain is
+# suppressed, or a legal basis is required.
+FORBIDDEN = f"""
+SELECT id FROM (
+    SELECT q.id, q.scheduled_at FROM suppression s
+    JOIN lead p ON p.address = s.address
+    JOIN campaign_lead l ON l.lead_id = p.id
+    JOIN campaign_email_queue q ON q.campaign_lead_id = l.id
+    JOIN campaign c ON c.id = q.campaign_id
+    WHERE q.status = 'pending' AND c.status IN ('active', 'paused') {{of}}
+    UNION
+    SELECT q.id, q.scheduled_at FROM campaign_email_queue q
+    JOIN campaign c ON c.id = q.campaign_id
+    JOIN campaign_lead l ON l.id = q.campaign_lead_id
+    WHERE (%(basis_required)s OR EXISTS (SELECT FROM suppression WHERE {IS_DOMAIN}))
+      AND q.status = 'pending' AND c.status IN ('active', 'paused') AND NOT {MAY_BE_WRITTEN_TO} {{of}}
+) found
+ORDER BY scheduled_at, id LIMIT %(at_once)s
+"""  # noqa: S608  # only our own words
+# The e-mails that may still be sent to people; locked in the order in which everybody locks e-mails.
+UNSENT = """
+SELECT q.id FROM campaign_email_queue q JOIN campaign_lead l ON l.id = q.campaign_lead_id
+WHERE q.status IN ('pending', 'sending') {of}
+ORDER BY q.id FOR NO KEY UPDATE OF q
+"""
+# Of these leads.
+_OF = "AND l.lead_id = ANY(%(people)s::bigint[])"
+# The leads whom suppressions concern; of those of a domain only the ones with unsent e-mails.
+CONCERNED = """
+SELECT id FROM lead WHERE address = ANY(%(addresses)s::text[])
+UNION
+SELECT p.id FROM campaign_email_queue q
+JOIN campaign_lead l ON l.id = q.campaign_lead_id JOIN lead p ON p.id = l.lead_id
+WHERE cardinality(%(domains)s::text[]) > 0 AND q.status IN ('pending', 'sending')
+  AND suppression_keys(p.address) && %(domains)s::text[]
 """
 
 
@@ -33,13 +62,28 @@ def rules() -> dict[str, bool]:
     return {"basis_required": config.settings().sending.require_legal_basis}
 
 
-def forbidden(address: str | None = None) -> list[int]:
-    """Pending e-mails whose leads must not be written to. address: normalised; only those to this person."""
-    return [email_id for (email_id,) in fetch(FORBIDDEN, {**rules(), "address": address, "at_once": _AT_ONCE})]
+def forbidden(people: Sequence[int] | None = None) -> list[int]:
+    """Pending e-mails whose leads must not be written to, the earliest first. people: only those to these leads."""
+    query = FORBIDDEN.format(of="" if people is None else _OF)
+    return [email_id for (email_id,) in fetch(query, {**rules(), "people": people, "at_once": _AT_ONCE})]
 
 
-def cancel_forbidden(by: str, address: str | None = None) -> int:
+def cancel_forbidden(by: str, people: Sequence[int] | None = None) -> int:
     """Cancel them, which frees their slots; each with the reason its claim would give. Returns how many."""
-    seen = facts.read_pending(forbidden(address))
+    seen = facts.read_pending(forbidden(people))
     closed = {each: gates.lead_may_be_written_to(it, config.settings().sending) for each, it in seen.items()}
     return sum(moves.cancel(each, gate.because, by) for each, gate in closed.items() if gate)
+
+
+def stop_suppressed(keys: Collection[str], by: str) -> None:
+    """Let nothing be handed over any more to whom these suppressions concern, once the caller, who added them, commits.
+
+    Waits for the hand-overs that are being committed. Cancels what is pending, in part if there is much: the tick does
+    the rest. keys: see suppressed.py.
+    """
+    domains = [key for key in keys if key.startswith(DOMAIN)]
+    addresses = [key for key in keys if not key.startswith(DOMAIN)]
+    people = [lead_id for (lead_id,) in fetch(CONCERNED, {"addresses": addresses, "domains": domains})]
+    if people:
+        fetch(UNSENT.format(of=_OF), {"people": people})
+        cancel_forbidden(by, people)

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
-import config
-from models.email import batch_moves, locks
+from models.email import batch_moves, locks, recipients
 from models.owner import campaigns
 from models.planning import plans
 from models.states import CampaignStatus, Status
@@ -78,14 +77,12 @@ def _by_a_person(campaign_id: int, email_ids: Sequence[int], reason: str, by: st
 
 
 # Those of them whose leads may be written to, in order of their turns.
-WILLING = """
+WILLING = f"""
 SELECT q.campaign_lead_id AS lead_id, q.step_id, q.mailbox_id FROM campaign_email_queue q
-JOIN campaign_lead cl ON cl.id = q.campaign_lead_id JOIN lead l ON l.id = cl.lead_id
-LEFT JOIN suppression s ON s.address = l.address
-WHERE q.id = ANY(%(ids)s) AND q.status = 'failed' AND s.address IS NULL
-  AND (NOT %(basis)s OR COALESCE(l.legal_basis, '') <> '')
-ORDER BY q.scheduled_at, cl.position
-"""
+JOIN campaign_lead l ON l.id = q.campaign_lead_id
+WHERE q.id = ANY(%(ids)s) AND q.status = 'failed' AND {recipients.MAY_BE_WRITTEN_TO}
+ORDER BY q.scheduled_at, l.position
+"""  # noqa: S608  # only our own words
 
 
 class _Willing(NamedTuple):
@@ -96,8 +93,7 @@ class _Willing(NamedTuple):
 
 def _reopen(campaign_id: int, email_ids: Sequence[int], reason: Why, by: str) -> Reopened:
     """Plan them after the campaign's other e-mails. The caller holds the campaign's lock."""
-    rules = config.settings().sending
-    found = rows(_Willing, WILLING, {"ids": list(email_ids), "basis": rules.require_legal_basis})
+    found = rows(_Willing, WILLING, {**recipients.rules(), "ids": list(email_ids)})
     willing = {Email(it.lead_id, it.step_id): it.mailbox_id for it in found}
     slots = plans.behind(campaign_id, willing)
     count = batch_moves.reopen(campaign_id, slots, reason, by)

@@ -1,55 +1,157 @@
-"""Addresses that no campaign may write to. Imports do not remove them."""
+"""Addresses and domains that no campaign may write to. Imports of leads do not remove them."""
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
+
+from peewee import chunked
 
 from models.email import recipients
+from models.email.suppressed import DOMAIN, ENTRY
 from models.owner import changes
-from models.store import tick_request
+from models.store import reason_columns, tick_request
 from models.store.database import database, fetch_row, rows
+from models.store.tables import Suppression
+from reasons import Why
+
+LONGEST_REASON = 1000  # characters
+
+
+@dataclass(frozen=True)
+class NewSuppression:
+    """key: a normalised address, or "@" with a domain, for its subdomains too: see mail.address.suppressible.
+
+    email_id: our e-mail that the person answered. proof: what proves it, like the Message-ID of the answer.
+    """
+
+    key: str
+    reason: Why
+    email_id: int | None = None
+    proof: str | None = None
 
 
 @dataclass(frozen=True)
 class Suppressed:
-    address: str  # normalised
-    reason: str
+    address: str  # normalised; of a domain "@" with it
+    why: Why
     since: datetime
     by: str | None  # None: added before this was recorded
+    email_id: int | None
+    proof: str | None
+
+    @property
+    def reason(self) -> str:
+        """In English."""
+        return str(self.why)
 
 
-ADD = "INSERT INTO suppression (address, reason) VALUES (%s, %s) ON CONFLICT DO NOTHING RETURNING reason"
+@dataclass(frozen=True)
+class _Row:
+    address: str
+    reason: str
+    reason_code: str | None
+    reason_values: dict[str, Any] | None
+    since: datetime
+    by: str | None
+    email_id: int | None
+    proof: str | None
 
 
-def add(address: str, reason: str, by: str) -> None:
-    """Also cancels what is planned for this person. address: normalised. Adding it again keeps the first reason."""
+def add(key: str, reason: Why, by: str, *, email_id: int | None = None, proof: str | None = None) -> bool:
+    """Suppress an address or a domain: see NewSuppression.
+
+    Cancels what is planned for these people, and once it returns nothing more is handed over to them. Adding it again
+    keeps the first reason, and returns False.
+    """
     with database.atomic():
-        if fetch_row(ADD, (address, reason)):
-            changes.record_of_address(address, {"suppressed": [None, reason]}, by, "suppress")
-        recipients.cancel_forbidden(by, address)
+        is_new = bool(_insert([NewSuppression(key, reason, email_id, proof)], by))
+        if is_new:
+            changes.record_of_address(key, {"suppressed": [None, str(reason)]}, by, "suppress")
+        recipients.stop_suppressed([key], by)
         tick_request.ask_for_tick()
+    return is_new
+
+
+def import_(entries: Sequence[NewSuppression], by: str) -> int:
+    """The same for a list, all or none, and recorded as one order. Returns how many were not suppressed before."""
+    with database.atomic():
+        new = _insert(entries, by)
+        if new:
+            changes.record_of_installation({"suppressed": [None, len(new)]}, by, "import suppressions")
+        recipients.stop_suppressed(new, by)
+        tick_request.ask_for_tick()
+    return len(new)
+
+
+def _insert(entries: Sequence[NewSuppression], by: str) -> list[str]:
+    """The keys that are new."""
+    found = []
+    values = (
+        {
+            "address": it.key,
+            **reason_columns.written(it.reason, "reason"),
+            "by": by,
+            "email_id": it.email_id,
+            "proof": it.proof,
+        }
+        # In one order, so that two imports at once cannot wait for each other's rows.
+        for it in sorted(entries, key=lambda it: it.key)
+    )
+    for batch in chunked(values, 1000):
+        insert = Suppression.insert_many(batch).on_conflict_ignore()
+        found += [key for (key,) in insert.returning(Suppression.address).tuples().execute()]
+    return found
 
 
 REMOVE = "DELETE FROM suppression WHERE address = %s RETURNING reason"
 
 
-def remove(address: str, by: str) -> bool:
+def remove(key: str, by: str) -> bool:
     """Leads that were left out can be planned again; cancelled e-mails stay cancelled. False: it was not suppressed."""
     with database.atomic():
-        row = fetch_row(REMOVE, (address,))
+        row = fetch_row(REMOVE, (key,))
         if row is None:
             return False
-        changes.record_of_address(address, {"suppressed": [row[0], None]}, by, "unsuppress")
+        changes.record_of_address(key, {"suppressed": [row[0], None]}, by, "unsuppress")
         tick_request.ask_for_tick()
     return True
 
 
-EVERY = """
-SELECT s.address, s.reason, s.created_at AS since, ordered.by
-FROM suppression s LEFT JOIN LATERAL (
-    SELECT c.by FROM change c WHERE c.address = s.address AND c.verb = 'suppress' ORDER BY c.id DESC LIMIT 1
-) ordered ON true
+_COLUMNS = """
+s.address, s.reason, s.reason_code, s.reason_values, s.created_at AS since, COALESCE(s.by, ordered.by) AS by,
+s.email_id, s.proof
 """
+_ORDERED = """
+LEFT JOIN LATERAL (
+    SELECT c.by FROM change c WHERE c.address = s.address AND c.verb = 'suppress' ORDER BY c.id DESC LIMIT 1
+) ordered ON s.by IS NULL
+"""
+EVERY = f"SELECT {_COLUMNS} FROM suppression s {_ORDERED}"  # noqa: S608  # only our own words
 
 
 def every() -> list[Suppressed]:
-    return sorted(rows(Suppressed, EVERY), key=lambda it: it.address)
+    """Addresses first, then domains, each in order."""
+    found = map(_suppressed, rows(_Row, EVERY))
+    return sorted(found, key=lambda it: (it.address.startswith(DOMAIN), it.address))
+
+
+OF = f"""
+SELECT asked.address AS asked, {_COLUMNS} FROM unnest(%(addresses)s::text[]) AS asked (address)
+CROSS JOIN LATERAL {ENTRY.format(address="asked.address")} s {_ORDERED}
+"""  # noqa: S608  # only our own words
+
+
+@dataclass(frozen=True)
+class _Asked(_Row):
+    asked: str
+
+
+def of(addresses: Collection[str]) -> dict[str, Suppressed]:
+    """Normalised address -> what keeps it from being written to; others are left out."""
+    return {row.asked: _suppressed(row) for row in rows(_Asked, OF, {"addresses": list(addresses)})}
+
+
+def _suppressed(row: _Row) -> Suppressed:
+    why = reason_columns.current(row.reason, row.reason_code, row.reason_values)
+    return Suppressed(row.address, why or "", row.since, row.by, row.email_id, row.proof)

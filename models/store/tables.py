@@ -213,11 +213,16 @@ class Lead(Table):
 
 
 class Suppression(Table):
-    """An address that no campaign may write to. Imports do not remove it."""
+    """An address or a domain that no campaign may write to. Imports do not remove it."""
 
-    address = TextField(primary_key=True)  # normalised
+    address = TextField(primary_key=True)  # normalised; of a domain with all its subdomains: "@leads.example"
     reason = TextField()
     created_at = MomentField(constraints=_default("clock_timestamp()"))
+    reason_code = TextField(null=True)
+    reason_values = JSONField(null=True)
+    by = TextField(null=True)  # a person, or a part of Punktual; null: written by the previous version
+    email_id = BigIntegerField(null=True)  # our e-mail that it answers
+    proof = TextField(null=True)  # what proves it, like the Message-ID of a reply
 
 
 class CampaignLead(Table):

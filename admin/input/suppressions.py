@@ -1,0 +1,139 @@
+"""Reads and writes a list of suppressions: one address or domain per line, or CSV with a header.
+
+What is exported can be imported again. Every error names the line and what would be right.
+"""
+
+import csv
+import io
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from admin.input import rows, texts
+from admin.input.rows import DELIMITERS, CsvInvalid, Row
+from admin.input.texts import FileInvalid
+from mail.address import AddressInvalid, suppressible
+from mail.message import LetterInvalid, refuse_control_characters
+from models.owner.suppressions import LONGEST_REASON, NewSuppression, Suppressed
+from reasons import Code, Reason, Why
+
+MOST_LINES = 1_000_000
+COLUMNS = ("address", "reason", "since", "by", "email", "proof")
+_ADDRESS = {"address", "adres", "domain", "domena", "e-mail", "email", "adres e-mail", "email address"}
+_REASON = {"reason", "powód"}
+_PROOF = {"proof", "dowód"}
+_EXCEL_SAYS = re.compile(r'"?sep=(.)"?[,;\t]*\n', re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Found:
+    entries: list[NewSuppression]
+    problems: list[str]  # "line 3: …"
+
+
+def read(path: Path, reason: Why | None) -> Found:
+    """reason: of the lines that have none of their own. A line that cannot be used does not stop the others.
+
+    Raises FileInvalid if the file as a whole cannot be read.
+    """
+    text = rows.lines_of(texts.read(path))
+    skipped = 0
+    if said := _EXCEL_SAYS.match(text):
+        text, skipped = text[said.end() :], 1
+    delimiter = said[1] if said and said[1] in DELIMITERS else _delimiter(text)
+    try:
+        lines = [
+            Row(row.line + skipped, [_unescaped(cell) for cell in row.cells], row.doubtful)
+            for row in rows.read(text, delimiter)
+            if any(cell.strip() for cell in row.cells) and not row.cells[0].lstrip().startswith("#")
+        ]
+    except CsvInvalid as error:
+        raise FileInvalid(f"{path.name} line {error.line + skipped}: {error}") from None
+    if len(lines) > MOST_LINES:
+        raise FileInvalid(f"{path.name}: more than {MOST_LINES:,} lines; make several files of them")
+    columns, below = _columns(path, lines)
+    return _entries(columns, below, reason or Reason(Code.IMPORTED, file=path.name))
+
+
+def _delimiter(text: str) -> str:
+    """The one that the first line has; a list of one column has none."""
+    first = next((line for line in text.split("\n") if line.strip() and not line.lstrip().startswith("#")), "")
+    return next((each for each in DELIMITERS if each in first), ",")
+
+
+def _columns(path: Path, lines: Sequence[Row]) -> tuple[dict[str, int], Sequence[Row]]:
+    """The places of the columns, and the rows below the header."""
+    if not lines:
+        raise FileInvalid(f"{path.name}: there is no address or domain in it")
+    names = [cell.strip().lower() for cell in lines[0].cells]
+    columns = {
+        kind: place
+        for kind, known in (("address", _ADDRESS), ("reason", _REASON), ("proof", _PROOF))
+        for place in [next((at for at, name in enumerate(names) if name in known), None)]
+        if place is not None
+    }
+    if "address" in columns:
+        return columns, lines[1:]
+    if len([name for name in names if name]) > 1:
+        raise FileInvalid(
+            f"{path.name} line {lines[0].line}: a file with several columns must begin with a header that names one of"
+            " them address"
+        )
+    return {"address": 0}, lines
+
+
+def _entries(columns: dict[str, int], lines: Iterable[Row], reason: Why) -> Found:
+    entries: dict[str, NewSuppression] = {}
+    problems = []
+    for row in lines:
+        try:
+            entry = _entry(columns, row, reason)
+        except (AddressInvalid, LetterInvalid, ValueError) as error:
+            problems.append(f"line {row.line}: {error}")
+        else:
+            entries.setdefault(entry.key, entry)
+    return Found(list(entries.values()), problems)
+
+
+def _entry(columns: dict[str, int], row: Row, reason: Why) -> NewSuppression:
+    cells = {name: row.cells[place].strip() if place < len(row.cells) else "" for name, place in columns.items()}
+    if not cells["address"]:
+        raise ValueError("the address is missing")
+    own = {name: cells.get(name, "") for name in ("reason", "proof")}
+    for name, value in own.items():
+        refuse_control_characters(name, value)
+        if len(value) > LONGEST_REASON:
+            raise ValueError(f"the {name} has more than {LONGEST_REASON} characters")
+    return NewSuppression(suppressible(cells["address"]), own["reason"] or reason, proof=own["proof"] or None)
+
+
+def written(found: Iterable[Suppressed]) -> bytes:
+    """The list as CSV that spreadsheets open as text: UTF-8 with its mark, and no cell that they take for a formula."""
+    text = io.StringIO(newline="")
+    out = csv.writer(text)
+    out.writerow(COLUMNS)
+    out.writerows(_escaped(_cells(it)) for it in found)
+    return text.getvalue().encode("utf-8-sig")
+
+
+def _cells(it: Suppressed) -> Iterator[str]:
+    # A domain without its @, which a spreadsheet could take for a formula.
+    yield it.address.removeprefix("@")
+    yield it.reason
+    yield it.since.isoformat(timespec="seconds")
+    yield it.by or ""
+    yield "" if it.email_id is None else str(it.email_id)
+    yield it.proof or ""
+
+
+# What a spreadsheet takes for a formula, and the sign that we put before it.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "'")
+
+
+def _escaped(cells: Iterable[str]) -> list[str]:
+    return [f"'{cell}" if cell.startswith(_FORMULA) else cell for cell in cells]
+
+
+def _unescaped(cell: str) -> str:
+    return cell[1:] if cell.startswith("'") and cell[1:].startswith(_FORMULA) else cell
