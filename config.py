@@ -179,6 +179,26 @@ class Web(Section):
         return self.password_hash is not None or self.token is not None
 
 
+def _public_address(value: str) -> str:
+    if value and not (value.isascii() and re.fullmatch(r"https?://[^\s/<>,?#]+(/[^\s<>,?#]*)?", value)):
+        raise ValueError("must be a web address in ASCII like https://stop.your-domain.pl, or empty")
+    # Mail programs post to it (RFC 8058 section 3.1), and its path names a person.
+    if value.startswith("http://") and not is_loopback(urlsplit(value).hostname or ""):
+        raise ValueError("must be a secure address, which begins with https://")
+    return value.rstrip("/")
+
+
+class Unsubscribe(Section):
+    url: Annotated[str, AfterValidator(_public_address)]
+    host: str
+    port: _Port
+
+    @property
+    def behind_https(self) -> bool:
+        """Whether a TLS proxy is in front of `python -m web public`, which speaks no TLS itself."""
+        return self.url.startswith("https://")
+
+
 class Log(Section):
     level: Literal["debug", "info", "warning", "error"]
     format: Literal["auto", "text", "json"]
@@ -202,6 +222,7 @@ class Settings(BaseSettings):
     metrics: Metrics
     notices: Notices
     web: Web
+    unsubscribe: Unsubscribe
     log: Log
 
     @classmethod

@@ -47,6 +47,7 @@ class Code(StrEnum):
         "suppressed_domain",
         gettext_noop("suppressed with its domain %(domain)s: %(reason)s"),
     )
+    UNSUBSCRIBED = "unsubscribed", gettext_noop("unsubscribed")
     IMPORTED = "imported", gettext_noop("imported from %(file)s")
     NO_LEGAL_BASIS = "no_legal_basis", gettext_noop("no legal basis is recorded for this lead")
     PLANNED_FOR_LATER = "planned_for_later", gettext_noop("planned for later")

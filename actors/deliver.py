@@ -7,21 +7,24 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from uuid import UUID
 
 import clock
+import config
 from actors import queues, readiness, servers
 from actors.disk import handover_log
 from actors.disk.identity import this_worker
 from actors.hint import hint, is_soon
 from actors.record import record
-from mail import smtp
+from mail import smtp, unsubscribe
 from mail.address import on_the_wire
 from mail.compose import Envelope, Sender, Templates
 from mail.compose import compose as composed
 from mail.connection import Timeouts
-from mail.message import LetterInvalid
+from mail.message import LetterInvalid, own_id
 from mail.outcome import Deferred, Outcome, Phase, Refused, Scope, no_reply
 from mail.render import TemplateInvalid
+from mail.unsubscribe import Unsubscribe
 from models.email import moves, recovery
 from models.email.claims import Claim
 from models.email.gates import Action, Closed
@@ -44,7 +47,7 @@ def deliver(email_id: int, scheduled_at_ms: int) -> None:
     if claim is None:
         return
     content = compose(claim)
-    if isinstance(content, Refused):
+    if not isinstance(content, bytes):
         record(claim, content)
         return
     with converse(claim, content) as outcome:
@@ -95,14 +98,24 @@ def act_on_closed_gate(closed: Closed, email_id: int, scheduled_at: datetime) ->
     metrics.CLAIMS_REFUSED.labels(closed.gate).inc()
 
 
-def compose(claim: Claim) -> bytes | Refused:
+def compose(claim: Claim) -> bytes | Refused | Deferred:
     """The message as it is sent, or why it cannot be composed for this lead."""
     templates = Templates.of(claim.subject, claim.text, claim.html)
-    envelope = Envelope(Sender(claim.sender, claim.sender_name), claim.recipient, claim.message_id)
     try:
+        sender = Sender(claim.sender, claim.sender_name)
+        envelope = Envelope(sender, claim.recipient, claim.message_id, _unsubscribe(claim))
         return composed(templates, claim.fields, envelope, clock.now().astimezone(WARSAW))
+    except vault.KeyInvalid as error:
+        return Deferred(Scope.MAILBOX, Phase.COMPOSE, no_reply(why(error)))
     except (TemplateInvalid, LetterInvalid) as error:
         return Refused(Scope.CONTENT, Phase.COMPOSE, no_reply(_why_not_composed(error)))
+
+
+def _unsubscribe(claim: Claim) -> Unsubscribe:
+    token = unsubscribe.token(UUID(own_id(claim.message_id)), vault.derived_keys(unsubscribe.PURPOSE))
+    language = unsubscribe.language_of(claim.fields, claim.subject, claim.text)
+    url = config.settings().unsubscribe.url
+    return unsubscribe.offer(token, claim.sender, url, language, one_click=claim.one_click)
 
 
 @contextmanager

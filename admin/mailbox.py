@@ -40,6 +40,14 @@ _IMAP_PORTS = {Security.STARTTLS: 143, Security.TLS: 993, Security.NONE: 143}
 ImapHost = Annotated[str | None, typer.Option(help='IMAP server that holds the Sent folder; "" removes it.')]
 ImapPort = Annotated[int | None, typer.Option(help="IMAP port. Default: 993 for tls, otherwise 143.")]
 ImapSecurity = Annotated[Security | None, typer.Option(help="IMAP encryption. Default: tls.")]
+OneClick = Annotated[
+    bool | None,
+    typer.Option(
+        "--one-click/--no-one-click",
+        help="Offer one-click unsubscribing (RFC 8058): only if the provider's DKIM signs List-Unsubscribe and"
+        " List-Unsubscribe-Post. Needs unsubscribe.url.",
+    ),
+]
 SentFolder = Annotated[str | None, typer.Option(help='Sent folder. Default, or "": the one that the server marks.')]
 
 
@@ -63,6 +71,7 @@ def add(
     imap_port: ImapPort = None,
     imap_security: ImapSecurity = None,
     sent_folder: SentFolder = None,
+    one_click: OneClick = None,
 ) -> None:
     """Add a mailbox."""
     _check_server(host, imap_host, username, name, sent_folder)
@@ -78,6 +87,7 @@ def add(
         gap_seconds=config.settings().planning.mailbox_gap_seconds if gap is None else gap,
         by=who(),
         sent_mail=_sent_mail(None, imap_host, imap_port, imap_security, sent_folder),
+        one_click=bool(one_click),
     )
     print(f"added {normalise(address)}")
 
@@ -153,13 +163,14 @@ def edit(
     imap_port: ImapPort = None,
     imap_security: ImapSecurity = None,
     sent_folder: SentFolder = None,
+    one_click: OneClick = None,
     yes: confirm.Yes = False,
 ) -> None:
     """Change the given settings. A new limit or gap plans the campaigns again: shows first which e-mails move."""
     _check_server(host, imap_host, username, name, sent_folder)
     about_smtp = (host, port, security, username, name, daily_limit, gap)
     about_imap = (imap_host, imap_port, imap_security, sent_folder)
-    if (*about_smtp, *about_imap) == (None,) * 11:
+    if (*about_smtp, *about_imap, one_click) == (None,) * 12:
         raise typer.BadParameter("give at least one option to change")
     row = mailboxes.find(normalise(address))
     where = _sent_mail(mailboxes.sent_mail(row), *about_imap)
@@ -173,6 +184,7 @@ def edit(
         daily_limit=daily_limit,
         gap_seconds=gap,
         sent_mail=None if about_imap == (None,) * 4 else where or "nowhere",
+        one_click=one_click,
     )
     order = partial(mailboxes.edit, row.id, who(), change)
     confirm.moves(order, mailboxes.used_by(row.id), yes=yes)
@@ -208,6 +220,7 @@ def show_(address: Address, json: show.AsJson = False) -> None:
         "imap": f"{row.imap_host}:{row.imap_port}" if row.imap_host else None,
         "imap_security": row.imap_security,
         "sent_folder": row.sent_folder,
+        "one_click": row.one_click,
     }
     orders = changes.of_mailbox(row.id, show.FEW)
     if json:

@@ -9,6 +9,7 @@ from datetime import datetime
 
 from mail.message import Letter, build
 from mail.render import Template
+from mail.unsubscribe import FIELD, Unsubscribe
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,10 @@ class Templates:
         """The fields that they use. The templates must have been checked."""
         return set().union(*(template.fields() for template in self._each()))
 
+    def place_of(self, field: str) -> str | None:
+        """Where one of them uses a field: "letter.txt line 3"."""
+        return next((template.at(line) for template in self._each() for line in template.lines_of(field)), None)
+
     def _each(self) -> list[Template]:
         return [template for template in (self.subject, self.text, self.html) if template is not None]
 
@@ -56,6 +61,7 @@ class Envelope:
     sender: Sender
     recipient: str
     message_id: str  # with its angle brackets
+    unsubscribe: Unsubscribe | None = None
 
 
 def compose(templates: Templates, fields: Mapping[str, str], envelope: Envelope, date: datetime) -> bytes:
@@ -63,6 +69,8 @@ def compose(templates: Templates, fields: Mapping[str, str], envelope: Envelope,
 
     Raises TemplateInvalid if a template is wrong for any lead, LetterInvalid if the letter is wrong for this lead.
     """
+    if envelope.unsubscribe:
+        fields = {**fields, FIELD: envelope.unsubscribe.link}
     letter = Letter(
         sender_address=envelope.sender.address,
         sender_name=envelope.sender.name,
@@ -71,5 +79,6 @@ def compose(templates: Templates, fields: Mapping[str, str], envelope: Envelope,
         text=templates.text.render(fields),
         html=None if templates.html is None else templates.html.render(fields),
         message_id=envelope.message_id,
+        unsubscribe=envelope.unsubscribe,
     )
     return build(letter, date)

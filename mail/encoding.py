@@ -42,6 +42,11 @@ def mailbox(name: str, person: str, address: str) -> str:
     return _folded(name, [*_encoded_words(person, room), f"<{address}>"])
 
 
+def listed(name: str, values: list[str]) -> str:
+    """A complete header field with values in ASCII and commas between, folded between two values only."""
+    return _folded(name, [*(f"{value}," for value in values[:-1]), values[-1]])
+
+
 def _folded(name: str, words: list[str]) -> str:
     lines = [f"{name}: {words[0]}"]
     for word in words[1:]:

@@ -8,6 +8,7 @@ from email.utils import format_datetime
 from mail import encoding
 from mail.address import AddressInvalid, on_the_wire
 from mail.blank import is_blank, is_blank_html
+from mail.unsubscribe import Unsubscribe
 from reasons import Code, Reason
 
 # Some providers rewrite the Message-ID: with this header the copy in the Sent folder can still be found.
@@ -24,7 +25,8 @@ _CONTROL_IN_TEXT = re.compile(r"[^\t\n\r\x20-\x7e\xa0-\ud7ff\ue000-\U0010ffff]")
 
 # A finished message: ASCII lines with CRLF.
 _LINES = re.compile(rb"(?:[\t -~]{0,998}\r\n)+")  # RFC 5322 section 2.1.1
-_HEADERS = ("From", "To", "Subject", "Date", MESSAGE_ID_HEADER, ID_HEADER, "MIME-Version", "Content-Type")
+_HEADERS = ("From", "To", "Subject", "Date", MESSAGE_ID_HEADER, ID_HEADER)
+_MIME_HEADERS = ("MIME-Version", "Content-Type")
 _ENCODED_WORDS = r"=\?utf-8\?[bq]\?[!->@-~]+\?=(?: =\?utf-8\?[bq]\?[!->@-~]+\?=)*"
 _NAME = re.compile(rf'"[^"\\]*"|{_ENCODED_WORDS}')
 _SUBJECT = re.compile(rf"(?!.*=\?).+|{_ENCODED_WORDS}")
@@ -43,6 +45,7 @@ class Letter:
     text: str
     html: str | None
     message_id: str  # with its angle brackets
+    unsubscribe: Unsubscribe | None = None
 
 
 def build(letter: Letter, date: datetime) -> bytes:
@@ -55,11 +58,16 @@ def build(letter: Letter, date: datetime) -> bytes:
         f"Date: {format_datetime(date)}",
         f"{MESSAGE_ID_HEADER}: {letter.message_id}",
         f"{ID_HEADER}: {own_id(letter.message_id)}",
+        *(encoding.listed(name, values) for name, values in _list_headers(letter)),
         "MIME-Version: 1.0",
     ]
     content = "\r\n".join([*headers, _parts(letter)]).encode("ascii")
     check_finished(content, letter)
     return content
+
+
+def _list_headers(letter: Letter) -> list[tuple[str, list[str]]]:
+    return list(letter.unsubscribe.headers()) if letter.unsubscribe else []
 
 
 def own_id(message_id: str) -> str:
@@ -138,7 +146,8 @@ def check_finished(content: bytes, letter: Letter) -> None:
         raise LetterInvalid(Reason(Code.FINISHED_LINE))
     head, _, rest = content.decode("ascii").partition("\r\n\r\n")
     fields = [field.partition(": ")[::2] for field in head.replace("\r\n ", " ").split("\r\n")]
-    names = _HEADERS if letter.html is not None else (*_HEADERS, "Content-Transfer-Encoding")
+    listed = {name: ", ".join(parts) for name, parts in _list_headers(letter)}
+    names = (*_HEADERS, *listed, *_MIME_HEADERS, *(("Content-Transfer-Encoding",) if letter.html is None else ()))
     if tuple(name for name, _ in fields) != names:
         raise LetterInvalid(Reason(Code.FINISHED_HEADERS))
     values = dict(fields)
@@ -146,6 +155,7 @@ def check_finished(content: bytes, letter: Letter) -> None:
         _is_sender(values["From"], letter)
         and values["To"] == _address(letter.recipient)
         and values[MESSAGE_ID_HEADER] == letter.message_id
+        and listed.items() <= values.items()
         and _SUBJECT.fullmatch(values["Subject"])
     ):
         raise LetterInvalid(Reason(Code.FINISHED_FIELDS))

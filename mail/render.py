@@ -53,6 +53,10 @@ class Template:
         """The fields that it uses. It must have been checked."""
         return meta.find_undeclared_variables(_TEXT.parse(self.source))
 
+    def lines_of(self, field: str) -> list[int]:
+        """The lines that use it. It must have been checked."""
+        return [it.lineno for it in _TEXT.parse(self.source).find_all(nodes.Name) if it.name == field]
+
     def render(self, fields: Mapping[str, str]) -> str:
         """The text for one lead. An empty field counts as missing.
 

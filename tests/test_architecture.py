@@ -24,7 +24,8 @@ ALLOWED: dict[str, set[str]] = {
     "scheduling": set(),
     "reasons": {"scheduling"},
     "mail.address": set(),
-    "mail": {"clock", "config", "mail.address", "reasons"},
+    "mail.unsubscribe": set(),
+    "mail": {"clock", "config", "mail.address", "mail.unsubscribe", "reasons"},
     "models": set(),
     "models.states": set(),
     "models.store": {"bounds", "clock", "config", "models.states", "reasons"},
@@ -46,17 +47,30 @@ ALLOWED: dict[str, set[str]] = {
     "ops.run": {"clock", "config", "models.store", "ops.terminal", "ops.watch"},
     "ops": {"clock", "config", "models.store"} | _OPS,
     "actors.disk": {"clock", "config", "mail"} | _DONE,
-    "actors": {"actors.disk", "clock", "config", "mail", "mail.address", "models.health", "scheduling"} | _DONE | _OPS,
+    "actors": {
+        "actors.disk",
+        "clock",
+        "config",
+        "mail",
+        "mail.address",
+        "mail.unsubscribe",
+        "models.health",
+        "scheduling",
+    }
+    | _DONE
+    | _OPS,
     "actors.process": {"actors", "actors.disk", "config", "models.health"} | _DONE | _OPS,
     "actors.__main__": {"actors.process", "config", "models.store"} | _OPS,
-    "admin.input": {"bounds", "faults", "mail", "mail.address", "models.owner", "models.store", "reasons", "scheduling"},
+    "admin.input": {"bounds", "config", "faults", "mail", "mail.address", "mail.unsubscribe", "models.owner"}
+    | {"models.store", "reasons", "scheduling"},
     "admin": {"actors", "actors.disk", "actors.process", "admin.input", "bounds", "clock", "config", "faults"}
-    | {"mail", "mail.address", "scheduling"}
+    | {"mail", "mail.address", "mail.unsubscribe", "scheduling"}
     | _SEEN
     | _OPS,
     "web.language": {"clock", "config", "models.email", "reasons", "scheduling"},
     "web.guard": {"config", "models.owner", "models.store", "reasons", "web.language"} | _OPS,
-    "web": {"bounds", "clock", "config", "faults", "mail.address", "scheduling", "web.guard", "web.language"}
+    "web": {"bounds", "clock", "config", "faults", "mail.address", "mail.unsubscribe", "scheduling", "web.guard"}
+    | {"web.language"}
     | _SEEN
     | _OPS,
 }

@@ -298,3 +298,38 @@ class TestAPrivateFolder:
 
 def mode(folder: Path) -> int:
     return stat.S_IMODE(folder.stat().st_mode)
+
+
+class TestTheUnsubscribePage:
+    @pytest.mark.parametrize(
+        ("given", "url"),
+        [
+            ("", ""),
+            ("https://stop.sender.example", "https://stop.sender.example"),
+            ("https://stop.sender.example:8443/mail/", "https://stop.sender.example:8443/mail"),
+            ("http://127.0.0.1:8026", "http://127.0.0.1:8026"),
+        ],
+    )
+    def test_has_a_public_address(self, settings: Override, given: str, url: str) -> None:
+        settings(UNSUBSCRIBE_URL=given)
+
+        assert load().unsubscribe.url == url
+
+    @pytest.mark.parametrize(
+        "given",
+        [
+            *(
+                "http://stop.sender.example",
+                "stop.sender.example",
+                "https://",
+                "https://żółw.example",
+                "ftp://x.example",
+            ),
+            *("https://x.example?a=b", "https://x.example/#a", "https://x.example/a b", "https://a>,<mailto:x@y"),
+        ],
+    )
+    def test_is_refused_where_no_header_could_hold_it(self, settings: Override, given: str) -> None:
+        settings(UNSUBSCRIBE_URL=given)
+
+        with pytest.raises(SettingsInvalid, match=r"unsubscribe\.url .*must be"):
+            load()

@@ -8,13 +8,15 @@ from flask.json.provider import DefaultJSONProvider
 from pydantic_core import from_json
 from werkzeug.routing import IntegerConverter
 
+import config
 from bounds import HIGHEST_ID
 from models.store import database
 from reasons import gettext_noop
-from web import api, errors, health, language, metrics, orders, pages
+from web import api, errors, health, language, metrics, orders, pages, unsubscribe
 from web.guard import access, headers
 
 MOST_BYTES = 64 * 1024
+MOST_PUBLIC_BYTES = 4 * 1024
 
 
 class _Id(IntegerConverter):
@@ -47,7 +49,22 @@ def create_app() -> APIFlask:
     app.register_blueprint(metrics.blueprint)
     app.register_blueprint(pages.blueprint)
     app.register_blueprint(orders.blueprint)
+    unsubscribe.init(app)
+    access.csrf.exempt(unsubscribe.blueprint)
     app.before_request(_refuse_nul)
+    app.teardown_request(_give_back_connection)
+    return app
+
+
+def create_public_app() -> APIFlask:
+    """The unsubscribe page and nothing else, for a port that is open to the world."""
+    app = APIFlask("web", enable_openapi=False, static_folder=None)
+    app.config.update(MAX_CONTENT_LENGTH=MOST_PUBLIC_BYTES, MAX_FORM_MEMORY_SIZE=MOST_PUBLIC_BYTES, MAX_FORM_PARTS=10)
+    headers.init(app)
+    language.init(app)
+    access.init_public(app, behind_https=config.settings().unsubscribe.behind_https)
+    unsubscribe.init(app)
+    app.error_processor(unsubscribe.refused)
     app.teardown_request(_give_back_connection)
     return app
 

@@ -72,7 +72,8 @@ def _chosen() -> str:
 
 
 def _remember(response: Response) -> Response:
-    if (wish := request.args.get("lang")) in LANGUAGES:
+    # The unsubscribe page has its language in its path, and sets no cookie.
+    if (wish := request.args.get("lang")) in LANGUAGES and request.blueprint != "unsubscribe":
         response.set_cookie(
             _COOKIE, wish, max_age=_A_YEAR, httponly=True, samesite="Lax", secure=request.is_secure, path="/"
         )

@@ -5,8 +5,10 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+import config
 from admin.input.campaign_file import FileInvalid, joined
 from admin.input.leads import LeadLine
+from mail import unsubscribe
 from mail.compose import Envelope, Sender, Templates, compose
 from mail.message import LetterInvalid
 from mail.render import TemplateInvalid
@@ -22,16 +24,29 @@ def check_letters(file: Path, leads: Sequence[LeadLine], templates: Templates, s
 
     sender: any of the mailboxes; an invalid sender is invalid for all leads: see check_sender().
     """
+    _check_unsubscribe_url(file, leads, templates)
+    offered = unsubscribe.preview(sender.address, config.settings().unsubscribe.url)
     lines: defaultdict[str, list[int]] = defaultdict(list)
     for it in leads:
         try:
-            compose(templates, it.lead.fields, Envelope(sender, it.lead.address, _AN_ID), _A_DAY)
+            compose(templates, it.lead.fields, Envelope(sender, it.lead.address, _AN_ID, offered), _A_DAY)
         except TemplateInvalid as error:
             raise FileInvalid(str(error)) from None
         except LetterInvalid as error:
             lines[str(error)].append(it.line)
     if lines:
         raise FileInvalid(f"{file.name} {joined(f'{named(found)}: {reason}' for reason, found in lines.items())}")
+
+
+def _check_unsubscribe_url(file: Path, leads: Sequence[LeadLine], templates: Templates) -> None:
+    name = unsubscribe.FIELD
+    if any(name in it.lead.fields for it in leads):
+        raise FileInvalid(f"{file.name}: rename the column {name}: each lead's own link has that name in letters")
+    if (used_at := templates.place_of(name)) and not config.settings().unsubscribe.url:
+        raise FileInvalid(
+            f"{used_at}: {name} needs a public page: set unsubscribe.url (PUNKTUAL_UNSUBSCRIBE_URL), or leave it out;"
+            " mail programs offer to unsubscribe without it"
+        )
 
 
 def check_sender(sender: Sender) -> None:

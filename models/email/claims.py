@@ -58,6 +58,7 @@ class Claim(Attempt):
     fields: Mapping[str, str]
     sender: str
     sender_name: str
+    one_click: bool  # its mailbox may offer one-click unsubscribing
     smtp_host: str
     smtp_port: int
     smtp_security: str
@@ -75,7 +76,7 @@ CLAIMED = """
 SELECT q.campaign_id, q.mailbox_id, q.attempts, q.campaign_lead_id, s.id AS step_id, s.position AS step,
        q.scheduled_at, q.claimed_at AS started_at, recorded.id AS history_id, recorded.at::text AS history_at,
        q.message_id, s.subject, s.text, s.html, cl.address AS recipient, cl.fields, m.address AS sender,
-       m.name AS sender_name, m.smtp_host, m.smtp_port, m.smtp_security, m.username, m.password_encrypted
+       m.name AS sender_name, m.one_click, m.smtp_host, m.smtp_port, m.smtp_security, m.username, m.password_encrypted
 FROM moved q
 JOIN recorded ON recorded.email_id = q.id
 JOIN campaign_step s ON s.id = q.step_id

@@ -53,6 +53,7 @@ class Edit:
     daily_limit: int | None = None
     gap_seconds: float | None = None
     sent_mail: SentMail | Literal["nowhere"] | None = None
+    one_click: bool | None = None
 
     def columns(self) -> dict[str, object]:
         fresh = changes.given(self)
@@ -84,6 +85,7 @@ def add(
     gap_seconds: float,
     by: str,
     sent_mail: SentMail | None = None,
+    one_click: bool = False,
 ) -> int:
     """Raises OutOfBounds for its numbers."""
     values: dict[str, object] = {
@@ -97,6 +99,7 @@ def add(
         "daily_limit": daily_limit,
         "gap_seconds": gap_seconds,
         **(sent_mail._asdict() if sent_mail else {}),
+        **({"one_click": True} if one_click else {}),
     }
     bounds.check(bounds.MAILBOX, values)
     try:
@@ -235,8 +238,8 @@ def _order(mailbox_id: int, fresh: dict[str, object], by: str, verb: str) -> Non
 
 def _write(mailbox_id: int, fresh: dict[str, object], by: str, verb: str) -> None:
     row = _locked(mailbox_id)
-    # No plan depends on its Sent folder.
-    planned_from = fresh.keys() - set(SentMail._fields)
+    # No plan depends on its Sent folder, or on what its e-mails offer.
+    planned_from = fresh.keys() - {*SentMail._fields, "one_click"}
     revision = {"revision": Mailbox.revision + 1} if planned_from else {}
     if fresh:
         Mailbox.update({**fresh, **revision}).where(Mailbox.id == mailbox_id).execute()

@@ -114,6 +114,7 @@ class Mailbox(Table):
     created_at = MomentField(constraints=_default("clock_timestamp()"))
     closed_reason_code = TextField(null=True)
     closed_reason_values = JSONField(null=True)
+    one_click = BooleanField(constraints=_default("false"))  # DKIM signs the headers that RFC 8058 wants signed
 
     class Meta:
         constraints = [

@@ -1,9 +1,10 @@
 """Encrypts stored mailbox passwords with a key that is not in the database."""
 
 import os
+import re
 from pathlib import Path
 
-from cryptography.fernet import Fernet, InvalidToken
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
@@ -28,21 +29,29 @@ def decrypt(token: str) -> str:
 
 def derived_key(purpose: str, *, bound_to: str = "") -> bytes:
     """A key for another purpose, derived one-way from the secret key; it changes with bound_to."""
+    return derived_keys(purpose, bound_to=bound_to)[0]
+
+
+def derived_keys(purpose: str, *, bound_to: str = "") -> list[bytes]:
+    """One from each secret key: the first one signs, and all are accepted."""
     _fernet()
-    derivation = HKDF(algorithm=SHA256(), length=32, salt=bound_to.encode(), info=purpose.encode())
-    return derivation.derive(_secret_key().encode())
+    return [
+        HKDF(algorithm=SHA256(), length=32, salt=bound_to.encode(), info=purpose.encode()).derive(key.encode())
+        for key in _secret_keys()
+    ]
 
 
-def _fernet() -> Fernet:
+def _fernet() -> MultiFernet:
     try:
-        return Fernet(_secret_key())
+        return MultiFernet([Fernet(key) for key in _secret_keys()])
     except ValueError:
         raise KeyInvalid(Reason(Code.SECRET_KEY_INVALID)) from None
 
 
-def _secret_key() -> str:
-    key = config.settings().secret_key
-    return key.get_secret_value() if key else _embedded_key()
+def _secret_keys() -> list[str]:
+    """The current one first, then those that it replaced."""
+    given = config.settings().secret_key
+    return re.split(r"[\s,]+", given.get_secret_value().strip()) if given else [_embedded_key()]
 
 
 def _embedded_key() -> str:

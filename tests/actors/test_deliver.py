@@ -10,12 +10,15 @@ import pytest
 from dramatiq import get_broker
 
 from actors import deliver as pipeline
+from mail import unsubscribe
 from models.owner import suppressions
 from models.states import Move, Status
 from models.store import vault
 from models.store.tables import Campaign, CampaignEmailQueue, CampaignLead, CampaignStep, Mailbox
 from models.views import history, overview
 from tests import factories as make
+from tests.conftest import Override
+from tests.mail import reader
 from tests.smtp_server import SmtpServer
 
 Q = CampaignEmailQueue
@@ -97,6 +100,76 @@ class TestAMailThatArrives:
         deliver(email_id)
 
         assert len(smtp.accepted) == 1
+
+
+PAGE = "https://stop.sender.example"
+
+
+class TestUnsubscribing:
+    """What an independent parser reads in the message that arrived."""
+
+    def arrived(self, smtp: SmtpServer, text: str = "Dear {{ name }}", **mailbox: Any) -> tuple[int, reader.Message]:
+        [email_id] = due(smtp, "anna@leads.example", address="ola@sender.example", **mailbox)
+        CampaignStep.update(text=text).execute()
+        deliver(email_id)
+        return email_id, reader.read(smtp.accepted[0].content)
+
+    def names(self, token: str) -> str:
+        id = unsubscribe.email_of(token, vault.derived_keys(unsubscribe.PURPOSE))
+        return f"<{id}@sender.example>"
+
+    def test_is_offered_by_a_mail_to_the_mailbox_without_any_setting(self, smtp: SmtpServer) -> None:
+        email_id, message = self.arrived(smtp)
+
+        found = re.fullmatch(r"<mailto:ola@sender\.example\?subject=(.+)>", message["List-Unsubscribe"])
+        assert found
+        token = unsubscribe.token_in(found[1])
+        assert token is not None
+        assert self.names(token) == make.row(email_id).message_id
+        assert "List-Unsubscribe-Post" not in dict(message.headers)
+
+    def test_is_offered_on_the_public_page_too_in_the_leads_language(
+        self, smtp: SmtpServer, settings: Override
+    ) -> None:
+        settings(UNSUBSCRIBE_URL=PAGE)
+
+        email_id, message = self.arrived(smtp, "Cześć {{ name }}: {{ unsubscribe_url }}")
+
+        [_, uri] = message["List-Unsubscribe"].split(", ")
+        assert f": {uri[1:-1]}" in message.parts["plain"]
+        assert uri.startswith(f"<{PAGE}/unsubscribe/pl/")
+        assert self.names(uri[1:-1].rpartition("/")[2]) == make.row(email_id).message_id
+        assert "List-Unsubscribe-Post" not in dict(message.headers)
+
+    def test_by_one_click_is_offered_where_the_owner_says_that_dkim_signs_it(
+        self, smtp: SmtpServer, settings: Override
+    ) -> None:
+        settings(UNSUBSCRIBE_URL=PAGE)
+
+        _, message = self.arrived(smtp, one_click=True)
+
+        assert message["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+
+    def test_by_one_click_is_not_offered_without_a_public_page(self, smtp: SmtpServer) -> None:
+        _, message = self.arrived(smtp, one_click=True)
+
+        assert "List-Unsubscribe-Post" not in dict(message.headers)
+
+    def test_has_a_link_in_the_letter_even_if_the_page_was_taken_away_since(self, smtp: SmtpServer) -> None:
+        _, message = self.arrived(smtp, "Stop: {{ unsubscribe_url }}")
+
+        assert f"Stop: {message['List-Unsubscribe'][1:-1]}" in message.parts["plain"]
+
+    def test_with_a_key_that_cannot_be_used_the_mail_waits_and_no_lead_fails(
+        self, smtp: SmtpServer, settings: Override
+    ) -> None:
+        [email_id] = due(smtp, "anna@leads.example")
+        settings(SECRET_KEY="not-a-key")
+
+        row = deliver(email_id)
+
+        assert (row.status, smtp.accepted) == (Status.PENDING, [])
+        assert "PUNKTUAL_SECRET_KEY" in (Mailbox.get().closed_reason or "")
 
 
 class TestTheLeadsFault:

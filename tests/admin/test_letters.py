@@ -13,6 +13,7 @@ from mail.compose import Sender, Templates
 from mail.message import LetterInvalid
 from models.owner import campaigns
 from tests import factories as make
+from tests.conftest import Override
 
 CAMPAIGN = """
 name = "Autumn"
@@ -59,6 +60,27 @@ def refused(folder: Path, **files: str) -> str:
     with pytest.raises(FileInvalid) as refusal:
         checked(folder, **files)
     return str(refusal.value)
+
+
+class TestTheLinkToUnsubscribe:
+    USES = "Dear {{ name }},\n\n{{ unsubscribe_url }}\n"
+
+    def test_needs_a_public_page_which_is_told_with_the_line(self, folder: Path) -> None:
+        complaint = "unsubscribe_url needs a public page: set unsubscribe.url (PUNKTUAL_UNSUBSCRIBE_URL)"
+
+        assert refused(folder, letter_txt=self.USES).startswith(f"letter.txt line 3: {complaint}")
+        html = "<p>Dear</p><a href='{{ unsubscribe_url|e }}'>stop</a>"
+        assert refused(folder, letter_txt="Dear\n", letter_html=html).startswith(f"letter.html line 1: {complaint}")
+
+    def test_is_there_in_every_letter_with_one(self, folder: Path, settings: Override) -> None:
+        settings(UNSUBSCRIBE_URL="https://stop.sender.example")
+
+        assert "unsubscribe_url" in checked(folder, letter_txt=self.USES).fields()
+
+    def test_is_no_column_of_the_leads(self, folder: Path) -> None:
+        complaint = refused(folder, leads_csv="email,name,unsubscribe_url\na@leads.example,Anna,https://evil.example\n")
+
+        assert complaint.startswith("leads.csv: rename the column unsubscribe_url")
 
 
 def inline(key: str, template: str) -> str:

@@ -89,7 +89,7 @@ def _entity(lines: list[str]) -> tuple[list[tuple[str, str]], list[str]]:
     end = lines.index("")
     for line in lines[:end]:
         assert line.strip(), "a line of a header has white space alone"
-        assert len(line) <= 76 or "@" in line  # an address may be longer
+        assert len(line) <= 76 or "@" in line or "://" in line  # an address or a URI may be longer
         assert len(line) <= 76 or "=?" not in line
     unfolded = re.sub(r"\r\n(?=[ \t])", "", "\r\n".join(lines[:end])).split("\r\n")
     fields = [_FIELD.fullmatch(field) for field in unfolded]

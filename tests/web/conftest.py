@@ -69,13 +69,13 @@ def log_in(client: FlaskClient, password: str = PASSWORD, path: str = "/login", 
 class Served:
     """The real process on a socket of its own."""
 
-    def __init__(self, log: Path, **environment: str) -> None:
+    def __init__(self, log: Path, *arguments: str, **environment: str) -> None:
         self.port = free_port()
         self.log = log
         environment = {**os.environ, "PUNKTUAL_WEB_PORT": str(self.port), **environment}
         with log.open("ab") as lines:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "web"],
+                [sys.executable, "-m", "web", *arguments],
                 cwd=config.ROOT,
                 env=environment,
                 stdout=subprocess.PIPE,
@@ -110,8 +110,8 @@ def serve(db: None, tmp_path: Path) -> Iterator[Callable[..., Served]]:
     """Start the real process, with more in its environment."""
     running: list[Served] = []
 
-    def start(**environment: str) -> Served:
-        running.append(Served(tmp_path / "web.log", **environment))
+    def start(*arguments: str, **environment: str) -> Served:
+        running.append(Served(tmp_path / "web.log", *arguments, **environment))
         return running[-1]
 
     yield start

@@ -32,6 +32,8 @@ blueprint = Blueprint("access", __name__)
 csrf = CSRFProtect()
 limiter = Limiter(lambda: network(get_remote_address()), storage_uri="memory://", headers_enabled=True)
 
+# The unsubscribe page: mail providers and people post to it from anywhere, by any name of this server.
+_PUBLIC = {"unsubscribe"}
 # The metrics have their own check.
 _OPEN_TO_ALL = {"health", "metrics"}
 
@@ -49,12 +51,17 @@ def init(app: APIFlask) -> None:
         SESSION_REFRESH_EACH_REQUEST=False,
         WTF_CSRF_TIME_LIMIT=None,  # valid for the whole session: a page may stay open all day
     )
-    if web.behind_https:
-        app.wsgi_app = ProxyFix(app.wsgi_app, x_host=1)  # type: ignore[method-assign]
     app.before_request(_let_in)
-    limiter.init_app(app)
+    init_public(app, behind_https=web.behind_https)
     csrf.init_app(app)
     app.register_blueprint(blueprint)
+
+
+def init_public(app: APIFlask, *, behind_https: bool) -> None:
+    """What the unsubscribe page needs, which is for everybody."""
+    if behind_https:
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_host=1)  # type: ignore[method-assign]
+    limiter.init_app(app)
 
 
 def person() -> str:
@@ -64,6 +71,8 @@ def person() -> str:
 
 
 def _let_in() -> ResponseReturnValue | None:
+    if request.blueprint in _PUBLIC:
+        return None
     if not config.settings().web.protected and not is_for_loopback():
         abort(400, gettext_noop("This host name is not allowed."))
     if from_another_site():

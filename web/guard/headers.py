@@ -52,6 +52,16 @@ def letter(view: Callable[..., Any]) -> Callable[..., Any]:
     return view
 
 
+def unsubscribe_page(policy: dict[str, str]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """For a page in one file, with its own content security policy."""
+
+    def with_policy(view: Callable[..., Any]) -> Callable[..., Any]:
+        view.talisman_view_options = {"content_security_policy": policy}  # type: ignore[attr-defined]
+        return view
+
+    return with_policy
+
+
 def _keep_nothing(response: Response) -> Response:
     response.headers["Cross-Origin-Resource-Policy"] = "same-origin"
     # The browser must not resolve the hosts of links in advance.

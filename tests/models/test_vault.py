@@ -1,0 +1,43 @@
+"""The secret keys: the first one encrypts and signs, and what those before it made stays readable."""
+
+import pytest
+from cryptography.fernet import Fernet
+
+from models.store import vault
+from models.store.vault import KeyInvalid
+from tests.conftest import Override
+
+OLD, NEW, FOREIGN = (Fernet.generate_key().decode() for _ in range(3))
+
+
+@pytest.mark.parametrize("between", [" ", ",", ", ", "\n"])
+class TestAKeyThatReplacesAnother:
+    def test_reads_what_the_other_encrypted_and_encrypts_for_itself(self, settings: Override, between: str) -> None:
+        settings(SECRET_KEY=OLD)
+        before = vault.encrypt("s3cret")
+        settings(SECRET_KEY=f"{NEW}{between}{OLD}")
+
+        assert vault.decrypt(before) == "s3cret"
+        after = vault.encrypt("s3cret")
+        settings(SECRET_KEY=NEW)
+        assert vault.decrypt(after) == "s3cret"
+        with pytest.raises(KeyInvalid):
+            vault.decrypt(before)
+
+    def test_derives_its_own_keys_first(self, settings: Override, between: str) -> None:
+        settings(SECRET_KEY=OLD)
+        before = vault.derived_key("a purpose")
+        settings(SECRET_KEY=f"{NEW}{between}{OLD}")
+
+        assert vault.derived_keys("a purpose") == [vault.derived_key("a purpose"), before]
+        assert vault.derived_key("another purpose") not in vault.derived_keys("a purpose")
+
+
+@pytest.mark.parametrize("given", [" ", "nonsense", f"{NEW} nonsense", f"nonsense,{NEW}"])
+def test_one_that_is_none_is_told(settings: Override, given: str) -> None:
+    settings(SECRET_KEY=given)
+
+    with pytest.raises(KeyInvalid, match="PUNKTUAL_SECRET_KEY must be"):
+        vault.derived_keys("a purpose")
+    with pytest.raises(KeyInvalid, match="PUNKTUAL_SECRET_KEY must be"):
+        vault.encrypt("s3cret")
