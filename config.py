@@ -111,7 +111,7 @@ class Sending(Section):
     retry_first_seconds: PositiveFloat
     retry_factor: Annotated[Float, within(Bounds(1, 1000))]
     retry_cap_seconds: PositiveFloat
-    require_legal_basis: bool
+    require_legal_basis: bool | Literal["auto"]
     # At most the number of results that protection.py reads.
     pause_after_results: Annotated[Int, within(Bounds(1, 1000))]
     pause_at_failed_percent: Annotated[Float, within(Bounds(0.001, 100))] | Literal["off"]

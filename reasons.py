@@ -48,6 +48,9 @@ class Code(StrEnum):
         gettext_noop("suppressed with its domain %(domain)s: %(reason)s"),
     )
     UNSUBSCRIBED = "unsubscribed", gettext_noop("unsubscribed")
+    TO_BE_FORGOTTEN = "to_be_forgotten", gettext_noop("the person is to be forgotten")
+    FORGOTTEN = "forgotten", gettext_noop("the person was forgotten")
+    ERASED = "erased", gettext_noop("erased, because the person was forgotten")
     IMPORTED = "imported", gettext_noop("imported from %(file)s")
     NO_LEGAL_BASIS = "no_legal_basis", gettext_noop("no legal basis is recorded for this lead")
     PLANNED_FOR_LATER = "planned_for_later", gettext_noop("planned for later")

@@ -4,7 +4,7 @@ from actors import queues
 from actors.disk.identity import is_alive, this_worker
 from actors.readiness import work_off_journal
 from models.email import evidence, stuck
-from models.owner import campaigns, reopening
+from models.owner import campaigns, forgetting, reopening
 from ops.watch import logs
 
 log = logs.get()
@@ -17,6 +17,8 @@ def reconcile() -> None:
     stuck.settle_expired(BY)
     if count := reopening.reopen_blamed(BY):
         log.warning("refusals_were_the_mailboxes", emails=count)
+    if count := forgetting.erase_late_words():
+        log.info("late_words_erased", people=count)
     for mailbox_id in evidence.due():
         queues.ask(queues.EVIDENCE, "seek_evidence", mailbox_id)
 

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 import config
 import faults
 from actors.disk.jsonlines import LinesUnreadable
-from admin import arm, campaign, catcher, demo, doctor, email, freeze, mailbox, notices, show, suppression
+from admin import arm, campaign, catcher, demo, doctor, email, freeze, lead, mailbox, notices, show, suppression
 from admin.arm import ArmingRefused
 from admin.input.campaign_file import FileInvalid
 from bounds import OutOfBounds
@@ -21,6 +21,9 @@ from models.health import heartbeats
 from models.owner import campaigns, mailboxes
 from models.owner.campaigns import CampaignInvalid
 from models.owner.closed_days import FreezeInvalid
+from models.owner.forgetting import ForgettingRefused, NothingToForget
+from models.owner.forgotten import KeyMissing
+from models.owner.leads import NoSuchLead
 from models.owner.mailboxes import MailboxInvalid
 from models.owner.reopening import ReopeningRefused
 from models.owner.settlement import SettlementRefused
@@ -38,10 +41,14 @@ REFUSALS = (
     CampaignInvalid,
     FileInvalid,
     FreezeInvalid,
+    ForgettingRefused,
+    KeyMissing,
     LetterInvalid,
     LinesUnreadable,
     MailboxInvalid,
     NoSuchEmail,
+    NoSuchLead,
+    NothingToForget,
     OutOfBounds,
     PasswordInvalid,
     ReopeningRefused,
@@ -64,6 +71,7 @@ app.add_typer(email.app, name="email")
 app.add_typer(mailbox.warmup, name="warmup")
 app.add_typer(suppression.app, name="suppression")
 app.add_typer(freeze.app, name="freeze")
+app.add_typer(lead.app, name="lead")
 app.add_typer(notices.app, name="notices")
 app.command("doctor")(doctor.doctor)
 app.command("arm")(arm.arm)

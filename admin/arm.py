@@ -4,13 +4,13 @@ from typing import Annotated
 
 import typer
 
-from actors.disk import handover_log
+from actors.disk import forgotten, handover_log
 from actors.disk.identity import this_worker
 from admin import show
 from admin.person import who
 from models.email import recovery
 from models.email.recovery import HandOver
-from models.owner import arming
+from models.owner import arming, forgetting
 from models.owner.arming import Verdict
 from models.store import installation
 from reasons import Code, Reason
@@ -38,6 +38,7 @@ def arm(
 ) -> None:
     """Allow sending again after a backup was restored. Asks what became of the e-mails sent since the backup."""
     if handover_log.agrees() and installation.disarmed_reason() is None:
+        _forget_again()
         print("armed: the database has every hand-over in this machine's log")
         return
     lost = handover_log.forgotten()
@@ -50,6 +51,8 @@ def arm(
     arming.disarm(Reason(Code.BRINGING_BACK, host=this_worker().host), who())
     count = arming.rule_on(lost, forgotten_as or Verdict.UNKNOWN, reason or Reason(Code.DATABASE_RESTORED), who())
     handover_log.accept_loss()
+    # After the recovery, which needs the addresses, and before anything is sent.
+    _forget_again()
     print(f"of {len(lost)} forgotten e-mails of this machine, {count} are now {forgotten_as or Verdict.UNKNOWN}")
     # This machine cannot know what those have sent since the backup, and would send it again.
     others = recovery.hosts_that_sent() - {this_worker().host}
@@ -58,6 +61,13 @@ def arm(
         return
     arming.arm(who())
     print("armed")
+
+
+def _forget_again() -> None:
+    """People who were forgotten on this machine since the backup, which knows them still."""
+    keys = forgotten.keys()
+    if not forgetting.is_repeated(keys):
+        print(f"people who were forgotten and are forgotten again: {len(forgetting.again(keys, who()))}")
 
 
 def _show(lost: list[HandOver]) -> None:

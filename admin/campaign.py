@@ -1,13 +1,14 @@
 """Commands about campaigns."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from admin import confirm, show
+from admin import confirm, lead, show
 from admin.input.campaign_file import CampaignFile, FileInvalid, edited, read_campaign
 from admin.input.leads import LeadLine, read_leads
 from admin.input.letters import check_letters, check_sender, named
@@ -15,8 +16,11 @@ from admin.person import who
 from mail.address import AddressInvalid, normalise
 from mail.compose import Sender
 from mail.message import LetterInvalid
-from models.owner import campaigns, changes, mailboxes, suppressions
+from models.email import recipients
+from models.owner import campaigns, changes, forgotten, mailboxes, suppressions
+from models.owner import leads as people
 from models.owner.campaigns import CampaignInvalid, NewCampaign
+from models.owner.leads import LegalBasis
 from models.owner.mailboxes import MailboxInvalid
 from models.planning import usable
 from models.states import CampaignStatus
@@ -33,11 +37,17 @@ Name = Annotated[str, typer.Argument(help="The campaign's name.")]
 def add(
     file: Annotated[Path, typer.Argument(help="Campaign file (TOML).")],
     leads: Annotated[Path, typer.Option(help="Leads file (CSV with a header and an `email` column).")],
+    legal_basis: Annotated[
+        str | None, typer.Option(help="Legal basis of leads without one in the file, like consent.")
+    ] = None,
+    legal_basis_source: Annotated[str | None, typer.Option(help="Where it comes from.")] = None,
+    legal_basis_date: Annotated[str | None, typer.Option(help="Since when, like 2026-11-17.")] = None,
 ) -> None:
     """Add a campaign and its leads as a draft. Nothing is written unless everything is valid."""
+    basis = lead.checked_basis(legal_basis, legal_basis_source, legal_basis_date)
     campaign, templates = read_campaign(file)
     senders = _mailboxes(file, campaign)
-    lines = read_leads(leads, templates.fields())
+    lines = [_with_basis(line, basis) for line in read_leads(leads, templates.fields())]
     check_letters(leads, lines, templates, _sender(senders[0]))
     new = NewCampaign(
         name=campaign.name,
@@ -49,15 +59,32 @@ def add(
         delay_seconds=campaign.delay_between_emails_seconds,
         daily_limit=campaign.daily_limit,
     )
+    gone = forgotten.among([line.lead.normalised for line in lines])
     campaigns.add(new, [line.lead for line in lines], who())
-    print(f"added {campaign.name!r} with {len(lines)} leads, as a draft{_without_suppressed(lines)}")
+    count = len(lines) - len(gone)
+    print(f"added {campaign.name!r} with {count} leads, as a draft{''.join(_left_out(lines, gone))}")
 
 
-def _without_suppressed(lines: Sequence[LeadLine]) -> str:
-    """Which of them get no e-mail because they are suppressed."""
-    found = suppressions.of([it.lead.normalised for it in lines])
-    left_out = [it.line for it in lines if it.lead.normalised in found]
-    return f"; suppressed, and so without an e-mail: {named(left_out)}" if left_out else ""
+def _with_basis(line: LeadLine, basis: LegalBasis | None) -> LeadLine:
+    """The lead, with this legal basis if the file has none for it."""
+    if line.lead.legal_basis or basis is None:
+        return line
+    given = replace(line.lead, legal_basis=basis.basis, legal_basis_source=basis.source, legal_basis_date=basis.date)
+    return replace(line, lead=given)
+
+
+def _left_out(lines: Sequence[LeadLine], gone: Collection[str]) -> Iterator[str]:
+    """Which leads get no e-mail, and why."""
+    addresses = [it.lead.normalised for it in lines]
+    suppressed = suppressions.of(addresses).keys() - gone
+    without = people.without_basis(addresses) if recipients.is_basis_required() else set()
+    for those, why in (
+        (gone, "forgotten, and so not imported"),
+        (suppressed, "suppressed, and so without an e-mail"),
+        (without, "without a legal basis, and so without an e-mail (sending.require_legal_basis)"),
+    ):
+        if left_out := [it.line for it in lines if it.lead.normalised in those]:
+            yield f"; {why}: {named(left_out)}"
 
 
 def _mailboxes(file: Path, campaign: CampaignFile) -> list[Mailbox]:

@@ -7,7 +7,7 @@ import typer
 
 import config
 from actors import queues
-from actors.disk import handover_log, journal
+from actors.disk import forgotten, handover_log, journal
 from actors.disk.journal import JournalUnusable
 from actors.disk.jsonlines import LinesUnreadable
 from actors.process.backlog import BrokerAway, backlog
@@ -15,7 +15,7 @@ from admin import show
 from models.email import hints
 from models.health import heartbeats, invariants
 from models.health.invariants import CheckResult
-from models.owner import mailboxes
+from models.owner import forgetting, mailboxes
 from models.store import database, installation, migrate, vault
 from models.store.vault import KeyInvalid
 from ops import broker_check
@@ -92,6 +92,13 @@ def _handover_log() -> str | None:
         return str(error)
 
 
+def _forgotten() -> str | None:
+    try:
+        return None if forgetting.is_repeated(forgotten.keys()) else "it knows some of them: run `python -m admin arm`"
+    except (LinesUnreadable, OSError) as error:
+        return str(error)
+
+
 def _broker() -> str | None:
     """Whether RabbitMQ answers, and, without a running worker, has the messages that the database expects."""
     if why := broker_check.why_not(_BROKER_SECONDS) or heartbeats.shared():
@@ -114,4 +121,5 @@ CHECKS: tuple[tuple[str, Callable[[], str | None]], ...] = (
     ("the secret key decrypts the stored passwords", _secret_key),
     ("the journal is empty and has room", _journal),
     ("the database has every hand-over in this machine's log", _handover_log),
+    ("the database has forgotten the people that this machine forgot", _forgotten),
 )

@@ -10,7 +10,6 @@ from admin import show
 from admin.input import suppressions as lists
 from admin.input.texts import FileInvalid
 from admin.person import who
-from mail.address import suppressible
 from mail.message import refuse_control_characters
 from models.owner import suppressions
 from models.owner.suppressions import LONGEST_REASON
@@ -39,7 +38,7 @@ def add(
         raise typer.BadParameter(f"must have from 1 to {LONGEST_REASON} characters", param_hint="--reason")
     refuse_control_characters("reason", reason)
     refuse_control_characters("proof", proof or "")
-    key = suppressible(address)
+    key = lists.key_of(address)
     suppressions.add(key, reason, who(), proof=proof)
     print(f"suppressed {_shown(key)}")
 
@@ -47,7 +46,7 @@ def add(
 @app.command()
 def remove(address: Address) -> None:
     """Allow sending to this address or domain again. E-mails that were cancelled stay cancelled."""
-    key = suppressible(address)
+    key = lists.key_of(address)
     if not suppressions.remove(key, who()):
         print(f"{_shown(key)} was not suppressed")
     elif still := suppressions.of([key]).get(key):

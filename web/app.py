@@ -58,7 +58,7 @@ def create_app() -> APIFlask:
 
 def create_public_app() -> APIFlask:
     """The unsubscribe page and nothing else, for a port that is open to the world."""
-    app = APIFlask("web", enable_openapi=False, static_folder=None)
+    app = APIFlask("web", enable_openapi=False, static_folder=None)  # type: ignore[arg-type]  # as for Flask
     app.config.update(MAX_CONTENT_LENGTH=MOST_PUBLIC_BYTES, MAX_FORM_MEMORY_SIZE=MOST_PUBLIC_BYTES, MAX_FORM_PARTS=10)
     headers.init(app)
     language.init(app)

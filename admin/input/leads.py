@@ -6,7 +6,9 @@ Every error names the file, the line and the column, and what would be right.
 import re
 import unicodedata
 from collections.abc import Collection, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import date, datetime
 from itertools import islice
 from pathlib import Path
 
@@ -16,7 +18,7 @@ from admin.input.rows import DELIMITERS, CsvInvalid, Row
 from admin.input.texts import FileInvalid
 from mail.address import AddressInvalid, normalise
 from mail.message import LetterInvalid, refuse_control_characters
-from models.owner.campaigns import NewLead
+from models.owner.campaigns import LEGAL_BASIS, NewLead
 
 LONGEST_FIELD = 10_000
 LONGEST_NAME = 100
@@ -98,7 +100,7 @@ def _name(cell: str) -> str:
 
 # Keywords of the templates.
 _RESERVED = frozenset({"and", "else", "elif", "false", "if", "in", "is", "none", "not", "or", "true"})
-_NEEDED = ("email", "legal_basis")
+_NEEDED = ("email", *LEGAL_BASIS)
 
 
 def _columns(where: str, header: Sequence[str], used: Collection[str]) -> list[str | None]:
@@ -188,11 +190,29 @@ def _lead(columns: Sequence[str | None], row: Row, delimiter: str) -> NewLead:
     fields = {name: cell.strip() for name, cell in zip(columns, row.cells, strict=False) if name}
     for name, value in fields.items():
         _check_field(name, value)
-    address = fields["email"]
+    address, (basis, source, since) = fields["email"], (fields.get(name, "") for name in LEGAL_BASIS)
+    if (source or since) and not basis:
+        raise ValueError(", legal_basis: is empty, and has a source or a date")
     try:
-        return NewLead(address, normalise(address), fields, fields.get("legal_basis") or None)
+        on = date_of(since) if since else None
+    except ValueError as error:
+        raise ValueError(f", legal_basis_date: {error}") from None
+    try:
+        return NewLead(address, normalise(address), fields, basis or None, source or None, on)
     except AddressInvalid as error:
         raise ValueError(f": email: {error}") from None
+
+
+_DATES = {"%Y-%m-%d": re.compile(r"\d{4}-\d\d-\d\d"), "%d.%m.%Y": re.compile(r"\d\d?\.\d\d?\.\d{4}")}
+
+
+def date_of(text: str) -> date:
+    """Raises ValueError with one sentence."""
+    for form, pattern in _DATES.items():
+        with suppress(ValueError):
+            if pattern.fullmatch(text) and (found := datetime.strptime(text, form).date()).year > 1900:  # noqa: DTZ007
+                return found
+    raise ValueError(f"{text[:40]!r} is not a date like 2026-11-17 or 17.11.2026")
 
 
 def _check_cells(columns: Sequence[str | None], row: Row, delimiter: str) -> None:

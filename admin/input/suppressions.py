@@ -15,6 +15,7 @@ from admin.input.rows import DELIMITERS, CsvInvalid, Row
 from admin.input.texts import FileInvalid
 from mail.address import AddressInvalid, suppressible
 from mail.message import LetterInvalid, refuse_control_characters
+from models.owner import forgotten
 from models.owner.suppressions import LONGEST_REASON, NewSuppression, Suppressed
 from reasons import Code, Reason, Why
 
@@ -105,7 +106,12 @@ def _entry(columns: dict[str, int], row: Row, reason: Why) -> NewSuppression:
         refuse_control_characters(name, value)
         if len(value) > LONGEST_REASON:
             raise ValueError(f"the {name} has more than {LONGEST_REASON} characters")
-    return NewSuppression(suppressible(cells["address"]), own["reason"] or reason, proof=own["proof"] or None)
+    return NewSuppression(key_of(cells["address"]), own["reason"] or reason, proof=own["proof"] or None)
+
+
+def key_of(text: str) -> str:
+    """An address, a domain, or what stands for a forgotten person, as suppressions know it. Raises AddressInvalid."""
+    return text.strip() if forgotten.is_key(text.strip()) else suppressible(text)
 
 
 def written(found: Iterable[Suppressed]) -> bytes:

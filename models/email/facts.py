@@ -30,7 +30,8 @@ _COLUMNS = f"""
        (SELECT count(*) FROM campaign_email_queue h JOIN mailbox o ON o.id = h.mailbox_id
         WHERE h.status = 'sending' AND o.smtp_host = m.smtp_host AND h.id <> q.id) AS host_sending,
        s.address AS suppressed_by, s.reason AS suppressed, s.reason_code AS suppressed_code,
-       s.reason_values AS suppressed_values, l.legal_basis
+       s.reason_values AS suppressed_values, l.legal_basis,
+        (SELECT requires_legal_basis FROM installation) AS requires_legal_basis
 """  # noqa: S608  # only our own words
 _AROUND = f"""
 FROM campaign_email_queue q
@@ -72,6 +73,7 @@ class _Around(WindowRow):
     suppressed_code: str | None
     suppressed_values: dict[str, Any] | None
     legal_basis: str | None
+    requires_legal_basis: bool
 
 
 _ONE = f"""
@@ -182,4 +184,5 @@ def _facts(row: _Around, now: datetime, clock_off: timedelta, campaign_used: int
         suppressed_by=row.suppressed_by,
         suppressed=reason_columns.current(row.suppressed, row.suppressed_code, row.suppressed_values),
         legal_basis=row.legal_basis,
+        requires_legal_basis=row.requires_legal_basis,
     )

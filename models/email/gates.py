@@ -85,6 +85,7 @@ class Facts:
     suppressed_by: str | None  # the address, or "@" with the domain
     suppressed: Why | None
     legal_basis: str | None
+    requires_legal_basis: bool  # of this installation, if the setting leaves it to that
 
 
 Gate = Callable[[Facts, config.Sending], Closed | None]
@@ -112,7 +113,8 @@ def campaign_is_active(it: Facts, rules: config.Sending) -> Closed | None:
 def lead_may_be_written_to(it: Facts, rules: config.Sending) -> Closed | None:
     if it.suppressed_by is not None:
         return Closed("lead", Action.CANCEL, _suppressed(it.suppressed_by, it.suppressed or ""))
-    if rules.require_legal_basis and not it.legal_basis:
+    is_required = it.requires_legal_basis if rules.require_legal_basis == "auto" else rules.require_legal_basis
+    if is_required and not it.legal_basis:
         return Closed("lead", Action.CANCEL, Reason(Code.NO_LEGAL_BASIS))
     return None
 

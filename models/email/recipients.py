@@ -10,10 +10,12 @@ from models.email import facts, gates, moves
 from models.email.suppressed import DOMAIN, IS_DOMAIN, IS_SUPPRESSED
 from models.store.database import fetch
 
+# Nothing, where the setting leaves it to the installation.
+_BASIS_REQUIRED = "COALESCE(%(basis_required)s::boolean, (SELECT requires_legal_basis FROM installation))"
 _SUPPRESSED = IS_SUPPRESSED.format(address="p.address")
 # For a row `l` of campaign_lead. A scalar subquery, so that Postgres always uses the indexes, one lead at a time.
 MAY_BE_WRITTEN_TO = f"""
-(SELECT NOT {_SUPPRESSED} AND (NOT %(basis_required)s OR COALESCE(p.legal_basis, '') <> '')
+(SELECT NOT {_SUPPRESSED} AND (NOT {_BASIS_REQUIRED} OR COALESCE(p.legal_basis, '') <> '')
  FROM lead p WHERE p.id = l.lead_id)
 """  # noqa: S608  # only our own words
 # Per tick; the next ticks find the rest.
@@ -33,7 +35,7 @@ SELECT id FROM (
     SELECT q.id, q.scheduled_at FROM campaign_email_queue q
     JOIN campaign c ON c.id = q.campaign_id
     JOIN campaign_lead l ON l.id = q.campaign_lead_id
-    WHERE (%(basis_required)s OR EXISTS (SELECT FROM suppression WHERE {IS_DOMAIN}))
+    WHERE ({_BASIS_REQUIRED} OR EXISTS (SELECT FROM suppression WHERE {IS_DOMAIN}))
       AND q.status = 'pending' AND c.status IN ('active', 'paused') AND NOT {MAY_BE_WRITTEN_TO} {{of}}
 ) found
 ORDER BY scheduled_at, id LIMIT %(at_once)s
@@ -57,9 +59,18 @@ WHERE cardinality(%(domains)s::text[]) > 0 AND q.status IN ('pending', 'sending'
 """
 
 
-def rules() -> dict[str, bool]:
+def rules() -> dict[str, bool | None]:
     """The parameters of the conditions above."""
-    return {"basis_required": config.settings().sending.require_legal_basis}
+    required = config.settings().sending.require_legal_basis
+    return {"basis_required": None if required == "auto" else required}
+
+
+REQUIRED = f"SELECT {_BASIS_REQUIRED}"
+
+
+def is_basis_required() -> bool:
+    """Whether leads need a recorded legal basis."""
+    return bool(fetch(REQUIRED, rules())[0][0])
 
 
 def forbidden(people: Sequence[int] | None = None) -> list[int]:

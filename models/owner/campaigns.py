@@ -4,13 +4,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from peewee import EXCLUDED, IntegrityError, chunked, fn
+from peewee import EXCLUDED, Case, IntegrityError, chunked, fn
 
 import bounds
 from models.email import batch_moves, locks, moves, recipients, remaining
 from models.email.attempts import Conversation
 from models.email.claims import Attempt
-from models.owner import changes, notices
+from models.owner import changes, forgotten, notices
 from models.owner.notices import Kind
 from models.states import CampaignStatus
 from models.store import reason_columns, tick_request
@@ -19,6 +19,7 @@ from models.store.tables import CLOCK, Campaign, CampaignLead, CampaignMailbox, 
 from reasons import Code, Reason, Why
 from scheduling.window import Window, WindowInvalid, warsaw_day
 
+LEGAL_BASIS = ("legal_basis", "legal_basis_source", "legal_basis_date")
 _ENDED = {CampaignStatus.COMPLETED, CampaignStatus.CANCELLED}
 # Refusals from before no longer count against it.
 _ACTIVE: dict[str, object] = {
@@ -72,11 +73,22 @@ class NewLead:
     normalised: str
     fields: Mapping[str, str]
     legal_basis: str | None
+    legal_basis_source: str | None = None
+    legal_basis_date: date | None = None
 
 
 def add(new: NewCampaign, leads: Sequence[NewLead], by: str) -> int:
-    """Insert a draft with all its leads, or nothing."""
+    """Insert a draft with all its leads, or nothing. Leads who were forgotten are left out.
+
+    Raises CampaignInvalid if no lead is left, and forgotten.KeyMissing.
+    """
     with database.atomic():
+        forgotten.lock_forgetting()
+        forgotten.check_keys()
+        gone = forgotten.among([lead.normalised for lead in leads])
+        leads = [lead for lead in leads if lead.normalised not in gone]
+        if gone and not leads:
+            raise CampaignInvalid("every lead of it was forgotten")
         campaign_id = _insert(new, by)
         links = [{"campaign": campaign_id, "mailbox": mailbox} for mailbox in new.mailbox_ids]
         CampaignMailbox.insert_many(links).execute()
@@ -124,8 +136,13 @@ def _lead_ids(leads: Iterable[NewLead]) -> dict[str, int]:
     ids: dict[str, int] = {}
     # Sorted, so that two imports at the same time cannot deadlock.
     for batch in chunked(sorted(leads, key=lambda lead: lead.normalised), 1000):
-        people = [{"address": lead.normalised, "legal_basis": lead.legal_basis} for lead in batch]
-        latest = {Lead.legal_basis: fn.COALESCE(Lead.legal_basis, EXCLUDED.legal_basis)}
+        people = [{"address": it.normalised, **{name: getattr(it, name) for name in LEGAL_BASIS}} for it in batch]
+        # A basis is kept whole, with its own source and date.
+        is_known = fn.COALESCE(Lead.legal_basis, "") != ""
+        latest = {
+            getattr(Lead, name): Case(None, [(is_known, getattr(Lead, name))], getattr(EXCLUDED, name))
+            for name in LEGAL_BASIS
+        }
         insert = Lead.insert_many(people).on_conflict(conflict_target=[Lead.address], update=latest)
         ids.update(insert.returning(Lead.address, Lead.id).tuples().execute())
     return ids

@@ -9,7 +9,7 @@ from peewee import chunked
 
 from models.email import recipients
 from models.email.suppressed import DOMAIN, ENTRY
-from models.owner import changes
+from models.owner import changes, forgotten
 from models.store import reason_columns, tick_request
 from models.store.database import database, fetch_row, rows
 from models.store.tables import Suppression
@@ -65,7 +65,7 @@ def add(key: str, reason: Why, by: str, *, email_id: int | None = None, proof: s
     keeps the first reason, and returns False.
     """
     with database.atomic():
-        is_new = bool(_insert([NewSuppression(key, reason, email_id, proof)], by))
+        is_new = bool(_insert(_without_forgotten([NewSuppression(key, reason, email_id, proof)]), by))
         if is_new:
             changes.record_of_address(key, {"suppressed": [None, str(reason)]}, by, "suppress")
         recipients.stop_suppressed([key], by)
@@ -76,12 +76,24 @@ def add(key: str, reason: Why, by: str, *, email_id: int | None = None, proof: s
 def import_(entries: Sequence[NewSuppression], by: str) -> int:
     """The same for a list, all or none, and recorded as one order. Returns how many were not suppressed before."""
     with database.atomic():
-        new = _insert(entries, by)
+        new = _insert(_without_forgotten(entries), by)
         if new:
             changes.record_of_installation({"suppressed": [None, len(new)]}, by, "import suppressions")
         recipients.stop_suppressed(new, by)
         tick_request.ask_for_tick()
     return len(new)
+
+
+def add_silently(entries: Sequence[NewSuppression], by: str) -> None:
+    """For forgetting.py, which records its own order: no more is handed over to them once the caller commits."""
+    _insert(entries, by)
+    recipients.stop_suppressed([it.key for it in entries], by)
+
+
+def _without_forgotten(entries: Sequence[NewSuppression]) -> list[NewSuppression]:
+    """Who was forgotten is suppressed, and their address is not written down again."""
+    gone = forgotten.among([it.key for it in entries])
+    return [it for it in entries if it.key not in gone]
 
 
 def _insert(entries: Sequence[NewSuppression], by: str) -> list[str]:

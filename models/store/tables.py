@@ -211,12 +211,19 @@ class Lead(Table):
     address = TextField(unique=True)  # normalised: one row per person, whatever the spelling
     legal_basis = TextField(null=True)
     created_at = MomentField(constraints=_default("clock_timestamp()"))
+    legal_basis_source = TextField(null=True)  # where it comes from, like the form that was filled in
+    legal_basis_date = DateField(null=True)
+    forgotten_at = MomentField(null=True)  # then the address is a keyed hash: see owner/forgotten.py
+
+
+Lead.add_index(Lead.index(Lead.id, where=SQL("forgotten_at IS NOT NULL"), name="forgotten_leads"))
 
 
 class Suppression(Table):
     """An address or a domain that no campaign may write to. Imports do not remove it."""
 
-    address = TextField(primary_key=True)  # normalised; of a domain with all its subdomains: "@leads.example"
+    # Normalised; of a domain with all its subdomains "@leads.example"; of a forgotten person a keyed hash.
+    address = TextField(primary_key=True)
     reason = TextField()
     created_at = MomentField(constraints=_default("clock_timestamp()"))
     reason_code = TextField(null=True)
@@ -482,6 +489,7 @@ class Installation(Table):
     disarmed_reason = TextField(null=True)
     disarmed_reason_code = TextField(null=True)
     disarmed_reason_values = JSONField(null=True)
+    requires_legal_basis = BooleanField(constraints=_default("true"))  # unless the setting says otherwise
 
 
 class Heartbeat(Table):

@@ -10,7 +10,7 @@ import pytest
 from admin.input import suppressions as lists
 from admin.input.texts import FileInvalid
 from mail.address import AddressInvalid, suppressible
-from models.owner import suppressions
+from models.owner import forgotten, suppressions
 from models.owner.suppressions import NewSuppression, Suppressed
 from reasons import Code, Reason
 from tests import factories as make
@@ -153,7 +153,8 @@ class TestAnExport:
 
     def test_comes_back_as_it_was(self, tmp_path: Path) -> None:
         keys = ["=a@leads.example", "+b@leads.example", "'c@leads.example", "'=d@leads.example", "-e@leads.example"]
-        those = [suppressed(key, f"{key} asked", proof="<1@x.example>") for key in [*keys, "@leads.example"]]
+        keys += ["@leads.example", *forgotten.keys_of("anna@leads.example")]
+        those = [suppressed(key, f"{key} asked", proof="<1@x.example>") for key in keys]
         path = tmp_path / "out.csv"
         path.write_bytes(lists.written(those))
 

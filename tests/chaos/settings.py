@@ -16,6 +16,7 @@ def settle(home: Path, seconds: float) -> None:
         "PUNKTUAL_DATA_DIR": home,
         "PUNKTUAL_SECRET_KEY": Fernet.generate_key().decode(),
         "PUNKTUAL_LOG_FORMAT": "json",
+        "PUNKTUAL_SENDING_REQUIRE_LEGAL_BASIS": "false",
         "PUNKTUAL_DATABASE_LOCK_TIMEOUT_SECONDS": 3,
         "PUNKTUAL_DATABASE_STATEMENT_TIMEOUT_SECONDS": 6,
         "PUNKTUAL_DATABASE_IDLE_IN_TRANSACTION_SECONDS": 4,

@@ -1,0 +1,44 @@
+"""Who was forgotten on this machine, as keyed hashes: a restored backup must forget them again.
+
+`python -m admin arm` repeats it. The addresses are nowhere.
+"""
+
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import clock
+import config
+from actors.disk import jsonlines
+from actors.disk.jsonlines import LinesUnreadable
+from models.store import installation
+
+
+def note(key: str) -> None:
+    """It is on the disk when this returns. key: see models/owner/forgotten.py. Raises OSError."""
+    path = _file()
+    with jsonlines.locked(path) as file:
+        jsonlines.append(file, {"key": key, "at": clock.now().isoformat()})
+
+
+def keys() -> list[str]:
+    """Each once, in order. Raises LinesUnreadable."""
+    path = _file()
+    if not path.exists():
+        return []
+    with jsonlines.locked(path) as file:
+        return list(dict.fromkeys(_keys(path, jsonlines.read(path, file))))
+
+
+def _keys(path: Path, lines: list[Any]) -> Iterator[str]:
+    for number, line in enumerate(lines, start=1):
+        try:
+            datetime.fromisoformat(line["at"])
+            yield str(line["key"])
+        except (KeyError, TypeError, ValueError):
+            raise LinesUnreadable(f"{path} line {number} is not a forgotten person's hash") from None
+
+
+def _file() -> Path:
+    return config.settings().var / "journal" / f"forgotten-{installation.identity()}.jsonl"

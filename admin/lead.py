@@ -1,0 +1,142 @@
+"""Commands about a person whom campaigns write to."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from actors.disk import forgotten
+from admin import show
+from admin.input.leads import date_of
+from admin.input.texts import FileInvalid
+from admin.person import who
+from mail.address import normalise
+from mail.message import refuse_control_characters
+from models.owner import changes, forgetting, leads
+from models.owner.forgetting import ForgettingRefused, Receipt
+from models.owner.leads import LONGEST_BASIS, LegalBasis
+from models.views import mails
+
+app = typer.Typer(help="People whom campaigns write to.", no_args_is_help=True)
+
+Address = Annotated[str, typer.Argument(help="The person's address.")]
+
+
+@app.command("show")
+def show_(address: Address, json: show.AsJson = False) -> None:
+    """Show everything that is known about a person: legal basis, fields, e-mails, suppression, orders."""
+    known = leads.find(normalise(address))
+    emails, orders = mails.find(known.address), changes.of_address(known.address)
+    if json:
+        show.as_json({**vars(known), "emails": emails, "changes": orders})
+        return
+    basis = known.basis
+    show.pairs(
+        [
+            ("lead", known.address),
+            ("since", known.since),
+            ("legal basis", basis.basis if basis else "none"),
+            *((("source", basis.source), ("date", basis.date)) if basis else ()),
+            *((("suppressed", known.suppressed.reason),) if known.suppressed else ()),
+            *((("forgotten", known.forgotten_at),) if known.forgotten_at else ()),
+        ]
+    )
+    print()
+    rows = [
+        (it.campaign, it.address, ", ".join(f"{name}: {value}" for name, value in it.fields.items()))
+        for it in known.campaigns
+    ]
+    show.table(("campaign", "address", "fields"), rows, "in no campaign")
+    print()
+    show.table(
+        ("e-mail", "campaign", "status", "planned", "sent"),
+        [(it.id, it.campaign, it.status, it.scheduled_at, it.sent_at) for it in emails],
+        "no e-mails",
+    )
+    show.changes(orders)
+
+
+@app.command()
+def basis(
+    address: Address,
+    basis: Annotated[str, typer.Option(help="The legal basis for writing to this person, like consent.")],
+    source: Annotated[str | None, typer.Option(help="Where it comes from, like the form that was filled in.")] = None,
+    date: Annotated[str | None, typer.Option(help="Since when, like 2026-11-17.")] = None,
+) -> None:
+    """Record the legal basis for writing to a person. Replaces the one recorded before."""
+    found = checked_basis(basis, source, date, prefix="")
+    assert found is not None
+    leads.set_basis(normalise(address), found, who())
+    print(f"recorded the legal basis of {normalise(address)}")
+
+
+def checked_basis(
+    basis: str | None, source: str | None, date: str | None, prefix: str = "legal-basis-"
+) -> LegalBasis | None:
+    """From options, whose names begin with the prefix; None: no basis was given."""
+    named = {prefix.removesuffix("-") or "basis": basis, f"{prefix}source": source}
+    for name, text in named.items():
+        refuse_control_characters(name, text or "")
+        if text is not None and not 0 < len(text.strip()) <= LONGEST_BASIS:
+            raise typer.BadParameter(f"must have from 1 to {LONGEST_BASIS} characters", param_hint=f"--{name}")
+    if basis is None:
+        if source is not None or date is not None:
+            raise typer.BadParameter("is missing, and a source or a date is given", param_hint=f"--{next(iter(named))}")
+        return None
+    try:
+        on = None if date is None else date_of(date)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint=f"--{prefix}date") from None
+    return LegalBasis(basis.strip(), source and source.strip(), on)
+
+
+@app.command()
+def forget(
+    address: Address,
+    receipt: Annotated[Path | None, typer.Option(help="New file for the receipt.", show_default="none")] = None,
+) -> None:
+    """Erase what is known about a person, for good. Counts and times stay, and a keyed hash that keeps them out.
+
+    The person is suppressed at once. Refused while an e-mail to them is being sent. Prints a receipt.
+    """
+    file = None if receipt is None else _new(receipt)
+    try:
+        done = forgetting.forget(normalise(address), who(), _keep)
+    except BaseException:
+        if file is not None and receipt is not None:
+            os.close(file)
+            receipt.unlink()
+        raise
+    text = _text(done)
+    print(text, end="")
+    if file is not None:
+        with os.fdopen(file, "w", encoding="utf-8") as out:
+            out.write(text)
+
+
+def _keep(key: str) -> None:
+    try:
+        forgotten.note(key)
+    except OSError as error:
+        raise ForgettingRefused(f"the hash cannot be kept on this machine's disk: {error.strerror}") from None
+
+
+def _new(path: Path) -> int:
+    """Before anything is erased: what cannot be written is said first."""
+    try:
+        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        raise FileInvalid(f"{path}: there is such a file already") from None
+    except OSError as error:
+        raise FileInvalid(f"{path}: cannot be written: {error.strerror}") from None
+
+
+def _text(it: Receipt) -> str:
+    return (
+        f"A person was forgotten on {show.moment(it.at)} (Warsaw time), by {it.by}.\n"
+        f"Erased: the address, the fields in {it.campaigns} campaigns, the content of {it.letters} letters,"
+        f" {it.answers} answers of mail servers.\n"
+        f"Kept: counts and times of {it.emails} e-mails, and this hash, which keeps the person out of later imports:\n"
+        f"{it.key}\n"
+    )

@@ -1,0 +1,242 @@
+"""Forgets a person: erases what is known about them, and keeps counts, times, and a keyed hash of the address.
+
+What is sent of them meanwhile is waited for: an e-mail whose outcome is not known keeps all that its proof needs.
+"""
+
+import re
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from models.email import moves
+from models.owner import changes, forgotten, suppressions
+from models.owner.suppressions import NewSuppression
+from models.states import Status
+from models.store import reason_columns, tick_request
+from models.store.database import clock, database, execute, fetch, fetch_row
+from reasons import Code, Reason
+
+ERASED = Reason(Code.ERASED)
+_WORDS = reason_columns.for_sql(ERASED, "reason")
+
+
+class NothingToForget(Exception):
+    """Nothing is known about this address."""
+
+
+class ForgettingRefused(Exception):
+    """An e-mail to the person is being sent: what becomes of it must be recorded first."""
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What was erased, without the address."""
+
+    key: str  # what stands for the person from now on
+    at: datetime
+    by: str
+    campaigns: int
+    emails: int
+    letters: int
+    answers: int  # of mail servers
+
+
+def forget(address: str, by: str, keep: Callable[[str], object]) -> Receipt:
+    """Erase what is known about a person. address: normalised.
+
+    keep: notes the hash outside the database, for a restored backup; called before the commit.
+    Raises NothingToForget, or ForgettingRefused with the person suppressed, so that it can be done in a moment.
+    """
+    key = forgotten.keys_of(address)[0]
+    found = _lead_of(address)
+    if found is None and not fetch_row(KNOWN, {"address": address}):
+        raise NothingToForget(f"nothing is known about {address}")
+    if found is not None:
+        # Before anything else, so that nothing new begins. Committed, so that it holds if this is refused.
+        with database.atomic():
+            suppressions.add_silently([NewSuppression(address, Reason(Code.TO_BE_FORGOTTEN))], by)
+    with database.atomic():
+        forgotten.lock_imports()
+        _erase_from_shared_rows(address)
+        counts = _erase_lead(found, key, by) if found is not None else _NOTHING
+        execute(FORGET_SUPPRESSION, {"address": address})
+        execute(FORGET_CHANGES, {"address": address, "key": key})
+        suppressions.add_silently([NewSuppression(key, Reason(Code.FORGOTTEN))], by)
+        changes.record_of_address(key, {name: [None, count] for name, count in counts.items()}, by, "forget")
+        at = clock()
+        keep(key)
+        tick_request.ask_for_tick()
+    return Receipt(key, at, by, **counts)
+
+
+def again(keys: Collection[str], by: str) -> list[Receipt]:
+    """Forget all these people once more: a restored backup may know them still.
+
+    keys: what keep() was given. Raises ForgettingRefused.
+    """
+    wanted = set(keys)
+    known = {address for (address,) in fetch(ADDRESSES)} if wanted else set()
+    receipts = [
+        forget(address, by, lambda key: None)
+        for address in sorted(known)
+        if "@" in address.removeprefix("@") and wanted.intersection(forgotten.keys_of(address))
+    ]
+    with database.atomic():
+        forgotten.lock_imports()
+        suppressions.add_silently([NewSuppression(key, Reason(Code.FORGOTTEN)) for key in wanted], by)
+    return receipts
+
+
+def is_repeated(keys: Collection[str]) -> bool:
+    """Whether the database has forgotten all of them."""
+    return fetch_row(MISSING, {"keys": list(keys)}) is None
+
+
+def erase_late_words() -> int:
+    """Erase what mail servers said of forgotten people's e-mails since. Returns of how many people."""
+    with database.atomic():
+        people = [lead_id for (lead_id,) in fetch(LATE)]
+        if people:
+            _erase_words(people)
+    return len(people)
+
+
+_NOTHING = {"campaigns": 0, "emails": 0, "letters": 0, "answers": 0}
+KNOWN = """
+SELECT 1 FROM suppression WHERE address = %(address)s UNION SELECT 1 FROM change WHERE address = %(address)s
+"""
+ADDRESSES = """
+SELECT address FROM lead
+UNION SELECT address FROM suppression
+UNION SELECT address FROM change WHERE address IS NOT NULL
+"""
+MISSING = """
+SELECT 1 FROM unnest(%(keys)s::text[]) AS k (key)
+WHERE NOT EXISTS (SELECT FROM suppression s WHERE s.address = k.key) LIMIT 1
+"""
+FORGET_SUPPRESSION = "DELETE FROM suppression WHERE address = %(address)s"
+# Who did it and when stays.
+FORGET_CHANGES = """
+UPDATE change SET address = %(key)s, values = '{}', reason = NULL, reason_code = NULL, reason_values = NULL
+WHERE address = %(address)s
+"""
+
+
+def _lead_of(address: str) -> int | None:
+    row = fetch_row("SELECT id FROM lead WHERE address = %s", (address,))
+    return None if row is None else int(row[0])
+
+
+# The lead, then its e-mails in the order in which everybody locks e-mails.
+LOCK_LEAD = "SELECT id FROM lead WHERE id = %(lead)s FOR UPDATE"
+LOCK_EMAILS = """
+SELECT q.id, q.status FROM campaign_email_queue q JOIN campaign_lead l ON l.id = q.campaign_lead_id
+WHERE l.lead_id = %(lead)s ORDER BY q.id FOR NO KEY UPDATE OF q
+"""
+
+
+def _erase_lead(lead_id: int, key: str, by: str) -> dict[str, int]:
+    execute(LOCK_LEAD, {"lead": lead_id})
+    emails = {email_id: Status(status) for email_id, status in fetch(LOCK_EMAILS, {"lead": lead_id})}
+    for email_id, status in emails.items():
+        if status is Status.SENDING:
+            raise ForgettingRefused(
+                f"e-mail {email_id} to this person is being sent: forget them once its outcome is recorded;"
+                " until then the person is suppressed"
+            )
+        if status is Status.PENDING:
+            moves.cancel(email_id, ERASED, by)
+    counts = _erase_words([lead_id])
+    counts["campaigns"] = execute(ERASE_FIELDS, {"lead": lead_id, "key": key})
+    counts["emails"] = len(emails)
+    _rename(lead_id, key)
+    return counts
+
+
+ERASE_FIELDS = "UPDATE campaign_lead SET address = %(key)s, fields = '{}' WHERE lead_id = %(lead)s"
+RENAME = """
+UPDATE lead SET address = %(key)s, legal_basis = NULL, legal_basis_source = NULL, legal_basis_date = NULL,
+                forgotten_at = clock_timestamp()
+WHERE id = %(lead)s
+"""
+# The person came back since by a process of the previous version, which imports without asking who was forgotten.
+JOIN = "UPDATE campaign_lead SET lead_id = %(before)s WHERE lead_id = %(lead)s"
+
+
+def _rename(lead_id: int, key: str) -> None:
+    before = _lead_of(key)
+    if before is None:
+        execute(RENAME, {"lead": lead_id, "key": key})
+    else:
+        execute(JOIN, {"lead": lead_id, "before": before})
+        execute("DELETE FROM lead WHERE id = %(lead)s", {"lead": lead_id})
+
+
+_THEIRS = """
+(SELECT q.id FROM campaign_email_queue q JOIN campaign_lead l ON l.id = q.campaign_lead_id
+ WHERE l.lead_id = ANY(%(people)s))
+"""
+# Table -> the statement that erases the words in it about people's e-mails. Codes, numbers and times stay.
+WORDS: Mapping[str, str] = {
+    "campaign_email_queue": """
+        UPDATE campaign_email_queue
+        SET error = %(reason)s, error_code = %(reason_code)s, error_values = %(reason_values)s
+        WHERE id IN {theirs} AND error IS NOT NULL AND error_code IS DISTINCT FROM %(reason_code)s
+    """,
+    "email_history": """
+        UPDATE email_history
+        SET reason = CASE WHEN has_words THEN %(reason)s ELSE reason END,
+            reason_code = CASE WHEN has_words THEN %(reason_code)s ELSE reason_code END,
+            reason_values = CASE WHEN has_words THEN %(reason_values)s ELSE reason_values END,
+            detail = CASE WHEN move = 'hand_over' THEN detail END
+        FROM (SELECT id AS its_id, reason IS NOT NULL AND (
+                         reason_code IS NULL OR COALESCE(reason_values, '{{}}') <> '{{}}') AS has_words
+              FROM email_history WHERE email_id IN {theirs}) it
+        WHERE id = its_id AND (has_words OR (detail IS NOT NULL AND move <> 'hand_over'))
+    """,
+    "attempt": """
+        UPDATE attempt SET reply = NULL, reason_code = NULL, reason_values = NULL
+        WHERE email_id IN {theirs} AND (reply IS NOT NULL OR reason_code IS NOT NULL)
+    """,
+    # The row stays, as proof that an e-mail was sent.
+    "email_content": "UPDATE email_content SET content = '' WHERE email_id IN {theirs} AND content <> ''",
+}
+# Table -> columns of rows about others, where a server's or a person's words may name the address. In the lock order.
+SHARED: Mapping[str, tuple[str, ...]] = {
+    "campaign": ("paused_reason", "paused_reason_values"),
+    "campaign_mailbox": ("closed_reason", "closed_reason_values"),
+    "mailbox": ("closed_reason", "closed_reason_values"),
+    "change": ("values", "reason", "reason_values"),
+    "suppression": ("reason", "reason_values", "proof"),
+    "notice": ("said", "error"),
+    "finding": ("example",),
+    "installation": ("disarmed_reason", "disarmed_reason_values"),
+}
+REPLACE = """
+UPDATE {table} SET {column} = regexp_replace({column}::text, %(pattern)s, 'erased', 'gi')::{kind}
+WHERE {column}::text ~* %(pattern)s
+"""
+# Forgotten people of whose e-mails something was recorded since.
+LATE = """
+SELECT DISTINCT p.id FROM lead p
+JOIN campaign_lead l ON l.lead_id = p.id
+JOIN campaign_email_queue q ON q.campaign_lead_id = l.id
+JOIN attempt a ON a.email_id = q.id AND a.ended_at > p.forgotten_at
+WHERE p.forgotten_at IS NOT NULL AND (a.reply IS NOT NULL OR a.reason_code IS NOT NULL)
+"""
+
+
+def _erase_words(people: list[int]) -> dict[str, int]:
+    values: dict[str, Any] = {"people": people, **_WORDS}
+    counts = {table: execute(statement.format(theirs=_THEIRS), values) for table, statement in WORDS.items()}
+    return {"letters": counts["email_content"], "answers": counts["attempt"]}
+
+
+def _erase_from_shared_rows(address: str) -> None:
+    """Where the words in rows about others have the address, put "erased" in its place."""
+    pattern = rf"(?<![a-z0-9.+_-]){re.escape(address)}(?![a-z0-9-]|\.[a-z0-9])"
+    for table, columns in SHARED.items():
+        for column in columns:
+            kind = "jsonb" if column.endswith("values") else "text"
+            execute(REPLACE.format(table=table, column=column, kind=kind), {"pattern": pattern})

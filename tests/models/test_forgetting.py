@@ -1,0 +1,401 @@
+"""A person who was forgotten: no row tells who it was, what was counted stays, and nobody brings them back."""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import timedelta
+
+import pytest
+from cryptography.fernet import Fernet
+from peewee import BlobField, TextField
+from playhouse.postgres_ext import ArrayField
+
+import config
+from actors import record
+from mail.outcome import Accepted, Reply
+from models.email import moves
+from models.email.attempts import Conversation
+from models.health import invariants
+from models.owner import campaigns, changes, forgetting, forgotten, leads, mailboxes, settlement, suppressions
+from models.owner.campaigns import CampaignInvalid, NewCampaign, NewLead
+from models.owner.forgetting import ForgettingRefused, NothingToForget
+from models.owner.forgotten import KeyMissing
+from models.owner.leads import LegalBasis, NoSuchLead
+from models.owner.suppressions import NewSuppression
+from models.states import Result, Status
+from models.store import database, tables
+from models.store.tables import CampaignEmailQueue, CampaignLead, Lead
+from models.views import overview
+from tests import factories as make
+from tests import servers
+from tests.conftest import Override
+from tests.waiting import BOUND, until
+
+pytestmark = pytest.mark.usefixtures("db")
+Q = CampaignEmailQueue
+
+ANNA, JAN = "anna.kowalska@leads.example", "jan@leads.example"
+# Whatever tells who it was.
+TRACES = ("anna", "kowalska", "a secret")
+WORDS = f"550 5.1.1 <{ANNA.title()}>: no such user Kowalska"
+
+
+def traces() -> list[str]:
+    """Rows that tell who it was."""
+    names = [it._meta.table_name for it in tables.TABLES]
+    rows = [f"{name}: {row}".lower() for name in names for (row,) in database.fetch(f"SELECT it::text FROM {name} it")]
+    # A message is shown in hexadecimal digits.
+    return [row for row in rows if any(it in row or it.encode().hex() in row for it in TRACES)]
+
+
+def a_campaign_of(*addresses: str) -> list[int]:
+    """Its e-mails, each of a mailbox of its own."""
+    mailbox_id = make.a_mailbox()
+    campaign_id = make.a_campaign([mailbox_id], leads=list(addresses))
+    fields = {"name": "Anna Kowalska", "note": "a secret"}
+    CampaignLead.update(fields=fields).where(CampaignLead.address == ANNA).execute()
+    return make.planned(campaign_id, mailbox_id, *[make.now()] * len(addresses))
+
+
+def in_each_final_status() -> dict[str, int]:
+    """E-mails to Anna with all that can be said about them."""
+    found = {}
+    for name in ("sent", "failed", "deferred", "unknown", "cancelled", "pending", "settled", "reopened"):
+        [email_id] = a_campaign_of(ANNA)
+        found[name] = email_id
+        if name == "pending":
+            continue
+        if name == "cancelled":
+            moves.cancel(email_id, f"{ANNA} said so", "ola")
+            continue
+        claim = make.claimed(email_id)
+        assert moves.hand_over(claim.held, f"To: {ANNA}\r\n\r\nDear Anna Kowalska".encode()) is None
+        match name:
+            case "sent":
+                moves.accept(claim.held, Conversation(Result.ACCEPTED, "dot", code=250, reply=WORDS))
+            case "failed" | "reopened":
+                moves.reject(claim.held, make.no(550, WORDS))
+            case "deferred":
+                moves.retry(claim.held, make.now(), make.later(451, WORDS))
+            case _:
+                moves.doubt(claim.held, f"no answer about {ANNA}")
+        if name == "settled":
+            settlement.sent(email_id, f"{ANNA} told me", "ola")
+    return found
+
+
+def everything_about_anna() -> dict[str, int]:
+    ids = in_each_final_status()
+    leads.set_basis(ANNA, LegalBasis("consent of Anna Kowalska", "her form", None), "ola")
+    suppressions.add(ANNA, "Anna asked us to", "ola", proof="<1@anna.example>")
+    suppressions.remove(ANNA, "ola")
+    others = make.a_mailbox()
+    mailboxes.close(others, f"refused <{ANNA.upper()}>: no", lambda faults: timedelta(hours=1), "rcpt", 550)
+    database.execute("INSERT INTO notice (kind, subject, said) VALUES ('mailbox', 1, %s)", (f"closed: {ANNA} no",))
+    return ids
+
+
+class TestAForgottenPerson:
+    def test_is_in_no_row_any_more(self) -> None:
+        everything_about_anna()
+        assert len(traces()) > 20
+
+        forgetting.forget(ANNA, "ola", keep=lambda key: None)
+
+        assert traces() == []
+
+    def test_is_still_counted_and_every_time_stays(self) -> None:
+        ids = everything_about_anna()
+        before = {id: make.row(id) for id in ids.values()}
+        moved = {id: [(it.at, it.move) for it in overview.history(id)] for id in ids.values()}
+
+        receipt = forgetting.forget(ANNA, "ola", keep=lambda key: None)
+
+        for name, id in ids.items():
+            row = make.row(id)
+            kept = ("scheduled_at", "handed_over_at", "sent_at", "message_id", "claim_token", "attempts", "mailbox_id")
+            assert [getattr(row, it) for it in kept] == [getattr(before[id], it) for it in kept], name
+            was_pending = before[id].status == Status.PENDING
+            assert row.status == (Status.CANCELLED if was_pending else before[id].status), name
+            assert [(it.at, it.move) for it in overview.history(id)][: len(moved[id])] == moved[id]
+        assert (receipt.campaigns, receipt.emails) == (len(ids), len(ids))
+        assert receipt.letters == 6
+        assert all(it.holds for it in invariants.check())
+
+    def test_leaves_the_others_of_the_same_campaign_as_they_are(self) -> None:
+        _, jans = a_campaign_of(ANNA, JAN)
+        before = database.fetch("SELECT it::text FROM campaign_lead it WHERE address = %s", (JAN,))
+
+        forgetting.forget(ANNA, "ola", keep=lambda key: None)
+
+        assert make.row(jans).status == Status.PENDING
+        assert database.fetch("SELECT it::text FROM campaign_lead it WHERE address = %s", (JAN,)) == before
+
+    def test_of_a_longer_address_is_no_trace(self) -> None:
+        mailbox_id = make.a_mailbox()
+        words = f"xanna.kowalska@leads.example and {ANNA}.pl refused"
+        a_campaign_of(ANNA)
+        mailboxes.close(mailbox_id, words, lambda faults: timedelta(hours=1))
+
+        forgetting.forget(ANNA, "ola", keep=lambda key: None)
+
+        assert mailboxes.get(mailbox_id).closed_reason == words
+
+    def test_is_recorded_with_who_forgot_them(self) -> None:
+        a_campaign_of(ANNA)
+
+        receipt = forgetting.forget(ANNA, "ola", keep=lambda key: None)
+
+        [order] = changes.of_address(receipt.key)
+        assert (order.by, order.verb, order.values["emails"]) == ("ola", "forget", [None, 1])
+
+    def test_cannot_be_written_to_whatever_the_owner_does_with_an_e_mail(self) -> None:
+        ids = in_each_final_status()
+        make.age(ids["unknown"], timedelta(hours=1))
+        forgetting.forget(ANNA, "ola", keep=lambda key: None)
+
+        settlement.again(ids["unknown"], "once more", "ola")
+        email_id = ids["unknown"]
+        closed = moves.claim(email_id, make.row(email_id).scheduled_at, make.WORKER)
+
+        assert closed.gate in ("lead", "time")  # type: ignore[union-attr]
+        assert Lead.get().address in {it.address for it in suppressions.every()}
+
+    def test_who_is_only_suppressed_can_be_forgotten(self) -> None:
+        suppressions.add(ANNA, "Anna Kowalska asked", "ola")
+
+        receipt = forgetting.forget(ANNA, "ola", keep=lambda key: None)
+
+        assert traces() == []
+        assert [it.address for it in suppressions.every()] == [receipt.key]
+
+    def test_whom_nobody_knows_is_not_made_one(self) -> None:
+        with pytest.raises(NothingToForget):
+            forgetting.forget(ANNA, "ola", keep=lambda key: None)
+
+        assert suppressions.every() == []
+
+    def test_may_ask_again(self) -> None:
+        a_campaign_of(ANNA)
+        forgetting.forget(ANNA, "ola", keep=lambda key: None)
+
+        with pytest.raises(NothingToForget):
+            forgetting.forget(ANNA, "ola", keep=lambda key: None)
+        assert leads.find(ANNA).forgotten_at is not None
+
+    def test_gets_no_new_legal_basis(self) -> None:
+        a_campaign_of(ANNA)
+        forgetting.forget(ANNA, "ola", keep=lambda key: None)
+
+        with pytest.raises(NoSuchLead):
+            leads.set_basis(ANNA, LegalBasis("consent", None, None), "ola")
+
+
+class TestWhatIsUnderWay:
+    def test_is_waited_for_with_the_person_suppressed(self) -> None:
+        [email_id] = a_campaign_of(ANNA)
+        claim = make.claimed(email_id)
+
+        with pytest.raises(ForgettingRefused, match=f"e-mail {email_id} to this person is being sent"):
+            forgetting.forget(ANNA, "ola", keep=lambda key: None)
+
+        assert Lead.get().address == ANNA
+        closed = moves.hand_over(claim.held, b"")
+        assert closed is not None
+        assert closed.gate == "lead"
+        moves.release(claim.held, "withdrawn")
+        forgetting.forget(ANNA, "ola", keep=lambda key: None)
+        assert traces() == []
+
+    def test_of_unknown_outcome_ends_by_its_proof_and_the_words_of_that_are_erased(self) -> None:
+        [email_id] = a_campaign_of(ANNA)
+        claim = make.handed_over(email_id)
+        moves.doubt(claim.held, "silence")
+        forgetting.forget(ANNA, "ola", keep=lambda key: None)
+
+        record.move(claim, Accepted(Reply(250, "2.0.0", f"queued for {ANNA}")))
+        assert make.row(email_id).status == Status.SENT
+        assert len(traces()) > 0
+        assert forgetting.erase_late_words() == 1
+
+        assert traces() == []
+        assert forgetting.erase_late_words() == 0
+
+    def test_nothing_is_forgotten_if_the_disk_does_not_take_the_hash(self) -> None:
+        a_campaign_of(ANNA)
+
+        def full(key: str) -> None:
+            raise OSError("the disk is full")
+
+        with pytest.raises(OSError, match="full"):
+            forgetting.forget(ANNA, "ola", keep=full)
+
+        assert Lead.get().address == ANNA
+        assert [it.address for it in suppressions.every()] == [ANNA]
+
+
+def a_lead(address: str) -> NewLead:
+    return NewLead(address.title(), address, {"email": address, "name": address.partition("@")[0]}, None)
+
+
+def new(name: str = "Winter") -> NewCampaign:
+    return NewCampaign(name, "Hello", "Hello", None, [make.a_mailbox()], make.ALWAYS, 60.0, 100)
+
+
+class TestAnImport:
+    def test_does_not_bring_the_person_back(self) -> None:
+        a_campaign_of(ANNA)
+        forgetting.forget(ANNA, "ola", keep=lambda key: None)
+
+        campaign_id = campaigns.add(new(), [a_lead(ANNA), a_lead(JAN)], "ola")
+
+        assert [it.address for it in CampaignLead.select().where(CampaignLead.campaign == campaign_id)] == [JAN.title()]
+        assert traces() == []
+
+    def test_of_forgotten_people_alone_is_refused(self) -> None:
+        a_campaign_of(ANNA)
+        forgetting.forget(ANNA, "ola", keep=lambda key: None)
+
+        with pytest.raises(CampaignInvalid):
+            campaigns.add(new(), [a_lead(ANNA)], "ola")
+
+    def test_of_suppressions_does_not_write_the_address_down(self) -> None:
+        a_campaign_of(ANNA)
+        forgetting.forget(ANNA, "ola", keep=lambda key: None)
+
+        assert suppressions.import_([NewSuppression(ANNA, "old list")], "ola") == 0
+        assert not suppressions.add(ANNA, "again", "ola")
+
+        assert traces() == []
+
+    def test_knows_the_person_after_the_secret_key_was_changed(self, settings: Override) -> None:
+        a_campaign_of(ANNA)
+        forgetting.forget(ANNA, "ola", keep=lambda key: None)
+        old = make_key(settings)
+
+        assert forgotten.among([ANNA, JAN]).keys() == {ANNA}
+        settings(SECRET_KEY=old.partition(",")[0])
+        with pytest.raises(KeyMissing, match="1 people were forgotten under another secret key"):
+            campaigns.add(new(), [a_lead(ANNA)], "ola")
+        assert traces() == []
+
+    def test_that_runs_beside_it_does_not_bring_the_person_back(self, beside: "Beside") -> None:
+        a_campaign_of(ANNA)
+        with database.database.atomic():
+            forgetting.forget(ANNA, "ola", keep=lambda key: None)
+            adding = beside(lambda: campaigns.add(new(), [a_lead(ANNA), a_lead(JAN)], "ola"))
+            until(lambda: servers.lock_waits() > 0, "the import to wait")
+
+        adding.result(BOUND)
+        assert traces() == []
+
+
+def make_key(settings: Override) -> str:
+    """A new key before the current one."""
+    secret = config.settings().secret_key
+    assert secret is not None
+    both = f"{Fernet.generate_key().decode()},{secret.get_secret_value()}"
+    settings(SECRET_KEY=both)
+    return both
+
+
+Beside = Callable[[Callable[[], object]], "Future[object]"]
+
+
+@pytest.fixture
+def beside() -> Iterator[Beside]:
+    """Does something in a thread and on a connection of its own."""
+
+    def on_a_connection_of_its_own(action: Callable[[], object]) -> object:
+        try:
+            return action()
+        finally:
+            database.close()
+
+    with ThreadPoolExecutor(2) as pool:
+        yield lambda action: pool.submit(on_a_connection_of_its_own, action)
+
+
+class TestAfterABackupWasRestored:
+    def test_the_person_is_forgotten_again(self) -> None:
+        keys: list[str] = []
+        suppressions.add("@firm.example", "a customer", "ola")
+        in_each_final_status()
+        forgetting.forget(ANNA, "ola", keep=keys.append)
+        database.execute("TRUNCATE campaign, mailbox, lead, suppression, change, notice CASCADE")
+        a_campaign_of(ANNA, JAN)
+        assert not forgetting.is_repeated(keys)
+
+        assert len(forgetting.again(keys, "ola")) == 1
+
+        assert forgetting.is_repeated(keys)
+        assert traces() == []
+        assert [it.address for it in Lead.select().order_by(Lead.address)] == [keys[0], JAN]
+
+    def test_who_is_not_in_it_cannot_be_imported_either(self) -> None:
+        keys: list[str] = []
+        a_campaign_of(ANNA)
+        forgetting.forget(ANNA, "ola", keep=keys.append)
+        database.execute("TRUNCATE campaign, mailbox, lead, suppression, change CASCADE")
+
+        assert forgetting.again(keys, "ola") == []
+
+        assert forgotten.among([ANNA]) == {ANNA: keys[0]}
+
+    def test_who_came_back_by_an_older_process_becomes_the_same_one(self) -> None:
+        keys: list[str] = []
+        a_campaign_of(ANNA)
+        forgetting.forget(ANNA, "ola", keep=keys.append)
+        keys_then = {it.address for it in suppressions.every()}
+        database.execute("DELETE FROM suppression")
+        a_campaign_of(ANNA)
+        suppressions.add_silently([NewSuppression(it, "forgotten") for it in keys_then], "tests")
+
+        forgetting.forget(ANNA, "ola", keep=keys.append)
+
+        assert [it.address for it in Lead.select()] == [keys[0]]
+        assert CampaignLead.select().where(CampaignLead.address == keys[0]).count() == 2
+        assert traces() == []
+
+
+# Columns that can hold words, and cannot tell who a lead is: codes, settings, our own letters, and who gave an order.
+HARMLESS = {
+    "mailbox": {"address", "name", "smtp_host", "smtp_security", "username", "password_encrypted", "status"}
+    | {"closed_phase", "imap_host", "imap_security", "sent_folder", "closed_reason_code"},
+    "campaign": {"name", "status", "replan_reason", "paused_by", "paused_reason_code"},
+    "campaign_step": {"subject", "text", "html"},
+    "campaign_mailbox": {"closed_reason_code"},
+    "campaign_email_queue": {"status", "message_id", "worker_host"},
+    "email_history": {"move", "from_status", "to_status", "by"},
+    "attempt": {"outcome", "phase", "scope", "enhanced", "seconds"},
+    "change": {"by", "verb", "reason_code"},
+    "suppression": {"reason_code", "by"},
+    "heartbeat": {"name"},
+    "installation": {"disarmed_reason_code"},
+    "finding": {"rule"},
+    "notice": {"kind", "reached"},
+}
+ERASED = {
+    "lead": {"address", "legal_basis", "legal_basis_source"},
+    "campaign_lead": {"address", "fields"},
+    "campaign_email_queue": {"error", "error_code", "error_values"},
+    "email_history": {"reason", "reason_code", "reason_values", "detail"},
+    "attempt": {"reply", "reason_code", "reason_values"},
+    "email_content": {"content"},
+    "change": {"address"},
+    "suppression": {"address"},
+}
+
+
+@pytest.mark.parametrize("table", tables.TABLES, ids=lambda it: it._meta.table_name)
+def test_every_column_that_can_hold_words_is_erased_or_known_to_be_harmless(table: type[tables.Table]) -> None:
+    """Whoever adds a column says which: forgetting.py erases it, or it cannot tell who a lead is."""
+    name = table._meta.table_name
+    words = {
+        it.column_name
+        for it in table._meta.sorted_fields
+        if isinstance(it, TextField | BlobField | tables.JSONField) or it.__class__ is ArrayField
+    }
+    words -= {"weekdays"}
+
+    known = HARMLESS.get(name, set()) | ERASED.get(name, set()) | set(forgetting.SHARED.get(name, ()))
+    assert words == known
