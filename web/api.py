@@ -5,8 +5,8 @@ from typing import Any
 from apiflask import APIBlueprint, APIFlask, abort
 from flask import request
 
-from mail.address import AddressInvalid, normalise
-from models.owner import campaigns, changes, mailboxes, settlement
+from mail.address import AddressInvalid, normalise, suppressible
+from models.owner import campaigns, changes, mailboxes, settlement, suppressions
 from models.views import history, mails, overview, unknowns
 from models.views import today as timeline
 from models.views.mails import CursorInvalid
@@ -127,6 +127,27 @@ def mailbox(id: int) -> Any:
 def unknown(query: schemas.PageQuery) -> Any:
     """List the unknown e-mails, which need a decision, by id"""
     return [{**vars(it), "email": it.line, "reason": it.reason} for it in unknowns.page(query.after, query.limit)]
+
+
+@blueprint.get("/suppressions")
+@blueprint.output(list[schemas.Suppression])  # type: ignore[arg-type]
+def every_suppression() -> Any:
+    """List suppressed addresses and domains"""
+    return suppressions.every()
+
+
+@blueprint.post("/suppressions")
+@blueprint.input(schemas.Suppress, arg_name="order")
+@blueprint.output(schemas.Suppression)
+def suppress(order: schemas.Suppress) -> Any:
+    """Suppress an address, or a domain with its subdomains"""
+    try:
+        key = suppressible(order.address)
+    except AddressInvalid as error:
+        return abort(422, detail={"json": {"address": [str(error)]}})
+    suppressions.add(key, order.reason, access.person(), proof=order.proof)
+    found = suppressions.of([key]).get(key)
+    return found or abort(409, "This person was forgotten, and is suppressed.")
 
 
 @blueprint.post("/campaigns/<int:id>/start")

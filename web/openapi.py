@@ -29,7 +29,12 @@ cancelled, and unknown e-mails decided. Each change is recorded with who made it
 
 Times are Warsaw time with its offset, and a day is a day in Warsaw. A refused request changes nothing and is answered
 with an `Error` that says why."""
-_TAGS = {"campaigns": ("campaigns", "today"), "e-mails": ("emails", "counts", "unknown"), "mailboxes": ("mailboxes",)}
+_TAGS = {
+    "campaigns": ("campaigns", "today"),
+    "e-mails": ("emails", "counts", "unknown"),
+    "mailboxes": ("mailboxes",),
+    "suppressions": ("suppressions",),
+}
 _TAG_OF = {first: tag for tag, places in _TAGS.items() for first in places}
 _NESTED = re.compile(r"(?<=#/components/schemas/)\w+\.(?=\w+)")
 

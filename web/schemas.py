@@ -256,6 +256,17 @@ class LimitQuery(Input):
     limit: int = Field(50, ge=1, le=200, description="Maximum number of entries, newest first.")
 
 
+class Suppression(Output):
+    """An address or a domain that no campaign may write to, and why."""
+
+    address: str = Field(description="An address; @ with a domain and its subdomains; or a forgotten person's hash.")
+    reason: str
+    since: Moment
+    by: str | None
+    email_id: int | None = Field(description="Our e-mail that the person answered.")
+    proof: str | None = Field(description="What proves it, like the Message-ID of the answer.")
+
+
 class Empty(Input):
     """An empty JSON object."""
 
@@ -273,3 +284,13 @@ class Settle(Input):
         description="sent: it was sent. again: send it again; the lead may get it twice."
     )
     reason: Reason = Field(min_length=1, description="How you know. Stored in the history.")
+
+
+class Suppress(Input):
+    """An address or a domain that no campaign may write to."""
+
+    address: Annotated[str, StringConstraints(max_length=400, pattern=_WITHOUT_NUL)] = Field(
+        description="An address, or a domain like leads.example."
+    )
+    reason: Reason = Field(min_length=1)
+    proof: Reason | None = None

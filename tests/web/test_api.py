@@ -12,10 +12,11 @@ from typer.testing import CliRunner
 
 from admin.__main__ import app as admin
 from models.email import gates, moves
-from models.owner import campaigns, changes
+from models.owner import campaigns, changes, suppressions
 from models.states import Status
 from models.store.tables import Campaign
 from models.views import history, mails, overview
+from reasons import Code, Reason
 from tests import factories as make
 from tests.conftest import Override
 from tests.web.conftest import HASH, PASSWORD, TOKEN, Browser, csrf_token
@@ -52,6 +53,13 @@ class TestReads:
         assert browser.get(f"/api/emails/{email_id}/history").json == told.pop("history")
         del told["content"]
         assert browser.get(f"/api/emails/{email_id}").json == told
+
+    def test_suppressions_too(self, browser: FlaskClient) -> None:
+        email_id = make.an_email()
+        suppressions.add("anna@leads.example", "she asked us to", "ola", email_id=email_id, proof="<1@leads.example>")
+        suppressions.add("@firm.example", Reason(Code.IMPORTED, file="old.csv"), "ola")
+
+        assert browser.get("/api/suppressions").json == told_by_admin("suppression", "list")
 
     def test_times_bear_the_offset_of_warsaw(self, browser: FlaskClient) -> None:
         email_id = make.an_email(datetime.fromisoformat("2031-07-01T10:00:00.123Z"))
@@ -199,6 +207,24 @@ class TestOrders:
         order(browser, campaign_id, "pause")
 
         assert changes.of_campaign(campaign_id)[0].by == "web"
+
+    @pytest.mark.parametrize("address", ["Anna@Leads.example", "LEADS.example"])
+    def test_an_address_or_a_domain_is_suppressed(self, browser: FlaskClient, address: str) -> None:
+        email_id = make.an_email(leads=["anna@leads.example"])
+        wanted = {"address": address, "reason": "she asked us to", "proof": "<1@leads.example>"}
+
+        answer = browser.post("/api/suppressions", json=wanted)
+
+        [found] = suppressions.every()
+        assert (found.by, found.reason, found.proof) == ("web", "she asked us to", "<1@leads.example>")
+        assert (answer.json or {})["address"] == found.address
+        assert make.row(email_id).status == Status.CANCELLED
+
+    def test_what_is_neither_is_told(self, browser: FlaskClient) -> None:
+        answer = browser.post("/api/suppressions", json={"address": "anna@", "reason": "she asked us to"})
+
+        assert (answer.status_code, suppressions.every()) == (422, [])
+        assert (answer.json or {})["message"].startswith("address: 'anna@' is not an e-mail address")
 
     def test_one_that_cannot_be_done_is_refused_with_its_reason(self, browser: FlaskClient) -> None:
         campaign_id = make.a_campaign([make.a_mailbox()])
@@ -366,7 +392,8 @@ class TestDocument:
 
         views = {name.removeprefix("api.") for name in browser.application.view_functions if name.startswith("api.")}
         assert sorted(it["operationId"] for _, it in operations) == sorted(views)
-        assert {tag for _, it in operations for tag in it["tags"]} == {"campaigns", "e-mails", "mailboxes"}
+        tags = {"campaigns", "e-mails", "mailboxes", "suppressions"}
+        assert {tag for _, it in operations for tag in it["tags"]} == tags
         assert {path.split("/")[2] for path, it in operations if it["tags"] == ["mailboxes"]} == {"mailboxes"}
 
     def test_where_the_words_are_known_it_names_them(self, browser: FlaskClient) -> None:
