@@ -46,7 +46,7 @@ class Unsubscribe:
     def headers(self) -> Iterator[tuple[str, list[str]]]:
         """Name, and values that a comma separates."""
         yield HEADER, [f"<{uri}>" for uri in (self.mailto, self.url) if uri]
-        if self.url and self.one_click:
+        if self.one_click and (self.url or "").startswith("https://"):  # RFC 8058 section 3.1
             yield POST_HEADER, ["=".join(ONE_CLICK)]
 
     @property

@@ -46,7 +46,7 @@ background:#1f5fbf;cursor:pointer}
 button:focus-visible,a:focus-visible{outline:3px solid #1f5fbf;outline-offset:3px}
 p{margin:1.5rem 0 0}
 a{color:inherit}
-@media(prefers-color-scheme:dark){body{color:#e8eaed;background:#16191d}button{background:#3a7be0}}
+@media(prefers-color-scheme:dark){body{color:#e8eaed;background:#16191d}button{background:#2f6fd6}}
 """
 _POLICY = {
     "default-src": "'none'",

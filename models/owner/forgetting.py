@@ -57,7 +57,7 @@ def forget(address: str, by: str, keep: Callable[[str], object]) -> Receipt:
         with database.atomic():
             suppressions.add_silently([NewSuppression(address, Reason(Code.TO_BE_FORGOTTEN))], by)
     with database.atomic():
-        forgotten.lock_imports()
+        forgotten.lock_addresses()
         _erase_from_shared_rows(address)
         counts = _erase_lead(found, key, by) if found is not None else _NOTHING
         execute(FORGET_SUPPRESSION, {"address": address})
@@ -83,7 +83,7 @@ def again(keys: Collection[str], by: str) -> list[Receipt]:
         if "@" in address.removeprefix("@") and wanted.intersection(forgotten.keys_of(address))
     ]
     with database.atomic():
-        forgotten.lock_imports()
+        forgotten.lock_addresses()
         suppressions.add_silently([NewSuppression(key, Reason(Code.FORGOTTEN)) for key in wanted], by)
     return receipts
 

@@ -56,13 +56,13 @@ def _every() -> set[str]:
     return {key for (key,) in fetch(EVERY, (PREFIX,))}
 
 
-def lock_imports() -> None:
-    """Held by whoever forgets a person until the end of the transaction: no import may pass meanwhile."""
+def lock_addresses() -> None:
+    """Held by whoever forgets a person until the end of the transaction: no address is written down meanwhile."""
     execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
 
 
 def lock_forgetting() -> None:
-    """Held by an import: nobody is forgotten between its look and its end."""
+    """Held by whoever writes an address down: nobody is forgotten between the look and the end of the transaction."""
     execute("SELECT pg_advisory_xact_lock_shared(%s)", (_LOCK,))
 
 

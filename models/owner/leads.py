@@ -79,6 +79,7 @@ def set_basis(address: str, basis: LegalBasis, by: str) -> None:
     address: normalised. Raises NoSuchLead.
     """
     with database.atomic():
+        forgotten.lock_forgetting()
         before = find(address)
         if before.forgotten_at is not None:
             raise NoSuchLead(f"there is no lead {address}: the person was forgotten")

@@ -92,6 +92,7 @@ def add_silently(entries: Sequence[NewSuppression], by: str) -> None:
 
 def _without_forgotten(entries: Sequence[NewSuppression]) -> list[NewSuppression]:
     """Who was forgotten is suppressed, and their address is not written down again."""
+    forgotten.lock_forgetting()
     gone = forgotten.among([it.key for it in entries])
     return [it for it in entries if it.key not in gone]
 

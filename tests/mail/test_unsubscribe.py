@@ -177,6 +177,12 @@ def letter_of(templates: Templates, offered: Unsubscribe) -> Letter:
     )
 
 
+def test_one_click_needs_https() -> None:
+    offered = offer(TOKEN, "ola@sender.example", "http://127.0.0.1:8026", "pl", one_click=True)
+
+    assert [name for name, _ in offered.headers()] == ["List-Unsubscribe"]
+
+
 def test_a_letter_that_offers_nothing_has_no_such_header() -> None:
     assert b"List-Unsubscribe" not in message(PLAIN, None)
 

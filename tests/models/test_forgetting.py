@@ -278,6 +278,25 @@ class TestAnImport:
             campaigns.add(new(), [a_lead(ANNA)], "ola")
         assert traces() == []
 
+    @pytest.mark.parametrize(
+        "order",
+        [
+            lambda: suppressions.add(ANNA, "she asked", "ola"),
+            lambda: suppressions.import_([NewSuppression(ANNA, "old list")], "ola"),
+            lambda: leads.set_basis(ANNA, LegalBasis("consent", None, None), "ola"),
+        ],
+        ids=["suppress", "import suppressions", "set a basis"],
+    )
+    def test_nor_does_an_order_that_runs_beside_it(self, beside: "Beside", order: Callable[[], object]) -> None:
+        a_campaign_of(ANNA)
+        with database.database.atomic():
+            forgetting.forget(ANNA, "ola", keep=lambda key: None)
+            ordering = beside(order)
+            until(lambda: servers.lock_waits() > 0, "the order to wait")
+
+        ordering.exception(BOUND)
+        assert traces() == []
+
     def test_that_runs_beside_it_does_not_bring_the_person_back(self, beside: "Beside") -> None:
         a_campaign_of(ANNA)
         with database.database.atomic():

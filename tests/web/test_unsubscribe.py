@@ -186,7 +186,10 @@ class TestWhatChangesNothing:
 class TestThePage:
     @pytest.mark.parametrize(
         ("lang", "question", "done"),
-        [("en", "Would you like to stop", "You have been unsubscribed"), ("pl", "Czy nie chcą", "Wypisaliśmy")],
+        [
+            ("en", "Would you like to stop", "You have been unsubscribed"),
+            ("pl", "zrezygnować", "Wypisaliśmy"),
+        ],
     )
     def test_asks_and_answers_in_the_leads_language_whatever_the_browsers(
         self, client: FlaskClient, lang: str, question: str, done: str
