@@ -29,6 +29,8 @@ blueprint = Blueprint("unsubscribe", __name__)
 # Each of the locks that it may have to wait for ends within two tries: see database.lock_timeout_seconds.
 _TRIES = 3
 BY = "unsubscribe page"
+# What mail programs take for a part of a link that stands in a text.
+_BEHIND = ".,;:!?)>]'\""
 
 _DONE = gettext_noop("You have been unsubscribed. We will not write to you again.")
 _NOT_FOUND = gettext_noop("This link is not valid. To unsubscribe, answer the e-mail with the word “unsubscribe”.")
@@ -66,6 +68,7 @@ def init(app: APIFlask) -> None:
 @limiter.limit("300/minute")
 @limiter.limit("20/minute", deduct_when=lambda response: response.status_code in (400, 404))
 def unsubscribe(lang: str, token: str) -> ResponseReturnValue:
+    token = token.rstrip(_BEHIND)
     if token == tokens.PREVIEW:
         return _page(lang, _PREVIEW)
     email = tokens.email_of(token, vault.derived_keys(tokens.PURPOSE))

@@ -8,11 +8,14 @@ import pytest
 
 import config
 from actors.disk import forgotten
-from models.owner import forgetting, suppressions
-from models.store import database
+from models.email import moves
+from models.owner import arming, forgetting, suppressions
+from models.owner.forgotten import keys_of
+from models.store import database, installation
 from models.store.tables import CampaignLead, Installation, Lead
 from tests import factories as make
 from tests.admin.test_commands import CAMPAIGN, done, refused
+from tests.admin.test_doctor import forgotten_mail
 from tests.forking import admin
 
 pytestmark = pytest.mark.usefixtures("db")
@@ -184,6 +187,30 @@ class TestForgetting:
         assert (Lead.get().address, CampaignLead.get().fields) == (key, {})
         assert forgetting.is_repeated([key])
         assert "FAIL" not in admin("doctor").stdout
+
+    def test_is_repeated_after_what_the_backup_forgot_of_their_e_mails_is_recovered(self) -> None:
+        """By the fingerprint of their address, which has to be there for that."""
+        email_id = forgotten_mail()
+        address = Lead.get().address
+        forgotten.note(keys_of(address)[0])
+
+        done("arm", "--forgotten-as", "sent")
+
+        assert make.row(email_id).status == "sent"
+        assert Lead.get().address == keys_of(address)[0]
+
+    def test_of_whom_the_backup_was_sending_an_e_mail_leaves_all_disarmed_until_that_is_settled(self) -> None:
+        address = "jan@leads.example"
+        claim = make.claimed(make.an_email(leads=[address]))
+        forgotten.note(keys_of(address)[0])
+        arming.disarm("a backup was restored", "tests")
+
+        assert "is being sent" in refused("arm")
+
+        assert installation.disarmed_reason() is not None
+        moves.release(claim.held, "its worker died")
+        assert done("arm", "--anyway").endswith("armed\n")
+        assert Lead.get().address == keys_of(address)[0]
 
     def test_a_campaign_is_added_without_who_was_forgotten(self, tmp_path: Path) -> None:
         make.an_email(leads=[ANNA])

@@ -124,6 +124,10 @@ class TestAPostOfTheRfcsBody:
         assert client.post(path, data=ONE_CLICK).status_code == 200
         assert [it.address for it in suppressions.every()] == [ANNA]
 
+    @pytest.mark.parametrize("behind", [".", ",", ")", "%3E", "!"])
+    def test_of_a_link_with_a_sign_behind_it_that_is_the_texts_works(self, client: FlaskClient, behind: str) -> None:
+        assert client.post(path_of(an_email()) + behind, data=ONE_CLICK).status_code == 200
+
 
 BODIES: dict[str, dict[str, object]] = {
     "nothing": {},
