@@ -24,7 +24,7 @@ from models.owner.suppressions import NewSuppression
 from models.states import Result, Status
 from models.store import database, tables
 from models.store.tables import CampaignEmailQueue, CampaignLead, Lead
-from models.views import overview
+from models.views import history
 from tests import factories as make
 from tests import servers
 from tests.conftest import Override
@@ -106,7 +106,7 @@ class TestAForgottenPerson:
     def test_is_still_counted_and_every_time_stays(self) -> None:
         ids = everything_about_anna()
         before = {id: make.row(id) for id in ids.values()}
-        moved = {id: [(it.at, it.move) for it in overview.history(id)] for id in ids.values()}
+        moved = {id: [(it.at, it.move) for it in history.of_email(id)] for id in ids.values()}
 
         receipt = forgetting.forget(ANNA, "ola", keep=lambda key: None)
 
@@ -116,7 +116,7 @@ class TestAForgottenPerson:
             assert [getattr(row, it) for it in kept] == [getattr(before[id], it) for it in kept], name
             was_pending = before[id].status == Status.PENDING
             assert row.status == (Status.CANCELLED if was_pending else before[id].status), name
-            assert [(it.at, it.move) for it in overview.history(id)][: len(moved[id])] == moved[id]
+            assert [(it.at, it.move) for it in history.of_email(id)][: len(moved[id])] == moved[id]
         assert (receipt.campaigns, receipt.emails) == (len(ids), len(ids))
         assert receipt.letters == 6
         assert all(it.holds for it in invariants.check())
