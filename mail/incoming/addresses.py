@@ -1,0 +1,47 @@
+"""Addresses in headers and texts of messages."""
+
+import re
+from email.utils import parseaddr
+
+from mail.address import AddressInvalid, normalise
+from mail.incoming.structure import Structure
+
+_ADDRESS = re.compile(r"[\w.!#$%&'*+/=?^`{|}~-]{1,64}@[\w.-]{1,253}\.[\w-]{2,63}")
+# Local parts that no person writes from.
+_DAEMON = re.compile(
+    r"^(mailer-?daemon|mail-?daemon|post-?master|mail\.?system|microsoftexchange[0-9a-f]{8,}|mdaemon|mail-?delivery"
+    r"|mail-?delivery-?subsystem|bounces?|mailadm(in)?|listserv|symantec_?.*|antispam)$"
+)
+_NO_REPLY = re.compile(r"^(no-?_?\.?reply|do-?_?not-?_?reply|nie-?odpowiadaj|noreply.*|no-reply.*|bez-?odpowiedzi)")
+
+
+def sender(message: Structure) -> str:
+    """The address in From, else in Sender; "" if neither has one."""
+    return next((found for name in ("from", "sender") if (found := of(message.headers.get(name)))), "")
+
+
+def of(value: str) -> str:
+    """The address of a header's value, in the form in which addresses are compared."""
+    address = parseaddr(value)[1] or next(iter(_ADDRESS.findall(value)), "")
+    return normalised(address)
+
+
+def normalised(address: str) -> str:
+    address = address.strip().strip("<>").strip()
+    try:
+        return normalise(address)
+    except AddressInvalid:
+        return address.lower() if "@" in address else ""  # a local part beyond ASCII (RFC 6531)
+
+
+def in_text(text: str) -> list[str]:
+    """The addresses in a text, each once."""
+    return list(dict.fromkeys(normalised(each) for each in _ADDRESS.findall(text)))
+
+
+def is_daemon(address: str) -> bool:
+    return _DAEMON.match(address.partition("@")[0]) is not None
+
+
+def is_no_reply(address: str) -> bool:
+    return _NO_REPLY.match(address.partition("@")[0]) is not None

@@ -1,0 +1,149 @@
+"""The day until which an automatic reply says its sender is away, in Polish or English."""
+
+import re
+from calendar import monthrange
+from collections.abc import Iterator
+from datetime import date, timedelta
+
+from mail.incoming.words import plain
+
+_LONGEST_AWAY = timedelta(days=400)
+# A day without a year that lies farther ahead was meant as one that has passed: an old reply is still switched on.
+_FARTHEST_WITHOUT_YEAR = timedelta(days=200)
+
+_MONTHS = {
+    **dict.fromkeys(("stycznia", "styczen", "sty", "january", "jan"), 1),
+    **dict.fromkeys(("lutego", "luty", "lut", "february", "feb"), 2),
+    **dict.fromkeys(("marca", "marzec", "mar", "march"), 3),
+    **dict.fromkeys(("kwietnia", "kwiecien", "kwi", "april", "apr"), 4),
+    **dict.fromkeys(("maja", "maj", "may"), 5),
+    **dict.fromkeys(("czerwca", "czerwiec", "cze", "june", "jun"), 6),
+    **dict.fromkeys(("lipca", "lipiec", "lip", "july", "jul"), 7),
+    **dict.fromkeys(("sierpnia", "sierpien", "sie", "august", "aug"), 8),
+    **dict.fromkeys(("wrzesnia", "wrzesien", "wrz", "september", "sept", "sep"), 9),
+    **dict.fromkeys(("pazdziernika", "pazdziernik", "paz", "october", "oct"), 10),
+    **dict.fromkeys(("listopada", "listopad", "lis", "november", "nov"), 11),
+    **dict.fromkeys(("grudnia", "grudzien", "gru", "december", "dec"), 12),
+}
+_ROMAN = {name: number for number, name in enumerate("i ii iii iv v vi vii viii ix x xi xii".split(), 1)}
+_WEEKDAYS = {
+    **dict.fromkeys(("poniedzialek", "poniedzialku", "monday", "mon"), 0),
+    **dict.fromkeys(("wtorek", "wtorku", "tuesday", "tue", "tues"), 1),
+    **dict.fromkeys(("sroda", "srode", "srody", "wednesday", "wed"), 2),
+    **dict.fromkeys(("czwartek", "czwartku", "thursday", "thu", "thurs"), 3),
+    **dict.fromkeys(("piatek", "piatku", "friday", "fri"), 4),
+    **dict.fromkeys(("sobota", "sobote", "soboty", "saturday", "sat"), 5),
+    **dict.fromkeys(("niedziela", "niedziele", "niedzieli", "sunday", "sun"), 6),
+}
+_MONTH = "|".join(sorted(_MONTHS, key=len, reverse=True))
+_WEEKDAY = "|".join(sorted(_WEEKDAYS, key=len, reverse=True))
+_DAY = r"(?P<{0}>0?[1-9]|[12]\d|3[01])"
+
+
+def _day(name: str) -> str:
+    return _DAY.format(name)
+
+
+_DATE = re.compile(
+    r"(?<![\d.,/-])(?:"
+    rf"(?P<y1>20\d\d)[-./](?P<m1>0?[1-9]|1[0-2])[-./]{_day('d1')}"
+    rf"|{_day('d2')}\s?(?P<s2>[./-])\s?(?P<m2>0?[1-9]|[12]\d|3[01])(?:\s?[./-]\s?(?P<y2>20\d\d|\d\d(?!\d|:)))?"
+    rf"|{_day('d3')}(?:st|nd|rd|th)?\.?(?: of)? (?P<m3>{_MONTH})\b\.?,?(?: (?P<y3>20\d\d))?"
+    rf"|(?P<m4>{_MONTH})\b\.? {_day('d4')}(?:st|nd|rd|th)?(?![:\d])(?:,? (?P<y4>20\d\d))?"
+    rf"|{_day('d5')} (?P<r5>x?i{{1,3}}|iv|vi{{0,3}}|ix|xi{{0,2}})\b\.?(?: (?P<y5>20\d\d))?"
+    r")(?![\d])"
+)
+# What comes right before the day of return, or the last day away.
+_UNTIL = re.compile(
+    r"\b(do|until|till|til|thru|through|to|by|przed|before|end(ing|s)?( on)?|konczy sie|-)(?: (dnia|konca dnia|dn\.?|the|including|and including|wlacznie|on|day|i wlacznie z))*"
+    rf"[ :,]*(?:({_WEEKDAY})\b[ .,()]*)?(?:the |dnia )?$"
+)
+_BACK = re.compile(
+    r"\b(wroce|wracam|wracamy|powroce|powrot|powrotu|powracam|bede (z powrotem|dostepn\w+|ponownie|obecn\w+|w (biurze|pracy|firmie))|ponownie|dostepn[aye]|obecn[aye]|odpowiem|odpisze|odpowiedzi udziele|zapraszam|od"
+    r"|back|return(ing|s)?|available|in the office|again|resume|reopen(s|ing)?|reply|respond|answer|from|after|po)\b[^.!?\n]{0,45}$"
+)
+_RELATIVE = (
+    (re.compile(r"\b(wroce|wracam|bede|back|return\w*|available)\b.{0,30}\b(jutro|tomorrow)\b"), "tomorrow"),
+    (re.compile(r"\b(do|until|till|through)\b (the )?(end of (the|this) week|konca (tego )?tygodnia)"), "week"),
+    (re.compile(r"\b(do|until|till|through)\b (the )?(end of (the|this) month|konca (tego )?miesiaca)"), "month"),
+    (re.compile(r"\b(wroce|wracam|bede|back|return\w*|available|do|until)\b.{0,30}\b(next week|przyszly\w* tygodni\w*|nastepny\w* tygodni\w*)"), "next week"),
+)
+_END_OF_MONTH = re.compile(rf"\b(do|until|till|through)( the)? (konca|end of) (?P<month>{_MONTH})\b")
+_ON_WEEKDAY = re.compile(
+    r"\b(wroce|wracam|powrot|do|until|till|back|return(ing)?|bede (dostepn\w+|w (biurze|pracy)|z powrotem)|available)"
+    rf"( \w+){{0,3}}? (w |we |on |do |by |in )?(najblizszy |przyszly |next |this |coming )?(?P<day>{_WEEKDAY})\b"
+)
+
+
+# Of a range only its end is kept: "3-14.08", "3 - 14 sierpnia", "August 3-14".
+_RANGE = re.compile(rf"(?<![\d.])\d{{1,2}}\.?\s?-\s?(?=\d{{1,2}}(?:\.\s?\d|\.? (?:{_MONTH})\b))")
+_RANGE_AFTER_MONTH = re.compile(rf"\b({_MONTH}) \d{{1,2}}(?:st|nd|rd|th)?\s?-\s?(?=\d{{1,2}}\b(?![.:]\d))")
+
+
+def last_day_away(words: str, received: date) -> date | None:
+    """The last day named as one until which, or on which, somebody is away or back. None: it names none."""
+    said = _RANGE_AFTER_MONTH.sub(r"until \1 ", _RANGE.sub("until ", plain(words)[:4000]))
+    found = [day for day in _candidates(said, received) if received <= day <= received + _LONGEST_AWAY]
+    return max(found, default=None)
+
+
+def _candidates(said: str, received: date) -> Iterator[date]:
+    named = False
+    for match in _DATE.finditer(said):
+        before = said[max(0, match.start() - 60) : match.start()]
+        if _UNTIL.search(before) or _BACK.search(before):
+            named = True
+            yield from _dates(match, received)
+    if match := _END_OF_MONTH.search(said):
+        named = True
+        number = _MONTHS[match["month"]]
+        year = received.year + (number < received.month)
+        yield date(year, number, monthrange(year, number)[1])
+    if not named:
+        yield from _relative(said, received)
+
+
+def _relative(said: str, received: date) -> Iterator[date]:
+    for pattern, name in _RELATIVE:
+        if pattern.search(said):
+            match name:
+                case "tomorrow":
+                    yield received + timedelta(days=1)
+                case "week":
+                    yield received + timedelta(days=6 - received.weekday())
+                case "next week":
+                    yield received + timedelta(days=7 - received.weekday())
+                case "month":
+                    yield date(received.year, received.month, monthrange(received.year, received.month)[1])
+    for match in _ON_WEEKDAY.finditer(said):
+        yield received + timedelta(days=(_WEEKDAYS[match["day"]] - received.weekday() - 1) % 7 + 1)
+
+
+def _dates(match: re.Match[str], received: date) -> Iterator[date]:
+    """The days that it may mean; of a day and month in either order the nearer one ahead."""
+    for day, month, year in ((1, "m1", "y1"), (3, "m3", "y3"), (4, "m4", "y4"), (5, "r5", "y5")):
+        if match[f"d{day}"]:
+            yield from _on(int(match[f"d{day}"]), _month(match[month]), match[year], received)
+            return
+    first, second, year = int(match["d2"]), int(match["m2"]), match["y2"]
+    orders = [(first, second)] if match["s2"] == "." else [(first, second), (second, first)]
+    yield from sorted(each for day, month in orders for each in _on(day, month, year, received) if each >= received)[:1]
+
+
+def _month(name: str) -> int:
+    return _MONTHS.get(name) or _ROMAN.get(name) or int(name)
+
+
+def _on(day: int, month: int, year: str | None, received: date) -> Iterator[date]:
+    for candidate in [_year(year)] if year else [received.year, received.year + 1]:
+        try:
+            found = date(candidate, month, day)
+        except ValueError:
+            continue
+        if year or received <= found <= received + _FARTHEST_WITHOUT_YEAR:
+            yield found
+            return
+
+
+def _year(text: str) -> int:
+    return int(text) if len(text) == 4 else 2000 + int(text)

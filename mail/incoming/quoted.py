@@ -1,0 +1,156 @@
+"""The new text of a reply: its body without the lines that we sent, quotations, signatures and disclaimers.
+
+Programs quote in hundreds of ways. What we sent is known, so its lines are subtracted first; the ways of quoting are
+for what is not ours, and for when the letter is not known.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from mail.incoming.text import REST_IS_QUOTED
+from mail.incoming.words import plain
+
+_QUOTE = re.compile(r"^\s*(>|&gt;|\|\s)")
+_NAMES = "od|from|von|de|nadawca|wyslano|sent|data|date|gesendet|envoye|do|to|an|a|temat|subject|betreff|objet|dw|cc|kopia"
+_FIELD = re.compile(rf"^[*_ ]*({_NAMES}|reply-to|odpowiedz do)[*_ ]*:(?!//)")
+_SENDER = re.compile(r"^[*_ ]*(od|from|von|de|nadawca)[*_ ]*:")
+# From such a line to the end all is quoted or forwarded.
+_SEPARATOR = re.compile(
+    r"^[-_=*~ ]{2,}.{0,12}(original message|original appointment|wiadomosc oryginalna|oryginalna wiadomosc|tresc oryginaln"
+    r"|forwarded message|wiadomosc przekazana|przekazana wiadomosc|przekazywana wiadomosc|wiadomosc napisana przez"
+    r"|ursprungliche nachricht|message d'origine|mensaje original).{0,20}$"
+    r"|^(begin forwarded message|poczatek przekazywanej wiadomosci|poczatek przekazanej wiadomosci)\b"
+)
+_RULE = re.compile(r"^[-_=]{8,}$")
+# "On ... wrote:", "W dniu ... pisze:", also broken over up to three lines.
+_ATTRIBUTION = re.compile(
+    r"^(on|at|w dniu|dnia|le|am|il|el|wiadomosc napisana|uzytkownik|op)\b.{4,300}"
+    r"(wrote|writes|pisze|napisal(a|\(a\)|/a)?|napisano|schrieb|ecrit|escribio|ha scritto|schreef)\b.{0,80}:?$"
+    r"|^(pon|wt|sr|czw|pt|sob|niedz|nd|mon|tue|wed|thu|fri|sat|sun)\w*\.?,? .{4,200}"
+    r"(wrote|pisze|napisal(a|\(a\)|/a)?)\b.{0,80}:$"
+)
+_BRIEF_ATTRIBUTION = re.compile(
+    r"^.{0,120}[<(]\S+@\S+[>)].{0,40}(wrote|napisal(a|\(a\)|/a)?|pisze|schrieb|ecrit)\s?:?$"
+    r"|^\d{4}-\d\d-\d\d.{0,200}<\S+@\S+>\s?:?$"
+)
+_SIGNATURE = re.compile(
+    r"^(sent (from|with|via) |wyslane? (z|przez|za pomoca) |wyslano (z|przez|za pomoca) |get outlook for|pobierz (aplikacje )?outlook"
+    r"|von meinem .{2,20} gesendet|enviado desde|envoye de mon|this message was sent from|wiadomosc (zostala )?wyslana z (aplikacji|telefonu|urzadzenia)).{0,120}$"
+)
+_DISCLAIMER = re.compile(
+    r"^(?!.*(automat|nie odpowiada|wygenerowan|do not reply))(uwaga:? |notice:? |disclaimer|confidential|poufn|klauzula|rodo\b|gdpr\b|informacj[ae] (o przetwarzaniu|rodo|poufn|dotyczac)"
+    r"|administratorem (pani|panstwa|danych)|ta (wiadomosc|korespondencja)|tresc (tej|niniejszej) wiadomosci"
+    r"|niniejsz[aey] (wiadomosc|e-?mail|korespondencja)|(this|the) (e-?mail|message|communication|information)( and any| contains| is| in this| may| \(| transmitted)"
+    r"|jesli nie (jest pan|sa panstwo|jestes)|jezeli nie (jest pan|sa panstwo|jestes)|if you (are not the|have received this)"
+    r"|pomysl,? zanim wydrukujesz|please consider the environment|wolne od wirusow|virus-free|ten e-?mail zostal sprawdzony)"
+)
+_LONG = 25  # characters; a line that long is ours wherever it stands in our letter
+
+
+@dataclass(frozen=True)
+class Split:
+    new: str
+    quotes: bool  # whether the body repeats what was written before
+
+
+def split(body: str, sent: Iterable[str] = ()) -> Split:
+    """sent: the texts of our letters that the body may quote."""
+    ours = [plain(each) for each in sent]
+    kept, quotes = _without_quotations(body.splitlines(), ours)
+    left = _without_ours(kept, ours)
+    return Split("\n".join(left).strip(), quotes or len(left) < len(kept))
+
+
+def _without_quotations(lines: list[str], ours: list[str]) -> tuple[list[str], bool]:
+    """The lines that are left, and whether there was a quotation."""
+    kept: list[str] = []
+    index, quotes = 0, False
+    while index < len(lines):
+        line = lines[index]
+        words = plain(line)
+        if _is_signature(line, words):
+            break
+        if _separates(words, lines, index):
+            return kept, True
+        if span := _attribution(lines, index):
+            index, quotes = index + span, True
+            rest = lines[index:]
+            # Without a mark of its own the quotation goes to the end, unless what we sent tells what is ours.
+            if not any(_QUOTE.match(each) for each in rest) and not _any_is_ours(rest, ours):
+                break
+            continue
+        if _QUOTE.match(line):
+            quotes = True
+        elif not _SIGNATURE.match(words):
+            kept.append(line)
+        index += 1
+    return kept, quotes
+
+
+def _is_signature(line: str, words: str) -> bool:
+    return line.rstrip("\r") in ("-- ", "--") or (bool(_DISCLAIMER.match(words)) and len(words) > 30)
+
+
+def _separates(words: str, lines: list[str], index: int) -> bool:
+    """Whether from this line on all is quoted or forwarded."""
+    if words == plain(REST_IS_QUOTED) or _SEPARATOR.search(words):
+        return True
+    ahead = [plain(each) for each in lines[index : index + 9]]
+    if _RULE.match(words):
+        ahead = ahead[1:]
+    elif not _SENDER.match(words):
+        return False
+    fields = [each for each in ahead if each][:6]
+    return bool(fields) and bool(_SENDER.match(fields[0])) and sum(bool(_FIELD.match(each)) for each in fields) >= 3
+
+
+def _attribution(lines: list[str], index: int) -> int:
+    """How many lines say who wrote what follows; 0: none."""
+    for count in (1, 2, 3):
+        those = lines[index : index + count]
+        if len(those) < count or any(not each.strip() or _QUOTE.match(each) for each in those):
+            return 0
+        joined = plain(" ".join(those))
+        if len(joined) < 400 and (_ATTRIBUTION.search(joined) or (count == 1 and _BRIEF_ATTRIBUTION.search(joined))):
+            return count
+    return 0
+
+
+def _any_is_ours(lines: Iterable[str], ours: list[str]) -> bool:
+    return any(len(words) >= _LONG and words in it for it in ours for words in map(plain, lines))
+
+
+def _without_ours(lines: list[str], ours: list[str]) -> list[str]:
+    """Drop each line that stands in our letter: a long one anywhere, a short one only next to another."""
+    places: list[_Place | None] = [None] * len(lines)
+    for step in (1, -1):  # downwards, then upwards
+        beside: _Place | None = None
+        for index in range(len(lines))[::step]:
+            if words := plain(lines[index]):
+                places[index] = beside = places[index] or _place(words, ours, beside, step)
+    return [line for line, place in zip(lines, places, strict=True) if place is None]
+
+
+class _Place(NamedTuple):
+    """Where a line stands in what we sent."""
+
+    letter: str
+    start: int
+    end: int
+
+
+def _place(words: str, ours: list[str], beside: _Place | None, step: int) -> _Place | None:
+    if beside is not None:
+        letter, start, end = beside
+        if step > 0 and letter[end:].lstrip().startswith(words):
+            found = letter.index(words, end)
+            return _Place(letter, found, found + len(words))
+        if step < 0 and letter[:start].rstrip().endswith(words):
+            found = letter.rindex(words, 0, start)
+            return _Place(letter, found, found + len(words))
+    for letter in ours if len(words) >= _LONG else ():
+        if (found := letter.find(words)) >= 0:
+            return _Place(letter, found, found + len(words))
+    return None
