@@ -1,1 +1,1 @@
-"""What a message in an inbox is: a bounce, a complaint, an automatic reply, an unsubscribe request, a person's reply."""
+"""What a message in an inbox is: a bounce, complaint, automatic reply, unsubscribe request or person's reply."""

@@ -7,6 +7,7 @@ from mail.address import AddressInvalid, normalise
 from mail.incoming.structure import Structure
 
 _ADDRESS = re.compile(r"[\w.!#$%&'*+/=?^`{|}~-]{1,64}@[\w.-]{1,253}\.[\w-]{2,63}")
+_LONGEST = 1000  # characters of a header's value
 # Local parts that no person writes from.
 _DAEMON = re.compile(
     r"^(mailer-?daemon|mail-?daemon|post-?master|mail\.?system|microsoftexchange[0-9a-f]{8,}|mdaemon|mail-?delivery"
@@ -22,8 +23,12 @@ def sender(message: Structure) -> str:
 
 def of(value: str) -> str:
     """The address of a header's value, in the form in which addresses are compared."""
-    address = parseaddr(value)[1] or next(iter(_ADDRESS.findall(value)), "")
-    return normalised(address)
+    value = value[:_LONGEST]
+    try:
+        address = parseaddr(value)[1]
+    except (RecursionError, ValueError, IndexError):  # nested comments, broken groups
+        address = ""
+    return normalised(address or next(iter(_ADDRESS.findall(value)), ""))
 
 
 def normalised(address: str) -> str:

@@ -22,36 +22,60 @@ _POLICY = re.compile(r"5\.(7\.\d+|1\.[789]|3\.[45]|6\.\d+|5\.\d+|2\.[34])")
 
 # Words, compared without diacritics, for those who give no status or a vague one.
 _FULL = re.compile(
-    r"over ?quota|quota (is )?(exceeded|reached|full)|exceed\w* (the |its |his |storage |mailbox |disk )*(quota|limit of space)"
-    r"|mail ?box.{0,40}\bfull\b|\bfull mail ?box|(inbox|mail ?dir|account) (is )?full|out of (storage|space)|insufficient (system |disk )?storage"
+    r"over ?quota|quota (is )?(exceeded|reached|full)|exceed\w* (the |its |his |storage |mailbox |disk )*(quota"
+    r"|limit of space)"
+    r"|mail ?box.{0,40}\bfull\b|\bfull mail ?box|(inbox|mail ?dir|account) (is )?full|out of (storage|space)"
+    r"|insufficient (system |disk )?storage"
     r"|not enough (storage|space|room)|storage (limit|allocation)|disk quota"
-    r"|przepeln|pelna skrzynk|skrzynk\w+ (odbiorcy |adresata |pocztow\w+ )*(jest )?pelna|brak (wolnego )?miejsca|przekroczon\w+ (limit|pojemnosc|quota)"
+    r"|przepeln|pelna skrzynk|skrzynk\w+ (odbiorcy |adresata |pocztow\w+ )*(jest )?pelna|brak (wolnego )?miejsca"
+    r"|przekroczon\w+ (limit|pojemnosc|quota)"
     r"|limit (pojemnosci|miejsca)|zapelnion"
 )
 _GREYLIST = re.compile(r"gr[ae]y-?list|szar\w+ list")
 _LATER = re.compile(
-    r"delivery time expired|retry time(out)? (not reached|exceeded)|message expired|queue(d)? (too long|lifetime|expired)|could not be delivered for (more than )?\d+"
+    r"delivery time expired|retry time(out)? (not reached|exceeded)|message expired|queue(d)? (too long|lifetime"
+    r"|expired)|could not be delivered for (more than )?\d+"
     r"|has been in the queue|unable to deliver .{0,40}(for|within|after) \d+ (day|hour)|giving up on .{0,40}timed? ?out"
-    r"|(connect|connection|host|session|operation|lookup) .{0,60}(timed out|refused|reset)|no route to host|network is unreachable"
-    r"|(4\d\d[ -]|temporar|chwilow|czasow\w+ (niedostepn|problem)|try again|sprobuj ponownie|ponown\w+ prob|will (be )?(retry|retried|keep trying|continue))"
+    r"|(connect|connection|host|session|operation|lookup) .{0,60}(timed out|refused|reset)|no route to host"
+    r"|network is unreachable"
+    r"|(4\d\d[ -]|temporar|chwilow|czasow\w+ (niedostepn|problem)|try again|sprobuj ponownie|ponown\w+ prob"
+    r"|will (be )?(retry|retried|keep trying|continue))"
     r"|delayed|opozn|uplynal (limit )?czas|przekroczono czas|nie odpowiada"
 )
 _NO_DOMAIN = re.compile(
-    r"host or domain name not found|domain (name )?(does not exist|not found|has no mail)|host (unknown|not found)|unknown (host|domain)|no such domain"
-    r"|unrouteable (mail )?(address|domain)|nxdomain|name service error .{0,80}(not found|nxdomain)|does not resolve|dns error.{0,40}(domain|nxdomain)"
-    r"|couldn'?t find any host|domain .{0,60}couldn'?t be found|null mx|does not accept mail|nie ma takiej domeny|domena .{0,60}nie istnieje|nieznana domena"
+    r"host or domain name not found|domain (name )?(does not exist|not found|has no mail)|host (unknown|not found)"
+    r"|unknown (host|domain)|no such domain"
+    r"|unrouteable (mail )?(address|domain)|nxdomain|name service error .{0,80}(not found|nxdomain)|does not resolve"
+    r"|dns error.{0,40}(domain|nxdomain)"
+    r"|couldn'?t find any host|domain .{0,60}couldn'?t be found|null mx|does not accept mail|nie ma takiej domeny"
+    r"|domena .{0,60}nie istnieje|nieznana domena"
 )
 _NO_PERSON = re.compile(
-    r"no such (user|recipient|mailbox|person|account|address|local)|(user|recipient|mailbox|account|address|person|addressee)( name| address| email)? (is |was )?(unknown|not found|invalid|disabled|inactive|suspended|closed|deleted|deactivated|not available here)"
-    r"|unknown (user|recipient|mailbox|account|address|local)|invalid (recipient|mailbox|user|address)|(user|recipient|mailbox|account|address|email account).{0,60}(does ?n.t exist|does not exist|doesn.t have|not exist|no longer|not exists)"
-    r"|(address|mailbox|recipient|user) (couldn.t|could not|wasn.t|was not|cannot) (be )?(found|located)|not a (valid|known) (user|mailbox|recipient|address)|no mailbox here|recipientnotfound|bad destination|not our customer|wasn.t found at|isn.t (a valid|recogni)"
-    r"|does not have (an|a) \S+ account|doesn.t have (an|a) \S+ account|no account by that name|account (has been )?(disabled|discontinued|terminated)|not listed in"
-    r"|(uzytkownik|konto|adres|skrzynka|odbiorca|adresat)\w*( (odbiorcy|adresata|pocztow\w+|e-?mail|o (podanym|tym) adresie|docelow\w+|\S+@\S+))*( (jest|juz|tam|zostal\w*|tu))* (nie istnieje|nieistniej|nieznan\w*|nie zostal\w* (znalezion\w*|odnalezion\w*)|nieaktywn\w*|usuniet\w*|zablokowan\w* na stale|niepoprawn\w*|nieprawidlow\w*|wygas)"
-    r"|(nie ma|brak|nie znaleziono|nie odnaleziono) (tu |tam |na serwerze )?(takiego |takiej |takich |podanego |wskazanego |tego )?(uzytkownik|kont|adres|skrzynk|odbiorc)|nieznany (uzytkownik|odbiorca|adresat|adres)|nieistniejac\w+ (adres|kont|skrzynk|uzytkownik|odbiorc)|(bledny|nieprawidlowy|niepoprawny) adres (odbiorcy|e-?mail|adresata)"
+    r"no such (user|recipient|mailbox|person|account|address|local)|(user|recipient|mailbox|account|address|person"
+    r"|addressee)( name| address| email)? (is |was )?(unknown|not found|invalid|disabled|inactive|suspended|closed"
+    r"|deleted|deactivated|not available here)"
+    r"|unknown (user|recipient|mailbox|account|address|local)|invalid (recipient|mailbox|user|address)|(user"
+    r"|recipient|mailbox|account|address|email account).{0,60}(does ?n.t exist|does not exist|doesn.t have|not exist"
+    r"|no longer|not exists)"
+    r"|(address|mailbox|recipient|user) (couldn.t|could not|wasn.t|was not|cannot) (be )?(found|located)"
+    r"|not a (valid|known) (user|mailbox|recipient|address)|no mailbox here|recipientnotfound|bad destination"
+    r"|not our customer|wasn.t found at|isn.t (a valid|recogni)"
+    r"|does not have (an|a) \S+ account|doesn.t have (an|a) \S+ account|no account by that name"
+    r"|account (has been )?(disabled|discontinued|terminated)|not listed in"
+    r"|(uzytkownik|konto|adres|skrzynka|odbiorca|adresat)\w*( (odbiorcy|adresata|pocztow\w+|e-?mail|o (podanym"
+    r"|tym) adresie|docelow\w+|\S+@\S+))*( (jest|juz|tam|zostal\w*|tu))* (nie istnieje|nieistniej|nieznan\w*"
+    r"|nie zostal\w* (znalezion\w*|odnalezion\w*)|nieaktywn\w*|usuniet\w*|zablokowan\w* na stale|niepoprawn\w*"
+    r"|nieprawidlow\w*|wygas)"
+    r"|(nie ma|brak|nie znaleziono|nie odnaleziono) (tu |tam |na serwerze )?(takiego |takiej |takich |podanego "
+    r"|wskazanego |tego )?(uzytkownik|kont|adres|skrzynk|odbiorc)|nieznany (uzytkownik|odbiorca|adresat|adres)"
+    r"|nieistniejac\w+ (adres|kont|skrzynk|uzytkownik|odbiorc)|(bledny|nieprawidlowy|niepoprawny) adres (odbiorcy"
+    r"|e-?mail|adresata)"
 )
 _REFUSED = re.compile(
-    r"spam|blocked|black.?list|\brbl\b|dnsbl|spamhaus|reputation|policy|dmarc|\bspf\b|dkim|not authori[sz]ed|unauthenticated|denied|rejected (due|because|for|by)|prohibited"
-    r"|relay|too large|size (limit|exceed)|maximum (message )?size|virus|malware|content|unsolicited|restricted|permission|allow"
+    r"spam|blocked|black.?list|\brbl\b|dnsbl|spamhaus|reputation|policy|dmarc|\bspf\b|dkim|not authori[sz]ed"
+    r"|unauthenticated|denied|rejected (due|because|for|by)|prohibited"
+    r"|relay|too large|size (limit|exceed)|maximum (message )?size|virus|malware|content|unsolicited|restricted"
+    r"|permission|allow"
     r"|zablokowan|czarn\w+ list|polityk|odrzucon|niedozwolon|zbyt duz|wirus|reputacj"
 )
 
@@ -119,7 +143,8 @@ def _of_words(status: str | None, words: str) -> Kind | None:
 
 
 _ACCUSING = re.compile(
-    r"spam|black.?list|spamhaus|reputation|blocked using|dmarc|\bspf\b|dkim|access denied|policy|not authori[sz]ed|sender (address )?(rejected|denied|blocked)"
+    r"spam|black.?list|spamhaus|reputation|blocked using|dmarc|\bspf\b|dkim|access denied|policy|not authori[sz]ed"
+    r"|sender (address )?(rejected|denied|blocked)"
 )
 
 

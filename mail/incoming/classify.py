@@ -6,7 +6,18 @@ The rules are asked in the order of `_RULES`; the first that knows decides, and 
 from collections.abc import Callable
 from dataclasses import replace
 
-from mail.incoming import addresses, automatic, citations, dates, quoted, reports, structure, text, textbounce, unsubscribe
+from mail.incoming import (
+    addresses,
+    automatic,
+    citations,
+    dates,
+    quoted,
+    reports,
+    structure,
+    text,
+    textbounce,
+    unsubscribe,
+)
 from mail.incoming.result import Citation, Class, Facts, Incoming, Kind
 from mail.incoming.structure import Structure
 from mail.incoming.unsubscribe import Request
@@ -32,7 +43,10 @@ class _Read:
 
 def cited(raw: bytes) -> tuple[Citation, ...]:
     """The Message-IDs that it names, in order of trust, to be looked up for classify()."""
-    return _cited(structure.read(raw))
+    try:
+        return _cited(structure.read(raw))
+    except Exception:  # noqa: BLE001  # as below
+        return ()
 
 
 def classify(raw: bytes, facts: Facts) -> Incoming:

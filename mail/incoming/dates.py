@@ -25,7 +25,10 @@ _MONTHS = {
     **dict.fromkeys(("listopada", "listopad", "lis", "november", "nov"), 11),
     **dict.fromkeys(("grudnia", "grudzien", "gru", "december", "dec"), 12),
 }
-_ROMAN = {name: number for number, name in enumerate("i ii iii iv v vi vii viii ix x xi xii".split(), 1)}
+_ROMAN = {
+    name: number
+    for number, name in enumerate(["i", "ii", "iii", "iv", "v", "vi", "vii", "viii", "ix", "x", "xi", "xii"], 1)
+}
 _WEEKDAYS = {
     **dict.fromkeys(("poniedzialek", "poniedzialku", "monday", "mon"), 0),
     **dict.fromkeys(("wtorek", "wtorku", "tuesday", "tue", "tues"), 1),
@@ -55,18 +58,27 @@ _DATE = re.compile(
 )
 # What comes right before the day of return, or the last day away.
 _UNTIL = re.compile(
-    r"\b(do|until|till|til|thru|through|to|by|przed|before|end(ing|s)?( on)?|konczy sie|-)(?: (dnia|konca dnia|dn\.?|the|including|and including|wlacznie|on|day|i wlacznie z))*"
+    r"\b(do|until|till|til|thru|through|to|by|przed|before|end(ing|s)?( on)?|konczy sie|-)(?: (dnia|konca dnia|dn\.?"
+    r"|the|including|and including|wlacznie|on|day|i wlacznie z))*"
     rf"[ :,]*(?:({_WEEKDAY})\b[ .,()]*)?(?:the |dnia )?$"
 )
 _BACK = re.compile(
-    r"\b(wroce|wracam|wracamy|powroce|powrot|powrotu|powracam|bede (z powrotem|dostepn\w+|ponownie|obecn\w+|w (biurze|pracy|firmie))|ponownie|dostepn[aye]|obecn[aye]|odpowiem|odpisze|odpowiedzi udziele|zapraszam|od"
-    r"|back|return(ing|s)?|available|in the office|again|resume|reopen(s|ing)?|reply|respond|answer|from|after|po)\b[^.!?\n]{0,45}$"
+    r"\b(wroce|wracam|wracamy|powroce|powrot|powrotu|powracam|bede (z powrotem|dostepn\w+|ponownie|obecn\w+"
+    r"|w (biurze|pracy|firmie))|ponownie|dostepn[aye]|obecn[aye]|odpowiem|odpisze|odpowiedzi udziele|zapraszam|od"
+    r"|back|return(ing|s)?|available|in the office|again|resume|reopen(s|ing)?|reply|respond|answer|from|after"
+    r"|po)\b[^.!?\n]{0,45}$"
 )
 _RELATIVE = (
     (re.compile(r"\b(wroce|wracam|bede|back|return\w*|available)\b.{0,30}\b(jutro|tomorrow)\b"), "tomorrow"),
     (re.compile(r"\b(do|until|till|through)\b (the )?(end of (the|this) week|konca (tego )?tygodnia)"), "week"),
     (re.compile(r"\b(do|until|till|through)\b (the )?(end of (the|this) month|konca (tego )?miesiaca)"), "month"),
-    (re.compile(r"\b(wroce|wracam|bede|back|return\w*|available|do|until)\b.{0,30}\b(next week|przyszly\w* tygodni\w*|nastepny\w* tygodni\w*)"), "next week"),
+    (
+        re.compile(
+            r"\b(wroce|wracam|bede|back|return\w*|available|do|until)\b.{0,30}"
+            r"\b(next week|przyszly\w* tygodni\w*|nastepny\w* tygodni\w*)"
+        ),
+        "next week",
+    ),
 )
 _END_OF_MONTH = re.compile(rf"\b(do|until|till|through)( the)? (konca|end of) (?P<month>{_MONTH})\b")
 _ON_WEEKDAY = re.compile(

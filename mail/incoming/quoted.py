@@ -13,12 +13,15 @@ from mail.incoming.text import REST_IS_QUOTED
 from mail.incoming.words import plain
 
 _QUOTE = re.compile(r"^\s*(>|&gt;|\|\s)")
-_NAMES = "od|from|von|de|nadawca|wyslano|sent|data|date|gesendet|envoye|do|to|an|a|temat|subject|betreff|objet|dw|cc|kopia"
+_NAMES = (
+    "od|from|von|de|nadawca|wyslano|sent|data|date|gesendet|envoye|do|to|an|a|temat|subject|betreff|objet|dw|cc|kopia"
+)
 _FIELD = re.compile(rf"^[*_ ]*({_NAMES}|reply-to|odpowiedz do)[*_ ]*:(?!//)")
 _SENDER = re.compile(r"^[*_ ]*(od|from|von|de|nadawca)[*_ ]*:")
 # From such a line to the end all is quoted or forwarded.
 _SEPARATOR = re.compile(
-    r"^[-_=*~ ]{2,}.{0,12}(original message|original appointment|wiadomosc oryginalna|oryginalna wiadomosc|tresc oryginaln"
+    r"^[-_=*~ ]{2,}.{0,12}(original message|original appointment|wiadomosc oryginalna|oryginalna wiadomosc"
+    r"|tresc oryginaln"
     r"|forwarded message|wiadomosc przekazana|przekazana wiadomosc|przekazywana wiadomosc|wiadomosc napisana przez"
     r"|ursprungliche nachricht|message d'origine|mensaje original).{0,20}$"
     r"|^(begin forwarded message|poczatek przekazywanej wiadomosci|poczatek przekazanej wiadomosci)\b"
@@ -31,21 +34,29 @@ _ATTRIBUTION = re.compile(
     r"|^(pon|wt|sr|czw|pt|sob|niedz|nd|mon|tue|wed|thu|fri|sat|sun)\w*\.?,? .{4,200}"
     r"(wrote|pisze|napisal(a|\(a\)|/a)?)\b.{0,80}:$"
 )
+_WROTE = re.compile(r"wrote|writes|pisze|napisa|schr|ecrit|escribio|ha scritto|@\S+>\s?:?$")
 _BRIEF_ATTRIBUTION = re.compile(
     r"^.{0,120}[<(]\S+@\S+[>)].{0,40}(wrote|napisal(a|\(a\)|/a)?|pisze|schrieb|ecrit)\s?:?$"
     r"|^\d{4}-\d\d-\d\d.{0,200}<\S+@\S+>\s?:?$"
 )
 _SIGNATURE = re.compile(
-    r"^(sent (from|with|via) |wyslane? (z|przez|za pomoca) |wyslano (z|przez|za pomoca) |get outlook for|pobierz (aplikacje )?outlook"
-    r"|von meinem .{2,20} gesendet|enviado desde|envoye de mon|this message was sent from|wiadomosc (zostala )?wyslana z (aplikacji|telefonu|urzadzenia)).{0,120}$"
+    r"^(sent (from|with|via) |wyslane? (z|przez|za pomoca) |wyslano (z|przez|za pomoca) |get outlook for"
+    r"|pobierz (aplikacje )?outlook"
+    r"|von meinem .{2,20} gesendet|enviado desde|envoye de mon|this message was sent from"
+    r"|wiadomosc (zostala )?wyslana z (aplikacji|telefonu|urzadzenia)).{0,120}$"
 )
 _DISCLAIMER = re.compile(
-    r"^(?!.*(automat|nie odpowiada|wygenerowan|do not reply))(uwaga:? |notice:? |disclaimer|confidential|poufn|klauzula|rodo\b|gdpr\b|informacj[ae] (o przetwarzaniu|rodo|poufn|dotyczac)"
+    r"^(?!.*(automat|nie odpowiada|wygenerowan|do not reply))(uwaga:? |notice:? |disclaimer|confidential|poufn"
+    r"|klauzula|rodo\b|gdpr\b|informacj[ae] (o przetwarzaniu|rodo|poufn|dotyczac)"
     r"|administratorem (pani|panstwa|danych)|ta (wiadomosc|korespondencja)|tresc (tej|niniejszej) wiadomosci"
-    r"|niniejsz[aey] (wiadomosc|e-?mail|korespondencja)|(this|the) (e-?mail|message|communication|information)( and any| contains| is| in this| may| \(| transmitted)"
-    r"|jesli nie (jest pan|sa panstwo|jestes)|jezeli nie (jest pan|sa panstwo|jestes)|if you (are not the|have received this)"
-    r"|pomysl,? zanim wydrukujesz|please consider the environment|wolne od wirusow|virus-free|ten e-?mail zostal sprawdzony)"
+    r"|niniejsz[aey] (wiadomosc|e-?mail|korespondencja)|(this|the) (e-?mail|message|communication"
+    r"|information)( and any| contains| is| in this| may| \(| transmitted)"
+    r"|jesli nie (jest pan|sa panstwo|jestes)|jezeli nie (jest pan|sa panstwo|jestes)|if you (are not the"
+    r"|have received this)"
+    r"|pomysl,? zanim wydrukujesz|please consider the environment|wolne od wirusow|virus-free"
+    r"|ten e-?mail zostal sprawdzony)"
 )
+_MOST_LINES = 2000
 _LONG = 25  # characters; a line that long is ours wherever it stands in our letter
 
 
@@ -58,7 +69,7 @@ class Split:
 def split(body: str, sent: Iterable[str] = ()) -> Split:
     """sent: the texts of our letters that the body may quote."""
     ours = [plain(each) for each in sent]
-    kept, quotes = _without_quotations(body.splitlines(), ours)
+    kept, quotes = _without_quotations(body.splitlines()[:_MOST_LINES], ours)
     left = _without_ours(kept, ours)
     return Split("\n".join(left).strip(), quotes or len(left) < len(kept))
 
@@ -113,7 +124,11 @@ def _attribution(lines: list[str], index: int) -> int:
         if len(those) < count or any(not each.strip() or _QUOTE.match(each) for each in those):
             return 0
         joined = plain(" ".join(those))
-        if len(joined) < 400 and (_ATTRIBUTION.search(joined) or (count == 1 and _BRIEF_ATTRIBUTION.search(joined))):
+        if (
+            len(joined) < 400
+            and _WROTE.search(joined)
+            and (_ATTRIBUTION.search(joined) or (count == 1 and _BRIEF_ATTRIBUTION.search(joined)))
+        ):
             return count
     return 0
 

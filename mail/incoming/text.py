@@ -1,9 +1,8 @@
 """A part's content -> text: charsets that are wrong, unknown or missing, and HTML with its quotations marked by ">"."""
 
 import codecs
+import html
 import re
-from contextlib import suppress
-from html.parser import HTMLParser
 
 from mail.incoming.structure import Part, Structure
 
@@ -63,37 +62,71 @@ _VOID = frozenset({"area", "base", "br", "col", "embed", "hr", "img", "input", "
 # Containers of the quoted message, by class or id.
 _QUOTE = re.compile(r"gmail_quote|yahoo_quoted|moz-cite|protonmail_quote|tutanota_quote|zmail_extra|quoted-message")
 # From here to the end everything is quoted.
-_REST_IS_QUOTED = re.compile(r"divRplyFwdMsg|appendonsend|mail-editor-reference-message|OLK_SRC_BODY_SECTION|stopSpelling")
+_REST_IS_QUOTED = re.compile(
+    r"divRplyFwdMsg|appendonsend|mail-editor-reference-message|OLK_SRC_BODY_SECTION|stopSpelling"
+)
 REST_IS_QUOTED = "-----Original Message-----"
 
 
-def of_html(html: str) -> str:
-    """Its text, a line for each block; lines of a quotation begin with "> "."""
+_NAME = re.compile(r"(/?)([a-zA-Z][\w:-]{0,30})")
+_NAMES = re.compile(r"""\b(?:class|id)\s*=\s*("[^"]*"|'[^']*'|[^\s"'>]+)""", re.IGNORECASE)
+
+
+def of_html(markup: str) -> str:
+    """Its text, a line for each block; lines of a quotation begin with "> ".
+
+    By hand, because the standard library's parser takes quadratic time for markup that is made for that.
+    """
     reader = _Reader()
-    with suppress(Exception):  # broken markup: what was read so far counts
-        reader.feed(html[:_LONGEST_HTML].replace("<![", "<!x["))
-        reader.close()
+    first, *rest = _without_comments(markup[:_LONGEST_HTML]).split("<")
+    reader.read_words(first)
+    for piece in rest:
+        tag, closed, words = piece.partition(">")
+        name = _NAME.match(tag)
+        if name is not None:
+            reader.read_tag(name[2].lower(), tag[:2000], is_end=bool(name[1]))
+            reader.read_words(words)
+        elif tag[:1] in ("!", "?", "/"):
+            reader.read_words(words)
+        else:
+            reader.read_words(f"<{tag}{closed}{words}")  # a sign of less than
     return reader.text()
 
 
-class _Reader(HTMLParser):
+def _without_comments(markup: str) -> str:
+    kept, position = [], 0
+    while (start := markup.find("<!--", position)) >= 0:
+        kept.append(markup[position:start])
+        end = markup.find("-->", start)
+        position = end + 3 if end >= 0 else len(markup)
+    return "".join([*kept, markup[position:]])
+
+
+class _Reader:
     def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
         self._lines: list[str] = []
         self._line: list[str] = []
-        self._unseen = 0
+        self._unseen = ""  # the tag of an element that shows nothing
         self._quote, self._open = "", 0  # the tag of the outermost quotation, and how often that is open
 
     def text(self) -> str:
         self._end_line()
         return "\n".join(self._lines)
 
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag in _UNSEEN:
-            self._unseen += 1
+    def read_tag(self, tag: str, whole: str, *, is_end: bool) -> None:
+        if self._unseen:
+            self._unseen = "" if is_end and tag == self._unseen else self._unseen
+            return
         if tag in _BLOCKS or tag == "blockquote":
             self._end_line()
-        names = " ".join(value or "" for name, value in attrs if name in ("class", "id"))
+        if is_end:
+            self._leave(tag)
+        elif tag in _UNSEEN:
+            self._unseen = tag
+        else:
+            self._enter(tag, " ".join(_NAMES.findall(whole)))
+
+    def _enter(self, tag: str, names: str) -> None:
         if _REST_IS_QUOTED.search(names):
             self._end_line()
             self._lines.append(REST_IS_QUOTED)
@@ -102,24 +135,21 @@ class _Reader(HTMLParser):
         if self._quote == tag:
             self._open += 1
         elif not self._quote and (tag == "blockquote" or _QUOTE.search(names)):
+            self._end_line()
             self._quote, self._open = tag, 1
 
-    def handle_endtag(self, tag: str) -> None:
-        if tag in _UNSEEN:
-            self._unseen = max(0, self._unseen - 1)
-        if tag in _BLOCKS or tag == "blockquote":
-            self._end_line()
+    def _leave(self, tag: str) -> None:
         if self._quote == tag:
             self._open -= 1
             if not self._open:
                 self._end_line()
                 self._quote = ""
 
-    def handle_data(self, data: str) -> None:
+    def read_words(self, words: str) -> None:
         if not self._unseen:
-            self._line.append(data)
+            self._line.append(words)
 
     def _end_line(self) -> None:
-        words = " ".join("".join(self._line).split())
+        words = " ".join(html.unescape("".join(self._line)).split())
         self._line.clear()
         self._lines.append(f"> {words}" if self._quote and words else words)

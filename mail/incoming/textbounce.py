@@ -9,23 +9,38 @@ from mail.incoming.structure import Structure
 from mail.incoming.words import plain
 
 _SUBJECT = re.compile(
-    r"^(re: )?(mail delivery (failed|failure|problem|error|subsystem)|undeliver(able|ed)|undelivered mail|delivery (status notification|failure|has failed|failed|error|report|problem|unsuccessful|delayed)"
-    r"|failure notice|returned mail|mail system error|message (undeliverable|delivery (failed|failure|delayed))|non-?deliver|mail could not be delivered|rejected mail|could not deliver|unable to deliver|failed mail"
-    r"|warning: (message|could not send)|delayed mail|message status|your message .{0,60}(could not|couldn.t|was not|wasn.t)"
-    r"|(niedostarczon|nie dostarczon|niedoreczon)\w*|nie (mozna|udalo sie) (dostarczyc|doreczyc|wyslac)|blad (dostarczenia|doreczenia|dostarczania|wysylania|wysylki)|zwrot (wiadomosci|poczty|e-?mail)|wiadomosc (nie zostala|nie moze|nie mogla|niedostarczona|zwrocona)|informacja o niedostarczeniu|powiadomienie o (niedostarczeniu|stanie dostarczenia|niepowodzeniu)|raport (niedostarczenia|dostarczenia)|opoznien\w+ (dostarcz|dorecz|wiadomosci)|unzustellbar|unzustellbarkeit|rapport de non|mail undeliverable)"
+    r"^(re: )?(mail delivery (failed|failure|problem|error|subsystem)|undeliver(able|ed)|undelivered mail"
+    r"|delivery (status notification|failure|has failed|failed|error|report|problem|unsuccessful|delayed)"
+    r"|failure notice|returned mail|mail system error|message (undeliverable|delivery (failed|failure|delayed))"
+    r"|non-?deliver|mail could not be delivered|rejected mail|could not deliver|unable to deliver|failed mail"
+    r"|warning: (message|could not send)|delayed mail|message status|your message .{0,60}(could not|couldn.t|was not"
+    r"|wasn.t)"
+    r"|(niedostarczon|nie dostarczon|niedoreczon)\w*|nie (mozna|udalo sie) (dostarczyc|doreczyc|wyslac)"
+    r"|blad (dostarczenia|doreczenia|dostarczania|wysylania|wysylki)|zwrot (wiadomosci|poczty|e-?mail)"
+    r"|wiadomosc (nie zostala|nie moze|nie mogla|niedostarczona|zwrocona)|informacja o niedostarczeniu"
+    r"|powiadomienie o (niedostarczeniu|stanie dostarczenia|niepowodzeniu)|raport (niedostarczenia|dostarczenia)"
+    r"|opoznien\w+ (dostarcz|dorecz|wiadomosci)|unzustellbar|unzustellbarkeit|rapport de non|mail undeliverable)"
 )
 _DELAY = re.compile(
-    r"\bdelayed\b|warning only|has not (yet )?been delivered|not yet been delivered|(do not|don't|no) need to (do anything|resend|send)|will (be retried|continue to (be )?(try|tried|attempt)|keep trying|retry|try again)|still being retried|no action is required"
-    r"|opoznion|opoznienie|nie ma potrzeby ponown|nie (musisz|musza panstwo|trzeba) (nic|nadawac|wysylac|ponawiac)|(kolejne|dalsze|ponowne) prob\w+ (dostarcz|dorecz|beda|zostan|wysl)|nadal bedzie|bedziemy (nadal )?probowac"
+    r"\bdelayed\b|warning only|has not (yet )?been delivered|not yet been delivered|(do not|don't"
+    r"|no) need to (do anything|resend|send)|will (be retried|continue to (be )?(try|tried|attempt)|keep trying"
+    r"|retry|try again)|still being retried|no action is required"
+    r"|opoznion|opoznienie|nie ma potrzeby ponown|nie (musisz|musza panstwo|trzeba) (nic|nadawac|wysylac|ponawiac)"
+    r"|(kolejne|dalsze|ponowne) prob\w+ (dostarcz|dorecz|beda|zostan|wysl)|nadal bedzie|bedziemy (nadal )?probowac"
 )
 _SAYS = re.compile(
-    r"could ?n.?t be delivered|could not be delivered|was(n.t| not) delivered|not be delivered|unable to deliver|failed to deliver|undeliverable|delivery .{0,30}failed|permanent (fatal )?error|returned to sender|did not reach|wasn.t able to deliver"
-    r"|nie (zostala|zostal|moze|mogla|moglo|udalo sie|mozna|moglismy)( byc| zostac| jej| wiadomosci| jego)* (dostarczon|doreczon|dostarczyc|doreczyc|przeslan|wyslan)|nie dotarl|niedostarcz|niedorecz"
+    r"could ?n.?t be delivered|could not be delivered|was(n.t| not) delivered|not be delivered|unable to deliver"
+    r"|failed to deliver|undeliverable|delivery .{0,30}failed|permanent (fatal )?error|returned to sender"
+    r"|did not reach|wasn.t able to deliver"
+    r"|nie (zostala|zostal|moze|mogla|moglo|udalo sie|mozna|moglismy)( byc| zostac| jej| wiadomosci"
+    r"| jego)* (dostarczon|doreczon|dostarczyc|doreczyc|przeslan|wyslan)|nie dotarl|niedostarcz|niedorecz"
 )
 # The returned message begins here; its words are ours, not the server's.
 _COPY = re.compile(
-    r"^[-=_*\s>]{2,}.{0,30}(copy of|original message|returned message|below this line|this is a copy|message header|headers? of|unsent message|kopia|oryginaln|tresc wiadomosci|naglowk).{0,80}$"
-    r"|^(return-path|received|x-punktual-id|mime-version|dkim-signature): |^original message headers:|^oryginalne naglowki"
+    r"^[-=_*\s>]{2,}.{0,30}(copy of|original message|returned message|below this line|this is a copy|message header"
+    r"|headers? of|unsent message|kopia|oryginaln|tresc wiadomosci|naglowk).{0,80}$"
+    r"|^(return-path|received|x-punktual-id|mime-version|dkim-signature): |^original message headers:"
+    r"|^oryginalne naglowki"
 )
 
 
@@ -50,7 +65,9 @@ def failure(message: Structure, own: Collection[str], wanted: Collection[str]) -
     # A warning names the last answer, which a report of a failure may name too.
     about_delay = _DELAY.search(said) or _DELAY.search(plain(message.headers.get("subject")))
     kind = Kind.TEMPORARY if about_delay else found.kind
-    return reports.Failure(kind, found.status, diagnostic or " ".join(words.split())[:500], _failed(message, words, own, wanted))
+    return reports.Failure(
+        kind, found.status, diagnostic or " ".join(words.split())[:500], _failed(message, words, own, wanted)
+    )
 
 
 def _is_null(return_path: str) -> bool:
@@ -67,7 +84,9 @@ def _words(message: Structure) -> str:
     return "\n".join(kept)[:8000]
 
 
-_ANSWER = re.compile(r"(?<![\d.,/-])[45]\d\d(?:[ -]|[ :-]{1,3}#?[45]\.\d{1,3}\.\d{1,3})|(?<![\d.])#?[45]\.\d{1,3}\.\d{1,3}(?![\d.])")
+_ANSWER = re.compile(
+    r"(?<![\d.,/-])[45]\d\d(?:[ -]|[ :-]{1,3}#?[45]\.\d{1,3}\.\d{1,3})|(?<![\d.])#?[45]\.\d{1,3}\.\d{1,3}(?![\d.])"
+)
 
 
 def _diagnostic(words: str) -> str:
@@ -85,6 +104,10 @@ def _failed(message: Structure, words: str, own: Collection[str], wanted: Collec
     if given:
         return tuple(given)
     sender = addresses.sender(message)
-    named = [each for each in addresses.in_text(words) if each not in own and each != sender and not addresses.is_daemon(each)]
+    named = [
+        each
+        for each in addresses.in_text(words)
+        if each not in own and each != sender and not addresses.is_daemon(each)
+    ]
     ours = [each for each in named if each in wanted]
     return tuple(ours or named[:5])

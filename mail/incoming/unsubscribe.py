@@ -13,46 +13,116 @@ class Request(Enum):
 
 # All that a line says.
 _COMMAND = re.compile(
-    r"^(please |prosze |pls |plz )?(stop|stopp|stop all|stopall|unsubscribe|unsub|unsubscribe me|remove|remove me|delete me|opt ?-?out|cancel subscription|take me off"
-    r"|wypisz|wypisz mnie|wypis|wypisac|wypisanie|wypisuje|wypisuje sie|wypisz nas|wypiszcie mnie|prosze o wypis|usun|usun mnie|usuniecie|usunac|rezygnuje|rezygnacja|rezygnujemy|nie pisz|nie pisz do mnie|nie pisac"
+    r"^(please |prosze |pls |plz )?(stop|stopp|stop all|stopall|unsubscribe|unsub|unsubscribe me|remove|remove me"
+    r"|delete me|opt ?-?out|cancel subscription|take me off"
+    r"|wypisz|wypisz mnie|wypis|wypisac|wypisanie|wypisuje|wypisuje sie|wypisz nas|wypiszcie mnie|prosze o wypis"
+    r"|usun|usun mnie|usuniecie|usunac|rezygnuje|rezygnacja|rezygnujemy|nie pisz|nie pisz do mnie|nie pisac"
     r"|abmelden|desabonner|koniec|dosc)(,? (please|prosze|dziekuje|dzieki|thanks|thank you))?$"
 )
-_MAIL = r"(wiadomosc\w*|mail\w*|e-?mail\w*|ofert\w*|newsletter\w*|reklam\w*|spam\w*|korespondenc\w*|informacj\w* (handlow|marketing|reklam)\w*|materialow|tego typu|takich|tych|od (was|panstwa|pani|pana|ciebie))"
+_MAIL = (
+    r"(wiadomosc\w*|mail\w*|e-?mail\w*|ofert\w*|newsletter\w*|reklam\w*|spam\w*|korespondenc\w*|materialow"
+    r"|informacj\w* (handlow|marketing|reklam)\w*|tego typu|takich|tych|od (was|panstwa|pani|pana|ciebie))"
+)
 _ADDRESS = r"(moj|moje|nasz|nasze|ten|tego|mojego|naszego|mnie|nas|nasza|moja)"
 _REQUESTS = [
     # "Proszę (o) …", "żądam …", with what is asked for.
-    r"\b(prosze|prosimy|prosilbym|prosilabym|poprosze|prosba|zadam|zadamy|domagam sie|uprzejmie prosze|wnosze|wnioskuje)\b.{0,30}\b(wypisa\w*|wykresl\w*|skresl\w*|wyrejestrowa\w*)",
-    rf"\b(prosze|prosimy|prosilbym|prosilabym|poprosze|prosba|zadam|zadamy|domagam sie|wnosze|wnioskuje)\b.{{0,20}}\b(usun|usuniec|usuwa)\w* .{{0,15}}\b({_ADDRESS}\b|adres|e-?mail|danych|dane|z (bazy|listy|waszej|panstwa))",
-    r"\b(prosze|prosimy|prosilbym|prosilabym|zadam|zadamy|domagam sie|prosba)\b.{0,25}\b(zaprzesta\w*|przesta\w*|niewysyla\w*|nieprzesyla\w*)",
-    rf"\b(prosze|prosimy|prosilbym|prosilabym|prosba)\b.{{0,25}}\bnie (pisac|wysylac|przesylac|przysylac|kontaktowac|spamowac|nekac|zasmiecac|slac|nachodzic|niepokoic)\b",
-    r"\b(wypisz|wypiszcie|wykresl|wykreslcie|skresl|skreslcie|wyrejestruj|usun|usuncie)\b (prosze )?(mnie|nas|moj|nasz|ten adres|moje|nasze)\b",
-    r"\b(chce|chcialbym|chcialabym|chcemy|pragne|wole)\b.{0,20}\b(sie wypisac|wypisac sie|zrezygnowac z (otrzymywania|subskrypcji|newslettera|korespondencji)|byc wypisan\w+)",
-    r"\b(wypisuje|wyrejestrowuje) sie\b|\brezygnuje (z (otrzymywania|subskrypcji|newslettera|korespondencji|waszych|panstwa))",
+    (
+        r"\b(prosze|prosimy|prosilbym|prosilabym|poprosze|prosba|zadam|zadamy|domagam sie|uprzejmie prosze|wnosze"
+        r"|wnioskuje)\b.{0,30}\b(wypisa\w*|wykresl\w*|skresl\w*|wyrejestrowa\w*)"
+    ),
+    (
+        rf"\b(prosze|prosimy|prosilbym|prosilabym|poprosze|prosba|zadam|zadamy|domagam sie|wnosze"
+        rf"|wnioskuje)\b.{{0,20}}\b(usun|usuniec|usuwa)\w* .{{0,15}}\b({_ADDRESS}\b|adres|e-?mail|danych|dane|z (bazy"
+        rf"|listy|waszej|panstwa))"
+    ),
+    (
+        r"\b(prosze|prosimy|prosilbym|prosilabym|zadam|zadamy|domagam sie|prosba)\b.{0,25}\b(zaprzesta\w*|przesta\w*"
+        r"|niewysyla\w*|nieprzesyla\w*)"
+    ),
+    (
+        r"\b(prosze|prosimy|prosilbym|prosilabym|prosba)\b.{0,25}\bnie (pisac|wysylac|przesylac|przysylac|kontaktowac"
+        r"|spamowac|nekac|zasmiecac|slac|nachodzic|niepokoic)\b"
+    ),
+    (
+        r"\b(wypisz|wypiszcie|wykresl|wykreslcie|skresl|skreslcie|wyrejestruj|usun|usuncie)\b (prosze )?(mnie|nas|moj"
+        r"|nasz|ten adres|moje|nasze)\b"
+    ),
+    (
+        r"\b(chce|chcialbym|chcialabym|chcemy|pragne|wole)\b.{0,20}\b(sie wypisac|wypisac sie"
+        r"|zrezygnowac z (otrzymywania|subskrypcji|newslettera|korespondencji)|byc wypisan\w+)"
+    ),
+    (
+        r"\b(wypisuje|wyrejestrowuje) sie\b|\brezygnuje (z (otrzymywania|subskrypcji|newslettera|korespondencji|waszych"
+        r"|panstwa))"
+    ),
     r"\bnie (zycze|zyczymy|zyczylbym|zyczylabym) sobie\b",
-    rf"\bnie (chce|chcemy|chcialbym|chcialabym|zamierzam|prosilem|prosilam)\b.{{0,25}}\b(otrzymywac|dostawac|odbierac|widziec)\b.{{0,40}}\b{_MAIL}",
+    (
+        rf"\bnie (chce|chcemy|chcialbym|chcialabym|zamierzam|prosilem|prosilam)\b.{{0,25}}\b(otrzymywac|dostawac"
+        rf"|odbierac|widziec)\b.{{0,40}}\b{_MAIL}"
+    ),
     r"\bnie (chce|chcemy) (juz |wiecej |juz wiecej )?(otrzymywac|dostawac) (wiecej|juz|nic|zadnych|tego)",
-    r"\bnie (wyrazam|wyrazamy|wyrazalem|wyrazalam) (zgody|zgod)|\b(cofam|wycofuje|cofamy|odwoluje|wycofujemy) .{0,20}zgod[eay]|\b(wnosze|zglaszam|skladam) (niniejszym )?sprzeciw|\bsprzeciwiam sie",
-    r"\b(nie pisz|nie piszcie|nie wysylaj|nie wysylajcie|nie przysylaj|nie przysylajcie|nie kontaktuj|nie kontaktujcie|nie spamuj|nie spamujcie|nie slijcie)\b.{0,30}\b(do (mnie|nas)|mi|nam|wiecej|juz|sie|na ten adres|nigdy|tego|takich|prosze)\b",
-    r"\b(przestan|przestancie) (juz )?(do (mnie|nas) |mi |mnie |nam |nas )?(pisac|wysylac|przysylac|spamowac|nekac|slac|meczyc|zasypywac)",
-    r"^(prosze )?(nie pisac|nie wysylac|nie spamowac|nie przesylac)( wiecej| juz| do (mnie|nas)| na ten adres| (maili|wiadomosci|ofert|reklam))",
+    (
+        r"\bnie (wyrazam|wyrazamy|wyrazalem|wyrazalam) (zgody|zgod)|\b(cofam|wycofuje|cofamy|odwoluje"
+        r"|wycofujemy) .{0,20}zgod[eay]|\b(wnosze|zglaszam|skladam) (niniejszym )?sprzeciw|\bsprzeciwiam sie"
+    ),
+    (
+        r"\b(nie pisz|nie piszcie|nie wysylaj|nie wysylajcie|nie przysylaj|nie przysylajcie|nie kontaktuj"
+        r"|nie kontaktujcie|nie spamuj|nie spamujcie|nie slijcie)\b.{0,30}\b(do (mnie|nas)|mi|nam|wiecej|juz|sie"
+        r"|na ten adres|nigdy|tego|takich|prosze)\b"
+    ),
+    (
+        r"\b(przestan|przestancie) ((juz|do|mnie|nas|mi|nam|to|wreszcie|prosze) ){0,3}(pisac|wysylac|przysylac|spamowac"
+        r"|nekac|slac|meczyc|zasypywac)"
+    ),
+    (
+        r"^(prosze )?(nie pisac|nie wysylac|nie spamowac|nie przesylac)( wiecej| juz| do (mnie|nas)| na ten adres"
+        r"| (maili|wiadomosci|ofert|reklam))"
+    ),
     # English.
-    r"\bunsubscribe (me|us|my|our|this|from|immediately|now|please)\b|\b(please|kindly|want to|like to|wish to|to be|must|pls)\b.{0,20}\bunsubscribed?\b|\bunsubscribe,? please\b",
-    r"\b(remove|delete|take|drop|strike) (me|us|my|our|this (e-?mail )?address|this mailbox)\b.{0,60}\b(from|off|out of|list|database|mailing|immediately|please|records|sequence)\b|\b(please|kindly|pls) (remove|delete) (me|us|my|our|this)\b|\bremove (me|us)( please)?$",
+    (
+        r"\bunsubscribe (me|us|my|our|this|from|immediately|now|please)\b"
+        r"|\b(please|kindly|want to|like to|wish to|to be"
+        r"|must|pls)\b.{0,20}\bunsubscribed?\b|\bunsubscribe,? please\b"
+    ),
+    (
+        r"\b(remove|delete|take|drop|strike) (me|us|my|our|this (e-?mail )?address|this mailbox)\b.{0,60}\b(from|off"
+        r"|out of|list|database|mailing|immediately|please|records|sequence)\b"
+        r"|\b(please|kindly|pls) (remove|delete) (me"
+        r"|us|my|our|this)\b|\bremove (me|us)( please)?$"
+    ),
     r"\btake (me|us) off\b|\bopt(ing)? ?-?(me |us )?out\b(?! of (the )?(question|budget|scope))",
-    r"\b(do not|don.?t|dont|never|please no|stop)\b ?(ever )?(e-?mail(ing)?|contact(ing)?|writ(e|ing)|messag(e|ing)|send(ing)?|spam(ming)?|bother(ing)?|pester(ing)?)\b.{0,12}\b(me|us|to (me|us)|again|any ?more|these|this|such|any|emails?|e-?mails?|messages|mails?|here|anything|further|your)\b",
-    r"\bstop (e-?mailing|contacting|spamming|messaging|harassing|bothering|writing)\b|\b(please )?stop (these|this|the|your|all) (e-?mails?|mails?|messages|spam|mailing)",
-    r"\bno (more|further) (e-?mails?|mails?|messages|contact|communication|correspondence|follow-?ups?)( please)?\b|\b(do not|don.?t|dont) (want|wish) .{0,25}\b(receive|get|hear|contacted|emails?|e-?mails?)\b",
-    r"\bcease and desist\b|\b(withdraw|revoke) (my|our) consent|\bobject to (the |any )?(processing|further|being contacted|your)|\b(never|did not|didn.?t) (consent|agree|sign(ed)? up|subscribe|opt)\b.{0,60}\b(remove|stop|delete|unsubscribe)",
+    (
+        r"\b(do not|don.?t|dont|never|please no|stop)\b ?(ever )?(e-?mail(ing)?"
+        r"|contact(ing)?|writ(e|ing)|messag(e|ing)|send(ing)?|spam(ming)?|bother(ing)?|pester(ing)?)\b.{0,12}\b(me"
+        r"|us|to (me|us)|again|any ?more|these|this|such|any|emails?|e-?mails?|messages|mails?|here|anything|further|your)\b"
+    ),
+    (
+        r"\bstop (e-?mailing|contacting|spamming|messaging|harassing|bothering|writing)\b|\b(please )?stop (these|this"
+        r"|the|your|all) (e-?mails?|mails?|messages|spam|mailing)"
+    ),
+    (
+        r"\bno (more|further) (e-?mails?|mails?|messages|contact|communication|correspondence|follow-?ups?)( please)?\b"
+        r"|\b(do not|don.?t|dont) (want|wish) .{0,25}\b(receive|get|hear|contacted|emails?|e-?mails?)\b"
+    ),
+    (
+        r"\bcease and desist\b|\b(withdraw|revoke) (my|our) consent|\bobject to (the |any )?(processing|further"
+        r"|being contacted|your)|\b(never|did not|didn.?t) (consent|agree|sign(ed)? up|subscribe|opt)\b.{0,60}\b(remove"
+        r"|stop|delete|unsubscribe)"
+    ),
 ]
 _REQUEST = re.compile("|".join(f"(?:{each})" for each in _REQUESTS))
 # The opposite of a request, or somebody else's.
 _NOT = re.compile(
-    r"\bnie (chce|chcemy|zamierzam|mam zamiaru|musi\w*|trzeba|prosze|wypisuj\w*|usuwaj\w*|chcialbym|chcialabym) (sie |mnie |nas )?(wypis|rezygnow|usuwa|usun|wyrejestr)"
+    r"\bnie (chce|chcemy|zamierzam|mam zamiaru|musi\w*|trzeba|prosze|wypisuj\w*|usuwaj\w*|chcialbym"
+    r"|chcialabym) (sie |mnie |nas )?(wypis|rezygnow|usuwa|usun|wyrejestr)"
     r"|\b(do not|don.?t|dont|please don.?t|never) (want to )?(unsubscribe|remove me|take me off|delete me|opt)"
-    r"|\bnie (wypisuj|wypisujcie|usuwaj|usuwajcie|wykreslaj) (mnie|nas)|\b(prosze|prosimy) (mnie |nas )?nie (wypisywac|usuwac|wykreslac|skreslac)|\b(don.?t|do not|nie) (stop|przestawaj\w*)\b"
+    r"|\bnie (wypisuj|wypisujcie|usuwaj|usuwajcie|wykreslaj) (mnie|nas)|\b(prosze|prosimy) (mnie "
+    r"|nas )?nie (wypisywac|usuwac|wykreslac|skreslac)|\b(don.?t|do not|nie) (stop|przestawaj\w*)\b"
 )
 _INSTEAD = re.compile(
-    r"\b(instead|zamiast|natomiast|tylko na|a na)\b|\b(prosze|prosimy|please)( \w+)? (pisac|kontaktowac sie|kierowac|wysylac|write|contact|send|e-?mail|use)( \w+){0,4} (na|z|do|to|at|with|us at)? ?\S+@\S+"
+    r"\b(instead|zamiast|natomiast|a na|(tylko|ale) (na|poczta|listownie|telefonicznie|do|by|via|to|through))\b"
+    r"|\b(prosze|prosimy|please)( \w+)? (pisac|kontaktowac sie|kierowac|wysylac|write|contact|send|e-?mail"
+    r"|use)( \w+){0,4} (na|z|do|to|at|with|us at)? ?\S+@\S+"
 )
 _MENTION = re.compile(r"\bunsubscri\w*|\bwypis(z|uj|ac|anie|uje|emy)\w*|\bopt ?-?out\b")
 

@@ -76,3 +76,104 @@ def test_a_message_is_what_it_is(name: str) -> None:
     assert {key: told[key] for key in expected} == expected, it
     assert it.rule
     assert ("kind" in expected) == (it.kind is not None)
+
+
+class TestARequestNotToWrite:
+    @pytest.mark.parametrize(
+        "text",
+        [
+            *("proszę o usunięcie moich danych z Państwa bazy", "Usuńcie nas z bazy!", "Wypisz", "wypisz mnie proszę"),
+            *("Nie wysyłajcie mi więcej takich maili.", "Witam, rezygnuję z subskrypcji.", "prosze nie pisac"),
+            *("Prosimy o niewysyłanie do nas ofert.", "Nie chcę dostawać od Państwa maili"),
+            "Dzień dobry,\nstop.\nAnna",
+            *("Przestańcie mi to wysyłać, to spam.", "Nie wyrażam zgody na przesyłanie informacji handlowych."),
+            "Unsubscribe.\n\nSent from my iPhone",
+            *("Please take us off your list", "Don't contact me again.", "Remove"),
+            *("I do not wish to receive any further emails from you.", "No more emails please", "Opt out"),
+        ],
+    )
+    def test_is_one(self, text: str) -> None:
+        assert a_reply(text).class_ is Class.UNSUBSCRIBE
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            *("Nie jestem zainteresowany", "Nie.", "Thanks for your email. Not interested at this time."),
+            *("Please stop by our office on Tuesday.", "Proszę usunąć z oferty pozycję 3 i przesłać ponownie."),
+            *("Czy Wasz system obsługuje wypisywanie (unsubscribe)?", "Proszę o kontakt po 20 sierpnia."),
+            "Dzień dobry, dziękuję za wiadomość. Proszę o przesłanie oferty na biuro@klient.example.",
+        ],
+    )
+    def test_is_none(self, text: str) -> None:
+        assert a_reply(text).class_ is Class.HUMAN
+
+
+class TestTheDayOfReturn:
+    @pytest.mark.parametrize(
+        ("text", "day"),
+        [
+            ("Jestem na urlopie do 21.08.", date(2026, 8, 21)),
+            ("Przebywam na urlopie od 3 do 14 sierpnia 2026 r.", date(2026, 8, 14)),
+            ("Nieobecna do dnia 2026-08-20 włącznie", date(2026, 8, 20)),
+            ("Do poniedziałku jestem poza biurem", date(2026, 8, 10)),
+            ("Nie będzie mnie do końca sierpnia", date(2026, 8, 31)),
+            ("Wracam 5 stycznia", date(2027, 1, 5)),
+            ("Urlop do 14 VIII", date(2026, 8, 14)),
+            ("I'm away until August 15th, 2026.", date(2026, 8, 15)),
+            ("I will be back on 08/18/2026", date(2026, 8, 18)),
+            ("On leave August 3-14", date(2026, 8, 14)),
+            ("I'll be back tomorrow", date(2026, 8, 5)),
+            ("I was away until 3 January 2025", None),
+            ("Jestem na urlopie do 2 sierpnia", None),  # left switched on
+            ("Faktura z dnia 12.08.2026. Jestem poza biurem.", None),
+            ("Jestem na urlopie do 31.02.2027", None),
+        ],
+    )
+    def test_is_the_last_one_named(self, text: str, day: date | None) -> None:
+        assert a_reply(text, headers="Auto-Submitted: auto-replied\r\n").returns_on == day
+
+
+def test_a_person_who_says_that_she_is_away_is_for_a_person_to_judge() -> None:
+    assert a_reply("Jestem na urlopie, wrócę do Pani w poniedziałek.").class_ is Class.UNCLEAR
+
+
+def test_ids_are_cited_in_order_of_trust() -> None:
+    raw = f"From: {LEAD}\r\nReferences: <1@x> <2@x>\r\nIn-Reply-To: <3@x>\r\nX-Punktual-Id: {UNIQUE}\r\n\r\nhi".encode()
+
+    assert cited(raw) == (
+        Citation("<3@x>", "In-Reply-To"),
+        Citation("<2@x>", "References"),
+        Citation("<1@x>", "References"),
+        Citation(UNIQUE, "X-Punktual-Id"),
+    )
+
+
+_NESTED = "".join(f'Content-Type: multipart/mixed; boundary="b{n}"\r\n\r\n--b{n}\r\n' for n in range(5000))
+HOSTILE = {
+    "10,000 parts": "Content-Type: multipart/mixed; boundary=b\r\n\r\n" + "--b\r\n\r\nx\r\n" * 10_000,
+    "5,000 levels": _NESTED,
+    "a boundary within itself": "Content-Type: multipart/mixed; boundary=b\r\n\r\n"
+    + "--b\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n" * 3000,
+    "unfinished tags": "Content-Type: text/html\r\n\r\n" + "<a " * 80_000,
+    "unfinished comments": "Content-Type: text/html\r\n\r\n" + "<!--" * 60_000,
+    "one long line": "\r\n" + "a@b." * 65_000,
+    "a charset that is no text": "Content-Type: text/plain; charset=rot13\r\n\r\nabc",
+    "a charset with a NUL": 'Content-Type: text/plain; charset="a\x00b"\r\n\r\nabc',
+    "broken parameters": "Content-Type: text/plain; charset*=x'y'%zz; charset*0*=%%\r\n\r\nabc",
+    "nested comments in an address": 'Sender: x\r\nFrom: "' + "(" * 30_000 + "\r\n\r\nabc",
+    "many references": "References: " + "<a@b> " * 10_000 + "\r\n\r\nabc",
+    "broken base64": "Content-Transfer-Encoding: base64\r\n\r\n" + "A===" * 50_000,
+    "no head": "",
+}
+
+
+@pytest.mark.parametrize("what", HOSTILE)
+def test_a_hostile_message_is_only_unclear_or_a_persons(what: str) -> None:
+    raw = f"From: {LEAD}\r\n{HOSTILE[what]}".encode()[:262_144]
+
+    assert classify(raw, facts_of(raw)).class_ in (Class.HUMAN, Class.UNCLEAR)
+
+
+@pytest.mark.parametrize("raw", [b"", b"\xff\xfe\x00" * 1000, b"\r\n\r\n", b":\r\n:\r\n\r\n"])
+def test_bytes_that_are_no_message_are_unclear(raw: bytes) -> None:
+    assert classify(raw, facts_of(raw)).class_ in (Class.HUMAN, Class.UNCLEAR)
