@@ -128,6 +128,13 @@ class Imap(Section):
     command_timeout_seconds: PositiveFloat
     conversation_timeout_seconds: PositiveFloat
     first_look_seconds: PositiveFloat
+    inbox_every_seconds: PositiveFloat
+    inbox_look_seconds: PositiveFloat
+    inbox_messages: PositiveInt
+    inbox_message_kilobytes: Annotated[Int, within(Bounds(64, 10_240))]
+    inbox_megabytes: Annotated[Int, within(Bounds(1, 1024))]
+    inbox_days_back: Annotated[Int, within(Bounds(1, 366))]
+    hold_days: Annotated[Float, within(Bounds(0.001, 366))]
 
 
 def _ip_addresses(values: list[str]) -> list[str]:

@@ -52,6 +52,8 @@ class Code(StrEnum):
     FORGOTTEN = "forgotten", gettext_noop("the person was forgotten")
     ERASED = "erased", gettext_noop("erased, because the person was forgotten")
     IMPORTED = "imported", gettext_noop("imported from %(file)s")
+    STOPPED = "stopped", gettext_noop("not written to any more: %(because)s")
+    HELD = "held", gettext_noop("held: %(because)s")
     NO_LEGAL_BASIS = "no_legal_basis", gettext_noop("no legal basis is recorded for this lead")
     PLANNED_FOR_LATER = "planned_for_later", gettext_noop("planned for later")
     TOO_LATE = "too_late", gettext_noop("its time passed while nothing could be sent")
@@ -94,6 +96,27 @@ class Code(StrEnum):
     )
     COPY_FOUND = "copy_found", gettext_noop("found in %(folder)s by its %(header)s")
     CAMPAIGN_ENDED = "campaign_ended", gettext_noop("the campaign's last day is over")
+    ANSWER_CITES = (
+        "answer_cites",
+        gettext_noop("a message in %(folder)s names it in its %(header)s"),
+    )
+
+    # Why a lead is held or stopped, and what takes that back.
+    REPLIED = "replied", gettext_noop("the lead replied")
+    COLLEAGUE_REPLIED = "colleague_replied", gettext_noop("%(lead)s of the same company replied")
+    AWAY_UNTIL = "away_until", gettext_noop("an automatic reply says away until %(day)s")
+    ANSWERED_AUTOMATICALLY = "answered_automatically", gettext_noop("an automatic reply names no date")
+    LEFT = "left", gettext_noop("an automatic reply says that the person has left")
+    UNCLEAR_REPLY = "unclear_reply", gettext_noop("a reply waits for a person to judge it")
+    FORWARDED_BOUNCE = (
+        "forwarded_bounce",
+        gettext_noop("%(address)s bounced, to which the lead's address may be forwarded"),
+    )
+    BOUNCED = "bounced", gettext_noop("the address bounced: %(answer)s")
+    COMPLAINED = "complained", gettext_noop("the lead marked an e-mail as spam")
+    ASKED_TO_STOP = "asked_to_stop", gettext_noop("the lead asked not to be written to")
+    CORRECTED = "corrected", gettext_noop("a message was taken for %(before)s and is %(after)s: %(because)s")
+
     CAMPAIGN_CANCELLED = "campaign_cancelled", gettext_noop("the campaign was cancelled")
     MAILBOX_WAS_AT_FAULT = "mailbox_was_at_fault", gettext_noop("it was refused because of its mailbox")
     DATABASE_RESTORED = "database_restored", gettext_noop("the database was restored")
@@ -102,6 +125,10 @@ class Code(StrEnum):
     TOO_MANY_REFUSED = (
         "too_many_refused",
         gettext_noop("%(refused)d of its last %(count)d e-mails were refused"),
+    )
+    TOO_MANY_BOUNCED = (
+        "too_many_bounced",
+        gettext_noop("%(refused)d of its last %(count)d mails were refused or bounced"),
     )
     LETTER_TOO_LARGE_FOR = (
         "letter_too_large_for",

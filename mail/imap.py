@@ -1,6 +1,6 @@
-"""Searches a mailbox's Sent folder for an e-mail's copy, using the library IMAPClient. Read-only.
+"""IMAP conversations, using the library IMAPClient: with deadlines, and bounds on what a server can make us read.
 
-A copy proves that the server accepted the e-mail; finding none proves nothing. A server's search result only counts if
+Searches a mailbox's Sent folder for an e-mail's copy; inbox.py reads inboxes. Read-only. A copy proves that the server accepted the e-mail; finding none proves nothing. A server's search result only counts if
 the found message's headers confirm it.
 """
 
@@ -56,6 +56,8 @@ class SentFolderUnreadable(Exception):
 class Patience(NamedTuple):
     command_seconds: float  # for each answer
     conversation_seconds: float  # for the whole conversation
+    reply_bytes: int = _LARGEST_REPLY
+    conversation_bytes: int = _LARGEST_CONVERSATION
 
     @classmethod
     def configured(cls) -> Self:
@@ -76,13 +78,13 @@ class Evidence:
 class SentFolder:
     """An open IMAP conversation with one folder selected."""
 
-    def __init__(self, client: IMAPClient, name: str, deadline: "_Deadline") -> None:
+    def __init__(self, client: IMAPClient, name: str, deadline: "Deadline") -> None:
         self.name = name
         self._client, self._deadline = client, deadline
 
     def find(self, message_id: str, since: date) -> Evidence | None:
         """The e-mail's copy, if one was filed on that day or later."""
-        with _telling(Step.SEARCH, self._deadline):
+        with telling(Step.SEARCH, self._deadline):
             for header, value in ((MESSAGE_ID_HEADER, message_id), (ID_HEADER, own_id(message_id))):
                 if evidence := self._verify(self._search(header, value, since), header, value):
                     return evidence
@@ -112,19 +114,28 @@ def sent_folder(
     server: Server, name: str | None, patience: Patience, context: ssl.SSLContext | None = None
 ) -> Iterator[SentFolder]:
     """Log in and open the Sent folder read-only. name: None finds the one flagged \\Sent (RFC 6154)."""
+    with conversation(server, patience, context) as (client, deadline):
+        with telling(Step.FOLDER, deadline):
+            folder = _open(client, name)
+        yield SentFolder(client, folder, deadline)
+
+
+@contextmanager
+def conversation(
+    server: Server, patience: Patience, context: ssl.SSLContext | None = None
+) -> Iterator[tuple[IMAPClient, "Deadline"]]:
+    """A connection after its login. Always logs out."""
     context = context or ssl.create_default_context()
-    with _Deadline(patience.conversation_seconds) as deadline:
-        with _telling(Step.CONNECT, deadline):
+    with Deadline(patience.conversation_seconds) as deadline:
+        with telling(Step.CONNECT, deadline):
             client = _Client(server, patience, context, deadline)
-        with client:  # always logs out
-            with _telling(Step.CONNECT, deadline):
+        with client:
+            with telling(Step.CONNECT, deadline):
                 if server.security == "starttls":
                     _encrypt(client, server, context)
-            with _telling(Step.LOGIN, deadline, server):
+            with telling(Step.LOGIN, deadline, server):
                 _log_in(client, server)
-            with _telling(Step.FOLDER, deadline):
-                folder = _open(client, name)
-            yield SentFolder(client, folder, deadline)
+            yield client, deadline
 
 
 def _encrypt(client: IMAPClient, server: Server, context: ssl.SSLContext) -> None:
@@ -174,8 +185,8 @@ def _open(client: IMAPClient, name: str | None) -> str:
 class _Client(IMAPClient):  # type: ignore[misc]  # it has no types
     """IMAPClient over our own connection, which the deadline covers from the first byte."""
 
-    def __init__(self, server: Server, patience: Patience, context: ssl.SSLContext, deadline: "_Deadline") -> None:
-        self._wire = partial(_Wire, server, patience.command_seconds, context, deadline)
+    def __init__(self, server: Server, patience: Patience, context: ssl.SSLContext, deadline: "Deadline") -> None:
+        self._wire = partial(_Wire, server, patience, context, deadline)
         encrypted = server.security == "tls"
         super().__init__(server.host, server.port, ssl=encrypted, timeout=patience.command_seconds)
         self.normalise_times = False  # aware times
@@ -185,10 +196,11 @@ class _Client(IMAPClient):  # type: ignore[misc]  # it has no types
 
 
 class _Wire(imaplib.IMAP4):
-    def __init__(self, server: Server, seconds: float, context: ssl.SSLContext, deadline: "_Deadline") -> None:
-        self._server, self._seconds, self._context, self._deadline = server, seconds, context, deadline
-        self._reply_left, self._conversation_left = _LARGEST_REPLY, _LARGEST_CONVERSATION
-        super().__init__(server.host, server.port, seconds)
+    def __init__(self, server: Server, patience: Patience, context: ssl.SSLContext, deadline: "Deadline") -> None:
+        self._server, self._patience, self._context, self._deadline = server, patience, context, deadline
+        self._seconds = patience.command_seconds
+        self._reply_left, self._conversation_left = patience.reply_bytes, patience.conversation_bytes
+        super().__init__(server.host, server.port, self._seconds)
 
     def _create_socket(self, timeout: float | None) -> socket.socket:
         plain = dial.connect(self.host, self.port, min(self._seconds, self._deadline.seconds_left))
@@ -196,7 +208,7 @@ class _Wire(imaplib.IMAP4):
         return dial.secure(plain, (self.host, self.port), self._server.security, self._context, self._seconds)
 
     def send(self, data: Any) -> None:
-        self._reply_left = _LARGEST_REPLY
+        self._reply_left = self._patience.reply_bytes
         super().send(data)
 
     def read(self, size: int) -> bytes:
@@ -207,7 +219,7 @@ class _Wire(imaplib.IMAP4):
         try:
             line = super().readline()
         except self.error:  # longer than imaplib allows
-            self._pay(_LARGEST_CONVERSATION)
+            self._pay(self._patience.conversation_bytes)
             raise
         self._pay(len(line) + _PER_LINE)
         return line
@@ -221,7 +233,7 @@ class _Wire(imaplib.IMAP4):
             raise OSError("the server's answer is too long")
 
 
-class _Deadline:
+class Deadline:
     """Closes the connection at a deadline. With a timeout per read, a server could go on for ever, byte by byte."""
 
     def __init__(self, seconds: float) -> None:
@@ -259,7 +271,7 @@ class _Deadline:
 
 
 @contextmanager
-def _telling(step: Step, deadline: _Deadline, server: Server | None = None) -> Iterator[None]:
+def telling(step: Step, deadline: Deadline, server: Server | None = None) -> Iterator[None]:
     """Convert every error of this step to SentFolderUnreadable. server: its password is masked in the text."""
     try:
         yield

@@ -48,7 +48,7 @@ class Move(StrEnum):
     REPLAN = "replan"  # another time or mailbox, with a reason
     SETTLE = "settle"  # a person decides an unknown e-mail
     RECOVER = "recover"  # restored from a machine's hand-over log, after a backup lost it
-    REOPEN = "reopen"  # a failed e-mail is tried again: a person asked, or the mailbox was to blame
+    REOPEN = "reopen"  # tried again after all: a person asked, the mailbox was to blame, or what stopped it was wrong
 
 
 class Result(StrEnum):
@@ -85,6 +85,6 @@ PATHS: dict[Move, Path] = {
     Move.REPLAN: _path({Status.PENDING}, Status.PENDING),
     Move.SETTLE: _path({Status.UNKNOWN}, Status.SENT, Status.PENDING),
     Move.RECOVER: _path({Status.PENDING, Status.SENDING}, Status.UNKNOWN),
-    # Only a refusal leads to failed, so an e-mail that may have been accepted is never reopened.
-    Move.REOPEN: _path({Status.FAILED}, Status.PENDING),
+    # Only a refusal leads to failed, and only what was not sent is cancelled: neither may have been accepted.
+    Move.REOPEN: _path({Status.FAILED, Status.CANCELLED}, Status.PENDING),
 }

@@ -105,32 +105,32 @@ WITH slot AS (
     SELECT * FROM unnest(%(leads)s::bigint[], %(steps)s::bigint[], %(mailboxes)s::bigint[], %(times)s::timestamptz[])
         AS s (campaign_lead_id, step_id, mailbox_id, scheduled_at)
 ), before AS (
-    SELECT q.id, q.scheduled_at AS old_at, slot.mailbox_id, slot.scheduled_at
+    SELECT q.id, q.status, q.scheduled_at AS old_at, slot.mailbox_id, slot.scheduled_at
     FROM campaign_email_queue q JOIN slot USING (campaign_lead_id, step_id)
-    WHERE q.campaign_id = %(campaign)s AND q.status = 'failed' AND (
+    WHERE q.campaign_id = %(campaign)s AND (q.status = 'cancelled' OR q.status = 'failed' AND (
         SELECT h.move FROM email_history h
         WHERE h.email_id = q.id AND h.move IN ('hand_over', 'doubt', 'recover', 'settle', 'accept', 'reject')
-        ORDER BY h.id DESC LIMIT 1) = 'reject'
+        ORDER BY h.id DESC LIMIT 1) = 'reject')
     ORDER BY q.id FOR NO KEY UPDATE OF q
 ), reopened AS (
     UPDATE campaign_email_queue q
     SET status = 'pending', scheduled_at = before.scheduled_at, mailbox_id = before.mailbox_id, hinted_for = NULL,
         claim_token = NULL, claimed_at = NULL, worker_host = NULL, worker_pid = NULL, worker_started_at = NULL,
-        handed_over_at = NULL, attempts = 0, error = NULL, deferred_since = NULL
-    FROM before WHERE q.id = before.id AND q.status = 'failed'
-    RETURNING q.id, before.old_at, q.scheduled_at, q.mailbox_id
+        handed_over_at = NULL, attempts = 0, error = NULL, deferred_since = NULL, not_before = NULL
+    FROM before WHERE q.id = before.id AND q.status = before.status
+    RETURNING q.id, before.status, before.old_at, q.scheduled_at, q.mailbox_id
 )
 INSERT INTO email_history
     (email_id, move, from_status, to_status, reason, reason_code, reason_values, scheduled_from, scheduled_to,
      mailbox_id, by)
-SELECT id, 'reopen', 'failed', 'pending', %(reason)s, %(reason_code)s, %(reason_values)s, old_at,
+SELECT id, 'reopen', status, 'pending', %(reason)s, %(reason_code)s, %(reason_values)s, old_at,
        scheduled_at, mailbox_id, %(by)s
 FROM reopened ORDER BY id
 """
 
 
 def reopen(campaign_id: int, slots: Sequence[Slot], reason: Why, by: str) -> int:
-    """Have failed e-mails tried again, in these slots. Returns how many."""
+    """Have failed or cancelled e-mails tried again, in these slots. Returns how many."""
     values = {"campaign": campaign_id, **reason_columns.for_sql(reason, "reason"), "by": by, **_columns(slots)}
     return _announced(Move.REOPEN, execute(REOPEN, values), campaign_id, by, reason)
 

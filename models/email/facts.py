@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from models.email import limits, windows
-from models.email.gates import Facts
+from models.email import holds, limits, windows
+from models.email.gates import Facts, Hold
 from models.email.locks import NoSuchEmail
 from models.email.suppressed import ENTRY
 from models.email.windows import WindowRow
@@ -31,7 +31,9 @@ _COLUMNS = f"""
         WHERE h.status = 'sending' AND o.smtp_host = m.smtp_host AND h.id <> q.id) AS host_sending,
        s.address AS suppressed_by, s.reason AS suppressed, s.reason_code AS suppressed_code,
        s.reason_values AS suppressed_values, l.legal_basis,
-        (SELECT requires_legal_basis FROM installation) AS requires_legal_basis
+       (SELECT requires_legal_basis FROM installation) AS requires_legal_basis,
+       hold.stops AS hold_stops, hold.until AS hold_until, hold.reason AS hold_reason,
+       hold.reason_code AS hold_code, hold.reason_values AS hold_values
 """  # noqa: S608  # only our own words
 _AROUND = f"""
 FROM campaign_email_queue q
@@ -40,6 +42,7 @@ JOIN mailbox m ON m.id = q.mailbox_id
 JOIN campaign_lead cl ON cl.id = q.campaign_lead_id
 JOIN lead l ON l.id = cl.lead_id
 LEFT JOIN LATERAL {ENTRY.format(address="l.address")} s ON true
+LEFT JOIN LATERAL {holds.STRONGEST} hold ON true
 """  # only our own words
 FACTS = f"SELECT {_COLUMNS} {_AROUND} WHERE q.id = ANY(%(ids)s)"
 
@@ -74,6 +77,11 @@ class _Around(WindowRow):
     suppressed_values: dict[str, Any] | None
     legal_basis: str | None
     requires_legal_basis: bool
+    hold_stops: bool | None
+    hold_until: datetime | None
+    hold_reason: str | None
+    hold_code: str | None
+    hold_values: dict[str, Any] | None
 
 
 _ONE = f"""
@@ -185,4 +193,12 @@ def _facts(row: _Around, now: datetime, clock_off: timedelta, campaign_used: int
         suppressed=reason_columns.current(row.suppressed, row.suppressed_code, row.suppressed_values),
         legal_basis=row.legal_basis,
         requires_legal_basis=row.requires_legal_basis,
+        hold=_hold(row),
     )
+
+
+def _hold(row: _Around) -> Hold | None:
+    if row.hold_stops is None:
+        return None
+    because = reason_columns.read(row.hold_reason, row.hold_code, row.hold_values)
+    return Hold(row.hold_stops, row.hold_until, because or "")

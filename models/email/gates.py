@@ -30,6 +30,7 @@ GateName = Literal[
     "clock",
     "campaign",
     "lead",
+    "held",
     "time",
     "downtime",
     "window",
@@ -53,6 +54,15 @@ class Closed:
     @property
     def reason(self) -> str:
         return str(self.because)
+
+
+@dataclass(frozen=True)
+class Hold:
+    """Why a lead is not written to after what came back from it."""
+
+    stops: bool  # for good; otherwise until a time, or until a person decides
+    until: datetime | None
+    because: Why
 
 
 @dataclass(frozen=True)
@@ -86,6 +96,7 @@ class Facts:
     suppressed: Why | None
     legal_basis: str | None
     requires_legal_basis: bool  # of this installation, if the setting leaves it to that
+    hold: Hold | None
 
 
 Gate = Callable[[Facts, config.Sending], Closed | None]
@@ -116,6 +127,8 @@ def lead_may_be_written_to(it: Facts, rules: config.Sending) -> Closed | None:
     is_required = it.requires_legal_basis if rules.require_legal_basis == "auto" else rules.require_legal_basis
     if is_required and not it.legal_basis:
         return Closed("lead", Action.CANCEL, Reason(Code.NO_LEGAL_BASIS))
+    if it.hold is not None and it.hold.stops:
+        return Closed("lead", Action.CANCEL, Reason(Code.STOPPED, because=it.hold.because))
     return None
 
 
@@ -123,6 +136,13 @@ def _suppressed(by: str, why: Why) -> Reason:
     if by.startswith(DOMAIN):
         return Reason(Code.SUPPRESSED_DOMAIN, domain=by.removeprefix(DOMAIN), reason=why)
     return Reason(Code.SUPPRESSED, reason=why)
+
+
+def lead_is_not_held(it: Facts, rules: config.Sending) -> Closed | None:
+    """The tick gives the e-mail another time: see models/inbox/holding.py."""
+    if it.hold is None or it.hold.stops:
+        return None
+    return Closed("held", Action.WAIT, Reason(Code.HELD, because=it.hold.because), it.hold.until)
 
 
 def not_too_early(it: Facts, rules: config.Sending) -> Closed | None:
@@ -192,6 +212,7 @@ def host_has_room(it: Facts, rules: config.Sending) -> Closed | None:
 CLAIM: tuple[Gate, ...] = (
     campaign_is_active,
     lead_may_be_written_to,
+    lead_is_not_held,
     not_too_early,
     not_too_late,
     window_is_open,
@@ -205,6 +226,7 @@ CLAIM: tuple[Gate, ...] = (
 HAND_OVER: tuple[Gate, ...] = (
     campaign_is_active,
     lead_may_be_written_to,
+    lead_is_not_held,
     window_is_open,
     under_the_limits,
     mailbox_is_open,

@@ -319,6 +319,28 @@ def recover(
     return run(Move.RECOVER, [LOCK_EMAIL, RECOVER], email_id, by, reason, handed_over_at=handed_over_at, **values)
 
 
+PUT_OFF = build(
+    Move.REPLAN,
+    Status.PENDING,
+    {
+        "scheduled_at": "%(scheduled_at)s::timestamptz",
+        "not_before": "%(not_before)s::timestamptz",
+        "hinted_for": "NULL",
+    },
+    guard="true",
+    name="put_off",
+)
+
+
+def put_off(email_id: int, scheduled_at: datetime, not_before: datetime | None, reason: Why, by: str) -> bool:
+    """Give a pending e-mail another time because its lead is held, or is no longer held (not_before: None).
+
+    Until `not_before` it keeps that time: no plan moves it, and none waits for it.
+    """
+    times = {"scheduled_at": scheduled_at, "not_before": not_before}
+    return run(Move.REPLAN, [LOCK_AROUND, PUT_OFF], email_id, by, reason, **times)
+
+
 def _end(
     move: Move,
     statement: Prepared,

@@ -6,7 +6,7 @@ The claim and the hand-over check the same for one e-mail: see gates.lead_may_be
 from collections.abc import Collection, Sequence
 
 import config
-from models.email import facts, gates, moves
+from models.email import facts, gates, holds, moves
 from models.email.suppressed import DOMAIN, IS_DOMAIN, IS_SUPPRESSED
 from models.store.database import fetch
 
@@ -15,7 +15,7 @@ _BASIS_REQUIRED = "COALESCE(%(basis_required)s::boolean, (SELECT requires_legal_
 _SUPPRESSED = IS_SUPPRESSED.format(address="p.address")
 # For a row `l` of campaign_lead. A scalar subquery, so that Postgres always uses the indexes, one lead at a time.
 MAY_BE_WRITTEN_TO = f"""
-(SELECT NOT {_SUPPRESSED} AND (NOT {_BASIS_REQUIRED} OR COALESCE(p.legal_basis, '') <> '')
+(SELECT NOT {_SUPPRESSED} AND (NOT {_BASIS_REQUIRED} OR COALESCE(p.legal_basis, '') <> '') AND NOT {holds.STOPPED}
  FROM lead p WHERE p.id = l.lead_id)
 """  # noqa: S608  # only our own words
 # Per tick; the next ticks find the rest.
@@ -86,6 +86,14 @@ def cancel_forbidden(by: str, people: Sequence[int] | None = None) -> int:
     return sum(moves.cancel(each, gate.because, by) for each, gate in closed.items() if gate)
 
 
+def cancel_stopped(by: str, lead_id: int | None = None) -> int:
+    """The same for those whose leads were stopped by what came back from them."""
+    found = [each for (each,) in fetch(holds.STOPPED_EMAILS, {"lead": lead_id, "at_once": _AT_ONCE})]
+    closed = {
+        each: gates.lead_may_be_written_to(it, config.settings().sending)
+        for each, it in facts.read_pending(found).items()
+    }
+    return sum(moves.cancel(each, gate.because, by) for each, gate in closed.items() if gate)
 def stop_suppressed(keys: Collection[str], by: str) -> None:
     """Let nothing be handed over any more to whom these suppressions concern, once the caller, who added them, commits.
 

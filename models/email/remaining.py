@@ -6,7 +6,7 @@ from models.email.recipients import MAY_BE_WRITTEN_TO
 
 # For a row `c` of campaign: one row per lead and step without an e-mail. Needs the parameters of recipients.rules().
 REMAINING = f"""
-(SELECT l.id AS campaign_lead_id, l.position AS turn, s.id AS step_id, s.position AS step,
+(SELECT l.id AS campaign_lead_id, l.lead_id, l.campaign_id, l.position AS turn, s.id AS step_id, s.position AS step,
         {MAY_BE_WRITTEN_TO} AS may_be_written_to
  FROM campaign_lead l JOIN campaign_step s ON s.campaign_id = l.campaign_id
  WHERE l.campaign_id = c.id

@@ -166,7 +166,7 @@ SELECT c.id AS campaign_id, last.scheduled_at AS at
 FROM unnest(%s::bigint[]) AS c (id)
 LEFT JOIN LATERAL (
     SELECT q.scheduled_at FROM campaign_email_queue q
-    WHERE q.campaign_id = c.id AND q.status = 'pending' AND q.attempts = 0
+    WHERE q.campaign_id = c.id AND q.status = 'pending' AND q.attempts = 0 AND q.not_before IS NULL
     ORDER BY q.scheduled_at DESC LIMIT 1
 ) last ON true
 """
@@ -260,7 +260,7 @@ def _planned_mailboxes(rows: Sequence[Mailbox], now: datetime) -> list[planner.M
 # to try the mailbox after each pause and block all others.
 PENDING = """
 SELECT q.campaign_id, q.campaign_lead_id AS lead_id, q.step_id, q.mailbox_id, q.scheduled_at AS at,
-       q.attempts > 0 AS is_retry
+       q.attempts > 0 AS is_retry, COALESCE(q.not_before > clock_timestamp(), false) AS is_held
 FROM campaign_email_queue q
 LEFT JOIN LATERAL (
     SELECT count(*) AS met FROM attempt a
@@ -279,6 +279,7 @@ class _Pending:
     mailbox_id: int
     at: datetime
     is_retry: bool
+    is_held: bool  # until later
 
 
 def _pending(
@@ -287,12 +288,14 @@ def _pending(
     """Campaign id -> its pending e-mails in order of their turns; and the slots that stay in any case.
 
     An edit leaves scheduled retries where they are, outside the campaign's pace. Resuming a campaign or a mailbox
-    replans them with the rest.
+    replans them with the rest. What is held until later stays in any case.
     """
     emails: defaultdict[int, list[Email]] = defaultdict(list)
     staying = []
     for it in read_rows(_Pending, PENDING, (campaign_ids,)):
-        if it.campaign_id not in orders:
+        if it.is_held:
+            staying.append(Taken(it.campaign_id, it.mailbox_id, it.at, is_retry=True))
+        elif it.campaign_id not in orders:
             emails[it.campaign_id].append(Email(it.lead_id, it.step_id, CurrentSlot(it.mailbox_id, it.at)))
         elif it.is_retry and it.at > now and orders[it.campaign_id] == "edited":
             staying.append(Taken(it.campaign_id, it.mailbox_id, it.at, it.is_retry))
@@ -301,16 +304,18 @@ def _pending(
     return emails, staying
 
 
-TAKEN_BY = """
-SELECT campaign_id, mailbox_id, scheduled_at AS at, attempts > 0 AS is_retry FROM campaign_email_queue
+# An e-mail that is held until later has its own time, as a retry has.
+_OWN_TIME = "attempts > 0 OR not_before IS NOT NULL"
+TAKEN_BY = f"""
+SELECT campaign_id, mailbox_id, scheduled_at AS at, ({_OWN_TIME}) AS is_retry FROM campaign_email_queue
 WHERE status = 'pending' AND campaign_id = ANY(%(campaigns)s)
-"""
-TAKEN_BESIDE = """
-SELECT q.campaign_id, q.mailbox_id, q.scheduled_at AS at, q.attempts > 0 AS is_retry
+"""  # noqa: S608  # only our own words
+TAKEN_BESIDE = f"""
+SELECT q.campaign_id, q.mailbox_id, q.scheduled_at AS at, ({_OWN_TIME}) AS is_retry
 FROM campaign_email_queue q JOIN campaign c ON c.id = q.campaign_id
 WHERE q.status = 'pending' AND c.status = 'active'
   AND q.mailbox_id = ANY(%(mailboxes)s) AND NOT q.campaign_id = ANY(%(campaigns)s)
-"""
+"""  # noqa: S608
 
 
 def _taken(query: str, campaigns: Sequence[int], mailboxes: Sequence[int] = ()) -> list[Taken]:
@@ -343,6 +348,7 @@ ON_UNUSABLE_MAILBOXES = """
 SELECT DISTINCT q.campaign_id
 FROM mailbox m
 JOIN campaign_email_queue q ON q.mailbox_id = m.id AND q.status = 'pending'
+    AND (q.not_before IS NULL OR q.not_before <= clock_timestamp())
 JOIN campaign c ON c.id = q.campaign_id AND c.status = 'active'
 WHERE m.status <> 'active'
    OR q.scheduled_at < m.closed_until

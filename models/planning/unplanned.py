@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from models.email import recipients, remaining
+from models.email import holds, recipients, remaining
 from models.store.database import fetch, rows
 from scheduling.planner import Email
 
@@ -24,7 +24,7 @@ SELECT c.id AS campaign_id, r.campaign_lead_id AS lead_id, r.step_id
 FROM unnest(%(ids)s::bigint[], %(after)s::int[], %(most)s::int[]) AS c (id, after, most)
 CROSS JOIN LATERAL (
     SELECT r.campaign_lead_id, r.step_id FROM {remaining.REMAINING} r
-    WHERE r.step = 1 AND r.turn > c.after AND r.may_be_written_to
+    WHERE r.step = 1 AND r.turn > c.after AND r.may_be_written_to AND NOT {holds.HELD}
     ORDER BY r.turn LIMIT c.most
 ) r
 """  # noqa: S608  # only our own words

@@ -151,6 +151,8 @@ class Campaign(Table):
     paused_reason_values = JSONField(null=True)
     send_on_holidays = BooleanField(constraints=_default("true"))
     last_day = DateField(null=True)  # of sending, in Warsaw; null: no end
+    stop_in_all_campaigns = BooleanField(constraints=_default("false"))  # a reply stops the lead's other campaigns too
+    stop_colleagues = BooleanField(constraints=_default("false"))  # and its leads at the same domain
 
     class Meta:
         constraints = [
@@ -279,6 +281,7 @@ class CampaignEmailQueue(Table):
     predecessor = ForeignKeyField("self", null=True, index=False)  # the lead's e-mail before it; null: the first
     error_code = TextField(null=True)
     error_values = JSONField(null=True)
+    not_before = MomentField(null=True)  # its lead was held until then, and it has its own time since
 
     class Meta:
         constraints = [
@@ -324,7 +327,7 @@ _index("one_sending_per_mailbox", _Q.mailbox, where=SQL("status = 'sending'"), u
 _index("pending_by_mailbox", _Q.mailbox, _Q.scheduled_at, where=_PENDING)
 _index(
     "pending_by_campaign_and_mailbox",
-    *(_Q.campaign, _Q.mailbox, _Q.scheduled_at, _Q.id, _Q.campaign_lead, _Q.attempts),
+    *(_Q.campaign, _Q.mailbox, _Q.scheduled_at, _Q.id, _Q.campaign_lead, _Q.attempts, _Q.not_before),
     where=_PENDING,
 )
 # Covers the queries about a day's count: index-only scans.
@@ -544,7 +547,7 @@ class Notice(Table):
 
     class Meta:
         constraints = [
-            _one_of("kind", ("unknown", "mailbox", "campaign", "disarmed")),
+            _one_of("kind", ("unknown", "mailbox", "campaign", "disarmed", "complaint", "unclear")),
             Check("attempts >= 0", "attempts_are_not_negative"),
             Check("closed_at IS NULL OR due_at IS NULL", "closed_is_not_due"),
         ]
@@ -553,6 +556,118 @@ class Notice(Table):
 Notice.add_index(
     Notice.index(Notice.kind, Notice.subject, unique=True, where=SQL("closed_at IS NULL"), name="one_open_notice")
 )
+
+
+class Inbox(Table):
+    """How reading a mailbox's inbox and junk folder goes."""
+
+    mailbox = ForeignKeyField(Mailbox, primary_key=True)
+    asked_at = MomentField(null=True)  # a person asked for a look; null once it began
+    started_at = MomentField(null=True)  # of the last look
+    read_at = MomentField(null=True)  # the start of the last look that read everything
+    failures = IntegerField(constraints=[*_default("0"), Check("failures >= 0", "failures_are_not_negative")])  # since
+    failed_at = MomentField(null=True)
+    failed_step = TextField(null=True)  # connect, login, folder, search or password
+    failed_reason = TextField(null=True)
+
+
+class InboxCursor(Table):
+    """How far a folder has been read."""
+
+    mailbox_id: int
+    mailbox = ForeignKeyField(Mailbox, index=False)
+    folder = TextField()
+    uidvalidity = BigIntegerField()
+    last_uid = BigIntegerField(constraints=[*_default("0"), Check("last_uid >= 0", "uids_are_not_negative")])
+    since = DateField()  # earlier messages are not read
+    updated_at = MomentField(constraints=_default("clock_timestamp()"))
+
+    class Meta:
+        primary_key = CompositeKey("mailbox", "folder", "uidvalidity")
+
+
+class Incoming(Table):
+    """A message that came back: an answer, a bounce or a complaint."""
+
+    mailbox_id: int
+    email_id: int | None
+    campaign_id: int | None
+    lead_id: int | None
+    id = BigAutoField()
+    mailbox = ForeignKeyField(Mailbox, index=False)
+    folder = TextField()
+    uidvalidity = BigIntegerField()
+    uid = BigIntegerField()
+    digest = TextField()  # of its first bytes: recognises it in another folder or under another UIDVALIDITY
+    message_id = TextField(null=True)
+    received_at = MomentField()  # the server's INTERNALDATE
+    read_at = MomentField(constraints=_default("clock_timestamp()"))
+    class_ = TextField(column_name="class")  # human, automatic, bounce, …: a person may have corrected it
+    kind = TextField(null=True)  # of a bounce or an automatic reply
+    status = TextField(null=True)  # of a bounce: "5.1.1"
+    rule = TextField()  # that decided
+    read_as = TextField()  # the class by that rule
+    sender = TextField()
+    subject = TextField()
+    excerpt = TextField()  # of the new text
+    returns_on = DateField(null=True)
+    email = ForeignKeyField(CampaignEmailQueue, null=True, index=False)
+    campaign = ForeignKeyField(Campaign, null=True, index=False)
+    lead = ForeignKeyField(Lead, null=True, index=False)
+    matched_by = TextField(null=True)  # the header with our id; or sender, or recipient
+    suppressed = TextField(null=True)  # the address that it has suppressed
+    evidence = JSONField()  # cited ids, recipients, the server's words
+    corrected_at = MomentField(null=True)
+    corrected_by = TextField(null=True)
+
+    class Meta:
+        constraints = [
+            Check(
+                "class IN ('human', 'automatic', 'bounce', 'complaint', 'unsubscribe', 'unclear', 'other')",
+                "class_is_known",
+            ),
+            Check(
+                "class <> 'bounce' OR (kind IS NOT NULL AND kind IN ('address', 'policy', 'temporary'))",
+                "bounce_has_its_kind",
+            ),
+        ]
+        indexes = ((("mailbox", "digest"), True), (("mailbox", "folder", "uidvalidity", "uid"), True))
+
+
+_I = Incoming
+Incoming.add_index(_I.index(_I.email, _I.id, where=SQL("email_id IS NOT NULL"), name="incoming_by_email"))
+Incoming.add_index(_I.index(_I.lead, _I.id, where=SQL("lead_id IS NOT NULL"), name="incoming_by_lead"))
+Incoming.add_index(
+    _I.index(_I.campaign, _I.class_, _I.id, where=SQL("campaign_id IS NOT NULL"), name="incoming_by_campaign")
+)
+Incoming.add_index(_I.index(_I.id, where=SQL("class = 'unclear'"), name="incoming_unclear"))
+Incoming.add_index(_I.index(_I.received_at, where=SQL("class = 'complaint'"), name="complaints_by_time"))
+
+
+class Hold(Table):
+    """A lead that is not written to because of what came back from it."""
+
+    lead_id: int
+    campaign_id: int | None
+    incoming_id: int
+    id = BigAutoField()
+    lead = ForeignKeyField(Lead, index=False)
+    campaign = ForeignKeyField(Campaign, null=True, index=False)  # null: in every campaign
+    incoming = ForeignKeyField(Incoming, index=False)
+    stops = BooleanField()  # for good
+    until = MomentField(null=True)  # null: for good, or until a person decides
+    reason = TextField()
+    reason_code = TextField(null=True)
+    reason_values = JSONField(null=True)
+    created_at = MomentField(constraints=_default("clock_timestamp()"))
+    lifted_at = MomentField(null=True)  # taken back
+
+    class Meta:
+        constraints = [Check("NOT stops OR until IS NULL", "a_stop_has_no_end")]
+
+
+Hold.add_index(Hold.index(Hold.lead, where=SQL("lifted_at IS NULL"), name="hold_of_lead"))
+Hold.add_index(Hold.index(Hold.incoming, name="hold_of_incoming"))
 
 
 class WebSession(Table):
@@ -583,4 +698,8 @@ TABLES: tuple[type[Table], ...] = (
     DomainFinding,
     Notice,
     WebSession,
+    Inbox,
+    InboxCursor,
+    Incoming,
+    Hold,
 )
