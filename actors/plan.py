@@ -15,6 +15,7 @@ import clock
 import config
 from actors.hint import hint_planned
 from models.email import recipients
+from models.inbox import holding
 from models.planning import plans, usable
 from models.planning.plans import Situation
 from models.store import database, tick_request
@@ -77,6 +78,8 @@ def _plan(campaign_ids: Collection[int]) -> None:
 def replan() -> None:
     """Replan pending e-mails where an owner's order or a gate requires it."""
     recipients.cancel_forbidden(BY)
+    recipients.cancel_stopped(BY)
+    holding.put_off_held(BY)
     reasons, written = plans.to_replan(), _Written()
     campaign_ids = portion = _portion(list(reasons))
     for _ in range(_ROUNDS):

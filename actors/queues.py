@@ -17,6 +17,7 @@ P = ParamSpec("P")
 
 DELIVER = "deliver"  # one message per e-mail that is due soon
 EVIDENCE = "evidence"  # one message per mailbox whose Sent folder is to be searched
+INBOX = "inbox"  # replies and bounces: one message, for all inboxes that are due
 TICK = "tick"  # one message a minute; its own queue, so that it never waits behind e-mails
 UPKEEP = "upkeep"  # slow work that nothing waits for: the check of all rows, and notices
 

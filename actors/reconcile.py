@@ -4,6 +4,7 @@ from actors import queues
 from actors.disk.identity import is_alive, this_worker
 from actors.readiness import work_off_journal
 from models.email import evidence, stuck
+from models.inbox import incoming
 from models.owner import campaigns, forgetting, reopening
 from ops.watch import logs
 
@@ -19,6 +20,8 @@ def reconcile() -> None:
         log.warning("refusals_were_the_mailboxes", emails=count)
     if count := forgetting.erase_late_words():
         log.info("late_words_erased", people=count)
+    if count := incoming.settle_cited():
+        log.info("unknown_settled_by_messages", emails=count)
     for mailbox_id in evidence.due():
         queues.ask(queues.EVIDENCE, "seek_evidence", mailbox_id)
 

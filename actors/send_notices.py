@@ -56,6 +56,18 @@ WORDINGS = {
         " the campaign when the cause is removed: the count then begins again.",
         "/campaigns/{subject}",
     ),
+    Kind.COMPLAINT: Wording(
+        "{count} complaints about e-mails from {name}",
+        "Leads marked them as spam. They are suppressed and are not written to again. More complaints cost the mailbox"
+        " its reputation: see python -m admin incoming list --class complaint.",
+        "/mailboxes",
+    ),
+    Kind.UNCLEAR: Wording(
+        "{count} replies to {name} need to be judged",
+        "It is not clear what they are. Their leads are not written to until somebody decides:"
+        " python -m admin incoming list --class unclear, then incoming correct.",
+        "/mailboxes",
+    ),
     Kind.DISARMED: Wording("nothing is being sent", "{words}", "/"),
 }
 

@@ -43,5 +43,11 @@ def sent_folder(of: Mailbox) -> SentFolderPlace | None:
     return SentFolderPlace(server, where.sent_folder)
 
 
+def inbox(of: Mailbox) -> Server | None:
+    """Where what comes back is read. None: it has no IMAP server. Raises vault.KeyInvalid."""
+    where = sent_folder(of)
+    return None if where is None else where.server
+
+
 def _password(encrypted: str | None) -> str | None:
     return None if encrypted is None else vault.decrypt(encrypted)

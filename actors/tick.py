@@ -10,6 +10,7 @@ from collections.abc import Callable
 from actors import queues
 from actors.attention import ask_for_notices, protect
 from actors.hint import hint_due
+from actors.inbox import ask_for_inboxes
 from actors.plan import plan_new, replan
 from actors.reconcile import complete, reconcile
 from models.health import heartbeats
@@ -28,6 +29,7 @@ STEPS: tuple[Callable[[], None], ...] = (
     reconcile,
     complete,
     protect,
+    ask_for_inboxes,
     ask_for_notices,
 )
 for _step in STEPS:

@@ -10,7 +10,21 @@ from pydantic import ValidationError
 import config
 import faults
 from actors.disk.jsonlines import LinesUnreadable
-from admin import arm, campaign, catcher, demo, doctor, email, freeze, lead, mailbox, notices, show, suppression
+from admin import (
+    arm,
+    campaign,
+    catcher,
+    demo,
+    doctor,
+    email,
+    freeze,
+    incoming,
+    lead,
+    mailbox,
+    notices,
+    show,
+    suppression,
+)
 from admin.arm import ArmingRefused
 from admin.input.campaign_file import FileInvalid
 from bounds import OutOfBounds
@@ -18,6 +32,7 @@ from mail.address import AddressInvalid
 from mail.message import LetterInvalid
 from models.email.locks import NoSuchEmail
 from models.health import heartbeats
+from models.inbox.incoming import CorrectionRefused, NoSuchIncoming
 from models.owner import campaigns, mailboxes
 from models.owner.campaigns import CampaignInvalid
 from models.owner.closed_days import FreezeInvalid
@@ -39,6 +54,7 @@ REFUSALS = (
     AddressInvalid,
     ArmingRefused,
     CampaignInvalid,
+    CorrectionRefused,
     FileInvalid,
     FreezeInvalid,
     ForgettingRefused,
@@ -47,6 +63,7 @@ REFUSALS = (
     LinesUnreadable,
     MailboxInvalid,
     NoSuchEmail,
+    NoSuchIncoming,
     NoSuchLead,
     NothingToForget,
     OutOfBounds,
@@ -68,6 +85,7 @@ app = typer.Typer(
 app.add_typer(mailbox.app, name="mailbox")
 app.add_typer(campaign.app, name="campaign")
 app.add_typer(email.app, name="email")
+app.add_typer(incoming.app, name="incoming")
 app.add_typer(mailbox.warmup, name="warmup")
 app.add_typer(suppression.app, name="suppression")
 app.add_typer(freeze.app, name="freeze")

@@ -15,6 +15,7 @@ from admin import check, confirm, show
 from admin.person import who
 from mail.address import normalise
 from mail.message import check_sender_name, refuse_control_characters
+from models.inbox import looks
 from models.owner import changes, mailboxes
 from models.owner.mailboxes import MailboxInvalid, SentMail
 from models.store import database, vault
@@ -258,6 +259,16 @@ def check_domain(address: Address) -> None:
         print(f"{it.server:<5}  {escape_controls(it.says)}")
     if not all(it.works for it in verdicts):
         raise typer.Exit(1)
+
+
+@app.command()
+def read(address: Address) -> None:
+    """Have the mailbox's inbox read now for replies and bounces."""
+    row = mailboxes.find(normalise(address))
+    if row.imap_host is None:
+        raise MailboxInvalid(f"{row.address} has no IMAP server: mailbox edit --imap-host names it")
+    looks.ask(row.id)
+    print(f"{row.address} will be read; `incoming list` shows what came back")
 
 
 @app.command()

@@ -1,7 +1,8 @@
 """IMAP conversations, using the library IMAPClient: with deadlines, and bounds on what a server can make us read.
 
-Searches a mailbox's Sent folder for an e-mail's copy; inbox.py reads inboxes. Read-only. A copy proves that the server accepted the e-mail; finding none proves nothing. A server's search result only counts if
-the found message's headers confirm it.
+Searches a mailbox's Sent folder for an e-mail's copy; inbox.py reads inboxes. Read-only. A copy proves that the server
+accepted the e-mail; finding none proves nothing. A server's search result only counts if the found message's headers
+confirm it.
 """
 
 import imaplib

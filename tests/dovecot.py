@@ -7,9 +7,11 @@ import grp
 import imaplib
 import os
 import pwd
+import re
 import shutil
 import subprocess
 import tempfile
+from datetime import datetime
 from pathlib import Path
 from typing import Self
 
@@ -107,6 +109,32 @@ class Dovecot:
             if folder is not None:
                 client.create_folder(folder)
             client.append(folder or self.sent, content, msg_time=clock.now())
+
+    def receive(self, user: str, content: bytes, folder: str = "INBOX", at: datetime | None = None) -> None:
+        """Put a message into the user's inbox, or another folder, as one that came at that time."""
+        with self._logged_in(user) as client:
+            if not client.folder_exists(folder):
+                client.create_folder(folder)
+            client.append(folder, content, msg_time=at or clock.now())
+
+    def renumber(self, user: str, folder: str = "INBOX") -> None:
+        """Give all messages of a folder other UIDs, under another UIDVALIDITY, as after a server was restored."""
+        maildir = self.home / "mail" / user / ("" if folder == "INBOX" else f".{folder}")
+        uids = maildir / "dovecot-uidlist"
+        first, *rest = uids.read_text().splitlines()
+        older = re.sub(r"\bV(\d+)", lambda found: f"V{int(found[1]) + 1}", first)
+        numbered = [re.sub(r"^(\d+)", lambda found: str(int(found[1]) + 100), line) for line in rest]
+        next_uid = re.sub(r"\bN(\d+)", lambda found: f"N{int(found[1]) + 100}", older)
+        uids.write_text("\n".join([next_uid, *numbered]) + "\n")
+        for index in maildir.glob("dovecot.index*"):
+            index.unlink()
+
+    def state(self, user: str, folder: str = "INBOX") -> dict[int, tuple[bytes, ...]]:
+        """UID -> flags of each message in a folder."""
+        with self._logged_in(user) as client:
+            client.select_folder(folder, readonly=True)
+            found: dict[int, tuple[bytes, ...]] = dict(client.get_flags(client.search()))
+            return found
 
     def flags(self, user: str) -> list[tuple[bytes, ...]]:
         """Of each message in the user's Sent folder."""

@@ -20,6 +20,7 @@ from actors.disk.identity import this_worker
 from actors.domains import check_domains
 from actors.evidence import seek_evidence
 from actors.examine import examine
+from actors.inbox import read_inboxes
 from actors.process.boot import Boot
 from actors.process.messages import Consumer, Encoder
 from actors.process.sharing import Sharing
@@ -35,13 +36,13 @@ _TRIES = 6  # made by Dramatiq to publish a message
 
 
 class Role(StrEnum):
-    WORKER = "worker"  # sends e-mails, searches for copies, sends notices
+    WORKER = "worker"  # sends e-mails, searches for copies, reads inboxes, sends notices
     TIMEKEEPER = "timekeeper"  # runs the ticks
     PERIODIQ = "periodiq"  # asks for each tick
     EMBEDDED = "embedded"  # all of it, in one process
 
 
-_WORKER: tuple[Actor[...], ...] = (deliver, seek_evidence, examine, check_domains, tell_people)
+_WORKER: tuple[Actor[...], ...] = (deliver, seek_evidence, read_inboxes, examine, check_domains, tell_people)
 ACTORS: Mapping[Role, tuple[Actor[...], ...]] = {
     Role.WORKER: _WORKER,
     Role.TIMEKEEPER: (tick,),

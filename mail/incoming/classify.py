@@ -33,8 +33,9 @@ class _Read:
         self.message, self.facts = structure.read(raw), facts
         self.sender = addresses.sender(self.message)
         self.subject = self.message.headers.get("subject")
-        self.recipients = {letter.recipient for letter in facts.letters.values()}
-        sent = [each for letter in facts.letters.values() for each in letter.texts]
+        letters = [*facts.letters.values(), *([facts.unnamed] if facts.unnamed else [])]
+        self.recipients = {letter.recipient for letter in letters}
+        sent = [each for letter in letters for each in letter.texts]
         body = text.body(self.message)
         split = quoted.split(body, sent)
         self.new_text, self.quotes = split.new, split.quotes
@@ -47,6 +48,14 @@ def cited(raw: bytes) -> tuple[Citation, ...]:
         return _cited(structure.read(raw))
     except Exception:  # noqa: BLE001  # as below
         return ()
+
+
+def sender(raw: bytes) -> str:
+    """The address of its sender, normalised; "" if it has none."""
+    try:
+        return addresses.sender(structure.read(raw))
+    except Exception:  # noqa: BLE001  # as below
+        return ""
 
 
 def classify(raw: bytes, facts: Facts) -> Incoming:

@@ -49,6 +49,7 @@ class Facts:
     received_at: datetime  # aware: the server's INTERNALDATE
     own_addresses: frozenset[str] = frozenset()  # of all our mailboxes, normalised
     letters: Mapping[str, Letter] = field(default_factory=dict)  # of the cited ids that are ours
+    unnamed: Letter | None = None  # our last one to its sender, if it cites none
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,12 @@ def body(message: Structure) -> str:
     return "\n".join(of_html(of(part)) for part in texts if part.type == "text/html")[:LONGEST]
 
 
+def all_of(message: Structure) -> tuple[str, ...]:
+    """Its plain text and its HTML's text, each by itself."""
+    texts = [part for part in message.parts if part.is_text]
+    return tuple(of(part) if part.type == "text/plain" else of_html(of(part)) for part in texts)
+
+
 def of(part: Part) -> str:
     return decoded(part.content, part.parameters.get("charset", "")).replace("\r\n", "\n").replace("\r", "\n")
 

@@ -94,7 +94,8 @@ _REQUESTS = [
     (
         r"\b(do not|don.?t|dont|never|please no|stop)\b ?(ever )?(e-?mail(ing)?"
         r"|contact(ing)?|writ(e|ing)|messag(e|ing)|send(ing)?|spam(ming)?|bother(ing)?|pester(ing)?)\b.{0,12}\b(me"
-        r"|us|to (me|us)|again|any ?more|these|this|such|any|emails?|e-?mails?|messages|mails?|here|anything|further|your)\b"
+        r"|us|to (me|us)|again|any ?more|these|this|such|any|emails?|e-?mails?|messages|mails?"
+        r"|here|anything|further|your)\b"
     ),
     (
         r"\bstop (e-?mailing|contacting|spamming|messaging|harassing|bothering|writing)\b|\b(please )?stop (these|this"

@@ -69,6 +69,24 @@ class Copy:
         return {"folder": self.folder, "uid": self.uid, "header": self.header, "date": date}
 
 
+@dataclass(frozen=True)
+class Cited:
+    """A message in the mailbox that names the e-mail: a reply, or a report about it. As good a proof as an answer."""
+
+    folder: str
+    uid: int
+    header: str  # that names the e-mail
+    received_at: datetime
+
+    @property
+    def reason(self) -> Reason:
+        return Reason(Code.ANSWER_CITES, folder=self.folder, header=self.header)
+
+    def detail(self) -> dict[str, Any]:
+        date = self.received_at.isoformat()
+        return {"folder": self.folder, "uid": self.uid, "header": self.header, "date": date}
+
+
 NO_ANSWER = Conversation(Result.UNANSWERED, "dot")
 WITHDRAWN = Conversation(Result.WITHDRAWN, "body")
 # Proved by something other than the server's answer.

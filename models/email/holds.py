@@ -4,12 +4,14 @@ The SQL shared by gates, planner and the code that puts e-mails off. A hold is o
 """
 
 # For a row `l` of campaign_lead, or of what remains to be sent.
-_OF_LEAD = "h.lead_id = {l}.lead_id AND h.lifted_at IS NULL AND (h.campaign_id IS NULL OR h.campaign_id = {l}.campaign_id)"
+_OF_LEAD = (
+    "h.lead_id = {l}.lead_id AND h.lifted_at IS NULL AND (h.campaign_id IS NULL OR h.campaign_id = {l}.campaign_id)"
+)
 _STANDS = "NOT h.stops AND (h.until IS NULL OR h.until > clock_timestamp())"
 # Never written to again.
-STOPPED = f"EXISTS (SELECT FROM hold h WHERE {_OF_LEAD.format(l='l')} AND h.stops)"  # noqa: S608  # only our own words
+STOPPED = f"EXISTS (SELECT FROM hold h WHERE {_OF_LEAD.format(l='l')} AND h.stops)"  # only our own words
 # Not written to for now, for a row `r` of remaining.REMAINING.
-HELD = f"EXISTS (SELECT FROM hold h WHERE {_OF_LEAD.format(l='r')} AND {_STANDS})"  # noqa: S608
+HELD = f"EXISTS (SELECT FROM hold h WHERE {_OF_LEAD.format(l='r')} AND {_STANDS})"
 # The hold that lasts longest, for a row `cl` of campaign_lead.
 STRONGEST = f"""
 (SELECT h.stops, h.until, h.reason, h.reason_code, h.reason_values FROM hold h

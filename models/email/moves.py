@@ -14,7 +14,7 @@ from psycopg2 import Binary
 import config
 from models.email import announcements, attempts, claims, gates
 from models.email.announcements import Moved
-from models.email.attempts import Conversation, Copy
+from models.email.attempts import Cited, Conversation, Copy
 from models.email.claims import Claim, Held, Worker
 from models.email.facts import read, read_for_claim
 from models.email.gates import Closed
@@ -162,8 +162,8 @@ ACCEPT = build(
 )
 
 
-def accept(held: Held, conversation: Conversation, copy: Copy | None = None) -> bool:
-    """copy: the one found in the Sent folder, which proves the same as an answer."""
+def accept(held: Held, conversation: Conversation, copy: Copy | Cited | None = None) -> bool:
+    """copy: one found in the Sent folder, or a message that names it: proves the same as an answer."""
     reason, detail = (copy.reason, copy.detail()) if copy else (None, None)
     return _end(Move.ACCEPT, ACCEPT, held, reason, conversation, detail=detail, mailbox_works=True)
 

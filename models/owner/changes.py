@@ -73,9 +73,11 @@ def record_of_mailbox(mailbox_id: int, values: Mapping[str, list[object]], by: s
     _write(mailbox=mailbox_id, by=by, verb=verb, values=dict(values))
 
 
-def record_of_address(address: str, values: Mapping[str, list[object]], by: str, verb: str) -> None:
+def record_of_address(
+    address: str, values: Mapping[str, list[object]], by: str, verb: str, reason: Why | None = None
+) -> None:
     """values: name -> [old, new]."""
-    _write(address=address, by=by, verb=verb, values=dict(values))
+    _write(address=address, by=by, verb=verb, values=dict(values), **reason_columns.written(reason, "reason"))
 
 
 def record_of_installation(values: Mapping[str, list[object]], by: str, verb: str, reason: Why | None = None) -> None:

@@ -20,6 +20,8 @@ class Kind(StrEnum):
     MAILBOX = "mailbox"  # a mailbox was closed after faults and has not worked since
     CAMPAIGN = "campaign"  # a campaign paused itself
     DISARMED = "disarmed"  # all sending is stopped
+    COMPLAINT = "complaint"  # leads marked a mailbox's e-mails as spam
+    UNCLEAR = "unclear"  # replies to a mailbox that a person must judge
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,14 @@ cause AS (
     UNION ALL
     SELECT 'campaign', id, name, 1, paused_reason FROM campaign
     WHERE status = 'paused' AND paused_by = %(protection)s
+    UNION ALL
+    SELECT 'complaint', i.mailbox_id, m.address, count(*)::int, NULL
+    FROM incoming i JOIN mailbox m ON m.id = i.mailbox_id
+    WHERE i.class = 'complaint' AND i.received_at > clock_timestamp() - interval '3 days'
+    GROUP BY i.mailbox_id, m.address
+    UNION ALL
+    SELECT 'unclear', i.mailbox_id, m.address, count(*)::int, NULL FROM incoming i JOIN mailbox m ON m.id = i.mailbox_id
+    WHERE i.class = 'unclear' GROUP BY i.mailbox_id, m.address
     UNION ALL
     SELECT 'disarmed', 0, '', 1, disarmed_reason FROM installation WHERE disarmed_reason IS NOT NULL
 )

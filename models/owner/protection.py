@@ -21,10 +21,13 @@ class Results:
     """A campaign's latest e-mails with a final answer, and how many of them were refused."""
 
     count: int
-    refused: int
+    refused: int  # those that bounced included
+    bounced: int = 0
 
     @property
     def reason(self) -> Reason:
+        if self.bounced:
+            return Reason(Code.TOO_MANY_BOUNCED, refused=self.refused, count=self.count)
         return Reason(Code.TOO_MANY_REFUSED, refused=self.refused, count=self.count)
 
 
@@ -50,7 +53,11 @@ WHERE c.status = 'active' AND (
     OR EXISTS (
         SELECT FROM campaign_email_queue q
         WHERE q.campaign_id = c.id AND q.status = 'pending' AND q.deferred_since IS NOT NULL
-          AND q.scheduled_at >= COALESCE(c.watched_from, '-infinity')))
+          AND q.scheduled_at >= COALESCE(c.watched_from, '-infinity'))
+    OR EXISTS (
+        SELECT FROM incoming i
+        WHERE i.campaign_id = c.id AND i.class = 'bounce' AND i.kind <> 'temporary'
+          AND i.received_at >= COALESCE(c.watched_from, '-infinity')))
 ORDER BY c.id
 """
 
@@ -73,7 +80,8 @@ def _pause(campaign_id: int) -> Paused | None:
 
 
 # Refusals counted: of the lead, of the content, and the last one of an e-mail that was given up. A permanent but
-# unclear refusal counts while its e-mail waits. An e-mail that could not be composed was never sent and does not count.
+# unclear refusal counts while its e-mail waits. An e-mail that was sent and bounced counts as refused, unless the
+# bounce was temporary. An e-mail that could not be composed was never sent and does not count.
 # Only the latest thousand results: older ones say little about the current leads, and the bound keeps the query cheap.
 RESULTS = """
 WITH latest AS (
@@ -93,7 +101,10 @@ WITH latest AS (
      ORDER BY scheduled_at DESC LIMIT 1000)
     ORDER BY scheduled_at DESC LIMIT 1000
 ), answered AS (
-    SELECT status FROM latest LEFT JOIN LATERAL (
+    SELECT status, status = 'sent' AND EXISTS (
+        SELECT FROM incoming i WHERE i.email_id = latest.id AND i.class = 'bounce' AND i.kind <> 'temporary'
+    ) AS bounced
+    FROM latest LEFT JOIN LATERAL (
         SELECT a.scope, a.code FROM attempt a
         WHERE latest.status <> 'sent' AND a.email_id = latest.id AND a.scope IN ('lead', 'content', 'unclear')
         ORDER BY a.ended_at DESC, a.id DESC LIMIT 1
@@ -102,7 +113,9 @@ WITH latest AS (
        OR (status = 'failed' AND refusal.code IS NOT NULL)
        OR (status = 'pending' AND refusal.scope = 'unclear' AND refusal.code >= 500)
 )
-SELECT count(*)::int AS count, (count(*) FILTER (WHERE status <> 'sent'))::int AS refused FROM answered
+SELECT count(*)::int AS count, (count(*) FILTER (WHERE status <> 'sent' OR bounced))::int AS refused,
+       (count(*) FILTER (WHERE bounced))::int AS bounced
+FROM answered
 """
 
 

@@ -1,7 +1,7 @@
 """What comes back: how far inboxes are read, what was found in them, and which leads are held because of it.
 
-Nullable columns and columns with a constant default: added instantly, and ignored by the running previous version, which
-still sends to held leads. Not in one transaction; each statement can be repeated after a failure: see 0006.
+Nullable columns and columns with a constant default: added instantly, and ignored by the running previous version,
+which still sends to held leads. Not in one transaction; each statement can be repeated after a failure: see 0006.
 """
 
 from collections.abc import Callable
@@ -138,8 +138,9 @@ def up(migrator: SchemaMigrator, db: PostgresqlDatabase) -> None:
         run(statement)
     for table, keys in KEYS.items():
         for column, target in keys.items():
-            run(f"ALTER TABLE {table} DROP CONSTRAINT IF EXISTS {table}_{column}_fkey")
-            run(f"ALTER TABLE {table} ADD CONSTRAINT {table}_{column}_fkey FOREIGN KEY ({column}) REFERENCES {target} (id)")
+            key = f"{table}_{column}_fkey"
+            run(f"ALTER TABLE {table} DROP CONSTRAINT IF EXISTS {key}")
+            run(f"ALTER TABLE {table} ADD CONSTRAINT {key} FOREIGN KEY ({column}) REFERENCES {target} (id)")
     for name, index in INDEXES.items():
         run(f"CREATE {index.format(f'IF NOT EXISTS {name}')}")
     for thing, reason in REASONS.items():

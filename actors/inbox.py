@@ -1,0 +1,168 @@
+"""Reads the inboxes of mailboxes with IMAP settings: replies, bounces, complaints.
+
+One thread of a process at most, which looks into each inbox that is due, one after the other. The cursor moves in the
+transaction of what was found, so a killed look loses nothing and does nothing twice.
+"""
+
+import hashlib
+import threading
+from collections.abc import Iterable
+
+import config
+from actors import queues, servers
+from mail import inbox
+from mail.inbox import Bounds, Folder, Inbox, InboxUnreadable, Message
+from mail.incoming import classify, structure, text
+from mail.incoming.result import Citation, Facts, Incoming, Letter
+from models.inbox import incoming, looks, matching
+from models.inbox.incoming import Found
+from models.inbox.looks import Cursor, Look
+from models.inbox.matching import Match
+from models.owner import mailboxes
+from models.owner.mailboxes import NoSuchMailbox
+from models.store import database, vault
+from ops.watch import logs
+from scheduling.window import WARSAW
+
+log = logs.get()
+
+# At most one thread per process: the others are for sending.
+_ONE_READS = threading.Lock()
+# Of a message's first bytes, which are the same wherever it lies. Not more than is read of each.
+_DIGESTED = 65_536
+
+
+def ask_for_inboxes() -> None:
+    """A tick's step: have a worker read the inboxes that are due."""
+    if looks.any_due():
+        queues.ask(queues.INBOX, "read_inboxes")
+
+
+@queues.actor(queues.INBOX)
+def read_inboxes() -> None:
+    if not _ONE_READS.acquire(blocking=False):
+        return
+    try:
+        while look := looks.claim_due():
+            look_into(look)
+    finally:
+        _ONE_READS.release()
+
+
+def look_into(look: Look) -> None:
+    try:
+        server = servers.inbox(mailboxes.get(look.mailbox_id))
+        if server is None:
+            return
+        with inbox.opened(server, config.settings().imap.command_timeout_seconds, bounds()) as it:
+            complete = [read_folder(look.mailbox_id, it, name) for name in it.folders()]
+        looks.end(look, complete=all(complete))
+    except (InboxUnreadable, vault.KeyInvalid) as failure:
+        step = getattr(failure, "step", "password")
+        looks.fail(look, step, str(failure))
+        # Without the server's words, which may name the mailbox.
+        log.warning("inbox_unreadable", mailbox_id=look.mailbox_id, step=step)
+    except NoSuchMailbox:
+        log.info("inbox_gone", mailbox_id=look.mailbox_id)
+
+
+def bounds() -> Bounds:
+    rules = config.settings().imap
+    return Bounds(
+        messages=rules.inbox_messages,
+        message_bytes=rules.inbox_message_kilobytes * 1024,
+        bytes=rules.inbox_megabytes * 1024 * 1024,
+        seconds=rules.inbox_look_seconds,
+    )
+
+
+def read_folder(mailbox_id: int, it: Inbox, name: str) -> bool:
+    """Whether it was read to its end."""
+    folder: Folder = it.open(name)
+    at = looks.cursor(mailbox_id, name, folder.uidvalidity)
+    last_uid = at.last_uid
+    for progress in folder.after(at.last_uid, at.since):
+        if progress.message is None:
+            looks.advance(at, progress.last_uid)
+        else:
+            read_message(at, progress.message)
+        last_uid = progress.last_uid
+    return folder.is_read(last_uid)
+
+
+def read_message(at: Cursor, message: Message) -> int | None:
+    """Keep one message, and do what follows. One that the database refuses must not stop those after it."""
+    found = judge(at.mailbox_id, message)
+    try:
+        kept = incoming.keep(at, found)
+    except database.FAILURES as failure:
+        if database.is_outage(failure) or database.took_too_long(failure):
+            raise
+        log.exception("incoming_not_kept", mailbox_id=at.mailbox_id, uid=message.uid)
+        looks.advance(at, message.uid)
+        return None
+    if kept is not None:
+        log.info("incoming_kept", incoming_id=kept, mailbox_id=at.mailbox_id, kind=found.class_, rule=found.rule)
+    return kept
+
+
+def judge(mailbox_id: int, message: Message) -> Found:
+    """What it is, and which of our e-mails it is about."""
+    raw = message.raw
+    cited, sender = classify.cited(raw), classify.sender(raw)
+    named = matching.named([each.message_id for each in cited])
+    by_sender = None if named else matching.to_address(sender, mailbox_id, message.received_at)
+    it = classify.classify(
+        raw,
+        Facts(
+            received_at=message.received_at.astimezone(WARSAW),
+            own_addresses=matching.own_addresses(),
+            letters={match.cited: letter(match) for match in named},
+            unnamed=letter(by_sender) if by_sender else None,
+        ),
+    )
+    match, matched_by = _match(it, named, by_sender, mailbox_id, message)
+    return Found(
+        uid=message.uid,
+        digest=hashlib.sha256(raw[:_DIGESTED]).hexdigest(),
+        received_at=message.received_at,
+        class_=it.class_,
+        kind=it.kind,
+        status=it.status,
+        rule=it.rule,
+        message_id=it.message_id,
+        sender=it.sender,
+        subject=it.subject,
+        excerpt=it.excerpt,
+        returns_on=it.returns_on,
+        match=match,
+        matched_by=matched_by,
+        recipients=it.recipients,
+        diagnostic=it.diagnostic,
+        cited=[each.message_id for each in it.cited],
+    )
+
+
+def _match(
+    it: Incoming, named: list[Match], by_sender: Match | None, mailbox_id: int, message: Message
+) -> tuple[Match | None, str | None]:
+    """In order of trust: ids in the message, ids in what it returns, whom it could not reach, its sender."""
+    if it.class_ == "other":
+        return None, None
+    if named:
+        first = named[0]
+        return first, _header(it.cited, first.cited)
+    if it.class_ in ("bounce", "complaint"):
+        found = (matching.to_address(each, mailbox_id, message.received_at) for each in it.recipients)
+        match = next((each for each in found if each is not None), None)
+        return match, "recipient" if match else None
+    return by_sender, "sender" if by_sender else None
+
+
+def _header(cited: Iterable[Citation], message_id: str) -> str:
+    return next((each.header for each in cited if each.message_id == message_id), "Message-ID")
+
+
+def letter(match: Match) -> Letter:
+    content = structure.read(bytes(match.content)) if match.content is not None else None
+    return Letter(match.recipient, text.all_of(content) if content else ())

@@ -1,0 +1,172 @@
+"""Holds leads, puts their e-mails off or cancels them, and takes that back.
+
+The caller holds the locks of the campaigns concerned, so that no e-mail is handed over meanwhile.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection
+from contextlib import suppress
+from datetime import datetime, timedelta
+
+import config
+from models.email import facts, holds, locks, moves, recipients
+from models.owner import campaigns
+from models.planning import plans
+from models.store import reason_columns, tick_request
+from models.store.database import clock, database, execute, fetch
+from models.store.tables import Campaign
+from reasons import Code, Reason, Why
+from scheduling.planner import Email
+
+_AT_ONCE = 1000
+# Shared by everybody: who writes from the same one is no colleague.
+PUBLIC_DOMAINS = frozenset(
+    {
+        *("gmail.com", "googlemail.com", "outlook.com", "hotmail.com", "live.com", "msn.com", "yahoo.com", "ymail.com"),
+        *("icloud.com", "me.com", "mac.com", "aol.com", "gmx.com", "gmx.net", "gmx.de", "web.de", "proton.me", "pm.me"),
+        *(
+            "protonmail.com",
+            "tutanota.com",
+            "mail.com",
+            "zoho.com",
+            "yandex.com",
+            "mail.ru",
+            "hotmail.pl",
+            "outlook.pl",
+        ),
+        *(
+            "wp.pl",
+            "o2.pl",
+            "tlen.pl",
+            "go2.pl",
+            "onet.pl",
+            "onet.eu",
+            "op.pl",
+            "poczta.onet.pl",
+            "vp.pl",
+            "autograf.pl",
+        ),
+        *("interia.pl", "interia.eu", "interia.com", "poczta.fm", "gazeta.pl", "buziaczek.pl", "amorki.pl", "home.pl"),
+        *("yahoo.pl", "gmail.pl", "neostrada.pl", "spoko.pl", "prokonto.pl", "int.pl", "vip.onet.pl", "t-online.de"),
+    }
+)
+
+HOLD = """
+INSERT INTO hold (lead_id, campaign_id, incoming_id, stops, until, reason, reason_code, reason_values)
+VALUES (%(lead)s, %(campaign)s, %(incoming)s, %(stops)s, %(until)s, %(reason)s, %(reason_code)s, %(reason_values)s)
+"""
+
+
+def stop(lead_id: int, campaign_id: int | None, incoming_id: int, reason: Reason, by: str) -> None:
+    """Write to the lead no more. campaign_id: None: from any campaign."""
+    _add(lead_id, campaign_id, incoming_id, reason, stops=True, until=None)
+    recipients.cancel_stopped(by, lead_id)
+
+
+def hold(lead_id: int, incoming_id: int, until: datetime | None, reason: Reason, by: str) -> None:
+    """Write to the lead later, from any campaign. until: None: once a person has decided."""
+    _add(lead_id, None, incoming_id, reason, stops=False, until=until)
+    put_off_held(by, lead_id)
+
+
+def _add(
+    lead_id: int, campaign_id: int | None, incoming_id: int, reason: Reason, *, stops: bool, until: datetime | None
+) -> None:
+    values = {"lead": lead_id, "campaign": campaign_id, "incoming": incoming_id, "stops": stops, "until": until}
+    execute(HOLD, {**values, **reason_columns.for_sql(reason, "reason")})
+    tick_request.ask_for_tick()
+
+
+def put_off_held(by: str, lead_id: int | None = None) -> int:
+    """Give the pending e-mails of held leads times after the hold. Returns how many. lead_id: only of this one."""
+    count = 0
+    for email_id, until, is_open in fetch(holds.TO_PUT_OFF, {"lead": lead_id, "at_once": _AT_ONCE}):
+        with suppress(ValueError), database.atomic():  # settings that cannot be used: see usable.problems()
+            locks.lock_around(email_id)
+            seen = facts.read_pending([email_id]).get(email_id)
+            if seen is None or seen.hold is None:
+                continue
+            later = clock() + timedelta(days=config.settings().imap.hold_days)
+            not_before = max(until or later, later) if is_open else until
+            moment = plans.retry_moment(email_id, not_before=not_before)
+            count += moves.put_off(email_id, moment, not_before, Reason(Code.HELD, because=seen.hold.because), by)
+    return count
+
+
+LIFT = """
+UPDATE hold SET lifted_at = clock_timestamp() WHERE incoming_id = %(incoming)s AND lifted_at IS NULL RETURNING lead_id
+"""
+# Pending e-mails that were put off for a hold that no longer stands.
+FREE = f"""
+SELECT q.id FROM campaign_lead cl JOIN campaign_email_queue q ON q.campaign_lead_id = cl.id
+WHERE cl.lead_id = ANY(%(leads)s) AND q.status = 'pending' AND q.not_before > clock_timestamp()
+  AND NOT EXISTS (SELECT FROM {holds.STRONGEST} standing)
+ORDER BY q.id
+"""  # noqa: S608  # only our own words
+# Cancelled since then for a stop or a suppression, of leads that may be written to again.
+TO_REOPEN = f"""
+SELECT q.campaign_id, q.campaign_lead_id, q.step_id, q.mailbox_id FROM campaign_lead l
+JOIN campaign_email_queue q ON q.campaign_lead_id = l.id
+JOIN campaign c ON c.id = q.campaign_id AND c.status <> 'cancelled'
+WHERE l.lead_id = ANY(%(leads)s) AND q.status = 'cancelled' AND q.error_code = ANY(%(codes)s)
+  AND {recipients.MAY_BE_WRITTEN_TO}
+  AND EXISTS (SELECT FROM email_history h WHERE h.email_id = q.id AND h.move = 'cancel' AND h.at >= %(since)s)
+ORDER BY q.campaign_id, q.scheduled_at, l.position
+"""  # noqa: S608
+_CODES = ["stopped", "suppressed", "suppressed_domain"]
+
+
+def lift(incoming_id: int) -> set[int]:
+    """Let the holds of a message end. Returns whom it held."""
+    return {lead_id for (lead_id,) in fetch(LIFT, {"incoming": incoming_id})}
+
+
+def bring_back(lead_ids: Collection[int], since: datetime, reason: Why, by: str) -> None:
+    """Plan the e-mails again that wait or were cancelled since then, where nothing holds their leads any more."""
+    for (email_id,) in fetch(FREE, {"leads": list(lead_ids)}):
+        locks.lock_around(email_id)
+        moves.put_off(email_id, plans.retry_moment(email_id, not_before=clock()), None, reason, by)
+    values = {**recipients.rules(), "leads": list(lead_ids), "codes": _CODES, "since": since}
+    found: defaultdict[int, dict[Email, int]] = defaultdict(dict)
+    for campaign_id, lead_id, step_id, mailbox_id in fetch(TO_REOPEN, values):
+        found[campaign_id][Email(lead_id, step_id)] = mailbox_id
+    for campaign_id, mailboxes in found.items():
+        if moves.reopen(campaign_id, plans.behind(campaign_id, mailboxes), reason, by):
+            campaigns.go_on(campaign_id, by, _reason(reason))
+    tick_request.ask_for_tick()
+
+
+def _reason(why: Why) -> Reason:
+    return why if isinstance(why, Reason) else Reason(Code.ANSWER, answer=why)
+
+
+CONCERNED = """
+SELECT DISTINCT campaign_id FROM campaign_lead WHERE lead_id = ANY(%s)
+"""
+
+
+def lock_campaigns_of(lead_ids: Collection[int]) -> None:
+    ids = [campaign_id for (campaign_id,) in fetch(CONCERNED, (list(lead_ids),))]
+    locks.lock_campaigns(ids)
+
+
+COLLEAGUES = """
+SELECT DISTINCT p.id FROM lead p JOIN campaign_lead l ON l.lead_id = p.id
+WHERE p.address LIKE '%%@' || %(domain)s AND p.id <> %(lead)s
+  AND (%(campaign)s::bigint IS NULL OR l.campaign_id = %(campaign)s)
+"""
+
+
+def colleagues(lead_id: int, address: str, campaign_id: int | None) -> list[int]:
+    """The leads at the same domain, in this campaign or in all. None at a domain of public mailboxes."""
+    domain = address.rpartition("@")[2]
+    if domain in PUBLIC_DOMAINS:
+        return []
+    values = {"lead": lead_id, "domain": domain.replace("%", "").replace("_", r"\_"), "campaign": campaign_id}
+    return [found for (found,) in fetch(COLLEAGUES, values)]
+
+
+def switches(campaign_id: int) -> tuple[bool, bool]:
+    """Whether a reply stops the lead in all campaigns, and its colleagues."""
+    row = Campaign.get_by_id(campaign_id)
+    return row.stop_in_all_campaigns, row.stop_colleagues

@@ -1,0 +1,292 @@
+"""Keeps what came back, once, and does what follows from it, in one transaction. A person may correct its class.
+
+`sent` stays `sent`: a reply or a bounce is a row of its own beside the e-mail.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from psycopg2.extras import Json
+
+import config
+from models.email import attempts, moves
+from models.email.attempts import Cited
+from models.email.claims import Held
+from models.inbox import holding, looks
+from models.inbox.looks import Cursor
+from models.inbox.matching import Match
+from models.owner import changes, suppressions
+from models.store.database import database, execute, fetch, fetch_row, row
+from models.store.recordable import recordable
+from models.store.tables import Lead
+from reasons import Code, Reason
+from scheduling.window import warsaw_day_bounds
+
+BY = "inbox"
+CLASSES = ("human", "automatic", "bounce", "complaint", "unsubscribe", "unclear", "other")
+BOUNCES = ("address", "policy", "temporary")
+MOST_REASON = 1000  # characters
+
+
+class CorrectionRefused(Exception):
+    """The message's class cannot be corrected so."""
+
+
+class NoSuchIncoming(LookupError):
+    """There is no such message."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """A message as it was classified, and the e-mail that it is about."""
+
+    uid: int
+    digest: str
+    received_at: datetime
+    class_: str
+    kind: str | None
+    status: str | None
+    rule: str
+    message_id: str
+    sender: str
+    subject: str
+    excerpt: str
+    returns_on: date | None
+    match: Match | None
+    matched_by: str | None  # a header with one of our ids; or "sender" or "recipient", by address alone
+    recipients: Sequence[str] = ()  # of a bounce or complaint
+    diagnostic: str = ""
+    cited: Sequence[str] = field(default=())
+
+    @property
+    def is_to_be_kept(self) -> bool:
+        """Strangers' letters are nobody's business. A bounce or a complaint is about our sending in any case."""
+        return self.match is not None or self.class_ in ("bounce", "complaint", "unsubscribe")
+
+
+INSERT = """
+INSERT INTO incoming
+    (mailbox_id, folder, uidvalidity, uid, digest, message_id, received_at, class, kind, status, rule, read_as, sender,
+     subject, excerpt, returns_on, email_id, campaign_id, lead_id, matched_by, evidence)
+VALUES
+    (%(mailbox)s, %(folder)s, %(uidvalidity)s, %(uid)s, %(digest)s, %(message_id)s, %(received_at)s, %(class_)s,
+     %(kind)s, %(status)s, %(rule)s, %(class_)s, %(sender)s, %(subject)s, %(excerpt)s, %(returns_on)s, %(email)s,
+     %(campaign)s, %(lead)s, %(matched_by)s, %(evidence)s)
+ON CONFLICT DO NOTHING RETURNING id
+"""
+
+
+def keep(at: Cursor, found: Found) -> int | None:
+    """Keep it, do what follows, and move the cursor behind it. None: it was kept before, or is not to be kept."""
+    with database.atomic():
+        kept = _keep(at, found) if found.is_to_be_kept else None
+        looks.advance(at, found.uid)
+    return kept
+
+
+def _keep(at: Cursor, found: Found) -> int | None:
+    match = found.match
+    if match:
+        holding.lock_campaigns_of([match.lead_id])
+    added = fetch_row(INSERT, _values(at, found))
+    if added is None:
+        return None
+    incoming_id = int(added[0])
+    if match and found.matched_by not in ("sender", "recipient"):
+        _settle(match.email_id)
+    _follow(_get(incoming_id), BY)
+    return incoming_id
+
+
+def _values(at: Cursor, found: Found) -> dict[str, Any]:
+    match = found.match
+    evidence = {
+        "cited": list(found.cited)[:10],
+        "recipients": list(found.recipients)[:10],
+        "diagnostic": found.diagnostic,
+        "matched": match.cited if match else None,
+    }
+    texts = ("digest", "class_", "kind", "status", "rule", "sender", "subject", "excerpt", "matched_by")
+    return {
+        "mailbox": at.mailbox_id,
+        "folder": at.folder,
+        "uidvalidity": at.uidvalidity,
+        "uid": found.uid,
+        "message_id": recordable(found.message_id) or None,
+        "received_at": found.received_at,
+        "returns_on": found.returns_on,
+        "email": match.email_id if match else None,
+        "campaign": match.campaign_id if match else None,
+        "lead": match.lead_id if match else None,
+        "evidence": Json(recordable(evidence)),
+        **{name: recordable(getattr(found, name)) for name in texts},
+    }
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """A row of incoming, with what its consequences depend on."""
+
+    id: int
+    class_name: str
+    kind: str | None
+    sender: str
+    read_at: datetime
+    received_at: datetime
+    returns_on: date | None
+    campaign_id: int | None
+    lead_id: int | None
+    address: str | None  # of the lead
+    suppressed: str | None
+    evidence: dict[str, Any]
+
+
+GET = """
+SELECT i.id, i.class AS class_name, i.kind, i.sender, i.read_at, i.received_at, i.returns_on, i.campaign_id, i.lead_id,
+       p.address, i.suppressed, i.evidence
+FROM incoming i LEFT JOIN lead p ON p.id = i.lead_id WHERE i.id = %s FOR NO KEY UPDATE OF i
+"""
+
+
+def _get(incoming_id: int) -> _Kept:
+    found = row(_Kept, GET, (incoming_id,))
+    if found is None:
+        raise NoSuchIncoming(f"there is no message {incoming_id}")
+    return found
+
+
+def _follow(it: _Kept, by: str) -> None:
+    """What a message of this class leads to."""
+    match it.class_name:
+        case "complaint":
+            _suppress(it, Reason(Code.COMPLAINED), by)
+        case "unsubscribe":
+            _suppress(it, Reason(Code.ASKED_TO_STOP), by)
+        case "bounce" if it.kind == "address":
+            _address_bounced(it, by)
+        case "human" if it.lead_id is not None and it.campaign_id is not None:
+            _stop(it, it.lead_id, it.campaign_id, by)
+        case "automatic" if it.lead_id is not None and it.kind != "receipt":
+            until, reason = _absence(it)
+            holding.hold(it.lead_id, it.id, until, reason, by)
+        case "unclear" if it.lead_id is not None:
+            holding.hold(it.lead_id, it.id, None, Reason(Code.UNCLEAR_REPLY), by)
+
+
+def _address_bounced(it: _Kept, by: str) -> None:
+    recipients = it.evidence.get("recipients") or []
+    if it.address is None:
+        return
+    if not recipients or it.address in recipients:
+        _suppress(it, Reason(Code.BOUNCED, answer=str(it.evidence.get("diagnostic") or it.kind)), by)
+    elif it.lead_id is not None:
+        holding.hold(it.lead_id, it.id, None, Reason(Code.FORWARDED_BOUNCE, address=str(recipients[0])), by)
+
+
+def _stop(it: _Kept, lead_id: int, campaign_id: int, by: str) -> None:
+    in_all, colleagues = holding.switches(campaign_id)
+    where = None if in_all else campaign_id
+    holding.stop(lead_id, where, it.id, Reason(Code.REPLIED), by)
+    for other in holding.colleagues(lead_id, it.address or "", where) if colleagues else ():
+        holding.stop(other, where, it.id, Reason(Code.COLLEAGUE_REPLIED, lead=it.address or ""), by)
+
+
+def _absence(it: _Kept) -> tuple[datetime | None, Reason]:
+    if it.kind == "gone":
+        return None, Reason(Code.LEFT)
+    if it.returns_on is not None:
+        end = warsaw_day_bounds(it.returns_on)[1]
+        return end, Reason(Code.AWAY_UNTIL, day=it.returns_on.isoformat())
+    days = timedelta(days=config.settings().imap.hold_days)
+    return it.received_at + days, Reason(Code.ANSWERED_AUTOMATICALLY)
+
+
+SUPPRESSED = "UPDATE incoming SET suppressed = %s WHERE id = %s"
+
+
+def _suppress(it: _Kept, reason: Reason, by: str) -> None:
+    """The lead's address; of a request by nobody whom we know, its sender's."""
+    address = it.address or (it.sender if it.class_name == "unsubscribe" else None)
+    if not address or fetch_row("SELECT 1 FROM suppression WHERE address = %s", (address,)):
+        return
+    suppressions.add(address, str(reason), by)
+    execute(SUPPRESSED, (address, it.id))
+
+
+# The message that names an unknown e-mail proves that it was sent, also if the e-mail became unknown only later.
+PROOF = """
+SELECT q.id AS email_id, q.claim_token, i.folder, i.uid, i.matched_by AS header, i.received_at
+FROM campaign_email_queue q
+JOIN incoming i ON i.email_id = q.id AND i.matched_by NOT IN ('sender', 'recipient')
+WHERE q.status = 'unknown' AND (%(email)s::bigint IS NULL OR q.id = %(email)s)
+ORDER BY q.id, i.id
+"""
+
+
+def settle_cited() -> int:
+    """Settle each unknown e-mail that a message names. Returns how many."""
+    return _settle(None)
+
+
+def _settle(email_id: int | None) -> int:
+    count = 0
+    for each, token, folder, uid, header, received_at in fetch(PROOF, {"email": email_id}):
+        proof = Cited(folder, uid, header, received_at)
+        count += moves.accept(Held(each, token, BY), attempts.PROVED, proof)
+    return count
+
+
+CORRECT = """
+UPDATE incoming SET class = %(class)s, kind = %(kind)s, suppressed = NULL, corrected_at = clock_timestamp(),
+    corrected_by = %(by)s
+WHERE id = %(id)s
+"""
+
+
+def correct(incoming_id: int, class_: str, by: str, reason: str, kind: str | None = None) -> None:
+    """Take back what followed from the class that it was taken for, and do what follows from the right one.
+
+    kind: of a bounce. Raises NoSuchIncoming, CorrectionRefused.
+    """
+    _check_correction(class_, kind, reason)
+    with database.atomic():
+        lead_id = _lead_of(incoming_id)
+        holding.lock_campaigns_of(_concerned(incoming_id, lead_id))
+        before = _get(incoming_id)
+        if (before.class_name, before.kind) == (class_, kind):
+            raise CorrectionRefused(f"message {incoming_id} is {class_} already")
+        told = Reason(Code.CORRECTED, before=before.class_name, after=class_, because=reason)
+        held = holding.lift(incoming_id)
+        if before.suppressed is not None:
+            suppressions.remove(before.suppressed, by)
+            held |= {each.id for each in Lead.select(Lead.id).where(Lead.address == before.suppressed)}
+        execute(CORRECT, {"id": incoming_id, "class": class_, "kind": kind, "by": by})
+        _follow(_get(incoming_id), by)
+        holding.bring_back(held, before.read_at, told, by)
+        changes.record_of_address(
+            before.address or before.sender, {"incoming": [before.class_name, class_]}, by, "correct", told
+        )
+
+
+def _check_correction(class_: str, kind: str | None, reason: str) -> None:
+    if class_ not in CLASSES:
+        raise CorrectionRefused(f"there is no class {class_[:40]!r}; the classes are {', '.join(CLASSES)}")
+    if (class_ == "bounce") != (kind is not None) or (kind is not None and kind not in BOUNCES):
+        raise CorrectionRefused(f"a bounce, and nothing else, has a kind: {', '.join(BOUNCES)}")
+    if not reason.strip() or len(reason) > MOST_REASON:
+        raise CorrectionRefused(f"a correction needs a reason of at most {MOST_REASON} characters")
+
+
+def _lead_of(incoming_id: int) -> int | None:
+    found = fetch_row("SELECT lead_id FROM incoming WHERE id = %s", (incoming_id,))
+    if found is None:
+        raise NoSuchIncoming(f"there is no message {incoming_id}")
+    lead_id: int | None = found[0]
+    return lead_id
+
+
+def _concerned(incoming_id: int, lead_id: int | None) -> set[int]:
+    held = {each for (each,) in fetch("SELECT lead_id FROM hold WHERE incoming_id = %s", (incoming_id,))}
+    return held | ({lead_id} if lead_id is not None else set())

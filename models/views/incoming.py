@@ -1,0 +1,223 @@
+"""What came back, for pages, API and metrics: messages, what needs a person, counts, and how the reading goes."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from models.store import reason_columns
+from models.store.database import fetch, rows
+from reasons import Why
+
+
+@dataclass(frozen=True)
+class IncomingLine:
+    """A message that came back, as it counts now."""
+
+    id: int
+    received_at: datetime
+    mailbox: str
+    folder: str
+    uid: int
+    class_name: str
+    kind: str | None
+    status: str | None
+    rule: str
+    read_as: str  # the class by that rule, before a person corrected it
+    sender: str
+    subject: str
+    excerpt: str
+    returns_on: date | None
+    email_id: int | None
+    campaign_id: int | None
+    campaign: str | None
+    lead: str | None  # the lead's address
+    matched_by: str | None
+    suppressed: str | None
+    held_until: datetime | None
+    is_held: bool  # until held_until; without it until a person decides, or for good
+    corrected_at: datetime | None
+    corrected_by: str | None
+    evidence: dict[str, Any]
+
+
+_COLUMNS = """
+SELECT i.id, i.received_at, m.address AS mailbox, i.folder, i.uid, i.class AS class_name, i.kind, i.status, i.rule,
+       i.read_as, i.sender, i.subject, i.excerpt, i.returns_on, i.email_id, i.campaign_id, c.name AS campaign,
+       p.address AS lead, i.matched_by, i.suppressed, held.until AS held_until, held.id IS NOT NULL AS is_held,
+       i.corrected_at, i.corrected_by, i.evidence
+FROM incoming i JOIN mailbox m ON m.id = i.mailbox_id
+LEFT JOIN campaign c ON c.id = i.campaign_id LEFT JOIN lead p ON p.id = i.lead_id
+LEFT JOIN LATERAL (
+    SELECT h.id, h.until FROM hold h
+    WHERE h.incoming_id = i.id AND h.lifted_at IS NULL AND (h.until IS NULL OR h.until > clock_timestamp())
+    ORDER BY h.until DESC NULLS FIRST LIMIT 1
+) held ON true
+"""
+PAGE = f"""
+{_COLUMNS}
+WHERE (%(class)s::text IS NULL OR i.class = %(class)s)
+  AND (%(campaign)s::bigint IS NULL OR i.campaign_id = %(campaign)s)
+  AND (%(mailbox)s::bigint IS NULL OR i.mailbox_id = %(mailbox)s)
+  AND (%(lead)s::text IS NULL OR p.address = %(lead)s) AND (%(before)s::bigint IS NULL OR i.id < %(before)s)
+ORDER BY i.id DESC LIMIT %(limit)s
+"""  # only our own words
+
+
+def page(
+    *,
+    class_name: str | None = None,
+    campaign_id: int | None = None,
+    mailbox_id: int | None = None,
+    lead: str | None = None,
+    before: int | None = None,
+    limit: int = 50,
+) -> list[IncomingLine]:
+    """The latest first. lead: a normalised address. before: the last id of the page before."""
+    values = {"class": class_name, "campaign": campaign_id, "mailbox": mailbox_id, "lead": lead}
+    return rows(IncomingLine, PAGE, {**values, "before": before, "limit": limit})
+
+
+def one(incoming_id: int) -> IncomingLine | None:
+    return next(iter(rows(IncomingLine, f"{_COLUMNS} WHERE i.id = %s", (incoming_id,))), None)
+
+
+OF_EMAIL = f"{_COLUMNS} WHERE i.email_id = %s ORDER BY i.id"
+
+
+def of_email(email_id: int) -> list[IncomingLine]:
+    """What came back for one e-mail, in order."""
+    return rows(IncomingLine, OF_EMAIL, (email_id,))
+
+
+# Unclear, or holding its lead until somebody decides.
+_NEEDS_A_PERSON = """
+i.class = 'unclear' OR i.id IN (
+    SELECT h.incoming_id FROM hold h WHERE h.lifted_at IS NULL AND NOT h.stops AND h.until IS NULL)
+"""
+NEEDS_A_PERSON = f"{_COLUMNS} WHERE {_NEEDS_A_PERSON} ORDER BY i.id LIMIT %s"
+COUNT_NEEDS_A_PERSON = f"SELECT count(*)::int FROM incoming i WHERE {_NEEDS_A_PERSON}"  # noqa: S608
+
+
+def needs_a_person(limit: int = 50) -> list[IncomingLine]:
+    """The oldest first. `incoming correct` decides."""
+    return rows(IncomingLine, NEEDS_A_PERSON, (limit,))
+
+
+def count_needs_a_person() -> int:
+    return int(fetch(COUNT_NEEDS_A_PERSON)[0][0])
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Messages of one campaign or mailbox, by class; bounces by kind."""
+
+    id: int
+    human: int
+    automatic: int
+    unsubscribe: int
+    complaint: int
+    unclear: int
+    bounced_address: int
+    bounced_policy: int
+    bounced_temporary: int
+
+
+COUNTS = """
+SELECT {of} AS id, {classes},
+       (count(*) FILTER (WHERE class = 'bounce' AND kind = 'address'))::int AS bounced_address,
+       (count(*) FILTER (WHERE class = 'bounce' AND kind = 'policy'))::int AS bounced_policy,
+       (count(*) FILTER (WHERE class = 'bounce' AND kind = 'temporary'))::int AS bounced_temporary
+FROM incoming WHERE {of} = ANY(%s) GROUP BY {of} ORDER BY {of}
+"""
+_CLASSES = ", ".join(
+    f"(count(*) FILTER (WHERE class = '{each}'))::int AS {each}"
+    for each in ("human", "automatic", "unsubscribe", "complaint", "unclear")
+)
+
+
+def of_campaigns(ids: Collection[int]) -> dict[int, Counts]:
+    """Campaign id -> its counts; one of which nothing came back is in no entry."""
+    return _counts("campaign_id", ids)
+
+
+def of_mailboxes(ids: Collection[int]) -> dict[int, Counts]:
+    return _counts("mailbox_id", ids)
+
+
+def _counts(of: str, ids: Collection[int]) -> dict[int, Counts]:
+    return {it.id: it for it in rows(Counts, COUNTS.format(of=of, classes=_CLASSES), (list(ids),))}
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How reading a mailbox's inbox goes."""
+
+    mailbox_id: int
+    address: str
+    read_at: datetime | None  # the start of the last look that read everything
+    lag_seconds: float | None  # since then; None: never
+    failures: int  # since the last look that worked
+    failed_at: datetime | None
+    failed_step: str | None
+    failed_reason: str | None
+
+
+READINGS = """
+SELECT m.id AS mailbox_id, m.address, i.read_at,
+       extract(epoch FROM clock_timestamp() - i.read_at)::float8 AS lag_seconds, COALESCE(i.failures, 0) AS failures,
+       i.failed_at, i.failed_step, i.failed_reason
+FROM mailbox m LEFT JOIN inbox i ON i.mailbox_id = m.id WHERE m.imap_host IS NOT NULL ORDER BY m.address
+"""
+
+
+def readings() -> list[Reading]:
+    """Of each mailbox with IMAP settings."""
+    return rows(Reading, READINGS)
+
+
+@dataclass(frozen=True)
+class HoldLine:
+    """A lead that is not written to, because of a message."""
+
+    lead: str
+    campaign: str | None  # None: from every campaign
+    incoming_id: int
+    stops: bool
+    until: datetime | None
+    why: Why
+    since: datetime
+
+
+@dataclass(frozen=True)
+class _HoldRow:
+    lead: str
+    campaign: str | None
+    incoming_id: int
+    stops: bool
+    until: datetime | None
+    reason: str
+    reason_code: str | None
+    reason_values: dict[str, Any] | None
+    since: datetime
+
+
+HOLDS = """
+SELECT p.address AS lead, c.name AS campaign, h.incoming_id, h.stops, h.until, h.reason, h.reason_code, h.reason_values,
+       h.created_at AS since
+FROM hold h JOIN lead p ON p.id = h.lead_id LEFT JOIN campaign c ON c.id = h.campaign_id
+WHERE h.lifted_at IS NULL AND (h.until IS NULL OR h.until > clock_timestamp())
+  AND (%(lead)s::text IS NULL OR p.address = %(lead)s)
+  AND (%(campaign)s::bigint IS NULL OR h.campaign_id IS NULL OR h.campaign_id = %(campaign)s)
+ORDER BY h.id DESC LIMIT %(limit)s
+"""
+
+
+def holds(*, lead: str | None = None, campaign_id: int | None = None, limit: int = 100) -> list[HoldLine]:
+    """The latest first. lead: a normalised address."""
+    found = rows(_HoldRow, HOLDS, {"lead": lead, "campaign": campaign_id, "limit": limit})
+    return [HoldLine(it.lead, it.campaign, it.incoming_id, it.stops, it.until, _why(it), it.since) for it in found]
+
+
+def _why(it: _HoldRow) -> Why:
+    return reason_columns.read(it.reason, it.reason_code, it.reason_values) or it.reason
