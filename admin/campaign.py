@@ -17,6 +17,7 @@ from mail.address import AddressInvalid, normalise
 from mail.compose import Sender
 from mail.message import LetterInvalid
 from models.email import recipients
+from models.inbox import switches
 from models.owner import campaigns, changes, forgotten, mailboxes, suppressions
 from models.owner import leads as people
 from models.owner.campaigns import CampaignInvalid, NewCampaign
@@ -129,6 +130,27 @@ def edit(
         return
     later = "; its e-mails are planned again when it is resumed" if row.status == CampaignStatus.PAUSED else ""
     print(f"changed {name!r}" + ("; its e-mails are being planned again" if moves else later))
+
+
+@app.command()
+def replies(
+    name: Name,
+    all_campaigns: Annotated[
+        bool | None,
+        typer.Option("--all-campaigns/--this-campaign", help="Where a reply stops the lead's further e-mails."),
+    ] = None,
+    colleagues: Annotated[
+        bool | None,
+        typer.Option(
+            "--colleagues/--no-colleagues", help="Whether it also stops leads at the same domain, unless it is public."
+        ),
+    ] = None,
+) -> None:
+    """Show or change what a person's reply stops, for replies that are read from now on."""
+    row = campaigns.find(name)
+    stops = switches.change(row.id, who(), in_all_campaigns=all_campaigns, colleagues=colleagues)
+    where = "all campaigns" if stops.in_all_campaigns else "this campaign"
+    print(f"a reply stops the lead{' and its colleagues' if stops.colleagues else ''} in {where}")
 
 
 @app.command()

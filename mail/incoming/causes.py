@@ -98,8 +98,8 @@ def of(status: str | None, diagnostic: str, more: str = "") -> Cause:
 
 def _exact(status: str | None, words: str) -> str | None:
     """The more telling of the report's status and that in the server's words: many reports say 5.0.0."""
-    given = next(iter(_STATUS.findall(status or "")), None)
-    said = next(iter(_STATUS.findall(words)), None)
+    given: str | None = next(iter(_STATUS.findall(status or "")), None)
+    said: str | None = next(iter(_STATUS.findall(words)), None)
     if given is None or (given.endswith(".0.0") and said is not None and said[0] == given[0]):
         return said or given
     return given

@@ -106,9 +106,9 @@ def _candidates(said: str, received: date) -> Iterator[date]:
         if _UNTIL.search(before) or _BACK.search(before):
             named = True
             yield from _dates(match, received)
-    if match := _END_OF_MONTH.search(said):
+    if end := _END_OF_MONTH.search(said):
         named = True
-        number = _MONTHS[match["month"]]
+        number = _MONTHS[end["month"]]
         year = received.year + (number < received.month)
         yield date(year, number, monthrange(year, number)[1])
     if not named:

@@ -337,7 +337,7 @@ def put_off(email_id: int, scheduled_at: datetime, not_before: datetime | None, 
 
     Until `not_before` it keeps that time: no plan moves it, and none waits for it.
     """
-    times = {"scheduled_at": scheduled_at, "not_before": not_before}
+    times: dict[str, Any] = {"scheduled_at": scheduled_at, "not_before": not_before}
     return run(Move.REPLAN, [LOCK_AROUND, PUT_OFF], email_id, by, reason, **times)
 
 

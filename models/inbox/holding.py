@@ -14,7 +14,6 @@ from models.owner import campaigns
 from models.planning import plans
 from models.store import reason_columns, tick_request
 from models.store.database import clock, database, execute, fetch
-from models.store.tables import Campaign
 from reasons import Code, Reason, Why
 from scheduling.planner import Email
 
@@ -164,9 +163,3 @@ def colleagues(lead_id: int, address: str, campaign_id: int | None) -> list[int]
         return []
     values = {"lead": lead_id, "domain": domain.replace("%", "").replace("_", r"\_"), "campaign": campaign_id}
     return [found for (found,) in fetch(COLLEAGUES, values)]
-
-
-def switches(campaign_id: int) -> tuple[bool, bool]:
-    """Whether a reply stops the lead in all campaigns, and its colleagues."""
-    row = Campaign.get_by_id(campaign_id)
-    return row.stop_in_all_campaigns, row.stop_colleagues

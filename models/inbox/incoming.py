@@ -14,7 +14,7 @@ import config
 from models.email import attempts, moves
 from models.email.attempts import Cited
 from models.email.claims import Held
-from models.inbox import holding, looks
+from models.inbox import holding, looks, switches
 from models.inbox.looks import Cursor
 from models.inbox.matching import Match
 from models.owner import changes, suppressions
@@ -186,10 +186,10 @@ def _address_bounced(it: _Kept, by: str) -> None:
 
 
 def _stop(it: _Kept, lead_id: int, campaign_id: int, by: str) -> None:
-    in_all, colleagues = holding.switches(campaign_id)
-    where = None if in_all else campaign_id
+    stops = switches.of(campaign_id)
+    where = None if stops.in_all_campaigns else campaign_id
     holding.stop(lead_id, where, it.id, Reason(Code.REPLIED), by)
-    for other in holding.colleagues(lead_id, it.address or "", where) if colleagues else ():
+    for other in holding.colleagues(lead_id, it.address or "", where) if stops.colleagues else ():
         holding.stop(other, where, it.id, Reason(Code.COLLEAGUE_REPLIED, lead=it.address or ""), by)
 
 

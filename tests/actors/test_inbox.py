@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from dramatiq import Message, get_broker
 
-from actors import deliver, inbox, tick
+from actors import deliver, inbox, reconcile
 from actors.plan import plan_new, replan
 from models.email import moves
 from models.email.claims import Claim
 from models.email.gates import Closed
-from models.inbox import incoming, looks
+from models.inbox import incoming, looks, switches
 from models.owner import mailboxes, notices, protection, suppressions
 from models.owner.mailboxes import SentMail
 from models.planning import plans
@@ -143,7 +143,7 @@ class TestAReply:
         mailbox_id = a_mailbox(dovecot, user)
         [email_id] = sent(mailbox_id, LEAD)
         elsewhere, another = pending(mailbox_id), pending(mailbox_id, "jan@inny.example")
-        Campaign.update(stop_in_all_campaigns=True).execute()
+        switches.change(make.row(email_id).campaign_id, "ola", in_all_campaigns=True)
         dovecot.receive(user, a_reply(email_id, "Proszę o ofertę."))
 
         read()
@@ -158,7 +158,7 @@ class TestAReply:
         mailbox_id = a_mailbox(dovecot, user)
         [email_id] = sent(mailbox_id, f"anna@{domain}")
         colleague, other = pending(mailbox_id, f"jan@{domain}"), pending(mailbox_id, "jan@inny.example")
-        Campaign.update(stop_in_all_campaigns=True, stop_colleagues=True).execute()
+        switches.change(make.row(email_id).campaign_id, "ola", in_all_campaigns=True, colleagues=True)
         dovecot.receive(user, a_reply(email_id, "Proszę o ofertę.", sender=f"anna@{domain}"))
 
         read()
@@ -337,7 +337,7 @@ class TestAHeldLead:
         read()
 
         plan_new()
-        tick.complete()
+        reconcile.complete()
 
         assert Q.select().where(Q.campaign == campaign_id).count() == 0
         assert Campaign.get_by_id(campaign_id).status == "active"

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from itertools import count
 
 import pytest
 
@@ -11,7 +12,7 @@ from models.owner import arming, campaigns, mailboxes, notices, protection, sett
 from models.owner.notices import Due, Kind
 from models.states import Status
 from models.store import database
-from models.store.tables import CampaignEmailQueue, Mailbox, Notice
+from models.store.tables import CampaignEmailQueue, Incoming, Mailbox, Notice
 from tests import factories as make
 from tests.conftest import Override
 from tests.waiting import BOUND
@@ -54,6 +55,42 @@ def a_disarmed_installation(_: int | None = None) -> int:
     return 0
 
 
+_numbers = count(1)
+
+
+def a_message(class_: str, mailbox_id: int | None) -> int:
+    mailbox_id = mailbox_id or make.a_mailbox()
+    number = next(_numbers)
+    Incoming.insert(
+        mailbox=mailbox_id,
+        folder="INBOX",
+        uidvalidity=1,
+        uid=number,
+        digest=str(number),
+        received_at=make.now(),
+        class_=class_,
+        rule="a test",
+        read_as=class_,
+        sender="",
+        subject="",
+        excerpt="",
+        evidence={},
+    ).execute()
+    return mailbox_id
+
+
+def a_complaint(mailbox_id: int | None = None) -> int:
+    return a_message("complaint", mailbox_id)
+
+
+def an_unclear_reply(mailbox_id: int | None = None) -> int:
+    return a_message("unclear", mailbox_id)
+
+
+def judged(mailbox_id: int) -> None:
+    Incoming.update(class_="other").where(Incoming.mailbox == mailbox_id).execute()
+
+
 def settle(campaign_id: int) -> None:
     for row in Q.select().where(Q.campaign == campaign_id, Q.status == Status.UNKNOWN):
         settlement.sent(row.id, "it is in my Sent folder", "ola")
@@ -78,6 +115,8 @@ CAUSES: dict[Kind, tuple[Callable[[int | None], int], Callable[[int], object]]] 
     Kind.UNKNOWN: (an_unknown_mail, settle),
     Kind.MAILBOX: (a_closed_mailbox, no_faults),
     Kind.CAMPAIGN: (a_campaign_that_paused_itself, lambda id: campaigns.resume(id, "ola")),
+    Kind.COMPLAINT: (a_complaint, judged),
+    Kind.UNCLEAR: (an_unclear_reply, judged),
     Kind.DISARMED: (a_disarmed_installation, lambda _: arming.arm("tests")),
 }
 
