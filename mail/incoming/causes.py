@@ -43,7 +43,8 @@ _LATER = re.compile(
     r"|delayed|opozn|uplynal (limit )?czas|przekroczono czas|nie odpowiada"
 )
 _NO_DOMAIN = re.compile(
-    r"host or domain name not found|domain (name )?(does not exist|not found|has no mail)|host (unknown|not found)"
+    r"\bdomain \S{1,80} (does not|doesn.t) exist|name or service not known|host or domain name not found"
+    r"|domain (name )?(does not exist|not found|has no mail)|host (unknown|not found)"
     r"|unknown (host|domain)|no such domain"
     r"|unrouteable (mail )?(address|domain)|nxdomain|name service error .{0,80}(not found|nxdomain)|does not resolve"
     r"|dns error.{0,40}(domain|nxdomain)"
@@ -79,6 +80,11 @@ _REFUSED = re.compile(
     r"|zablokowan|czarn\w+ list|polityk|odrzucon|niedozwolon|zbyt duz|wirus|reputacj"
 )
 
+# The server asked for the sender's address back, and did not find that one.
+_OF_SENDER = re.compile(
+    r"(sender|callout|callback) verif|verification failed for|sender (address )?rejected|sender (address )?(does not"
+    r"|doesn.t) exist"
+)
 # Exchange Online's directory based edge blocking, which knows no such recipient.
 _EDGE = re.compile(r"recipient address rejected: access denied")
 
@@ -120,8 +126,10 @@ def _of_words(status: str | None, words: str) -> Kind | None:
     said = plain(words)[:4000]
     if _FULL.search(said) or _GREYLIST.search(said):
         return Kind.TEMPORARY
-    if (status or "").startswith("5.7."):
+    if (status or "").startswith("5.7.") or _OF_SENDER.search(said):
         return Kind.POLICY
+    if _NO_DOMAIN.search(said):
+        return Kind.TEMPORARY if "try again" in said else Kind.ADDRESS
     known = answers.find(Reply(_code(words), status, " ".join(words.split())[:1000]))
     if known is not None:
         if known.passes:
@@ -133,8 +141,6 @@ def _of_words(status: str | None, words: str) -> Kind | None:
     if by_status is not None:
         # An address that is refused for what its sender is may exist.
         return Kind.POLICY if by_status is Kind.ADDRESS and _accuses(said) else by_status
-    if _NO_DOMAIN.search(said):
-        return Kind.ADDRESS
     if _NO_PERSON.search(said):
         return Kind.POLICY if _accuses(said) else Kind.ADDRESS
     if _REFUSED.search(said):

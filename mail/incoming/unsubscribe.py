@@ -17,7 +17,7 @@ _COMMAND = re.compile(
     r"|delete me|opt ?-?out|cancel subscription|take me off"
     r"|wypisz|wypisz mnie|wypis|wypisac|wypisanie|wypisuje|wypisuje sie|wypisz nas|wypiszcie mnie|prosze o wypis"
     r"|usun|usun mnie|usuniecie|usunac|rezygnuje|rezygnacja|rezygnujemy|nie pisz|nie pisz do mnie|nie pisac"
-    r"|abmelden|desabonner|koniec|dosc)(,? (please|prosze|dziekuje|dzieki|thanks|thank you))?$"
+    r"|abmelden|desabonner|koniec|dosc)(,? (please|pls|plz|prosze|dziekuje|dzieki|thanks|thank you))?$"
 )
 _MAIL = (
     r"(wiadomosc\w*|mail\w*|e-?mail\w*|ofert\w*|newsletter\w*|reklam\w*|spam\w*|korespondenc\w*|materialow"
@@ -90,6 +90,8 @@ _REQUESTS = [
         r"|\b(please|kindly|pls) (remove|delete) (me"
         r"|us|my|our|this)\b|\bremove (me|us)( please)?$"
     ),
+    r"\bremoved from (this|your|the) (e-?mail |mailing )?(list|database)|\bleave (me|us) alone\b",
+    r"\bdaj(cie)? (mi|nam) spokoj\b|\bnie (chce|chcemy) (juz |wiecej |zadnych )+(maili|e-?maili|wiadomosci|ofert)",
     r"\btake (me|us) off\b|\bopt(ing)? ?-?(me |us )?out\b(?! of (the )?(question|budget|scope))",
     (
         r"\b(do not|don.?t|dont|never|please no|stop)\b ?(ever )?(e-?mail(ing)?"

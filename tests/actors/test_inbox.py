@@ -254,7 +254,8 @@ class TestAnAutomaticReply:
         dovecot.receive(
             user,
             f"From: {LEAD}\r\nIn-Reply-To: {make.row(email_id).message_id}\r\n"
-            "Content-Type: multipart/report; boundary=b\r\n\r\n--b\r\nContent-Type: message/disposition-notification\r\n\r\nDisposition: x\r\n--b--".encode(),
+            "Content-Type: multipart/report; boundary=b\r\n\r\n"
+            "--b\r\nContent-Type: message/disposition-notification\r\n\r\nDisposition: x\r\n--b--".encode(),
         )
 
         [row] = read()

@@ -12,7 +12,7 @@ import pytest
 
 import config
 from mail.incoming.classify import cited, classify
-from mail.incoming.result import Citation, Class, Facts, Incoming, Letter
+from mail.incoming.result import Citation, Class, Facts, Incoming, Kind, Letter
 from scheduling.window import WARSAW
 
 CORPUS = config.ROOT / "tests" / "mail" / "corpus"
@@ -90,6 +90,7 @@ class TestARequestNotToWrite:
             "Unsubscribe.\n\nSent from my iPhone",
             *("Please take us off your list", "Don't contact me again.", "Remove"),
             *("I do not wish to receive any further emails from you.", "No more emails please", "Opt out"),
+            *("unsubscribe pls", "I want to be removed from this list", "nie chcę więcej maili od was"),
         ],
     )
     def test_is_one(self, text: str) -> None:
@@ -177,3 +178,66 @@ def test_a_hostile_message_is_only_unclear_or_a_persons(what: str) -> None:
 @pytest.mark.parametrize("raw", [b"", b"\xff\xfe\x00" * 1000, b"\r\n\r\n", b":\r\n:\r\n\r\n"])
 def test_bytes_that_are_no_message_are_unclear(raw: bytes) -> None:
     assert classify(raw, facts_of(raw)).class_ in (Class.HUMAN, Class.UNCLEAR)
+
+
+def a_report(status: str, words: str, action: str = "failed") -> Incoming:
+    raw = (
+        "From: MAILER-DAEMON@mx.example\r\nContent-Type: multipart/report; boundary=b\r\n\r\n"
+        "--b\r\nContent-Type: message/delivery-status\r\n\r\nReporting-MTA: dns; mx.example\r\n\r\n"
+        f"Final-Recipient: rfc822; {LEAD}\r\nAction: {action}\r\nStatus: {status}\r\n"
+        f"Diagnostic-Code: smtp; {words}\r\n--b--\r\n"
+    ).encode()
+    return classify(raw, facts_of(raw))
+
+
+class TestABounceIs:
+    @pytest.mark.parametrize(
+        ("status", "words"),
+        [
+            ("5.0.0", "550 Unknown user"),
+            ("5.4.310", "550 5.4.310 DNS domain klient.example does not exist"),
+            ("5.4.4", "unable to look up host klient.example: Name or service not known"),
+            ("5.1.6", "551 5.1.6 recipient has moved"),
+            ("5.0.0", "550 Konto nie istnieje"),
+            ("5.5.0", "550 user does not exist"),
+        ],
+    )
+    def test_of_the_address(self, status: str, words: str) -> None:
+        assert a_report(status, words).kind is Kind.ADDRESS
+
+    @pytest.mark.parametrize(
+        ("status", "words"),
+        [
+            ("5.7.1", "550 5.7.1 User unknown or policy; rejected"),
+            ("5.7.606", "550 5.7.606 Access denied, banned sending IP [192.0.2.1]"),
+            ("5.0.0", "554 5.7.1 Service unavailable; Client host [x] blocked using zen.spamhaus.org"),
+            ("5.1.1", "550 5.1.1 sender denied: message looks like spam"),
+            ("5.1.8", "501 5.1.8 bad sender's system address"),
+            ("5.0.0", "550 Verification failed for <ola@nasza-firma.example> No such user here"),
+            ("5.0.0", "550 Sender address rejected: Domain not found"),
+            ("5.3.4", "552 5.3.4 message file too big"),
+            ("5.4.6", "554 5.4.6 Hop count exceeded - possible mail loop"),
+            ("5.1.0", "550 5.1.0 Address rejected"),
+        ],
+    )
+    def test_by_policy(self, status: str, words: str) -> None:
+        assert a_report(status, words).kind is Kind.POLICY
+
+    @pytest.mark.parametrize(
+        ("status", "words"),
+        [
+            ("4.1.1", "450 4.1.1 User unknown in local recipient table"),
+            ("4.0.0", "550 5.1.1 user unknown"),
+            ("5.0.0", "552 mailbox full"),
+            ("5.2.2", "552 5.2.2 over quota"),
+            ("5.4.300", "550 5.4.300 Message expired"),
+            ("5.0.0", "550 Greylisted, please try again"),
+            ("5.4.4", "Host or domain name not found. Name service error for name=x: Host not found, try again"),
+            ("4.7.0", "421 4.7.0 Try again later"),
+        ],
+    )
+    def test_temporary(self, status: str, words: str) -> None:
+        assert a_report(status, words).kind is Kind.TEMPORARY
+
+    def test_temporary_while_it_is_only_delayed(self) -> None:
+        assert a_report("5.1.1", "550 5.1.1 User unknown", action="delayed").kind is Kind.TEMPORARY
