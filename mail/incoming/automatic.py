@@ -72,7 +72,8 @@ _FORMULA = re.compile(
     r"|nie mam (mozliwosci|dostepu|stalego dostepu)|ograniczony dostep|bez dostepu|dziekuje(my)? za (wiadomosc"
     r"|e-?mail|kontakt|przeslan\w+|maila|mail|korespondencje|zgloszenie|wyslan\w+)|odpowiem (na .{0,30})?(po"
     r"|niezwlocznie|najszybciej|jak tylko)|odpisze (po|niezwlocznie|jak tylko)|odpowiedzi udziele"
-    r"|skontaktuje sie .{0,20}po powrocie|informujemy,? ze|zapraszamy|automatyczn\w+|autoodpowied\w+|prosimy nie odpowiadac|nie odpowiada(c"
+    r"|skontaktuje sie .{0,20}po powrocie|informujemy,? ze|zapraszamy|automatyczn\w+|autoodpowied\w+"
+    r"|prosimy nie odpowiadac|nie odpowiada(c"
     r"|j)( na (te|ta))?)"
 )
 # A program's receipt of a request.

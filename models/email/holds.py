@@ -36,5 +36,5 @@ JOIN campaign_email_queue q ON q.campaign_id = l.campaign_id AND q.campaign_lead
 JOIN campaign c ON c.id = q.campaign_id AND c.status IN ('active', 'paused')
 WHERE {_STANDS} AND q.scheduled_at < COALESCE(h.until, clock_timestamp() + interval '1 day')
   AND (%(lead)s::bigint IS NULL OR h.lead_id = %(lead)s)
-GROUP BY q.id ORDER BY q.id LIMIT %(at_once)s
+GROUP BY q.id ORDER BY q.mailbox_id, q.id LIMIT %(at_once)s
 """  # noqa: S608

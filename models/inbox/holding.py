@@ -100,7 +100,7 @@ FREE = f"""
 SELECT q.id FROM campaign_lead cl JOIN campaign_email_queue q ON q.campaign_lead_id = cl.id
 WHERE cl.lead_id = ANY(%(leads)s) AND q.status = 'pending' AND q.not_before > clock_timestamp()
   AND NOT EXISTS (SELECT FROM {holds.STRONGEST} standing)
-ORDER BY q.id
+ORDER BY q.mailbox_id, q.id
 """  # noqa: S608  # only our own words
 # Cancelled since then for a stop or a suppression, of leads that may be written to again.
 TO_REOPEN = f"""
