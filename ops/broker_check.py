@@ -11,7 +11,7 @@ from pika.exceptions import ChannelClosedByBroker, ProbableAccessDeniedError, Pr
 
 from ops import broker_connection
 
-QUEUES = ("deliver", "evidence", "tick", "upkeep")
+QUEUES = ("deliver", "evidence", "inbox", "tick", "upkeep")
 # Nothing is ever delayed in this queue, so reading from it tests the permission without taking a message.
 _ALWAYS_EMPTY = dq_name("evidence")
 _OTHER_ARGUMENTS, _NO_RIGHTS = 406, 403  # reply codes of AMQP 0-9-1

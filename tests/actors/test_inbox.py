@@ -1,6 +1,7 @@
 """What comes back is read from a real IMAP server, kept once, and does what follows from it."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import timedelta
 from itertools import count
 from typing import Any
@@ -535,35 +536,49 @@ class TestReading:
 
         assert len(read()) == 2
 
-    def test_a_killed_look_loses_nothing_and_does_nothing_twice(
+    def test_killed_before_each_of_its_statements_loses_nothing_and_does_nothing_twice(
         self, dovecot: Dovecot, user: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """The worker dies after a message's row was written and before its transaction commits."""
-        [email_id] = sent(a_mailbox(dovecot, user), LEAD)
-        for text in ("pierwsza", "druga"):
-            dovecot.receive(user, a_reply(email_id, text))
+        """What a worker had not committed is rolled back; the next look meets what it had."""
+        mailbox_id = a_mailbox(dovecot, user)
+        [email_id] = sent(mailbox_id, LEAD)
+        [unknown_id] = sent(mailbox_id, "jan@inny.example", status=Status.UNKNOWN)
+        elsewhere = pending(mailbox_id, "jan@inny.example")
+        dovecot.receive(user, a_reply(email_id, "Proszę o ofertę."))
+        dovecot.receive(user, a_bounce(unknown_id, to="jan@inny.example"))
 
-        class Killed(BaseException):
-            pass
+        deaths = 0
+        while dies(monkeypatch, before_statement=deaths + 1):
+            deaths += 1
 
-        advance, calls = looks.advance, count(1)
+        assert deaths > 20
+        assert [(row.class_, row.uid) for row in Row.select().order_by(Row.id)] == [("human", 1), ("bounce", 2)]
+        assert Hold.select().count() == 1
+        assert [it.address for it in suppressions.every()] == ["jan@inny.example"]
+        assert (make.row(unknown_id).status, make.row(elsewhere).status) == (Status.SENT, Status.CANCELLED)
+        assert [it.move for it in overview.history(unknown_id)].count("accept") == 1
+        assert InboxCursor.get(InboxCursor.folder == "INBOX").last_uid == 2
 
-        def dies(at: looks.Cursor, uid: int) -> None:
-            if next(calls) == 2:
-                raise Killed
-            advance(at, uid)
 
-        monkeypatch.setattr(looks, "advance", dies)
-        with pytest.raises(Killed):
-            read()
-        monkeypatch.undo()
-        kept_before = Row.select().count()
+class Killed(BaseException):
+    """As SIGKILL: nothing of the process handles it."""
 
-        rows = read()
 
-        assert kept_before == 1
-        assert [row.excerpt for row in rows] == ["pierwsza", "druga"]
-        assert Hold.select().count() == 2
+def dies(monkeypatch: pytest.MonkeyPatch, before_statement: int) -> bool:
+    """Read the inboxes until that statement; whether there were as many."""
+    InboxRow.update(started_at=None, asked_at=None).execute()
+    numbers, run = count(1), database.database.execute_sql
+
+    def counted(*arguments: Any, **named: Any) -> Any:
+        if next(numbers) == before_statement:
+            raise Killed
+        return run(*arguments, **named)
+
+    with monkeypatch.context() as patched, suppress(Killed):
+        patched.setattr(database.database, "execute_sql", counted)
+        inbox.read_inboxes()
+        return False
+    return True
 
 
 class TestALookThatFails:

@@ -1,7 +1,6 @@
 """How an inbox is read over IMAP: what of it, in which order, within which bounds."""
 
 import socket
-from collections.abc import Iterator
 from datetime import date, timedelta
 from itertools import count
 
@@ -130,10 +129,10 @@ class TestTheJunkFolder:
 
 
 @pytest.fixture
-def closed_port() -> Iterator[int]:
+def closed_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        port = listening.getsockname()[1]
-    yield port
+        port: int = listening.getsockname()[1]
+    return port
 
 
 def test_one_that_cannot_be_reached_says_at_which_step(closed_port: int) -> None:

@@ -27,7 +27,7 @@ from tests.waiting import past_midnight, until
 
 # A queue that is asked for before anybody has declared it is nothing to warn of here.
 logging.getLogger("pika").setLevel(logging.CRITICAL)
-QUEUES = [f"{name}{kind}" for name in ("deliver", "evidence", "tick", "upkeep") for kind in ("", ".DQ", ".XQ")]
+QUEUES = [f"{name}{kind}" for name in ("deliver", "evidence", "inbox", "tick", "upkeep") for kind in ("", ".DQ", ".XQ")]
 
 
 @pytest.fixture(scope="session")
