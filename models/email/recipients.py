@@ -94,6 +94,8 @@ def cancel_stopped(by: str, lead_id: int | None = None) -> int:
         for each, it in facts.read_pending(found).items()
     }
     return sum(moves.cancel(each, gate.because, by) for each, gate in closed.items() if gate)
+
+
 def stop_suppressed(keys: Collection[str], by: str) -> None:
     """Let nothing be handed over any more to whom these suppressions concern, once the caller, who added them, commits.
 

@@ -9,9 +9,9 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 
 import config
-from models.email import facts, holds, locks, moves, recipients
+from models.email import batch_moves, facts, holds, locks, moves, recipients
 from models.owner import campaigns
-from models.planning import plans
+from models.planning import plans, refusals
 from models.store import reason_columns, tick_request
 from models.store.database import clock, database, execute, fetch
 from reasons import Code, Reason, Why
@@ -87,7 +87,7 @@ def put_off_held(by: str, lead_id: int | None = None) -> int:
                 continue
             later = clock() + timedelta(days=config.settings().imap.hold_days)
             not_before = max(until or later, later) if is_open else until
-            moment = plans.retry_moment(email_id, not_before=not_before)
+            moment = refusals.retry_moment(email_id, not_before=not_before)
             count += moves.put_off(email_id, moment, not_before, Reason(Code.HELD, because=seen.hold.because), by)
     return count
 
@@ -124,14 +124,14 @@ def bring_back(lead_ids: Collection[int], since: datetime, reason: Why, by: str)
     """Plan the e-mails again that wait or were cancelled since then, where nothing holds their leads any more."""
     for (email_id,) in fetch(FREE, {"leads": list(lead_ids)}):
         locks.lock_around(email_id)
-        moves.put_off(email_id, plans.retry_moment(email_id, not_before=clock()), None, reason, by)
+        moves.put_off(email_id, refusals.retry_moment(email_id, not_before=clock()), None, reason, by)
     values = {**recipients.rules(), "leads": list(lead_ids), "codes": _CODES, "since": since}
     found: defaultdict[int, dict[Email, int]] = defaultdict(dict)
     for campaign_id, lead_id, step_id, mailbox_id in fetch(TO_REOPEN, values):
         found[campaign_id][Email(lead_id, step_id)] = mailbox_id
     for campaign_id, mailboxes in found.items():
-        if moves.reopen(campaign_id, plans.behind(campaign_id, mailboxes), reason, by):
-            campaigns.go_on(campaign_id, by, _reason(reason))
+        if batch_moves.reopen(campaign_id, plans.behind(campaign_id, mailboxes), reason, by):
+            campaigns.reactivate(campaign_id, by, _reason(reason))
     tick_request.ask_for_tick()
 
 

@@ -120,7 +120,8 @@ LEFT JOIN LATERAL (
 ) later ON %(put_off)s
 LEFT JOIN LATERAL (
     SELECT array_agg(n.campaign_id) AS near_campaigns, array_agg(n.mailbox_id) AS near_mailboxes,
-           array_agg(n.scheduled_at) AS near_times, array_agg(n.attempts > 0 OR n.not_before IS NOT NULL) AS near_are_retries
+           array_agg(n.scheduled_at) AS near_times,
+           array_agg(n.attempts > 0 OR n.not_before IS NOT NULL) AS near_are_retries
     FROM campaign_email_queue n
     WHERE n.status = 'pending' AND (n.mailbox_id = m.id OR n.campaign_id = c.id) AND n.id <> q.id
 ) near ON %(put_off)s

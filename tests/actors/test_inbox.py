@@ -23,8 +23,8 @@ from models.store import database, vault
 from models.store.tables import Campaign, CampaignEmailQueue, CampaignLead, Hold, InboxCursor
 from models.store.tables import Inbox as InboxRow
 from models.store.tables import Incoming as Row
+from models.views import history
 from models.views import incoming as views
-from models.views import overview
 from scheduling.window import warsaw_day
 from tests import factories as make
 from tests.conftest import Override
@@ -232,7 +232,7 @@ class TestAnAutomaticReply:
         assert (row.class_, row.returns_on) == ("automatic", day)
         assert later.status == Status.PENDING
         assert warsaw_day(later.scheduled_at) > day
-        last = overview.history(elsewhere)[-1]
+        last = history.of_email(elsewhere)[-1]
         assert (last.move, last.by, last.reason) == (
             "replan",
             "inbox",
@@ -391,7 +391,7 @@ class TestABounce:
         read()
 
         assert make.row(email_id).status == Status.SENT
-        last = overview.history(email_id)[-1]
+        last = history.of_email(email_id)[-1]
         assert (last.move, last.by, last.reason) == ("accept", "inbox", "a message in INBOX names it in its Message-ID")
 
     def test_read_before_its_mail_became_unknown_proves_it_too(self, dovecot: Dovecot, user: str) -> None:
@@ -556,7 +556,7 @@ class TestReading:
         assert Hold.select().count() == 1
         assert [it.address for it in suppressions.every()] == ["jan@inny.example"]
         assert (make.row(unknown_id).status, make.row(elsewhere).status) == (Status.SENT, Status.CANCELLED)
-        assert [it.move for it in overview.history(unknown_id)].count("accept") == 1
+        assert [it.move for it in history.of_email(unknown_id)].count("accept") == 1
         assert InboxCursor.get(InboxCursor.folder == "INBOX").last_uid == 2
 
 
@@ -646,7 +646,7 @@ class TestACorrection:
         assert suppressions.every() == []
         again = self.elsewhere(row)
         assert again.status == Status.PENDING
-        last = overview.history(again.id)[-1]
+        last = history.of_email(again.id)[-1]
         assert (last.move, last.by) == ("reopen", "ola")
         assert last.reason == "a message was taken for unsubscribe and is human: she meant another list"
         [hold] = Hold.select()
