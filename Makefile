@@ -8,8 +8,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUN_READY := $(VENV)/.run-ready
 DEV_READY := $(VENV)/.dev-ready
+BENCH_READY := $(VENV)/.bench-ready
 
-.PHONY: help demo run up services services-stop test test-quick test-mail chaos docs picture check lint types format lock clean
+.PHONY: help demo run up services services-stop test test-quick test-mail chaos docs picture bench bench-report check lint types format lock clean
 
 help: ## Print this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -38,7 +39,7 @@ test: $(DEV_READY) ## Install what the tests need, and run all of them; AT="2026
 	@$(PYTEST) $(TESTS)
 
 # Tests of pure rules and of rows: they start no process, and wait for no server but Postgres.
-QUICK := $(addprefix tests/,actors chaos mail models scheduling) $(wildcard tests/test_*.py)
+QUICK := $(addprefix tests/,actors bench chaos mail models scheduling) $(wildcard tests/test_*.py)
 
 test-quick: $(DEV_READY) ## Run the quick tests: pure rules, and what is done to rows
 	@$(BIN)/python -m ops.local install
@@ -50,6 +51,14 @@ test-mail: $(DEV_READY) ## Run tests/mail on each other installed Python version
 chaos: $(DEV_READY) ## Run Punktual for MINUTES under random faults from SEED, and compare with the mail server's log
 	@$(BIN)/python -m ops.local install
 	@$(BIN)/python -m tests.chaos --seed $(SEED) --minutes $(MINUTES)
+
+QUESTION ?= all
+
+bench: $(BENCH_READY) ## Measure a QUESTION (throughput, punctuality, import, planner, tick, recovery, scaling) or all
+	@$(BIN)/python -m bench $(QUESTION) $(OPTIONS)
+
+bench-report: $(BENCH_READY) ## Write the tables and the chart of docs/performance.md from the last results
+	@$(BIN)/python -m bench report $(OPTIONS)
 
 check: lint types test test-mail ## Run every check that CI runs
 
@@ -76,6 +85,8 @@ lock: $(DEV_READY) ## Pin all dependencies, with hashes
 		--custom-compile-command "make lock" --quiet --output-file requirements.lock
 	@$(BIN)/uv pip compile pyproject.toml --group dev --constraint requirements.lock --universal --python-version 3.11 \
 		--generate-hashes --no-annotate --no-strip-extras --custom-compile-command "make lock" --quiet --output-file requirements-dev.lock
+	@$(BIN)/uv pip compile --group bench --constraint requirements-dev.lock --universal --python-version 3.11 \
+		--generate-hashes --no-annotate --no-strip-extras --custom-compile-command "make lock" --quiet --output-file requirements-bench.lock
 
 clean: ## Stop the embedded Postgres and delete all data of this checkout in var/
 	@if [ -x $(BIN)/python ] && [ -d var ]; then $(BIN)/python -m ops.local clean; fi
@@ -94,3 +105,8 @@ $(DEV_READY): requirements-dev.lock | $(BIN)/python
 	@echo "installing the developers' dependencies into $(VENV) (once)" >&2
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
 	@touch $@ $(RUN_READY)
+
+$(BENCH_READY): requirements-bench.lock | $(DEV_READY)
+	@echo "installing the benchmarks' dependencies into $(VENV) (once)" >&2
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-bench.lock
+	@touch $@

@@ -113,6 +113,9 @@ class TestEveryFile:
 
         assert rooms - {here} <= ALLOWED[here]
 
+    def test_imports_neither_tests_nor_benchmarks(self, path: Path) -> None:
+        assert not {"bench", "tests"} & {name.split(".")[0] for name in imports(path)}
+
     def test_opens_with_what_it_owns(self, path: Path) -> None:
         assert ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
 
@@ -139,7 +142,7 @@ def test_nothing_is_called_after_what_it_is_not() -> None:
     assert not {path.stem for path in files()} & vague
 
 
-# Only these change an e-mail's status, and no file beside these and three others of their room writes to its row.
+# Only these change an e-mail's status, and no file beside these and four others writes to its row.
 _MOVES = {"models.email.move_statements", "models.email.batch_moves"}
 _WRITES_TO_AN_EMAIL = re.compile(
     r"(UPDATE|INSERT INTO|DELETE FROM) campaign_email_queue"
@@ -161,7 +164,7 @@ class TestTheStatusOfAnEmail:
             if "migrations" not in name and _WRITES_TO_AN_EMAIL.search(text)
         }
 
-        others = {"models.email.evidence", "models.email.hints", "models.email.stuck"}
+        others = {"models.email.evidence", "models.email.hints", "models.email.stuck", "models.owner.forgetting"}
         assert writing.keys() == _MOVES | others
         assert {name for name, text in writing.items() if name in others and _SETS_ITS_STATUS.search(text)} == set()
 
@@ -180,7 +183,7 @@ class TestTheStatusOfAnEmail:
 
 
 def test_the_locks_hold_hashes_and_no_registry() -> None:
-    for lock in ("requirements.lock", "requirements-dev.lock"):
+    for lock in ("requirements.lock", "requirements-dev.lock", "requirements-bench.lock"):
         lines = (config.ROOT / lock).read_text().splitlines()
         pinned = [line for line in lines if "==" in line]
         assert pinned

@@ -30,7 +30,7 @@ GROUP BY q.id ORDER BY q.id LIMIT %(at_once)s
 
 # Pending e-mails of held leads whose time comes before the hold's end; of one without an end, within a day.
 TO_PUT_OFF = f"""
-SELECT q.id, max(h.until) AS until, bool_or(h.until IS NULL) AS is_open FROM hold h
+SELECT q.id AS email_id, max(h.until) AS until, bool_or(h.until IS NULL) AS is_open FROM hold h
 JOIN campaign_lead l ON {_OF_LEAD.format(l="l")}
 JOIN campaign_email_queue q ON q.campaign_id = l.campaign_id AND q.campaign_lead_id = l.id AND q.status = 'pending'
 JOIN campaign c ON c.id = q.campaign_id AND c.status IN ('active', 'paused')

@@ -7,13 +7,14 @@ from collections import defaultdict
 from collections.abc import Collection
 from contextlib import suppress
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 import config
 from models.email import batch_moves, facts, holds, locks, moves, recipients
 from models.owner import campaigns
 from models.planning import plans, refusals
 from models.store import reason_columns, tick_request
-from models.store.database import clock, database, execute, fetch
+from models.store.database import clock, database, execute, fetch, rows
 from reasons import Code, Reason, Why
 from scheduling.planner import Email
 
@@ -76,19 +77,27 @@ def _add(
     tick_request.ask_for_tick()
 
 
+class _ToPutOff(NamedTuple):
+    """A row of holds.TO_PUT_OFF."""
+
+    email_id: int
+    until: datetime | None
+    is_open: bool  # one of its holds has no end
+
+
 def put_off_held(by: str, lead_id: int | None = None) -> int:
     """Give the pending e-mails of held leads times after the hold. Returns how many. lead_id: only of this one."""
     count = 0
-    for email_id, until, is_open in fetch(holds.TO_PUT_OFF, {"lead": lead_id, "at_once": _AT_ONCE}):
+    for it in rows(_ToPutOff, holds.TO_PUT_OFF, {"lead": lead_id, "at_once": _AT_ONCE}):
         with suppress(ValueError), database.atomic():  # settings that cannot be used: see usable.problems()
-            locks.lock_around(email_id)
-            seen = facts.read_pending([email_id]).get(email_id)
+            locks.lock_around(it.email_id)
+            seen = facts.read_pending([it.email_id]).get(it.email_id)
             if seen is None or seen.hold is None:
                 continue
             later = clock() + timedelta(days=config.settings().imap.hold_days)
-            not_before = max(until or later, later) if is_open else until
-            moment = refusals.retry_moment(email_id, not_before=not_before)
-            count += moves.put_off(email_id, moment, not_before, Reason(Code.HELD, because=seen.hold.because), by)
+            not_before = max(it.until or later, later) if it.is_open or it.until is None else it.until
+            moment = refusals.retry_moment(it.email_id, not_before=not_before)
+            count += moves.put_off(it.email_id, moment, not_before, Reason(Code.HELD, because=seen.hold.because), by)
     return count
 
 
@@ -104,7 +113,7 @@ ORDER BY q.mailbox_id, q.id
 """  # noqa: S608  # only our own words
 # Cancelled since then for a stop or a suppression, of leads that may be written to again.
 TO_REOPEN = f"""
-SELECT q.campaign_id, q.campaign_lead_id, q.step_id, q.mailbox_id FROM campaign_lead l
+SELECT q.campaign_id, q.campaign_lead_id AS lead_id, q.step_id, q.mailbox_id FROM campaign_lead l
 JOIN campaign_email_queue q ON q.campaign_lead_id = l.id
 JOIN campaign c ON c.id = q.campaign_id AND c.status <> 'cancelled'
 WHERE l.lead_id = ANY(%(leads)s) AND q.status = 'cancelled' AND q.error_code = ANY(%(codes)s)
@@ -112,6 +121,15 @@ WHERE l.lead_id = ANY(%(leads)s) AND q.status = 'cancelled' AND q.error_code = A
   AND EXISTS (SELECT FROM email_history h WHERE h.email_id = q.id AND h.move = 'cancel' AND h.at >= %(since)s)
 ORDER BY q.campaign_id, q.scheduled_at, l.position
 """  # noqa: S608
+
+
+class _ToReopen(NamedTuple):
+    campaign_id: int
+    lead_id: int
+    step_id: int
+    mailbox_id: int
+
+
 _CODES = ["stopped", "suppressed", "suppressed_domain"]
 
 
@@ -127,8 +145,8 @@ def bring_back(lead_ids: Collection[int], since: datetime, reason: Why, by: str)
         moves.put_off(email_id, refusals.retry_moment(email_id, not_before=clock()), None, reason, by)
     values = {**recipients.rules(), "leads": list(lead_ids), "codes": _CODES, "since": since}
     found: defaultdict[int, dict[Email, int]] = defaultdict(dict)
-    for campaign_id, lead_id, step_id, mailbox_id in fetch(TO_REOPEN, values):
-        found[campaign_id][Email(lead_id, step_id)] = mailbox_id
+    for it in rows(_ToReopen, TO_REOPEN, values):
+        found[it.campaign_id][Email(it.lead_id, it.step_id)] = it.mailbox_id
     for campaign_id, mailboxes in found.items():
         if batch_moves.reopen(campaign_id, plans.behind(campaign_id, mailboxes), reason, by):
             campaigns.reactivate(campaign_id, by, _reason(reason))

@@ -6,7 +6,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
+from uuid import UUID
 
 from psycopg2.extras import Json
 
@@ -18,7 +19,7 @@ from models.inbox import holding, looks, switches
 from models.inbox.looks import Cursor
 from models.inbox.matching import Match
 from models.owner import changes, suppressions
-from models.store.database import database, execute, fetch, fetch_row, row
+from models.store.database import database, execute, fetch, fetch_row, row, rows
 from models.store.recordable import recordable
 from models.store.tables import Lead
 from reasons import Code, Reason
@@ -211,7 +212,7 @@ def _suppress(it: _Kept, reason: Reason, by: str) -> None:
     address = it.address or (it.sender if it.class_name == "unsubscribe" else None)
     if not address or fetch_row("SELECT 1 FROM suppression WHERE address = %s", (address,)):
         return
-    suppressions.add(address, str(reason), by)
+    suppressions.add(address, reason, by, email_id=it.email_id)
     execute(SUPPRESSED, (address, it.id))
 
 
@@ -225,6 +226,15 @@ ORDER BY q.id, i.id
 """
 
 
+class _Proof(NamedTuple):
+    email_id: int
+    claim_token: UUID
+    folder: str
+    uid: int
+    header: str
+    received_at: datetime
+
+
 def settle_cited() -> int:
     """Settle each unknown e-mail that a message names. Returns how many."""
     return _settle(None)
@@ -232,9 +242,9 @@ def settle_cited() -> int:
 
 def _settle(email_id: int | None) -> int:
     count = 0
-    for each, token, folder, uid, header, received_at in fetch(PROOF, {"email": email_id}):
-        proof = Cited(folder, uid, header, received_at)
-        count += moves.accept(Held(each, token, BY), attempts.PROVED, proof)
+    for it in rows(_Proof, PROOF, {"email": email_id}):
+        proof = Cited(it.folder, it.uid, it.header, it.received_at)
+        count += moves.accept(Held(it.email_id, it.claim_token, BY), attempts.PROVED, proof)
     return count
 
 

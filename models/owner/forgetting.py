@@ -7,14 +7,14 @@ import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from models.email import moves
 from models.owner import changes, forgotten, suppressions
 from models.owner.suppressions import NewSuppression
 from models.states import Status
 from models.store import reason_columns, tick_request
-from models.store.database import clock, database, execute, fetch, fetch_row
+from models.store.database import clock, database, execute, fetch, fetch_row, rows
 from reasons import Code, Reason
 
 ERASED = Reason(Code.ERASED)
@@ -131,15 +131,20 @@ def _lead_of(address: str) -> int | None:
 # The lead, then its e-mails in the order in which everybody locks e-mails.
 LOCK_LEAD = "SELECT id FROM lead WHERE id = %(lead)s FOR UPDATE"
 LOCK_EMAILS = """
-SELECT q.id, q.status FROM campaign_email_queue q JOIN campaign_lead l ON l.id = q.campaign_lead_id
+SELECT q.id AS email_id, q.status FROM campaign_email_queue q JOIN campaign_lead l ON l.id = q.campaign_lead_id
 WHERE l.lead_id = %(lead)s ORDER BY q.id FOR NO KEY UPDATE OF q
 """
 
 
+class _Locked(NamedTuple):
+    email_id: int
+    status: Status
+
+
 def _erase_lead(lead_id: int, key: str, by: str) -> dict[str, int]:
     execute(LOCK_LEAD, {"lead": lead_id})
-    emails = {email_id: Status(status) for email_id, status in fetch(LOCK_EMAILS, {"lead": lead_id})}
-    for email_id, status in emails.items():
+    emails = rows(_Locked, LOCK_EMAILS, {"lead": lead_id})
+    for email_id, status in emails:
         if status is Status.SENDING:
             raise ForgettingRefused(
                 f"e-mail {email_id} to this person is being sent: forget them once its outcome is recorded;"
@@ -199,6 +204,15 @@ WORDS: Mapping[str, str] = {
         UPDATE attempt SET reply = NULL, reason_code = NULL, reason_values = NULL
         WHERE email_id IN {theirs} AND (reply IS NOT NULL OR reason_code IS NOT NULL)
     """,
+    "incoming": """
+        UPDATE incoming
+        SET sender = '', subject = '', excerpt = '', message_id = NULL, suppressed = NULL, evidence = '{{}}'
+        WHERE (lead_id = ANY(%(people)s) OR email_id IN {theirs}) AND (sender, excerpt, subject) <> ('', '', '')
+    """,
+    "hold": """
+        UPDATE hold SET reason = %(reason)s, reason_code = %(reason_code)s, reason_values = %(reason_values)s
+        WHERE lead_id = ANY(%(people)s) AND reason_code IS DISTINCT FROM %(reason_code)s
+    """,
     # The row stays, as proof that an e-mail was sent.
     "email_content": "UPDATE email_content SET content = '' WHERE email_id IN {theirs} AND content <> ''",
 }
@@ -224,6 +238,9 @@ JOIN campaign_lead l ON l.lead_id = p.id
 JOIN campaign_email_queue q ON q.campaign_lead_id = l.id
 JOIN attempt a ON a.email_id = q.id AND a.ended_at > p.forgotten_at
 WHERE p.forgotten_at IS NOT NULL AND (a.reply IS NOT NULL OR a.reason_code IS NOT NULL)
+UNION
+SELECT p.id FROM lead p JOIN incoming i ON i.lead_id = p.id AND i.read_at > p.forgotten_at
+WHERE p.forgotten_at IS NOT NULL AND (i.sender, i.excerpt, i.subject) <> ('', '', '')
 """
 
 
