@@ -72,13 +72,14 @@ def _measure(name: str, it: argparse.Namespace, command: str, arguments: list[st
 
 @contextmanager
 def _alone() -> Iterator[None]:
-    """Run alone in this checkout, with settings of its own, and end in order at SIGTERM."""
+    """Run alone in this checkout, with settings of its own, and end in order at Ctrl-C or SIGTERM."""
     for name in [name for name in os.environ if name.startswith(config.PREFIX)]:
         del os.environ[name]
     os.environ["PUNKTUAL_DATA_DIR"] = str(HOME)
     os.environ["PUNKTUAL_SECRET_KEY"] = Fernet.generate_key().decode()
     config.settings.cache_clear()
-    signal.signal(signal.SIGTERM, _end)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _end)
     config.private_folder(HOME)
     with (HOME / "lock").open("w") as lock:
         try:

@@ -95,7 +95,7 @@ def _count(rate: float, seconds: float) -> int:
 
 def _soon(emails: int, seconds: float) -> datetime:
     """When the first is due: rows and messages of all have to be written before."""
-    return clock.now() + timedelta(seconds=seconds + emails / 150)
+    return clock.now() + timedelta(seconds=seconds + emails / 400)
 
 
 def _finish(database: Database, table: str) -> list[str]:

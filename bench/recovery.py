@@ -8,6 +8,7 @@ import argparse
 from collections.abc import Mapping
 from contextlib import ExitStack, closing
 from datetime import datetime, timedelta
+from math import ceil
 from typing import Any
 
 import clock
@@ -35,7 +36,7 @@ SELECT count(*) FROM (
     SELECT email_id FROM email_history WHERE move = 'hand_over' GROUP BY email_id HAVING count(*) > 1
 ) twice
 """
-# The busiest second of any campaign since the start: more than its pace allows would be a burst.
+# Of any campaign since the start.
 BUSIEST = """
 SELECT COALESCE(max(sent), 0) FROM (
     SELECT count(*) AS sent FROM campaign_email_queue WHERE sent_at > %(since)s
@@ -134,6 +135,9 @@ def _recovered(
         stack.close()
         found["busiest_minute_of_a_campaign"] = database.one(BUSIEST, {"since": since})
         found["moved"] = database.one("SELECT count(*) FROM email_history WHERE move = 'replan'")
+        # A delay varies by 20 %, and an answer may take a moment.
+        if found["busiest_minute_of_a_campaign"] > ceil(60 / (0.8 * it.delay)) + 1:
+            problems.append("a burst: a campaign sent more in a minute than its delay allows")
         if twice := database.one(TWICE):
             problems.append(f"{twice} handed over twice")
         accepted, known = receiving.finish(), database.one("SELECT count(*) FROM email_history WHERE move = 'accept'")

@@ -22,7 +22,7 @@ TITLES = {
     "recovery": "Recovery",
     "scaling": "Scaling",
 }
-# Figure -> its column. Each table has those that its cases have.
+# Figure -> its column, in their order. Each table has those that its cases have.
 COLUMNS = {
     "rate": "mails/s",
     "cpu_worker": "CPU s per 1,000: worker",
@@ -202,9 +202,14 @@ def _about(run: Results) -> str:
 
 def _table(question: str, run: Results) -> str:
     measured = {case: rounds for case, rounds in run.cases.items() if not _why_not(run, case)}
-    names = {name for rounds in measured.values() for values in rounds.values() for name in values}
-    columns = [name for name in COLUMNS if name in names - _HIDDEN.get(question, set())]
-    lines = [f"| | {' | '.join(COLUMNS[name] for name in columns)} |", "|---" * (len(columns) + 1) + "|"]
+    names = {name: None for rounds in measured.values() for values in rounds.values() for name in values}
+    hidden = {"problems", *_HIDDEN.get(question, ())}
+    # Figures without a word of their own, as the steps of a tick, come last.
+    columns = [name for name in [*COLUMNS, *(it for it in names if it not in COLUMNS)] if name in names.keys() - hidden]
+    lines = [
+        f"| | {' | '.join(COLUMNS.get(name, f'`{name}`') for name in columns)} |",
+        "|---" * (len(columns) + 1) + "|",
+    ]
     for case in run.cases:
         if why := _why_not(run, case):
             lines.append(f"| {case} | not measured: {why} |" + " |" * (len(columns) - 1))

@@ -58,48 +58,56 @@ INSERT INTO campaign_mailbox (campaign_id, mailbox_id)
 SELECT DISTINCT c.id, 1 + (c.id * %(each)s + n) %% %(mailboxes)s
 FROM campaign c CROSS JOIN generate_series(1, %(each)s) n
 """
-# E-mails of a completed campaign, sent at equal distances before a moment, with their whole history.
-PAST = """
+# E-mails of one more campaign at equal distances before a moment: sent, or pending where that is still to come.
+TIMELINE = """
 SET session_replication_role = replica;
 INSERT INTO campaign (name, window_start_minute, window_end_minute, weekdays, delay_seconds, daily_limit, status)
-VALUES ('past until ' || %(end)s, 0, 1440, '{0,1,2,3,4,5,6}', 60, 1000, 'completed');
-INSERT INTO campaign_step (campaign_id, position, subject, text)
-SELECT id, 1, 'Hello', 'Hello' FROM campaign ORDER BY id DESC LIMIT 1;
-CREATE TEMP TABLE written AS
-WITH people AS (
+SELECT 'timeline ' || count(*), 0, 1440, '{0,1,2,3,4,5,6}', 60, 1000000, %(status)s FROM campaign;
+CREATE TEMP TABLE this AS SELECT max(id) AS id FROM campaign;
+INSERT INTO campaign_step (campaign_id, position, subject, text) SELECT id, 1, 'Hello', 'Hello' FROM this;
+INSERT INTO campaign_mailbox (campaign_id, mailbox_id) SELECT this.id, m.id FROM this, mailbox m;
+CREATE TEMP TABLE people AS
+WITH written AS (
     INSERT INTO lead (address)
-    SELECT 'past' || (SELECT count(*) FROM lead) + n || '@leads.example' FROM generate_series(1, %(emails)s) n
+    SELECT 'of' || this.id || '-' || n || '@leads.example' FROM this, generate_series(1, %(emails)s) n
     RETURNING id, address
 )
-SELECT row_number() OVER (ORDER BY id) AS number, id, address FROM people;
+SELECT row_number() OVER (ORDER BY id) AS position, id, address FROM written;
 INSERT INTO campaign_lead (campaign_id, lead_id, position, address, fields)
-SELECT (SELECT max(id) FROM campaign), id, number, address, '{}' FROM written ORDER BY number;
+SELECT this.id, p.id, p.position, p.address, '{}' FROM people p, this ORDER BY p.position;
 INSERT INTO campaign_email_queue
     (campaign_id, campaign_lead_id, step_id, mailbox_id, status, scheduled_at, hinted_for, attempts, message_id,
      claim_token, claimed_at, worker_host, worker_pid, worker_started_at, handed_over_at, sent_at)
-SELECT l.campaign_id, l.id, (SELECT max(id) FROM campaign_step),
-       1 + l.position %% (SELECT count(*) FROM mailbox), 'sent', at, at, 1,
-       '<' || gen_random_uuid() || '@sender.example>', gen_random_uuid(), at, 'host', 1, 1, at, at
-FROM campaign_lead l CROSS JOIN LATERAL (
-    SELECT date_trunc('second', %(end)s::timestamptz) - l.position * %(apart)s::interval AS at
-) times
-WHERE l.campaign_id = (SELECT max(id) FROM campaign) ORDER BY at;
+SELECT l.campaign_id, l.id, s.id, 1 + l.position %% (SELECT count(*) FROM mailbox),
+       CASE WHEN begun THEN 'sent' ELSE 'pending' END, at, CASE WHEN begun THEN at END, begun::int,
+       '<' || gen_random_uuid() || '@sender.example>', CASE WHEN begun THEN gen_random_uuid() END,
+       CASE WHEN begun THEN at END, CASE WHEN begun THEN 'host' END, CASE WHEN begun THEN 1 END,
+       CASE WHEN begun THEN 1 END, CASE WHEN begun THEN at END, CASE WHEN begun THEN at END
+FROM this
+JOIN campaign_step s ON s.campaign_id = this.id
+JOIN campaign_lead l ON l.campaign_id = this.id
+CROSS JOIN LATERAL (
+    SELECT date_trunc('milliseconds', %(end)s::timestamptz - l.position * %(apart)s::interval) AS at
+) placed
+CROSS JOIN LATERAL (SELECT at <= clock_timestamp() AS begun) told
+ORDER BY at;
 INSERT INTO email_history (email_id, at, move, from_status, to_status, scheduled_from, scheduled_to, mailbox_id,
                            claim_token, by)
 SELECT q.id, q.scheduled_at, m.move, m.was, m.became, q.scheduled_at, q.scheduled_at, q.mailbox_id, q.claim_token,
        'bench'
-FROM campaign_email_queue q
-CROSS JOIN (VALUES ('plan', NULL, 'pending'), ('claim', 'pending', 'sending'), ('hand_over', 'sending', 'sending'),
-                   ('accept', 'sending', 'sent')) AS m (move, was, became)
-WHERE q.campaign_id = (SELECT max(id) FROM campaign) ORDER BY q.id;
+FROM this
+JOIN campaign_email_queue q ON q.campaign_id = this.id
+JOIN (VALUES ('plan', NULL, 'pending'), ('claim', 'pending', 'sending'), ('hand_over', 'sending', 'sending'),
+             ('accept', 'sending', 'sent')) AS m (move, was, became) ON m.move = 'plan' OR q.status = 'sent'
+ORDER BY q.id;
 INSERT INTO attempt (email_id, claim_token, mailbox_id, outcome, phase, code, started_at, ended_at)
-SELECT id, claim_token, mailbox_id, 'accepted', 'dot', 250, scheduled_at, scheduled_at
-FROM campaign_email_queue WHERE campaign_id = (SELECT max(id) FROM campaign)
+SELECT q.id, q.claim_token, q.mailbox_id, 'accepted', 'dot', 250, q.scheduled_at, q.scheduled_at
+FROM this JOIN campaign_email_queue q ON q.campaign_id = this.id AND q.status = 'sent'
 ON CONFLICT DO NOTHING;
-DROP TABLE written;
+DROP TABLE this, people;
 SET session_replication_role = DEFAULT
 """
-MOVES_OF_A_PAST_EMAIL = 4
+MOVES_OF_A_SENT_EMAIL = 4
 
 
 def due(
@@ -134,7 +142,9 @@ def to_plan(
     database.ask("VACUUM ANALYZE")
 
 
-def past(database: Database, *, emails: int, end: datetime, apart: timedelta) -> None:
-    """So many e-mails that were sent before `end`; needs mailboxes."""
-    database.ask(PAST, {"emails": emails, "end": end, "apart": apart})
-    database.ask("VACUUM ANALYZE")
+def timeline(database: Database, *, emails: int, end: datetime, apart: timedelta, status: str) -> None:
+    """A campaign with so many e-mails at equal distances before `end`; needs mailboxes.
+
+    Each is sent with its whole history, or pending where its time is still to come. Run VACUUM ANALYZE afterwards.
+    """
+    database.ask(TIMELINE, {"emails": emails, "end": end, "apart": apart, "status": status})

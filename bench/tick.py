@@ -24,7 +24,8 @@ WHERE status = 'pending'
 """
 TODAY = {"Today": "/", "Today, around now": "/?show=hour"}
 _WEB = [sys.executable, "-m", "web"]
-_SHARE_OF_THE_HOUR = 4  # a quarter of the day's e-mails, in the last hour
+# A quarter of the day's e-mails are in the hour around now. Each campaign has those of the hour or those of the day.
+_SHARE_OF_THE_HOUR, _CAMPAIGNS_OF_TODAY = 4, 5
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -64,8 +65,9 @@ def _ticks(services: Services, record: Recorder, it: argparse.Namespace, history
     broker_url = services.virtual_host()
     with closing(services.database()) as database:
         rows.to_plan(database, campaigns=it.campaigns, leads=it.leads)
-        past = history // rows.MOVES_OF_A_PAST_EMAIL
-        _past(database, emails=past, end=clock.now() - timedelta(days=2), days=60)
+        past = history // rows.MOVES_OF_A_SENT_EMAIL
+        _sent_before(database, past, clock.now() - timedelta(days=2))
+        database.ask("VACUUM ANALYZE")
         # A statement that takes long is to be measured, not ended.
         environment = services.environment(database.url, broker_url, DATABASE_STATEMENT_TIMEOUT_SECONDS=600)
         with Ticking(services, database, environment) as ticking:
@@ -87,9 +89,9 @@ def _first(ticks: Sequence[dict[str, float]], planned: int) -> dict[str, Any]:
     return {"seconds": sum(sum(each.values()) for each in ticks), "ticks": len(ticks), "planned": planned}
 
 
-def _past(database: Database, *, emails: int, end: datetime, days: int) -> None:
-    if emails:
-        rows.past(database, emails=emails, end=end, apart=timedelta(days=days) / emails)
+def _sent_before(database: Database, emails: int, end: datetime) -> None:
+    """During the sixty days before."""
+    rows.timeline(database, emails=emails, end=end, apart=timedelta(days=60) / emails, status="completed")
 
 
 def pages(services: Services, today: int, past: int, requests: int) -> dict[str, dict[str, Any]]:
@@ -97,24 +99,20 @@ def pages(services: Services, today: int, past: int, requests: int) -> dict[str,
     with closing(services.database()) as database:
         rows.to_plan(database, campaigns=20, leads=10)
         now = clock.now()
-        _past(database, emails=past, end=now - timedelta(days=1), days=60)
-        in_the_hour = today // _SHARE_OF_THE_HOUR
-        rows.past(database, emails=in_the_hour, end=now, apart=timedelta(hours=1) / in_the_hour)
-        rest = today - in_the_hour
-        rows.past(database, emails=rest, end=now - timedelta(hours=1), apart=_since_midnight(now) / rest)
-        # A campaign that has ended has no line of its own on the page.
-        database.ask("UPDATE campaign SET status = 'active' WHERE status = 'completed'")
+        midnight, next_midnight = warsaw_day_bounds(warsaw_day(now))
+        _sent_before(database, past, midnight)
+        in_the_hour = today // _CAMPAIGNS_OF_TODAY // _SHARE_OF_THE_HOUR
+        rest = today // _CAMPAIGNS_OF_TODAY - in_the_hour
+        hour, day = timedelta(hours=1), next_midnight - midnight
+        for _ in range(_CAMPAIGNS_OF_TODAY):
+            rows.timeline(database, emails=in_the_hour, end=now + hour / 2, apart=hour / in_the_hour, status="active")
+            rows.timeline(database, emails=rest, end=next_midnight, apart=day / rest, status="active")
+        database.ask("VACUUM ANALYZE")
         environment = services.environment(database.url)
         with started(_WEB, environment, services.log("web")):
             url = f"http://127.0.0.1:{environment['PUNKTUAL_WEB_PORT']}"
             until(lambda: _answers(url + "/"), "the pages", 120)
             return {name: _page(url + path, requests) for name, path in TODAY.items()}
-
-
-def _since_midnight(now: datetime) -> timedelta:
-    """From the Warsaw day's start to an hour ago, or an hour if that is less."""
-    starts, _ = warsaw_day_bounds(warsaw_day(now))
-    return max(now - timedelta(hours=1) - starts, timedelta(hours=1))
 
 
 def _page(url: str, requests: int) -> dict[str, Any]:

@@ -28,7 +28,7 @@ def results(*lines: dict[str, object], **about: object) -> Results:
     return read("\n".join(json.dumps(line) for line in ({**ABOUT, **about}, *lines)))
 
 
-def line(case: str, number: int = 0, **values: object) -> dict[str, object]:
+def line(case: str, number: int = 0, /, **values: object) -> dict[str, object]:
     return {"case": case, "round": number, **values}
 
 
