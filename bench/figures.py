@@ -23,9 +23,8 @@ class Spread:
     most: float
 
     def __str__(self) -> str:
-        if self.least == self.most:
-            return written(self.middle)
-        return f"{written(self.middle)} ({written(self.least)}–{written(self.most)})"
+        middle, least, most = map(written, (self.middle, self.least, self.most))
+        return middle if least == most else f"{middle} ({least}–{most})"
 
 
 def spread(values: Sequence[float]) -> Spread:

@@ -75,7 +75,7 @@ def _measured(services: Services, command: list[str], leads: int) -> dict[str, A
         whole = [sys.executable, *command, *([database.url] if "bench.importing" in command else [])]
         before = services.postgres_cpu()
         found: dict[str, Any] = dict(measured(whole, environment, services.log("import")))
-        found["cpu_postgres"] = services.postgres_cpu() - before
+        found["postgres_cpu"] = services.postgres_cpu() - before
         count = database.one("SELECT count(*) FROM campaign_lead")
         found["problems"] = [] if count == leads else [f"{count} of {leads} leads are in the database"]
     return found

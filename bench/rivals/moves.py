@@ -99,3 +99,6 @@ class Gated:
         with self._connection.transaction() as on:
             on.run("lock_email", mail_id)
             on.run("release", mail_id, token, reason)
+
+    def close(self) -> None:
+        self._connection.close()

@@ -42,6 +42,10 @@ class Connection:
             row: tuple[Any, ...] | None = cursor.fetchone() if cursor.description and cursor.rowcount else None
             return row
 
+    def close(self) -> None:
+        """This thread's."""
+        self._connection().close()
+
     def _connection(self) -> Any:
         if not hasattr(self._of_thread, "connection"):
             self._of_thread.connection, self._of_thread.prepared = psycopg2.connect(self._url), set()

@@ -71,15 +71,14 @@ class TestATarget:
             for each in (line("product", number, rate=rate * speed), line("celery short", number, rate=100 * speed))
         ]
 
-        row = next(row for row in of(results(*rounds)).splitlines() if "without gates" in row)
+        row = next(row for row in of(results(*rounds)).splitlines() if "Celery without gates" in row)
 
         assert row.endswith(f"| at least 0.750 | {rate / 100:.3f} | {reached} |")
 
     def test_that_was_not_measured_says_so(self) -> None:
-        rows = [row for row in of(results(line("product", rate=1.0))).splitlines() if "| at " in row]
+        rows = [row for row in of(results(line("product", rate=1.0))).splitlines() if row.endswith("| not measured |")]
 
         assert len(rows) == len(report.TARGETS)
-        assert all(row.endswith("| not measured |") for row in rows)
 
 
 class TestThePage:
