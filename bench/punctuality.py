@@ -21,8 +21,8 @@ from bench.rivals.running import Rival
 from bench.services import Database, Services
 from bench.throughput import SETTINGS
 
-RIVALS = {"celery eta": Rival("celery", "short"), "bullmq delay": Rival("bullmq", "short")}
-TICKING = "product, ticking"  # with timekeeper and periodiq beside the worker
+RIVALS = {"celery-eta": Rival("celery", "short"), "bullmq-delay": Rival("bullmq", "short")}
+TICKING = "product-ticking"  # with timekeeper and periodiq beside the worker
 CASES = ("product", TICKING, *RIVALS)
 _PROCESSES, _THREADS = 2, 8
 # E-mails of the first seconds do not count: every thread opens its session, and compiles what it needs.

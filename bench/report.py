@@ -110,14 +110,14 @@ def _growth(figure: str, case: str) -> Callable[[Results], Sequence[float]]:
 
 _MILLION, _TICKS = "1,000,000 leads", "tick: 1,000 campaigns"
 _THROUGHPUT = (
-    ("Celery without gates", "celery short", 0.75),
-    ("Celery with the same gates", "celery gated", 1.2),
-    ("BullMQ with the same gates", "bullmq gated", 1.2),
+    ("Celery without gates", "celery-short", 0.75),
+    ("Celery with the same gates", "celery-gated", 1.2),
+    ("BullMQ with the same gates", "bullmq-gated", 1.2),
     ("a bare loop", "bare", 0.3),
 )
 _VALUES = (
-    ("throughput", "round trips a mail", "round_trips", "product counted", 9),
-    ("throughput", "transactions a mail", "transactions", "product counted", 3),
+    ("throughput", "round trips a mail", "round_trips", "product-counted", 9),
+    ("throughput", "transactions a mail", "transactions", "product-counted", 3),
     ("punctuality", "lateness at 20 a second: p50, ms", "p50_ms", "product at 20 ", 10),
     ("punctuality", "lateness at 20 a second: p99, ms", "p99_ms", "product at 20 ", 25),
     ("punctuality", "lateness at 100 a second: p50, ms", "p50_ms", "product at 100 ", 10),

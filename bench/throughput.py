@@ -22,12 +22,12 @@ from bench.services import Database, Services
 from tests.round_trips import CountingProxy
 
 RIVALS = {
-    "celery gated": Rival("celery", "gated"),
-    "bullmq gated": Rival("bullmq", "gated"),
-    "celery short": Rival("celery", "short"),
-    "bullmq short": Rival("bullmq", "short"),
+    "celery-gated": Rival("celery", "gated"),
+    "bullmq-gated": Rival("bullmq", "gated"),
+    "celery-short": Rival("celery", "short"),
+    "bullmq-short": Rival("bullmq", "short"),
 }
-CASES = ("product", *RIVALS, "bare", "product counted")
+CASES = ("product", *RIVALS, "bare", "product-counted")
 # The host's limit is no part of the question, and the rivals have the same.
 SETTINGS = {"SENDING_SMTP_HOST_CONCURRENCY": 1000}
 _MOST_SECONDS = 600.0
@@ -51,7 +51,7 @@ def measure(services: Services, record: Recorder, it: argparse.Namespace) -> Non
         for case in it.only if number % 2 == 0 else reversed(it.only):
             if case == "product":
                 record.add(case, of_product(services, it.emails, it.processes, it.threads), number)
-            elif case == "product counted":
+            elif case == "product-counted":
                 record.add(case, counted(services, min(it.emails, 200)), number)
             elif case == "bare":
                 record.add(case, bare(services, it.emails, it.processes, it.threads), number)

@@ -49,9 +49,9 @@ class TestTheTable:
         assert "a processor, 2 cores" in text
 
     def test_says_why_a_case_was_not_measured(self) -> None:
-        found = results(line("product", rate=1.0), line("bullmq gated", **{NOT_MEASURED: "node is not installed"}))
+        found = results(line("product", rate=1.0), line("bullmq-gated", **{NOT_MEASURED: "node is not installed"}))
 
-        assert "| bullmq gated | not measured: node is not installed |" in of(found)
+        assert "| bullmq-gated | not measured: node is not installed |" in of(found)
 
     def test_lists_what_did_not_fit(self) -> None:
         found = results(line("product", rate=1.0, problems=["the receiver accepted 9 of 10"]))
@@ -68,7 +68,7 @@ class TestATarget:
         rounds = [
             each
             for number, speed in enumerate((1.0, 0.1, 5.0))
-            for each in (line("product", number, rate=rate * speed), line("celery short", number, rate=100 * speed))
+            for each in (line("product", number, rate=rate * speed), line("celery-short", number, rate=100 * speed))
         ]
 
         row = next(row for row in of(results(*rounds)).splitlines() if "Celery without gates" in row)
