@@ -76,13 +76,27 @@ def forecast(services: Services, leads: int) -> dict[str, Any]:
 
 
 def situation(size: Size, until: datetime | None) -> tuple[list[Campaign], list[Mailbox]]:
-    mailboxes = [Mailbox(n, _OF_MAILBOX, _GAP, {}, None) for n in range(size.mailboxes)]
+    mailboxes = [
+        Mailbox(id=n, daily_limit=_OF_MAILBOX, gap=_GAP, used={}, last_start=None) for n in range(size.mailboxes)
+    ]
     per = size.leads // size.campaigns
     campaigns = []
     for n in range(size.campaigns):
         ids = tuple(sorted({(n * size.each + k) % size.mailboxes for k in range(size.each)}))
         emails = [Email(n * per + k, n) for k in range(per)]
-        campaigns.append(Campaign(n, WINDOW, _DELAY, _OF_CAMPAIGN, ids, {}, None, emails, until))
+        campaigns.append(
+            Campaign(
+                id=n,
+                window=WINDOW,
+                delay=_DELAY,
+                daily_limit=_OF_CAMPAIGN,
+                mailbox_ids=ids,
+                used={},
+                last_start=None,
+                emails=emails,
+                until=until,
+            )
+        )
     return campaigns, mailboxes
 
 
