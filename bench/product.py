@@ -1,11 +1,14 @@
-"""Punktual as it is operated: its processes, started by their commands, and what they have done, read from rows."""
+"""Punktual as it is operated: its processes, started by their commands, and what rows and metrics tell of them."""
 
 import sys
 import urllib.request
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 
-from bench.processes import Started, started, until
+from actors.tick import STEPS
+from bench.processes import Started, pause, started, until
 from bench.services import Database, Services
 
 WORKER, TIMEKEEPER, PERIODIQ = "worker", "timekeeper", "periodiq"
@@ -46,34 +49,70 @@ class Ticking:
         self._open.close()
 
     def tick(self) -> dict[str, float]:
-        """One tick: step -> seconds. hint_due runs twice in it."""
-        before, last = self._steps(), self._last_tick()
-        # periodiq sends a tick when it starts.
+        """One tick: step -> seconds, of all its runs in it."""
+        before = self._when_idle()
+        # periodiq sends a tick when it starts, and another where a minute begins before it ends.
         with running(self._services, PERIODIQ, self._environment):
-            until(lambda: self._last_tick() != last, "a tick", _TICK_SECONDS)
-        return {name: seconds - before.get(name, 0.0) for name, seconds in self._steps().items()}
+            until(lambda: self._when_idle().ticks > before.ticks, "a tick", _TICK_SECONDS)
+        after = self._when_idle()
+        ticks = after.ticks - before.ticks
+        return {name: (after.seconds[name] - before.seconds.get(name, 0.0)) / ticks for name in _RUNS}
 
-    def settle(self, most: int = 60) -> list[dict[str, float]]:
-        """Ticks until one plans nothing more; all of them."""
-        ticks: list[dict[str, float]] = []
+    def settle(self) -> dict[str, float]:
+        """Ticks until one plans nothing more. Returns their number and seconds since the timekeeper started."""
         planned = -1
         while planned != (planned := self.planned()):
-            if len(ticks) == most:
-                raise RuntimeError(f"{most} ticks, and the last one still planned e-mails")
-            ticks.append(self.tick())
-        return ticks
+            self.tick()
+        done = self._when_idle()
+        return {"ticks": done.ticks, "seconds": sum(done.seconds.values())}
 
     def planned(self) -> int:
         return int(self._database.one("SELECT count(*) FROM campaign_email_queue"))
 
-    def _last_tick(self) -> object:
-        return self._database.ask("SELECT at FROM heartbeat WHERE name = 'tick'")
+    def _when_idle(self) -> "_Done":
+        """What was done, at a moment without a tick that has begun and not ended."""
+        return until(self._done_twice, "the end of a tick", _TICK_SECONDS)
 
-    def _steps(self) -> dict[str, float]:
-        name = 'punktual_tick_step_seconds_sum{step="'
-        lines = _page(self._port).splitlines()
-        found = (line.removeprefix(name).split('"} ') for line in lines if line.startswith(name))
-        return {step: float(seconds) for step, seconds in found}
+    def _done_twice(self) -> "_Done | None":
+        before = _Done.read(self._port)
+        pause(0.3)
+        after = _Done.read(self._port)
+        return after if before == after and after.is_whole else None
+
+
+# How often a tick runs each step.
+_RUNS = Counter(step.__name__ for step in STEPS)
+
+
+@dataclass(frozen=True)
+class _Done:
+    """What a timekeeper has done since it started, by its metrics page."""
+
+    runs: Mapping[str, int]  # by step
+    seconds: Mapping[str, float]
+
+    @classmethod
+    def read(cls, port: str) -> "_Done":
+        page = _page(port)
+        runs = {step: int(float(value)) for step, value in _samples(page, "punktual_tick_step_seconds_count")}
+        seconds = {step: float(value) for step, value in _samples(page, "punktual_tick_step_seconds_sum")}
+        return cls(runs, seconds)
+
+    @property
+    def ticks(self) -> int:
+        return min(self.runs.get(name, 0) // count for name, count in _RUNS.items())
+
+    @property
+    def is_whole(self) -> bool:
+        return all(self.runs.get(name, 0) == count * self.ticks for name, count in _RUNS.items())
+
+
+def _samples(page: str, name: str) -> Iterator[tuple[str, str]]:
+    """Step and value."""
+    for line in page.splitlines():
+        if line.startswith(start := name + '{step="'):
+            step, value = line.removeprefix(start).split('"} ')
+            yield step, value
 
 
 def _page(port: str) -> str:

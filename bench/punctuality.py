@@ -64,11 +64,11 @@ def of_product(services: Services, rate: float, seconds: float, *, ticking: bool
         apart = timedelta(seconds=1 / rate)
         rows.due(database, emails=emails, campaigns=100, mailboxes=2000, port=receiving.port, begin=begin, apart=apart)
         with ExitStack() as stack:
+            stack.enter_context(product.running(services, product.WORKER, environment))
             product.hint_all(services, database, environment)
             if ticking:
                 for name in (product.TIMEKEEPER, product.PERIODIQ):
                     stack.enter_context(product.running(services, name, environment))
-            stack.enter_context(product.running(services, product.WORKER, environment))
             problems = _finish(database, "campaign_email_queue")
         query = "SELECT l.address, q.scheduled_at FROM campaign_email_queue q JOIN campaign_lead l"
         due = dict(database.ask(f"{query} ON l.id = q.campaign_lead_id"))

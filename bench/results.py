@@ -75,10 +75,10 @@ def recording(folder: Path, question: str, command: str, *, tiny: bool) -> Itera
 
 
 def latest(folder: Path, question: str, *, tiny: bool = False) -> Results | None:
-    """The last complete run. tiny: also those of sizes that only show that the benchmark itself works."""
+    """The last complete run of all cases. tiny: also of sizes that only show that the benchmark itself works."""
     for path in sorted(folder.glob(f"{question}-*.jsonl"), reverse=True):
         found = read(path.read_text(encoding="utf-8"))
-        if tiny or not found.about["tiny"]:
+        if "--only" not in found.about["command"] and (tiny or not found.about["tiny"]):
             return found
     return None
 

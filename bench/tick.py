@@ -3,7 +3,6 @@
 import argparse
 import sys
 import urllib.request
-from collections.abc import Sequence
 from contextlib import closing
 from datetime import datetime, timedelta
 from statistics import median
@@ -71,8 +70,8 @@ def _ticks(services: Services, record: Recorder, it: argparse.Namespace, history
         # A statement that takes long is to be measured, not ended.
         environment = services.environment(database.url, broker_url, DATABASE_STATEMENT_TIMEOUT_SECONDS=600)
         with Ticking(services, database, environment) as ticking:
-            first = ticking.settle()
-            record.add(f"first plan, beside {history:,} rows of history", _first(first, ticking.planned() - past))
+            first = ticking.settle() | {"planned": ticking.planned() - past}
+            record.add(f"first plan, beside {history:,} rows of history", first)
             database.ask(POSTPONE)
             database.ask("VACUUM ANALYZE")
             for number in range(it.ticks):
@@ -83,10 +82,6 @@ def _ticks(services: Services, record: Recorder, it: argparse.Namespace, history
                 values = {"seconds": sum(steps.values()), **steps, "peak_mb": ticking.timekeeper.peak_megabytes()}
                 record.add(case, {**values, "problems": problems}, number)
     services.end_virtual_host(broker_url)
-
-
-def _first(ticks: Sequence[dict[str, float]], planned: int) -> dict[str, Any]:
-    return {"seconds": sum(sum(each.values()) for each in ticks), "ticks": len(ticks), "planned": planned}
 
 
 def _sent_before(database: Database, emails: int, end: datetime) -> None:

@@ -96,15 +96,16 @@ class TestThePage:
 
 
 class TestTheLatestResults:
-    def write(self, folder: Path, name: str, commit: str, *, tiny: bool = False) -> None:
-        text = "\n".join(json.dumps(it) for it in ({**ABOUT, "commit": commit, "tiny": tiny}, line("product")))
+    def write(self, folder: Path, name: str, commit: str, **about: object) -> None:
+        text = "\n".join(json.dumps(it) for it in ({**ABOUT, "commit": commit, **about}, line("product")))
         (folder / name).write_text(text, encoding="utf-8")
 
-    def test_are_of_the_last_complete_run_that_was_not_tiny(self, tmp_path: Path) -> None:
+    def test_are_of_the_last_complete_run_of_all_cases_that_was_not_tiny(self, tmp_path: Path) -> None:
         self.write(tmp_path, "throughput-20260301T080000.jsonl", "old")
         self.write(tmp_path, "throughput-20260302T080000.jsonl", "last")
         self.write(tmp_path, "throughput-20260303T080000.jsonl", "tiny", tiny=True)
         self.write(tmp_path, "throughput-20260304T080000.part", "broken off")
+        self.write(tmp_path, "throughput-20260305T080000.jsonl", "one case", command="make bench OPTIONS=--only bare")
 
         found = latest(tmp_path, "throughput")
 
