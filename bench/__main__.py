@@ -50,24 +50,26 @@ def main() -> None:
         report.write(RESULTS, asked)
         return
     names = list(QUESTIONS) if asked.question == "all" else [asked.question]
-    for name in names:
-        arguments = [name, *given[1:]]
-        _measure(name, parser.parse_args(arguments), f"make bench QUESTION={name}", arguments)
+    # A question that fails does not stop the others.
+    failed = [name for name in names if not _measure(name, parser.parse_args([name, *given[1:]]), given[1:])]
+    sys.exit(1 if failed else 0)
 
 
 _TINY = "sizes that only show that the benchmark works"
 
 
-def _measure(name: str, it: argparse.Namespace, command: str, arguments: list[str]) -> None:
+def _measure(name: str, it: argparse.Namespace, given: list[str]) -> bool:
+    """Whether it was measured. given: the options, as they were typed."""
     if it.tiny:
         vars(it).update(QUESTIONS[name].TINY)
-    if arguments[1:]:
-        command += f' OPTIONS="{" ".join(arguments[1:])}"'
+    command = f"make bench QUESTION={name}" + (f' OPTIONS="{" ".join(given)}"' if given else "")
     try:
         with _alone(), Services(HOME) as services, recording(RESULTS, name, command, tiny=it.tiny) as record:
             QUESTIONS[name].measure(services, record, it)
     except (EmbeddedPostgresFailed, Failed, NotReached, RabbitMQFailed) as failure:
-        sys.exit(f"punktual: {name} was not measured: {failure}")
+        print(f"punktual: {name} was not measured: {failure}", file=sys.stderr)
+        return False
+    return True
 
 
 @contextmanager
