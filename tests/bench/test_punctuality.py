@@ -27,7 +27,7 @@ def test_lateness_is_from_planned_time_to_dot_in_milliseconds() -> None:
 
 
 def test_what_is_due_during_the_warm_up_does_not_count() -> None:
-    dots = [("lead0", at(1.5)), ("lead1", at(1.6)), ("lead2", at(2.01)), ("lead3", at(3.01))]
+    dots = [("lead0", at(1.5)), ("lead1", at(2.02)), ("lead2", at(2.01)), ("lead3", at(3.01))]
 
     found = lateness(DUE, dots, BEGIN + timedelta(seconds=2))
 
@@ -36,7 +36,7 @@ def test_what_is_due_during_the_warm_up_does_not_count() -> None:
 
 
 def test_a_warm_up_that_does_not_end_in_time_is_a_problem() -> None:
-    dots = [("lead0", at(2.5)), *((f"lead{n}", at(n + 0.01)) for n in (1, 2, 3))]
+    dots = [("lead0", at(3.5)), *((f"lead{n}", at(n + 0.01)) for n in (1, 2, 3))]
 
     [problem] = lateness(DUE, dots, BEGIN + timedelta(seconds=2))["problems"]
 
