@@ -62,7 +62,7 @@ def of_product(services: Services, rate: float, seconds: float, *, ticking: bool
         environment = services.environment(
             database.url, broker_url, **SETTINGS, WORKER_PROCESSES=_PROCESSES, WORKER_THREADS=_THREADS
         )
-        begin = _soon(emails, seconds=30)
+        begin = _soon(emails, seconds=45)
         apart = timedelta(seconds=1 / rate)
         rows.due(database, emails=emails, campaigns=100, mailboxes=2000, port=receiving.port, begin=begin, apart=apart)
         with ExitStack() as stack:
@@ -82,7 +82,7 @@ def of_product(services: Services, rate: float, seconds: float, *, ticking: bool
 def of_rival(services: Services, rival: Rival, rate: float, seconds: float) -> dict[str, Any]:
     emails = _count(rate, seconds)
     with OwnReceiver(services) as receiving, ExitStack() as stack:
-        begin, apart = _soon(emails, seconds=20), timedelta(seconds=1 / rate)
+        begin, apart = _soon(emails, seconds=30), timedelta(seconds=1 / rate)
         database = rivals.fill(rival, services, emails=emails, port=receiving.port, begin=begin, apart=apart)
         stack.enter_context(closing(database))
         with rivals.working(rival, services, database, receiving.port, _PROCESSES, _THREADS, eta=True):
