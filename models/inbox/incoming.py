@@ -137,6 +137,7 @@ class _Kept:
     read_at: datetime
     received_at: datetime
     returns_on: date | None
+    email_id: int | None
     campaign_id: int | None
     lead_id: int | None
     address: str | None  # of the lead
@@ -145,8 +146,8 @@ class _Kept:
 
 
 GET = """
-SELECT i.id, i.class AS class_name, i.kind, i.sender, i.read_at, i.received_at, i.returns_on, i.campaign_id, i.lead_id,
-       p.address, i.suppressed, i.evidence
+SELECT i.id, i.class AS class_name, i.kind, i.sender, i.read_at, i.received_at, i.returns_on, i.email_id,
+       i.campaign_id, i.lead_id, p.address, i.suppressed, i.evidence
 FROM incoming i LEFT JOIN lead p ON p.id = i.lead_id WHERE i.id = %s FOR NO KEY UPDATE OF i
 """
 
