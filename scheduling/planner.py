@@ -5,14 +5,15 @@ the end, it is the forecast. Instants are UTC in whole milliseconds.
 """
 
 import heapq
-from bisect import bisect_right, insort
-from collections import Counter, deque
+from bisect import insort
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from hashlib import blake2b
+from itertools import takewhile
 from math import ceil
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from scheduling.sharing import max_min
 from scheduling.window import NEVER, Window, warsaw_day, warsaw_day_bounds
@@ -26,8 +27,11 @@ _LAST_MINUTE = timedelta(minutes=1)
 _GIVE_UP_AFTER = timedelta(days=370)
 # The longest delay and gap that can be planned.
 LONGEST = _GIVE_UP_AFTER
+# So many mailboxes are compared faster than kept in an order.
+_FEW = 8
 # Limits of all times, so that date arithmetic cannot overflow.
 _BEGIN, END = datetime.min.replace(tzinfo=UTC), NEVER
+_NOTHING: Counter[int] = Counter()
 # What unforeseen settings and rows may raise in a computation.
 _FAULTS = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 
@@ -115,8 +119,7 @@ class Taken:
     is_retry: bool = False  # a retry: it has its own time, and later e-mails need not wait for it
 
 
-@dataclass(frozen=True)
-class Slot:
+class Slot(NamedTuple):
     campaign_id: int
     lead_id: int
     step_id: int
@@ -131,24 +134,21 @@ def plan(
 
     Raises Unplannable for the campaign that it fails for.
     """
-    future = _Future(campaigns, mailboxes, list(taken), now)
-    first = {line.it.id: _of(line, future.first_moment) for line in future.lines.values() if line.email}
+    future = _Future(campaigns, mailboxes, taken, now)
+    first = {line.it.id: _of(line, future.first_moment) for line in future.lines.values() if line.to_place}
     # (time, waiting since, campaign): a contested mailbox goes to the campaign that asked first.
     waiting = [(at, at, campaign_id) for campaign_id, at in first.items()]
     heapq.heapify(waiting)
     while waiting:
-        at, since, campaign_id = heapq.heappop(waiting)
+        at, since, campaign_id = waiting[0]
         line = future.lines[campaign_id]
-        if line.is_past_its_horizon(at):
-            continue
-        found = _of(line, future.place, at)
-        if isinstance(found, Slot):
-            yield found
-            if line.email is not None:
-                at = _of(line, future.next_moment)
-                heapq.heappush(waiting, (at, at, campaign_id))
-        elif found is not None:
-            heapq.heappush(waiting, (found, since, campaign_id))
+        slot, later = _of(line, future.advance, at)
+        if later is None:
+            heapq.heappop(waiting)
+        else:
+            heapq.heapreplace(waiting, (later, later if slot else since, campaign_id))
+        if slot is not None:
+            yield slot
 
 
 def _of(line: "_Line", step: Callable[..., T], *arguments: object) -> T:
@@ -178,144 +178,191 @@ def retry_moment(campaign: Campaign, mailbox: Mailbox, taken: Iterable[Taken], n
     the campaign's last day: a retry after it is cancelled when that day is over.
     """
     campaign = replace(campaign, window=replace(campaign.window, last_day=None))
-    future = _Future([campaign], [mailbox], list(taken), not_before)
+    future = _Future([campaign], [mailbox], taken, not_before)
     line, box = future.lines[campaign.id], future.boxes[mailbox.id]
-    at = _whole(not_before)
+    at = first = future.next_allowed(line, _whole(not_before))
     while at < not_before + _GIVE_UP_AFTER:
-        later = line.next_allowed(at)
-        if later == at and not box.has_room(warsaw_day(at)):
-            later = line.next_day(at)
-        if later == at:
-            later = box.free_from(at)
+        later = future.next_day(line) if box.room_on(future.day_of(at)) <= 0 else box.free_from(at)
         if later == at:
             return at
-        at = later
-    return line.next_allowed(_whole(not_before))
+        at = future.next_allowed(line, later)
+    return first
 
 
-@dataclass
 class _Box:
-    """A mailbox in the simulation."""
+    """A mailbox in the simulation. Its time only goes forward."""
 
-    it: Mailbox
-    times: list[datetime] = field(default_factory=list)  # of its planned e-mails, in order
-    per_day: Counter[date] = field(default_factory=Counter)
+    def __init__(self, it: Mailbox) -> None:
+        self.it = it
+        self.lines: tuple[_Line, ...] = ()  # the campaigns that use it
+        self.ahead: deque[datetime] = deque()  # e-mails planned for later, in order
+        self.taken: dict[date, Counter[int]] = {}  # day -> campaign -> its e-mails planned before
+        self.latest = it.last_start or _BEGIN
+        self.free_at = _whole(max(it.open_from or _BEGIN, it.last_start + it.gap if it.last_start else _BEGIN))
+        self.day = date.min
+        self.room = 0  # of this day, as all below
+        self.held = _NOTHING
+        self.rank = (0, _BEGIN, it.id)
+        self.shares: Mapping[int, int] | None = None  # campaign -> slots; None: nobody has asked for one
+        self.surplus = 0  # slots that are in nobody's share
+
+    def room_on(self, day: date) -> int:
+        if day != self.day:
+            self.day, self.shares, self.surplus, self.held = day, None, 0, self.taken.get(day, _NOTHING)
+            self.room = self.it.daily_limit - self.it.used.get(day, 0) - self.held.total()
+            self._rank()
+        return self.room
 
     def book(self, at: datetime) -> None:
-        insort(self.times, at)
-        self.per_day[warsaw_day(at)] += 1
+        self.room -= 1
+        self._pass(at)
 
-    def room(self, day: date) -> int:
-        return self.it.daily_limit - self.it.used.get(day, 0) - self.per_day[day]
+    def _pass(self, at: datetime) -> None:
+        self.latest = at
+        free_at = _whole(at + self.it.gap)
+        if free_at > self.free_at:
+            self.free_at = free_at
+        self._rank()
 
-    def has_room(self, day: date) -> bool:
-        return self.room(day) > 0
+    def _rank(self) -> None:
+        """The least goes first: the one with the most room left, and among equals the one idle longest."""
+        self.rank = (-self.room, self.latest, self.it.id)
 
     def free_from(self, at: datetime) -> datetime:
         """The first time from `at` on that keeps the gap to all of its e-mails."""
-        if self.it.open_from is not None:
-            at = max(at, _whole(self.it.open_from))
-        if self.it.last_start is not None:
-            at = max(at, _whole(self.it.last_start + self.it.gap))
-        following = bisect_right(self.times, at - self.it.gap)
-        while following < len(self.times) and self.times[following] < at + self.it.gap:
-            at = _whole(self.times[following] + self.it.gap)
-            following += 1
+        while self.ahead and self.ahead[0] <= at:
+            self._pass(self.ahead.popleft())
+        if self.free_at > at:
+            at = self.free_at
+        for later in self.ahead:
+            if later >= at + self.it.gap:
+                break
+            at = max(at, _whole(later + self.it.gap))
         return at
 
-    def idle_since(self, at: datetime) -> datetime:
-        before = bisect_right(self.times, at)
-        if before:
-            return self.times[before - 1]
-        return self.it.last_start or _BEGIN
+
+class _Pool:
+    """The mailboxes of one campaign or several, in the order of their ranks.
+
+    A rank only gets worse during a day. So it is enough to look again at those that seem to be first.
+    """
+
+    def __init__(self, boxes: list[_Box]) -> None:
+        self.boxes = boxes
+        self._day = date.min
+        self._ranking: list[tuple[tuple[int, datetime, int], _Box]] = []
+
+    def with_room(self, day: date) -> list[_Box]:
+        return [box for box in self.boxes if box.room_on(day) > 0]
+
+    def in_order(self, at: datetime, day: date) -> Iterator[_Box]:
+        """Those with room."""
+        if day != self._day:
+            self._day, self._ranking = day, sorted((box.rank, box) for box in self.with_room(day))
+        place = 0
+        while place < len(self._ranking):
+            rank, box = self._ranking[place]
+            box.free_from(at)
+            if rank == box.rank:
+                yield box
+                place += 1
+            else:
+                del self._ranking[place]
+                insort(self._ranking, (box.rank, box))
 
 
-@dataclass
 class _Line:
-    """A campaign in the simulation."""
+    """A campaign in the simulation. Its time only goes forward."""
 
-    it: Campaign
-    previous: datetime | None
-    to_place: deque[Email]
-    per_day: Counter[date] = field(default_factory=Counter)
-    open_stretch: tuple[datetime, datetime] = (_BEGIN, _BEGIN)  # cache of the last one found: most times are in it
-
-    @property
-    def email(self) -> Email | None:
-        """The next one to plan."""
-        return self.to_place[0] if self.to_place else None
+    def __init__(self, it: Campaign) -> None:
+        self.it = it
+        self.pool = _Pool([])
+        self.previous = it.last_start
+        self.to_place = deque(it.emails)
+        self.taken: Counter[date] = Counter()
+        self.placed_at: datetime | None = None  # the last one
+        # Cache of the open stretch found last: most times are in it.
+        self.open_until = self.last_minute_from = _BEGIN
+        self.day = date.min
+        self.room = 0  # of this day, as the next
+        self.left: dict[_Box, int] | None = None  # what is left of its shares of mailboxes it can use; None: not shared
 
     @property
     def current(self) -> CurrentSlot | None:
         return self.to_place[0].current if self.to_place else None
 
+    def room_on(self, day: date) -> int:
+        if day != self.day:
+            self.day, self.left = day, None
+            self.room = self.it.daily_limit - self.it.used.get(day, 0) - self.taken[day]
+        return self.room
+
+    def follow(self, at: datetime) -> None:
+        if self.previous is None or at > self.previous:
+            self.previous = at
+
     def stands_at(self, at: datetime) -> bool:
         return self.current is not None and self.current.at == at
 
-    def book(self, at: datetime, *, is_retry: bool) -> None:
-        if not is_retry:
-            self.previous = at if self.previous is None else max(self.previous, at)
-        self.per_day[warsaw_day(at)] += 1
-
-    def room(self, day: date) -> int:
-        return self.it.daily_limit - self.it.used.get(day, 0) - self.per_day[day]
-
-    def is_past_its_horizon(self, at: datetime) -> bool:
-        return at >= (self.it.until or END)
-
-    def next_allowed(self, at: datetime) -> datetime:
-        """The first time from `at` on that window and daily limit allow."""
-        if not self.open_stretch[0] <= at < self.open_stretch[1]:
-            opening = self.it.window.next_opening(at)
-            if opening > at:
-                return opening
-            self.open_stretch = (at, self.it.window.closing(at))
-        closing = self.open_stretch[1]
-        long_enough = self.it.window.end_minute - self.it.window.start_minute > 2
-        if closing - at < _LAST_MINUTE and long_enough and not self.stands_at(at):
-            return self.it.window.next_opening(closing)
-        return at if self.room(warsaw_day(at)) > 0 else self.next_day(at)
-
-    def next_day(self, at: datetime) -> datetime:
-        return self.it.window.next_opening(warsaw_day_bounds(warsaw_day(at))[1])
-
-    def pace_capacity(self, day: date, now: datetime) -> int:
-        """How many e-mails fit into the rest of the day's window, by the campaign's delay alone."""
-        begin, end = warsaw_day_bounds(day)
-        open_for = timedelta(0)
-        for start, stop in self.it.window.stretches(begin):
-            if start >= end:
-                break
-            open_for += max(stop - max(start, now), timedelta(0))
-        return ceil(open_for / self.it.delay)
-
 
 class _Future:
-    """The state of the simulation: slots taken so far, and each campaign's share of the mailboxes."""
+    """The state of the simulation: slots taken so far, and each campaign's share of the mailboxes.
+
+    Times must not go back from call to call, except for `after_previous`.
+    """
 
     def __init__(
-        self, campaigns: Sequence[Campaign], mailboxes: Sequence[Mailbox], taken: Sequence[Taken], now: datetime
+        self, campaigns: Sequence[Campaign], mailboxes: Sequence[Mailbox], taken: Iterable[Taken], now: datetime
     ) -> None:
         self.now = _whole(now)
+        self._day, self._day_ends = date.min, _BEGIN
+        self._open_for: dict[tuple[Window, date], timedelta] = {}
         self.boxes = {it.id: _Box(it) for it in mailboxes}
-        self.lines = {it.id: _Line(it, it.last_start, deque(it.emails)) for it in campaigns}
-        self._counts: Counter[tuple[int, int, date]] = Counter()  # campaign, mailbox, day -> slots held
-        self._shares: dict[tuple[int, date], dict[int, int]] = {}
-        self._surplus: dict[tuple[int, date], int] = {}
-        self._give_up_at: dict[int, datetime] = {}
+        self.lines = {it.id: _Line(it) for it in campaigns}
+        self._link()
         for each in sorted((it for it in taken if it.at < END), key=lambda it: it.at):
-            self._take(each.campaign_id, each.mailbox_id, each.at, is_retry=each.is_retry)
+            self._take(each, self.day_of(each.at))
+        self._day_ends = _BEGIN
+
+    def _link(self) -> None:
+        """Each campaign to its mailboxes and back; campaigns with the same mailboxes share a pool."""
+        pools: dict[tuple[int, ...], _Pool] = {}
+        lines: defaultdict[_Box, list[_Line]] = defaultdict(list)
+        same: dict[tuple[_Line, ...], tuple[_Line, ...]] = {}
+        for line in self.lines.values():
+            ids = line.it.mailbox_ids
+            line.pool = pools.get(ids) or pools.setdefault(
+                ids, _Pool([self.boxes[it] for it in ids if it in self.boxes])
+            )
+            for box in line.pool.boxes:
+                lines[box].append(line)
+        for box, users in lines.items():
+            box.lines = same.setdefault(tuple(users), tuple(users))
+
+    def _take(self, taken: Taken, day: date) -> None:
+        if box := self.boxes.get(taken.mailbox_id):
+            box.ahead.append(taken.at)
+            box.taken.setdefault(day, Counter())[taken.campaign_id] += 1
+        if line := self.lines.get(taken.campaign_id):
+            line.taken[day] += 1
+            if not taken.is_retry:
+                line.follow(taken.at)
+
+    def day_of(self, at: datetime) -> date:
+        if at >= self._day_ends:
+            self._day = warsaw_day(at)
+            self._day_ends = warsaw_day_bounds(self._day)[1]
+        return self._day
 
     def first_moment(self, line: _Line) -> datetime:
         return self.now if line.previous is None and line.current is None else self.next_moment(line)
 
     def next_moment(self, line: _Line) -> datetime:
         """The next e-mail's wanted time: its current slot if it can stay, else one delay after the previous e-mail."""
-        assert line.email is not None
-        current = line.current
-        if current is not None and self._can_stand(line, current.at):
-            return current.at
-        return self._after_previous(line, jitter(line.it.id, line.email))
+        email = line.to_place[0]
+        if email.current is not None and self._can_stand(line, email.current.at):
+            return email.current.at
+        return self._after_previous(line, jitter(line.it.id, email))
 
     def _can_stand(self, line: _Line, at: datetime) -> bool:
         return self._after_previous(line, 1 - JITTER) <= at < END and line.it.window.is_open(at)
@@ -323,78 +370,150 @@ class _Future:
     def _after_previous(self, line: _Line, delays: float) -> datetime:
         if line.previous is None:
             return self.now
-        return max(self.now, _whole(line.previous + line.it.delay * delays))
+        at = _whole(line.previous + line.it.delay * delays)
+        return at if at > self.now else self.now
 
-    def place(self, line: _Line, at: datetime) -> Slot | datetime | None:
-        """A slot for the next e-mail at `at`, or when to try again; None: there never will be one."""
-        later = line.next_allowed(at)
+    def advance(self, line: _Line, at: datetime) -> tuple[Slot | None, datetime | None]:
+        """The next e-mail's slot at `at`, if there is one; and when to go on. None: never."""
+        if at >= (line.it.until or END):
+            return None, None
+        later = self.next_allowed(line, at)
         if later > at:
-            return self._unless_hopeless(line, later)
-        day = warsaw_day(at)
-        boxes = [box for box in self._boxes_of(line) if self._may_take(line, box, day)]
-        if not boxes:
-            return self._unless_hopeless(line, line.next_day(at))
-        free = {box.it.id: box.free_from(at) for box in boxes}
-        if (soonest := min(free.values())) > at:
-            return self._unless_hopeless(line, soonest)
-        box = self._best(line.current, [box for box in boxes if free[box.it.id] == at], day, at)
-        return self._settle(line, box, at)
+            return None, self._unless_hopeless(line, later)
+        box, later = self._choose(line, at)
+        if box is None:
+            return None, self._unless_hopeless(line, later)
+        slot = self._settle(line, box, at)
+        return slot, self.next_moment(line) if line.to_place else None
+
+    def next_allowed(self, line: _Line, at: datetime) -> datetime:
+        """The first time from `at` on that window and daily limit allow."""
+        if at >= line.open_until:
+            opening = line.it.window.next_opening(at)
+            if opening > at:
+                return opening
+            line.open_until = line.it.window.closing(at)
+            is_long = line.it.window.end_minute - line.it.window.start_minute > 2
+            line.last_minute_from = line.open_until - _LAST_MINUTE if is_long else line.open_until
+        if at > line.last_minute_from and not line.stands_at(at):
+            return line.it.window.next_opening(line.open_until)
+        return at if line.room_on(self.day_of(at)) > 0 else self.next_day(line)
+
+    def next_day(self, line: _Line) -> datetime:
+        return line.it.window.next_opening(self._day_ends)
+
+    def _choose(self, line: _Line, at: datetime) -> tuple[_Box | None, datetime]:
+        """A mailbox for its next e-mail: the current one, or of those that may take it now the one that ranks first.
+
+        Without one: when to ask again.
+        """
+        left = self._shares_of(line) if line.left is None else line.left
+        current = line.to_place[0].current
+        if len(left) > _FEW and current is None and (box := self._first_in_order(line, left, at)):
+            return box, at
+        best: _Box | None = None
+        soonest, used_up = END, []
+        for box, share in left.items():
+            if share <= 0 and box.surplus <= 0:
+                used_up.append(box)
+            elif (free_from := box.free_from(at)) > at:
+                soonest = min(soonest, free_from)
+            elif current is not None and box.it.id == current.mailbox_id:
+                return box, at
+            elif best is None or box.rank < best.rank:
+                best = box
+        for box in used_up:
+            del left[box]
+        return best, soonest if left else self.next_day(line)
+
+    def _first_in_order(self, line: _Line, left: Mapping[_Box, int], at: datetime) -> _Box | None:
+        for box in line.pool.in_order(at, self._day):
+            if box.free_at <= at and (box.surplus > 0 or left.get(box, 0) > 0) and box.free_from(at) == at:
+                return box
+        return None
+
+    def _shares_of(self, line: _Line) -> dict[_Box, int]:
+        """What it may still use today of each of its mailboxes that have room."""
+        boxes = line.pool.with_room(self._day)
+        if any(box.shares is None for box in boxes):
+            _Sharing(self._day, self).share(boxes)
+        line.left = {
+            box: box.shares.get(line.it.id, 0) - box.held[line.it.id] for box in boxes if box.shares is not None
+        }
+        return line.left
+
+    def pace_capacity(self, line: _Line) -> int:
+        """How many e-mails fit into the rest of today's window, by the campaign's delay alone."""
+        key = (line.it.window, self._day)
+        if key not in self._open_for:
+            self._open_for[key] = _open_for(*key, self.now)
+        return ceil(self._open_for[key] / line.it.delay)
 
     def _settle(self, line: _Line, box: _Box, at: datetime) -> Slot:
+        assert line.left is not None
+        if line.left[box] > 0:
+            line.left[box] -= 1
+        else:
+            box.surplus -= 1
+        box.book(at)
+        line.room -= 1
+        line.follow(at)
+        line.placed_at = at
         email = line.to_place.popleft()
-        slot = Slot(line.it.id, email.lead_id, email.step_id, box.it.id, at)
-        day = warsaw_day(at)
-        if self._counts[line.it.id, box.it.id, day] >= self._shares[box.it.id, day].get(line.it.id, 0):
-            self._surplus[box.it.id, day] -= 1
-        self._take(line.it.id, box.it.id, at)
-        self._give_up_at[line.it.id] = at + _GIVE_UP_AFTER
-        return slot
-
-    def _best(self, current: CurrentSlot | None, boxes: Sequence[_Box], day: date, at: datetime) -> _Box:
-        """Its current mailbox; else the one with the most room left, and among equals the one idle longest."""
-        stays_on = current.mailbox_id if current is not None else None
-        return min(boxes, key=lambda box: (box.it.id != stays_on, -box.room(day), box.idle_since(at), box.it.id))
-
-    def _take(self, campaign_id: int, mailbox_id: int, at: datetime, *, is_retry: bool = False) -> None:
-        if mailbox_id in self.boxes:
-            self.boxes[mailbox_id].book(at)
-        if campaign_id in self.lines:
-            self.lines[campaign_id].book(at, is_retry=is_retry)
-        self._counts[campaign_id, mailbox_id, warsaw_day(at)] += 1
-
-    def _boxes_of(self, line: _Line) -> list[_Box]:
-        return [self.boxes[mailbox_id] for mailbox_id in line.it.mailbox_ids if mailbox_id in self.boxes]
-
-    def _may_take(self, line: _Line, box: _Box, day: date) -> bool:
-        if not box.has_room(day):
-            return False
-        if (box.it.id, day) not in self._shares:
-            self._share(box, day)
-        held = self._counts[line.it.id, box.it.id, day]
-        share = self._shares[box.it.id, day].get(line.it.id, 0)
-        return held < share or self._surplus[box.it.id, day] > 0
-
-    def _share(self, box: _Box, day: date) -> None:
-        """Share the mailbox's daily limit among the campaigns that can use it that day; the rest is free for all."""
-        held = {line.it.id: self._counts[line.it.id, box.it.id, day] for line in self.lines.values()}
-        capacity = box.room(day) + sum(held.values())
-        demands = {
-            line.it.id: held[line.it.id] + _of(line, self._demand, day)
-            for line in self.lines.values()
-            if box.it.id in line.it.mailbox_ids
-        }
-        shares = max_min(capacity, demands, held, turn=day.toordinal())
-        self._shares[box.it.id, day] = shares
-        self._surplus[box.it.id, day] = capacity - sum(shares.values())
-
-    def _demand(self, line: _Line, day: date) -> int:
-        """How many more e-mails it could use on a day from each of its mailboxes with room."""
-        wanted = min(line.room(day), len(line.to_place), line.pace_capacity(day, self.now))
-        boxes = sum(box.has_room(day) for box in self._boxes_of(line))
-        return max(ceil(wanted / boxes), 0) if boxes else 0
+        return Slot(line.it.id, email.lead_id, email.step_id, box.it.id, at)
 
     def _unless_hopeless(self, line: _Line, later: datetime) -> datetime | None:
-        return later if later < self._give_up_at.get(line.it.id, self.now + _GIVE_UP_AFTER) else None
+        return later if later < (line.placed_at or self.now) + _GIVE_UP_AFTER else None
+
+
+class _Sharing:
+    """Shares mailboxes' daily limits at one moment: nothing is booked meanwhile, so it finds everything out once."""
+
+    def __init__(self, day: date, future: _Future) -> None:
+        self._day, self._future = day, future
+        self._demands: dict[_Line, int] = {}
+        self._with_room: dict[_Pool, int] = {}
+        self._shares: dict[tuple[object, int], Mapping[int, int]] = {}
+
+    def share(self, boxes: Iterable[_Box]) -> None:
+        """Share each mailbox's room among the campaigns that can use it today; the rest is free for all."""
+        for box in boxes:
+            if box.shares is None:
+                held = {who: it for who, it in box.held.items() if who in self._future.lines}
+                capacity = box.room + sum(held.values())
+                box.shares = self._alike(box, capacity) if not held else self._shared(box, capacity, held)
+                box.surplus = capacity - sum(box.shares.values())
+
+    def _alike(self, box: _Box, capacity: int) -> Mapping[int, int]:
+        """Mailboxes of the same campaigns with as much room are shared alike."""
+        key = (box.lines, capacity)
+        if key not in self._shares:
+            self._shares[key] = self._shared(box, capacity, {})
+        return self._shares[key]
+
+    def _shared(self, box: _Box, capacity: int, held: Mapping[int, int]) -> Mapping[int, int]:
+        demands = {line.it.id: held.get(line.it.id, 0) + _of(line, self._demand) for line in box.lines}
+        return max_min(capacity, demands, held, turn=self._day.toordinal())
+
+    def _demand(self, line: _Line) -> int:
+        """How many more e-mails it could use today from each of its mailboxes with room."""
+        if line not in self._demands:
+            wanted = min(line.room_on(self._day), len(line.to_place), self._future.pace_capacity(line))
+            boxes = self._count(line.pool)
+            self._demands[line] = max(ceil(wanted / boxes), 0) if boxes else 0
+        return self._demands[line]
+
+    def _count(self, pool: _Pool) -> int:
+        if pool not in self._with_room:
+            self._with_room[pool] = len(pool.with_room(self._day))
+        return self._with_room[pool]
+
+
+def _open_for(window: Window, day: date, since: datetime) -> timedelta:
+    """How long it is open on a Warsaw day, from an instant on."""
+    begin, end = warsaw_day_bounds(day)
+    stretches = takewhile(lambda it: it[0] < end, window.stretches(begin))
+    return sum((max(stop - max(start, since), timedelta(0)) for start, stop in stretches), timedelta(0))
 
 
 def jitter(campaign_id: int, email: Email) -> float:
@@ -404,7 +523,10 @@ def jitter(campaign_id: int, email: Email) -> float:
     return 1 - JITTER + 2 * JITTER * draw
 
 
+# The microseconds of an instant within its millisecond -> what it lacks to the next whole one.
+_LACKING = [timedelta(microseconds=-part % 1000) for part in range(1000)]
+
+
 def _whole(at: datetime) -> datetime:
     """Rounded up to a whole millisecond."""
-    part = -at.microsecond % 1000
-    return at + timedelta(microseconds=part)
+    return at + _LACKING[at.microsecond % 1000]
