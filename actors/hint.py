@@ -13,6 +13,7 @@ from actors import queues
 from actors.queues import FAILURES
 from models.email import hints
 from models.email.hints import Hint
+from models.store import tick_request
 from ops.watch import logs, metrics
 
 log = logs.get()
@@ -59,9 +60,21 @@ def is_soon(at: datetime) -> bool:
     return at < clock.now() + timedelta(minutes=config.settings().planning.buffer_minutes)
 
 
+# A step publishes no more, so that the other steps need not wait for long. For the rest another tick is asked for.
+_MOST_PORTIONS = 4
+
+
 def hint_due() -> None:
-    """Publish a hint for each e-mail inside the buffer horizon that has none for its time."""
-    if count := _publish(hints.due()):
+    """Publish a hint for each e-mail inside the buffer horizon that has none for its time or whose hint may be lost."""
+    count = 0
+    for _ in range(_MOST_PORTIONS):
+        portion = hints.due()
+        count += _publish(portion)
+        if len(portion) < hints.AT_ONCE:
+            break
+    else:
+        tick_request.ask_for_tick()
+    if count := count + _publish(hints.lost()):
         log.info("emails_hinted", count=count)
 
 

@@ -74,16 +74,14 @@ class Mailbox:
         check_moments(self.last_start, self.open_from)
 
 
-@dataclass(frozen=True)
-class CurrentSlot:
+class CurrentSlot(NamedTuple):
     """The slot that a pending e-mail has now."""
 
     mailbox_id: int
     at: datetime
 
 
-@dataclass(frozen=True)
-class Email:
+class Email(NamedTuple):
     """An e-mail to plan: a step of its campaign for one lead."""
 
     lead_id: int
@@ -109,8 +107,7 @@ class Campaign:
         check_moments(self.last_start)
 
 
-@dataclass(frozen=True)
-class Taken:
+class Taken(NamedTuple):
     """The slot of a pending e-mail that is not replanned."""
 
     campaign_id: int

@@ -13,32 +13,43 @@ class Hint(NamedTuple):
     scheduled_at: datetime
 
 
-# More than a tick can publish in its minute would delay its other steps.
-_AT_ONCE = 5000
+# Read, published and marked at once.
+AT_ONCE = 5000
 # An overdue e-mail whose hint was lost is hinted again; one that waits for a gate renews its own hint.
 _LOST_AFTER = timedelta(minutes=1)
 
 # The time is a parameter because Postgres uses no index range for a volatile function. Left out: e-mails that get
 # another time first, because they are too late (gates.not_too_late) or their campaign is to be replanned. The delay is
 # capped so that one campaign's absurd delay is not an error for all.
-DUE = """
+_DUE = """
 SELECT q.id AS email_id, q.scheduled_at
 FROM campaign_email_queue q JOIN campaign c ON c.id = q.campaign_id
 WHERE q.status = 'pending' AND c.status = 'active' AND c.replan_reason IS NULL
   AND (%(campaign)s::bigint IS NULL OR q.campaign_id = %(campaign)s)
   AND q.scheduled_at < %(horizon)s
-  AND (q.hinted_for IS DISTINCT FROM q.scheduled_at OR q.scheduled_at < %(lost)s)
+  AND {which}
   AND extract(epoch FROM %(now)s - q.scheduled_at) <= greatest(%(tolerance)s, 2 * least(c.delay_seconds, 1e9))
 ORDER BY q.scheduled_at
 LIMIT %(at_once)s
 """
+DUE = _DUE.format(which="q.hinted_for IS DISTINCT FROM q.scheduled_at")
+LOST = _DUE.format(which="q.hinted_for = q.scheduled_at AND q.scheduled_at < %(lost)s")
 
 
 def due(campaign_id: int | None = None) -> list[Hint]:
-    """Pending e-mails inside the buffer horizon without a hint for their time, the earliest first.
+    """Pending e-mails inside the buffer horizon without a hint for their time, the earliest AT_ONCE first.
 
     campaign_id: only those of this one.
     """
+    return _read(DUE, campaign_id)
+
+
+def lost() -> list[Hint]:
+    """Overdue e-mails whose hint was published and may be lost. Bounded: a late worker may still have all of them."""
+    return _read(LOST)
+
+
+def _read(query: str, campaign_id: int | None = None) -> list[Hint]:
     now = clock()
     values = {
         "campaign": campaign_id,
@@ -46,9 +57,9 @@ def due(campaign_id: int | None = None) -> list[Hint]:
         "horizon": now + _buffer(),
         "lost": now - _LOST_AFTER,
         "tolerance": config.settings().sending.late_tolerance_seconds,
-        "at_once": _AT_ONCE,
+        "at_once": AT_ONCE,
     }
-    return rows(Hint, DUE, values)
+    return rows(Hint, query, values)
 
 
 def _buffer() -> timedelta:

@@ -5,8 +5,10 @@ A plan is computed without locks and written under them, after checking that the
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
+from functools import cache, partial
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -20,7 +22,7 @@ from models.store.tables import Campaign, CampaignEmailQueue, CampaignMailbox, M
 from reasons import Code, Reason
 from scheduling import planner
 from scheduling.planner import CurrentSlot, Email, Slot, Taken
-from scheduling.window import Days, warsaw_day
+from scheduling.window import Days, Window, warsaw_day
 
 Q = CampaignEmailQueue
 
@@ -161,30 +163,36 @@ def pending_counts(campaign_ids: Collection[int]) -> dict[int, int]:
     return {it.campaign_id: it.emails for it in found}
 
 
-WANTING = """
-SELECT c.id AS campaign_id, last.scheduled_at AS at
-FROM unnest(%s::bigint[]) AS c (id)
+WANTING = f"""
+SELECT c.id AS campaign_id, {windows.COLUMNS}, last.scheduled_at AS at
+FROM campaign c
 LEFT JOIN LATERAL (
     SELECT q.scheduled_at FROM campaign_email_queue q
     WHERE q.campaign_id = c.id AND q.status = 'pending' AND q.attempts = 0 AND q.not_before IS NULL
     ORDER BY q.scheduled_at DESC LIMIT 1
 ) last ON true
-"""
+WHERE c.status = 'active' ORDER BY c.id
+"""  # noqa: S608  # only our own words
 
 
-class _Last(NamedTuple):
+@dataclass(frozen=True, kw_only=True)
+class _Wanting(windows.WindowRow):
     campaign_id: int
-    at: datetime | None
+    at: datetime | None  # of its last planned e-mail
 
 
 def wanting() -> list[int]:
-    """Active campaigns whose last planned e-mail is before their horizon: they may have e-mails to plan.
+    """Active campaigns with e-mails to plan whose last planned one is before their horizon.
 
-    For the others, usually most of them, the leads need not be read.
+    Usually few or none: neither the leads nor the settings of the others need be read.
     """
-    rows, frozen, now = usable.only(_campaigns(None)), windows.frozen_days(), clock()
-    last = {it.campaign_id: it.at for it in read_rows(_Last, WANTING, ([row.id for row in rows],))}
-    return [row.id for row in rows if (at := last[row.id]) is None or at < _horizon(row, frozen, now)]
+    now, ids = clock(), []
+    horizon = cache(partial(_horizon_of, now))  # most campaigns have one of a few windows
+    for it in read_rows(_Wanting, WANTING):
+        with suppress(ValueError):  # see usable.problems()
+            if it.at is None or it.at < horizon(it.window):
+                ids.append(it.campaign_id)
+    return unplanned.some_left(ids, turn=int(now.timestamp() // 60))
 
 
 def behind(campaign_id: int, mailboxes: Mapping[Email, int]) -> list[Slot]:
@@ -239,9 +247,11 @@ def _planned_campaigns(
 
 
 def _horizon(row: Campaign, frozen: tuple[Days, ...], now: datetime) -> datetime:
-    return planner.horizon(
-        windows.window_of(row, frozen), now, timedelta(hours=config.settings().planning.horizon_hours)
-    )
+    return _horizon_of(now, windows.window_of(row, frozen))
+
+
+def _horizon_of(now: datetime, window: Window) -> datetime:
+    return planner.horizon(window, now, timedelta(hours=config.settings().planning.horizon_hours))
 
 
 def _planned_mailboxes(rows: Sequence[Mailbox], now: datetime) -> list[planner.Mailbox]:
@@ -344,34 +354,45 @@ def _unchanged(campaigns: Iterable[Campaign], mailboxes: Iterable[Mailbox], seen
     return all(seen.revisions.get(key) == revision for key, revision in locked.items())
 
 
-ON_UNUSABLE_MAILBOXES = """
-SELECT DISTINCT q.campaign_id
-FROM mailbox m
-JOIN campaign_email_queue q ON q.mailbox_id = m.id AND q.status = 'pending'
-    AND (q.not_before IS NULL OR q.not_before <= clock_timestamp())
-JOIN campaign c ON c.id = q.campaign_id AND c.status = 'active'
-WHERE m.status <> 'active'
-   OR q.scheduled_at < m.closed_until
-   OR NOT EXISTS (
-       SELECT FROM campaign_mailbox cm
-       WHERE cm.campaign_id = c.id AND cm.mailbox_id = m.id AND cm.closed_reason IS NULL)
-"""
+# Looks only at the mailboxes that cannot be used. A mail whose campaign does not have its mailbox at all is unusual (a
+# recovered hand-over that is to be sent again), and is looked for among those that are due soon.
+_NOT_HELD = "(q.not_before IS NULL OR q.not_before <= statement_timestamp())"  # a held one keeps its time
+ON_UNUSABLE_MAILBOXES = f"""
+SELECT c.id FROM campaign c WHERE c.status = 'active' AND c.id IN (
+    SELECT q.campaign_id
+    FROM mailbox m JOIN campaign_email_queue q ON q.mailbox_id = m.id AND q.status = 'pending' AND {_NOT_HELD}
+    WHERE m.status <> 'active'
+    UNION
+    SELECT q.campaign_id
+    FROM mailbox m JOIN campaign_email_queue q ON q.mailbox_id = m.id AND q.status = 'pending' AND {_NOT_HELD}
+    WHERE m.closed_until IS NOT NULL AND q.scheduled_at < m.closed_until
+    UNION
+    SELECT cm.campaign_id FROM campaign_mailbox cm
+    WHERE cm.closed_reason IS NOT NULL AND EXISTS (
+        SELECT FROM campaign_email_queue q
+        WHERE q.campaign_id = cm.campaign_id AND q.mailbox_id = cm.mailbox_id AND q.status = 'pending' AND {_NOT_HELD})
+    UNION
+    SELECT q.campaign_id FROM campaign_email_queue q
+    WHERE q.status = 'pending' AND {_NOT_HELD} AND q.scheduled_at < %(soon)s AND NOT EXISTS (
+        SELECT FROM campaign_mailbox cm WHERE cm.campaign_id = q.campaign_id AND cm.mailbox_id = q.mailbox_id))
+"""  # noqa: S608  # only our own words
 
 
 # One range of the index on pending e-mails for each freeze that is not over.
-ON_FROZEN_DAYS = """
+ON_FROZEN_DAYS = f"""
 SELECT DISTINCT q.campaign_id
 FROM frozen_days f
-JOIN campaign_email_queue q ON q.status = 'pending'
+JOIN campaign_email_queue q ON q.status = 'pending' AND {_NOT_HELD}
     AND q.scheduled_at >= f.first_day::timestamp AT TIME ZONE 'Europe/Warsaw'
     AND q.scheduled_at < (f.last_day + 1)::timestamp AT TIME ZONE 'Europe/Warsaw'
 JOIN campaign c ON c.id = q.campaign_id AND c.status = 'active'
 WHERE f.last_day >= CURRENT_DATE - 1
-"""
+"""  # noqa: S608  # only our own words
 
 
 def _on_unusable_mailboxes() -> list[int]:
-    return [row[0] for row in fetch(ON_UNUSABLE_MAILBOXES)]
+    soon = clock() + timedelta(minutes=config.settings().planning.buffer_minutes)
+    return [row[0] for row in fetch(ON_UNUSABLE_MAILBOXES, {"soon": soon})]
 
 
 # For each campaign and mailbox, the longest overdue e-mail: what holds it back also holds back those after it.

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from itertools import accumulate
 from typing import NamedTuple
 
 from models.email import holds, recipients, remaining
@@ -39,6 +40,49 @@ class _Unplanned(NamedTuple):
 PASSED_OVER = f"SELECT c.id FROM unnest(%s::bigint[]) AS c (id) WHERE {remaining.COUNT} > 0"  # noqa: S608  # only our own words
 
 
+# Leads are planned in the order of their turns, so those behind the last planned one are found by one look at an index.
+BEHIND = f"""
+SELECT c.id AS campaign_id, last.turn,
+       EXISTS (SELECT FROM campaign_lead l WHERE l.campaign_id = c.id AND l.position > last.turn) AS is_behind
+FROM unnest(%s::bigint[]) AS c (id) CROSS JOIN LATERAL (SELECT {remaining.LAST_TURN} AS turn OFFSET 0) last
+"""  # noqa: S608  # only our own words
+# To find those before it that were passed over, all leads of a campaign are counted: of so many a minute, in turn.
+_COUNTED_AT_ONCE = 100_000
+
+
+class _Behind(NamedTuple):
+    campaign_id: int
+    turn: int
+    is_behind: bool
+
+
+def some_left(ids: Sequence[int], turn: int) -> list[int]:
+    """Those of the campaigns that have leads to plan, or may have.
+
+    turn: a number that goes up by one a minute. With more than _COUNTED_AT_ONCE planned leads in all, leads that were
+    passed over are looked for in some of the campaigns, and next time in others.
+    """
+    found, planned = [], {}
+    for it in rows(_Behind, BEHIND, (list(ids),)) if ids else ():
+        if it.is_behind:
+            found.append(it.campaign_id)
+        elif it.turn:
+            planned[it.campaign_id] = it.turn
+    return found + _passed_over(_portion(planned, turn))
+
+
+def _portion(sizes: Mapping[int, int], turn: int) -> list[int]:
+    """The ids of one of several portions. All are had in as many turns as there are portions."""
+    before = accumulate(sizes.values(), initial=0)
+    portions = {it: count // _COUNTED_AT_ONCE for it, count in zip(sizes, before, strict=False)}
+    numbers = sorted(set(portions.values()))
+    return [it for it, number in portions.items() if number == numbers[turn % len(numbers)]]
+
+
+def _passed_over(ids: Sequence[int]) -> list[int]:
+    return [campaign_id for (campaign_id,) in fetch(PASSED_OVER, (list(ids),))] if ids else []
+
+
 def emails(most: Mapping[int, int | None]) -> dict[int, list[Email]]:
     """Campaign id -> the e-mails to plan, in order of their leads' turns; campaigns without any are left out.
 
@@ -46,9 +90,7 @@ def emails(most: Mapping[int, int | None]) -> dict[int, list[Email]]:
     """
     after = {it.campaign_id: it.turn for it in rows(_LastTurn, LAST_TURN, (list(most),))}
     found = _emails(list(most), after, most)
-    passed_over = [it for it in most if it not in found and after[it]]
-    if passed_over:
-        passed_over = [campaign_id for (campaign_id,) in fetch(PASSED_OVER, (passed_over,))]
+    passed_over = _passed_over([it for it in most if it not in found and after[it]])
     return found | _emails(passed_over, dict.fromkeys(passed_over, 0), most)
 
 

@@ -145,7 +145,7 @@ class TestHints:
         email_id = make.an_email(make.now() - timedelta(minutes=2))
         hints.mark(hints.due())
 
-        assert [hint.email_id for hint in hints.due()] == [email_id]
+        assert [hint.email_id for hint in hints.lost()] == [email_id]
 
     def test_a_paused_campaigns_mails_are_not_hinted_at(self) -> None:
         email_id = make.an_email()
