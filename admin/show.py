@@ -9,6 +9,7 @@ from itertools import starmap
 from typing import Annotated, Any
 
 import typer
+from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
@@ -21,6 +22,7 @@ from scheduling.window import WARSAW
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
+_MANY = 1000  # lines of a table
 FEW = 5  # latest changes shown with a campaign or a mailbox
 
 # Output that is not a terminal goes to programs or a pager: do not cut lines.
@@ -32,14 +34,25 @@ def as_json(value: Any) -> None:
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], empty: str) -> None:
-    lines = [[_cell(value) for value in row] for row in rows]
+    lines = [[_text(value) for value in row] for row in rows]
     if not lines:
         console.print(empty)
         return
+    if len(lines) > _MANY:
+        _long_table(columns, lines)
+        return
     grid = Table(*(Column(each, overflow="fold") for each in columns), box=None, pad_edge=False, header_style="bold")
     for line in lines:
-        grid.add_row(*line)
+        grid.add_row(*map(escape, line))
     console.print(grid)
+
+
+def _long_table(columns: Sequence[str], lines: Sequence[Sequence[str]]) -> None:
+    """The same without rich, which takes 0.3 ms a line."""
+    widths = [max(map(cell_len, column)) for column in zip(columns, *lines, strict=True)]
+    for line in (columns, *lines):
+        cells = (set_cell_size(cell, width) for cell, width in zip(line, widths, strict=True))
+        print("  ".join(cells).rstrip())
 
 
 def pairs(values: Iterable[tuple[str, Any]]) -> None:
@@ -90,9 +103,13 @@ def moment(at: datetime) -> str:
 
 
 def _cell(value: Any) -> str:
+    return escape(_text(value))
+
+
+def _text(value: Any) -> str:
     if isinstance(value, datetime):
         return moment(value)
-    return "" if value is None else escape(escape_controls(str(value)))
+    return "" if value is None else escape_controls(str(value))
 
 
 def _plain(value: Any) -> Any:

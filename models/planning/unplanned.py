@@ -43,7 +43,7 @@ PASSED_OVER = f"SELECT c.id FROM unnest(%s::bigint[]) AS c (id) WHERE {remaining
 # Leads are planned in the order of their turns, so those behind the last planned one are found by one look at an index.
 BEHIND = f"""
 SELECT c.id AS campaign_id, last.turn,
-       EXISTS (SELECT FROM campaign_lead l WHERE l.campaign_id = c.id AND l.position > last.turn) AS is_behind
+       (SELECT max(l.position) FROM campaign_lead l WHERE l.campaign_id = c.id) > last.turn AS is_behind
 FROM unnest(%s::bigint[]) AS c (id) CROSS JOIN LATERAL (SELECT {remaining.LAST_TURN} AS turn OFFSET 0) last
 """  # noqa: S608  # only our own words
 # To find those before it that were passed over, all leads of a campaign are counted: of so many a minute, in turn.

@@ -59,8 +59,9 @@ READS: dict[str, tuple[int, Callable[[], object]]] = {
     "which leads are to be planned": (3 * A_DAY, plans.situation),
     "which campaigns may have leads to plan": (A_FEW, plans.wanting),
     "which mails may not be sent any more": (A_FEW, recipients.forbidden),
-    "which mails are to be planned again": (A_DAY, plans.to_replan),
+    "which mails are to be planned again": (10 * A_PAGE, plans.to_replan),
     "which hints are due": (A_DAY, hints.due),
+    "which hints may be lost": (A_DAY, hints.lost),
     "what a claim looks at": (A_FEW, lambda: facts.read(400_000)),
     # After some times Postgres takes one plan for all that may be asked.
     "what a claim looks at by its last plan": (10 * A_FEW, lambda: [facts.read(400_000) for _ in range(10)]),
