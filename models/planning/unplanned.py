@@ -53,7 +53,7 @@ _COUNTED_AT_ONCE = 100_000
 class _Behind(NamedTuple):
     campaign_id: int
     turn: int
-    is_behind: bool
+    is_behind: bool | None
 
 
 def some_left(ids: Sequence[int], turn: int) -> list[int]:

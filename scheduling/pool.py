@@ -1,0 +1,91 @@
+"""Mailboxes in the simulation, and in which order they are taken. Pure."""
+
+from bisect import insort
+from collections import Counter, deque
+from collections.abc import Iterator, Mapping
+from datetime import date, datetime
+
+from scheduling.plan_types import BEGIN, Mailbox, whole
+
+_NOTHING: Counter[int] = Counter()
+
+
+class Box:
+    """A mailbox in the simulation. Its time only goes forward."""
+
+    def __init__(self, it: Mailbox) -> None:
+        self.it = it
+        self.ahead: deque[datetime] = deque()  # e-mails planned for later, in order
+        self.taken: dict[date, Counter[int]] = {}  # day -> campaign -> its e-mails planned before
+        self.latest = it.last_start or BEGIN
+        self.free_at = whole(max(it.open_from or BEGIN, it.last_start + it.gap if it.last_start else BEGIN))
+        self.day = date.min
+        self.room = 0  # of this day, as all below
+        self.held = _NOTHING
+        self.rank = (0, BEGIN, it.id)
+        self.shares: Mapping[int, int] | None = None  # campaign -> slots; None: nobody has asked for one
+        self.surplus = 0  # slots that are in nobody's share
+
+    def room_on(self, day: date) -> int:
+        if day != self.day:
+            self.day, self.shares, self.surplus, self.held = day, None, 0, self.taken.get(day, _NOTHING)
+            self.room = self.it.daily_limit - self.it.used.get(day, 0) - self.held.total()
+            self._rank()
+        return self.room
+
+    def book(self, at: datetime) -> None:
+        self.room -= 1
+        self._pass(at)
+
+    def _pass(self, at: datetime) -> None:
+        self.latest = at
+        free_at = whole(at + self.it.gap)
+        if free_at > self.free_at:
+            self.free_at = free_at
+        self._rank()
+
+    def _rank(self) -> None:
+        """The least goes first: the one with the most room left, and among equals the one idle longest."""
+        self.rank = (-self.room, self.latest, self.it.id)
+
+    def free_from(self, at: datetime) -> datetime:
+        """The first time from `at` on that keeps the gap to all of its e-mails."""
+        while self.ahead and self.ahead[0] <= at:
+            self._pass(self.ahead.popleft())
+        if self.free_at > at:
+            at = self.free_at
+        for later in self.ahead:
+            if later >= at + self.it.gap:
+                break
+            at = max(at, whole(later + self.it.gap))
+        return at
+
+
+class Pool:
+    """The mailboxes of one campaign or several, in the order of their ranks.
+
+    A rank only gets worse during a day. So it is enough to look again at those that seem to be first.
+    """
+
+    def __init__(self, boxes: list[Box]) -> None:
+        self.boxes = boxes
+        self._day = date.min
+        self._ranking: list[tuple[tuple[int, datetime, int], Box]] = []
+
+    def with_room(self, day: date) -> list[Box]:
+        return [box for box in self.boxes if box.room_on(day) > 0]
+
+    def in_order(self, at: datetime, day: date) -> Iterator[Box]:
+        """Those with room."""
+        if day != self._day:
+            self._day, self._ranking = day, sorted((box.rank, box) for box in self.with_room(day))
+        place = 0
+        while place < len(self._ranking):
+            rank, box = self._ranking[place]
+            box.free_from(at)
+            if rank == box.rank:
+                yield box
+                place += 1
+            else:
+                del self._ranking[place]
+                insort(self._ranking, (box.rank, box))

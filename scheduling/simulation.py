@@ -1,0 +1,304 @@
+"""The planner's simulation: plays the future in time order, one e-mail of one campaign at a time. Pure."""
+
+from collections import Counter, defaultdict, deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import date, datetime, timedelta
+from hashlib import blake2b
+from itertools import takewhile
+from math import ceil
+from typing import TypeVar
+
+from scheduling.plan_types import (
+    BEGIN,
+    END,
+    GIVE_UP_AFTER,
+    Campaign,
+    CurrentSlot,
+    Email,
+    Mailbox,
+    Slot,
+    Taken,
+    whole,
+)
+from scheduling.pool import Box, Pool
+from scheduling.sharing import max_min
+from scheduling.window import Window, warsaw_day, warsaw_day_bounds
+
+T = TypeVar("T")
+
+JITTER = 0.2
+# Not used for planning: an e-mail there would lose a day by the slightest delay.
+_LAST_MINUTE = timedelta(minutes=1)
+# So many mailboxes are compared faster than kept in an order.
+_FEW = 8
+# What unforeseen settings and rows may raise in a computation.
+_FAULTS = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+
+
+class Unplannable(Exception):
+    """The planner failed for one campaign. The others can be planned without it."""
+
+    def __init__(self, campaign_id: int) -> None:
+        super().__init__(f"the planner failed at campaign {campaign_id}")
+        self.campaign_id = campaign_id
+
+
+class Line:
+    """A campaign in the simulation. Its time only goes forward."""
+
+    def __init__(self, it: Campaign) -> None:
+        self.it = it
+        self.pool = Pool([])
+        self.previous = it.last_start
+        self.to_place = deque(it.emails)
+        self.taken: Counter[date] = Counter()
+        self.placed_at: datetime | None = None  # the last one
+        # Cache of the open stretch found last: most times are in it.
+        self.open_until = self.last_minute_from = BEGIN
+        self.day = date.min
+        self.room = 0  # of this day, as the next
+        self.left: dict[Box, int] | None = None  # what is left of its shares of mailboxes it can use; None: not shared
+
+    @property
+    def current(self) -> CurrentSlot | None:
+        return self.to_place[0].current if self.to_place else None
+
+    def room_on(self, day: date) -> int:
+        if day != self.day:
+            self.day, self.left = day, None
+            self.room = self.it.daily_limit - self.it.used.get(day, 0) - self.taken[day]
+        return self.room
+
+    def follow(self, at: datetime) -> None:
+        if self.previous is None or at > self.previous:
+            self.previous = at
+
+    def stands_at(self, at: datetime) -> bool:
+        return self.current is not None and self.current.at == at
+
+
+class Future:
+    """The state of the simulation: slots taken so far, and each campaign's share of the mailboxes.
+
+    Its time only goes forward: from call to call `at` must not go back.
+    """
+
+    def __init__(
+        self, campaigns: Sequence[Campaign], mailboxes: Sequence[Mailbox], taken: Iterable[Taken], now: datetime
+    ) -> None:
+        self.now = whole(now)
+        self._day, self._day_ends = date.min, BEGIN
+        self._open_for: dict[tuple[Window, date], timedelta] = {}
+        self.boxes = {it.id: Box(it) for it in mailboxes}
+        self.lines = {it.id: Line(it) for it in campaigns}
+        self.users: dict[Box, tuple[Line, ...]] = {}  # whose mailbox it is; equal ones are one tuple
+        self._link()
+        for each in sorted((it for it in taken if it.at < END), key=lambda it: it.at):
+            self._take(each, self.day_of(each.at))
+        self._day_ends = BEGIN
+
+    def _link(self) -> None:
+        """Each campaign to its mailboxes and back; campaigns with the same mailboxes share a pool."""
+        pools: dict[tuple[int, ...], Pool] = {}
+        users: defaultdict[Box, list[Line]] = defaultdict(list)
+        for line in self.lines.values():
+            ids = line.it.mailbox_ids
+            if ids not in pools:
+                pools[ids] = Pool([self.boxes[it] for it in ids if it in self.boxes])
+            line.pool = pools[ids]
+            for box in line.pool.boxes:
+                users[box].append(line)
+        same: dict[tuple[Line, ...], tuple[Line, ...]] = {}
+        for box, lines in users.items():
+            self.users[box] = same.setdefault(tuple(lines), tuple(lines))
+
+    def _take(self, taken: Taken, day: date) -> None:
+        if box := self.boxes.get(taken.mailbox_id):
+            box.ahead.append(taken.at)
+            box.taken.setdefault(day, Counter())[taken.campaign_id] += 1
+        if line := self.lines.get(taken.campaign_id):
+            line.taken[day] += 1
+            if not taken.is_retry:
+                line.follow(taken.at)
+
+    def day_of(self, at: datetime) -> date:
+        if at >= self._day_ends:
+            self._day = warsaw_day(at)
+            self._day_ends = warsaw_day_bounds(self._day)[1]
+        return self._day
+
+    def first_moment(self, line: Line) -> datetime:
+        return self.now if line.previous is None and line.current is None else self.next_moment(line)
+
+    def next_moment(self, line: Line) -> datetime:
+        """The next e-mail's wanted time: its current slot if it can stay, else one delay after the previous e-mail."""
+        email = line.to_place[0]
+        if email.current is not None and self._can_stand(line, email.current.at):
+            return email.current.at
+        return self._after_previous(line, jitter(line.it.id, email))
+
+    def _can_stand(self, line: Line, at: datetime) -> bool:
+        return self._after_previous(line, 1 - JITTER) <= at < END and line.it.window.is_open(at)
+
+    def _after_previous(self, line: Line, delays: float) -> datetime:
+        if line.previous is None:
+            return self.now
+        at = whole(line.previous + line.it.delay * delays)
+        return at if at > self.now else self.now
+
+    def advance(self, line: Line, at: datetime) -> tuple[Slot | None, datetime | None]:
+        """The next e-mail's slot at `at`, if there is one; and when to go on. None: never."""
+        if at >= (line.it.until or END):
+            return None, None
+        later = self.next_allowed(line, at)
+        if later > at:
+            return None, self._unless_hopeless(line, later)
+        box, later = self._choose(line, at)
+        if box is None:
+            return None, self._unless_hopeless(line, later)
+        slot = self._settle(line, box, at)
+        return slot, self.next_moment(line) if line.to_place else None
+
+    def next_allowed(self, line: Line, at: datetime) -> datetime:
+        """The first time from `at` on that window and daily limit allow."""
+        if at >= line.open_until:
+            opening = line.it.window.next_opening(at)
+            if opening > at:
+                return opening
+            line.open_until = line.it.window.closing(at)
+            is_long = line.it.window.end_minute - line.it.window.start_minute > 2
+            line.last_minute_from = line.open_until - _LAST_MINUTE if is_long else line.open_until
+        if at > line.last_minute_from and not line.stands_at(at):
+            return line.it.window.next_opening(line.open_until)
+        return at if line.room_on(self.day_of(at)) > 0 else self.next_day(line)
+
+    def next_day(self, line: Line) -> datetime:
+        return line.it.window.next_opening(self._day_ends)
+
+    def _choose(self, line: Line, at: datetime) -> tuple[Box | None, datetime]:
+        """A mailbox for its next e-mail: the current one, or of those that may take it now the one that ranks first.
+
+        Without one: when to ask again.
+        """
+        left = self._shares_of(line) if line.left is None else line.left
+        current = line.to_place[0].current
+        if len(left) > _FEW and current is None and (box := self._first_in_order(line, left, at)):
+            return box, at
+        best: Box | None = None
+        soonest, used_up = END, []
+        for box, share in left.items():
+            if share <= 0 and box.surplus <= 0:
+                used_up.append(box)
+            elif (free_from := box.free_from(at)) > at:
+                soonest = min(soonest, free_from)
+            elif current is not None and box.it.id == current.mailbox_id:
+                return box, at
+            elif best is None or box.rank < best.rank:
+                best = box
+        for box in used_up:
+            del left[box]
+        return best, soonest if left else self.next_day(line)
+
+    def _first_in_order(self, line: Line, left: Mapping[Box, int], at: datetime) -> Box | None:
+        for box in line.pool.in_order(at, self._day):
+            if box.free_at <= at and (box.surplus > 0 or left.get(box, 0) > 0) and box.free_from(at) == at:
+                return box
+        return None
+
+    def _shares_of(self, line: Line) -> dict[Box, int]:
+        """What it may still use today of each of its mailboxes that have room."""
+        boxes = line.pool.with_room(self._day)
+        if any(box.shares is None for box in boxes):
+            _Sharing(self._day, self).share(boxes)
+        line.left = {
+            box: box.shares.get(line.it.id, 0) - box.held[line.it.id] for box in boxes if box.shares is not None
+        }
+        return line.left
+
+    def pace_capacity(self, line: Line) -> int:
+        """How many e-mails fit into the rest of today's window, by the campaign's delay alone."""
+        key = (line.it.window, self._day)
+        if key not in self._open_for:
+            self._open_for[key] = _open_for(*key, self.now)
+        return ceil(self._open_for[key] / line.it.delay)
+
+    def _settle(self, line: Line, box: Box, at: datetime) -> Slot:
+        assert line.left is not None
+        if line.left[box] > 0:
+            line.left[box] -= 1
+        else:
+            box.surplus -= 1
+        box.book(at)
+        line.room -= 1
+        line.follow(at)
+        line.placed_at = at
+        email = line.to_place.popleft()
+        return Slot(line.it.id, email.lead_id, email.step_id, box.it.id, at)
+
+    def _unless_hopeless(self, line: Line, later: datetime) -> datetime | None:
+        return later if later < (line.placed_at or self.now) + GIVE_UP_AFTER else None
+
+
+class _Sharing:
+    """Shares mailboxes' daily limits at one moment: nothing is booked meanwhile, so it finds everything out once."""
+
+    def __init__(self, day: date, future: Future) -> None:
+        self._day, self._future = day, future
+        self._demands: dict[Line, int] = {}
+        self._with_room: dict[Pool, int] = {}
+        self._shares: dict[tuple[object, int], Mapping[int, int]] = {}
+
+    def share(self, boxes: Iterable[Box]) -> None:
+        """Share each mailbox's room among the campaigns that can use it today; the rest is free for all."""
+        for box in boxes:
+            if box.shares is None:
+                held = {who: it for who, it in box.held.items() if who in self._future.lines}
+                capacity = box.room + sum(held.values())
+                box.shares = self._alike(box, capacity) if not held else self._shared(box, capacity, held)
+                box.surplus = capacity - sum(box.shares.values())
+
+    def _alike(self, box: Box, capacity: int) -> Mapping[int, int]:
+        """Mailboxes of the same campaigns with as much room are shared alike."""
+        key = (self._future.users[box], capacity)
+        if key not in self._shares:
+            self._shares[key] = self._shared(box, capacity, {})
+        return self._shares[key]
+
+    def _shared(self, box: Box, capacity: int, held: Mapping[int, int]) -> Mapping[int, int]:
+        demands = {line.it.id: held.get(line.it.id, 0) + of(line, self._demand) for line in self._future.users[box]}
+        return max_min(capacity, demands, held, turn=self._day.toordinal())
+
+    def _demand(self, line: Line) -> int:
+        """How many more e-mails it could use today from each of its mailboxes with room."""
+        if line not in self._demands:
+            wanted = min(line.room_on(self._day), len(line.to_place), self._future.pace_capacity(line))
+            boxes = self._count(line.pool)
+            self._demands[line] = max(ceil(wanted / boxes), 0) if boxes else 0
+        return self._demands[line]
+
+    def _count(self, pool: Pool) -> int:
+        if pool not in self._with_room:
+            self._with_room[pool] = len(pool.with_room(self._day))
+        return self._with_room[pool]
+
+
+def _open_for(window: Window, day: date, since: datetime) -> timedelta:
+    """How long it is open on a Warsaw day, from an instant on."""
+    begin, end = warsaw_day_bounds(day)
+    stretches = takewhile(lambda it: it[0] < end, window.stretches(begin))
+    return sum((max(stop - max(start, since), timedelta(0)) for start, stop in stretches), timedelta(0))
+
+
+def of(line: Line, step: Callable[..., T], *arguments: object) -> T:
+    """Run one step for a campaign; a failure is raised as Unplannable with its id."""
+    try:
+        return step(line, *arguments)
+    except _FAULTS as fault:
+        raise Unplannable(line.it.id) from fault
+
+
+def jitter(campaign_id: int, email: Email) -> float:
+    """A factor between 0.8 and 1.2 for the delay; always the same for the same e-mail."""
+    key = f"{campaign_id}:{email.lead_id}:{email.step_id}"
+    draw = int.from_bytes(blake2b(key.encode(), digest_size=8).digest()) / 2**64
+    return 1 - JITTER + 2 * JITTER * draw
