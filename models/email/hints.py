@@ -1,11 +1,12 @@
 """Which e-mails need a message, and the mark that one was published."""
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
 import config
-from models.store.database import clock, execute, fetch, rows
+from models.store.database import by_indexes, clock, execute, fetch, rows
 
 
 class Hint(NamedTuple):
@@ -59,7 +60,8 @@ def _read(query: str, campaign_id: int | None = None) -> list[Hint]:
         "tolerance": config.settings().sending.late_tolerance_seconds,
         "at_once": AT_ONCE,
     }
-    return rows(Hint, query, values)
+    with by_indexes() if campaign_id is None else nullcontext():
+        return rows(Hint, query, values)
 
 
 def _buffer() -> timedelta:

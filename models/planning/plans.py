@@ -16,7 +16,7 @@ import config
 from models.email import batch_moves, facts, gates, limits, locks, windows
 from models.planning import unplanned, usable
 from models.states import CampaignStatus, MailboxStatus
-from models.store.database import clock, database, fetch
+from models.store.database import by_indexes, clock, database, fetch
 from models.store.database import rows as read_rows
 from models.store.tables import Campaign, CampaignEmailQueue, CampaignMailbox, Mailbox, WarmupCount
 from reasons import Code, Reason
@@ -392,7 +392,8 @@ WHERE f.last_day >= CURRENT_DATE - 1
 
 def _on_unusable_mailboxes() -> list[int]:
     soon = clock() + timedelta(minutes=config.settings().planning.buffer_minutes)
-    return [row[0] for row in fetch(ON_UNUSABLE_MAILBOXES, {"soon": soon})]
+    with by_indexes():
+        return [row[0] for row in fetch(ON_UNUSABLE_MAILBOXES, {"soon": soon})]
 
 
 # For each campaign and mailbox, the longest overdue e-mail: what holds it back also holds back those after it.
@@ -405,4 +406,6 @@ ORDER BY q.campaign_id, q.mailbox_id, q.scheduled_at
 
 
 def _first_overdue() -> list[int]:
-    return [row[0] for row in fetch(FIRST_OVERDUE, {"now": clock()})]
+    now = clock()
+    with by_indexes():
+        return [row[0] for row in fetch(FIRST_OVERDUE, {"now": now})]

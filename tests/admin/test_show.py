@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 
 import pytest
+from rich.console import Console
 
 from admin import show
 
@@ -21,7 +22,7 @@ def printed(capsys: pytest.CaptureFixture[str], rows: list[tuple[object, ...]]) 
 def test_a_long_table_looks_like_a_short_one(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(show, "console", show.Console(width=200, file=None))
+    monkeypatch.setattr(show, "console", Console(width=200))
     short = printed(capsys, [*ROWS])
 
     monkeypatch.setattr(show, "_MANY", 2)
