@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import NamedTuple
 
-from scheduling.window import Window
+from scheduling.window import NEVER, Window
 
 # A campaign without a free slot for a year has none at all.
 GIVE_UP_AFTER = timedelta(days=370)
 # The longest delay and gap that can be planned.
 LONGEST = GIVE_UP_AFTER
 # Limits of all times, so that date arithmetic cannot overflow.
-BEGIN, END = datetime.min.replace(tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
+BEGIN, END = datetime.min.replace(tzinfo=UTC), NEVER
 
 
 class PlanInputInvalid(ValueError):

@@ -572,7 +572,7 @@ def dies(monkeypatch: pytest.MonkeyPatch, before_statement: int) -> bool:
     def counted(*arguments: Any, **named: Any) -> Any:
         if next(numbers) == before_statement:
             raise Killed
-        return run(*arguments, **named)
+        return run(*arguments, **named)  # type: ignore[no-untyped-call]
 
     with monkeypatch.context() as patched, suppress(Killed):
         patched.setattr(database.database, "execute_sql", counted)
