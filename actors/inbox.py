@@ -7,13 +7,14 @@ transaction of what was found, so a killed look loses nothing and does nothing t
 import hashlib
 import threading
 from collections.abc import Iterable
+from dataclasses import replace
 
 import config
 from actors import queues, servers
-from mail import inbox
+from mail import inbox, unsubscribe
 from mail.inbox import Bounds, Folder, Inbox, InboxUnreadable, Message
 from mail.incoming import classify, structure, text
-from mail.incoming.result import Citation, Facts, Incoming, Letter
+from mail.incoming.result import Citation, Class, Facts, Incoming, Letter
 from models.inbox import incoming, looks, matching
 from models.inbox.incoming import Found
 from models.inbox.looks import Cursor, Look
@@ -30,6 +31,7 @@ log = logs.get()
 _ONE_READS = threading.Lock()
 # Of a message's first bytes, which are the same wherever it lies. Not more than is read of each.
 _DIGESTED = 65_536
+_WRITTEN_TO = "token of List-Unsubscribe (RFC 2369 section 3.2)"
 
 
 def ask_for_inboxes() -> None:
@@ -122,6 +124,8 @@ def judge(mailbox_id: int, message: Message) -> Found:
         ),
     )
     match, matched_by = _match(it, named, by_sender, mailbox_id, message)
+    if asked := _by_token(it):
+        it, match, matched_by = replace(it, class_=Class.UNSUBSCRIBE, kind=None, rule=_WRITTEN_TO), asked, "token"
     return Found(
         uid=message.uid,
         digest=hashlib.sha256(raw[:_DIGESTED]).hexdigest(),
@@ -157,6 +161,13 @@ def _match(
         match = next((each for each in found if each is not None), None)
         return match, "recipient" if match else None
     return by_sender, "sender" if by_sender else None
+
+
+def _by_token(it: Incoming) -> Match | None:
+    """The e-mail whose List-Unsubscribe address was written to: its token is signed, so it needs no other proof."""
+    token = unsubscribe.token_in(it.subject) or unsubscribe.token_in(it.excerpt)
+    email = unsubscribe.email_of(token, vault.derived_keys(unsubscribe.PURPOSE)) if token else None
+    return next(iter(matching.named([str(email)])), None) if email else None
 
 
 def _header(cited: Iterable[Citation], message_id: str) -> str:

@@ -5,12 +5,15 @@ from contextlib import suppress
 from datetime import timedelta
 from itertools import count
 from typing import Any
+from uuid import UUID
 
 import pytest
 from dramatiq import Message, get_broker
 
 from actors import deliver, inbox, reconcile
 from actors.plan import plan_new, replan
+from mail import unsubscribe
+from mail.message import own_id
 from models.email import moves
 from models.email.claims import Claim
 from models.email.gates import Closed
@@ -181,6 +184,31 @@ class TestAReply:
         dovecot.receive(user, f"From: {LEAD}\r\n\r\nhello\r\n".encode(), at=yesterday)
 
         assert read() == []
+
+    def test_with_the_token_of_its_list_unsubscribe_suppresses_the_lead_whoever_sent_it(
+        self, dovecot: Dovecot, user: str
+    ) -> None:
+        mailbox_id = a_mailbox(dovecot, user)
+        [email_id] = sent(mailbox_id, LEAD)
+        elsewhere = pending(mailbox_id)
+        token = unsubscribe.token(UUID(own_id(make.row(email_id).message_id)), vault.derived_keys(unsubscribe.PURPOSE))
+        dovecot.receive(user, f"From: biuro@inny.example\r\nSubject: unsubscribe-{token}\r\n\r\n\r\n".encode())
+
+        [row] = read()
+
+        assert (row.class_, row.email_id, row.matched_by) == ("unsubscribe", email_id, "token")
+        assert make.row(elsewhere).status == Status.CANCELLED
+        assert suppressions.of([LEAD]).keys() == {LEAD}
+
+    def test_with_a_token_that_nobody_signed_is_nothing_of_ours(self, dovecot: Dovecot, user: str) -> None:
+        mailbox_id = a_mailbox(dovecot, user)
+        sent(mailbox_id, LEAD)
+        forged = f"{'A' * 22}.{'A' * 24}"
+        dovecot.receive(user, f"From: biuro@inny.example\r\nSubject: unsubscribe-{forged}\r\n\r\n\r\n".encode())
+
+        read()
+
+        assert suppressions.of([LEAD]) == {}
 
     def test_by_our_own_header_is_matched_although_the_message_id_was_rewritten(
         self, dovecot: Dovecot, user: str

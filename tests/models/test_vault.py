@@ -33,7 +33,11 @@ class TestAKeyThatReplacesAnother:
         assert vault.derived_key("another purpose") not in vault.derived_keys("a purpose")
 
 
-@pytest.mark.parametrize("given", [" ", "nonsense", f"{NEW} nonsense", f"nonsense,{NEW}"])
+@pytest.mark.parametrize(
+    "given",
+    [" ", "nonsense", f"{NEW} nonsense", f"nonsense,{NEW}"],
+    ids=["empty", "none", "one of two", "the first of two"],
+)
 def test_one_that_is_none_is_told(settings: Override, given: str) -> None:
     settings(SECRET_KEY=given)
 
