@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from mail import message
 from mail.message import Letter, build
 from mail.render import Template
 from mail.unsubscribe import FIELD, Unsubscribe
@@ -69,9 +70,18 @@ def compose(templates: Templates, fields: Mapping[str, str], envelope: Envelope,
 
     Raises TemplateInvalid if a template is wrong for any lead, LetterInvalid if the letter is wrong for this lead.
     """
+    return build(_letter(templates, fields, envelope), date)
+
+
+def check(templates: Templates, fields: Mapping[str, str], envelope: Envelope) -> None:
+    """Raise what compose() would. It renders the letter, and leaves out encoding it."""
+    message.check(_letter(templates, fields, envelope))
+
+
+def _letter(templates: Templates, fields: Mapping[str, str], envelope: Envelope) -> Letter:
     if envelope.unsubscribe:
         fields = {**fields, FIELD: envelope.unsubscribe.link}
-    letter = Letter(
+    return Letter(
         sender_address=envelope.sender.address,
         sender_name=envelope.sender.name,
         recipient=envelope.recipient,
@@ -81,4 +91,3 @@ def compose(templates: Templates, fields: Mapping[str, str], envelope: Envelope,
         message_id=envelope.message_id,
         unsubscribe=envelope.unsubscribe,
     )
-    return build(letter, date)

@@ -66,6 +66,16 @@ def build(letter: Letter, date: datetime) -> bytes:
     return content
 
 
+def check(letter: Letter) -> None:
+    """Raise what build() would for this letter, without building it.
+
+    What build() writes is in its form by construction; check_finished() only makes sure.
+    """
+    _refuse_unfit(letter)
+    _address(letter.sender_address)
+    _address(letter.recipient)
+
+
 def _list_headers(letter: Letter) -> list[tuple[str, list[str]]]:
     return list(letter.unsubscribe.headers()) if letter.unsubscribe else []
 
