@@ -117,6 +117,10 @@ class Sending(Section):
     pause_at_failed_percent: Annotated[Float, within(Bounds(0.001, 100))] | Literal["off"]
 
 
+class Leads(Section):
+    recent_days: Annotated[Float, within(Bounds(0, 3660))]
+
+
 class Smtp(Section):
     command_timeout_seconds: PositiveFloat
     conversation_timeout_seconds: PositiveFloat
@@ -223,6 +227,7 @@ class Settings(BaseSettings):
     worker: Worker
     planning: Planning
     sending: Sending
+    leads: Leads
     smtp: Smtp
     imap: Imap
     dns: Dns

@@ -163,6 +163,7 @@ class Code(StrEnum):
         "ended_without",
         gettext_noop("the campaign's last day is over; leads not written to: %(count)d"),
     )
+    LEADS_ADDED = "leads_added", gettext_noop("leads were added after it was completed")
     PAUSED_ITSELF = "paused_itself", gettext_noop("the campaign paused itself: %(because)s")
     PAUSED_BY_PERSON = "paused_by_person", gettext_noop("the campaign is paused: %(because)s")
     SENDING = "sending", gettext_noop("sending")

@@ -1,7 +1,5 @@
 """Commands about campaigns."""
 
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -9,23 +7,20 @@ from typing import Annotated
 import typer
 
 from admin import confirm, lead, show
+from admin import leads as importing
 from admin.input.campaign_file import CampaignFile, FileInvalid, edited, read_campaign
-from admin.input.leads import LeadLine, read_leads
-from admin.input.letters import check_letters, check_sender, named
+from admin.input.letters import check_sender
 from admin.person import who
 from mail.address import AddressInvalid, normalise
-from mail.compose import Sender
+from mail.compose import Sender, Templates
 from mail.message import LetterInvalid
-from models.email import recipients
 from models.inbox import switches
-from models.owner import campaigns, changes, forgotten, mailboxes, suppressions
-from models.owner import leads as people
-from models.owner.campaigns import CampaignInvalid, NewCampaign
-from models.owner.leads import LegalBasis
+from models.owner import campaigns, changes, mailboxes
+from models.owner.campaigns import AddedLeads, CampaignInvalid, NewCampaign
 from models.owner.mailboxes import MailboxInvalid
 from models.planning import usable
 from models.states import CampaignStatus
-from models.store.tables import Mailbox
+from models.store.tables import Campaign, Mailbox
 from models.views import forecast as forecasts
 from models.views import overview
 
@@ -37,19 +32,24 @@ Name = Annotated[str, typer.Argument(help="The campaign's name.")]
 @app.command()
 def add(
     file: Annotated[Path, typer.Argument(help="Campaign file (TOML).")],
-    leads: Annotated[Path, typer.Option(help="Leads file (CSV with a header and an `email` column).")],
-    legal_basis: Annotated[
-        str | None, typer.Option(help="Legal basis of leads without one in the file, like consent.")
-    ] = None,
-    legal_basis_source: Annotated[str | None, typer.Option(help="Where it comes from.")] = None,
-    legal_basis_date: Annotated[str | None, typer.Option(help="Since when, like 2026-11-17.")] = None,
+    leads: importing.File,
+    map: importing.Map = None,
+    sheet: importing.Sheet = None,
+    encoding: importing.Encoding = None,
+    legal_basis: importing.Basis = None,
+    legal_basis_source: importing.BasisSource = None,
+    legal_basis_date: importing.BasisDate = None,
+    skip_bad: importing.SkipBad = False,
+    skip_recent: importing.SkipRecent = False,
+    yes: confirm.Yes = False,
 ) -> None:
-    """Add a campaign and its leads as a draft. Nothing is written unless everything is valid."""
+    """Add a campaign and its leads as a draft. Nothing is written unless everything is valid.
+
+    Shows the first leads as they were read, and asks at a terminal before it writes them.
+    """
     basis = lead.checked_basis(legal_basis, legal_basis_source, legal_basis_date)
     campaign, templates = read_campaign(file)
     senders = _mailboxes(file, campaign)
-    lines = [_with_basis(line, basis) for line in read_leads(leads, templates.fields())]
-    check_letters(leads, lines, templates, _sender(senders[0]))
     new = NewCampaign(
         name=campaign.name,
         subject=campaign.subject,
@@ -60,32 +60,50 @@ def add(
         delay_seconds=campaign.delay_between_emails_seconds,
         daily_limit=campaign.daily_limit,
     )
-    gone = forgotten.among([line.lead.normalised for line in lines])
-    campaigns.add(new, [line.lead for line in lines], who())
-    count = len(lines) - len(gone)
-    print(f"added {campaign.name!r} with {count} leads, as a draft{''.join(_left_out(lines, gone))}")
+    order = importing.Order(leads, map or (), sheet, encoding, basis, skip_bad, skip_recent, yes)
+    added = importing.bring_in(order, [templates], new.name, None, partial(campaigns.add_staged, new, who()))
+    if added is None:
+        raise FileInvalid(f"{leads.name}: no lead is left, so {new.name!r} was not added")
+    print(f"added {campaign.name!r} with {importing.counted(added.leads)}, as a draft")
 
 
-def _with_basis(line: LeadLine, basis: LegalBasis | None) -> LeadLine:
-    """The lead, with this legal basis if the file has none for it."""
-    if line.lead.legal_basis or basis is None:
-        return line
-    given = replace(line.lead, legal_basis=basis.basis, legal_basis_source=basis.source, legal_basis_date=basis.date)
-    return replace(line, lead=given)
+@app.command()
+def add_leads(
+    name: Name,
+    leads: importing.File,
+    map: importing.Map = None,
+    sheet: importing.Sheet = None,
+    encoding: importing.Encoding = None,
+    legal_basis: importing.Basis = None,
+    legal_basis_source: importing.BasisSource = None,
+    legal_basis_date: importing.BasisDate = None,
+    skip_bad: importing.SkipBad = False,
+    skip_recent: importing.SkipRecent = False,
+    yes: confirm.Yes = False,
+) -> None:
+    """Add leads to a campaign, behind those that it has.
+
+    Leads that it has already get their new fields, after these are shown, unless one of their e-mails is on its way or
+    has its result. A completed campaign is paused, and sends to the new leads once it is resumed.
+    """
+    basis = lead.checked_basis(legal_basis, legal_basis_source, legal_basis_date)
+    row = campaigns.find(name)
+    campaigns.check_takes_leads(row)
+    order = importing.Order(leads, map or (), sheet, encoding, basis, skip_bad, skip_recent, yes)
+    letters = [Templates.of(it.subject, it.text, it.html) for it in campaigns.letters(row.id)]
+    added = importing.bring_in(order, letters, name, row, partial(campaigns.add_staged_leads, row.id, who()))
+    if added is None:
+        print(f"nothing was added to {name!r}: it has these leads already, or they were left out")
+        return
+    changed = f" and changed {added.changed:,}" if added.changed else ""
+    print(f"added {importing.counted(added.new)} to {name!r}{changed}{_then(row, added)}")
 
 
-def _left_out(lines: Sequence[LeadLine], gone: Collection[str]) -> Iterator[str]:
-    """Which leads get no e-mail, and why."""
-    addresses = [it.lead.normalised for it in lines]
-    suppressed = suppressions.of(addresses).keys() - gone
-    without = people.without_basis(addresses) if recipients.is_basis_required() else set()
-    for those, why in (
-        (gone, "forgotten, and so not imported"),
-        (suppressed, "suppressed, and so without an e-mail"),
-        (without, "without a legal basis, and so without an e-mail (sending.require_legal_basis)"),
-    ):
-        if left_out := [it.line for it in lines if it.lead.normalised in those]:
-            yield f"; {why}: {named(left_out)}"
+def _then(row: Campaign, added: AddedLeads) -> str:
+    """What comes of new leads."""
+    if added.new and row.status == CampaignStatus.COMPLETED:
+        return f"; it was completed, and is paused until you resume it: campaign resume {row.name!r}"
+    return "; their e-mails are being planned" if added.new and row.status == CampaignStatus.ACTIVE else ""
 
 
 def _mailboxes(file: Path, campaign: CampaignFile) -> list[Mailbox]:

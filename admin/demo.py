@@ -83,7 +83,7 @@ def _prepare(port: int) -> Campaign:
     try:
         row = campaigns.find(CAMPAIGN)
     except CampaignInvalid:
-        campaign_commands.add(EXAMPLES / "campaign.toml", leads=EXAMPLES / "leads.csv")
+        campaign_commands.add(EXAMPLES / "campaign.toml", leads=EXAMPLES / "leads.csv", yes=True)
         row = campaigns.find(CAMPAIGN)
     if row.status == CampaignStatus.DRAFT:
         campaigns.start(row.id, who())

@@ -160,7 +160,7 @@ class RecordedChange(Output):
 
     at: Moment
     by: str = Field(description="Who made the change.")
-    verb: Literal["add", "edit", "start", "pause", "resume", "cancel", "complete", "retry"]
+    verb: Literal["add", "edit", "start", "pause", "resume", "cancel", "complete", "retry", "add_leads"]
     campaign_id: int | None
     mailbox_id: int | None
     values: dict[str, list[Any]] = Field(description="Setting -> [old value, new value].")

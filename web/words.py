@@ -61,6 +61,7 @@ VERBS = {
     "cancel": gettext_noop("cancelled"),
     "complete": gettext_noop("completed"),
     "retry": gettext_noop("active again, to retry failed e-mails"),
+    "add_leads": gettext_noop("leads added"),
 }
 
 COLUMNS = {
@@ -72,6 +73,8 @@ COLUMNS = {
     "send_on_holidays": gettext_noop("sends on holidays"),
     "last_day": gettext_noop("last day"),
     "leads_left_out": gettext_noop("leads that must not be written to"),
+    "leads": gettext_noop("leads"),
+    "leads_changed": gettext_noop("leads with new fields"),
 }
 
 # Words that are values of reasons, in addition to the statuses above.

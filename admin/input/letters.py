@@ -1,61 +1,51 @@
-"""Composes each lead's message once before a campaign is written, so that none fails when it is sent."""
+"""Renders each lead's letters before anything is written, so that none fails when it is sent."""
 
-from collections import defaultdict
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 import config
-from admin.input.campaign_file import FileInvalid, joined
-from admin.input.leads import LeadLine
+from admin.input.columns import Columns
+from admin.input.texts import FileInvalid
 from mail import unsubscribe
-from mail.compose import Envelope, Sender, Templates, compose
+from mail.compose import Envelope, Sender, Templates, check, compose
 from mail.message import LetterInvalid
-from mail.render import TemplateInvalid
+from models.owner.lead_import import NewLead
 
-_SHOWN_LINES = 5
 _AN_ID = "<a-check@example.invalid>"
 _A_LETTER = Templates.of("A check", "A check", None)
 _A_DAY = datetime(2000, 1, 1, tzinfo=UTC)
+# An invalid sender is invalid for all leads: see check_sender().
+_A_SENDER = Sender("a-check@sender.example", "")
 
 
-def check_letters(file: Path, leads: Sequence[LeadLine], templates: Templates, sender: Sender) -> None:
-    """Raise FileInvalid with the lines of leads whose messages cannot be composed, each reason once.
-
-    sender: any of the mailboxes; an invalid sender is invalid for all leads: see check_sender().
-    """
-    _check_unsubscribe_url(file, leads, templates)
-    offered = unsubscribe.preview(sender.address, config.settings().unsubscribe.url)
-    lines: defaultdict[str, list[int]] = defaultdict(list)
-    for it in leads:
-        try:
-            compose(templates, it.lead.fields, Envelope(sender, it.lead.address, _AN_ID, offered), _A_DAY)
-        except TemplateInvalid as error:
-            raise FileInvalid(str(error)) from None
-        except LetterInvalid as error:
-            lines[str(error)].append(it.line)
-    if lines:
-        raise FileInvalid(f"{file.name} {joined(f'{named(found)}: {reason}' for reason, found in lines.items())}")
-
-
-def _check_unsubscribe_url(file: Path, leads: Sequence[LeadLine], templates: Templates) -> None:
+def check_unsubscribe_url(file: Path, columns: Columns, letters: Sequence[Templates]) -> None:
+    """Raise FileInvalid if a column has the name of each lead's own link, or a letter uses that and it has no page."""
     name = unsubscribe.FIELD
-    if any(name in it.lead.fields for it in leads):
+    if name in dict(columns.fields):
         raise FileInvalid(f"{file.name}: rename the column {name}: each lead's own link has that name in letters")
-    if (used_at := templates.place_of(name)) and not config.settings().unsubscribe.url:
-        raise FileInvalid(
-            f"{used_at}: {name} needs a public page: set unsubscribe.url (PUNKTUAL_UNSUBSCRIBE_URL), or leave it out;"
-            " mail programs offer to unsubscribe without it"
-        )
+    if config.settings().unsubscribe.url:
+        return
+    for templates in letters:
+        if used_at := templates.place_of(name):
+            raise FileInvalid(
+                f"{used_at}: {name} needs a public page: set unsubscribe.url (PUNKTUAL_UNSUBSCRIBE_URL), or leave it"
+                " out; mail programs offer to unsubscribe without it"
+            )
+
+
+def fault(lead: NewLead, letters: Sequence[Templates]) -> str | None:
+    """Why one of the letters cannot be composed for this lead. Raises TemplateInvalid if it cannot for any."""
+    offered = unsubscribe.preview(_A_SENDER.address, config.settings().unsubscribe.url)
+    envelope = Envelope(_A_SENDER, lead.address, _AN_ID, offered)
+    try:
+        for templates in letters:
+            check(templates, lead.fields, envelope)
+    except LetterInvalid as error:
+        return str(error)
+    return None
 
 
 def check_sender(sender: Sender) -> None:
     """Raise LetterInvalid if no message can be sent from it."""
     compose(_A_LETTER, {}, Envelope(sender, "a-check@leads.example", _AN_ID), _A_DAY)
-
-
-def named(lines: Sequence[int]) -> str:
-    """Line numbers for a message, the first few of them."""
-    shown = ", ".join(str(line) for line in lines[:_SHOWN_LINES])
-    more = len(lines) - _SHOWN_LINES
-    return f"line{'s' if len(lines) > 1 else ''} {shown}" + (f" and {more} more" if more > 0 else "")

@@ -1,84 +1,135 @@
-"""Reads CSV (RFC 4180): text -> rows of cells with line numbers. Ambiguous input is refused.
+"""Reads CSV (RFC 4180): lines -> rows of cells with line numbers. What can be read in two ways is a row with a problem.
 
 The standard library's reader is not used: it accepts quotes anywhere in a cell, and reports the line where it gave up
 instead of the one with the mistake.
 """
 
 import re
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab"}
+DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe"}
 
 _OPENING = re.compile(r' *"')  # a space between the delimiter and a quote is not part of the cell
-_CLOSING = re.compile(r'([^"]*(?:""[^"]*)*)" *')
-
-
-class CsvInvalid(Exception):
-    """From this line on the cells are ambiguous."""
-
-    def __init__(self, line: int, because: str) -> None:
-        super().__init__(because)
-        self.line = line
+_CLOSING = re.compile(r'([^"]*(?:""[^"]*)*)"(?!") *')
+# Characters from an opening quote to its closing one: what is longer was not closed.
+_LONGEST_QUOTED = 25_000
 
 
 @dataclass(frozen=True)
 class Row:
-    line: int  # its first line; counted from 1
+    line: int  # its first line, or the one with the problem; counted from 1
     cells: list[str]
     doubtful: int | None = None  # index of an unquoted cell that contains quotes
+    problem: str = ""  # why it cannot be read; its cells are then split at each delimiter
 
 
-def lines_of(text: str) -> str:
-    """The text with \\n as its only line end."""
-    text = text.replace("\r\n", "\n")
-    return text if "\n" in text else text.replace("\r", "\n")
+def read(lines: Iterable[str], delimiter: str, is_a_row: Callable[[str], bool] = lambda line: False) -> Iterator[Row]:
+    """lines: with or without their ends. After a row with a problem, reading goes on in the line below its quote.
 
-
-def read(text: str, delimiter: str) -> Iterator[Row]:
-    """text: with \\n as its line end."""
-    at, line = 0, 1
-    while at < len(text):
-        end = text.find("\n", at)
-        end = len(text) if end < 0 else end
-        if '"' not in (plain := text[at:end]):
-            yield Row(line, plain.split(delimiter))
+    is_a_row: whether a line within quotes is a row itself, so that the quote was not meant to be there.
+    """
+    source = _Lines(lines)
+    while (line := source.next()) is not None:
+        if '"' not in line:
+            yield Row(source.number, line.split(delimiter))
         else:
-            row, end = _with_quotes(text, at, line, delimiter)
-            yield row
-        line += text.count("\n", at, end + 1)
-        at = end + 1
+            yield _Quoted(source, line, delimiter, is_a_row).row()
 
 
-def _with_quotes(text: str, at: int, line: int, delimiter: str) -> tuple[Row, int]:
-    """The row that begins at `at`, and its end."""
-    plain = re.compile(f"[^{delimiter}\n]*")
-    start, cells, doubtful = at, list[str](), None
-    while True:
-        if opening := _OPENING.match(text, at):
-            opens = line + text.count("\n", start, at)
-            closing = _CLOSING.match(text, opening.end())
-            if closing is None:
-                raise CsvInvalid(opens, f"the quote that opens in cell {len(cells) + 1} is not closed")
-            at = closing.end()
-            cells.append(closing[1].replace('""', '"').replace("\r", "\n"))
-            if text[at : at + 1] not in ("", delimiter, "\n"):
-                raise CsvInvalid(opens, _behind(opens, line + text.count("\n", start, at), len(cells)))
-        else:
-            found = plain.match(text, at)
-            assert found is not None
-            at = found.end()
-            if '"' in found[0] and doubtful is None:
-                doubtful = len(cells)
-            cells.append(found[0])
-        if text[at : at + 1] != delimiter:
-            return Row(line, cells, doubtful), at
-        at += 1
+class _Lines:
+    """Lines, without their ends, that can be given back."""
+
+    def __init__(self, lines: Iterable[str]) -> None:
+        self._rest = iter(lines)
+        self._returned: deque[str] = deque()
+        self.number = 0  # of the last one
+
+    def next(self) -> str | None:
+        line = self._returned.popleft() if self._returned else next(self._rest, None)
+        if line is not None:
+            self.number += 1
+        return line if line is None or not line.endswith(("\n", "\r")) else line.rstrip("\r\n")
+
+    def give_back(self, lines: list[str]) -> None:
+        self._returned.extendleft(reversed(lines))
+        self.number -= len(lines)
+
+
+class _Broken(Exception):
+    """The quotes of a row are wrong. opened: how many of its lines after the first the bad quote is in."""
+
+    def __init__(self, opened: int, because: str) -> None:
+        super().__init__(because)
+        self.opened = opened
+
+
+class _Quoted:
+    """One row that has quotes, in one line or several."""
+
+    def __init__(self, source: _Lines, line: str, delimiter: str, is_a_row: Callable[[str], bool]) -> None:
+        self._source, self._delimiter, self._is_a_row = source, delimiter, is_a_row
+        self._first = source.number
+        self._lines = [line]
+        self._text = line
+        self._plain = re.compile(f"[^{re.escape(delimiter)}\n]*")
+
+    def row(self) -> Row:
+        try:
+            return self._row()
+        except _Broken as broken:
+            self._source.give_back(self._lines[broken.opened + 1 :])
+            read = "\n".join(self._lines[: broken.opened + 1])
+            return Row(self._first + broken.opened, read.split(self._delimiter), problem=str(broken))
+
+    def _row(self) -> Row:
+        at, cells, doubtful = 0, list[str](), None
+        while True:
+            if opening := _OPENING.match(self._text, at):
+                cell, at = self._cell(opening.end(), len(cells) + 1)
+            else:
+                found = self._plain.match(self._text, at)
+                assert found is not None
+                cell, at = found[0], found.end()
+                if '"' in cell and doubtful is None:
+                    doubtful = len(cells)
+            cells.append(cell)
+            if self._text[at : at + 1] != self._delimiter:
+                return Row(self._first, cells, doubtful)
+            at += 1
+
+    def _cell(self, start: int, number: int) -> tuple[str, int]:
+        """The cell whose quote opened before start, and its end."""
+        opened = len(self._lines) - 1
+        while not (closing := _CLOSING.match(self._text, start)):
+            self._read_to_next_quote(start, opened, number)
+        cell, end = closing[1], closing.end()
+        if self._text[end : end + 1] not in ("", self._delimiter):
+            raise _Broken(opened, _behind(self._first + opened, self._first + len(self._lines) - 1, number))
+        if "\n" in cell and any(map(self._is_a_row, cell.split("\n")[1:])):
+            because = "the quote that opens here is not closed: the cell contains whole lines of the file"
+            raise _Broken(opened, f", cell {number}: {because}")
+        return cell.replace('""', '"').replace("\r", "\n"), end
+
+    def _read_to_next_quote(self, start: int, opened: int, number: int) -> None:
+        """Add lines to the row up to the next one with a quote."""
+        fresh: list[str] = []
+        length = len(self._text) - start
+        while not fresh or '"' not in fresh[-1]:
+            line = self._source.next()
+            if line is None or length > _LONGEST_QUOTED:
+                self._lines += fresh if line is None else [*fresh, line]
+                raise _Broken(opened, f": the quote that opens in cell {number} is not closed")
+            fresh.append(line)
+            length += len(line) + 1
+        self._lines += fresh
+        self._text = "\n".join((self._text, *fresh))
 
 
 def _behind(opens: int, closes: int, number: int) -> str:
     where = "" if opens == closes else f" in line {closes}"
     return (
-        f"the quote that opens in cell {number} is closed{where} and followed by text: either it is not closed where it"
-        " should be, or a quote within the text is not written twice"
+        f": the quote that opens in cell {number} is closed{where} and followed by text: either it is not closed where"
+        " it should be, or a quote within the text is not written twice"
     )

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from admin.input import rows, texts
-from admin.input.rows import DELIMITERS, CsvInvalid, Row
+from admin.input.rows import DELIMITERS, Row
+from admin.input.tables import is_blank
 from admin.input.texts import FileInvalid
 from mail.address import AddressInvalid, suppressible
 from mail.message import LetterInvalid, refuse_control_characters
@@ -24,7 +25,7 @@ COLUMNS = ("address", "reason", "since", "by", "email", "proof")
 _ADDRESS = {"address", "adres", "domain", "domena", "e-mail", "email", "adres e-mail", "email address"}
 _REASON = {"reason", "powód"}
 _PROOF = {"proof", "dowód"}
-_EXCEL_SAYS = re.compile(r'"?sep=(.)"?[,;\t]*\n', re.IGNORECASE)
+_EXCEL_SAYS = re.compile(r'"?sep=(.)"?[,;\t|]*', re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -38,28 +39,33 @@ def read(path: Path, reason: Why | None) -> Found:
 
     Raises FileInvalid if the file as a whole cannot be read.
     """
-    text = rows.lines_of(texts.read(path))
+    lines = _lines(texts.read(path))
     skipped = 0
-    if said := _EXCEL_SAYS.match(text):
-        text, skipped = text[said.end() :], 1
-    delimiter = said[1] if said and said[1] in DELIMITERS else _delimiter(text)
-    try:
-        lines = [
-            Row(row.line + skipped, [_unescaped(cell) for cell in row.cells], row.doubtful)
-            for row in rows.read(text, delimiter)
-            if any(cell.strip() for cell in row.cells) and not row.cells[0].lstrip().startswith("#")
-        ]
-    except CsvInvalid as error:
-        raise FileInvalid(f"{path.name} line {error.line + skipped}: {error}") from None
-    if len(lines) > MOST_LINES:
+    if said := _EXCEL_SAYS.fullmatch(lines[0]):
+        lines, skipped = lines[1:], 1
+    delimiter = said[1] if said and said[1] in DELIMITERS else _delimiter(lines)
+    found = [
+        Row(row.line + skipped, [_unescaped(cell) for cell in row.cells], row.doubtful, row.problem)
+        for row in rows.read(lines, delimiter)
+        if not is_blank(row) and not row.cells[0].lstrip().startswith("#")
+    ]
+    for row in found:
+        if row.problem:
+            raise FileInvalid(f"{path.name} line {row.line}{row.problem}")
+    if len(found) > MOST_LINES:
         raise FileInvalid(f"{path.name}: more than {MOST_LINES:,} lines; make several files of them")
-    columns, below = _columns(path, lines)
+    columns, below = _columns(path, found)
     return _entries(columns, below, reason or Reason(Code.IMPORTED, file=path.name))
 
 
-def _delimiter(text: str) -> str:
+def _lines(text: str) -> list[str]:
+    text = text.replace("\r\n", "\n")
+    return text.split("\n" if "\n" in text else "\r")
+
+
+def _delimiter(lines: Iterable[str]) -> str:
     """The one that the first line has; a list of one column has none."""
-    first = next((line for line in text.split("\n") if line.strip() and not line.lstrip().startswith("#")), "")
+    first = next((line for line in lines if line.strip() and not line.lstrip().startswith("#")), "")
     return next((each for each in DELIMITERS if each in first), ",")
 
 

@@ -1,24 +1,18 @@
-"""Reads a person's text file: checks its type, detects the encoding, and finds earlier encoding damage."""
+"""Opens a person's files, and reads the text of small ones, which are in UTF-8."""
 
-import codecs
 import os
 import re
 import stat
 from pathlib import Path
+from typing import BinaryIO
+
+from admin.input import encodings
+from admin.input.damage import damage as damage
+from admin.input.encodings import EncodingUnknown
 
 LARGEST_FILE = 50_000_000  # bytes
 
 _SAVE_AS = "save it as UTF-8 (in Excel: “CSV UTF-8”)"
-_POLISH = frozenset("ąćęłńóśźżĄĆĘŁŃÓŚŹŻ")
-_SIGNS = frozenset("„”“’‘–—…«»€°§©®\xa0")
-# Candidate encodings: the one in which all non-ASCII characters are Polish letters.
-_ENCODINGS = {"Windows-1250": "cp1250", "ISO-8859-2": "iso8859-2", "CP852": "cp852", "Mac CE": "mac_latin2"}
-_WIDE = {
-    codecs.BOM_UTF32_LE: "UTF-32",  # before UTF-16, whose BOM is its beginning
-    codecs.BOM_UTF32_BE: "UTF-32",
-    codecs.BOM_UTF16_LE: "UTF-16",
-    codecs.BOM_UTF16_BE: "UTF-16",
-}
 
 
 class FileInvalid(Exception):
@@ -26,20 +20,26 @@ class FileInvalid(Exception):
 
 
 def read(path: Path) -> str:
-    content = _content(path)
-    for mark, name in _WIDE.items():
-        if content.startswith(mark):
-            raise FileInvalid(f"{path.name}: is {name} text; {_SAVE_AS}")
-    if content[:1000].count(0) > len(content[:1000]) // 4:
-        raise FileInvalid(f"{path.name}: is UTF-16 text or not a text file; {_SAVE_AS}")
+    """The text of a UTF-8 file."""
+    with opened(path) as file:
+        try:
+            codec = encodings.detect(file)
+        except EncodingUnknown as error:
+            raise FileInvalid(f"{at(path, error.line)}: {error}; {_SAVE_AS}") from None
+        file.seek(0)
+        content = file.read()
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        line = len(re.findall(rb"\r\n|\n|\r", error.object[: error.start])) + 1
-        likely = _likely_encoding(content)
-        raise FileInvalid(
-            f"{path.name} line {line}: is not UTF-8 text{f' but {likely}, it seems' if likely else ''}; {_SAVE_AS}"
-        ) from None
+        name = encodings.name_of(codec)
+        if codec.startswith("utf"):
+            raise FileInvalid(f"{path.name}: is {name} text; {_SAVE_AS}") from None
+        line = len(re.findall(rb"\r\n|\n|\r", content[: error.start])) + 1
+        raise FileInvalid(f"{at(path, line)}: is not UTF-8 text but {name}, it seems; {_SAVE_AS}") from None
+
+
+def at(path: Path, line: int | None) -> str:
+    return f"{path.name} line {line}" if line else path.name
 
 
 def read_beside(path: Path, name: str) -> str:
@@ -60,13 +60,10 @@ def read_beside(path: Path, name: str) -> str:
     return read(found).replace("\r\n", "\n").replace("\r", "\n")
 
 
-def _content(path: Path) -> bytes:
-    """The file's bytes. Opening never blocks (on a FIFO, say), and at most LARGEST_FILE is read."""
+def opened(path: Path, largest: int = LARGEST_FILE) -> BinaryIO:
+    """The open file. Opening never blocks (on a FIFO, say). largest: bytes."""
     try:
-        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise FileInvalid(f"{path}: is not a file")
-            content = file.read(LARGEST_FILE + 1)
+        file = open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")  # noqa: SIM115  # the caller closes
     except (FileNotFoundError, NotADirectoryError):
         raise FileInvalid(f"{path}: there is no such file") from None
     except IsADirectoryError:
@@ -75,54 +72,9 @@ def _content(path: Path) -> bytes:
         raise FileInvalid(f"{str(path)!r} is not the name of a file") from None
     except OSError as error:
         raise FileInvalid(f"{path}: cannot be read: {error.strerror}") from None
-    if len(content) > LARGEST_FILE:
-        raise FileInvalid(f"{path}: is larger than {LARGEST_FILE // 1_000_000} MB")
-    return content
-
-
-def _likely_encoding(content: bytes) -> str | None:
-    for name, codec in _ENCODINGS.items():
-        try:
-            beyond = {each for each in content.decode(codec) if not each.isascii()}
-        except UnicodeDecodeError:
-            continue
-        if beyond <= _POLISH | _SIGNS:
-            return name
-    return None
-
-
-# Letters that misread UTF-8 can be traced back to for certain. Not à: its trace is a letter and a space.
-_MEANT = _POLISH | _SIGNS - {"\xa0"} | frozenset("áâãäåæçèéêëìíîïðñòóôõöøùúûüýþÿß")
-_MISREAD_AS = ("cp1250", "cp1252", "iso8859-2", "latin-1")
-
-
-def damage(text: str) -> str | None:
-    """How the text was damaged by a wrong encoding before, if that is certain."""
-    if "\ufffd" in text:
-        return "has U+FFFD in place of a letter: the text was damaged before; export it again as UTF-8"
-    if text.isascii():
-        return None
-    for word in re.split(r"[ \t\n]+", text):
-        # A closing quote after a letter only looks like a trace.
-        if meanings := _meanings(word.rstrip("»“”’")):
-            meant = " or ".join(map(repr, meanings))
-            return f"{word[:60]!r} was {meant} before it was read in the wrong encoding; export it again as UTF-8"
-    return None
-
-
-def _meanings(word: str) -> list[str]:
-    """The possible originals of the word, if it is UTF-8 read in another encoding."""
-    found = []
-    for codec in _MISREAD_AS if len(word) <= 60 and not word.isascii() else ():
-        try:
-            meant = b"".join(_byte(each, codec) for each in word).decode()
-        except UnicodeError:
-            continue
-        if all(each.isascii() or each in _MEANT for each in meant):
-            found.append(meant)
-    return list(dict.fromkeys(found))
-
-
-def _byte(letter: str, codec: str) -> bytes:
-    """Encode a character. Bytes undefined in an encoding are usually decoded as Latin-1 control characters."""
-    return letter.encode("latin-1" if "\x80" <= letter <= "\x9f" else codec)
+    found = os.fstat(file.fileno())
+    if stat.S_ISREG(found.st_mode) and found.st_size <= largest:
+        return file
+    file.close()
+    is_large = stat.S_ISREG(found.st_mode)
+    raise FileInvalid(f"{path}: is {f'larger than {largest // 1_000_000} MB' if is_large else 'not a file'}")

@@ -1,25 +1,25 @@
 """Campaigns and their leads: adding, starting, pausing, editing, cancelling and completing them."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from peewee import EXCLUDED, Case, IntegrityError, chunked, fn
+from peewee import IntegrityError
 
 import bounds
 from models.email import batch_moves, locks, moves, recipients, remaining
 from models.email.attempts import Conversation
 from models.email.claims import Attempt
-from models.owner import changes, forgotten, notices
+from models.owner import changes, forgotten, lead_import, notices
+from models.owner.lead_import import NewLead as NewLead
 from models.owner.notices import Kind
 from models.states import CampaignStatus
 from models.store import reason_columns, tick_request
-from models.store.database import clock, database, fetch, with_next
-from models.store.tables import CLOCK, Campaign, CampaignLead, CampaignMailbox, CampaignStep, Lead, Mailbox
+from models.store.database import clock, database, fetch, rows, with_next
+from models.store.tables import CLOCK, Campaign, CampaignMailbox, CampaignStep, Mailbox
 from reasons import Code, Reason, Why
 from scheduling.window import Window, WindowInvalid, warsaw_day
 
-LEGAL_BASIS = ("legal_basis", "legal_basis_source", "legal_basis_date")
 _ENDED = {CampaignStatus.COMPLETED, CampaignStatus.CANCELLED}
 # Refusals from before no longer count against it.
 _ACTIVE: dict[str, object] = {
@@ -67,45 +67,32 @@ class Edit:
     last_day: date | None = None
 
 
+def add(new: NewCampaign, people: Sequence[NewLead], by: str) -> int:
+    """Insert a draft with all its leads, or nothing. See add_staged()."""
+    with database.atomic():
+        lead_import.stage_only(people)
+        return add_staged(new, by).id
+
+
 @dataclass(frozen=True)
-class NewLead:
-    address: str  # as the owner wrote it
-    normalised: str
-    fields: Mapping[str, str]
-    legal_basis: str | None
-    legal_basis_source: str | None = None
-    legal_basis_date: date | None = None
+class AddedCampaign:
+    id: int
+    leads: int
 
 
-def add(new: NewCampaign, leads: Sequence[NewLead], by: str) -> int:
-    """Insert a draft with all its leads, or nothing. Leads who were forgotten are left out.
+def add_staged(new: NewCampaign, by: str) -> AddedCampaign:
+    """Insert a draft with the leads that are staged, or nothing. Leads who were forgotten are left out.
 
     Raises CampaignInvalid if no lead is left, and forgotten.KeyMissing.
     """
     with database.atomic():
         forgotten.lock_forgetting()
-        forgotten.check_keys()
-        gone = forgotten.among([lead.normalised for lead in leads])
-        leads = [lead for lead in leads if lead.normalised not in gone]
-        if gone and not leads:
+        if lead_import.leave_out_forgotten() and not lead_import.any_staged():
             raise CampaignInvalid("every lead of it was forgotten")
         campaign_id = _insert(new, by)
         links = [{"campaign": campaign_id, "mailbox": mailbox} for mailbox in new.mailbox_ids]
         CampaignMailbox.insert_many(links).execute()
-        ids = _lead_ids(leads)
-        rows = (
-            {
-                "campaign": campaign_id,
-                "lead": ids[lead.normalised],
-                "position": position,
-                "address": lead.address,
-                "fields": dict(lead.fields),
-            }
-            for position, lead in enumerate(leads, start=1)
-        )
-        for batch in chunked(rows, 1000):
-            CampaignLead.insert_many(batch).execute()
-    return campaign_id
+        return AddedCampaign(campaign_id, lead_import.write_new(campaign_id))
 
 
 def _insert(new: NewCampaign, by: str) -> int:
@@ -131,21 +118,43 @@ def _insert(new: NewCampaign, by: str) -> int:
     return campaign_id
 
 
-def _lead_ids(leads: Iterable[NewLead]) -> dict[str, int]:
-    """Normalised address -> lead id. Missing leads are inserted."""
-    ids: dict[str, int] = {}
-    # Sorted, so that two imports at the same time cannot deadlock.
-    for batch in chunked(sorted(leads, key=lambda lead: lead.normalised), 1000):
-        people = [{"address": it.normalised, **{name: getattr(it, name) for name in LEGAL_BASIS}} for it in batch]
-        # A basis is kept whole, with its own source and date.
-        is_known = fn.COALESCE(Lead.legal_basis, "") != ""
-        latest = {
-            getattr(Lead, name): Case(None, [(is_known, getattr(Lead, name))], getattr(EXCLUDED, name))
-            for name in LEGAL_BASIS
-        }
-        insert = Lead.insert_many(people).on_conflict(conflict_target=[Lead.address], update=latest)
-        ids.update(insert.returning(Lead.address, Lead.id).tuples().execute())
-    return ids
+@dataclass(frozen=True)
+class AddedLeads:
+    new: int
+    changed: int  # were there already, and have new fields
+
+
+def add_staged_leads(campaign_id: int, by: str) -> AddedLeads:
+    """Put the leads that are staged behind the campaign's own; those that it has already get their staged fields.
+
+    Leads with an e-mail that is on its way or has its result stay as they are. A completed campaign that gets new leads
+    is paused: nothing is sent from it until a person resumes it. Leads who were forgotten are left out. Raises
+    forgotten.KeyMissing.
+    """
+    with database.atomic():
+        forgotten.lock_forgetting()
+        lead_import.leave_out_forgotten()
+        before = lead_import.count(campaign_id)
+        new = lead_import.write_new(campaign_id)
+        row = _locked(campaign_id)
+        check_takes_leads(row)
+        changed = lead_import.write_changed(campaign_id)
+        values: dict[str, list[object]] = {"leads": [before, before + new]} if new else {}
+        if changed:
+            values["leads_changed"] = [0, changed]
+        if values:
+            _write_unrecorded(row, {})
+            changes.record_of_campaign(campaign_id, values, by, "add_leads")
+        if new and row.status == CampaignStatus.COMPLETED:
+            reason = Reason(Code.LEADS_ADDED)
+            paused = {"paused_by": by, **reason_columns.written(reason, "paused_reason")}
+            _write(row, {"status": CampaignStatus.PAUSED, **paused}, by, "pause", reason)
+    return AddedLeads(new, changed)
+
+
+def check_takes_leads(row: Campaign) -> None:
+    if row.status == CampaignStatus.CANCELLED:
+        raise CampaignInvalid(f"cannot add leads to the campaign {row.name!r}: it is {row.status}")
 
 
 def find(name: str) -> Campaign:
@@ -172,6 +181,21 @@ SUBJECTS = "SELECT subject FROM campaign_step WHERE campaign_id = %s ORDER BY po
 def subjects(campaign_id: int) -> list[str]:
     """Of its steps, in their order."""
     return [subject for (subject,) in fetch(SUBJECTS, (campaign_id,))]
+
+
+@dataclass(frozen=True)
+class StoredLetter:
+    subject: str
+    text: str
+    html: str | None
+
+
+LETTERS = "SELECT subject, text, html FROM campaign_step WHERE campaign_id = %s ORDER BY position"
+
+
+def letters(campaign_id: int) -> list[StoredLetter]:
+    """The templates of its steps, in their order."""
+    return rows(StoredLetter, LETTERS, (campaign_id,))
 
 
 def start(campaign_id: int, by: str) -> None:

@@ -68,6 +68,13 @@ def record_added(table: type[Campaign | Mailbox], id: int, values: Mapping[str, 
     _insert(table, id, shown, by, "add", None)
 
 
+def record_of_campaign(
+    campaign_id: int, values: Mapping[str, list[object]], by: str, verb: str, reason: Why | None = None
+) -> None:
+    """values: name -> [old, new]."""
+    _insert(Campaign, campaign_id, values, by, verb, reason)
+
+
 def record_of_mailbox(mailbox_id: int, values: Mapping[str, list[object]], by: str, verb: str) -> None:
     """values: name -> [old, new]."""
     _write(mailbox=mailbox_id, by=by, verb=verb, values=dict(values))

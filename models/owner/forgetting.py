@@ -226,6 +226,7 @@ SHARED: Mapping[str, tuple[str, ...]] = {
     "notice": ("said", "error"),
     "finding": ("example",),
     "installation": ("disarmed_reason", "disarmed_reason_values"),
+    "column_mapping": ("columns",),
 }
 REPLACE = """
 UPDATE {table} SET {column} = regexp_replace({column}::text, %(pattern)s, 'erased', 'gi')::{kind}
@@ -255,5 +256,5 @@ def _erase_from_shared_rows(address: str) -> None:
     pattern = rf"(?<![a-z0-9.+_-]){re.escape(address)}(?![a-z0-9-]|\.[a-z0-9])"
     for table, columns in SHARED.items():
         for column in columns:
-            kind = "jsonb" if column.endswith("values") else "text"
+            kind = "jsonb" if column.endswith(("values", "columns")) else "text"
             execute(REPLACE.format(table=table, column=column, kind=kind), {"pattern": pattern})

@@ -39,6 +39,10 @@ def among(addresses: Collection[str]) -> dict[str, str]:
     return {address: key for address in addresses for key in keys_of(address) if key in there_are} if there_are else {}
 
 
+def is_anybody() -> bool:
+    return bool(_every())
+
+
 def check_keys() -> None:
     """Raise KeyMissing unless among() can tell everybody who was forgotten."""
     known = tuple(f"{PREFIX}{_sign_of(key)}:" for key in _secret_keys())

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from enum import Enum
 from functools import cache
 from types import UnionType
-from typing import Any, NamedTuple, TypeVar, get_args, get_type_hints
+from typing import Any, NamedTuple, TextIO, TypeVar, get_args, get_type_hints
 from uuid import uuid4
 
 from peewee import (  # type: ignore[attr-defined]  # of the last one the stubs do not know
@@ -368,6 +368,14 @@ def with_next(query: str, values: Mapping[str, Any] | Sequence[Any] = ()) -> Non
         _session_now().unsent.append(_filled_in(query, values))
     else:
         execute(query, values)
+
+
+def copy_rows(query: str, lines: TextIO) -> None:
+    """Run a COPY … FROM STDIN of our own. lines: in its text format."""
+    if database.in_transaction():
+        execute("SELECT")  # BEGIN is sent with a statement, and COPY cannot take it along
+    with __exception_wrapper__, _session_now().cursor() as cursor:
+        cursor.copy_expert(query, lines)
 
 
 def _run(query: str, values: Mapping[str, Any] | Sequence[Any]) -> Any:

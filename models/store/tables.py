@@ -670,6 +670,15 @@ Hold.add_index(Hold.index(Hold.lead, where=SQL("lifted_at IS NULL"), name="hold_
 Hold.add_index(Hold.index(Hold.incoming, name="hold_of_incoming"))
 
 
+class ColumnMapping(Table):
+    """Which columns of leads files with this header the fields of letters are read from."""
+
+    header = TextField(primary_key=True)  # SHA-256 of the columns' names, in any order
+    columns = JSONField()  # field -> the name of its column; null: it has none
+    by = TextField()
+    at = MomentField(constraints=_default("clock_timestamp()"))
+
+
 class WebSession(Table):
     """A browser's login session."""
 
@@ -697,6 +706,7 @@ TABLES: tuple[type[Table], ...] = (
     Finding,
     DomainFinding,
     Notice,
+    ColumnMapping,
     WebSession,
     Inbox,
     InboxCursor,

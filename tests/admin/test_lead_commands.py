@@ -12,7 +12,7 @@ from models.email import moves
 from models.owner import arming, forgetting, suppressions
 from models.owner.forgotten import keys_of
 from models.store import database, installation
-from models.store.tables import CampaignLead, Installation, Lead
+from models.store.tables import Campaign, CampaignLead, Installation, Lead
 from tests import factories as make
 from tests.admin.test_commands import CAMPAIGN, done, refused
 from tests.admin.test_doctor import forgotten_mail
@@ -80,10 +80,10 @@ class TestTheLegalBasis:
         told = done(*add, PUNKTUAL_SENDING_REQUIRE_LEGAL_BASIS="auto")
 
         assert Installation.get().requires_legal_basis
-        assert told == (
-            "added 'Autumn' with 2 leads, as a draft; without a legal basis, and so without an e-mail"
-            " (sending.require_legal_basis): line 3\n"
-        )
+        assert told.splitlines()[-2:] == [
+            "1 lead is without a legal basis, and so without an e-mail (sending.require_legal_basis): line 3",
+            "added 'Autumn' with 2 leads, as a draft",
+        ]
         done("lead", "basis", "JAN@leads.example", "--basis", "contract", "--source", "order 7", "--date", "2026-11-07")
         assert known("jan@leads.example")["basis"] == {"basis": "contract", "source": "order 7", "date": "2026-11-07"}
 
@@ -218,7 +218,19 @@ class TestForgetting:
 
         told = done(*files(tmp_path, "email,name\nanna@leads.example,Anna\njan@leads.example,Jan\n"))
 
-        assert told == "added 'Autumn' with 1 leads, as a draft; forgotten, and so not imported: line 2\n"
+        assert told.splitlines()[-2:] == [
+            "1 lead is forgotten, and so not imported: line 2",
+            "added 'Autumn' with 1 lead, as a draft",
+        ]
+
+    def test_a_campaign_of_forgotten_people_alone_is_not_added(self, tmp_path: Path) -> None:
+        make.an_email(leads=[ANNA])
+        done("lead", "forget", ANNA)
+
+        said = refused(*files(tmp_path, "email,name\nanna@leads.example,Anna\n"))
+
+        assert said == "punktual: leads.csv: no lead is left, so 'Autumn' was not added"
+        assert Campaign.select().where(Campaign.name == "Autumn").count() == 0
 
 
 def journal() -> Path:

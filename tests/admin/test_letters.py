@@ -6,14 +6,16 @@ from pathlib import Path
 import pytest
 
 from admin import campaign as campaign_commands
+from admin.input.bad_rows import BadRows
 from admin.input.campaign_file import FileInvalid, read_campaign
-from admin.input.leads import read_leads
-from admin.input.letters import check_letters, check_sender
+from admin.input.letters import check_sender, check_unsubscribe_url, fault
 from mail.compose import Sender, Templates
 from mail.message import LetterInvalid
+from mail.render import TemplateInvalid
 from models.owner import campaigns
 from tests import factories as make
 from tests.conftest import Override
+from tests.leads_files import opened, read
 
 CAMPAIGN = """
 name = "Autumn"
@@ -43,16 +45,23 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-OLA = Sender("ola@sender.example", "Ola")
-
-
 def checked(folder: Path, **files: str) -> Templates:
     """Checked as `campaign add` does. files: their new content, with "_" for the dot in their name."""
     for name, content in files.items():
         (folder / name.replace("_", ".")).write_text(content)
     _, templates = read_campaign(folder / "campaign.toml")
-    lines = read_leads(folder / "leads.csv", templates.fields())
-    check_letters(folder / "leads.csv", lines, templates, OLA)
+    bad = BadRows()
+    table, its_columns = opened(folder / "leads.csv", templates.fields())
+    check_unsubscribe_url(table.path, its_columns, [templates])
+    for it in read(folder / "leads.csv", templates.fields()):
+        try:
+            reason = fault(it.lead, [templates])
+        except TemplateInvalid as error:
+            raise FileInvalid(str(error)) from None
+        if reason:
+            bad.add(it.line, f": {reason}")
+    if bad.count:
+        raise FileInvalid(f"leads.csv {bad.sentence()}")
     return templates
 
 

@@ -15,7 +15,17 @@ from mail.outcome import Accepted, Reply
 from models.email import moves
 from models.email.attempts import Conversation
 from models.health import invariants
-from models.owner import campaigns, changes, forgetting, forgotten, leads, mailboxes, settlement, suppressions
+from models.owner import (
+    campaigns,
+    changes,
+    forgetting,
+    forgotten,
+    lead_import,
+    leads,
+    mailboxes,
+    settlement,
+    suppressions,
+)
 from models.owner.campaigns import CampaignInvalid, NewCampaign, NewLead
 from models.owner.forgetting import ForgettingRefused, NothingToForget
 from models.owner.forgotten import KeyMissing
@@ -255,8 +265,28 @@ class TestAnImport:
         a_campaign_of(ANNA)
         forgetting.forget(ANNA, "ola", keep=lambda key: None)
 
-        with pytest.raises(CampaignInvalid):
+        with pytest.raises(CampaignInvalid, match="every lead of it was forgotten"):
             campaigns.add(new(), [a_lead(ANNA)], "ola")
+
+    def test_leaves_out_who_was_forgotten_after_the_file_was_checked(self) -> None:
+        a_campaign_of(ANNA)
+        campaign_id = campaigns.add(new(), [a_lead("eve@leads.example")], "ola")
+        lead_import.stage_only([a_lead(ANNA), a_lead(JAN)])
+        assert lead_import.leave_out_forgotten() == []
+
+        forgetting.forget(ANNA, "ola", keep=lambda key: None)
+
+        assert campaigns.add_staged_leads(campaign_id, "ola").new == 1
+        assert ANNA not in {it.address for it in Lead}
+
+    def test_looks_at_every_staged_lead(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(lead_import, "_LOOKED_AT_ONCE", 2)
+        a_campaign_of(ANNA)
+        forgetting.forget(ANNA, "ola", keep=lambda key: None)
+        lead_import.stage_only([*(a_lead(f"lead{n}@leads.example") for n in range(4)), a_lead(ANNA)])
+
+        assert lead_import.leave_out_forgotten() == [5]
+        assert lead_import.compare(None).fresh == 4
 
     def test_of_suppressions_does_not_write_the_address_down(self) -> None:
         a_campaign_of(ANNA)
@@ -392,6 +422,7 @@ HARMLESS = {
     "installation": {"disarmed_reason_code"},
     "finding": {"rule"},
     "notice": {"kind", "reached"},
+    "column_mapping": {"header", "by"},
 }
 ERASED = {
     "lead": {"address", "legal_basis", "legal_basis_source"},

@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from models.email import facts, hints, recipients
-from models.owner import campaigns, changes, mailboxes, protection
+from models.owner import campaigns, changes, lead_import, mailboxes, protection
+from models.owner.lead_import import NewLead
 from models.planning import plans, refusals
 from models.planning.refusals import Kind
 from models.states import Status
@@ -88,6 +89,17 @@ def taken_back(million: Million) -> Iterator[None]:
     with database.database.atomic() as transaction:
         yield
         transaction.rollback()
+
+
+@pytest.mark.usefixtures("taken_back")
+def test_whom_another_campaign_wrote_to_is_found_from_indexes(plans_of: PlansOf) -> None:
+    people = [f"lead{n}@leads.example" for n in range(1, 11)]
+    lead_import.stage_only([NewLead(it, it, {"email": it}, None) for it in people])
+
+    found = plans_of(lambda: lead_import.recently_mailed(None, 3660, 20))
+
+    assert [it.sql for it in found if it.read_from_end_to_end & set(BIG)] == []
+    assert sum(it.rows_examined for it in found) <= 10 * A_FEW
 
 
 @pytest.mark.usefixtures("taken_back")

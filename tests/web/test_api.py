@@ -12,7 +12,8 @@ from typer.testing import CliRunner
 
 from admin.__main__ import app as admin
 from models.email import gates, moves
-from models.owner import campaigns, changes, suppressions
+from models.owner import campaigns, changes, lead_import, suppressions
+from models.owner.lead_import import NewLead
 from models.states import Status
 from models.store.tables import Campaign
 from models.views import history, mails, overview
@@ -102,6 +103,16 @@ class TestReads:
 
         assert (latest["verb"], latest["by"], latest["reason"]) == ("pause", "ola", "a holiday")
         assert latest["values"] == {"status": ["active", "paused"]}
+
+    def test_leads_that_were_added_are_told_with_how_many_there_are(self, browser: FlaskClient) -> None:
+        campaign_id = make.a_campaign([make.a_mailbox()], leads=2)
+        lead_import.stage_only([NewLead("zoe@leads.example", "zoe@leads.example", {}, None)])
+        campaigns.add_staged_leads(campaign_id, "ola")
+
+        latest = (browser.get(f"/api/campaigns/{campaign_id}/changes").json or [])[0]
+
+        assert (latest["verb"], latest["by"], latest["values"]) == ("add_leads", "ola", {"leads": [2, 3]})
+        assert "dodano adresatów" in browser.get(f"/campaigns/{campaign_id}?lang=pl").text
 
 
 class TestPages:

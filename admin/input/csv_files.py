@@ -1,0 +1,126 @@
+"""A CSV file as a table: finds its encoding and its delimiter, and reads it as a stream."""
+
+import codecs
+import io
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+from typing import BinaryIO
+
+from admin.input import encodings, rows
+from admin.input.encodings import EncodingUnknown
+from admin.input.rows import DELIMITERS, Row
+from admin.input.tables import MOST_ROWS, Form, header_of, is_blank
+from admin.input.texts import FileInvalid, at, opened
+
+LARGEST_CSV = 1_000_000_000  # bytes
+
+_OPENING = 65_536  # characters in which the header is looked for
+_EXCEL_SAYS = re.compile(r'"?sep=(.)"?[,;\t|]*', re.IGNORECASE)
+_IN_QUOTES = re.compile(r'"[^"]*"')
+
+
+class Csv:
+    """A text file with delimiters."""
+
+    def __init__(self, path: Path, is_email: Callable[[str], bool], encoding: str | None = None) -> None:
+        self.path, self.share = path, 0.0
+        self._codec = _codec(path, encoding)
+        self._line_end = ""  # not known yet
+        self._skipped = 0  # lines before the header that are not rows
+        opening = self._opening()
+        self._line_end = "\n" if "\n" in opening else "\r"
+        lines = [line.removesuffix("\r") for line in opening.split(self._line_end)]
+        if said := _EXCEL_SAYS.fullmatch(lines[0]):
+            if said[1] not in DELIMITERS:
+                raise FileInvalid(f"{path.name} line 1: sep={said[1]}: columns must be separated by {_listed()}")
+            self.delimiter, self._skipped = said[1], 1
+            self.header = self._header_of(lines[1:], said[1], is_email)
+        else:
+            self.delimiter, self.header = self._delimited(lines, is_email)
+
+    def _opening(self) -> str:
+        try:
+            with opened(self.path, LARGEST_CSV) as file, self._text(file) as text:
+                return text.read(_OPENING)
+        except UnicodeDecodeError as error:
+            raise self._undecodable(error, 1) from None
+
+    def _text(self, file: BinaryIO) -> io.TextIOWrapper:
+        return io.TextIOWrapper(file, encoding=self._codec, newline=self._line_end)
+
+    def _delimited(self, lines: list[str], is_email: Callable[[str], bool]) -> tuple[str, Row]:
+        """The delimiter that gives a column of addresses, else the one that gives most columns; and the header."""
+        headers = {each: self._header_of(lines, each, is_email) for each in DELIMITERS}
+        fitting = [each for each in DELIMITERS if any(map(is_email, headers[each].cells))]
+        delimiter = max(fitting or DELIMITERS, key=lambda each: len(headers[each].cells))
+        header = headers[delimiter]
+        bare = _IN_QUOTES.sub("", lines[header.line - 1]) if header.line <= len(lines) else ""
+        for other in DELIMITERS.keys() - {delimiter}:
+            if len(header.cells) > 1 and bare.count(other) >= len(header.cells) - 1:
+                raise FileInvalid(
+                    f"{self.path.name} line {header.line}: the header has both {DELIMITERS[delimiter]}s and"
+                    f" {DELIMITERS[other]}s; its columns must be separated by one of them"
+                )
+        return delimiter, header
+
+    def _header_of(self, lines: list[str], delimiter: str, is_email: Callable[[str], bool]) -> Row:
+        found = (row for row in rows.read(lines, delimiter) if not is_blank(row))
+        header = header_of(found, is_email) or Row(1, [])
+        return replace(header, line=header.line + self._skipped)
+
+    def below(self, is_a_row: Callable[[str], bool]) -> Iterator[Row]:
+        size = max(self.path.stat().st_size, 1)
+        line = 0
+        try:
+            with opened(self.path, LARGEST_CSV) as file, self._text(file) as text:
+                found = rows.read(islice(text, self._skipped, None), self.delimiter, is_a_row)
+                for count, row in enumerate(found):
+                    if count > MOST_ROWS:
+                        raise FileInvalid(f"{self.path.name}: more than {MOST_ROWS:,} rows; make several files of it")
+                    if count % 1000 == 0:
+                        self.share = file.tell() / size
+                    line = row.line + self._skipped
+                    if line > self.header.line and not is_blank(row):
+                        yield replace(row, line=line) if self._skipped else row
+        except UnicodeDecodeError as error:
+            raise self._undecodable(error, line + 1) from None
+
+    def _undecodable(self, error: UnicodeDecodeError, line: int) -> FileInvalid:
+        name = encodings.name_of(self._codec)
+        return FileInvalid(f"{self.path.name}: is not {name} text behind line {line}: {error.reason}")
+
+    def described(self) -> str:
+        return f"{encodings.name_of(self._codec)} text, columns separated by {DELIMITERS[self.delimiter]}s"
+
+    def separator(self) -> str:
+        return DELIMITERS[self.delimiter]
+
+    def for_errors(self) -> Form:
+        return Form(self._codec, self.delimiter, f"sep={self.delimiter}\r\n" if self._skipped else "")
+
+
+def _listed() -> str:
+    *most, last = (f"{name}s" for name in DELIMITERS.values())
+    return f"{', '.join(most)} or {last}"
+
+
+def _codec(path: Path, encoding: str | None) -> str:
+    if encoding is not None:
+        try:
+            found = codecs.lookup(encoding)
+            "".encode(found.name)
+        except LookupError:
+            raise FileInvalid(
+                f"--encoding: there is no text encoding {encoding!r}; write for instance cp1250 or utf-8"
+            ) from None
+        return "utf-8-sig" if found.name == "utf-8" else found.name
+    with opened(path, LARGEST_CSV) as file:
+        try:
+            return encodings.detect(file)
+        except EncodingUnknown as error:
+            raise FileInvalid(
+                f"{at(path, error.line)}: {error}; save it as UTF-8 (in Excel: “CSV UTF-8”), or name it with --encoding"
+            ) from None

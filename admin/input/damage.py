@@ -1,0 +1,56 @@
+"""Finds text that was damaged by a wrong encoding before it came here."""
+
+import re
+
+_POLISH = frozenset("ąćęłńóśźżĄĆĘŁŃÓŚŹŻ")
+_SIGNS = frozenset("„”“’‘–—…«»€°§©®")
+
+# Letters that misread UTF-8 can be traced back to for certain. Not à: its trace is a letter and a space.
+_MEANT = _POLISH | _SIGNS | frozenset("áâãäåæçèéêëìíîïðñòóôõöøùúûüýþÿß")
+_MISREAD_AS = ("cp1250", "cp1252", "iso8859-2", "latin-1")
+
+
+def _read_as(codec: str, first: int, last: int) -> str:
+    """How these bytes look in an encoding. Bytes undefined in it are usually decoded as Latin-1 control characters."""
+    read = (bytes([each]).decode(codec, "replace").replace("\ufffd", chr(each)) for each in range(first, last + 1))
+    return "".join(read)
+
+
+def _any(first: int, last: int) -> str:
+    return f"[{re.escape(''.join(_read_as(codec, first, last) for codec in _MISREAD_AS))}]"
+
+
+# The first two bytes of a character in UTF-8, misread: without them there is no need to look closer.
+_TRACE = re.compile(_any(0xC2, 0xF4) + _any(0x80, 0xBF))
+
+
+def damage(text: str) -> str | None:
+    """How the text was damaged by a wrong encoding before, if that is certain."""
+    if "\ufffd" in text:
+        return "has U+FFFD in place of a letter: the text was damaged before; export it again as UTF-8"
+    if not _TRACE.search(text):
+        return None
+    for word in re.split(r"[ \t\n]+", text):
+        # A closing quote after a letter only looks like a trace.
+        if meanings := _meanings(word.rstrip("»“”’")):
+            meant = " or ".join(map(repr, meanings))
+            return f"{word[:60]!r} was {meant} before it was read in the wrong encoding; export it again as UTF-8"
+    return None
+
+
+def _meanings(word: str) -> list[str]:
+    """The possible originals of the word, if it is UTF-8 read in another encoding."""
+    found = []
+    for codec in _MISREAD_AS if len(word) <= 60 and not word.isascii() else ():
+        try:
+            meant = b"".join(_byte(each, codec) for each in word).decode()
+        except UnicodeError:
+            continue
+        if all(each.isascii() or each in _MEANT for each in meant):
+            found.append(meant)
+    return list(dict.fromkeys(found))
+
+
+def _byte(letter: str, codec: str) -> bytes:
+    """Encode a character. Bytes undefined in an encoding are usually decoded as Latin-1 control characters."""
+    return letter.encode("latin-1" if "\x80" <= letter <= "\x9f" else codec)

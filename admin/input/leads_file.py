@@ -1,0 +1,28 @@
+"""Opens a leads file, CSV or spreadsheet, by what it is and not by its name."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from admin.input.csv_files import LARGEST_CSV, Csv
+from admin.input.spreadsheets import OLE, ZIP, Sheet
+from admin.input.tables import Table
+from admin.input.texts import FileInvalid, opened
+
+
+def open_table(
+    path: Path, is_email: Callable[[str], bool], *, sheet: str | None = None, encoding: str | None = None
+) -> Table:
+    """is_email: whether a header cell names the column of the addresses. encoding: instead of detecting it."""
+    with opened(path, LARGEST_CSV) as file:
+        kind = file.read(4)
+    if kind == OLE:
+        # Read by the library, but texts that formulas computed come as 0.
+        raise FileInvalid(
+            f"{path.name}: is an Excel file of before 2007, or protected by a password; save it as .xlsx without one"
+        )
+    is_spreadsheet = kind == ZIP
+    if is_spreadsheet and encoding:
+        raise FileInvalid(f"{path.name}: is a spreadsheet, which has no encoding: leave --encoding out")
+    if sheet is not None and not is_spreadsheet:
+        raise FileInvalid(f"{path.name}: is not a spreadsheet: leave --sheet out")
+    return Sheet(path, is_email, sheet) if is_spreadsheet else Csv(path, is_email, encoding)

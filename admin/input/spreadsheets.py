@@ -1,0 +1,119 @@
+"""A sheet of a spreadsheet as a table: which sheet, and its cells as people would write them."""
+
+import zipfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import date, datetime, time
+from pathlib import Path
+
+from python_calamine import (
+    CalamineError,
+    CalamineSheet,
+    CalamineWorkbook,
+    PasswordError,
+    SheetTypeEnum,
+    SheetVisibleEnum,
+)
+
+from admin.input.rows import Row
+from admin.input.tables import MOST_ROWS, Form, header_of, is_blank
+from admin.input.texts import FileInvalid, opened
+
+LARGEST_SPREADSHEET = 200_000_000  # bytes
+LARGEST_UNPACKED = 2_000_000_000
+# How files begin: those of Excel and LibreOffice of today; those of Excel before 2007, and any with a password.
+ZIP, OLE = b"PK\x03\x04", b"\xd0\xcf\x11\xe0"
+
+
+@dataclass(frozen=True)
+class _Found:
+    name: str
+    sheet: CalamineSheet
+    header: Row
+    has_email: bool
+
+
+class Sheet:
+    """A sheet of a spreadsheet: Excel's or LibreOffice's. Of a formula, what it had last computed is read."""
+
+    def __init__(self, path: Path, is_email: Callable[[str], bool], name: str | None = None) -> None:
+        self.path, self.share = path, 0.0
+        try:
+            found = self._choose(self._sheets(path, is_email, name), name)
+        except PasswordError:
+            raise FileInvalid(f"{path.name}: is protected by a password; save it without one") from None
+        except (CalamineError, OSError, zipfile.BadZipFile) as error:
+            raise FileInvalid(f"{path.name}: cannot be read as a spreadsheet: {error}") from None
+        self.name, self.header, self._sheet = found.name, found.header, found.sheet
+
+    @staticmethod
+    def _sheets(path: Path, is_email: Callable[[str], bool], name: str | None) -> list[_Found]:
+        """The sheets that have rows and are not hidden; one that is named may be hidden."""
+        with opened(path, LARGEST_SPREADSHEET) as file:
+            if sum(each.file_size for each in zipfile.ZipFile(file).infolist()) > LARGEST_UNPACKED:
+                raise FileInvalid(f"{path.name}: unpacks to more than {LARGEST_UNPACKED // 1_000_000:,} MB")
+            file.seek(0)
+            book = CalamineWorkbook.from_filelike(file)
+            sheets = {it.name: it.visible for it in book.sheets_metadata if it.typ == SheetTypeEnum.WorkSheet}
+            if name is not None and name not in sheets:
+                raise FileInvalid(f"{path.name}: there is no sheet {name!r}, only {', '.join(sheets)}")
+            found = []
+            for each, visible in sheets.items():
+                if each == name or (name is None and visible == SheetVisibleEnum.Visible):
+                    sheet = book.get_sheet_by_name(each)
+                    if header := header_of(_rows(path, sheet), is_email):
+                        found.append(_Found(each, sheet, header, any(map(is_email, header.cells))))
+            return found
+
+    def _choose(self, found: list[_Found], name: str | None) -> _Found:
+        if not found:
+            raise FileInvalid(f"{self.path.name}: {'there is nothing in it' if name is None else f'{name!r} is empty'}")
+        fitting = [it for it in found if it.has_email] or found
+        if len(fitting) > 1:
+            names = ", ".join(repr(it.name) for it in fitting)
+            raise FileInvalid(f"{self.path.name}: has several sheets, {names}; name the one to read with --sheet")
+        return fitting[0]
+
+    def below(self, is_a_row: Callable[[str], bool]) -> Iterator[Row]:
+        height = max(self._sheet.total_height, 1)
+        for row in _rows(self.path, self._sheet):
+            if row.line > self.header.line:
+                self.share = row.line / height
+                yield row
+
+    def described(self) -> str:
+        return f"sheet {self.name!r}"
+
+    def separator(self) -> str:
+        return "cell"
+
+    def for_errors(self) -> Form:
+        return Form("utf-8-sig", ";")  # opens as columns in a Polish Excel
+
+
+def _rows(path: Path, sheet: CalamineSheet) -> Iterator[Row]:
+    """The rows that are not blank, with their numbers as the spreadsheet shows them."""
+    for number, cells in enumerate(sheet.iter_rows(), start=1):
+        if number > MOST_ROWS:
+            raise FileInvalid(f"{path.name}: more than {MOST_ROWS:,} rows; make several files of it")
+        row = Row(number, [cell if isinstance(cell, str) else _written(cell) for cell in cells])
+        if not is_blank(row):
+            yield row
+
+
+def _written(cell: object) -> str:
+    """A number, date or time as text: whole numbers without a point, dates as 2026-11-26."""
+    match cell:
+        case bool():
+            return str(cell).upper()
+        case float() if cell.is_integer() and abs(cell) < 1e15:
+            return str(int(cell))
+        case datetime() if cell.time() == time.min:
+            return cell.date().isoformat()
+        case datetime():
+            return cell.isoformat(" ", "seconds" if cell.second else "minutes")
+        case date():
+            return cell.isoformat()
+        case time():
+            return cell.isoformat("seconds" if cell.second else "minutes")
+    return str(cell)

@@ -1,0 +1,58 @@
+"""A leads file as a table: its header, and its rows as often as they are asked for.
+
+Knows nothing of what the columns mean.
+"""
+
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Protocol
+
+from admin.input.rows import Row
+
+MOST_ROWS = 2_000_000
+_HEADER_WITHIN = 10  # rows that are not blank
+
+
+class Table(Protocol):
+    path: Path
+    header: Row
+    share: float  # how much of the file is read, 0 to 1
+
+    def below(self, is_a_row: Callable[[str], bool]) -> Iterator[Row]:
+        """The rows below the header that are not blank. is_a_row: of a line in quotes, whether it is a row itself."""
+
+    def described(self) -> str:
+        """What it was read as, for people."""
+
+    def separator(self) -> str:
+        """The name of what is between its cells."""
+
+    def for_errors(self) -> "Form":
+        """Of a CSV file like this one."""
+
+
+@dataclass(frozen=True)
+class Form:
+    """How a CSV file is written."""
+
+    codec: str
+    delimiter: str
+    opening: str = ""  # what stands before the header
+
+
+def name_of(cell: str) -> str:
+    """A header cell as columns are named and compared."""
+    return unicodedata.normalize("NFC", cell.strip().lower())
+
+
+def is_blank(row: Row) -> bool:
+    return not any(cell.strip() for cell in row.cells)
+
+
+def header_of(rows: Iterable[Row], is_email: Callable[[str], bool]) -> Row | None:
+    """The first row with a column of addresses, below a title perhaps; else the first row of all. rows: not blank."""
+    found = list(islice(rows, _HEADER_WITHIN))
+    return next((row for row in found if any(map(is_email, row.cells))), found[0] if found else None)

@@ -1,0 +1,104 @@
+"""Agrees with a person on which column is which field of the letter, once for files with the same header."""
+
+from collections.abc import Collection, Mapping, Sequence
+
+import typer
+
+from admin import show
+from admin.input.columns import (
+    Choice,
+    Columns,
+    check_field,
+    check_header,
+    choose,
+    columns,
+    is_address,
+    names_of,
+    without_email,
+)
+from admin.input.tables import Table, name_of
+from admin.input.texts import FileInvalid
+from admin.person import who
+from models.owner import column_mappings
+from ops.terminal import escape_controls
+
+
+def read_option(maps: Sequence[str]) -> dict[str, str | None]:
+    """["Adres e-mail=email"] -> {"email": "adres e-mail"}. "=name": the field has no column."""
+    found: dict[str, str | None] = {}
+    for each in maps:
+        column, sign, field = each.rpartition("=")
+        field = name_of(field)
+        if not sign:
+            raise FileInvalid(f'--map: {each!r} has no = in it; write "COLUMN=field"')
+        check_field(field)
+        if field in found:
+            raise FileInvalid(f"--map: {field} is named twice; it is read from one column")
+        found[field] = name_of(column) or None
+    return found
+
+
+def agreed(table: Table, used: Collection[str], given: Mapping[str, str | None], *, ask: bool) -> Columns:
+    """used: the fields of the letter. given: field -> its column, as a person named it.
+
+    ask: there is a person to ask. Otherwise what only one column suggests is taken, and told.
+    """
+    names = names_of(table.header)
+    check_header(table, names)
+    where = f"{table.path.name} line {table.header.line}"
+    for name in given.values():
+        if name is not None and name not in names:
+            raise FileInvalid(f"--map: {where} has no column {name!r}, only {', '.join(names)[:200]}")
+    known = column_mappings.of(names)
+    choice = choose(where, names, {*used, *given}, {**known, **given})
+    is_known = "email" in {*choice.certain, *choice.suggested, *choice.open}
+    if not is_known and (not ask or any(map(is_address, names))):
+        raise FileInvalid(f"{where}: {without_email(names)}")
+    picked = {**choice.certain, **(_asked(table, names, choice, used) if ask else _taken(table, where, choice))}
+    if picked.get("email") is None:
+        raise FileInvalid(f"{where}: no column is read as email, which each lead needs")
+    fresh = {field: names[at] if (at := picked[field]) is not None else None for field in (*given, *picked)}
+    fresh = {field: name for field, name in fresh.items() if name != known.get(field, field)}
+    if fresh:
+        column_mappings.remember(names, fresh, who())
+    return columns(names, picked)
+
+
+def _taken(table: Table, where: str, choice: Choice) -> dict[str, int]:
+    cells = [cell.strip() for cell in table.header.cells]
+    for field, found in choice.open.items():
+        which = " or ".join(repr(cells[at]) for at in found)
+        raise FileInvalid(f'{where}: {field} may be {which}; say which with --map "{cells[found[0]]}={field}"')
+    if choice.suggested:
+        told = ", ".join(f"{cells[at]!r} as {field}" for field, at in choice.suggested.items())
+        print(escape_controls(f"{where}: reads {told}"))
+    return dict(choice.suggested)
+
+
+def _asked(table: Table, names: Sequence[str], choice: Choice, used: Collection[str]) -> dict[str, int | None]:
+    """The fields that no column has the name of."""
+    found: dict[str, int | None] = dict(choice.suggested)
+    claimed = {*choice.certain.values(), *found.values()}
+    left = [at for at in range(len(names)) if at not in claimed]
+    missing = [it for it in ("email", *sorted(used)) if it not in {*choice.certain, *found, *choice.open}]
+    questions = [*choice.open, *(missing if left else [])]
+    if not (found or questions):
+        return {}
+    cells = [cell.strip() for cell in table.header.cells]
+    show.table(("no", "column of the file"), list(enumerate(cells[: len(names)], start=1)), "")
+    if found:
+        show.table(("field of the letter", "column"), [(it, cells[at]) for it, at in choice.suggested.items()], "")
+        if not typer.confirm("Read them so?", default=True):
+            questions = [*found, *questions]
+    for field in questions:
+        number = _number(f"Number of the column for {field} (0: none)", len(names))
+        found[field] = number - 1 if number else None
+    return found
+
+
+def _number(question: str, most: int) -> int:
+    while True:
+        number: int = typer.prompt(question, type=int)
+        if 0 <= number <= most:
+            return number
+        print(f"a number from 0 to {most}")

@@ -1,0 +1,64 @@
+"""Spreadsheets in the form that Excel writes: a zip of XML, its texts in one table of strings (ECMA-376)."""
+
+from collections.abc import Mapping, Sequence
+from html import escape
+from io import BytesIO
+from zipfile import ZipFile
+
+Rows = Sequence[Sequence[object]]
+
+_MAIN = 'xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"'
+_TYPE = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+_RELATIONS = 'xmlns="http://schemas.openxmlformats.org/package/2006/relationships"'
+_HEAD = '<?xml version="1.0" encoding="UTF-8" standalone="yes"?>\n'
+
+
+def workbook(sheets: Mapping[str, Rows], hidden: Sequence[str] = ()) -> bytes:
+    """sheets: name -> its rows of texts, numbers, and None for empty cells."""
+    strings: dict[str, int] = {}
+    numbers = range(1, len(sheets) + 1)
+    listed = "".join(
+        f'<sheet name="{escape(name)}" sheetId="{n}" r:id="rId{n}" state="{_state(name, hidden)}"/>'
+        for n, name in zip(numbers, sheets, strict=True)
+    )
+    related = "".join(
+        f'<Relationship Id="rId{n}" Type="{_TYPE}/worksheet" Target="worksheets/sheet{n}.xml"/>' for n in numbers
+    )
+    related += f'<Relationship Id="rId0" Type="{_TYPE}/sharedStrings" Target="sharedStrings.xml"/>'
+    files = {
+        "_rels/.rels": f'<Relationships {_RELATIONS}><Relationship Id="rId1" Type="{_TYPE}/officeDocument"'
+        ' Target="xl/workbook.xml"/></Relationships>',
+        "xl/workbook.xml": f'<workbook {_MAIN} xmlns:r="{_TYPE}"><sheets>{listed}</sheets></workbook>',
+        "xl/_rels/workbook.xml.rels": f"<Relationships {_RELATIONS}>{related}</Relationships>",
+        **{
+            f"xl/worksheets/sheet{n}.xml": _sheet(rows, strings)
+            for n, rows in zip(numbers, sheets.values(), strict=True)
+        },
+    }
+    texts = "".join(f'<si><t xml:space="preserve">{escape(it)}</t></si>' for it in strings)
+    files["xl/sharedStrings.xml"] = f"<sst {_MAIN}>{texts}</sst>"
+    content = BytesIO()
+    with ZipFile(content, "w") as archive:
+        for name, text in files.items():
+            archive.writestr(name, _HEAD + text)
+    return content.getvalue()
+
+
+def _state(name: str, hidden: Sequence[str]) -> str:
+    return "hidden" if name in hidden else "visible"
+
+
+def _sheet(rows: Rows, strings: dict[str, int]) -> str:
+    lines = []
+    for number, row in enumerate(rows, start=1):
+        cells = "".join(
+            _cell(f"{chr(ord('A') + at)}{number}", it, strings) for at, it in enumerate(row) if it is not None
+        )
+        lines.append(f'<row r="{number}">{cells}</row>' if cells else "")
+    return f"<worksheet {_MAIN}><sheetData>{''.join(lines)}</sheetData></worksheet>"
+
+
+def _cell(place: str, value: object, strings: dict[str, int]) -> str:
+    if isinstance(value, str):
+        return f'<c r="{place}" t="s"><v>{strings.setdefault(value, len(strings))}</v></c>'
+    return f'<c r="{place}"><v>{value}</v></c>'
