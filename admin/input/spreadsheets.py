@@ -1,6 +1,8 @@
 """A sheet of a spreadsheet as a table: which sheet, and its cells as people would write them."""
 
+import re
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, time
@@ -24,6 +26,9 @@ LARGEST_UNPACKED = 2_000_000_000
 # How files begin: those of Excel and LibreOffice of today; those of Excel before 2007, and any with a password.
 ZIP, OLE = b"PK\x03\x04", b"\xd0\xcf\x11\xe0"
 
+# What the libraries raise for files that are damaged.
+_DAMAGED = (CalamineError, EOFError, OSError, RuntimeError, ValueError, zipfile.BadZipFile, zlib.error)
+
 
 @dataclass(frozen=True)
 class _Found:
@@ -42,7 +47,7 @@ class Sheet:
             found = self._choose(self._sheets(path, is_email, name), name)
         except PasswordError:
             raise FileInvalid(f"{path.name}: is protected by a password; save it without one") from None
-        except (CalamineError, OSError, zipfile.BadZipFile) as error:
+        except _DAMAGED as error:
             raise FileInvalid(f"{path.name}: cannot be read as a spreadsheet: {error}") from None
         self.name, self.header, self._sheet = found.name, found.header, found.sheet
 
@@ -50,8 +55,7 @@ class Sheet:
     def _sheets(path: Path, is_email: Callable[[str], bool], name: str | None) -> list[_Found]:
         """The sheets that have rows and are not hidden; one that is named may be hidden."""
         with opened(path, LARGEST_SPREADSHEET) as file:
-            if sum(each.file_size for each in zipfile.ZipFile(file).infolist()) > LARGEST_UNPACKED:
-                raise FileInvalid(f"{path.name}: unpacks to more than {LARGEST_UNPACKED // 1_000_000:,} MB")
+            _refuse_oversized(path, zipfile.ZipFile(file))
             file.seek(0)
             book = CalamineWorkbook.from_filelike(file)
             sheets = {it.name: it.visible for it in book.sheets_metadata if it.typ == SheetTypeEnum.WorkSheet}
@@ -89,6 +93,21 @@ class Sheet:
 
     def for_errors(self) -> Form:
         return Form("utf-8-sig", ";")  # opens as columns in a Polish Excel
+
+
+_DECLARED = re.compile(rb'[cC]ount="(\d+)"')
+
+
+def _refuse_oversized(path: Path, archive: zipfile.ZipFile) -> None:
+    """Raise FileInvalid for what the library would run out of memory with, which ends the process."""
+    if sum(each.file_size for each in archive.infolist()) > LARGEST_UNPACKED:
+        raise FileInvalid(f"{path.name}: unpacks to more than {LARGEST_UNPACKED // 1_000_000:,} MB")
+    for part in archive.infolist():
+        if part.filename.endswith("sharedStrings.xml"):
+            # It makes room for as many strings as there are said to be; each takes several bytes of the part.
+            with archive.open(part) as text:
+                if any(int(count) > part.file_size for count in _DECLARED.findall(text.read(2000))):
+                    raise FileInvalid(f"{path.name}: is damaged: it has fewer texts than it says")
 
 
 def _rows(path: Path, sheet: CalamineSheet) -> Iterator[Row]:

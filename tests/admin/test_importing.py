@@ -5,6 +5,7 @@ import io
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 
@@ -634,6 +635,30 @@ class TestASpreadsheet:
         monkeypatch.setattr(spreadsheets, "LARGEST_UNPACKED", 500)
 
         assert "leads.csv: unpacks to more than" in str(add(workbook({"A": self.PEOPLE}))[0])
+
+    @pytest.mark.parametrize(
+        ("before", "after"),
+        [(b"<sst ", b'<sst count="99999999999" '), (b"<sst ", b'<sst uniqueCount="99999999999" ')],
+    )
+    def test_that_says_it_has_more_than_it_can_is_refused_and_takes_no_memory(
+        self, add: Typed, before: bytes, after: bytes
+    ) -> None:
+        content = workbook({"A": self.PEOPLE})
+        repacked = io.BytesIO()
+        with ZipFile(io.BytesIO(content)) as old, ZipFile(repacked, "w") as new:
+            for name in old.namelist():
+                new.writestr(name, old.read(name).replace(before, after))
+
+        assert add(repacked.getvalue())[0] == "punktual: leads.csv: is damaged: it has fewer texts than it says"
+
+    @pytest.mark.parametrize("place", range(10, 2000, 293))
+    def test_that_is_damaged_anywhere_is_read_or_told(self, add: Typed, place: int) -> None:
+        content = bytearray((FILES / "arkusze.xlsx").read_bytes())
+        content[-place] ^= 0xFF
+
+        status, _ = add(bytes(content), "--skip-bad")
+
+        assert status is None or str(status).startswith("punktual: ")
 
     @pytest.mark.parametrize(
         ("content", "complaint"),
