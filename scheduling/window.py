@@ -17,6 +17,8 @@ DAY_MINUTES = 24 * 60
 
 # A weekly window that falls into the skipped hour opens a week later; closed days may add a year to that.
 _SEARCH_DAYS = 400
+# An open stretch is followed no further: a window may be open around the clock, every day.
+_LONGEST_STRETCH_DAYS = 15
 # The next opening of a window that does not open again. It leaves room for date arithmetic.
 NEVER = datetime(9000, 1, 1, tzinfo=UTC)
 
@@ -76,16 +78,16 @@ class Window:
     def closing(self, at: datetime) -> datetime:
         """The end of the open stretch around `at`, in UTC. Adjacent stretches are one."""
         end = at
-        for start, stop in self.stretches(at):
+        for start, stop in self.stretches(at, _LONGEST_STRETCH_DAYS):
             if start > end:
                 break
             end = max(end, stop)
         return end
 
-    def stretches(self, at: datetime) -> Iterator[tuple[datetime, datetime]]:
+    def stretches(self, at: datetime, days: int = _SEARCH_DAYS) -> Iterator[tuple[datetime, datetime]]:
         """The open stretches from the Warsaw day of `at` on, in order, in UTC."""
         first = warsaw_day(at)
-        for offset in range(_SEARCH_DAYS):
+        for offset in range(days):
             day = first + timedelta(days=offset)
             if self.last_day is not None and day > self.last_day:
                 return

@@ -180,7 +180,7 @@ class TestForgetting:
         CampaignLead.update(address="Anna@leads.example", fields={"name": "Anna"}).execute()
         database.execute("DELETE FROM suppression")
         doctor = admin("doctor")
-        assert "FAIL  the database has forgotten the people whom this machine has: it knows some" in doctor.stdout
+        assert "FAIL  the database has forgotten the people that this machine forgot: it knows some" in doctor.stdout
 
         assert done("arm").splitlines()[0] == "people who were forgotten and are forgotten again: 1"
 

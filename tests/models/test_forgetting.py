@@ -422,6 +422,11 @@ HARMLESS = {
     "installation": {"disarmed_reason_code"},
     "finding": {"rule"},
     "notice": {"kind", "reached"},
+    "frozen_days": {"reason"},
+    "domain_finding": {"domain", "record", "state", "reason", "reason_code", "reason_values"},
+    "inbox": {"failed_step", "failed_reason"},
+    "inbox_cursor": {"folder"},
+    "incoming": {"folder", "digest", "class", "kind", "status", "rule", "read_as", "matched_by", "corrected_by"},
     "column_mapping": {"header", "by"},
 }
 ERASED = {
@@ -433,6 +438,8 @@ ERASED = {
     "email_content": {"content"},
     "change": {"address"},
     "suppression": {"address"},
+    "incoming": {"message_id", "sender", "subject", "excerpt", "suppressed", "evidence"},
+    "hold": {"reason", "reason_code", "reason_values"},
 }
 
 

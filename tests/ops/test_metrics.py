@@ -77,7 +77,7 @@ class TestBeforeAnythingHappened:
     def test_the_reasons_of_a_replan_are_those_that_the_gates_and_the_owners_give(self) -> None:
         given_by_gates = {"downtime", "window", "limit", "mailbox"}
 
-        assert set(plans.REASONS) == given_by_gates | {"resumed", "edited"}
+        assert set(plans.REASONS) == given_by_gates | {"resumed", "edited", "holiday"}
         assert given_by_gates < set(gates.NAMES)
 
 

@@ -199,7 +199,7 @@ UP_TO_HAND_OVER = (*CALL, "DATA", "body", "moves.hand_over")
 UP_TO_ANSWER = (*UP_TO_HAND_OVER, "handover_log.note", "dot", "answer")
 HINT_IN_A_WHILE = ("publish deliver", "hints.mark")
 ITS_TIME_HAS_COME = ("publish deliver", "acknowledge deliver.DQ")
-END_OF_TICK = ("campaigns.complete_finished", "heartbeats.beat", "acknowledge tick")
+END_OF_TICK = ("forgetting.erase_late_words", "campaigns.complete_finished", "heartbeats.beat", "acknowledge tick")
 SITUATIONS = (
     Situation("sent", "worker", ANNA, hint, (*UP_TO_ANSWER, "moves.accept", "QUIT", "acknowledge deliver")),
     Situation(
@@ -305,7 +305,7 @@ SITUATIONS = (
         "timekeeper",
         nothing_is_sent,
         tick,
-        ("campaigns.complete_finished", "publish upkeep", "heartbeats.beat", "acknowledge tick"),
+        ("forgetting.erase_late_words", "campaigns.complete_finished", "publish upkeep", *END_OF_TICK[2:]),
         accepted=0,
         environment={"PUNKTUAL_NOTICES_URLS": "json://127.0.0.1:9"},
     ),

@@ -122,7 +122,7 @@ class TestTheBrokerCheck:
 
     def test_is_content_with_queues_as_dramatiq_declares_them(self, rabbitmq: RabbitMQ) -> None:
         theirs = RabbitmqBroker(url=rabbitmq.url, middleware=[])
-        for queue in (queues.DELIVER, queues.EVIDENCE, queues.TICK, queues.UPKEEP):
+        for queue in (queues.DELIVER, queues.EVIDENCE, queues.INBOX, queues.TICK, queues.UPKEEP):
             theirs.declare_queue(queue, ensure=True)
         theirs.close()
 
