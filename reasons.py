@@ -255,10 +255,80 @@ class Code(StrEnum):
         "no_password_in_clear",
         gettext_noop("a password is never sent over an unencrypted connection"),
     )
+    NO_TOKEN_IN_CLEAR = (
+        "no_token_in_clear",
+        gettext_noop("an OAuth2 token is never sent over an unencrypted connection"),
+    )
     NO_LOGIN = "no_login", gettext_noop("the server offers no login on this port")
     NO_KNOWN_LOGIN = (
         "no_known_login",
         gettext_noop("the server offers no supported login mechanism, only %(offered)s"),
+    )
+    NO_OAUTH_LOGIN = (
+        "no_oauth_login",
+        gettext_noop("the server offers no OAuth2 login (XOAUTH2 or OAUTHBEARER), only %(offered)s"),
+    )
+    # What a refused login means.
+    PASSWORD_REFUSED = (
+        "password_refused",
+        gettext_noop(
+            "the server refuses the user name or password (%(answer)s): set them with"
+            " `python -m admin mailbox edit --username`"
+        ),
+    )
+    APP_PASSWORD_NEEDED = (
+        "app_password_needed",
+        gettext_noop(
+            "the server refuses the account's own password (%(answer)s): use an app password, or OAuth2 with"
+            " `python -m admin mailbox authorize`"
+        ),
+    )
+    NO_PASSWORDS_ANY_MORE = (
+        "no_passwords_any_more",
+        gettext_noop(
+            "the provider accepts no passwords any more (%(answer)s): use OAuth2 with"
+            " `python -m admin mailbox authorize`"
+        ),
+    )
+    SMTP_AUTH_OFF = (
+        "smtp_auth_off",
+        gettext_noop(
+            "SMTP AUTH is off for this mailbox or its whole organisation (%(answer)s): its administrator must turn it"
+            " on, for OAuth2 too"
+        ),
+    )
+    TOKEN_NOT_ACCEPTED = (
+        "token_not_accepted",
+        gettext_noop(
+            "the server refuses the OAuth2 login (%(answer)s): the token may belong to another account, or IMAP or SMTP"
+            " may be off for this one; run `python -m admin mailbox authorize` and sign in as this mailbox"
+        ),
+    )
+    # What the provider's login server says instead of an access token.
+    LOGIN_SERVER_AWAY = (
+        "login_server_away",
+        gettext_noop("the provider's login server %(host)s gave no access token (%(error)s): tried again later"),
+    )
+    ACCESS_ENDED = (
+        "access_ended",
+        gettext_noop(
+            "the provider no longer accepts this authorization (%(error)s): run `python -m admin mailbox authorize`"
+        ),
+    )
+    APP_REFUSED = (
+        "app_refused",
+        gettext_noop(
+            "the provider refuses the app registration (%(error)s): correct it there, then run"
+            " `python -m admin mailbox authorize` with its client id and secret"
+        ),
+    )
+    AUTHORIZATION_REFUSED = (
+        "authorization_refused",
+        gettext_noop("the provider refuses the authorization (%(error)s)"),
+    )
+    TOKEN_NOT_RENEWED = (
+        "token_not_renewed",
+        gettext_noop("its access token could not be renewed now: %(error)s"),
     )
     LOGIN_HUNG_UP = (
         "login_hung_up",

@@ -9,18 +9,20 @@ import smtplib
 import socket
 import ssl
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Self
 
 import clock
 import config
-from mail import dial
+from mail import dial, login
+from mail.login import Server as Server
+from mail.login import to_base64
 from reasons import Code, Reason
 
 _LONGEST_REPLY_LINES = 100
 _LONGEST_REPLY_LINE = 4096  # bytes; the RFC's limit is 512 (RFC 5321 section 4.5.3.1.5)
 _QUIT_SECONDS = 5.0
-_SHORTEST_PART = 6  # characters; a part of the password at least this long is masked
+_LONGEST_COMMAND = 512  # bytes with CRLF (RFC 5321 section 4.5.3.1.4)
 # (host, port, mechanism) at which a server hung up: this process tries such a mechanism last from then on.
 _HANG_UPS: set[tuple[str, int, str]] = set()
 
@@ -31,45 +33,6 @@ class HungUp(smtplib.SMTPServerDisconnected):
     def __init__(self, mechanism: str, there_are_others: bool) -> None:
         super().__init__(Reason(Code.LOGIN_HUNG_UP, mechanism=mechanism))
         self.mechanism, self.there_are_others = mechanism, there_are_others
-
-
-@dataclass(frozen=True)
-class Server:
-    host: str
-    port: int
-    security: str  # "starttls", "tls" or "none"
-    username: str | None = None
-    password: str | None = field(default=None, repr=False)
-
-
-def why_no_login(server: Server) -> Reason | None:
-    """Why the password must not or cannot be sent to this server. None: it may be sent."""
-    if server.security == "none" and not config.is_loopback(server.host):
-        return Reason(Code.NO_PASSWORD_IN_CLEAR)
-    return None
-
-
-def without_password(text: str, server: Server) -> str:
-    """Mask the password: some servers repeat it when they refuse a login, and their words are stored and shown."""
-    if not server.password:
-        return text
-    plain = f"\0{server.username}\0{server.password}"
-    quoted = server.password.replace("\\", "\\\\").replace('"', '\\"')  # as sent by IMAP
-    forms = [server.password, quoted, *(_base64(each) for each in (server.password, plain))]
-    for form in forms:
-        for length in range(len(form), min(len(form), _SHORTEST_PART) - 1, -1):
-            text = text.replace(form[:length], "***")
-    return " ".join(_masked(word, forms) for word in text.split(" "))
-
-
-def _masked(word: str, secrets: list[str]) -> str:
-    """Mask a word that is a long enough part of a secret (servers may cut the rest off)."""
-    part = word.strip("\"'`<>()[]{},;:")
-    return "***" if len(part) >= _SHORTEST_PART and any(part in secret for secret in secrets) else word
-
-
-def _base64(text: str) -> str:
-    return base64.b64encode(text.encode()).decode()
 
 
 @dataclass(frozen=True)
@@ -136,14 +99,14 @@ class Connection(smtplib.SMTP):
             if _is_about_the_password(code, words) or name == left[-1]:
                 raise smtplib.SMTPAuthenticationError(code, words)
         offered = self.esmtp_features.get("auth", "").strip()
-        raise smtplib.SMTPNotSupportedError(
-            Reason(Code.NO_KNOWN_LOGIN, offered=offered) if offered else Reason(Code.NO_LOGIN)
-        )
+        unknown = Code.NO_KNOWN_LOGIN if self._server.token is None else Code.NO_OAUTH_LOGIN
+        raise smtplib.SMTPNotSupportedError(Reason(unknown, offered=offered) if offered else Reason(Code.NO_LOGIN))
 
     def _mechanisms(self) -> list[str]:
         """The server's mechanisms, best first. The oldest is last: many servers offer it but do not support it."""
         offered = self.esmtp_features.get("auth", "").upper().split()
-        known = [name for name in ("PLAIN", "LOGIN", "CRAM-MD5") if name in offered]
+        ours = ("PLAIN", "LOGIN", "CRAM-MD5") if self._server.token is None else login.OAUTH_MECHANISMS
+        known = [name for name in ours if name in offered]
         return sorted(known, key=lambda name: (self._server.host, self._server.port, name) in _HANG_UPS)
 
     def _authenticate(self, mechanism: str) -> tuple[int, bytes]:
@@ -151,14 +114,16 @@ class Connection(smtplib.SMTP):
         username, password = self._server.username or "", self._server.password or ""
         match mechanism:
             case "PLAIN":
-                plain = _base64(f"\0{username}\0{password}")
+                plain = to_base64(f"\0{username}\0{password}")
                 code, words = self.docmd("AUTH", f"PLAIN {plain}")
                 return self.docmd(plain) if code == 334 else (code, words)
             case "LOGIN":
                 code, words = self.docmd("AUTH", "LOGIN")
                 for answer in (username, password):
-                    code, words = self.docmd(_base64(answer)) if code == 334 else (code, words)
+                    code, words = self.docmd(to_base64(answer)) if code == 334 else (code, words)
                 return code, words
+            case "XOAUTH2" | "OAUTHBEARER":
+                return self._authenticate_by_token(mechanism)
         code, words = self.docmd("AUTH", mechanism)
         if code != 334:
             return code, words
@@ -167,7 +132,21 @@ class Connection(smtplib.SMTP):
         except ValueError:
             raise smtplib.SMTPException(Reason(Code.CRAM_MD5_UNCLEAR)) from None
         digest = hmac.new(password.encode(), challenge, "md5").hexdigest()
-        return self.docmd(_base64(f"{username} {digest}"))
+        return self.docmd(to_base64(f"{username} {digest}"))
+
+    def _authenticate_by_token(self, mechanism: str) -> tuple[int, bytes]:
+        """An error comes as a challenge, and the refusal only after an answer to it (RFC 7628 section 3.2.3)."""
+        response = to_base64(login.oauth_response(mechanism, self._server))
+        # A longer response must not stand in the command (RFC 4954 section 4).
+        is_short = len(f"AUTH {mechanism} {response}\r\n") <= _LONGEST_COMMAND
+        code, words = self.docmd("AUTH", f"{mechanism} {response}" if is_short else mechanism)
+        if code == 334 and not (is_short and words.strip()):  # an empty challenge asks for the response
+            code, words = self.docmd(response)
+        if code != 334:
+            return code, words
+        status = login.error_status(words)
+        code, words = self.docmd(to_base64(login.AFTER_ERROR[mechanism]))
+        return code, words + f" (status {status})".encode() if status and code != 235 else words
 
     def getreply(self, seconds: float | None = None) -> tuple[int, bytes]:
         if self.file is None:

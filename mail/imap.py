@@ -25,8 +25,8 @@ from imapclient.imapclient import SENT
 
 import clock
 import config
-from mail import dial
-from mail.connection import Server, why_no_login, without_password
+from mail import dial, login
+from mail.login import Server, why_no_login, without_password
 from mail.message import ID_HEADER, MESSAGE_ID_HEADER, own_id
 from mail.outcome import no_reply
 from reasons import Code, Reason
@@ -134,7 +134,7 @@ def conversation(
             with telling(Step.CONNECT, deadline):
                 if server.security == "starttls":
                     _encrypt(client, server, context)
-            with telling(Step.LOGIN, deadline, server):
+            with telling(Step.LOGIN, deadline, server), _explaining(server):
                 _log_in(client, server)
             yield client, deadline
 
@@ -149,30 +149,59 @@ def _encrypt(client: IMAPClient, server: Server, context: ssl.SSLContext) -> Non
 def _log_in(client: IMAPClient, server: Server) -> None:
     """Try to log in once, with PLAIN if the server has it, because it supports UTF-8 (RFC 4616)."""
     if refusal := why_no_login(server):
-        raise IMAPClientError(refusal)
+        raise _Refused(refusal)
+    if server.token is not None:
+        _log_in_by_token(client, server)
+        return
     username, password = server.username or "", server.password or ""
     if client.has_capability("AUTH=PLAIN"):
-        client.sasl_login("PLAIN", _said_once(f"\0{username}\0{password}"))
+        client.sasl_login("PLAIN", _in_turn(f"\0{username}\0{password}"))
     elif client.has_capability("LOGINDISABLED"):
-        raise IMAPClientError("the server accepts no password on this port (LOGINDISABLED, and no AUTH=PLAIN)")
+        raise _Refused("the server accepts no password on this port (LOGINDISABLED, and no AUTH=PLAIN)")
     elif not f"{username}{password}".isascii():
-        raise IMAPClientError(
-            "the user name or password has characters outside ASCII, which this server does not support"
-        )
+        raise _Refused("the user name or password has characters outside ASCII, which this server does not support")
     else:
         client.login(username, password)
 
 
-def _said_once(text: str) -> Callable[[bytes], str]:
-    """A SASL callback that answers the server's challenge once; the server may not repeat it."""
-    left = [text]
+def _log_in_by_token(client: IMAPClient, server: Server) -> None:
+    for mechanism in login.OAUTH_MECHANISMS:
+        if client.has_capability(f"AUTH={mechanism}"):
+            response = login.oauth_response(mechanism, server)
+            client.sasl_login(mechanism, _in_turn(response, login.AFTER_ERROR[mechanism]))
+            return
+    offered = " ".join(each.decode("ascii", "replace") for each in client.capabilities())
+    raise _Refused(Reason(Code.NO_OAUTH_LOGIN, offered=offered))
+
+
+def _in_turn(*answers: str) -> Callable[[bytes], str]:
+    """A SASL callback that gives one answer to each challenge of the server, which may not ask for more."""
+    left = list(answers)
 
     def answer(_: bytes) -> str:
         if not left:
-            raise IMAPClientError("the server keeps asking for the password")
-        return left.pop()
+            raise _Refused("the server keeps asking for the password")
+        return left.pop(0)
 
     return answer
+
+
+class _Refused(IMAPClientError):  # type: ignore[misc]  # it has no types
+    """The login is refused for a reason of ours, not in the server's words."""
+
+
+@contextmanager
+def _explaining(server: Server) -> Iterator[None]:
+    """Add to the server's refusal what it means for the mailbox's owner, where that is not plain."""
+    try:
+        yield
+    except (_Refused, IMAPClientAbortError):
+        raise
+    except IMAPClientError as error:
+        found = login.meaning(_words(error), server)
+        if found.code is Code.PASSWORD_REFUSED:
+            raise
+        raise _Refused(found) from None
 
 
 def _open(client: IMAPClient, name: str | None) -> str:

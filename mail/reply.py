@@ -34,7 +34,7 @@ class Reply:
     code: int | None  # None: no reply was read; the text says what happened instead
     enhanced: str | None  # "5.1.1"
     text: str
-    instead: Reason | None = field(default=None, compare=False)  # if no reply was read: the same as a reason
+    instead: Reason | None = field(default=None, compare=False)  # what happened without a reply, or what a reply means
 
     def __str__(self) -> str:
         return " ".join(str(part) for part in (self.code, self.enhanced, self.text) if part)

@@ -14,7 +14,8 @@ from functools import cache, partial
 
 import clock
 from mail.address import domain
-from mail.connection import Connection, HungUp, Server, Timeouts, expect, why_no_login, without_password
+from mail.connection import Connection, HungUp, Timeouts, expect
+from mail.login import Server, explained, why_no_login, without_password
 from mail.outcome import (
     Deferred,
     Outcome,
@@ -118,7 +119,7 @@ class _Conversation:
         except (smtplib.SMTPException, OSError) as error:
             return Unanswered(Reason(Code.NO_ANSWER, because=_why(error)))
         self.phase = Phase.QUIT
-        return judge(Phase.DOT, _reply(*answer), self.sender, self.recipient)
+        return self._judge(Phase.DOT, _reply(*answer))
 
     def close(self) -> None:
         """Quit, but not inside DATA, where QUIT would be part of the message: then only drop the connection."""
@@ -135,8 +136,7 @@ class _Conversation:
         except _TooLarge as error:
             return Deferred(Scope.CAMPAIGN, self.phase, no_reply(why(error)))
         except smtplib.SMTPResponseException as error:
-            answer = self._without_password(_reply(error.smtp_code, error.smtp_error))
-            return judge(self.phase, answer, self.sender, self.recipient)
+            return self._judge(self.phase, self._without_password(_reply(error.smtp_code, error.smtp_error)))
         except (smtplib.SMTPException, OSError, ValueError) as error:
             # ValueError: smtplib assumes well-formed data from the server during the login.
             return judge(self.phase, no_reply(_why(error)))
@@ -210,9 +210,13 @@ class _Conversation:
         try:
             if not connection.has_something_to_say():
                 return None
-            return judge(Phase.BODY, _reply(*connection.getreply()), self.sender, self.recipient)
+            return self._judge(Phase.BODY, _reply(*connection.getreply()))
         except (smtplib.SMTPException, OSError) as error:
             return judge(Phase.BODY, no_reply(_why(error)))
+
+    def _judge(self, phase: Phase, it: Reply) -> Outcome:
+        told = explained(it, self.server, at_login=phase is Phase.AUTH)
+        return judge(phase, told, self.sender, self.recipient)
 
     def _without_password(self, it: Reply) -> Reply:
         return replace(it, text=without_password(it.text, self.server)) if self.phase is Phase.AUTH else it

@@ -16,7 +16,7 @@ import ssl
 import struct
 import threading
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from email import message_from_bytes
@@ -71,7 +71,9 @@ class SmtpServer:
 
     abuse: (verb or "GREETING", how) instead of that answer; see `_Conversation.misbehave_at`. refusal: of a login, with
     what was sent as {line}. features: more lines for the answer to EHLO. size: what it says there of RFC 1870.
-    hangs_up_at: these mechanisms, instead of an answer. hangs_up_after_refusal: of a login.
+    hangs_up_at: these mechanisms, instead of an answer. hangs_up_after_refusal: of a login. instead: of the answer to a
+    verb, or to the dot. is_token_of: whether an OAuth2 token is a user's, instead of credentials. oauth_error: what a
+    wrong one is first answered with.
     """
 
     def __init__(
@@ -88,8 +90,13 @@ class SmtpServer:
         hangs_up_after_refusal: bool = False,
         greets_after: float = 0,
         size: str = "SIZE 10000000",
+        instead: Mapping[str, str] | None = None,
+        is_token_of: Callable[[str, str], bool] | None = None,
+        oauth_error: str = '{"status":"400","schemes":"Bearer","scope":"https://mail.example/"}',
         port: int = 0,
     ) -> None:
+        self.instead = instead or {}
+        self.is_token_of, self.oauth_error = is_token_of, oauth_error
         self.size = size
         self.security, self.credentials, self.greeting = security, credentials, greeting
         self.abuse, self.refusal, self.features, self.mechanisms = abuse, refusal, features, mechanisms
@@ -209,7 +216,7 @@ class _Conversation(socketserver.BaseRequestHandler):
         self.sock: socket.socket = self.request
         self.buffer = b""
         self.sender = self.recipient = self.wish = ""
-        self.known = self.owner.credentials is None
+        self.known = self.owner.credentials is None and self.owner.is_token_of is None
         if self.owner.security == "tls":
             self._encrypt()
 
@@ -223,6 +230,9 @@ class _Conversation(socketserver.BaseRequestHandler):
                 self.owner.commands.append(line)
                 verb = line.split(" ")[0].upper()
                 self.misbehave_at(verb)
+                if verb in self.owner.instead:
+                    self.say(self.owner.instead[verb])
+                    continue
                 getattr(self, f"do_{verb.lower()}", self.unknown)(line)
 
     def finish(self) -> None:
@@ -249,7 +259,7 @@ class _Conversation(socketserver.BaseRequestHandler):
         offers = ["250-hello"]
         if self.owner.security == "starttls" and not isinstance(self.sock, ssl.SSLSocket):
             offers.append("250-STARTTLS")
-        elif self.owner.credentials:
+        elif self.owner.credentials or self.owner.is_token_of:
             offers.append(f"250-AUTH {self.owner.mechanisms}")
         offers += [f"250-{feature}" for feature in self.owner.features]
         self.say(*offers, f"250 {self.owner.size}")
@@ -259,7 +269,6 @@ class _Conversation(socketserver.BaseRequestHandler):
         self._encrypt()
 
     def do_auth(self, line: str) -> None:
-        assert self.owner.credentials
         _, mechanism, *first = line.split(" ")
         self.owner.logins.append(mechanism)
         if mechanism in self.owner.hangs_up_at:
@@ -267,6 +276,10 @@ class _Conversation(socketserver.BaseRequestHandler):
         if mechanism not in self.owner.mechanisms.split():
             self.say("504 5.5.4 unrecognized authentication type")
             return
+        if mechanism in ("XOAUTH2", "OAUTHBEARER"):
+            self._authorize(mechanism, *first)
+            return
+        assert self.owner.credentials
         match mechanism:
             case "PLAIN":
                 _, name, password = base64.b64decode(first[0]).decode().split("\0")
@@ -282,6 +295,22 @@ class _Conversation(socketserver.BaseRequestHandler):
         self.say("235 2.7.0 welcome" if self.known else self.owner.refusal.format(line=line))
         if self.owner.hangs_up_after_refusal and not self.known:
             raise _Gone
+
+    def _authorize(self, mechanism: str, first: str | None = None) -> None:
+        """Strictly by what Google documents, and RFC 7628: the refusal follows the client's answer to the error."""
+        assert self.owner.is_token_of
+        response = self.ask("") if first is None else base64.b64decode(first, validate=True).decode()
+        form = {"XOAUTH2": "user=(.+)\x01", "OAUTHBEARER": "n,a=(.+),\x01host=.+\x01port=[0-9]+\x01"}[mechanism]
+        found = re.fullmatch(form + "auth=Bearer ([!-~]+)\x01\x01", response)
+        name, token = found.groups() if found else ("", "")
+        is_refused = self.owner.wish(name) == "535"
+        if self.owner.is_token_of(name.rpartition("+")[2], token) and not is_refused:
+            self.known = True
+            self.say("235 2.7.0 welcome")
+            return
+        answer = self.ask(self.owner.oauth_error.replace("{token}", token))
+        right = answer == {"XOAUTH2": "", "OAUTHBEARER": "\x01"}[mechanism]
+        self.say(self.owner.refusal.format(line=line_of(token, response)) if right else "501 5.5.2 not an empty answer")
 
     def ask(self, challenge: str) -> str:
         self.say("334 " + base64.b64encode(challenge.encode()).decode())
@@ -323,6 +352,9 @@ class _Conversation(socketserver.BaseRequestHandler):
         self._answer_dot(wish, b"".join(lines))
 
     def _answer_dot(self, wish: str, content: bytes) -> None:
+        if "dot" in self.owner.instead:
+            self.say(self.owner.instead["dot"])
+            return
         if wish.startswith("dot-"):
             self.say(asked(wish.removeprefix("dot-"), ".6.0"))
             return
@@ -379,6 +411,11 @@ class _Conversation(socketserver.BaseRequestHandler):
     def _encrypt(self) -> None:
         assert self.owner.certificate
         self.sock = self.owner.certificate.server_context.wrap_socket(self.sock, server_side=True)
+
+
+def line_of(token: str, response: str) -> str:
+    """What a server may repeat of a login by a token."""
+    return f"{token} {base64.b64encode(response.encode()).decode()}"
 
 
 def asked(wish: str, kind: str) -> str:

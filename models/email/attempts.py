@@ -27,7 +27,7 @@ class Conversation:
     enhanced: str | None = None  # "5.1.1"
     reply: str | None = None  # the server's words, or `instead` in English
     seconds: Mapping[str, float] = field(default_factory=dict)  # by phase
-    instead: Reason | None = field(default=None, compare=False)  # what happened instead of an answer
+    instead: Reason | None = field(default=None, compare=False)  # what happened without an answer, or what it means
 
     @property
     def answer(self) -> str:

@@ -347,7 +347,7 @@ class a_server_that_says:
     """Takes one connection and agrees to everything that it is not told to do otherwise.
 
     without_end: (command, what it begins with, what it repeats) instead of the answer to the command. took: the bytes
-    that the client let it say so.
+    that the client let it say so. challenge: a second one at a login, before it is decided. answers: to challenges.
     """
 
     def __init__(
@@ -357,7 +357,9 @@ class a_server_that_says:
         to_login: str = "OK come in",
         without_end: tuple[str, bytes, bytes] = ("", b"", b""),
         nonsense: str = "(UID 1)",
+        challenge: str = "",
     ) -> None:
+        self.challenge, self.answers = challenge, list[str]()
         self.offering, self.to_login, self.without_end, self.nonsense = offering, to_login, without_end, nonsense
         self.commands: list[str] = []
         self.took = 0
@@ -389,6 +391,10 @@ class a_server_that_says:
                 if verb == "AUTHENTICATE":
                     wire.write(b"+ \r\n")
                     sent = wire.readline().decode().strip()
+                    self.answers.append(sent)
+                if self.challenge:
+                    wire.write(f"+ {self.challenge}\r\n".encode())
+                    self.answers.append(wire.readline().decode().strip())
                 return f"{tag} {self.to_login.format(line=sent)}\r\n"
             case "SEARCH":
                 return f"* SEARCH 1\r\n{tag} OK done\r\n"
