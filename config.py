@@ -35,7 +35,7 @@ ROOT = Path(__file__).parent
 EMBEDDED = "embedded"
 PREFIX = "PUNKTUAL_"
 # Environment variables that are not settings of config.toml.
-OTHER_VARIABLES = {"PUNKTUAL_CONFIG", "PUNKTUAL_MAILBOX_PASSWORD"}
+OTHER_VARIABLES = {"PUNKTUAL_CONFIG", "PUNKTUAL_MAILBOX_PASSWORD", "PUNKTUAL_MAILBOX_CLIENT_SECRET"}
 # Settings of earlier versions -> what replaces them.
 _GONE = {
     "sending.max_attempts": "attempts are no longer counted; temporary refusals are retried until a maximum age:"
@@ -156,6 +156,22 @@ class Dns(Section):
     timeout_seconds: PositiveFloat
 
 
+def _https_address(value: str) -> str:
+    if not re.fullmatch(r"https://[^\s/?#@]+[^\s?#@]*", value):
+        raise ValueError("must be a web address that begins with https://")
+    return value
+
+
+_HttpsAddress = Annotated[str, AfterValidator(_https_address)]
+
+
+class OAuth(Section):
+    microsoft_login_url: _HttpsAddress
+    google_login_url: _HttpsAddress
+    google_token_url: _HttpsAddress
+    timeout_seconds: PositiveFloat
+
+
 class Metrics(Section):
     host: str
     password: SecretStr | None = None
@@ -231,6 +247,7 @@ class Settings(BaseSettings):
     smtp: Smtp
     imap: Imap
     dns: Dns
+    oauth: OAuth
     metrics: Metrics
     notices: Notices
     web: Web

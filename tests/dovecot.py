@@ -20,6 +20,7 @@ from imapclient import IMAPClient
 import clock
 from ops.local import find_dovecot
 from tests.certificates import Certificate
+from tests.login_server import LoginServer
 from tests.scraping import free_port
 from tests.waiting import BOUND, until
 
@@ -59,6 +60,7 @@ namespace inbox {{
     {special_use}
   }}
 }}
+{oauth}
 service imap-login {{
   {chroot}
   inet_listener imap {{
@@ -76,13 +78,39 @@ service anvil {{
 }}
 """
 
+# Tokens are shown to a login server, and passwords are of no use.
+OAUTH = """
+auth_mechanisms = {mechanisms}
+passdb {{
+  driver = oauth2
+  mechanisms = xoauth2 oauthbearer
+  args = {home}/oauth2.conf
+}}
+"""
+INTROSPECTION = """
+introspection_mode = auth
+introspection_url = {url}/introspect
+username_attribute = email
+tls_ca_cert_file = {home}/login_server.pem
+"""
+
 
 class Dovecot:
     host = "localhost"
     password = "s3cret-imap-word"
 
-    def __init__(self, *, sent: str = "Sent", marked: bool = True, password: str = password) -> None:
+    def __init__(
+        self,
+        *,
+        sent: str = "Sent",
+        marked: bool = True,
+        password: str = password,
+        login_server: LoginServer | None = None,
+        mechanisms: str = "plain xoauth2 oauthbearer",
+    ) -> None:
+        """login_server: whose tokens it accepts besides the password, by these mechanisms."""
         self.password = password
+        self.login_server, self.mechanisms = login_server, mechanisms
         self.certificate = Certificate(self.host)
         self.port, self.tls_port = free_port(), free_port()
         self.sent = sent
@@ -165,7 +193,12 @@ class Dovecot:
         mail = self.home / "mail"
         mail.mkdir()
         os.chown(mail, owner.pw_uid, owner.pw_gid)
+        if self.login_server:
+            (self.home / "login_server.pem").write_bytes(self.login_server.certificate.public)
+            asked = INTROSPECTION.format(url=self.login_server.url, home=self.home)
+            (self.home / "oauth2.conf").write_text(asked, encoding="utf-8")
         text = CONFIG.format(
+            oauth=OAUTH.format(home=self.home, mechanisms=self.mechanisms) if self.login_server else "",
             home=self.home,
             login_user=_LOGIN_USER if as_root else owner.pw_name,
             inner_user=inner.pw_name,

@@ -333,3 +333,11 @@ class TestTheUnsubscribePage:
 
         with pytest.raises(SettingsInvalid, match=r"unsubscribe\.url .*must be"):
             load()
+
+
+@pytest.mark.parametrize("url", ["http://login.example", "https://", "login.example", "https://user@login.example"])
+def test_a_login_server_is_asked_over_https_alone(settings: Override, url: str) -> None:
+    settings(OAUTH_MICROSOFT_LOGIN_URL=url)
+
+    with pytest.raises(SettingsInvalid, match=r"oauth\.microsoft_login_url .*begins with https://"):
+        load()
