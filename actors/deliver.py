@@ -11,7 +11,7 @@ from uuid import UUID
 
 import clock
 import config
-from actors import queues, readiness, servers
+from actors import queues, readiness, servers, tokens
 from actors.disk import handover_log
 from actors.disk.identity import this_worker
 from actors.hint import hint, is_soon
@@ -22,6 +22,7 @@ from mail.compose import Envelope, Sender, Templates
 from mail.compose import compose as composed
 from mail.connection import Timeouts
 from mail.message import LetterInvalid, own_id
+from mail.oauth import Away, NoToken
 from mail.outcome import Deferred, Outcome, Phase, Refused, Scope, no_reply
 from mail.render import TemplateInvalid
 from mail.unsubscribe import Unsubscribe
@@ -123,13 +124,27 @@ def converse(claim: Claim, content: bytes) -> Iterator[Outcome]:
     """Yield the outcome while the connection is still open: it is recorded before QUIT."""
     try:
         server = servers.smtp(claim)
-    except vault.KeyInvalid as error:
-        yield Deferred(Scope.MAILBOX, Phase.AUTH, no_reply(why(error)))
+    except (vault.KeyInvalid, NoToken) as error:
+        phase = Phase.CONNECT if isinstance(error, Away) else Phase.AUTH
+        yield Deferred(Scope.MAILBOX, phase, no_reply(why(error)))
+        return
+    except database.FAILURES as failure:
+        if not database.is_outage(failure):
+            raise
+        database.close()
+        yield Deferred(Scope.WORKER, Phase.AUTH, no_reply(Reason(Code.TOKEN_NOT_RENEWED, error=type(failure).__name__)))
         return
     recipient, before_dot = on_the_wire(claim.recipient), partial(hand_over, claim, content)
     limits = Timeouts.configured()
     with smtp.conversation(server, claim.sender, recipient, content, limits, before_dot) as outcome:
         yield outcome
+        if claim.access is not None and _is_login_refused(outcome):
+            tokens.distrust(claim.mailbox_id, claim.access)
+
+
+def _is_login_refused(outcome: Outcome) -> bool:
+    """For good: a temporary answer says nothing about the password or token."""
+    return isinstance(outcome, Deferred) and outcome.phase is Phase.AUTH and (outcome.reply.code or 0) >= 500
 
 
 def _why_not_composed(error: Exception) -> Reason:

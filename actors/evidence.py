@@ -10,6 +10,7 @@ from datetime import timedelta
 from actors import queues, servers
 from mail import imap
 from mail.imap import Patience, SentFolder, SentFolderUnreadable
+from mail.oauth import NoToken
 from models.email import attempts, evidence, moves
 from models.email.attempts import Copy
 from models.email.claims import Held
@@ -48,7 +49,7 @@ def look_for(mails: list[Doubtful], mailbox: Mailbox) -> None:
         with imap.sent_folder(where.server, where.folder, Patience.configured()) as sent:
             for mail in mails:
                 rule_on(mail, sent)
-    except (SentFolderUnreadable, vault.KeyInvalid) as failure:
+    except (SentFolderUnreadable, vault.KeyInvalid, NoToken) as failure:
         # Without the server's words, which may name the mailbox: `mailbox check` shows them to its owner.
         log.warning("sent_folder_unreadable", mailbox_id=mailbox.id, step=getattr(failure, "step", "password"))
 

@@ -167,7 +167,7 @@ def _try_again(attempt: Attempt, outcome: Deferred, conversation: Conversation, 
     if backoff.is_given_up(number, age, most):
         why = Reason(Code.GAVE_UP, attempts=number, days=age.days, because=conversation.instead or conversation.answer)
         return moves.reject(held, conversation, why, mailbox_works=works)
-    moment = refusal.retry_moment(not_before=clock.now() + _pause(number - 1))
+    moment = refusal.retry_moment(not_before=clock.now() + pause_after(number - 1))
     is_hinted = is_soon(moment)
     if not moves.retry(held, moment, conversation, mailbox_works=works, is_hinted=is_hinted):
         return False
@@ -186,7 +186,7 @@ def _close_to_its_letter(attempt: Attempt, conversation: Conversation) -> bool:
 
 def _close_mailbox(attempt: Attempt, conversation: Conversation, refusal: Refusal | None = None) -> bool:
     """The mailbox's fault does not fail the e-mail, which is released. refusal: the one that shows the fault."""
-    until = mailboxes.close_after(attempt.held, conversation, _pause, refusal=refusal)
+    until = mailboxes.close_after(attempt.held, conversation, pause_after, refusal=refusal)
     if until is None:
         return False
     database.database.after_commit(partial(_log_closure, attempt, conversation, until))
@@ -206,7 +206,7 @@ def _proves_mailbox(outcome: Deferred | Refused) -> bool:
     return outcome.phase is Phase.DOT and outcome.scope in (Scope.LEAD, Scope.CONTENT)
 
 
-def _pause(before: int) -> timedelta:
+def pause_after(before: int) -> timedelta:
     """before: the number of attempts or faults in a row before this one."""
     rules = config.settings().sending
     draw = random()  # noqa: S311  # spreads retries, hides nothing

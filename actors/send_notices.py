@@ -68,6 +68,12 @@ WORDINGS = {
         " python -m admin incoming list --class unclear, then incoming correct.",
         "/mailboxes",
     ),
+    Kind.CONSENT: Wording(
+        "the OAuth2 authorization of the mailbox {name} ends",
+        "It ends on {words} (Warsaw), and nothing is sent from the mailbox after that. Renew it before then with"
+        " python -m admin mailbox authorize.",
+        "/mailboxes",
+    ),
     Kind.DISARMED: Wording("nothing is being sent", "{words}", "/"),
 }
 

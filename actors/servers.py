@@ -1,26 +1,13 @@
 """A mailbox's row -> its mail servers. The only place where its password is decrypted, for workers and admin."""
 
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
+from actors import tokens
 from mail.connection import Server
-from models.owner import mailboxes
+from models.email.claims import Claim
+from models.owner import authorizations, mailboxes
 from models.store import vault
 from models.store.tables import Mailbox
-
-
-class SmtpLogin(Protocol):
-    """A mailbox's SMTP settings: its row, or a claim of one of its e-mails."""
-
-    @property
-    def smtp_host(self) -> str: ...
-    @property
-    def smtp_port(self) -> int: ...
-    @property
-    def smtp_security(self) -> str: ...
-    @property
-    def username(self) -> str | None: ...
-    @property
-    def password_encrypted(self) -> str | None: ...
 
 
 class SentFolderPlace(NamedTuple):
@@ -28,18 +15,28 @@ class SentFolderPlace(NamedTuple):
     folder: str | None  # None: the folder the server flags as Sent
 
 
-def smtp(of: SmtpLogin) -> Server:
-    """Raises vault.KeyInvalid if the stored password cannot be decrypted."""
-    return Server(of.smtp_host, of.smtp_port, of.smtp_security, of.username, _password(of.password_encrypted))
+class _Login(NamedTuple):
+    username: str | None
+    password: str | None
+    token: str | None
+
+
+def smtp(of: Mailbox | Claim) -> Server:
+    """Raises vault.KeyInvalid if a stored secret cannot be decrypted, and oauth.NoToken."""
+    return Server(of.smtp_host, of.smtp_port, of.smtp_security, *_login(of))
+
+
+def smtp_with(of: Mailbox, username: str, token: str) -> Server:
+    """The same with an access token that is not stored yet."""
+    return Server(of.smtp_host, of.smtp_port, of.smtp_security, username, token=token)
 
 
 def sent_folder(of: Mailbox) -> SentFolderPlace | None:
-    """None: it has no IMAP server. Raises vault.KeyInvalid."""
+    """None: it has no IMAP server. Raises vault.KeyInvalid and oauth.NoToken."""
     where = mailboxes.sent_mail(of)
     if where is None:
         return None
-    password = _password(of.password_encrypted)
-    server = Server(where.imap_host, where.imap_port, where.imap_security, of.username, password)
+    server = Server(where.imap_host, where.imap_port, where.imap_security, *_login(of))
     return SentFolderPlace(server, where.sent_folder)
 
 
@@ -49,5 +46,10 @@ def inbox(of: Mailbox) -> Server | None:
     return None if where is None else where.server
 
 
-def _password(encrypted: str | None) -> str | None:
-    return None if encrypted is None else vault.decrypt(encrypted)
+def _login(of: Mailbox | Claim) -> _Login:
+    """With a password, or with an OAuth2 access token: which of them is told by the claim, or by another row."""
+    mailbox_id, access = (of.mailbox_id, of.access) if isinstance(of, Claim) else (of.id, authorizations.access(of.id))
+    if access is not None:
+        return _Login(of.username, None, tokens.current(mailbox_id, access))
+    encrypted = of.password_encrypted
+    return _Login(of.username, None if encrypted is None else vault.decrypt(encrypted), None)

@@ -3,3 +3,4 @@
 TICK = "* * * * *"
 DOMAIN_CHECKS = "7 * * * *"  # of the domains that are due: each once a day
 EXAMINATION = "*/15 * * * *"
+TOKENS = "*/5 * * * *"  # OAuth2 tokens that end soon

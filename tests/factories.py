@@ -11,10 +11,11 @@ from models.email import batch_moves, moves
 from models.email.attempts import Conversation, Copy
 from models.email.claims import Attempt, Claim, Held, Worker
 from models.email.hints import Hint as Hint
-from models.owner import campaigns, mailboxes
+from models.owner import authorizations, campaigns, mailboxes
+from models.owner.authorizations import Granted
 from models.owner.campaigns import NewCampaign, NewLead
 from models.states import Result, Status
-from models.store import database, tables
+from models.store import database, tables, vault
 from models.store.tables import Campaign, CampaignEmailQueue, CampaignLead, CampaignStep, EmailHistory, Mailbox
 from scheduling.planner import Slot
 from scheduling.window import Window
@@ -45,6 +46,29 @@ def a_mailbox(address: str | None = None, **changes: Any) -> int:
         "by": "tests",
     }
     return mailboxes.add(address=address or f"mailbox{number}@sender.example", **(values | changes))
+
+
+def authorize(
+    mailbox_id: int,
+    access: str = "an-access-token",
+    refresh: str = "a-refresh-token",
+    *,
+    lasts: timedelta = timedelta(hours=1),
+    consent_lasts: timedelta | None = None,
+    username: str = "ola@sender.example",
+) -> None:
+    """Give the mailbox an OAuth2 login."""
+    granted = Granted(
+        provider="microsoft",
+        tenant="sender.example",
+        client_id="an-app",
+        client_secret_encrypted=None,
+        refresh_token_encrypted=vault.encrypt(refresh),
+        access_token_encrypted=vault.encrypt(access),
+        access_lasts=lasts,
+        consent_lasts=consent_lasts,
+    )
+    authorizations.grant(mailbox_id, "tests", username, granted)
 
 
 def a_campaign(

@@ -28,6 +28,7 @@ from actors.process.tick_requests import TickRequests
 from actors.queues import Actor
 from actors.send_notices import tell_people
 from actors.tick import tick
+from actors.tokens import renew_tokens
 from models.store import database
 from ops import broker_connection
 from ops.watch import logs, moves
@@ -42,11 +43,19 @@ class Role(StrEnum):
     EMBEDDED = "embedded"  # all of it, in one process
 
 
-_WORKER: tuple[Actor[...], ...] = (deliver, seek_evidence, read_inboxes, examine, check_domains, tell_people)
+_WORKER: tuple[Actor[...], ...] = (
+    deliver,
+    seek_evidence,
+    read_inboxes,
+    examine,
+    check_domains,
+    renew_tokens,
+    tell_people,
+)
 ACTORS: Mapping[Role, tuple[Actor[...], ...]] = {
     Role.WORKER: _WORKER,
     Role.TIMEKEEPER: (tick,),
-    Role.PERIODIQ: (tick, examine, check_domains),
+    Role.PERIODIQ: (tick, examine, check_domains, renew_tokens),
     Role.EMBEDDED: (*_WORKER, tick),
 }
 

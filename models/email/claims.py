@@ -30,6 +30,14 @@ class Held:
 
 
 @dataclass(frozen=True)
+class Access:
+    """A mailbox's OAuth2 access token as stored."""
+
+    token_encrypted: str = field(repr=False)
+    ends_at: datetime
+
+
+@dataclass(frozen=True)
 class Attempt:
     """What is needed to record an attempt's outcome."""
 
@@ -64,6 +72,15 @@ class Claim(Attempt):
     smtp_security: str
     username: str | None
     password_encrypted: str | None = field(repr=False)
+    access_token_encrypted: str | None = field(default=None, repr=False)  # of a mailbox with OAuth2
+    access_ends_at: datetime | None = None
+
+    @property
+    def access(self) -> Access | None:
+        """None: the mailbox has a password or no login."""
+        if self.access_token_encrypted is None or self.access_ends_at is None:
+            return None
+        return Access(self.access_token_encrypted, self.access_ends_at)
 
     @property
     def history_position(self) -> HistoryPosition:
@@ -76,10 +93,12 @@ CLAIMED = """
 SELECT q.campaign_id, q.mailbox_id, q.attempts, q.campaign_lead_id, s.id AS step_id, s.position AS step,
        q.scheduled_at, q.claimed_at AS started_at, recorded.id AS history_id, recorded.at::text AS history_at,
        q.message_id, s.subject, s.text, s.html, cl.address AS recipient, cl.fields, m.address AS sender,
-       m.name AS sender_name, m.one_click, m.smtp_host, m.smtp_port, m.smtp_security, m.username, m.password_encrypted
+       m.name AS sender_name, m.one_click, m.smtp_host, m.smtp_port, m.smtp_security, m.username,
+       m.password_encrypted, o.access_token_encrypted, o.access_ends_at
 FROM moved q
 JOIN recorded ON recorded.email_id = q.id
 JOIN campaign_step s ON s.id = q.step_id
 JOIN campaign_lead cl ON cl.id = q.campaign_lead_id
 JOIN mailbox m ON m.id = q.mailbox_id
+LEFT JOIN mailbox_authorization o ON o.mailbox_id = m.id
 """

@@ -1,6 +1,6 @@
 """Mailboxes: adding, editing, pausing and closing them, and their warm-up counts."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Literal, NamedTuple
@@ -19,7 +19,7 @@ from models.planning.refusals import Refusal
 from models.states import CampaignStatus, MailboxStatus
 from models.store import reason_columns, tick_request
 from models.store.database import clock, database, with_next
-from models.store.tables import Campaign, CampaignMailbox, Mailbox, WarmupCount
+from models.store.tables import Campaign, CampaignMailbox, Mailbox, MailboxAuthorization, WarmupCount
 from reasons import Code, Reason, Why
 
 
@@ -152,8 +152,8 @@ def edit(mailbox_id: int, by: str, change: Edit) -> None:
     """Change its servers, password, limit or gap.
 
     A new limit or gap replans its campaigns from now on. A new login opens the mailbox, because its faults were those
-    of the old one, and replans what waited for it. A new Sent folder is searched for copies at the next tick. Raises
-    OutOfBounds for its numbers.
+    of the old one, and replans what waited for it. A password replaces OAuth2. A new Sent folder is searched for copies
+    at the next tick. Raises OutOfBounds for its numbers.
     """
     fresh = change.columns()
     bounds.check(bounds.MAILBOX, fresh)
@@ -163,7 +163,7 @@ def edit(mailbox_id: int, by: str, change: Edit) -> None:
         raise _refusal(error) from None
 
 
-def _edit(mailbox_id: int, fresh: dict[str, object], by: str) -> None:
+def _edit(mailbox_id: int, fresh: dict[str, object], by: str, verb: str = "edit") -> None:
     is_new_login = bool(_LOGIN & fresh.keys())
     if is_new_login:
         fresh |= _working()
@@ -172,7 +172,9 @@ def _edit(mailbox_id: int, fresh: dict[str, object], by: str) -> None:
         row = _locked(mailbox_id)
         is_new_pace = changes.differ(row, {name: fresh[name] for name in _PACE & fresh.keys()})
         is_opened = is_new_login and row.closed_until is not None and row.closed_until > clock()
-        _write(mailbox_id, fresh, by, "edit")
+        if "password_encrypted" in fresh:
+            MailboxAuthorization.delete().where(MailboxAuthorization.mailbox == mailbox_id).execute()
+        _write(mailbox_id, fresh, by, verb)
         if is_new_pace or is_opened:
             ids = [row.id for row in campaigns if row.status == CampaignStatus.ACTIVE]
             reason = "resumed" if is_opened else "edited"
@@ -182,6 +184,15 @@ def _edit(mailbox_id: int, fresh: dict[str, object], by: str) -> None:
             notices.over(Kind.MAILBOX, mailbox_id)
         if _LOOK & fresh.keys():
             evidence.forget(mailbox_id)
+
+
+def authorize(mailbox_id: int, by: str, username: str, authorization: Mapping[str, object]) -> None:
+    """Log in with OAuth2 from now on, instead of a password. authorization: its columns, see authorizations.py."""
+    with database.atomic():
+        _edit(mailbox_id, {"username": username, "password_encrypted": None}, by, "authorize")
+        MailboxAuthorization.insert(mailbox=mailbox_id, authorized_by=by, **authorization).execute()
+        shown = {name: [None, authorization[name]] for name in ("provider", "client_id")}
+        changes.record_of_mailbox(mailbox_id, shown, by, "authorize")
 
 
 def used_by(mailbox_id: int) -> list[int]:

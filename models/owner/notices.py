@@ -22,6 +22,7 @@ class Kind(StrEnum):
     DISARMED = "disarmed"  # all sending is stopped
     COMPLAINT = "complaint"  # leads marked a mailbox's e-mails as spam
     UNCLEAR = "unclear"  # replies to a mailbox that a person must judge
+    CONSENT = "consent"  # a mailbox's OAuth2 authorization is about to end
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,9 @@ class Due:
     count: int
     words: str | None  # a server's or our own
 
+
+# Time for its owner to consent again. Google ends the consents of an app in testing after 7 days.
+_BEFORE_CONSENT_ENDS = timedelta(days=3)
 
 # An e-mail counts as unknown here only after the first search for its copy has ended, or should have.
 CAUSE = """
@@ -60,6 +64,11 @@ cause AS (
     UNION ALL
     SELECT 'unclear', i.mailbox_id, m.address, count(*)::int, NULL FROM incoming i JOIN mailbox m ON m.id = i.mailbox_id
     WHERE i.class = 'unclear' GROUP BY i.mailbox_id, m.address
+    UNION ALL
+    SELECT 'consent', m.id, m.address, 1,
+           to_char(o.consent_ends_at AT TIME ZONE 'Europe/Warsaw', 'YYYY-MM-DD HH24:MI')
+    FROM mailbox_authorization o JOIN mailbox m ON m.id = o.mailbox_id
+    WHERE m.status = 'active' AND o.consent_ends_at < clock_timestamp() + %(before_consent_ends)s
     UNION ALL
     SELECT 'disarmed', 0, '', 1, disarmed_reason FROM installation WHERE disarmed_reason IS NOT NULL
 )
@@ -173,4 +182,5 @@ def _values() -> dict[str, object]:
         "first_look": timedelta(seconds=imap.first_look_seconds),
         "look": timedelta(seconds=imap.conversation_timeout_seconds),
         "protection": changes.PROTECTION,
+        "before_consent_ends": _BEFORE_CONSENT_ENDS,
     }

@@ -131,6 +131,24 @@ class Mailbox(Table):
         ]
 
 
+class MailboxAuthorization(Table):
+    """OAuth2: a mailbox's consent at its provider, instead of a password."""
+
+    mailbox_id: int
+    mailbox = ForeignKeyField(Mailbox, primary_key=True)
+    provider = TextField(constraints=[Check("provider IN ('microsoft', 'google')", "provider_is_known")])
+    tenant = TextField(null=True)  # Microsoft's: an id or a domain of the organisation
+    client_id = TextField()  # of the owner's app registration
+    client_secret_encrypted = TextField(null=True)  # Fernet tokens, as the two below
+    refresh_token_encrypted = TextField()
+    access_token_encrypted = TextField()
+    access_ends_at = MomentField()
+    consent_ends_at = MomentField(null=True)  # when the refresh token ends; null: the provider does not say
+    renewed_at = MomentField(constraints=_default("clock_timestamp()"))
+    authorized_at = MomentField(constraints=_default("clock_timestamp()"))
+    authorized_by = TextField()
+
+
 class Campaign(Table):
     id = BigAutoField()
     name = TextField(unique=True)
@@ -547,7 +565,7 @@ class Notice(Table):
 
     class Meta:
         constraints = [
-            _one_of("kind", ("unknown", "mailbox", "campaign", "disarmed", "complaint", "unclear")),
+            _one_of("kind", ("unknown", "mailbox", "campaign", "disarmed", "complaint", "unclear", "consent")),
             Check("attempts >= 0", "attempts_are_not_negative"),
             Check("closed_at IS NULL OR due_at IS NULL", "closed_is_not_due"),
         ]
@@ -688,6 +706,7 @@ class WebSession(Table):
 
 TABLES: tuple[type[Table], ...] = (
     Mailbox,
+    MailboxAuthorization,
     Campaign,
     CampaignStep,
     FrozenDays,

@@ -13,7 +13,7 @@ from actors.hint import hint
 from models.email import moves
 from models.states import Move, Status
 from models.store import database
-from models.store.tables import CampaignEmailQueue, CampaignMailbox
+from models.store.tables import CampaignEmailQueue, CampaignMailbox, Mailbox
 from models.views import history
 from tests import factories as make
 from tests.round_trips import Asked, CountingProxy
@@ -222,6 +222,19 @@ def test_a_mail(proxy: CountingProxy, done: Done, it: Situation) -> None:
     assert {make.row(email_id).status for email_id in ids} == {it.status}
     assert {last_move(email_id) for email_id in ids} == {it.move or Move.PLAN}
     assert all(cost <= it.most <= MOST for cost in costs), costs
+
+
+def test_a_mail_of_a_mailbox_with_oauth2(proxy: CountingProxy, done: Done) -> None:
+    """Its access token comes with the claim."""
+    with SmtpServer(is_token_of=lambda _, token: token == "an-access-token", mechanisms="XOAUTH2") as smtp:
+        ids = due(*[f"anna+{number}@leads.example" for number in range(MAILS + 1)], port=smtp.port)
+        for mailbox in Mailbox.select():
+            make.authorize(mailbox.id)
+
+        _, *costs = a_mail_each(proxy, done, ids)
+
+    assert {make.row(email_id).status for email_id in ids} == {Status.SENT}
+    assert all(cost <= SITUATIONS["that is sent"].most for cost in costs), costs
 
 
 def last_move(email_id: int) -> str:

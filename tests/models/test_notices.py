@@ -101,6 +101,12 @@ def no_faults(mailbox_id: int) -> None:
     Mailbox.update(moves.WITHOUT_FAULTS).where(Mailbox.id == mailbox_id).execute()
 
 
+def a_consent_that_ends(again: int | None) -> int:
+    mailbox_id = again or make.a_mailbox()
+    make.authorize(mailbox_id, consent_lasts=timedelta(days=1))
+    return mailbox_id
+
+
 def take_all() -> list[Due]:
     """What everybody is told now, in one round."""
     notices.refresh()
@@ -118,6 +124,7 @@ CAUSES: dict[Kind, tuple[Callable[[int | None], int], Callable[[int], object]]] 
     Kind.COMPLAINT: (a_complaint, judged),
     Kind.UNCLEAR: (an_unclear_reply, judged),
     Kind.DISARMED: (a_disarmed_installation, lambda _: arming.arm("tests")),
+    Kind.CONSENT: (a_consent_that_ends, make.authorize),
 }
 
 
