@@ -1,4 +1,4 @@
-"""Checks a mailbox's SMTP and IMAP servers. Sends nothing and stores nothing."""
+"""Checks a mailbox's SMTP and IMAP servers. Sends nothing, and stores nothing but a renewed OAuth2 token."""
 
 from typing import NamedTuple
 
@@ -7,6 +7,7 @@ from actors.domains import resolver
 from mail import domain, imap, smtp
 from mail.connection import Timeouts
 from mail.imap import Patience, SentFolderUnreadable
+from mail.oauth import NoToken
 from mail.outcome import Deferred, Refused
 from models.store.tables import Mailbox
 
@@ -28,14 +29,20 @@ def of_domain(row: Mailbox) -> list[ServerCheck]:
 
 
 def _smtp(row: Mailbox) -> ServerCheck:
-    outcome = smtp.log_in(servers.smtp(row), row.address, Timeouts.configured())
+    try:
+        outcome = smtp.log_in(servers.smtp(row), row.address, Timeouts.configured())
+    except NoToken as failure:
+        return ServerCheck("smtp", False, f"login: {failure}")
     if isinstance(outcome, Deferred | Refused):
-        return ServerCheck("smtp", False, f"{outcome.phase}: {outcome.reply}")
+        return ServerCheck("smtp", False, f"{outcome.phase}: {outcome.reply.instead or outcome.reply}")
     return ServerCheck("smtp", True, "ok")
 
 
 def _imap(row: Mailbox) -> ServerCheck:
-    where = servers.sent_folder(row)
+    try:
+        where = servers.sent_folder(row)
+    except NoToken as failure:
+        return ServerCheck("imap", False, f"login: {failure}")
     if where is None:
         return ServerCheck("imap", True, "not set up: unknown e-mails need a person's decision")
     try:

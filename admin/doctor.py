@@ -15,7 +15,7 @@ from admin import show
 from models.email import hints
 from models.health import heartbeats, invariants
 from models.health.invariants import CheckResult
-from models.owner import forgetting, mailboxes
+from models.owner import authorizations, forgetting, mailboxes
 from models.store import database, installation, migrate, vault
 from models.store.vault import KeyInvalid
 from ops import broker_check
@@ -64,6 +64,8 @@ def _secret_key() -> str | None:
         for box in mailboxes.every():
             if box.password_encrypted:
                 vault.decrypt(box.password_encrypted)
+        for it in authorizations.every():
+            vault.decrypt(it.refresh_token_encrypted)
     except KeyInvalid as error:
         return str(error)
     return None
@@ -118,7 +120,7 @@ CHECKS: tuple[tuple[str, Callable[[], str | None]], ...] = (
     ("the database uses UTF-8 and keeps one session per connection", database.unsuitable),
     ("the database can be written to", _writes),
     ("this machine's clock agrees with the database's", _clock),
-    ("the secret key decrypts the stored passwords", _secret_key),
+    ("the secret key decrypts the stored passwords and tokens", _secret_key),
     ("the journal is empty and has room", _journal),
     ("the database has every hand-over in this machine's log", _handover_log),
     ("the database has forgotten the people that this machine forgot", _forgotten),

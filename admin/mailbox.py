@@ -12,15 +12,17 @@ import typer
 
 import config
 from admin import check, confirm, show
+from admin.authorize import authorize, describe
 from admin.person import who
 from mail.address import normalise
 from mail.message import check_sender_name, refuse_control_characters
 from models.inbox import looks
-from models.owner import changes, mailboxes
+from models.owner import authorizations, changes, mailboxes
 from models.owner.mailboxes import MailboxInvalid, SentMail
 from models.store import database, vault
 from models.views import overview
 from ops.terminal import escape_controls
+from reasons import warsaw
 from scheduling.window import warsaw_day
 
 app = typer.Typer(help="Mailboxes that e-mails are sent from.", no_args_is_help=True)
@@ -218,6 +220,7 @@ def show_(address: Address, json: show.AsJson = False) -> None:
         "security": row.smtp_security,
         "username": row.username,
         "password": "stored" if row.password_encrypted else "none",
+        "oauth": _oauth(row.id),
         "imap": f"{row.imap_host}:{row.imap_port}" if row.imap_host else None,
         "imap_security": row.imap_security,
         "sent_folder": row.sent_folder,
@@ -238,6 +241,18 @@ def show_(address: Address, json: show.AsJson = False) -> None:
         print()
         show.table(("at", "e-mail", "move", "code", "reason"), errors, "")
     show.changes(orders)
+
+
+def _oauth(mailbox_id: int) -> str | None:
+    """Who consented to what, never a token."""
+    it = authorizations.of(mailbox_id)
+    if it is None:
+        return None
+    ends = f", ends {warsaw(it.consent_ends_at)}" if it.consent_ends_at else ""
+    return f"{describe(it.provider)}, authorized {warsaw(it.authorized_at)} by {it.authorized_by}{ends}"
+
+
+app.command("authorize")(authorize)
 
 
 @app.command("check")

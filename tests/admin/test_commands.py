@@ -209,7 +209,8 @@ class TestCheckingAMailbox:
 
         assert result.returncode == 1
         assert result.stdout.splitlines() == [
-            "smtp  auth: 535 5.7.8 wrong username or password",
+            "smtp  auth: the server refuses the user name or password (535 5.7.8 wrong username or password): set them"
+            " with `python -m admin mailbox edit --username`",
             "imap  login: [AUTHENTICATIONFAILED] Authentication failed.",
         ]
         assert "wr0ng-one" not in result.stdout + result.stderr
