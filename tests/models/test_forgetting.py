@@ -423,6 +423,8 @@ HARMLESS = {
     "finding": {"rule"},
     "notice": {"kind", "reached"},
     "frozen_days": {"reason"},
+    "mailbox_authorization": {"provider", "tenant", "client_id", "authorized_by", "client_secret_encrypted"}
+    | {"refresh_token_encrypted", "access_token_encrypted"},
     "domain_finding": {"domain", "record", "state", "reason", "reason_code", "reason_values"},
     "inbox": {"failed_step", "failed_reason"},
     "inbox_cursor": {"folder"},

@@ -11,7 +11,8 @@ from playhouse.migrate import SchemaMigrator
 KIND = """
 ALTER TABLE notice
     DROP CONSTRAINT kind_is_known,
-    ADD CONSTRAINT kind_is_known CHECK (kind IN ('unknown', 'mailbox', 'campaign', 'disarmed', 'consent'));
+    ADD CONSTRAINT kind_is_known
+        CHECK (kind IN ('unknown', 'mailbox', 'campaign', 'disarmed', 'complaint', 'unclear', 'consent'));
 COMMENT ON CONSTRAINT kind_is_known ON notice IS 'The few things that need a person.';
 """
 
