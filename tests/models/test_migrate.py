@@ -27,7 +27,8 @@ SELECT c.relname, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull,
 FROM pg_attribute a
 JOIN pg_class c ON c.oid = a.attrelid AND c.relkind = 'r'
 LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
-WHERE c.relnamespace = %(schema)s::regnamespace AND a.attnum > 0 AND c.relname <> 'schema_migration'
+WHERE c.relnamespace = %(schema)s::regnamespace AND a.attnum > 0 AND NOT a.attisdropped
+  AND c.relname <> 'schema_migration'
 ORDER BY 1, 2
 """
 CONSTRAINTS = """
