@@ -98,7 +98,6 @@ def read_one_after_the_other(email_id: int, not_before: datetime) -> datetime:
 
 class TestTheMomentOfARetry:
     def test_is_the_same_as_that_of_reads_one_after_the_other(self) -> None:
-        moments = set()
         for seed in range(25):
             it = RandomRows(seed)
             not_before = it.now + it.draw.uniform(0, 48) * HOUR
@@ -106,8 +105,19 @@ class TestTheMomentOfARetry:
             moment = refusals.retry_moment(it.email_id, not_before)
 
             assert moment == read_one_after_the_other(it.email_id, not_before), seed
-            moments.add(moment - not_before < timedelta(milliseconds=1))
-        assert moments == {True, False}
+
+    def test_is_the_one_asked_for_where_nothing_is_in_its_way(self) -> None:
+        email_id, not_before = make.an_email(), make.now() + HOUR
+
+        assert refusals.retry_moment(email_id, not_before) == not_before
+
+    def test_in_a_closed_window_is_its_next_opening(self) -> None:
+        day = (warsaw_day(make.now()) + 3 * DAY).weekday()
+        window = Window(0, 1440, frozenset({day}))
+
+        moment = refusals.retry_moment(make.an_email(window=window), make.now())
+
+        assert moment == window.next_opening(make.now())
 
     def test_of_an_email_that_is_not_there_is_refused(self) -> None:
         with pytest.raises(NoSuchEmail):
