@@ -30,7 +30,7 @@ GateName = Literal[
     "clock",
     "campaign",
     "lead",
-    "held",
+    "held",  # after what came back from its lead
     "time",
     "downtime",
     "window",

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import date
 
+from models.email import locks
 from models.owner import changes
 from models.states import CampaignStatus
 from models.store import tick_request
@@ -33,6 +34,7 @@ def freeze(days: Days, reason: str, by: str) -> None:
     if (days.last - days.first).days >= 366:
         raise FreezeInvalid("at most 366 days can be frozen at once: pause the campaigns instead")
     with database.atomic():
+        _lock_active()
         execute(ADD, {"first": days.first, "last": days.last, "reason": reason})
         _order(Frozen(0, days.first, days.last, reason), by, is_frozen=True)
 
@@ -45,6 +47,7 @@ DELETE FROM frozen_days WHERE first_day = %(first)s AND last_day = %(last)s RETU
 def release(days: Days, by: str) -> bool:
     """Allow sending on them again; active campaigns are planned again. False: exactly these days were not frozen."""
     with database.atomic():
+        _lock_active()
         found = rows(Frozen, REMOVE, {"first": days.first, "last": days.last})
         for each in found:
             _order(each, by, is_frozen=False)
@@ -58,6 +61,11 @@ EVERY = "SELECT id, first_day, last_day, reason FROM frozen_days ORDER BY first_
 
 def every() -> list[Frozen]:
     return rows(Frozen, EVERY)
+
+
+def _lock_active() -> None:
+    """In the order in which everybody locks campaigns: one UPDATE of several locks them in any order."""
+    locks.lock_campaigns(row.id for row in Campaign.select(Campaign.id).where(Campaign.status == CampaignStatus.ACTIVE))
 
 
 def _order(it: Frozen, by: str, *, is_frozen: bool) -> None:

@@ -20,6 +20,9 @@ from models.views import overview
 from reasons import Code, Reason
 from scheduling.window import Days, Window, warsaw_day, warsaw_day_bounds
 from tests import factories as make
+from tests import servers
+from tests.models.conftest import Beside
+from tests.waiting import BOUND, until
 
 pytestmark = pytest.mark.usefixtures("db")
 
@@ -85,6 +88,17 @@ class TestFrozenDays:
 
         assert isinstance(withdrawn, Closed)
         assert withdrawn.because == Reason(Code.CLOSED_DAY)
+
+    def test_wait_for_a_hand_over_that_is_being_committed(self, beside: Beside) -> None:
+        held = make.claimed(make.an_email()).held
+        with database.database.atomic():
+            assert moves.hand_over(held, b"Subject: hello\r\n\r\nDear lead") is None
+            freezing = beside(lambda: closed_days.freeze(around_today(), "company holidays", "ola"))
+            until(lambda: servers.lock_waits() > 0, "the freeze to wait")
+        freezing.result(BOUND)
+
+        assert make.row(held.email_id).handed_over_at is not None
+        assert len(closed_days.every()) == 1
 
     def test_leave_the_mails_of_other_days_where_they_are(self) -> None:
         make.a_campaign([make.a_mailbox()], leads=3)

@@ -1,7 +1,6 @@
 """A person who was forgotten: no row tells who it was, what was counted stays, and nobody brings them back."""
 
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -38,6 +37,7 @@ from models.views import history
 from tests import factories as make
 from tests import servers
 from tests.conftest import Override
+from tests.models.conftest import Beside
 from tests.waiting import BOUND, until
 
 pytestmark = pytest.mark.usefixtures("db")
@@ -345,23 +345,6 @@ def make_key(settings: Override) -> str:
     both = f"{Fernet.generate_key().decode()},{secret.get_secret_value()}"
     settings(SECRET_KEY=both)
     return both
-
-
-Beside = Callable[[Callable[[], object]], "Future[object]"]
-
-
-@pytest.fixture
-def beside() -> Iterator[Beside]:
-    """Does something in a thread and on a connection of its own."""
-
-    def on_a_connection_of_its_own(action: Callable[[], object]) -> object:
-        try:
-            return action()
-        finally:
-            database.close()
-
-    with ThreadPoolExecutor(2) as pool:
-        yield lambda action: pool.submit(on_a_connection_of_its_own, action)
 
 
 class TestAfterABackupWasRestored:

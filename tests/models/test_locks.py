@@ -3,11 +3,9 @@
 import random
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import timedelta
 from itertools import cycle
-from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -26,13 +24,12 @@ from scheduling.planner import Slot
 from tests import factories as make
 from tests import servers
 from tests.conftest import Override
+from tests.models.conftest import Beside
 from tests.waiting import BOUND, until
 
 pytestmark = pytest.mark.usefixtures("db")
 Q = CampaignEmailQueue
 
-
-Beside = Callable[[Callable[[], object]], Future[Any]]
 
 # The moves that end a claim and take the locks around its mail, and those that lock the mail alone.
 ENDS: dict[str, Callable[[Held], object]] = {
@@ -54,20 +51,6 @@ UNLOCKED = "SELECT id FROM campaign_email_queue WHERE id = %s FOR NO KEY UPDATE 
 
 def recover(row: CampaignEmailQueue) -> bool:
     return moves.recover(row.id, uuid4(), make.now(), row.message_id, row.mailbox_id, "a backup", "tests")
-
-
-@pytest.fixture
-def beside() -> Iterator[Beside]:
-    """Does something in a thread and on a connection of its own."""
-
-    def on_a_connection_of_its_own(action: Callable[[], object]) -> object:
-        try:
-            return action()
-        finally:
-            database.close()
-
-    with ThreadPoolExecutor(8) as pool:
-        yield lambda action: pool.submit(on_a_connection_of_its_own, action)
 
 
 @contextmanager

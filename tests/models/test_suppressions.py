@@ -1,7 +1,5 @@
 """Suppressed addresses and domains: whom an entry concerns, and that nothing is sent to them from then on."""
 
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import nullcontext
 
 import pytest
@@ -20,6 +18,7 @@ from models.views.forecast import forecast
 from reasons import Code, Reason
 from tests import factories as make
 from tests import servers
+from tests.models.conftest import Beside
 from tests.waiting import BOUND, until
 
 pytestmark = pytest.mark.usefixtures("db")
@@ -168,23 +167,6 @@ class TestAnImport:
 
     def test_takes_the_same_entry_twice_for_one(self) -> None:
         assert suppressions.import_([self.ENTRIES[0], NewSuppression("anna@leads.example", "again")], "ola") == 1
-
-
-Beside = Callable[[Callable[[], object]], "Future[object]"]
-
-
-@pytest.fixture
-def beside() -> Iterator[Beside]:
-    """Does something in a thread and on a connection of its own."""
-
-    def on_a_connection_of_its_own(action: Callable[[], object]) -> object:
-        try:
-            return action()
-        finally:
-            database.close()
-
-    with ThreadPoolExecutor(2) as pool:
-        yield lambda action: pool.submit(on_a_connection_of_its_own, action)
 
 
 def somebody_waits() -> bool:
