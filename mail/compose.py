@@ -10,6 +10,7 @@ from datetime import datetime
 from mail import message
 from mail.message import Letter, build
 from mail.render import Template
+from mail.thread import Thread
 from mail.unsubscribe import FIELD, Unsubscribe
 
 
@@ -17,16 +18,18 @@ from mail.unsubscribe import FIELD, Unsubscribe
 class Templates:
     """A campaign's templates."""
 
-    subject: Template
+    subject: Template | None  # None: the letter answers the ones before it, with their subject
     text: Template
     html: Template | None
 
     @classmethod
-    def of(cls, subject: str, text: str, html: str | None, where: Mapping[str, str] | None = None) -> "Templates":
+    def of(
+        cls, subject: str | None, text: str, html: str | None, where: Mapping[str, str] | None = None
+    ) -> "Templates":
         """where: name -> the file or key to show in errors. None, for stored templates: the name itself."""
         place = {"subject": "subject", "text": "text", "html": "html", **(where or {})}
         return cls(
-            Template(subject, place["subject"], lines=False),
+            None if subject is None else Template(subject, place["subject"], lines=False),
             Template(text, place["text"]),
             None if html is None else Template(html, place["html"], html=True),
         )
@@ -63,6 +66,7 @@ class Envelope:
     recipient: str
     message_id: str  # with its angle brackets
     unsubscribe: Unsubscribe | None = None
+    thread: Thread | None = None  # for templates without a subject
 
 
 def compose(templates: Templates, fields: Mapping[str, str], envelope: Envelope, date: datetime) -> bytes:
@@ -85,9 +89,19 @@ def _letter(templates: Templates, fields: Mapping[str, str], envelope: Envelope)
         sender_address=envelope.sender.address,
         sender_name=envelope.sender.name,
         recipient=envelope.recipient,
-        subject=templates.subject.render(fields),
+        subject=_subject(templates, fields, envelope),
         text=templates.text.render(fields),
         html=None if templates.html is None else templates.html.render(fields),
         message_id=envelope.message_id,
         unsubscribe=envelope.unsubscribe,
+        thread=envelope.thread if templates.subject is None else None,
     )
+
+
+def _subject(templates: Templates, fields: Mapping[str, str], envelope: Envelope) -> str:
+    """Raises ValueError if the templates have no subject and there is no thread: a mistake of the caller."""
+    if templates.subject is not None:
+        return templates.subject.render(fields)
+    if envelope.thread is None:
+        raise ValueError("a letter without a subject needs the thread that it continues")
+    return envelope.thread.answer

@@ -5,8 +5,9 @@ decodes text that only looks like an encoded word; its quoted-printable lines ca
 """
 
 import re
-from base64 import b64encode, encodebytes
+from base64 import b64decode, b64encode, encodebytes
 from collections.abc import Iterator
+from quopri import decodestring
 
 LONGEST_LINE = 76  # RFC 2047 section 2 and RFC 2045 section 6.7
 _LONGEST_WORD = 75
@@ -14,6 +15,7 @@ _LONGEST_WORD = 75
 # Words with single spaces between, none of which looks like an encoded word: safe to send as they are.
 _PLAIN = re.compile(r"(?!.*=\?)[!-~]+(?: [!-~]+)*")
 _NOT_IN_A_WORD = re.compile(r"[^A-Za-z0-9!*+/ -]+")  # RFC 2047 section 5 (3)
+_WORD = re.compile(r"=\?utf-8\?([bq])\?([!->@-~]+)\?=")
 
 # Text that can be sent as 7bit. Each line: short, no trailing space (servers strip it), no "From " (mail stores quote
 # it), no "=_" (so that no body, in any encoding, contains the start of a boundary).
@@ -47,6 +49,18 @@ def listed(name: str, values: list[str]) -> str:
     return _folded(name, [*(f"{value}," for value in values[:-1]), values[-1]])
 
 
+def spaced(name: str, values: list[str]) -> str:
+    """A complete header field with values in ASCII, folded between two values only."""
+    return _folded(name, values)
+
+
+def decoded(value: str) -> str:
+    """What unstructured() was given. value: the field's body, folded as it was written."""
+    words = value.replace("\r\n ", " ").split(" ")
+    found = [_WORD.fullmatch(word) for word in words]
+    return "".join(_unencoded(*each.groups()) for each in found if each) if all(found) else " ".join(words)
+
+
 def _folded(name: str, words: list[str]) -> str:
     lines = [f"{name}: {words[0]}"]
     for word in words[1:]:
@@ -74,6 +88,10 @@ def _q(text: str) -> str:
 
 def _b(text: str) -> str:
     return f"=?utf-8?b?{b64encode(text.encode()).decode()}?="
+
+
+def _unencoded(encoding: str, text: str) -> str:
+    return (b64decode(text) if encoding == "b" else decodestring(text, header=True)).decode()
 
 
 def _escaped(found: re.Match[str]) -> str:

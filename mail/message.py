@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from email.utils import format_datetime
 
-from mail import encoding
+from mail import encoding, thread
 from mail.address import AddressInvalid, on_the_wire
 from mail.blank import is_blank, is_blank_html
+from mail.thread import Thread
 from mail.unsubscribe import Unsubscribe
 from reasons import Code, Reason
 
@@ -46,6 +47,7 @@ class Letter:
     html: str | None
     message_id: str  # with its angle brackets
     unsubscribe: Unsubscribe | None = None
+    thread: Thread | None = None  # that it continues
 
 
 def build(letter: Letter, date: datetime) -> bytes:
@@ -58,6 +60,7 @@ def build(letter: Letter, date: datetime) -> bytes:
         f"Date: {format_datetime(date)}",
         f"{MESSAGE_ID_HEADER}: {letter.message_id}",
         f"{ID_HEADER}: {own_id(letter.message_id)}",
+        *(encoding.spaced(name, values) for name, values in thread.headers(letter.message_id, letter.thread)),
         *(encoding.listed(name, values) for name, values in _list_headers(letter)),
         "MIME-Version: 1.0",
     ]
@@ -106,7 +109,7 @@ def _refuse_unfit(letter: Letter) -> None:
         refuse_control_characters(name.replace("_", " "), getattr(letter, name))
     for name in ("text", "html"):
         refuse_control_characters(name, getattr(letter, name) or "", lines=True)
-    if len(letter.subject) > LONGEST_SUBJECT:
+    if len(letter.subject) > LONGEST_SUBJECT + (len(thread.PREFIX) if letter.thread else 0):
         raise LetterInvalid(Reason(Code.SUBJECT_TOO_LONG, most=LONGEST_SUBJECT))
     for name in ("subject", "text"):
         if is_blank(getattr(letter, name)):
@@ -156,7 +159,8 @@ def check_finished(content: bytes, letter: Letter) -> None:
         raise LetterInvalid(Reason(Code.FINISHED_LINE))
     head, _, rest = content.decode("ascii").partition("\r\n\r\n")
     fields = [field.partition(": ")[::2] for field in head.replace("\r\n ", " ").split("\r\n")]
-    listed = {name: ", ".join(parts) for name, parts in _list_headers(letter)}
+    listed = {name: " ".join(parts) for name, parts in thread.headers(letter.message_id, letter.thread)}
+    listed |= {name: ", ".join(parts) for name, parts in _list_headers(letter)}
     names = (*_HEADERS, *listed, *_MIME_HEADERS, *(("Content-Transfer-Encoding",) if letter.html is None else ()))
     if tuple(name for name, _ in fields) != names:
         raise LetterInvalid(Reason(Code.FINISHED_HEADERS))

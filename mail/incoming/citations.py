@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator
 
+from mail import thread
 from mail.incoming.result import Citation
 from mail.incoming.structure import Headers, Part, Structure, headers_of
 from mail.message import ID_HEADER
@@ -17,11 +18,16 @@ _RETURNED = ("message/rfc822", "message/global", "text/rfc822-headers", "message
 
 
 def of_reply(message: Structure) -> tuple[Citation, ...]:
-    """In-Reply-To, then References from the nearest to the farthest, then our own header."""
+    """In-Reply-To, then References from the nearest to the farthest, then the first of the thread and our own header.
+
+    What names only our thread answers a letter whose Message-ID was changed on its way.
+    """
     headers = message.headers
+    referred = [each for value in headers.all("references") for each in _ID.findall(value)[::-1]]
     found = [
         *(Citation(each, "In-Reply-To") for value in headers.all("in-reply-to") for each in _ID.findall(value)),
-        *(Citation(each, "References") for value in headers.all("references") for each in _ID.findall(value)[::-1]),
+        *(Citation(each, "References") for each in referred),
+        *(Citation(first, "References") for each in referred if (first := thread.first_of(each))),
         *_own(headers),
     ]
     return _once(found)

@@ -102,7 +102,10 @@ class TestATemplate:
     def test_of_a_subject_may_be_a_file_with_a_last_line_end(self, folder: Path, end: str) -> None:
         (folder / "subject.txt").write_bytes(f"Hello {{{{ name }}}}{end}".encode())
 
-        assert checked(folder).subject.render({"name": "Anna"}) == "Hello Anna"
+        subject = checked(folder).subject
+
+        assert subject is not None
+        assert subject.render({"name": "Anna"}) == "Hello Anna"
 
     def test_may_use_a_column_that_there_is_none_of_where_it_says_what_stands_instead(self, folder: Path) -> None:
         assert checked(

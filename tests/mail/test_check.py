@@ -12,6 +12,7 @@ from mail.address import AddressInvalid, normalise
 from mail.compose import Envelope, Sender, Templates, check, compose
 from mail.message import LetterInvalid
 from mail.render import TemplateInvalid
+from mail.thread import Thread
 from mail.unsubscribe import Unsubscribe
 
 DAY = datetime(2026, 11, 26, tzinfo=UTC)
@@ -68,6 +69,9 @@ PIECES = (
     *("hidden", "display:none", "visibility: hidden", "-->", "0", "Subject: x\r\nBcc: y@leads.example"),
     *("y" * 70, "y" * 80, "y" * 998, "y" * 1001, "ż" * 500, "ż " * 251, "z" * 499, "z" * 501),
 )
+PIECES_OF_SUBJECTS = st.lists(st.sampled_from(["Re: ", "Odp: ", *PIECES]) | st.text(max_size=6), max_size=4).map(
+    "".join
+)
 VALUES = st.lists(st.sampled_from(PIECES) | st.text(max_size=6), max_size=4).map("".join)
 ADDRESSES = st.sampled_from(
     [
@@ -114,6 +118,18 @@ def test_it_says_of_every_lead_what_composing_its_message_says(
     envelope = Envelope(Sender("ola@sender.example", "Ola"), recipient, "<a-check@example.invalid>", offered)
 
     assert verdict(templates, fields, envelope, whole=False) == verdict(templates, fields, envelope, whole=True)
+
+
+@given(PIECES_OF_SUBJECTS)
+@example("ż" * 500)
+@example("ż" * 501)
+@example("Re: " + "ż" * 500)
+def test_it_says_of_a_follow_up_too_what_composing_it_says(subject: str) -> None:
+    thread = Thread("<1@sender.example>", subject, ("<1@sender.example>",))
+    envelope = Envelope(Sender("ola@sender.example", "Ola"), "anna@leads.example", "<2@sender.example>", None, thread)
+    templates = Templates.of(None, "Hello", None)
+
+    assert verdict(templates, {}, envelope, whole=False) == verdict(templates, {}, envelope, whole=True)
 
 
 def test_it_knows_the_link_to_unsubscribe() -> None:

@@ -22,7 +22,10 @@ LETTER = Letter(
     message_id="<0b6fa1@sender.example>",
 )
 DATE = datetime(2026, 11, 24, 9, 30, tzinfo=UTC)
-HEADERS = ["From", "To", "Subject", "Date", "Message-ID", "X-Punktual-Id", "MIME-Version", "Content-Type"]
+HEADERS = [
+    *("From", "To", "Subject", "Date", "Message-ID", "X-Punktual-Id", "References", "Thread-Index"),
+    *("MIME-Version", "Content-Type"),
+]
 
 SUBJECTS = [
     "Re: Studio Jogi Cisza – przypomnienie o spotkaniu w środę o 14:00 w siedzibie firmy w Gdańsku",
@@ -162,7 +165,7 @@ class TestLetterForLetter:
         assert message.subject == subject
         assert message.sender == (name, LETTER.sender_address)
         assert message.parts == {"plain": of_lines(text), **({"html": of_lines(html)} if html else {})}
-        assert [name for name, _ in message.headers][:8] == HEADERS
+        assert [name for name, _ in message.headers][: len(HEADERS)] == HEADERS
 
     @given(
         subject=st.text(st.characters(exclude_categories=["C", "Zl", "Zp"]), min_size=1, max_size=LONGEST_SUBJECT),
@@ -260,6 +263,9 @@ class TestTheFinalCheck:
             (b"From: =?utf-8?b?T2xhIMW7w7PFgsSH?=", b"From: =?utf-8?b?T2xhIMW7w7PFgsSH"),
             (b"Subject: =?utf-8?b?", b"Subject: =?utf-8?q?=0d=0aBcc:_x =?utf-8?b?"),
             (b"<0b6fa1@", b"<another@"),
+            (b"References: <thread.0b6fa1@", b"References: <thread.another@"),
+            (b"References: ", b"In-Reply-To: <another@sender.example>\r\nReferences: "),
+            (b"Thread-Index: A", b"Thread-Index: B"),
             (b"Content-Type: text/html", b"--=_alternative\r\nContent-Type: text/html"),
             (b"--=_alternative--", b"--=_alternative"),
             (b"kropka", b"kropka\nline"),

@@ -165,6 +165,7 @@ class TestTheHeaders:
 
 
 def letter_of(templates: Templates, offered: Unsubscribe) -> Letter:
+    assert templates.subject is not None
     return Letter(
         sender_address="ola@sender.example",
         sender_name="Ola",
