@@ -33,6 +33,10 @@ CAMPAIGN = {
     "delay_seconds": Bounds(0.001, 7 * _DAY),  # times are whole milliseconds
     "daily_limit": Bounds(1, 1_000_000),
 }
+SEQUENCE = {
+    "new_leads_per_day": Bounds(1, 1_000_000),
+    "follow_up_share": Bounds(1, 100),  # %
+}
 MAILBOX = {
     "daily_limit": Bounds(0, 1_000_000),
     "gap_seconds": Bounds(0, _DAY),

@@ -64,6 +64,16 @@ class Code(StrEnum):
     MAILBOX_LIMIT_0 = "mailbox_limit_0", gettext_noop("the mailbox's daily limit is 0")
     MAILBOX_STATUS = "mailbox_status", gettext_noop("the mailbox is %(status)s")
     MAILBOX_CLOSED = "mailbox_closed", gettext_noop("closed: %(because)s")
+    PREDECESSOR = "predecessor", gettext_noop("the e-mail before it is %(status)s")
+    NO_INBOX = (
+        "no_inbox",
+        gettext_noop(
+            "its mailbox has no IMAP settings, so an answer would not be seen: add them, or set"
+            " follow_up_without_inbox for its campaign"
+        ),
+    )
+    INBOX_NOT_READ = "inbox_not_read", gettext_noop("an answer may be unread in its mailbox's inbox: %(because)s")
+    NO_LOOK_SINCE = "no_look_since", gettext_noop("it was not read to its end after the wait")
     MAILBOX_BUSY = "mailbox_busy", gettext_noop("the mailbox is sending another e-mail")
     MAILBOX_GAP = "mailbox_gap", gettext_noop("the mailbox sent an e-mail a moment ago")
     PACE = "pace", gettext_noop("the campaign sent an e-mail a moment ago")

@@ -16,7 +16,7 @@ from actors.disk import handover_log
 from actors.disk.identity import this_worker
 from actors.hint import hint, is_soon
 from actors.record import record
-from mail import smtp, unsubscribe
+from mail import smtp, thread, unsubscribe
 from mail.address import on_the_wire
 from mail.compose import Envelope, Sender, Templates
 from mail.compose import compose as composed
@@ -24,7 +24,8 @@ from mail.connection import Timeouts
 from mail.message import LetterInvalid, own_id
 from mail.oauth import Away, NoToken
 from mail.outcome import Deferred, Outcome, Phase, Refused, Scope, no_reply
-from mail.render import TemplateInvalid
+from mail.render import Template, TemplateInvalid
+from mail.thread import Thread
 from mail.unsubscribe import Unsubscribe
 from models.email import moves, recovery
 from models.email.claims import Claim
@@ -104,7 +105,7 @@ def compose(claim: Claim) -> bytes | Refused | Deferred:
     templates = Templates.of(claim.subject, claim.text, claim.html)
     try:
         sender = Sender(claim.sender, claim.sender_name)
-        envelope = Envelope(sender, claim.recipient, claim.message_id, _unsubscribe(claim))
+        envelope = Envelope(sender, claim.recipient, claim.message_id, _unsubscribe(claim), _thread(claim))
         return composed(templates, claim.fields, envelope, clock.now().astimezone(WARSAW))
     except vault.KeyInvalid as error:
         return Deferred(Scope.MAILBOX, Phase.COMPOSE, no_reply(why(error)))
@@ -112,9 +113,19 @@ def compose(claim: Claim) -> bytes | Refused | Deferred:
         return Refused(Scope.CONTENT, Phase.COMPOSE, no_reply(_why_not_composed(error)))
 
 
+def _thread(claim: Claim) -> Thread | None:
+    """The letters that it follows; None: it has its own subject."""
+    if claim.subject is not None or claim.thread_first_id is None:
+        return None
+    sent = thread.subject_of(bytes(claim.thread_head)) if claim.thread_head is not None else None
+    # A letter that was recovered, or erased, is not stored.
+    again = Template(claim.thread_subject or "", "subject", lines=False)
+    return Thread(claim.thread_first_id, sent or again.render(claim.fields), tuple(claim.thread_ids or ()))
+
+
 def _unsubscribe(claim: Claim) -> Unsubscribe:
     token = unsubscribe.token(UUID(own_id(claim.message_id)), vault.derived_keys(unsubscribe.PURPOSE))
-    language = unsubscribe.language_of(claim.fields, claim.subject, claim.text)
+    language = unsubscribe.language_of(claim.fields, claim.subject or "", claim.text)
     url = config.settings().unsubscribe.url
     return unsubscribe.offer(token, claim.sender, url, language, one_click=claim.one_click)
 

@@ -1,11 +1,11 @@
-"""The moves of many e-mails of a campaign at once: planned, planned again, cancelled, reopened.
+"""The moves of many e-mails of a campaign at once: planned, followed, planned again, cancelled, reopened.
 
 Beside moves.py the only code that changes a status. The caller holds the campaign's lock. Returns how many moved.
 """
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from models.email import announcements
 from models.email.announcements import Moved
@@ -38,6 +38,54 @@ def plan(campaign_id: int, slots: Sequence[Slot], by: str) -> int:
     """Insert e-mails, each with its mailbox and time. Returns how many were new."""
     values = {"campaign": campaign_id, "by": by, **_columns(slots)}
     return _announced(Move.PLAN, execute(PLAN, values), campaign_id, by)
+
+
+# The lead, campaign and mailbox are its predecessor's. One that has a successor, or was not sent, is skipped.
+FOLLOW = """
+WITH slot AS (
+    SELECT * FROM unnest(%(predecessors)s::bigint[], %(steps)s::bigint[], %(mailboxes)s::bigint[],
+                         %(times)s::timestamptz[], %(waits)s::timestamptz[])
+        AS s (predecessor_id, step_id, mailbox_id, scheduled_at, wait_ends_at)
+), planned AS (
+    INSERT INTO campaign_email_queue
+        (campaign_id, campaign_lead_id, step_id, predecessor_id, mailbox_id, scheduled_at, wait_ends_at, message_id)
+    SELECT p.campaign_id, p.campaign_lead_id, slot.step_id, p.id, slot.mailbox_id, slot.scheduled_at,
+           slot.wait_ends_at, '<' || gen_random_uuid() || '@' || split_part(m.address, '@', 2) || '>'
+    FROM slot
+    JOIN campaign_email_queue p ON p.id = slot.predecessor_id AND p.campaign_id = %(campaign)s
+    JOIN mailbox m ON m.id = slot.mailbox_id
+    WHERE p.status = 'sent' OR NOT %(only_sent)s
+    ORDER BY slot.scheduled_at
+    ON CONFLICT DO NOTHING
+    RETURNING id, mailbox_id, scheduled_at
+)
+INSERT INTO email_history (email_id, move, to_status, scheduled_to, mailbox_id, by)
+SELECT id, 'plan', 'pending', scheduled_at, mailbox_id, %(by)s FROM planned ORDER BY id
+"""
+
+
+class FollowUp(NamedTuple):
+    """The next e-mail to a lead."""
+
+    predecessor_id: int
+    slot: Slot
+    wait_ends_at: datetime
+
+
+def follow(campaign_id: int, follow_ups: Sequence[FollowUp], by: str, *, only_sent: bool = True) -> int:
+    """Insert follow-ups, each with its time. Returns how many were new.
+
+    only_sent: leave out those whose predecessor was not sent.
+    """
+    values = {
+        "campaign": campaign_id,
+        "by": by,
+        "only_sent": only_sent,
+        "predecessors": [it.predecessor_id for it in follow_ups],
+        "waits": [it.wait_ends_at for it in follow_ups],
+        **_columns([it.slot for it in follow_ups]),
+    }
+    return _announced(Move.PLAN, execute(FOLLOW, values), campaign_id, by)
 
 
 # Moves only e-mails whose slot changes, and none that had another move since the planner read it.
@@ -116,7 +164,7 @@ WITH slot AS (
     UPDATE campaign_email_queue q
     SET status = 'pending', scheduled_at = before.scheduled_at, mailbox_id = before.mailbox_id, hinted_for = NULL,
         claim_token = NULL, claimed_at = NULL, worker_host = NULL, worker_pid = NULL, worker_started_at = NULL,
-        handed_over_at = NULL, attempts = 0, error = NULL, deferred_since = NULL, not_before = NULL
+        handed_over_at = NULL, looked_at = NULL, attempts = 0, error = NULL, deferred_since = NULL, not_before = NULL
     FROM before WHERE q.id = before.id AND q.status = before.status
     RETURNING q.id, before.status, before.old_at, q.scheduled_at, q.mailbox_id
 )

@@ -1,6 +1,6 @@
 """A claim: which worker made it, the token every later move must name, and everything needed to send the e-mail."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
@@ -59,7 +59,7 @@ class Claim(Attempt):
     history_id: int  # of the claim's row in email_history
     history_at: str
     message_id: str
-    subject: str
+    subject: str | None  # None: it continues the thread of the letters before it
     text: str
     html: str | None
     recipient: str
@@ -74,6 +74,11 @@ class Claim(Attempt):
     password_encrypted: str | None = field(repr=False)
     access_token_encrypted: str | None = field(default=None, repr=False)  # of a mailbox with OAuth2
     access_ends_at: datetime | None = None
+    # Of a step without a subject: the thread that it continues, back to the last letter with a subject of its own.
+    thread_ids: Sequence[str] | None = None  # Message-IDs as they went over the wire, the oldest first
+    thread_first_id: str | None = None  # of its first letter, as we gave it
+    thread_subject: str | None = None  # its first letter's template
+    thread_head: memoryview | None = field(default=None, repr=False)  # its first letter's headers, as handed over
 
     @property
     def access(self) -> Access | None:
@@ -88,17 +93,39 @@ class Claim(Attempt):
         return HistoryPosition(self.history_id, self.held.email_id, self.history_at)
 
 
+# From a follow-up's predecessor back to the first letter of their thread; nothing for a step with a subject.
+_THREAD = """
+(WITH RECURSIVE before AS (
+    SELECT p.id, p.predecessor_id, p.message_id, p.wire_message_id, ps.subject, 1 AS back
+    FROM campaign_email_queue p JOIN campaign_step ps ON ps.id = p.step_id
+    WHERE p.id = q.predecessor_id AND s.subject IS NULL
+    UNION ALL
+    SELECT p.id, p.predecessor_id, p.message_id, p.wire_message_id, ps.subject, before.back + 1
+    FROM before
+    JOIN campaign_email_queue p ON p.id = before.predecessor_id AND before.subject IS NULL
+    JOIN campaign_step ps ON ps.id = p.step_id
+)
+SELECT array_agg(COALESCE(wire_message_id, message_id) ORDER BY back DESC) AS ids,
+       (array_agg(message_id ORDER BY back DESC))[1] AS first_id,
+       (array_agg(subject ORDER BY back DESC))[1] AS subject,
+       (SELECT substr(e.content, 1, 16384) FROM email_content e
+        WHERE e.email_id = (array_agg(before.id ORDER BY back DESC))[1]) AS head
+ FROM before)
+"""
 # What a claim returns, from `moved` (the claimed row) and `recorded` (its row in email_history).
-CLAIMED = """
+CLAIMED = f"""
 SELECT q.campaign_id, q.mailbox_id, q.attempts, q.campaign_lead_id, s.id AS step_id, s.position AS step,
        q.scheduled_at, q.claimed_at AS started_at, recorded.id AS history_id, recorded.at::text AS history_at,
        q.message_id, s.subject, s.text, s.html, cl.address AS recipient, cl.fields, m.address AS sender,
        m.name AS sender_name, m.one_click, m.smtp_host, m.smtp_port, m.smtp_security, m.username,
-       m.password_encrypted, o.access_token_encrypted, o.access_ends_at
+       m.password_encrypted, o.access_token_encrypted, o.access_ends_at,
+       thread.ids AS thread_ids, thread.first_id AS thread_first_id,
+       thread.subject AS thread_subject, thread.head AS thread_head
 FROM moved q
 JOIN recorded ON recorded.email_id = q.id
 JOIN campaign_step s ON s.id = q.step_id
 JOIN campaign_lead cl ON cl.id = q.campaign_lead_id
 JOIN mailbox m ON m.id = q.mailbox_id
 LEFT JOIN mailbox_authorization o ON o.mailbox_id = m.id
-"""
+LEFT JOIN LATERAL {_THREAD} thread ON q.predecessor_id IS NOT NULL
+"""  # noqa: S608  # only our own words

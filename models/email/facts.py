@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from models.email import holds, limits, windows
-from models.email.gates import Facts, Hold
+from models.email.gates import Facts, FollowUp, Hold
 from models.email.locks import NoSuchEmail
 from models.email.suppressed import ENTRY
 from models.email.windows import WindowRow
@@ -33,7 +33,9 @@ _COLUMNS = f"""
        s.reason_values AS suppressed_values, l.legal_basis,
        (SELECT requires_legal_basis FROM installation) AS requires_legal_basis,
        hold.stops AS hold_stops, hold.until AS hold_until, hold.reason AS hold_reason,
-       hold.reason_code AS hold_code, hold.reason_values AS hold_values
+       hold.reason_code AS hold_code, hold.reason_values AS hold_values,
+       p.status AS predecessor_status, q.wait_ends_at, c.follow_up_without_inbox,
+       m.imap_host IS NOT NULL AS has_inbox, i.read_at AS inbox_read_at, i.failed_reason AS inbox_failed_reason
 """  # noqa: S608  # only our own words
 _AROUND = f"""
 FROM campaign_email_queue q
@@ -43,6 +45,8 @@ JOIN campaign_lead cl ON cl.id = q.campaign_lead_id
 JOIN lead l ON l.id = cl.lead_id
 LEFT JOIN LATERAL {ENTRY.format(address="l.address")} s ON true
 LEFT JOIN LATERAL {holds.STRONGEST} hold ON true
+LEFT JOIN campaign_email_queue p ON p.id = q.predecessor_id
+LEFT JOIN inbox i ON i.mailbox_id = q.mailbox_id AND q.predecessor_id IS NOT NULL
 """  # only our own words
 FACTS = f"SELECT {_COLUMNS} {_AROUND} WHERE q.id = ANY(%(ids)s)"
 
@@ -82,6 +86,12 @@ class _Around(WindowRow):
     hold_reason: str | None
     hold_code: str | None
     hold_values: dict[str, Any] | None
+    predecessor_status: Status | None
+    wait_ends_at: datetime | None
+    follow_up_without_inbox: bool
+    has_inbox: bool
+    inbox_read_at: datetime | None
+    inbox_failed_reason: str | None
 
 
 _ONE = f"""
@@ -194,6 +204,20 @@ def _facts(row: _Around, now: datetime, clock_off: timedelta, campaign_used: int
         legal_basis=row.legal_basis,
         requires_legal_basis=row.requires_legal_basis,
         hold=_hold(row),
+        follow_up=_follow_up(row),
+    )
+
+
+def _follow_up(row: _Around) -> FollowUp | None:
+    if row.predecessor_status is None:
+        return None
+    return FollowUp(
+        predecessor_status=row.predecessor_status,
+        wait_ends_at=row.wait_ends_at or row.scheduled_at,
+        needs_inbox=row.has_inbox or not row.follow_up_without_inbox,
+        has_inbox=row.has_inbox,
+        read_at=row.inbox_read_at,
+        failed_reason=row.inbox_failed_reason,
     )
 
 

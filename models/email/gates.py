@@ -31,6 +31,8 @@ GateName = Literal[
     "campaign",
     "lead",
     "held",  # after what came back from its lead
+    "predecessor",  # the e-mail before it was not sent
+    "inbox",  # an answer may be unread
     "time",
     "downtime",
     "window",
@@ -66,6 +68,18 @@ class Hold:
 
 
 @dataclass(frozen=True)
+class FollowUp:
+    """What a follow-up depends on besides: the e-mail before it, and whether an answer to it would have been seen."""
+
+    predecessor_status: Status
+    wait_ends_at: datetime
+    needs_inbox: bool  # False: its campaign allows follow-ups from a mailbox without IMAP settings
+    has_inbox: bool
+    read_at: datetime | None  # when the last complete look into its mailbox's inbox began
+    failed_reason: str | None  # of the look after that
+
+
+@dataclass(frozen=True)
 class Facts:
     """One e-mail and its surroundings at the instant `now` of the database's clock."""
 
@@ -97,12 +111,27 @@ class Facts:
     legal_basis: str | None
     requires_legal_basis: bool  # of this installation, if the setting leaves it to that
     hold: Hold | None
+    follow_up: FollowUp | None = None  # None: it is the first to its lead
+
+    @property
+    def looked_at(self) -> datetime | None:
+        """For a follow-up whose gates are open: when the look into the inbox began that shows no answer.
+
+        For one that needs no look: now.
+        """
+        if self.follow_up is None:
+            return None
+        return self.follow_up.read_at if self.follow_up.needs_inbox else self.now
 
 
 Gate = Callable[[Facts, config.Sending], Closed | None]
 
 # A gate is checked again after this if nothing tells when it opens.
 _ASK_AGAIN = timedelta(seconds=2)
+# How old a look into the inbox may be when a follow-up is claimed, and when it is handed over.
+LOOK_LASTS = timedelta(minutes=5)
+# A look takes some seconds, and is asked for when this gate closes.
+_LOOK_AGAIN = timedelta(seconds=5)
 # The least share of a campaign's delay between two starts: the delay varies by 20 %.
 _LEAST_PACE = 0.8
 
@@ -143,6 +172,25 @@ def lead_is_not_held(it: Facts, rules: config.Sending) -> Closed | None:
     if it.hold is None or it.hold.stops:
         return None
     return Closed("held", Action.WAIT, Reason(Code.HELD, because=it.hold.because), it.hold.until)
+
+
+def predecessor_was_sent(it: Facts, rules: config.Sending) -> Closed | None:
+    if it.follow_up is None or it.follow_up.predecessor_status == Status.SENT:
+        return None
+    return Closed("predecessor", Action.WAIT, Reason(Code.PREDECESSOR, status=it.follow_up.predecessor_status))
+
+
+def no_answer_is_unread(it: Facts, rules: config.Sending) -> Closed | None:
+    """An e-mail that is overdue because of this gate gets another time from the tick: see models/inbox/blind.py."""
+    if it.follow_up is None or not it.follow_up.needs_inbox:
+        return None
+    if not it.follow_up.has_inbox:
+        return Closed("inbox", Action.WAIT, Reason(Code.NO_INBOX))
+    read_at = it.follow_up.read_at
+    if read_at is not None and read_at >= it.follow_up.wait_ends_at and it.now - read_at <= LOOK_LASTS:
+        return None
+    because = Reason(Code.INBOX_NOT_READ, because=it.follow_up.failed_reason or Reason(Code.NO_LOOK_SINCE))
+    return Closed("inbox", Action.WAIT, because, it.now + _LOOK_AGAIN)
 
 
 def not_too_early(it: Facts, rules: config.Sending) -> Closed | None:
@@ -213,7 +261,9 @@ CLAIM: tuple[Gate, ...] = (
     campaign_is_active,
     lead_may_be_written_to,
     lead_is_not_held,
+    predecessor_was_sent,
     not_too_early,
+    no_answer_is_unread,
     not_too_late,
     window_is_open,
     under_the_limits,
@@ -227,6 +277,8 @@ HAND_OVER: tuple[Gate, ...] = (
     campaign_is_active,
     lead_may_be_written_to,
     lead_is_not_held,
+    predecessor_was_sent,
+    no_answer_is_unread,
     window_is_open,
     under_the_limits,
     mailbox_is_open,

@@ -19,7 +19,7 @@ Detail = Mapping[str, Any]
 Changes = Mapping[str, str]  # column -> its new value, in SQL
 
 _CLAIM = ("claim_token", "claimed_at", "worker_host", "worker_pid", "worker_started_at", "handed_over_at")
-UNCLAIMED: Changes = dict.fromkeys((*_CLAIM, "hinted_for"), "NULL")
+UNCLAIMED: Changes = dict.fromkeys((*_CLAIM, "looked_at", "hinted_for"), "NULL")
 ATTEMPTED: Changes = {"attempts": "q.attempts + 1"}
 ERROR: Changes = {"error": "%(reason)s", "error_code": "%(reason_code)s", "error_values": "%(reason_values)s::jsonb"}
 NO_ERROR: Changes = dict.fromkeys(ERROR, "NULL")

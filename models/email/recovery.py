@@ -12,6 +12,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from models.email import batch_moves, locks, moves
+from models.email.batch_moves import FollowUp
 from models.email.claims import Claim
 from models.store.database import database, fetch, fetch_row, rows
 from models.store.installation import HANDED_OVER
@@ -97,6 +98,13 @@ STEP = """
 SELECT id FROM campaign_step
 WHERE campaign_id = %(campaign)s AND CASE WHEN %(step)s::bigint IS NULL THEN position = 1 ELSE id = %(step)s END
 """
+# The lead's last e-mail of an earlier step.
+BEFORE = """
+SELECT q.id FROM campaign_email_queue q
+JOIN campaign_step s ON s.id = q.step_id
+JOIN campaign_step this ON this.id = %(step)s AND s.position < this.position
+WHERE q.campaign_lead_id = %(lead)s ORDER BY s.position DESC LIMIT 1
+"""
 OF_STEP = "SELECT id FROM campaign_email_queue WHERE campaign_lead_id = %s AND step_id = %s"
 
 
@@ -109,7 +117,12 @@ def _row_of(it: HandOver, by: str) -> int | None:
         return None
     if not locks.lock_mailboxes([it.mailbox_id]):
         return None
-    batch_moves.plan(it.campaign_id, [Slot(it.campaign_id, lead.id, step[0], it.mailbox_id, it.at)], by)
+    slot = Slot(it.campaign_id, lead.id, step[0], it.mailbox_id, it.at)
+    before = fetch_row(BEFORE, {"lead": lead.id, "step": step[0]})
+    if before is None:
+        batch_moves.plan(it.campaign_id, [slot], by)
+    else:
+        batch_moves.follow(it.campaign_id, [FollowUp(before[0], slot, it.at)], by, only_sent=False)
     row = fetch_row(OF_STEP, (lead.id, step[0]))
     return None if row is None else int(row[0])
 

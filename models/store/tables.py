@@ -31,7 +31,7 @@ from peewee import (
 from peewee import JSONField as PeeweeJSONField
 from playhouse.postgres_ext import ArrayField
 
-from bounds import CAMPAIGN, MAILBOX, WARMUP, Bounds
+from bounds import CAMPAIGN, MAILBOX, SEQUENCE, WARMUP, Bounds
 from models.states import CampaignStatus, MailboxStatus, Move, Result, Status
 from models.store import counting
 from models.store.database import database
@@ -171,6 +171,9 @@ class Campaign(Table):
     last_day = DateField(null=True)  # of sending, in Warsaw; null: no end
     stop_in_all_campaigns = BooleanField(constraints=_default("false"))  # a reply stops the lead's other campaigns too
     stop_colleagues = BooleanField(constraints=_default("false"))  # and its leads at the same domain
+    follow_up_without_inbox = BooleanField(constraints=_default("false"))  # from mailboxes that have no IMAP
+    new_leads_per_day = IntegerField(null=True)  # null: as many as the daily limit lets
+    follow_up_share = IntegerField(constraints=_default("70"))  # % of a mailbox's day that follow-ups may take
 
     class Meta:
         constraints = [
@@ -182,6 +185,7 @@ class Campaign(Table):
             ),
             Check("cardinality(weekdays) > 0 AND weekdays <@ '{0,1,2,3,4,5,6}'", "weekdays_are_days_of_the_week"),
             _bounded("pace_is_bounded", **CAMPAIGN),
+            _bounded("sequence_is_bounded", **SEQUENCE),
         ]
 
 
@@ -192,11 +196,25 @@ class CampaignStep(Table):
     id = BigAutoField()
     campaign = ForeignKeyField(Campaign, index=False)
     position = IntegerField(constraints=[Check("position >= 1", "positions_count_from_one")])
-    subject = TextField()
+    subject = TextField(null=True)  # null: it answers the letters before it, in the same thread
     text = TextField()
     html = TextField(null=True)
+    wait_count = IntegerField(null=True)  # after the letter before it was sent: see scheduling/waits.py
+    wait_unit = TextField(null=True)
 
     class Meta:
+        constraints = [
+            Check(
+                "num_nulls(wait_count, wait_unit) IN (0, 2) AND (position = 1 OR wait_count IS NOT NULL)",
+                "a_later_step_has_its_wait",
+            ),
+            Check(
+                "wait_count BETWEEN 1 AND 31536000"
+                " AND wait_unit IN ('seconds', 'minutes', 'hours', 'days', 'working days')",
+                "waits_are_positive",
+            ),
+            Check("position > 1 OR subject IS NOT NULL", "the_first_step_has_a_subject"),
+        ]
         indexes = ((("campaign", "position"), True),)
 
 
@@ -300,6 +318,9 @@ class CampaignEmailQueue(Table):
     error_code = TextField(null=True)
     error_values = JSONField(null=True)
     not_before = MomentField(null=True)  # its lead was held until then, and it has its own time since
+    wait_ends_at = MomentField(null=True)  # of a follow-up: it is not sent before
+    looked_at = MomentField(null=True)  # of a claimed follow-up: when the look into the inbox began that allowed it
+    wire_message_id = TextField(null=True)  # as its lead got it, if the provider changed message_id
 
     class Meta:
         constraints = [
@@ -321,10 +342,11 @@ class CampaignEmailQueue(Table):
             Check("status <> 'sent' OR handed_over_at IS NOT NULL", "sent_was_handed_over"),
             Check("status <> 'failed' OR error IS NOT NULL", "failed_has_its_error"),
             Check("attempts >= 0", "attempts_are_not_negative"),
+            Check("predecessor_id IS NULL OR status <> 'sending' OR looked_at IS NOT NULL", "follow_up_is_not_blind"),
         ]
         indexes = (
             (("campaign_lead", "step"), True),
-            (("campaign", "campaign_lead"), True),  # used by the previous version: see 0022_emails_of_steps
+            (("campaign", "campaign_lead"), True),  # until the first follow-up: see planning/follow_ups.py
             (("status", "scheduled_at"), False),
             (("campaign", "scheduled_at", "id"), False),
             (("campaign", "status", "scheduled_at", "id"), False),
@@ -341,11 +363,20 @@ def _index(name: str, *fields: Field | SQL, where: SQL, unique: bool = False) ->
 
 _Q = CampaignEmailQueue
 _index("one_successor", _Q.predecessor, where=SQL("predecessor_id IS NOT NULL"), unique=True)
+_index("one_first_email", _Q.campaign, _Q.campaign_lead, where=SQL("predecessor_id IS NULL"), unique=True)
+_index("follow_ups_by_campaign", _Q.campaign, _Q.id, where=SQL("predecessor_id IS NOT NULL"))
+_index(
+    "pending_follow_ups",
+    _Q.mailbox,
+    _Q.scheduled_at,
+    where=SQL("status = 'pending' AND predecessor_id IS NOT NULL"),
+)
 _index("one_sending_per_mailbox", _Q.mailbox, where=SQL("status = 'sending'"), unique=True)
 _index("pending_by_mailbox", _Q.mailbox, _Q.scheduled_at, where=_PENDING)
 _index(
     "pending_by_campaign_and_mailbox",
     *(_Q.campaign, _Q.mailbox, _Q.scheduled_at, _Q.id, _Q.campaign_lead, _Q.attempts, _Q.not_before),
+    *(_Q.step, _Q.predecessor),
     where=_PENDING,
 )
 # Covers the queries about a day's count: index-only scans.

@@ -394,9 +394,9 @@ HARMLESS = {
     "mailbox": {"address", "name", "smtp_host", "smtp_security", "username", "password_encrypted", "status"}
     | {"closed_phase", "imap_host", "imap_security", "sent_folder", "closed_reason_code"},
     "campaign": {"name", "status", "replan_reason", "paused_by", "paused_reason_code"},
-    "campaign_step": {"subject", "text", "html"},
+    "campaign_step": {"subject", "text", "html", "wait_unit"},
     "campaign_mailbox": {"closed_reason_code"},
-    "campaign_email_queue": {"status", "message_id", "worker_host"},
+    "campaign_email_queue": {"status", "message_id", "worker_host", "wire_message_id"},
     "email_history": {"move", "from_status", "to_status", "by"},
     "attempt": {"outcome", "phase", "scope", "enhanced", "seconds"},
     "change": {"by", "verb", "reason_code"},

@@ -11,22 +11,25 @@ from datetime import timedelta
 
 import pytest
 
+from actors import deliver
 from actors.disk import handover_log
 from actors.plan import plan_new, replan
 from models.email import batch_moves, moves, recipients, recovery, remaining
+from models.email.batch_moves import FollowUp
 from models.email.claims import Claim
 from models.health import invariants
 from models.owner import campaigns, changes, preview, reopening, suppressions
 from models.owner.campaigns import Edit
 from models.states import Status
 from models.store import database
-from models.store.tables import CampaignEmailQueue, CampaignLead, CampaignStep
+from models.store.tables import Campaign, CampaignEmailQueue, CampaignLead, CampaignStep
 from models.views import forecast, mails, overview
 from scheduling.planner import Slot
 from tests import factories as make
 
 Q = CampaignEmailQueue
 OF_THE_VERSION_BEFORE = "campaign_email_queue_campaign_id_campaign_lead_id"
+FIRST = "one_first_email"
 OF_THE_STEP = "campaign_email_queue_campaign_lead_id_step_id"
 INDEX = "SELECT pg_get_indexdef(%(name)s::regclass), obj_description(%(name)s::regclass)"
 EACH = f"""
@@ -61,7 +64,8 @@ def of_two_steps(leads: int = 2) -> tuple[int, int, list[int]]:
     """A campaign, its mailbox, and its steps."""
     mailbox_id = make.a_mailbox()
     campaign_id = make.a_campaign([mailbox_id], leads)
-    CampaignStep.insert(campaign=campaign_id, position=2, subject="Once more", text="Still there?").execute()
+    later = {"subject": "Once more", "text": "Still there?", "wait_count": 1, "wait_unit": "hours"}
+    CampaignStep.insert(campaign=campaign_id, position=2, **later).execute()
     steps = CampaignStep.select().where(CampaignStep.campaign == campaign_id).order_by(CampaignStep.position)
     return campaign_id, mailbox_id, [step.id for step in steps]
 
@@ -75,10 +79,18 @@ def followed(email_id: int, step_id: int) -> int:
     """The e-mail of a later step to the same lead, an hour after this one."""
     row = make.row(email_id)
     slot = Slot(row.campaign_id, row.campaign_lead_id, step_id, row.mailbox_id, row.scheduled_at + timedelta(hours=1))
-    assert batch_moves.plan(row.campaign_id, [slot], "tests") == 1
-    follower = Q.get(Q.campaign_lead == row.campaign_lead_id, Q.step == step_id)
-    Q.update(predecessor=email_id).where(Q.id == follower.id).execute()
-    return int(follower.id)
+    assert batch_moves.follow(row.campaign_id, [FollowUp(email_id, slot, slot.at)], "tests", only_sent=False) == 1
+    return int(Q.get(Q.campaign_lead == row.campaign_lead_id, Q.step == step_id).id)
+
+
+def allow_follow_ups_without_inbox(campaign_id: int) -> None:
+    Campaign.update(follow_up_without_inbox=True).where(Campaign.id == campaign_id).execute()
+
+
+def sent(email_id: int | None) -> None:
+    assert email_id is not None
+    assert moves.accept(make.handed_over(email_id).held, make.YES)
+    make.rested(make.row(email_id).campaign_id)
 
 
 def claimed_and_released(email_id: int) -> Claim:
@@ -172,14 +184,14 @@ class TestPlanning:
         campaign_id, mailbox_id, (_, second) = of_two_steps(leads=1)
         [email_id] = make.planned(campaign_id, mailbox_id, make.now())
         follower = followed(email_id, second)
-        for each in (email_id, follower):
-            make.rested(campaign_id)
-            Q.update(scheduled_at=make.now()).where(Q.id == each).execute()
-            moves.reject(make.handed_over(each).held, make.no(550))
+        allow_follow_ups_without_inbox(campaign_id)
+        sent(email_id)
+        Q.update(scheduled_at=make.now()).where(Q.id == follower).execute()
+        moves.reject(make.handed_over(follower).held, make.no(550))
 
         reopening.one(follower, "she has a new address", "tests")
 
-        assert [make.row(it).status for it in (email_id, follower)] == [Status.FAILED, Status.PENDING]
+        assert [make.row(it).status for it in (email_id, follower)] == [Status.SENT, Status.PENDING]
 
 
 class TestACampaign:
@@ -235,11 +247,37 @@ class TestALaterStep:
     def test_is_sent_with_its_own_letter(self) -> None:
         campaign_id, mailbox_id, (_, second) = of_two_steps(leads=1)
         follower = followed(make.planned(campaign_id, mailbox_id, make.now())[0], second)
+        allow_follow_ups_without_inbox(campaign_id)
+        sent(make.row(follower).predecessor_id)
         make.age(follower, timedelta(hours=1))
 
         claim = make.claimed(follower)
 
         assert (claim.step_id, claim.step, claim.subject, claim.text) == (second, 2, "Once more", "Still there?")
+
+    def test_without_a_subject_is_claimed_with_the_letters_of_its_thread(self) -> None:
+        campaign_id, mailbox_id, (_, second) = of_two_steps(leads=1)
+        CampaignStep.update(subject=None).where(CampaignStep.id == second).execute()
+        allow_follow_ups_without_inbox(campaign_id)
+        [email_id] = make.planned(campaign_id, mailbox_id, make.now())
+        sent(email_id)
+        Q.update(wire_message_id="<changed@provider.example>").where(Q.id == email_id).execute()
+        follower = followed(email_id, second)
+        Q.update(scheduled_at=make.now()).where(Q.id == follower).execute()
+
+        claim = make.claimed(follower)
+
+        assert claim.subject is None
+        assert (claim.thread_ids, claim.thread_first_id) == (
+            ["<changed@provider.example>"],
+            make.row(email_id).message_id,
+        )
+        assert claim.thread_subject == "Hello {{ name }}"
+        assert claim.thread_head is not None
+        content = deliver.compose(claim)
+        assert isinstance(content, bytes)
+        assert b"Subject: Re: hello\r\n" in content
+        assert b"In-Reply-To: <changed@provider.example>\r\n" in content
 
     def test_is_recovered_as_itself_after_a_backup_from_before_its_plan(self) -> None:
         campaign_id, mailbox_id, (first, second) = of_two_steps(leads=1)
@@ -281,12 +319,11 @@ class TestAChainOfEmails:
     @pytest.mark.parametrize(
         "change",
         [
-            "UPDATE campaign_email_queue SET predecessor_id = NULL",
             "UPDATE campaign_email_queue SET predecessor_id = 3 - predecessor_id WHERE predecessor_id IS NOT NULL",
-            "UPDATE campaign_step SET position = 4 - position",
+            "UPDATE campaign_step SET position = 4 - position, wait_count = 1, wait_unit = 'days'",
             "UPDATE campaign_email_queue SET campaign_id = (SELECT max(id) FROM campaign) WHERE predecessor_id IS NULL",
         ],
-        ids=["two first ones", "of another lead", "of an earlier step", "of another campaign"],
+        ids=["of another lead", "of an earlier step", "of another campaign"],
     )
     def test_that_is_none_is_found_out(self, chain: tuple[int, int], change: str) -> None:
         make.a_campaign([make.a_mailbox()])
@@ -295,10 +332,16 @@ class TestAChainOfEmails:
 
         assert self.RULE in broken()
 
+    def test_with_two_first_ones_is_found_out(self, chain: tuple[int, int]) -> None:
+        with without(FIRST):
+            database.execute("UPDATE campaign_email_queue SET predecessor_id = NULL")
+
+            assert self.RULE in broken()
+
     def test_of_which_two_are_of_one_step_is_found_out(self) -> None:
         row = make.row(make.an_email())
         twin = {"campaign": row.campaign_id, "campaign_lead": row.campaign_lead_id, "step": row.step_id}
-        with without(OF_THE_STEP):
+        with without(OF_THE_STEP), without(FIRST):
             Q.insert(**twin, mailbox=row.mailbox_id, scheduled_at=make.now(), message_id="<twin@x>").execute()
 
             assert broken() >= {

@@ -1,0 +1,88 @@
+"""How long a follow-up waits after the e-mail before it. Pure.
+
+Working days are Monday to Friday without Polish public holidays. They and days keep the time of the Warsaw wall clock;
+shorter waits are exact.
+"""
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from enum import StrEnum
+
+from scheduling.holidays import is_holiday
+from scheduling.window import WARSAW
+
+LONGEST_DAYS = 365
+
+
+class Unit(StrEnum):
+    SECONDS = "seconds"
+    MINUTES = "minutes"
+    HOURS = "hours"
+    DAYS = "days"
+    WORKING_DAYS = "working days"
+
+
+# The most of each that a wait may have.
+MOST = {
+    Unit.SECONDS: LONGEST_DAYS * 86_400,
+    Unit.MINUTES: LONGEST_DAYS * 1440,
+    Unit.HOURS: LONGEST_DAYS * 24,
+    Unit.DAYS: LONGEST_DAYS,
+    Unit.WORKING_DAYS: LONGEST_DAYS * 5 // 7,
+}
+_EXACT = {
+    Unit.SECONDS: timedelta(seconds=1),
+    Unit.MINUTES: timedelta(minutes=1),
+    Unit.HOURS: timedelta(hours=1),
+}
+_TEXT = re.compile(r"(\d{1,9}) +(seconds?|minutes?|hours?|days?|working +days?)", re.ASCII)
+_DAY = timedelta(days=1)
+
+
+class WaitInvalid(ValueError):
+    """No wait, or one that is not positive or too long."""
+
+
+@dataclass(frozen=True)
+class Wait:
+    count: int
+    unit: Unit
+
+    def __post_init__(self) -> None:
+        most = MOST[self.unit]
+        if not 1 <= self.count <= most:
+            raise WaitInvalid(f"a wait in {self.unit} must be between 1 and {most:,}")
+
+    def __str__(self) -> str:
+        return f"{self.count} {self.unit.removesuffix('s') if self.count == 1 else self.unit}"
+
+    def ends(self, at: datetime) -> datetime:
+        """When it is over, for an e-mail that was sent at this time. In UTC."""
+        if self.unit in _EXACT:
+            return at + self.count * _EXACT[self.unit]
+        local = at.astimezone(WARSAW)
+        day = _later(local.date(), self.count, only_working=self.unit is Unit.WORKING_DAYS)
+        return datetime.combine(day, local.timetz()).astimezone(UTC)
+
+
+def parsed(text: str) -> Wait:
+    """A wait like "3 working days". Raises WaitInvalid."""
+    found = _TEXT.fullmatch(text.strip().lower())
+    if found is None:
+        raise WaitInvalid(f'{text[:60]!r} is not a wait like "3 working days", "2 days" or "4 hours"')
+    unit = " ".join(found[2].split())
+    return Wait(int(found[1]), Unit(unit if unit.endswith("s") else f"{unit}s"))
+
+
+def is_working_day(day: date) -> bool:
+    return day.weekday() < 5 and not is_holiday(day)
+
+
+def _later(day: date, count: int, *, only_working: bool) -> date:
+    if not only_working:
+        return day + count * _DAY
+    while count:
+        day += _DAY
+        count -= is_working_day(day)
+    return day
