@@ -64,6 +64,8 @@ class Code(StrEnum):
     MAILBOX_LIMIT_0 = "mailbox_limit_0", gettext_noop("the mailbox's daily limit is 0")
     MAILBOX_STATUS = "mailbox_status", gettext_noop("the mailbox is %(status)s")
     MAILBOX_CLOSED = "mailbox_closed", gettext_noop("closed: %(because)s")
+    SEQUENCE_OVER = "sequence_over", gettext_noop("all its letters were sent")
+    LETTER_NOT_SENT = "letter_not_sent", gettext_noop("its last letter is %(status)s")
     PREDECESSOR = "predecessor", gettext_noop("the e-mail before it is %(status)s")
     NO_INBOX = (
         "no_inbox",

@@ -152,7 +152,7 @@ def campaign_is_active(it: Facts, rules: config.Sending) -> Closed | None:
 
 def lead_may_be_written_to(it: Facts, rules: config.Sending) -> Closed | None:
     if it.suppressed_by is not None:
-        return Closed("lead", Action.CANCEL, _suppressed(it.suppressed_by, it.suppressed or ""))
+        return Closed("lead", Action.CANCEL, why_suppressed(it.suppressed_by, it.suppressed or ""))
     is_required = it.requires_legal_basis if rules.require_legal_basis == "auto" else rules.require_legal_basis
     if is_required and not it.legal_basis:
         return Closed("lead", Action.CANCEL, Reason(Code.NO_LEGAL_BASIS))
@@ -161,7 +161,7 @@ def lead_may_be_written_to(it: Facts, rules: config.Sending) -> Closed | None:
     return None
 
 
-def _suppressed(by: str, why: Why) -> Reason:
+def why_suppressed(by: str, why: Why) -> Reason:
     if by.startswith(DOMAIN):
         return Reason(Code.SUPPRESSED_DOMAIN, domain=by.removeprefix(DOMAIN), reason=why)
     return Reason(Code.SUPPRESSED, reason=why)

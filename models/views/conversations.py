@@ -1,0 +1,238 @@
+"""A lead's conversation in a campaign: the letters, what came back, and what follows or why nothing does."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from models.email import gates, holds, suppressed
+from models.states import CampaignStatus, Status
+from models.store import reason_columns
+from models.store.database import fetch, rows
+from reasons import Code, Reason, Why
+from scheduling.waits import Unit, Wait
+
+_MOST = 100
+
+
+@dataclass(frozen=True)
+class Letter:
+    email_id: int
+    step: int
+    status: Status
+    at: datetime  # sent, handed over or planned
+    why: Why | None  # its error
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A message that came back."""
+
+    incoming_id: int
+    class_name: str
+    kind: str | None
+    at: datetime
+    read_at: datetime
+    after: Letter | None  # the letter that left after it had come and before it was read
+
+
+@dataclass(frozen=True)
+class Conversation:
+    campaign_id: int
+    campaign: str
+    lead: str
+    steps: int  # of the campaign
+    letters: list[Letter]  # by step
+    answers: list[Answer]  # by time
+    next: Letter | None  # planned, or being sent
+    expected_at: datetime | None  # when the wait for one that is not planned yet ends
+    held: Why | None  # why it waits
+    held_until: datetime | None  # None: until a person decides
+    ended: Why | None  # why no more letters follow
+
+    @property
+    def events(self) -> list[Letter | Answer]:
+        """What happened, in order."""
+        over = [it for it in self.letters if it.status in (Status.SENT, Status.FAILED, Status.UNKNOWN)]
+        return sorted([*over, *self.answers], key=lambda it: it.at)
+
+
+LEADS = f"""
+SELECT cl.id, cl.campaign_id, c.name AS campaign, c.status AS campaign_status, cl.address AS lead,
+       (SELECT count(*)::int FROM campaign_step s WHERE s.campaign_id = c.id) AS steps,
+       entry.address AS suppressed_by, entry.reason AS suppressed, entry.reason_code AS suppressed_code,
+       entry.reason_values AS suppressed_values, hold.stops AS hold_stops, hold.until AS hold_until,
+       hold.reason AS hold_reason, hold.reason_code AS hold_code, hold.reason_values AS hold_values
+FROM campaign_lead cl
+JOIN campaign c ON c.id = cl.campaign_id
+JOIN lead p ON p.id = cl.lead_id
+LEFT JOIN LATERAL {suppressed.ENTRY.format(address="p.address")} entry ON true
+LEFT JOIN LATERAL {holds.STRONGEST} hold ON true
+WHERE cl.id = ANY(%s) ORDER BY cl.campaign_id DESC, cl.id
+"""  # noqa: S608  # only our own words
+
+
+@dataclass(frozen=True)
+class _Lead:
+    id: int
+    campaign_id: int
+    campaign: str
+    campaign_status: CampaignStatus
+    lead: str
+    steps: int
+    suppressed_by: str | None
+    suppressed: str | None
+    suppressed_code: str | None
+    suppressed_values: dict[str, Any] | None
+    hold_stops: bool | None
+    hold_until: datetime | None
+    hold_reason: str | None
+    hold_code: str | None
+    hold_values: dict[str, Any] | None
+
+    @property
+    def stopped(self) -> Reason | None:
+        """Why it must not be written to any more."""
+        if self.suppressed_by is not None:
+            why = reason_columns.current(self.suppressed, self.suppressed_code, self.suppressed_values)
+            return gates.why_suppressed(self.suppressed_by, why or "")
+        return Reason(Code.STOPPED, because=self.hold) if self.hold_stops else None
+
+    @property
+    def hold(self) -> Why:
+        return reason_columns.read(self.hold_reason, self.hold_code, self.hold_values) or ""
+
+
+# Each with the wait of the step after it.
+LETTERS = """
+SELECT q.campaign_lead_id, q.id AS email_id, s.position AS step, q.status,
+       COALESCE(q.sent_at, q.handed_over_at, q.scheduled_at) AS at, q.sent_at, q.handed_over_at, q.error, q.error_code,
+       q.error_values, after.wait_count, after.wait_unit
+FROM campaign_email_queue q JOIN campaign_step s ON s.id = q.step_id
+LEFT JOIN LATERAL (SELECT a.wait_count, a.wait_unit FROM campaign_step a
+                   WHERE a.campaign_id = s.campaign_id AND a.position > s.position
+                   ORDER BY a.position LIMIT 1) after ON true
+WHERE q.campaign_lead_id = ANY(%s) ORDER BY s.position, q.id
+"""
+
+
+@dataclass(frozen=True)
+class _Letter:
+    campaign_lead_id: int
+    email_id: int
+    step: int
+    status: Status
+    at: datetime
+    sent_at: datetime | None
+    handed_over_at: datetime | None
+    error: str | None
+    error_code: str | None
+    error_values: dict[str, Any] | None
+    wait_count: int | None
+    wait_unit: str | None
+
+    @property
+    def letter(self) -> Letter:
+        why = reason_columns.current(self.error, self.error_code, self.error_values)
+        return Letter(self.email_id, self.step, self.status, self.at, why)
+
+    @property
+    def wait(self) -> Wait | None:
+        return Wait(self.wait_count, Unit(self.wait_unit)) if self.wait_count and self.wait_unit else None
+
+
+ANSWERS = """
+SELECT l.id AS campaign_lead_id, i.id AS incoming_id, i.class AS class_name, i.kind, i.received_at AS at, i.read_at,
+       i.email_id
+FROM campaign_lead l JOIN incoming i ON i.lead_id = l.lead_id AND i.campaign_id = l.campaign_id
+WHERE l.id = ANY(%s) ORDER BY i.received_at, i.id
+"""
+
+
+@dataclass(frozen=True)
+class _Answer:
+    campaign_lead_id: int
+    incoming_id: int
+    class_name: str
+    kind: str | None
+    at: datetime
+    read_at: datetime
+    email_id: int | None
+
+
+OF_EMAIL = "SELECT campaign_lead_id FROM campaign_email_queue WHERE id = %s"
+OF_PERSON = """
+SELECT l.id FROM campaign_lead l JOIN lead p ON p.id = l.lead_id WHERE p.address = %s ORDER BY l.id DESC LIMIT %s
+"""
+
+
+def of_email(email_id: int) -> Conversation | None:
+    """None: there is no such e-mail."""
+    return next(iter(_read([lead for (lead,) in fetch(OF_EMAIL, (email_id,))])), None)
+
+
+def of_person(address: str) -> list[Conversation]:
+    """One for each campaign that the lead is in, the newest first. address: normalised."""
+    return _read([lead for (lead,) in fetch(OF_PERSON, (address, _MOST))])
+
+
+def _read(ids: Sequence[int]) -> list[Conversation]:
+    letters: defaultdict[int, list[_Letter]] = defaultdict(list)
+    for letter in rows(_Letter, LETTERS, (list(ids),)):
+        letters[letter.campaign_lead_id].append(letter)
+    answers: defaultdict[int, list[_Answer]] = defaultdict(list)
+    for answer in rows(_Answer, ANSWERS, (list(ids),)):
+        answers[answer.campaign_lead_id].append(answer)
+    return [_conversation(it, letters[it.id], answers[it.id]) for it in rows(_Lead, LEADS, (list(ids),))]
+
+
+def _conversation(it: _Lead, found: Sequence[_Letter], came_back: Sequence[_Answer]) -> Conversation:
+    letters = {row.email_id: row.letter for row in found}
+    last = found[-1] if found else None
+    goes_on = last is not None and last.status in (Status.PENDING, Status.SENDING)
+    ended = None if goes_on else _ended(it, last)
+    is_held = it.hold_stops is False and ended is None
+    wait = last.wait if last and last.sent_at and ended is None else None
+    return Conversation(
+        campaign_id=it.campaign_id,
+        campaign=it.campaign,
+        lead=it.lead,
+        steps=it.steps,
+        letters=list(letters.values()),
+        answers=[_answer(each, found, letters) for each in came_back],
+        next=letters[last.email_id] if last and goes_on else None,
+        expected_at=wait.ends(last.sent_at) if last and last.sent_at and wait else None,
+        held=it.hold if is_held else None,
+        held_until=it.hold_until if is_held else None,
+        ended=ended,
+    )
+
+
+def _ended(it: _Lead, last: _Letter | None) -> Why | None:
+    """Why no more letters follow the last one, which is neither planned nor being sent."""
+    if last is not None and last.status is Status.UNKNOWN:
+        return None
+    if last is not None and last.status is not Status.SENT:
+        return last.letter.why or Reason(Code.LETTER_NOT_SENT, status=last.status)
+    if it.stopped is not None:
+        return it.stopped
+    if last is not None and last.wait is None:
+        return Reason(Code.SEQUENCE_OVER)
+    if it.campaign_status in (CampaignStatus.CANCELLED, CampaignStatus.COMPLETED):
+        return Reason(Code.CAMPAIGN_STATUS, status=it.campaign_status)
+    return None
+
+
+def _answer(it: _Answer, letters: Sequence[_Letter], shown: Mapping[int, Letter]) -> Answer:
+    """Clocks differ by seconds, so the letter that it answers is never one that left after it."""
+    answered = next((each.step for each in letters if each.email_id == it.email_id), 0)
+    after = next(
+        (
+            shown[each.email_id]
+            for each in letters
+            if each.step > answered and each.handed_over_at and it.at < each.handed_over_at <= it.read_at
+        ),
+        None,
+    )
+    return Answer(it.incoming_id, it.class_name, it.kind, it.at, it.read_at, after)
