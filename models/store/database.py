@@ -405,12 +405,14 @@ def notifications(channel: str) -> Iterator[None]:
     execute(f"LISTEN {channel}")
     connection = database.connection()  # type: ignore[no-untyped-call]
     while True:
-        if select.select([connection], [], [], 60)[0]:
-            with __exception_wrapper__:  # converts the driver's exceptions
-                connection.poll()
+        # Before it waits: a notification may have come in one packet with the answer to LISTEN.
+        with __exception_wrapper__:  # converts the driver's exceptions
+            connection.poll()
         if connection.notifies:
             connection.notifies.clear()
             yield
+        else:
+            select.select([connection], [], [], 60)
 
 
 def clock() -> datetime:

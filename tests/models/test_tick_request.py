@@ -10,9 +10,12 @@ from models.owner import arming, campaigns, mailboxes, settlement
 from models.states import Status
 from models.store import database, tick_request
 from tests import factories as make
+from tests.models.conftest import Beside
 from tests.waiting import BOUND, until
 
 pytestmark = pytest.mark.usefixtures("db")
+# Seconds: less than the minute after which a listener looks again by itself.
+WITHOUT_WAITING = 40
 LISTENERS = """
 SELECT pid FROM pg_stat_activity
 WHERE datname = current_database() AND query ILIKE 'LISTEN punktual_tick' AND state = 'idle'
@@ -127,3 +130,14 @@ def test_several_in_one_transaction_count_as_one(listener: Listener) -> None:
     tick_request.ask_for_tick()
 
     until(lambda: listener.heard == 2, "the next to be heard")
+
+
+def test_one_that_came_before_it_waits_is_heard_and_not_waited_for(beside: Beside) -> None:
+    """Postgres may send it in one packet with the answer to LISTEN: then nothing more comes that would wake it."""
+
+    def asked_by_the_listener_itself() -> None:
+        database.execute("LISTEN punktual_tick")
+        tick_request.ask_for_tick()
+        next(tick_request.heard())
+
+    beside(asked_by_the_listener_itself).result(timeout=WITHOUT_WAITING)
