@@ -43,6 +43,7 @@ MAILBOX = {
     "smtp_port": Bounds(1, 65_535),
     "imap_port": Bounds(1, 65_535),
 }
+RAMP = {"ramp_start": Bounds(1, 1_000_000), "ramp_step": Bounds(1, 1_000_000)}
 WARMUP = {"count": Bounds(0, 1_000_000)}
 PORT = Bounds(1, 65_535)
 HIGHEST_ID = 2**63 - 1  # Postgres bigint

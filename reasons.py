@@ -66,6 +66,8 @@ class Code(StrEnum):
     MAILBOX_CLOSED = "mailbox_closed", gettext_noop("closed: %(because)s")
     SEQUENCE_OVER = "sequence_over", gettext_noop("all its letters were sent")
     LETTER_NOT_SENT = "letter_not_sent", gettext_noop("its last letter is %(status)s")
+    MAILBOX_FROZEN = "mailbox_frozen", gettext_noop("the mailbox is frozen to %(to)s")
+    MAILBOX_REMOVED = "mailbox_removed", gettext_noop("the mailbox is no longer one of its campaign's")
     PREDECESSOR = "predecessor", gettext_noop("the e-mail before it is %(status)s")
     NO_INBOX = (
         "no_inbox",
@@ -197,6 +199,28 @@ class Code(StrEnum):
         "sends_no_more",
         gettext_noop("sends no more today: %(used)d of its daily limit of %(limit)d are used"),
     )
+
+    # What makes a calendar as long as it is.
+    HELD_BY_DAILY_LIMIT = (
+        "held_by_daily_limit",
+        gettext_noop("held by daily_limit %(limit)d, its mailboxes allow %(mailboxes)d"),
+    )
+    HELD_BY_MAILBOXES = (
+        "held_by_mailboxes",
+        gettext_noop("held by its mailboxes' daily limits of %(mailboxes)d in all, daily_limit is %(limit)d"),
+    )
+    HELD_BY_SHARE = (
+        "held_by_share",
+        gettext_noop("held by other campaigns that send from the same mailboxes"),
+    )
+    HELD_BY_WINDOW = (
+        "held_by_window",
+        gettext_noop("held by its window and delay, which allow about %(window)d a day; daily_limit is %(limit)d"),
+    )
+    HELD_BY_LAST_DAY = "held_by_last_day", gettext_noop("its last day is %(day)s")
+    HELD_BY_GAP = "held_by_gap", gettext_noop("held by the gap between two e-mails of a mailbox")
+    HELD_BY_CLOSING = "held_by_closing", gettext_noop("held by its mailboxes, which are closed for a while")
+    HELD_BY_DELAY = "held_by_delay", gettext_noop("held by its delay between two e-mails")
 
     # Why an order was refused.
     ONLY_FAILED = (

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from uuid import UUID
 
 import clock
 import config
@@ -18,15 +17,13 @@ from actors.hint import hint, is_soon
 from actors.record import record
 from mail import smtp, thread, unsubscribe
 from mail.address import on_the_wire
-from mail.compose import Envelope, Sender, Templates
-from mail.compose import compose as composed
+from mail.compose import letter_of
 from mail.connection import Timeouts
-from mail.message import LetterInvalid, own_id
+from mail.message import LetterInvalid
 from mail.oauth import Away, NoToken
 from mail.outcome import Deferred, Outcome, Phase, Refused, Scope, no_reply
 from mail.render import Template, TemplateInvalid
 from mail.thread import Thread
-from mail.unsubscribe import Unsubscribe
 from models.email import moves, recovery
 from models.email.claims import Claim
 from models.email.gates import Action, Closed
@@ -102,11 +99,9 @@ def act_on_closed_gate(closed: Closed, email_id: int, scheduled_at: datetime) ->
 
 def compose(claim: Claim) -> bytes | Refused | Deferred:
     """The message as it is sent, or why it cannot be composed for this lead."""
-    templates = Templates.of(claim.subject, claim.text, claim.html)
     try:
-        sender = Sender(claim.sender, claim.sender_name)
-        envelope = Envelope(sender, claim.recipient, claim.message_id, _unsubscribe(claim), _thread(claim))
-        return composed(templates, claim.fields, envelope, clock.now().astimezone(WARSAW))
+        keys = vault.derived_keys(unsubscribe.PURPOSE)
+        return letter_of(claim, clock.now().astimezone(WARSAW), keys, config.settings().unsubscribe.url, _thread(claim))
     except vault.KeyInvalid as error:
         return Deferred(Scope.MAILBOX, Phase.COMPOSE, no_reply(why(error)))
     except (TemplateInvalid, LetterInvalid) as error:
@@ -121,13 +116,6 @@ def _thread(claim: Claim) -> Thread | None:
     # A letter that was recovered, or erased, is not stored.
     again = Template(claim.thread_subject or "", "subject", lines=False)
     return Thread(claim.thread_first_id, sent or again.render(claim.fields), tuple(claim.thread_ids or ()))
-
-
-def _unsubscribe(claim: Claim) -> Unsubscribe:
-    token = unsubscribe.token(UUID(own_id(claim.message_id)), vault.derived_keys(unsubscribe.PURPOSE))
-    language = unsubscribe.language_of(claim.fields, claim.subject or "", claim.text)
-    url = config.settings().unsubscribe.url
-    return unsubscribe.offer(token, claim.sender, url, language, one_click=claim.one_click)
 
 
 @contextmanager

@@ -57,7 +57,7 @@ def retry_refused() -> None:
 
 def move(attempt: Attempt, outcome: Outcome) -> bool:
     """Make the one move for an outcome. False: the attempt's claim is over."""
-    held, conversation = attempt.held, _conversation(outcome)
+    held, conversation = attempt.held, conversation_of(outcome)
     match outcome:
         case Accepted():
             return moves.accept(held, conversation)
@@ -76,7 +76,7 @@ def move(attempt: Attempt, outcome: Outcome) -> bool:
     assert_never(outcome)
 
 
-def _conversation(outcome: Outcome) -> Conversation:
+def conversation_of(outcome: Outcome) -> Conversation:
     """The outcome as it is stored."""
     seconds = {str(phase): round(took, 3) for phase, took in outcome.seconds.items()}
     match outcome:

@@ -39,6 +39,7 @@ from models.owner.closed_days import FreezeInvalid
 from models.owner.forgetting import ForgettingRefused, NothingToForget
 from models.owner.forgotten import KeyMissing
 from models.owner.leads import NoSuchLead
+from models.owner.mail_tests import TestMailRefused
 from models.owner.mailboxes import MailboxInvalid
 from models.owner.reopening import ReopeningRefused
 from models.owner.settlement import SettlementRefused
@@ -70,6 +71,7 @@ REFUSALS = (
     PasswordInvalid,
     ReopeningRefused,
     SettlementRefused,
+    TestMailRefused,
     Unplannable,
 )
 # Commands that work without an up-to-date database.

@@ -6,25 +6,36 @@ from typing import Annotated
 
 import typer
 
-from admin import confirm, lead, show
+from admin import (
+    campaign_drafts,
+    campaign_edit,
+    campaign_preview,
+    campaign_report,
+    campaign_summary,
+    campaign_testing,
+    confirm,
+    lead,
+    show,
+)
 from admin import leads as importing
-from admin.input.campaign_file import CampaignFile, FileInvalid, edited, read_campaign
-from admin.input.letters import check_sender
+from admin.input.campaign_file import FileInvalid, read_campaign
 from admin.person import who
-from mail.address import AddressInvalid, normalise
-from mail.compose import Sender, Templates
-from mail.message import LetterInvalid
+from mail.compose import Templates
 from models.inbox import switches
 from models.owner import campaigns, changes, mailboxes
 from models.owner.campaigns import AddedLeads, CampaignInvalid, NewCampaign
-from models.owner.mailboxes import MailboxInvalid
-from models.planning import usable
 from models.states import CampaignStatus
-from models.store.tables import Campaign, Mailbox
-from models.views import forecast as forecasts
+from models.store.tables import Campaign
 from models.views import overview
 
 app = typer.Typer(help="Campaigns: their leads, content and schedule.", no_args_is_help=True)
+app.command("preview")(campaign_preview.preview)
+app.command("test")(campaign_testing.send_test)
+app.command("forecast")(campaign_summary.forecast)
+app.command("report")(campaign_report.report)
+app.command("edit")(campaign_edit.edit)
+app.command("delete")(campaign_drafts.delete)
+app.command("copy")(campaign_drafts.copy)
 
 Name = Annotated[str, typer.Argument(help="The campaign's name.")]
 
@@ -49,7 +60,7 @@ def add(
     """
     basis = lead.checked_basis(legal_basis, legal_basis_source, legal_basis_date)
     campaign, templates = read_campaign(file)
-    senders = _mailboxes(file, campaign)
+    senders = campaign_edit.senders_of(file, campaign)
     new = NewCampaign(
         name=campaign.name,
         subject=campaign.subject,
@@ -65,6 +76,7 @@ def add(
     if added is None:
         raise FileInvalid(f"{leads.name}: no lead is left, so {new.name!r} was not added")
     print(f"added {campaign.name!r} with {importing.counted(added.leads)}, as a draft")
+    campaign_summary.print_if_started(campaigns.get(added.id))
 
 
 @app.command()
@@ -106,48 +118,59 @@ def _then(row: Campaign, added: AddedLeads) -> str:
     return "; their e-mails are being planned" if added.new and row.status == CampaignStatus.ACTIVE else ""
 
 
-def _mailboxes(file: Path, campaign: CampaignFile) -> list[Mailbox]:
-    """The campaign's mailboxes without duplicates, by id."""
-    try:
-        found = {row.id: row for row in (mailboxes.find(normalise(address)) for address in campaign.mailboxes)}
-        for row in found.values():
-            check_sender(_sender(row))
-    except (MailboxInvalid, AddressInvalid, LetterInvalid) as error:
-        raise FileInvalid(f"{file.name}: mailboxes: {error}") from None
-    return [found[id] for id in sorted(found)]
+@app.command()
+def start(name: Name, yes: confirm.Yes = False) -> None:
+    """Start a draft campaign. Shows first what will be sent, and when.
 
-
-def _sender(row: Mailbox) -> Sender:
-    return Sender(row.address, row.name)
+    Example: python -m admin campaign start Autumn
+    """
+    row = campaigns.find(name)
+    if row.status == CampaignStatus.DRAFT:
+        if not campaigns.has_leads(row.id):
+            raise CampaignInvalid(f"the campaign {name!r} has no leads")
+        campaign_summary.print_if_started(row)
+        confirm.ask("Start it?", yes=yes)
+    campaigns.start(row.id, who())
+    print(f"started {name!r}; {_what_happens_now(row.id)}")
 
 
 @app.command()
-def edit(
-    name: Name,
-    window_start: Annotated[str | None, typer.Option(help='Start of the sending window, like "09:00".')] = None,
-    window_end: Annotated[str | None, typer.Option(help='End of the sending window, like "17:00".')] = None,
-    weekdays: Annotated[str | None, typer.Option(help="Days to send on, like mon,tue,wed.")] = None,
-    delay: Annotated[float | None, typer.Option(help="Seconds between two e-mails.")] = None,
-    daily_limit: Annotated[int | None, typer.Option(help="E-mails per day.")] = None,
-    send_on_holidays: Annotated[
-        bool | None, typer.Option("--send-on-holidays/--not-on-holidays", help="Send on Polish public holidays?")
-    ] = None,
-    end_date: Annotated[str | None, typer.Option(help='Last day of sending, like "2026-12-31", or "none".')] = None,
-    yes: confirm.Yes = False,
-) -> None:
-    """Change a campaign's schedule. Shows which pending e-mails move, then plans them again from now."""
-    settings = (window_start, window_end, weekdays, delay, daily_limit, send_on_holidays, end_date)
-    if settings == (None,) * len(settings):
-        raise typer.BadParameter("give at least one option to change")
+def pause(name: Name, reason: confirm.Reason = None) -> None:
+    """Pause a campaign. Nothing is sent until it is resumed.
+
+    Example: python -m admin campaign pause Autumn --reason "the offer has changed"
+    """
+    campaigns.pause(campaigns.find(name).id, who(), confirm.checked(reason))
+    print(f"paused {name!r}")
+
+
+@app.command()
+def resume(name: Name) -> None:
+    """Resume a paused campaign. Its pending e-mails are planned again from now, at the campaign's pace."""
     row = campaigns.find(name)
-    change = edited(row, *settings)
-    order = partial(campaigns.edit, row.id, who(), change)
-    moves = confirm.moves(order, [row.id], yes=yes)
-    if not order():
-        print(f"nothing was changed: {name!r} has these settings already")
-        return
-    later = "; its e-mails are planned again when it is resumed" if row.status == CampaignStatus.PAUSED else ""
-    print(f"changed {name!r}" + ("; its e-mails are being planned again" if moves else later))
+    campaigns.resume(row.id, who())
+    print(f"resumed {name!r}; {_what_happens_now(row.id, 'again')}")
+
+
+def _what_happens_now(campaign_id: int, *again: str) -> str:
+    """The result of starting or resuming. A campaign that cannot send yet is started anyway; its owner is told why."""
+    standing = overview.standing(campaigns.get(campaign_id))
+    if standing.sends or standing.gate in ("unplanned", "time", "downtime"):
+        return " ".join(("its e-mails are being planned", *again))
+    return f"nothing is sent yet: {standing}"
+
+
+@app.command()
+def cancel(name: Name, reason: confirm.Reason = None, yes: confirm.Yes = False) -> None:
+    """Cancel a campaign for good. Its unsent e-mails are never sent. Its name is free then.
+
+    Example: python -m admin campaign cancel Autumn --reason "sold out"
+    """
+    row = campaigns.find(name)
+    [line] = overview.campaigns([row])
+    confirm.ask(f"Cancel {name!r} for good, with {line.counts['pending']} planned e-mails?", yes=yes)
+    count = campaigns.cancel(row.id, who(), confirm.checked(reason))
+    print(f"cancelled {name!r} and its {count} pending e-mails")
 
 
 @app.command()
@@ -169,44 +192,6 @@ def replies(
     stops = switches.change(row.id, who(), in_all_campaigns=all_campaigns, colleagues=colleagues)
     where = "all campaigns" if stops.in_all_campaigns else "this campaign"
     print(f"a reply stops the lead{' and its colleagues' if stops.colleagues else ''} in {where}")
-
-
-@app.command()
-def start(name: Name) -> None:
-    """Start a draft campaign."""
-    row = campaigns.find(name)
-    campaigns.start(row.id, who())
-    print(f"started {name!r}; {_what_happens_now(row.id)}")
-
-
-@app.command()
-def pause(name: Name) -> None:
-    """Pause a campaign. Nothing is sent until it is resumed."""
-    campaigns.pause(campaigns.find(name).id, who())
-    print(f"paused {name!r}")
-
-
-@app.command()
-def resume(name: Name) -> None:
-    """Resume a paused campaign. Its pending e-mails are planned again from now, at the campaign's pace."""
-    row = campaigns.find(name)
-    campaigns.resume(row.id, who())
-    print(f"resumed {name!r}; {_what_happens_now(row.id, 'again')}")
-
-
-def _what_happens_now(campaign_id: int, *again: str) -> str:
-    """The result of starting or resuming. A campaign that cannot send yet is started anyway; its owner is told why."""
-    standing = overview.standing(campaigns.get(campaign_id))
-    if standing.sends or standing.gate in ("unplanned", "time", "downtime"):
-        return " ".join(("its e-mails are being planned", *again))
-    return f"nothing is sent yet: {standing}"
-
-
-@app.command()
-def cancel(name: Name) -> None:
-    """Cancel a campaign for good. Its unsent e-mails are never sent."""
-    count = campaigns.cancel(campaigns.find(name).id, who())
-    print(f"cancelled {name!r} and its {count} pending e-mails")
 
 
 @app.command("list")
@@ -243,28 +228,3 @@ def show_(name: Name, json: show.AsJson = False) -> None:
         ]
     )
     show.changes(orders)
-
-
-@app.command()
-def forecast(name: Name, json: show.AsJson = False) -> None:
-    """Show when each remaining e-mail of a campaign would go if sending continued from now. Changes nothing."""
-    row = campaigns.find(name)
-    if because := usable.problem(row):
-        raise CampaignInvalid(f"{name!r} cannot be planned: {because}")
-    slots = forecasts.forecast(row.id)
-    if json:
-        show.as_json(
-            [
-                {
-                    "at": slot.at,
-                    "campaign_lead_id": slot.lead_id,
-                    "step_id": slot.step_id,
-                    "mailbox_id": slot.mailbox_id,
-                }
-                for slot in slots
-            ]
-        )
-        return
-    addresses = {row.id: row.address for row in mailboxes.every()}
-    rows = [(slot.at, addresses[slot.mailbox_id]) for slot in slots]
-    show.table(("at", "from"), rows, "nothing is left to send, or no mailbox can send it")

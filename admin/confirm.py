@@ -9,21 +9,33 @@ import typer
 from admin import show
 from models.owner import campaigns, preview
 from models.owner.preview import Shift
+from models.owner.settlement import MOST_REASON
 from ops.terminal import escape_controls
 
+Reason = Annotated[str | None, typer.Option("--reason", help="Why. Kept with the change, and shown.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation. Scripts are never asked.")]
 
 
-def moves(order: Callable[[], object], campaign_ids: Collection[int], *, yes: bool) -> bool:
-    """Whether e-mails will move. Exits if the person at the terminal declines."""
+def moves(order: Callable[[], object], campaign_ids: Collection[int], *, yes: bool) -> None:
+    """Print which e-mails move, if any do. Exits if the person at the terminal declines."""
+    if show_moves(order, campaign_ids):
+        ask("Make this change?", yes=yes)
+
+
+def show_moves(order: Callable[[], object], campaign_ids: Collection[int]) -> bool:
+    """Print which e-mails move. Returns whether any do."""
     shifts = preview.of(order, campaign_ids)
     names = {row.id: row.name for row in campaigns.every()} if shifts else {}
     for it in shifts:
         print(escape_controls(_described(it, names[it.campaign_id])))
-    if shifts and not yes and sys.stdin.isatty() and not typer.confirm("Make this change?"):
+    return bool(shifts)
+
+
+def ask(question: str, *, yes: bool) -> None:
+    """Exits if the person at the terminal declines."""
+    if not yes and sys.stdin.isatty() and not typer.confirm(question):
         print("nothing was changed")
         raise typer.Exit(1)
-    return bool(shifts)
 
 
 def _described(it: Shift, name: str) -> str:
@@ -31,3 +43,11 @@ def _described(it: Shift, name: str) -> str:
     first = f"the first from {show.moment(it.first_before)} to {show.moment(it.first_after)}"
     last = f"the last from {show.moment(it.last_before)} to {show.moment(it.last_after)}"
     return f"{emails}: {first}, {last}"
+
+
+def checked(reason: str | None) -> str | None:
+    """A reason without spaces around it; None: none was given."""
+    reason = (reason or "").strip()
+    if len(reason) > MOST_REASON:
+        raise typer.BadParameter(f"--reason: a reason has at most {MOST_REASON} characters")
+    return reason or None

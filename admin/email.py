@@ -1,20 +1,19 @@
 """Commands about single e-mails."""
 
-import email as parser
-from email import policy
+import sys
 from typing import Annotated
 
 import typer
 
 from admin import show
+from admin.letter import print_readable, readable
 from admin.person import who
 from bounds import HIGHEST_ID
 from models.email.locks import NoSuchEmail
 from models.owner import campaigns, reopening, settlement
 from models.states import Status
-from models.views import history, overview
+from models.views import exports, history, overview
 from models.views.history import PastMove
-from ops.terminal import escape_controls
 
 app = typer.Typer(help="Single e-mails: status and history.", no_args_is_help=True)
 
@@ -25,6 +24,7 @@ def _may_be(id: int | None) -> int | None:
     return id
 
 
+_A_PAGE = 100
 Id = Annotated[int, typer.Argument(metavar="ID", help="The e-mail's id.", callback=_may_be)]
 
 
@@ -35,19 +35,37 @@ def list_(
     after: Annotated[
         int, typer.Option(min=0, max=HIGHEST_ID, help="Only e-mails with a higher id, for the next page.")
     ] = 0,
-    limit: Annotated[int, typer.Option(min=1, max=10_000, help="Maximum number of e-mails.")] = 100,
+    limit: Annotated[
+        int | None, typer.Option(min=1, max=10_000, help="Maximum number of e-mails. Default: 100; for --csv, all.")
+    ] = None,
+    every: Annotated[bool, typer.Option("--all", help="All e-mails, however many.")] = False,
+    csv: Annotated[bool, typer.Option("--csv", help="Write CSV for Excel, with the leads' own columns.")] = False,
+    semicolons: Annotated[bool, typer.Option("--semicolons", help="Separate the CSV's columns by semicolons.")] = False,
     json: show.AsJson = False,
 ) -> None:
-    """List e-mails, ordered by id."""
+    """List e-mails, ordered by id. As CSV and JSON with the leads' own columns.
+
+    Example: python -m admin email list --campaign Autumn --csv > autumn.csv
+    """
     campaign_id = campaigns.find(campaign).id if campaign else None
-    lines = overview.emails(campaign_id=campaign_id, status=status, after=after, limit=limit)
-    if json:
-        show.as_json(lines)
+    if limit is None and not (csv or every):
+        limit = _A_PAGE
+    if semicolons and not csv:
+        raise typer.BadParameter("--semicolons wants --csv")
+    found = exports.emails(campaign_id=campaign_id, status=status, after=after, limit=limit)
+    if csv:
+        for line in exports.as_csv(found, exports.column_names(campaign_id), ";" if semicolons else ","):
+            sys.stdout.buffer.write(line.encode("utf-8", "replace"))
+        sys.stdout.buffer.flush()
         return
-    rows = [(it.id, it.lead, it.status, it.scheduled_at, it.sent_at, it.error) for it in lines]
+    lines = list(found)
+    if json:
+        show.as_json([{**show.plain(it.line), "fields": it.fields} for it in lines])
+        return
+    rows = [(it.id, it.lead, it.status, it.scheduled_at, it.sent_at, it.error) for it in (each.line for each in lines)]
     show.table(("id", "lead", "status", "planned", "sent", "error"), rows, "there is no such e-mail")
     if len(lines) == limit:
-        print(f"more: --after {lines[-1].id}")
+        print(f"more: --after {lines[-1].line.id}")
 
 
 @app.command("show")
@@ -56,7 +74,13 @@ def show_(id: Id, json: show.AsJson = False) -> None:
     line, moves, content = overview.email(id), history.of_email(id), overview.content(id)
     told = {name: it for name, it in vars(line).items() if name != "why"}
     if json:
-        show.as_json({**told, "history": [_move(move) for move in moves], "content": _text(content)})
+        show.as_json(
+            {
+                **told,
+                "history": [_move(move) for move in moves],
+                "content": None if content is None else readable(content),
+            }
+        )
         return
     show.pairs(told.items())
     print()
@@ -64,7 +88,7 @@ def show_(id: Id, json: show.AsJson = False) -> None:
     show.table(("at", "move", "status", "planned", "why", "by"), rows, "it has no history")
     if content is not None:
         print("\nHanded over to the server:\n")
-        print(escape_controls(str(_text(content)), keep="\n\t"))
+        print_readable(content)
 
 
 def _why(it: PastMove) -> str | None:
@@ -77,16 +101,6 @@ def _why(it: PastMove) -> str | None:
 def _move(row: PastMove) -> dict[str, object]:
     names = ("at", "move", "from_status", "to_status", "reason", "scheduled_from", "scheduled_to", "by", "detail")
     return {name: getattr(row, name) for name in names}
-
-
-def _text(content: bytes | None) -> str | None:
-    """The headers and text as a person reads them."""
-    if content is None:
-        return None
-    message = parser.message_from_bytes(content, policy=policy.default)
-    headers = "\n".join(f"{name}: {value}" for name, value in message.items())
-    body = message.get_body(("plain", "html"))
-    return f"{headers}\n\n{body.get_content() if body else ''}".replace("\r\n", "\n")
 
 
 @app.command()

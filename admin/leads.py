@@ -16,7 +16,7 @@ from admin.input.bad_rows import BadRows, ErrorFile, named
 from admin.input.columns import Columns, is_email, plain
 from admin.input.leads import LeadLine, read_leads
 from admin.input.leads_file import open_table
-from admin.input.letters import check_unsubscribe_url, fault
+from admin.input.letters import check_columns, check_unsubscribe_url, fault
 from admin.input.tables import Table
 from admin.input.texts import FileInvalid
 from admin.progress import Show, progress
@@ -84,7 +84,8 @@ def bring_in(
     used = _used(letters)
     campaign_id = None if row is None else row.id
     table, columns = _open(order, used)
-    check_unsubscribe_url(table.path, columns, letters)
+    check_columns(table.path, columns)
+    check_unsubscribe_url(letters)
     _show_first(table, columns, used)
     with lead_import.staging(), ExitStack() as stack:
         errors = stack.enter_context(ErrorFile(table)) if order.skip_bad else None
@@ -161,7 +162,7 @@ def _stage_rows(
     bad, count, batch = BadRows(), 0, list[tuple[int, lead_import.NewLead]]()
     for count, it in enumerate(read_leads(table, columns), start=1):
         if isinstance(it, LeadLine):
-            because = f": {reason}" if (reason := fault(it.lead, letters)) else None
+            because = f": {reason}" if (reason := fault(it.lead.address, it.lead.fields, letters)) else None
             lead = _with_basis(it.lead, basis)
         else:
             because = it.because

@@ -2,14 +2,16 @@
 
 import os
 import re
+import sys
 from datetime import date, timedelta
 from enum import StrEnum
 from functools import partial
 from ipaddress import ip_address
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 import typer
 
+import bounds
 import config
 from admin import check, confirm, show
 from admin.authorize import authorize, describe
@@ -18,8 +20,9 @@ from mail.address import normalise
 from mail.message import check_sender_name, refuse_control_characters
 from models.inbox import looks
 from models.owner import authorizations, changes, mailboxes
-from models.owner.mailboxes import MailboxInvalid, SentMail
+from models.owner.mailboxes import MailboxInvalid, Ramp, SentMail
 from models.store import database, vault
+from models.store.tables import Mailbox
 from models.views import overview
 from ops.terminal import escape_controls
 from reasons import warsaw
@@ -51,6 +54,13 @@ OneClick = Annotated[
         " List-Unsubscribe-Post. Needs unsubscribe.url.",
     ),
 ]
+RampStart = Annotated[
+    int | None,
+    typer.Option(min=0, help="Ramp of a young mailbox: e-mails on its first day, up to the daily limit. 0: no ramp."),
+]
+RampStep = Annotated[
+    int | None, typer.Option(min=1, help="Ramp: so many e-mails a day more after each day on which it sent.")
+]
 SentFolder = Annotated[str | None, typer.Option(help='Sent folder. Default, or "": the one that the server marks.')]
 
 
@@ -75,24 +85,56 @@ def add(
     imap_security: ImapSecurity = None,
     sent_folder: SentFolder = None,
     one_click: OneClick = None,
+    ramp_start: RampStart = None,
+    ramp_step: RampStep = None,
+    no_check: Annotated[bool, typer.Option("--no-check", help="Do not log in to its servers to try them.")] = False,
+    yes: confirm.Yes = False,
 ) -> None:
-    """Add a mailbox."""
+    """Add a mailbox. Logs in to its servers first to try them, and sends nothing.
+
+    Example: python -m admin mailbox add ola@your-domain.pl --host smtp.your-provider.pl --username ola@your-domain.pl
+    --daily-limit 40
+    """
     _check_server(host, imap_host, username, name, sent_folder)
-    mailboxes.add(
-        address=normalise(address),
-        name=name,
-        smtp_host=host,
-        smtp_port=_PORTS[security] if port is None else port,
-        smtp_security=security,
-        username=username,
-        password_encrypted=vault.encrypt(_password()) if username else None,
-        daily_limit=daily_limit,
-        gap_seconds=config.settings().planning.mailbox_gap_seconds if gap is None else gap,
-        by=who(),
-        sent_mail=_sent_mail(None, imap_host, imap_port, imap_security, sent_folder),
-        one_click=bool(one_click),
-    )
+    mailboxes.check_is_new(normalise(address))
+    where = _sent_mail(None, imap_host, imap_port, imap_security, sent_folder)
+    new: dict[str, Any] = {
+        "address": normalise(address),
+        "name": name,
+        "smtp_host": host,
+        "smtp_port": _PORTS[security] if port is None else port,
+        "smtp_security": str(security),
+        "username": username,
+        "password_encrypted": vault.encrypt(_password()) if username else None,
+        "daily_limit": daily_limit,
+        "gap_seconds": config.settings().planning.mailbox_gap_seconds if gap is None else gap,
+    }
+    ramp = _ramp(None, ramp_start, ramp_step)
+    ramp = None if ramp == "none" else ramp
+    more = {**(where._asdict() if where else {}), **(ramp._asdict() if ramp else {})}
+    bounds.check(bounds.MAILBOX | bounds.RAMP, {**new, **more})
+    _warn_if_in_clear(host, security)
+    if not no_check:
+        _try_servers(Mailbox(**new, **more), yes=yes)
+    mailboxes.add(**new, by=who(), sent_mail=where, one_click=bool(one_click), ramp=ramp)
     print(f"added {normalise(address)}")
+
+
+def _warn_if_in_clear(host: str, security: str) -> None:
+    if security == Security.NONE and not config.is_loopback(host):
+        print(
+            f"punktual: warning: --security none sends every e-mail to {host} unencrypted, and it is not this machine",
+            file=sys.stderr,
+        )
+
+
+def _try_servers(row: Mailbox, *, yes: bool) -> None:
+    """Say which server does not let it in, and ask whether to add it all the same."""
+    failed = [it for it in check.of_servers(row) if not it.works]
+    for it in failed:
+        print(escape_controls(f"punktual: warning: {it.server}: {it.says}"), file=sys.stderr)
+    if failed:
+        confirm.ask("Its servers do not let it in. Add it all the same?", yes=yes)
 
 
 def _check_server(
@@ -167,15 +209,18 @@ def edit(
     imap_security: ImapSecurity = None,
     sent_folder: SentFolder = None,
     one_click: OneClick = None,
+    ramp_start: RampStart = None,
+    ramp_step: RampStep = None,
     yes: confirm.Yes = False,
 ) -> None:
     """Change the given settings. A new limit or gap plans the campaigns again: shows first which e-mails move."""
     _check_server(host, imap_host, username, name, sent_folder)
     about_smtp = (host, port, security, username, name, daily_limit, gap)
     about_imap = (imap_host, imap_port, imap_security, sent_folder)
-    if (*about_smtp, *about_imap, one_click) == (None,) * 12:
+    if (*about_smtp, *about_imap, one_click, ramp_start, ramp_step) == (None,) * 14:
         raise typer.BadParameter("give at least one option to change")
     row = mailboxes.find(normalise(address))
+    _warn_if_in_clear(host or row.smtp_host, security or (row.smtp_security if host else ""))
     where = _sent_mail(mailboxes.sent_mail(row), *about_imap)
     change = mailboxes.Edit(
         name=name,
@@ -188,11 +233,26 @@ def edit(
         gap_seconds=gap,
         sent_mail=None if about_imap == (None,) * 4 else where or "nowhere",
         one_click=one_click,
+        ramp=_ramp(row, ramp_start, ramp_step),
     )
     order = partial(mailboxes.edit, row.id, who(), change)
     confirm.moves(order, mailboxes.used_by(row.id), yes=yes)
     order()
     print(f"changed {normalise(address)}")
+
+
+def _ramp(row: Mailbox | None, start: int | None, step: int | None) -> Ramp | Literal["none"] | None:
+    """The given ramp beside the mailbox's own; a new one begins today."""
+    if start is None and step is None:
+        return None
+    if start == 0:
+        return "none"
+    start = row.ramp_start if start is None and row else start
+    step = row.ramp_step if step is None and row else step
+    if start is None or step is None:
+        raise typer.BadParameter("a ramp wants --ramp-start and --ramp-step")
+    begun = row.ramp_from if row else None
+    return Ramp(start, step, begun or warsaw_day(database.clock()))
 
 
 @app.command("list")
@@ -225,6 +285,14 @@ def show_(address: Address, json: show.AsJson = False) -> None:
         "imap_security": row.imap_security,
         "sent_folder": row.sent_folder,
         "one_click": row.one_click,
+        "ramp": f"{row.ramp_start} a day from {row.ramp_from}, {row.ramp_step} more after each day of sending, up to"
+        f" {row.daily_limit}"
+        if row.ramp_start
+        else None,
+        "frozen": ", ".join(
+            f"{it.first_day} to {it.last_day}" for it in mailboxes.freezes(row.id, warsaw_day(database.clock()))
+        )
+        or None,
     }
     orders = changes.of_mailbox(row.id, show.FEW)
     if json:
@@ -287,9 +355,40 @@ def read(address: Address) -> None:
 
 
 @app.command()
-def pause(address: Address) -> None:
+def freeze(
+    address: Address,
+    first: Annotated[str, typer.Option("--from", help="First day on which it sends nothing, like 2026-12-21.")],
+    last: Annotated[str, typer.Option("--to", help="Last such day.")],
+    yes: confirm.Yes = False,
+) -> None:
+    """Send nothing from a mailbox on some days. Shows first which e-mails move.
+
+    Example: python -m admin mailbox freeze ola@your-domain.pl --from 2026-12-21 --to 2027-01-03
+    """
+    row, today = mailboxes.find(normalise(address)), warsaw_day(database.clock())
+    days = _day(first, today, "--from"), _day(last, today, "--to")
+    if days[1] < today:
+        raise MailboxInvalid(f"--to: {days[1]} is over")
+    order = partial(mailboxes.freeze, row.id, *days, who())
+    confirm.moves(order, mailboxes.used_by(row.id), yes=yes)
+    order()
+    print(f"froze {row.address} from {days[0]} to {days[1]}")
+
+
+@app.command()
+def unfreeze(address: Address, yes: confirm.Yes = False) -> None:
+    """Take back all freezes of a mailbox that are not over. Shows first which e-mails move."""
+    row, today = mailboxes.find(normalise(address)), warsaw_day(database.clock())
+    order = partial(mailboxes.unfreeze, row.id, today, who())
+    confirm.moves(order, mailboxes.used_by(row.id), yes=yes)
+    count = order()
+    print(f"took back {count} freeze{'' if count == 1 else 's'} of {row.address}")
+
+
+@app.command()
+def pause(address: Address, reason: confirm.Reason = None) -> None:
     """Pause a mailbox. Its e-mails move to the campaign's other mailboxes."""
-    mailboxes.pause(mailboxes.find(normalise(address)).id, who())
+    mailboxes.pause(mailboxes.find(normalise(address)).id, who(), confirm.checked(reason))
     print(f"paused {normalise(address)}")
 
 
@@ -310,17 +409,17 @@ def record(
 ) -> None:
     """Record how many warm-up e-mails a mailbox sent on a day. They count towards its daily limit."""
     today = warsaw_day(database.clock())
-    on = today if day is None else _day(day, today)
+    on = today if day is None else _day(day, today, "--day")
     mailboxes.record_warmup(mailboxes.find(normalise(address)).id, on, count, who())
     print(f"recorded {count} warm-up e-mails of {normalise(address)} on {on}")
 
 
-def _day(text: str, today: date) -> date:
+def _day(text: str, today: date, option: str) -> date:
     """A day within a year; any other is a typing error."""
     try:
         day = date.fromisoformat(text)
     except ValueError:
-        raise MailboxInvalid(f"--day: {text[:40]!r} is not a date like {today}") from None
+        raise MailboxInvalid(f"{option}: {text[:40]!r} is not a date like {today}") from None
     if abs(day - today) > timedelta(days=366):
-        raise MailboxInvalid(f"--day: {day} is more than a year from today")
+        raise MailboxInvalid(f"{option}: {day} is more than a year from today")
     return day

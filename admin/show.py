@@ -5,7 +5,6 @@ import json
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from itertools import starmap
 from typing import Annotated, Any
 
 import typer
@@ -14,7 +13,6 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
-from admin.input.campaign_file import WEEKDAYS
 from models.owner.changes import RecordedChange
 from ops.terminal import escape_controls
 from reasons import Reason
@@ -30,7 +28,7 @@ console = Console(width=None if sys.stdout.isatty() else 100_000)
 
 
 def as_json(value: Any) -> None:
-    print(escape_controls(json.dumps(_plain(value), indent=2, ensure_ascii=False), keep="\n"))
+    print(escape_controls(json.dumps(plain(value), indent=2, ensure_ascii=False), keep="\n"))
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], empty: str) -> None:
@@ -64,38 +62,10 @@ def pairs(values: Iterable[tuple[str, Any]]) -> None:
 
 def changes(found: Iterable[RecordedChange]) -> None:
     """Print the latest changes, if there are any."""
-    rows = [(it.at, it.by, it.verb, ", ".join(starmap(_difference, it.values.items())), it.reason) for it in found]
+    rows = [(it.at, it.sentence) for it in found]
     if rows:
         print()
-        table(("at", "by", "action", "changed", "reason"), rows, "")
-
-
-def _difference(name: str, values: Sequence[Any]) -> str:
-    old, new = (_setting(name, value) for value in values)
-    return f"{name.removesuffix('_minute').removesuffix('_seconds').replace('_', ' ')}: {old} → {new}"
-
-
-def _setting(name: str, value: Any) -> str:
-    """A setting as written in a campaign file or on the command line."""
-    if name.endswith("_minute") and isinstance(value, int):
-        return f"{value // 60:02}:{value % 60:02}"
-    if name.endswith("_seconds") and isinstance(value, int | float):
-        return duration(value)
-    if name == "weekdays" and isinstance(value, list):
-        return ", ".join(WEEKDAYS[day] for day in value if day in range(7))
-    return "none" if value is None else str(value)
-
-
-def duration(seconds: float) -> str:
-    """1 h 30 min; values outside timedelta's range as a number."""
-    if not 1 <= seconds <= 10**9 or seconds != int(seconds):
-        return f"{float(seconds):g} s"
-    rest, parts = int(seconds), []
-    for unit, size in (("d", 86400), ("h", 3600), ("min", 60), ("s", 1)):
-        count, rest = divmod(rest, size)
-        if count:
-            parts.append(f"{count} {unit}")
-    return " ".join(parts)
+        table(("at", "what was changed"), rows, "")
 
 
 def moment(at: datetime) -> str:
@@ -112,15 +82,16 @@ def _text(value: Any) -> str:
     return "" if value is None else escape_controls(str(value))
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """As JSON has it."""
     if isinstance(value, Reason):
         return str(value)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return _plain({name: getattr(value, name) for name in _names(value)})
+        return plain({name: getattr(value, name) for name in _names(value)})
     if isinstance(value, dict):
-        return {str(key): _plain(each) for key, each in value.items()}
+        return {str(key): plain(each) for key, each in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(each) for each in value]
+        return [plain(each) for each in value]
     if isinstance(value, datetime):
         return value.astimezone(WARSAW).isoformat(timespec="milliseconds")
     return value if isinstance(value, (int, float, bool, str, type(None))) else str(value)

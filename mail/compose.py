@@ -3,12 +3,14 @@
 Used both to send a message and to check beforehand that it can be composed.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Protocol
+from uuid import UUID
 
-from mail import message
-from mail.message import Letter, build
+from mail import message, unsubscribe
+from mail.message import Letter, build, own_id
 from mail.render import Template
 from mail.thread import Thread
 from mail.unsubscribe import FIELD, Unsubscribe
@@ -67,6 +69,57 @@ class Envelope:
     message_id: str  # with its angle brackets
     unsubscribe: Unsubscribe | None = None
     thread: Thread | None = None  # for templates without a subject
+    is_test: bool = False  # a test mail: marked as one
+
+
+class Outgoing(Protocol):
+    """Everything that one lead's message is made of: a claim, or what is read for a preview."""
+
+    @property
+    def subject(self) -> str | None: ...
+    @property
+    def text(self) -> str: ...
+    @property
+    def html(self) -> str | None: ...
+    @property
+    def fields(self) -> Mapping[str, str]: ...
+    @property
+    def sender(self) -> str: ...
+    @property
+    def sender_name(self) -> str: ...
+    @property
+    def recipient(self) -> str: ...
+    @property
+    def message_id(self) -> str: ...
+    @property
+    def one_click(self) -> bool: ...
+
+
+def letter_of(it: Outgoing, date: datetime, keys: Sequence[bytes], url: str, thread: Thread | None = None) -> bytes:
+    """The message as it is sent. Raises as compose().
+
+    keys: of unsubscribe.PURPOSE. url: of the public page for unsubscribing; "": there is none.
+    thread: the letters that it follows; None: it has a subject.
+    """
+    token = unsubscribe.token(UUID(own_id(it.message_id)), keys)
+    offered = unsubscribe.offer(token, it.sender, url, _language(it), one_click=it.one_click)
+    return _composed(it, date, offered, thread=thread)
+
+
+def test_letter_of(it: Outgoing, date: datetime, url: str) -> bytes:
+    """The same as a test mail: marked as one, and its offer to unsubscribe changes nothing. Raises as compose()."""
+    return _composed(it, date, unsubscribe.preview(it.sender, url, _language(it)), is_test=True)
+
+
+def _language(it: Outgoing) -> str:
+    return unsubscribe.language_of(it.fields, it.subject or "", it.text)
+
+
+def _composed(
+    it: Outgoing, date: datetime, offered: Unsubscribe, *, thread: Thread | None = None, is_test: bool = False
+) -> bytes:
+    envelope = Envelope(Sender(it.sender, it.sender_name), it.recipient, it.message_id, offered, thread, is_test)
+    return compose(Templates.of(it.subject, it.text, it.html), it.fields, envelope, date)
 
 
 def compose(templates: Templates, fields: Mapping[str, str], envelope: Envelope, date: datetime) -> bytes:
@@ -95,6 +148,7 @@ def _letter(templates: Templates, fields: Mapping[str, str], envelope: Envelope)
         message_id=envelope.message_id,
         unsubscribe=envelope.unsubscribe,
         thread=envelope.thread if templates.subject is None else None,
+        is_test=envelope.is_test,
     )
 
 

@@ -16,6 +16,9 @@ from reasons import Code, Reason
 ID_HEADER = "X-Punktual-Id"
 MESSAGE_ID_HEADER = "Message-ID"
 
+# A test mail is marked for people, and for programs.
+TEST_HEADER, TEST_PREFIX = "X-Punktual-Test", "[Test] "
+
 LONGEST_SUBJECT = 500
 LONGEST_NAME = 200
 
@@ -48,6 +51,7 @@ class Letter:
     message_id: str  # with its angle brackets
     unsubscribe: Unsubscribe | None = None
     thread: Thread | None = None  # that it continues
+    is_test: bool = False
 
 
 def build(letter: Letter, date: datetime) -> bytes:
@@ -56,12 +60,13 @@ def build(letter: Letter, date: datetime) -> bytes:
     headers = [
         encoding.mailbox("From", letter.sender_name, _address(letter.sender_address)),
         encoding.mailbox("To", "", _address(letter.recipient)),
-        encoding.unstructured("Subject", letter.subject),
+        encoding.unstructured("Subject", f"{TEST_PREFIX if letter.is_test else ''}{letter.subject}"),
         f"Date: {format_datetime(date)}",
         f"{MESSAGE_ID_HEADER}: {letter.message_id}",
         f"{ID_HEADER}: {own_id(letter.message_id)}",
         *(encoding.spaced(name, values) for name, values in thread.headers(letter.message_id, letter.thread)),
         *(encoding.listed(name, values) for name, values in _list_headers(letter)),
+        *([f"{TEST_HEADER}: yes"] if letter.is_test else []),
         "MIME-Version: 1.0",
     ]
     content = "\r\n".join([*headers, _parts(letter)]).encode("ascii")
@@ -161,8 +166,9 @@ def check_finished(content: bytes, letter: Letter) -> None:
     fields = [field.partition(": ")[::2] for field in head.replace("\r\n ", " ").split("\r\n")]
     listed = {name: " ".join(parts) for name, parts in thread.headers(letter.message_id, letter.thread)}
     listed |= {name: ", ".join(parts) for name, parts in _list_headers(letter)}
-    names = (*_HEADERS, *listed, *_MIME_HEADERS, *(("Content-Transfer-Encoding",) if letter.html is None else ()))
-    if tuple(name for name, _ in fields) != names:
+    marks = (TEST_HEADER,) if letter.is_test else ()
+    ending = ("Content-Transfer-Encoding",) if letter.html is None else ()
+    if tuple(name for name, _ in fields) != (*_HEADERS, *listed, *marks, *_MIME_HEADERS, *ending):
         raise LetterInvalid(Reason(Code.FINISHED_HEADERS))
     values = dict(fields)
     if not (

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from enum import StrEnum
 from typing import NamedTuple
 
 from scheduling.window import NEVER, Window
@@ -85,6 +86,17 @@ class Taken(NamedTuple):
     mailbox_id: int
     at: datetime
     is_retry: bool = False  # a retry: it has its own time, and later e-mails need not wait for it
+
+
+class Hold(StrEnum):
+    """The rule that put an e-mail off for longest. Without one it follows the e-mail before it by the delay."""
+
+    WINDOW = "window"
+    DAILY_LIMIT = "daily_limit"  # the campaign's
+    MAILBOX_LIMIT = "mailbox_limit"
+    SHARE = "share"  # its mailboxes' room is other campaigns' too
+    MAILBOX_GAP = "mailbox_gap"
+    MAILBOX_CLOSED = "mailbox_closed"
 
 
 class Slot(NamedTuple):

@@ -16,6 +16,7 @@ from scheduling.plan_types import (
     Campaign,
     CurrentSlot,
     Email,
+    Hold,
     Mailbox,
     PlanInputInvalid,
     Slot,
@@ -24,7 +25,7 @@ from scheduling.plan_types import (
     interval,
     whole,
 )
-from scheduling.simulation import JITTER, Future, Unplannable, jitter, of
+from scheduling.simulation import JITTER, Future, Line, Unplannable, jitter, of
 from scheduling.window import Window, warsaw_day
 
 # Whoever plans needs this module alone.
@@ -35,6 +36,7 @@ __all__ = [
     "Campaign",
     "CurrentSlot",
     "Email",
+    "Hold",
     "Mailbox",
     "PlanInputInvalid",
     "Slot",
@@ -50,10 +52,15 @@ __all__ = [
 
 
 def plan(
-    campaigns: Sequence[Campaign], mailboxes: Sequence[Mailbox], taken: Iterable[Taken], now: datetime
+    campaigns: Sequence[Campaign],
+    mailboxes: Sequence[Mailbox],
+    taken: Iterable[Taken],
+    now: datetime,
+    holds: dict[Slot, Hold] | None = None,
 ) -> Iterator[Slot]:
     """The slots of all campaigns in time order. Deterministic.
 
+    holds: if given, filled with the rule that put each slot off for longest.
     Raises Unplannable for the campaign that it fails for.
     """
     future = Future(campaigns, mailboxes, taken, now)
@@ -65,12 +72,27 @@ def plan(
         at, since, campaign_id = waiting[0]
         line = future.lines[campaign_id]
         slot, later = of(line, future.advance, at)
+        if holds is not None:
+            _note(holds, future, line, at, slot, later)
         if later is None:
             heapq.heappop(waiting)
         else:
             heapq.heapreplace(waiting, (later, later if slot else since, campaign_id))
         if slot is not None:
             yield slot
+
+
+def _note(
+    holds: dict[Slot, Hold], future: Future, line: Line, at: datetime, slot: Slot | None, later: datetime | None
+) -> None:
+    """Remember what put off the campaign's next e-mail from `at`; or, if it got its slot, note what did for longest."""
+    if slot is not None:
+        if line.put_off is not None:
+            holds[slot] = line.put_off[1]
+        line.put_off = None
+        future.senders[slot.mailbox_id, future.day_of(slot.at)].add(slot.campaign_id)
+    elif later is not None and (line.put_off is None or later - at > line.put_off[0]):
+        line.put_off = (later - at, of(line, future.why_not, at))
 
 
 def horizon(window: Window, now: datetime, at_least: timedelta) -> datetime:

@@ -15,6 +15,7 @@ from scheduling.plan_types import (
     Campaign,
     CurrentSlot,
     Email,
+    Hold,
     Mailbox,
     Slot,
     Taken,
@@ -53,6 +54,7 @@ class Line:
         self.to_place = deque(it.emails)
         self.taken: Counter[date] = Counter()
         self.placed_at: datetime | None = None  # the last one
+        self.put_off: tuple[timedelta, Hold] | None = None  # the longest of the next e-mail, if that is asked for
         # Cache of the open stretch found last: most times are in it.
         self.open_until = self.last_minute_from = BEGIN
         self.day = date.min
@@ -88,6 +90,8 @@ class Future:
     ) -> None:
         self.now = whole(now)
         self._day, self._day_ends = date.min, BEGIN
+        # (mailbox, day) -> campaigns that send from it then, if it is asked for what put off slots.
+        self.senders: defaultdict[tuple[int, date], set[int]] = defaultdict(set)
         self._open_for: dict[tuple[Window, date], timedelta] = {}
         self.boxes = {it.id: Box(it) for it in mailboxes}
         self.lines = {it.id: Line(it) for it in campaigns}
@@ -174,6 +178,17 @@ class Future:
 
     def next_day(self, line: Line) -> datetime:
         return line.it.window.next_opening(self._day_ends)
+
+    def why_not(self, line: Line, at: datetime) -> Hold:
+        """Why advance() has just found no slot at `at`."""
+        if self.next_allowed(line, at) > at:
+            is_full = line.it.window.is_open(at) and line.room_on(self.day_of(at)) <= 0
+            return Hold.DAILY_LIMIT if is_full else Hold.WINDOW
+        if line.left:
+            is_closed = all((box.it.open_from or BEGIN) > at for box in line.left)
+            return Hold.MAILBOX_CLOSED if is_closed else Hold.MAILBOX_GAP
+        senders = {it for box in line.pool.boxes for it in (*box.held, *self.senders[box.it.id, self._day])}
+        return Hold.SHARE if senders - {line.it.id} else Hold.MAILBOX_LIMIT
 
     def _choose(self, line: Line, at: datetime) -> tuple[Box | None, datetime]:
         """A mailbox for its next e-mail: the current one, or of those that may take it now the one that ranks first.

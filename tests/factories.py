@@ -120,6 +120,8 @@ def planned(campaign_id: int, mailbox_id: int, *at: datetime) -> list[int]:
     ids = [row.id for row in leads.order_by(CampaignLead.position).limit(len(at))]
     assert len(ids) == len(at), "the campaign has too few leads"
     step_id = step_of(campaign_id)
+    # Nothing is claimed from a mailbox that is none of the campaign's.
+    tables.CampaignMailbox.insert(campaign=campaign_id, mailbox=mailbox_id).on_conflict_ignore().execute()
     slots = [Slot(campaign_id, lead, step_id, mailbox_id, when) for lead, when in zip(ids, at, strict=True)]
     batch_moves.plan(campaign_id, slots, "tests")
     rows = Q.select(Q.id).where(Q.campaign_lead.in_(ids)).order_by(Q.campaign_lead)

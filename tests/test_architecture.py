@@ -72,8 +72,8 @@ ALLOWED: dict[str, set[str]] = {
     | _OPS,
     "web.language": {"clock", "config", "models.email", "reasons", "scheduling"},
     "web.guard": {"config", "models.owner", "models.store", "reasons", "web.language"} | _OPS,
-    "web": {"bounds", "clock", "config", "faults", "mail.address", "mail.unsubscribe", "scheduling", "web.guard"}
-    | {"web.language"}
+    "web": {"bounds", "clock", "config", "faults", "mail", "mail.address", "mail.unsubscribe", "scheduling"}
+    | {"web.guard", "web.language"}
     | _SEEN
     | _OPS,
 }

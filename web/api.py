@@ -178,11 +178,11 @@ def resume(id: int, empty: schemas.Empty) -> Any:
 
 
 @blueprint.post("/campaigns/<int:id>/cancel")
-@blueprint.input(schemas.Empty, arg_name="empty")
+@blueprint.input(schemas.Cancel, arg_name="order")
 @blueprint.output(schemas.Campaign)
-def cancel(id: int, empty: schemas.Empty) -> Any:
+def cancel(id: int, order: schemas.Cancel) -> Any:
     """Cancel a campaign for good: its unsent e-mails are never sent"""
-    campaigns.cancel(id, access.person())
+    campaigns.cancel(id, access.person(), order.reason)
     return _campaign(id)
 
 

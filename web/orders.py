@@ -8,17 +8,18 @@ from flask_babel import gettext
 
 from models.owner import campaigns, settlement
 from models.owner.campaigns import CampaignInvalid
-from models.owner.settlement import SettlementRefused
+from models.owner.settlement import MOST_REASON, SettlementRefused
+from reasons import Code, Reason
 from web import words
 from web.guard import access
 from web.pages import campaign_page, email_page
 
 blueprint = Blueprint("orders", __name__)
 
-_CAMPAIGN: dict[str, Callable[[int, str], object]] = {
-    "start": campaigns.start,
+_CAMPAIGN: dict[str, Callable[[int, str, str | None], object]] = {
+    "start": lambda campaign_id, by, _: campaigns.start(campaign_id, by),
     "pause": campaigns.pause,
-    "resume": campaigns.resume,
+    "resume": lambda campaign_id, by, _: campaigns.resume(campaign_id, by),
     "cancel": campaigns.cancel,
 }
 _VERDICTS: dict[str, Callable[[int, str, str], None]] = {"sent": settlement.sent, "again": settlement.again}
@@ -26,8 +27,12 @@ _VERDICTS: dict[str, Callable[[int, str, str], None]] = {"sent": settlement.sent
 
 @blueprint.post("/campaigns/<int:campaign_id>/<any(start, pause, resume, cancel):order>")
 def order(campaign_id: int, order: str) -> ResponseReturnValue:
+    reason = request.form.get("reason", "").strip()
+    if len(reason) > MOST_REASON:
+        because = words.reason(Reason(Code.REASON_TOO_LONG, most=MOST_REASON))
+        return campaign_page(campaign_id, gettext("Not done: %(because)s.", because=because))
     try:
-        _CAMPAIGN[order](campaign_id, access.person())
+        _CAMPAIGN[order](campaign_id, access.person(), reason or None)
     except CampaignInvalid:
         status = words.status(campaigns.get(campaign_id).status)
         return campaign_page(campaign_id, gettext("Not done: the campaign is now %(status)s.", status=status))

@@ -13,11 +13,11 @@ from models.owner.settlement import MOST_REASON
 from models.states import CampaignStatus, Status
 from models.store import database
 from models.store.tables import Campaign
-from models.views import history, mails, overview, unknowns
+from models.views import exports, history, mails, overview, unknowns
 from models.views import today as timeline
 from models.views.mails import CursorInvalid
 from reasons import gettext_noop
-from web import email_times, letter, outlook, picture, words
+from web import email_times, letter, outlook, picture, preview, words
 from web.guard import headers
 from web.screen import show
 
@@ -74,6 +74,7 @@ def campaign_page(campaign_id: int, refusal: str | None = None) -> Response:
     """refusal: why an order from this page was not carried out."""
     row = campaigns.get(campaign_id)
     status, lead = request.args.get("status", ""), request.args.get("lead", "").strip()
+    letter_wanted = request.args.get("letter", "").strip()
     [line] = overview.campaigns([row])
     ahead = outlook.of(row)
     return show(
@@ -91,8 +92,31 @@ def campaign_page(campaign_id: int, refusal: str | None = None) -> Response:
         status=status,
         lead_wanted=lead,
         statuses=list(Status),
+        preview=preview.of(row, letter_wanted) if row.status == CampaignStatus.DRAFT else None,
+        letter_wanted=letter_wanted,
         refusal=refusal,
     )
+
+
+@blueprint.get("/campaigns/<int:campaign_id>/letter/html")
+@headers.letter
+def letter_html(campaign_id: int) -> Response:
+    """The HTML of a draft's letter to one lead, for the page's sandboxed frame."""
+    found = preview.of(campaigns.get(campaign_id), request.args.get("lead", ""))
+    if found is None or found.shown is None:
+        abort(404)
+    return _html(found.shown)
+
+
+@blueprint.get("/campaigns/<int:campaign_id>/emails.csv")
+def export(campaign_id: int) -> Response:
+    """The campaign's e-mails with the leads' own columns, as `email list --csv` writes them."""
+    row = campaigns.get(campaign_id)
+    delimiter = ";" if request.args.get("semicolons") else ","
+    found = exports.as_csv(exports.emails(campaign_id=row.id), exports.column_names(row.id), delimiter)
+    response = Response("".join(found), mimetype="text/csv")
+    response.headers["Content-Disposition"] = f'attachment; filename="campaign-{row.id}.csv"'
+    return response
 
 
 def _mails(campaign_id: int, status: str, lead: str) -> mails.Page:
@@ -137,8 +161,13 @@ def html(email_id: int) -> Response:
     """The message's HTML alone, for the page's sandboxed frame."""
     overview.email(email_id)
     content = overview.content(email_id)
-    read = letter.read(content) if content is not None else None
-    if read is None or read.html is None:
+    if content is None:
+        abort(404)
+    return _html(letter.read(content))
+
+
+def _html(read: letter.ShownLetter) -> Response:
+    if read.html is None:
         abort(404)
     response = make_response(letter.without_connections(read.html))
     response.mimetype = "text/html"

@@ -277,6 +277,10 @@ class Pause(Input):
     reason: Reason | None = Field(None, description="Why. Shown with the campaign.")
 
 
+class Cancel(Input):
+    reason: Reason | None = None
+
+
 class Settle(Input):
     """A decision about an unknown e-mail."""
 

@@ -75,6 +75,11 @@ COLUMNS = {
     "leads_left_out": gettext_noop("leads that must not be written to"),
     "leads": gettext_noop("leads"),
     "leads_changed": gettext_noop("leads with new fields"),
+    "name": gettext_noop("campaign name"),
+    "subject": gettext_noop("subject line"),
+    "text": gettext_noop("text of the letter"),
+    "html": gettext_noop("HTML of the letter"),
+    "mailboxes": gettext_noop("mailboxes"),
 }
 
 # Words that are values of reasons, in addition to the statuses above.
@@ -168,7 +173,15 @@ def weekdays(numbers: Sequence[int]) -> str:
     return ", ".join(names.get(each, str(each)) for each in days)
 
 
+def _length(text: str) -> str:
+    """Instead of a long text."""
+    return str(ngettext("%(num)d character", "%(num)d characters", len(text)))
+
+
 _VALUES: dict[str, Callable[[Any], str]] = {
+    "text": _length,
+    "html": _length,
+    "mailboxes": ", ".join,
     "window_start_minute": wall_clock,
     "window_end_minute": wall_clock,
     "weekdays": weekdays,

@@ -18,10 +18,10 @@ from mail.compose import Templates
 from mail.message import LetterInvalid, refuse_control_characters
 from mail.render import TemplateInvalid
 from models.owner.campaigns import NO_END, Edit
+from models.owner.sentences import WEEKDAYS
 from models.store.tables import Campaign
 from scheduling.window import Window, WindowInvalid
 
-WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 # As an end date on the command line: the campaign gets none.
 NO_END_DATE = "none"
 _SHOWN_PROBLEMS = 3
@@ -117,6 +117,13 @@ def _checked(where: str, values: Mapping[str, Any], source: str = "") -> Campaig
     return campaign
 
 
+def named(name: str) -> str:
+    """A campaign's name, checked by the rules of a campaign file."""
+    others = {"subject": "-", "text": "-", "mailboxes": ["-"], "window_start": "00:00", "window_end": "24:00"}
+    pace = {"weekdays": ["mon"], "delay_between_emails_seconds": 1, "daily_limit": 1}
+    return _checked("the name", {"name": name, **others, **pace}).name
+
+
 def _told(where: str, source: str, fault: faults.Fault) -> str:
     name, *inner = fault.place
     line = faults.line_of(source, [name])
@@ -135,10 +142,11 @@ def edited(
     daily_limit: int | None,
     send_on_holidays: bool | None = None,
     end_date: str | None = None,
+    name: str | None = None,
 ) -> Edit:
     """The given changes, checked together with the campaign's other settings by the rules of a campaign file."""
     values = {
-        "name": row.name,
+        "name": row.name if name is None else name,
         "subject": "as it is",
         "text": "as it is",
         "mailboxes": ["as they are"],
@@ -151,6 +159,7 @@ def edited(
     }
     file = _checked("the change", values)
     return Edit(
+        name=name,
         window_start_minute=None if window_start is None else file.window.start_minute,
         window_end_minute=None if window_end is None else file.window.end_minute,
         weekdays=None if weekdays is None else sorted(file.window.weekdays),

@@ -1,6 +1,6 @@
 """Renders each lead's letters before anything is written, so that none fails when it is sent."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,7 +10,6 @@ from admin.input.texts import FileInvalid
 from mail import unsubscribe
 from mail.compose import Envelope, Sender, Templates, check, compose
 from mail.message import LetterInvalid
-from models.owner.lead_import import NewLead
 
 _AN_ID = "<a-check@example.invalid>"
 _A_LETTER = Templates.of("A check", "A check", None)
@@ -19,11 +18,16 @@ _A_DAY = datetime(2000, 1, 1, tzinfo=UTC)
 _A_SENDER = Sender("a-check@sender.example", "")
 
 
-def check_unsubscribe_url(file: Path, columns: Columns, letters: Sequence[Templates]) -> None:
-    """Raise FileInvalid if a column has the name of each lead's own link, or a letter uses that and it has no page."""
-    name = unsubscribe.FIELD
-    if name in dict(columns.fields):
+def check_columns(file: Path, columns: Columns) -> None:
+    """Raise FileInvalid if a column has the name of each lead's own link."""
+    if unsubscribe.FIELD in dict(columns.fields):
+        name = unsubscribe.FIELD
         raise FileInvalid(f"{file.name}: rename the column {name}: each lead's own link has that name in letters")
+
+
+def check_unsubscribe_url(letters: Sequence[Templates]) -> None:
+    """Raise FileInvalid if one of them has a link to a public page that there is not."""
+    name = unsubscribe.FIELD
     if config.settings().unsubscribe.url:
         return
     for templates in letters:
@@ -34,13 +38,13 @@ def check_unsubscribe_url(file: Path, columns: Columns, letters: Sequence[Templa
             )
 
 
-def fault(lead: NewLead, letters: Sequence[Templates]) -> str | None:
+def fault(address: str, fields: Mapping[str, str], letters: Sequence[Templates]) -> str | None:
     """Why one of the letters cannot be composed for this lead. Raises TemplateInvalid if it cannot for any."""
     offered = unsubscribe.preview(_A_SENDER.address, config.settings().unsubscribe.url)
-    envelope = Envelope(_A_SENDER, lead.address, _AN_ID, offered)
+    envelope = Envelope(_A_SENDER, address, _AN_ID, offered)
     try:
         for templates in letters:
-            check(templates, lead.fields, envelope)
+            check(templates, fields, envelope)
     except LetterInvalid as error:
         return str(error)
     return None

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from models.email import announcements
+from models.email import announcements, message_ids
 from models.email.announcements import Moved
 from models.states import Move
 from models.store import reason_columns
@@ -16,22 +16,25 @@ from reasons import Code, Reason, Why
 from scheduling.planner import Slot
 
 # A lead that already has an e-mail of this step is skipped.
-PLAN = """
+PLAN = f"""
 WITH slot AS (
     SELECT * FROM unnest(%(leads)s::bigint[], %(steps)s::bigint[], %(mailboxes)s::bigint[], %(times)s::timestamptz[])
         AS s (campaign_lead_id, step_id, mailbox_id, scheduled_at)
 ), planned AS (
     INSERT INTO campaign_email_queue (campaign_id, campaign_lead_id, step_id, mailbox_id, scheduled_at, message_id)
-    SELECT %(campaign)s, slot.campaign_lead_id, slot.step_id, slot.mailbox_id, slot.scheduled_at,
-           '<' || gen_random_uuid() || '@' || split_part(m.address, '@', 2) || '>'
-    FROM slot JOIN mailbox m ON m.id = slot.mailbox_id
+    SELECT c.id, slot.campaign_lead_id, slot.step_id, slot.mailbox_id, slot.scheduled_at,
+           {message_ids.of("slot.step_id")}
+    FROM slot
+    JOIN mailbox m ON m.id = slot.mailbox_id
+    JOIN campaign_lead cl ON cl.id = slot.campaign_lead_id
+    JOIN campaign c ON c.id = %(campaign)s
     ORDER BY slot.scheduled_at
     ON CONFLICT (campaign_lead_id, step_id) DO NOTHING
     RETURNING id, mailbox_id, scheduled_at
 )
 INSERT INTO email_history (email_id, move, to_status, scheduled_to, mailbox_id, by)
 SELECT id, 'plan', 'pending', scheduled_at, mailbox_id, %(by)s FROM planned ORDER BY id
-"""
+"""  # noqa: S608  # only our own words
 
 
 def plan(campaign_id: int, slots: Sequence[Slot], by: str) -> int:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from models.email import holds, limits, windows
@@ -12,7 +12,7 @@ from models.email.locks import NoSuchEmail
 from models.email.suppressed import ENTRY
 from models.email.windows import WindowRow
 from models.states import CampaignStatus, MailboxStatus, Status
-from models.store import reason_columns
+from models.store import counting, reason_columns
 from models.store.database import MACHINE, Clock, Prepared, clock_difference, packet_rows, rows
 from models.store.installation import AGREES, DatabaseDisagrees, Seen
 from scheduling.planner import check_moments, interval
@@ -24,9 +24,14 @@ _COLUMNS = f"""
        c.status AS campaign_status, {windows.COLUMNS}, c.delay_seconds,
        c.daily_limit AS campaign_limit, c.last_start_at AS campaign_last_start, m.status AS mailbox_status,
        m.closed_until, m.closed_reason, m.closed_reason_code, m.closed_reason_values,
-       m.daily_limit AS mailbox_limit, m.gap_seconds, m.last_start_at AS mailbox_last_start,
+       {limits.limit_on("%(day)s::date")} AS mailbox_limit, {limits.frozen_to("%(day)s::date")} AS mailbox_frozen_to,
+       m.gap_seconds, m.last_start_at AS mailbox_last_start,
        EXISTS (SELECT FROM campaign_email_queue b
-               WHERE b.mailbox_id = m.id AND b.status = 'sending' AND b.id <> q.id) AS mailbox_busy,
+               WHERE b.mailbox_id = m.id AND b.status = 'sending' AND b.id <> q.id)
+           OR EXISTS (SELECT FROM test_mail t WHERE t.mailbox_id = m.id AND {counting.TEST_IS_UNDER_WAY})
+           AS mailbox_busy,
+       EXISTS (SELECT FROM campaign_mailbox cm WHERE cm.campaign_id = q.campaign_id AND cm.mailbox_id = q.mailbox_id)
+           AS mailbox_is_its_campaigns,
        (SELECT count(*) FROM campaign_email_queue h JOIN mailbox o ON o.id = h.mailbox_id
         WHERE h.status = 'sending' AND o.smtp_host = m.smtp_host AND h.id <> q.id) AS host_sending,
        s.address AS suppressed_by, s.reason AS suppressed, s.reason_code AS suppressed_code,
@@ -92,6 +97,8 @@ class _Around(WindowRow):
     has_inbox: bool
     inbox_read_at: datetime | None
     inbox_failed_reason: str | None
+    mailbox_is_its_campaigns: bool
+    mailbox_frozen_to: date | None
 
 
 _ONE = f"""
@@ -159,7 +166,8 @@ def read_pending(ids: Iterable[int]) -> dict[int, Facts]:
     E-mails with unusable settings are left out: see usable.problems().
     """
     now, off = clock_difference()
-    day, around = warsaw_day(now), rows(_Around, FACTS, {"ids": list(ids)})
+    day = warsaw_day(now)
+    around = rows(_Around, FACTS, {"ids": list(ids), "day": day})
     campaigns = limits.campaigns_used({row.campaign_id for row in around}, day)
     mailboxes = limits.mailboxes_used({row.mailbox_id for row in around}, day)
     found: dict[int, Facts] = {}
@@ -205,6 +213,8 @@ def _facts(row: _Around, now: datetime, clock_off: timedelta, campaign_used: int
         requires_legal_basis=row.requires_legal_basis,
         hold=_hold(row),
         follow_up=_follow_up(row),
+        mailbox_is_its_campaigns=row.mailbox_is_its_campaigns,
+        mailbox_frozen_to=row.mailbox_frozen_to,
     )
 
 

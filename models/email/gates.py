@@ -6,7 +6,7 @@ facts that they check.
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import Literal, get_args
 
@@ -112,6 +112,8 @@ class Facts:
     requires_legal_basis: bool  # of this installation, if the setting leaves it to that
     hold: Hold | None
     follow_up: FollowUp | None = None  # None: it is the first to its lead
+    mailbox_is_its_campaigns: bool = True  # False: it was taken from the campaign
+    mailbox_frozen_to: date | None = None  # the last day of a freeze that today is in
 
     @property
     def looked_at(self) -> datetime | None:
@@ -227,16 +229,31 @@ def under_the_limits(it: Facts, rules: config.Sending) -> Closed | None:
 
 
 def _another_day(it: Facts) -> datetime:
-    return it.window.next_opening(warsaw_day_bounds(warsaw_day(it.now))[1])
+    return _window_after(it, warsaw_day(it.now))
+
+
+def _window_after(it: Facts, day: date) -> datetime:
+    """When its campaign's window opens first after a day."""
+    return it.window.next_opening(warsaw_day_bounds(day)[1])
 
 
 def mailbox_is_open(it: Facts, rules: config.Sending) -> Closed | None:
     if it.mailbox_status != MailboxStatus.ACTIVE:
         return Closed("mailbox", Action.REPLAN, Reason(Code.MAILBOX_STATUS, status=it.mailbox_status))
+    if it.mailbox_frozen_to is not None:
+        because = Reason(Code.MAILBOX_FROZEN, to=f"{it.mailbox_frozen_to:%Y-%m-%d}")
+        return Closed("mailbox", Action.REPLAN, because, _window_after(it, it.mailbox_frozen_to))
     if it.mailbox_closed_until is not None and it.mailbox_closed_until > it.now:
         because = Reason(Code.MAILBOX_CLOSED, because=it.mailbox_closed_reason or "")
         return Closed("mailbox", Action.REPLAN, because, it.mailbox_closed_until)
     return None
+
+
+def mailbox_is_its_campaigns(it: Facts, rules: config.Sending) -> Closed | None:
+    """For the claim only: what is being sent when its mailbox is taken from the campaign is left alone."""
+    if it.mailbox_is_its_campaigns:
+        return None
+    return Closed("mailbox", Action.REPLAN, Reason(Code.MAILBOX_REMOVED))
 
 
 def mailbox_is_free(it: Facts, rules: config.Sending) -> Closed | None:
@@ -267,6 +284,7 @@ CLAIM: tuple[Gate, ...] = (
     not_too_late,
     window_is_open,
     under_the_limits,
+    mailbox_is_its_campaigns,
     mailbox_is_open,
     mailbox_is_free,
     campaign_keeps_its_pace,

@@ -1,7 +1,7 @@
 """How many e-mails count towards a daily limit: the only place with this rule.
 
 An e-mail counts on the Warsaw day of its hand-over, or of its claim until it is handed over. A hand-over that a person
-decided to repeat still counts, and so do warm-up e-mails of another system.
+decided to repeat still counts, and so do test mails and warm-up e-mails of another system.
 """
 
 from collections.abc import Iterable
@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from models.store import counting
 from models.store.database import rows
-from scheduling.window import warsaw_day_bounds
+from scheduling.window import WARSAW, warsaw_day_bounds
 
 
 def _but(besides: str | None) -> str:
@@ -35,6 +35,10 @@ SELECT mailbox_id, sum(campaign)::int AS campaign, sum(warmup)::int AS warmup FR
     WHERE mailbox_id = ANY({ids}) AND handed_over_at >= %(starts)s AND handed_over_at < %(ends)s
     GROUP BY mailbox_id
     UNION ALL
+    SELECT mailbox_id, count(*), 0 FROM test_mail
+    WHERE mailbox_id = ANY({ids}) AND {counting.TEST_COUNTS} AND started_at >= %(starts)s AND started_at < %(ends)s
+    GROUP BY mailbox_id
+    UNION ALL
     SELECT mailbox_id, 0, count FROM warmup_count WHERE mailbox_id = ANY({ids}) AND day = %(day)s
 ) counted GROUP BY mailbox_id
 """  # noqa: S608  # only our own words
@@ -53,6 +57,53 @@ SELECT campaign_id, sum(n)::int AS campaign FROM (
     GROUP BY again.campaign_id
 ) counted GROUP BY campaign_id
 """  # noqa: S608
+
+
+def limit_on(day: str) -> str:
+    """SQL for a row `m` of mailbox: its limit on a day, which its ramp may keep below its daily limit. day: SQL."""
+    return f"""
+CASE WHEN m.ramp_start IS NULL THEN m.daily_limit
+     ELSE LEAST(m.daily_limit, m.ramp_start::bigint + m.ramp_step * {_sending_days(day)})::int END
+"""
+
+
+def _sending_days(before: str) -> str:
+    """SQL: on how many days of its ramp it has sent something, before a day."""
+    starts, ends = (f"({day}::timestamp AT TIME ZONE '{WARSAW.key}')" for day in ("m.ramp_from", before))
+    return f"""
+(SELECT count(DISTINCT day) FROM (
+    SELECT ({counting.counted_at("r")} AT TIME ZONE '{WARSAW.key}')::date AS day FROM campaign_email_queue r
+    WHERE r.mailbox_id = m.id AND {counting.counts_between(starts, ends, "r")}
+    UNION ALL
+    SELECT w.day FROM warmup_count w
+    WHERE w.mailbox_id = m.id AND w.count > 0 AND w.day >= m.ramp_from AND w.day < {before}
+ ) days)
+"""  # noqa: S608  # only our own words
+
+
+def frozen_to(day: str) -> str:
+    """SQL for a row `m` of mailbox: the last day of the freeze that this day is in; null: it is in none."""
+    its = f"f.mailbox_id = m.id AND {day} BETWEEN f.first_day AND f.last_day"
+    return f"(SELECT max(f.last_day) FROM mailbox_freeze f WHERE {its})"  # noqa: S608  # only our own words
+
+
+class OfDay(NamedTuple):
+    """What a mailbox may send on a day."""
+
+    mailbox_id: int
+    limit: int
+    frozen_to: date | None
+
+
+OF_DAY = f"""
+SELECT m.id AS mailbox_id, {limit_on("%(day)s::date")} AS limit, {frozen_to("%(day)s::date")} AS frozen_to
+FROM mailbox m WHERE m.id = ANY(%(ids)s)
+"""  # noqa: S608  # only our own words
+
+
+def mailboxes_on(ids: Iterable[int], day: date) -> dict[int, OfDay]:
+    """Mailbox id -> what it may send on this Warsaw day."""
+    return {it.mailbox_id: it for it in rows(OfDay, OF_DAY, {"ids": list(ids), "day": day})}
 
 
 MAILBOXES_USED, CAMPAIGNS_USED = mailboxes_used_query(), campaigns_used_query()

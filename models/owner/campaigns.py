@@ -1,22 +1,24 @@
 """Campaigns and their leads: adding, starting, pausing, editing, cancelling and completing them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from types import MappingProxyType
 
-from peewee import IntegrityError
+from peewee import IntegrityError, fn
 
 import bounds
-from models.email import batch_moves, locks, moves, recipients, remaining
+from models.email import batch_moves, locks, moves, recipients, remaining, windows
 from models.email.attempts import Conversation
 from models.email.claims import Attempt
 from models.owner import changes, forgotten, lead_import, notices
 from models.owner.lead_import import NewLead as NewLead
 from models.owner.notices import Kind
+from models.owner.settlement import MOST_REASON
 from models.states import CampaignStatus
 from models.store import reason_columns, tick_request
-from models.store.database import clock, database, fetch, rows, with_next
-from models.store.tables import CLOCK, Campaign, CampaignMailbox, CampaignStep, Mailbox
+from models.store.database import clock, database, execute, fetch, rows, with_next
+from models.store.tables import CLOCK, Campaign, CampaignLead, CampaignMailbox, CampaignStep, Mailbox
 from reasons import Code, Reason, Why
 from scheduling.window import Window, WindowInvalid, warsaw_day
 
@@ -54,10 +56,23 @@ class NewCampaign:
 NO_END = date.max
 
 
+@dataclass(frozen=True)
+class Letter:
+    """The templates of a campaign's first step."""
+
+    subject: str
+    text: str
+    html: str | None
+    checked_to: int  # the turn of the last lead for whom it was composed: it must fit all of them
+
+
 @dataclass(frozen=True, kw_only=True)
 class Edit:
-    """What an owner changes: columns of a campaign. None: it stays as it is."""
+    """What an owner changes. None: it stays as it is."""
 
+    name: str | None = None
+    letter: Letter | None = None
+    mailbox_ids: Sequence[int] | None = None
     window_start_minute: int | None = None
     window_end_minute: int | None = None
     weekdays: Sequence[int] | None = None
@@ -90,8 +105,6 @@ def add_staged(new: NewCampaign, by: str) -> AddedCampaign:
         if lead_import.leave_out_forgotten() and not lead_import.any_staged():
             raise CampaignInvalid("every lead of it was forgotten")
         campaign_id = _insert(new, by)
-        links = [{"campaign": campaign_id, "mailbox": mailbox} for mailbox in new.mailbox_ids]
-        CampaignMailbox.insert_many(links).execute()
         return AddedCampaign(campaign_id, lead_import.write_new(campaign_id))
 
 
@@ -109,11 +122,11 @@ def _insert(new: NewCampaign, by: str) -> int:
     try:
         campaign_id = int(Campaign.insert({"name": new.name, **pace}).execute())
     except IntegrityError as error:
-        if "campaign_name" in str(error):
-            raise CampaignInvalid(f"there is a campaign {new.name!r} already") from None
-        raise
+        raise _refusal(error, new.name) from None
     letter = {"subject": new.subject, "text": new.text, "html": new.html}
     CampaignStep.insert(campaign=campaign_id, position=1, **letter).execute()
+    links = [{"campaign": campaign_id, "mailbox": mailbox} for mailbox in new.mailbox_ids]
+    CampaignMailbox.insert_many(links).execute()
     changes.record_added(Campaign, campaign_id, pace, by)
     return campaign_id
 
@@ -158,7 +171,9 @@ def check_takes_leads(row: Campaign) -> None:
 
 
 def find(name: str) -> Campaign:
-    row = Campaign.get_or_none(Campaign.name == name)
+    """The campaign with this name; of those that were cancelled under it only the latest, if there is no other."""
+    named = Campaign.select().where(Campaign.name == name)
+    row: Campaign | None = named.order_by(Campaign.status == CampaignStatus.CANCELLED, Campaign.id.desc()).first()
     if row is None:
         raise CampaignInvalid(f"there is no campaign {name!r}")
     return row
@@ -198,6 +213,10 @@ def letters(campaign_id: int) -> list[StoredLetter]:
     return rows(StoredLetter, LETTERS, (campaign_id,))
 
 
+def has_leads(campaign_id: int) -> bool:
+    return CampaignLead.select().where(CampaignLead.campaign == campaign_id).exists()
+
+
 def start(campaign_id: int, by: str) -> None:
     row = get(campaign_id)
     if row.last_day is not None and row.last_day < warsaw_day(clock()):
@@ -235,11 +254,13 @@ def reactivate(campaign_id: int, by: str, reason: Why) -> None:
 
 
 def edit(campaign_id: int, by: str, change: Edit) -> bool:
-    """Change its window, delay or daily limit, and replan its pending e-mails from now on.
+    """Change what a campaign file says. A new window, delay, limit or mailbox replans its e-mails from now on.
 
-    Returns whether anything changed. Raises OutOfBounds, and CampaignInvalid for an impossible window.
+    What is being sent is left alone: a claim has its letter and its mailbox already. Returns whether anything changed.
+    Raises OutOfBounds, and CampaignInvalid for what is impossible beside what stays as it is.
     """
     fresh = changes.given(change)
+    letter, mailbox_ids = fresh.pop("letter", None), fresh.pop("mailbox_ids", None)
     bounds.check(bounds.CAMPAIGN, fresh)
     with database.atomic():
         row = _locked(campaign_id)
@@ -249,9 +270,91 @@ def edit(campaign_id: int, by: str, change: Edit) -> bool:
             _check_window(row, change)
         if change.last_day == NO_END:
             fresh["last_day"] = None
-        if is_changed := changes.differ(row, fresh):
-            _write(row, {**fresh, "replan_reason": "edited"}, by, "edit")
-        return is_changed
+        pace = {name: value for name, value in fresh.items() if name != "name"}
+        moved = _change_mailboxes(row, change.mailbox_ids) if mailbox_ids is not None else {}
+        more = {**(_change_letter(row, change.letter) if letter else {}), **moved}
+        if not more and not changes.differ(row, fresh):
+            return False
+        replan = {"replan_reason": "edited"} if moved or changes.differ(row, pace) else {}
+        if change.name is not None:
+            _rename(row, change.name)
+        _write(row, {**fresh, **replan}, by, "edit", more=more)
+        return True
+
+
+def _rename(row: Campaign, name: str) -> None:
+    """At once, so that a name that is taken is refused here."""
+    try:
+        Campaign.update(name=name).where(Campaign.id == row.id).execute()
+    except IntegrityError as error:
+        raise _refusal(error, name) from None
+
+
+def _change_letter(row: Campaign, letter: Letter | None) -> dict[str, list[object]]:
+    """What changed: name -> [old, new]."""
+    assert letter is not None
+    if last_turn(row.id) > letter.checked_to:
+        raise CampaignInvalid(f"leads were added to {row.name!r} while its letter was checked: try again")
+    step = CampaignStep.get(CampaignStep.campaign == row.id, CampaignStep.position == 1)
+    fresh = {name: getattr(letter, name) for name in ("subject", "text", "html")}
+    changed = {name: [getattr(step, name), it] for name, it in fresh.items() if getattr(step, name) != it}
+    if changed:
+        CampaignStep.update(fresh).where(CampaignStep.id == step.id).execute()
+        # A mailbox whose server did not take the letter before may take this one.
+        _open_to_its_letter(row.id)
+    return changed
+
+
+def _change_mailboxes(row: Campaign, wanted: Sequence[int] | None) -> dict[str, list[object]]:
+    """What changed: name -> [old, new], by address. A removed one's pending e-mails are not claimed any more."""
+    before = {it.mailbox_id for it in CampaignMailbox.select().where(CampaignMailbox.campaign == row.id)}
+    after = set(wanted or ())
+    if not after:
+        raise CampaignInvalid(f"the campaign {row.name!r} needs a mailbox")
+    if before == after:
+        return {}
+    CampaignMailbox.delete().where(
+        CampaignMailbox.campaign == row.id, CampaignMailbox.mailbox.in_(sorted(before - after))
+    ).execute()
+    if added := sorted(after - before):
+        CampaignMailbox.insert_many([{"campaign": row.id, "mailbox": it} for it in added]).execute()
+    addresses = {it.id: it.address for it in Mailbox.select().where(Mailbox.id.in_(sorted(before | after)))}
+    return {"mailboxes": [sorted(addresses[it] for it in ids) for ids in (before, after)]}
+
+
+def _refusal(error: IntegrityError, name: str | None) -> Exception:
+    if "campaign_name" in str(error):
+        return CampaignInvalid(f"there is a campaign {name!r} already")
+    return error
+
+
+def letter(campaign_id: int) -> tuple[str, str, str | None]:
+    """The subject, text and HTML templates of its first step."""
+    step = CampaignStep.get(CampaignStep.campaign == campaign_id, CampaignStep.position == 1)
+    return step.subject or "", step.text, step.html  # a first step has a subject
+
+
+UNSENT = """
+SELECT l.position, l.address, l.fields FROM campaign_lead l
+WHERE l.campaign_id = %(campaign)s AND l.position > %(after)s
+  AND NOT EXISTS (SELECT FROM campaign_email_queue q
+                  WHERE q.campaign_lead_id = l.id AND q.status IN ('sent', 'cancelled'))
+ORDER BY l.position LIMIT 1000
+"""
+
+
+def unsent_leads(campaign_id: int) -> Iterator[tuple[int, str, dict[str, str]]]:
+    """Turn, address and fields of each lead who may still get its letter, in order."""
+    after = 0
+    while found := fetch(UNSENT, {"campaign": campaign_id, "after": after}):
+        yield from found
+        after = found[-1][0]
+
+
+def last_turn(campaign_id: int) -> int:
+    """Of its last lead; 0: it has none."""
+    last = CampaignLead.select(fn.COALESCE(fn.MAX(CampaignLead.position), 0))
+    return int(last.where(CampaignLead.campaign == campaign_id).scalar())
 
 
 def _check_window(row: Campaign, change: Edit) -> None:
@@ -262,6 +365,77 @@ def _check_window(row: Campaign, change: Edit) -> None:
         Window(start, end, frozenset(weekdays))
     except WindowInvalid as error:
         raise CampaignInvalid(str(error)) from None
+
+
+def delete(campaign_id: int, by: str) -> int:
+    """Delete a draft with its leads, of which nothing was ever sent. Returns how many leads it had.
+
+    What was done to it stays in the audit log of the installation.
+    """
+    with database.atomic():
+        row = _locked(campaign_id)
+        if row.status != CampaignStatus.DRAFT:
+            hint = "" if row.status in _ENDED else ": cancel it, and its name is free"
+            raise CampaignInvalid(f"cannot delete the campaign {row.name!r}: it is {row.status}, not a draft{hint}")
+        count = 0
+        while deleted := execute(DELETE_LEADS, (row.id,)):
+            count += deleted
+        for table in (CampaignMailbox, CampaignStep):
+            table.delete().where(table.campaign == row.id).execute()
+        changes.move_to_installation(row, count, by)
+        Campaign.delete().where(Campaign.id == row.id).execute()
+        return count
+
+
+# In portions, each faster than the statement timeout.
+DELETE_LEADS = """
+DELETE FROM campaign_lead WHERE id IN (
+    SELECT id FROM campaign_lead WHERE campaign_id = %s ORDER BY position LIMIT 10000)
+"""
+
+
+def copy(campaign_id: int, name: str, by: str, *, with_leads: bool) -> int:
+    """A draft with the same letter, mailboxes and schedule under another name. with_leads: and with its leads."""
+    with database.atomic():
+        row = _locked(campaign_id)
+        subject, text, html = letter(row.id)
+        new = NewCampaign(
+            name=name,
+            subject=subject,
+            text=text,
+            html=html,
+            mailbox_ids=[it.mailbox_id for it in CampaignMailbox.select().where(CampaignMailbox.campaign == row.id)],
+            window=windows.window_of(row, ()),
+            delay_seconds=row.delay_seconds,
+            daily_limit=row.daily_limit,
+        )
+        copy_id = _insert(new, by)
+        Campaign.update({name: getattr(row, name) for name in _COPIED}).where(Campaign.id == copy_id).execute()
+        execute(COPY_STEPS, (copy_id, row.id))
+        if with_leads:
+            execute(COPY_LEADS, (copy_id, row.id))
+        return copy_id
+
+
+# Its settings beside those that a new campaign is given.
+_COPIED = (
+    "stop_in_all_campaigns",
+    "stop_colleagues",
+    "follow_up_without_inbox",
+    "new_leads_per_day",
+    "follow_up_share",
+)
+# Those behind the first, which comes with the campaign.
+COPY_STEPS = """
+INSERT INTO campaign_step (campaign_id, position, subject, text, html, wait_count, wait_unit)
+SELECT %s, position, subject, text, html, wait_count, wait_unit FROM campaign_step
+WHERE campaign_id = %s AND position > 1
+"""
+COPY_LEADS = """
+INSERT INTO campaign_lead (campaign_id, lead_id, position, address, fields)
+SELECT %s, l.lead_id, l.position, l.address, l.fields FROM campaign_lead l JOIN lead p ON p.id = l.lead_id
+WHERE l.campaign_id = %s AND p.forgotten_at IS NULL
+"""
 
 
 def close_to_its_letter(attempt: Attempt, conversation: Conversation) -> bool | None:
@@ -296,11 +470,11 @@ def _open_to_its_letter(campaign_id: int) -> None:
     opened.where(CampaignMailbox.closed_reason.is_null(False)).execute()
 
 
-def cancel(campaign_id: int, by: str) -> int:
+def cancel(campaign_id: int, by: str, reason: Why | None = None) -> int:
     """Cancel it, and return how many pending e-mails were cancelled. One being sent is cancelled at its hand-over."""
     with database.atomic():
         cancelled = {"status": CampaignStatus.CANCELLED}
-        _change(campaign_id, cancelled, allowed=set(CampaignStatus) - _ENDED, verb="cancel", by=by)
+        _change(campaign_id, cancelled, allowed=set(CampaignStatus) - _ENDED, verb="cancel", by=by, reason=reason)
         return batch_moves.cancel_pending(campaign_id, Reason(Code.CAMPAIGN_CANCELLED), by)
 
 
@@ -313,6 +487,8 @@ def _change(
     by: str,
     reason: Why | None = None,
 ) -> None:
+    if isinstance(reason, str) and len(reason) > MOST_REASON:
+        raise CampaignInvalid(str(Reason(Code.REASON_TOO_LONG, most=MOST_REASON)))
     with database.atomic():
         row = _locked(campaign_id)
         if row.status not in allowed:
@@ -326,9 +502,17 @@ def _locked(campaign_id: int) -> Campaign:
     raise NoSuchCampaign(f"there is no campaign {campaign_id}")
 
 
-def _write(row: Campaign, fresh: Mapping[str, object], by: str, verb: str, reason: Why | None = None) -> None:
+def _write(
+    row: Campaign,
+    fresh: Mapping[str, object],
+    by: str,
+    verb: str,
+    reason: Why | None = None,
+    more: Mapping[str, list[object]] = MappingProxyType({}),
+) -> None:
+    """more: what changed beside its row: name -> [old, new]."""
     _write_unrecorded(row, fresh)
-    changes.record(row, fresh, by, verb, reason)
+    changes.record(row, fresh, by, verb, reason, more)
 
 
 def _write_unrecorded(row: Campaign, fresh: Mapping[str, object]) -> None:

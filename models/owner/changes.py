@@ -6,10 +6,12 @@ An order concerns a campaign, a mailbox, a suppressed address, or the whole inst
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import date, datetime
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from peewee import Model, ModelSelect
 
+from models.owner import sentences
 from models.store import reason_columns
 from models.store.database import with_next
 from models.store.tables import Campaign, Mailbox
@@ -45,10 +47,22 @@ class RecordedChange:
         """In English."""
         return None if self.why is None else str(self.why)
 
+    @property
+    def sentence(self) -> str:
+        """Who did what, in English."""
+        return sentences.of(self.by, self.verb, self.values, self.reason)
 
-def record(row: Campaign | Mailbox, fresh: Mapping[str, object], by: str, verb: str, reason: Why | None = None) -> None:
-    """row: before the change. fresh: columns after it; unchanged ones are not recorded."""
-    if values := _differences(row, fresh):
+
+def record(
+    row: Campaign | Mailbox,
+    fresh: Mapping[str, object],
+    by: str,
+    verb: str,
+    reason: Why | None = None,
+    more: Mapping[str, list[object]] = MappingProxyType({}),
+) -> None:
+    """row: before the change. fresh: columns after it; unchanged ones are not recorded. more: name -> [old, new]."""
+    if values := {**_differences(row, fresh), **more}:
         _insert(type(row), row.id, values, by, verb, reason)
 
 
@@ -90,6 +104,18 @@ def record_of_address(
 def record_of_installation(values: Mapping[str, list[object]], by: str, verb: str, reason: Why | None = None) -> None:
     """values: name -> [old, new]."""
     _write(by=by, verb=verb, values=dict(values), **reason_columns.written(reason, "reason"))
+
+
+def move_to_installation(row: Campaign, leads: int, by: str) -> None:
+    """Keep who deleted a draft, and all that was done to it before, as one order about the installation."""
+    orders = [
+        {"at": it.at.isoformat(timespec="milliseconds"), "by": it.by, "verb": it.verb, "values": it.values}
+        for it in reversed(of_campaign(row.id, 10_000))
+    ]
+    Row.delete().where(Row.campaign == row.id).execute()
+    record_of_installation(
+        {"campaign": [row.name, None], "leads": [leads, None], "orders": [orders, None]}, by, "delete"
+    )
 
 
 def of_installation(limit: int = 50) -> list[RecordedChange]:

@@ -1,6 +1,7 @@
 """Mailboxes: adding, editing, pausing and closing them, and their warm-up counts."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Literal, NamedTuple
@@ -19,7 +20,14 @@ from models.planning.refusals import Refusal
 from models.states import CampaignStatus, MailboxStatus
 from models.store import reason_columns, tick_request
 from models.store.database import clock, database, with_next
-from models.store.tables import Campaign, CampaignMailbox, Mailbox, MailboxAuthorization, WarmupCount
+from models.store.tables import (
+    Campaign,
+    CampaignMailbox,
+    Mailbox,
+    MailboxAuthorization,
+    MailboxFreeze,
+    WarmupCount,
+)
 from reasons import Code, Reason, Why
 
 
@@ -40,6 +48,14 @@ class SentMail(NamedTuple):
     sent_folder: str | None  # None: the one that the server marks
 
 
+class Ramp(NamedTuple):
+    """A young mailbox's limit: ramp_start a day, and ramp_step more after each day on which it sent."""
+
+    ramp_start: int
+    ramp_step: int
+    ramp_from: date
+
+
 @dataclass(frozen=True, kw_only=True)
 class Edit:
     """What an owner changes: columns of a mailbox. None: it stays as it is."""
@@ -54,6 +70,7 @@ class Edit:
     gap_seconds: float | None = None
     sent_mail: SentMail | Literal["nowhere"] | None = None
     one_click: bool | None = None
+    ramp: Ramp | Literal["none"] | None = None
 
     def columns(self) -> dict[str, object]:
         fresh = changes.given(self)
@@ -62,11 +79,16 @@ class Edit:
                 fresh |= where._asdict()
             case "nowhere":
                 fresh |= dict.fromkeys(SentMail._fields)
+        match fresh.pop("ramp", None):
+            case Ramp() as ramp:
+                fresh |= ramp._asdict()
+            case "none":
+                fresh |= dict.fromkeys(Ramp._fields)
         return fresh
 
 
 # A change of these replans its campaigns.
-_PACE = {"daily_limit", "gap_seconds"}
+_PACE = {"daily_limit", "gap_seconds", *Ramp._fields}
 _LOGIN = {"smtp_host", "smtp_port", "smtp_security", "username", "password_encrypted"}
 # A change of these starts a new search for copies of its unknown e-mails.
 _LOOK = {"username", "password_encrypted", *SentMail._fields}
@@ -86,6 +108,7 @@ def add(
     by: str,
     sent_mail: SentMail | None = None,
     one_click: bool = False,
+    ramp: Ramp | None = None,
 ) -> int:
     """Raises OutOfBounds for its numbers."""
     values: dict[str, object] = {
@@ -100,17 +123,28 @@ def add(
         "gap_seconds": gap_seconds,
         **(sent_mail._asdict() if sent_mail else {}),
         **({"one_click": True} if one_click else {}),
+        **(ramp._asdict() if ramp else {}),
     }
-    bounds.check(bounds.MAILBOX, values)
+    bounds.check(bounds.MAILBOX | bounds.RAMP, values)
     try:
         with database.atomic():
             mailbox_id = int(Mailbox.insert(values).execute())
             changes.record_added(Mailbox, mailbox_id, values, by)
     except IntegrityError as error:
         if "mailbox_address" in str(error):
-            raise MailboxInvalid(f"there is a mailbox {address} already") from None
+            raise _taken(address) from None
         raise _refusal(error) from None
     return mailbox_id
+
+
+def check_is_new(address: str) -> None:
+    """Raise MailboxInvalid if there is such a mailbox. address: normalised."""
+    if Mailbox.select().where(Mailbox.address == address).exists():
+        raise _taken(address)
+
+
+def _taken(address: str) -> MailboxInvalid:
+    return MailboxInvalid(f"there is a mailbox {address} already")
 
 
 def find(address: str) -> Mailbox:
@@ -156,7 +190,7 @@ def edit(mailbox_id: int, by: str, change: Edit) -> None:
     at the next tick. Raises OutOfBounds for its numbers.
     """
     fresh = change.columns()
-    bounds.check(bounds.MAILBOX, fresh)
+    bounds.check(bounds.MAILBOX | bounds.RAMP, fresh)
     try:
         _edit(mailbox_id, fresh, by)
     except IntegrityError as error:
@@ -214,8 +248,48 @@ def _refusal(error: IntegrityError) -> Exception:
     return error
 
 
-def pause(mailbox_id: int, by: str) -> None:
-    _order(mailbox_id, {"status": MailboxStatus.PAUSED}, by, "pause")
+def freeze(mailbox_id: int, first: date, last: date, by: str) -> None:
+    """Send nothing on these Warsaw days, both included. What is planned for them is planned again."""
+    if last < first:
+        raise MailboxInvalid(f"a freeze must not end before it begins: {first} to {last}")
+    values: dict[str, list[object]] = {f"freeze {first}": [None, str(last)]}
+    with _replanned(mailbox_id, values, by, "freeze"):
+        MailboxFreeze.insert(mailbox=mailbox_id, first_day=first, last_day=last).execute()
+
+
+def unfreeze(mailbox_id: int, today: date, by: str) -> int:
+    """Take back all freezes that are not over. Returns how many."""
+    current = MailboxFreeze.mailbox == mailbox_id, MailboxFreeze.last_day >= today
+    found = freezes(mailbox_id, today)
+    values: dict[str, list[object]] = {f"freeze {it.first_day}": [str(it.last_day), None] for it in found}
+    if found:
+        with _replanned(mailbox_id, values, by, "unfreeze"):
+            MailboxFreeze.delete().where(*current).execute()
+    return len(found)
+
+
+def freezes(mailbox_id: int, today: date) -> list[MailboxFreeze]:
+    """Those that are not over, in order."""
+    current = MailboxFreeze.mailbox == mailbox_id, MailboxFreeze.last_day >= today
+    return list(MailboxFreeze.select().where(*current).order_by(MailboxFreeze.first_day))
+
+
+@contextmanager
+def _replanned(mailbox_id: int, values: Mapping[str, list[object]], by: str, verb: str) -> Iterator[None]:
+    """A change of the days on which it sends: its campaigns are planned again from now. values: name -> [old, new]."""
+    with database.atomic():
+        campaigns = locks.lock_campaigns(used_by(mailbox_id))
+        _locked(mailbox_id)
+        yield
+        Mailbox.update(revision=Mailbox.revision + 1).where(Mailbox.id == mailbox_id).execute()
+        changes.record_of_mailbox(mailbox_id, values, by, verb)
+        ids = [row.id for row in campaigns if row.status == CampaignStatus.ACTIVE]
+        Campaign.update(replan_reason="edited").where(Campaign.id.in_(ids)).execute()
+        tick_request.ask_for_tick()
+
+
+def pause(mailbox_id: int, by: str, reason: Why | None = None) -> None:
+    _order(mailbox_id, {"status": MailboxStatus.PAUSED}, by, "pause", reason)
 
 
 def resume(mailbox_id: int, by: str) -> None:
@@ -241,20 +315,20 @@ def _open_to_letters(mailbox_id: int) -> None:
     opened.where(CampaignMailbox.closed_reason.is_null(False)).execute()
 
 
-def _order(mailbox_id: int, fresh: dict[str, object], by: str, verb: str) -> None:
+def _order(mailbox_id: int, fresh: dict[str, object], by: str, verb: str, reason: Why | None = None) -> None:
     with database.atomic():
-        _write(mailbox_id, fresh, by, verb)
+        _write(mailbox_id, fresh, by, verb, reason)
         notices.over(Kind.MAILBOX, mailbox_id)
 
 
-def _write(mailbox_id: int, fresh: dict[str, object], by: str, verb: str) -> None:
+def _write(mailbox_id: int, fresh: dict[str, object], by: str, verb: str, reason: Why | None = None) -> None:
     row = _locked(mailbox_id)
     # No plan depends on its Sent folder, or on what its e-mails offer.
     planned_from = fresh.keys() - {*SentMail._fields, "one_click"}
     revision = {"revision": Mailbox.revision + 1} if planned_from else {}
     if fresh:
         Mailbox.update({**fresh, **revision}).where(Mailbox.id == mailbox_id).execute()
-    changes.record(row, fresh, by, verb)
+    changes.record(row, fresh, by, verb, reason)
     tick_request.ask_for_tick()
 
 

@@ -14,11 +14,11 @@ from typing import NamedTuple
 
 import config
 from models.email import batch_moves, facts, gates, limits, locks, windows
-from models.planning import unplanned, usable
+from models.planning import mailbox_days, unplanned, usable
 from models.states import CampaignStatus, MailboxStatus
 from models.store.database import by_indexes, clock, database, fetch
 from models.store.database import rows as read_rows
-from models.store.tables import Campaign, CampaignEmailQueue, CampaignMailbox, Mailbox, WarmupCount
+from models.store.tables import Campaign, CampaignEmailQueue, CampaignMailbox, Mailbox
 from reasons import Code, Reason
 from scheduling import planner
 from scheduling.planner import CurrentSlot, Email, Slot, Taken
@@ -47,7 +47,7 @@ def situation(
     again: bool = False,
     orders: Mapping[int, str] = MappingProxyType({}),
     forecast: bool = False,
-    most_emails: int | None = None,
+    most_emails: int | Mapping[int, int | None] | None = None,
 ) -> Situation:
     """Active campaigns with the e-mails still to be planned, and the slots already taken on their mailboxes.
 
@@ -55,7 +55,7 @@ def situation(
     again: plan the e-mails that already have a slot, which they keep if it still fits.
     orders: campaign id -> the one of ORDERS for which its e-mails are planned again without keeping their slots.
     forecast: up to the last e-mail instead of the planning horizon, drafts and paused campaigns included.
-    most_emails: per campaign; None: all, or as many as fit before the horizon.
+    most_emails: per campaign, or by its id; None: all, or as many as fit before the horizon.
 
     Campaigns and mailboxes with unusable settings are left out: see usable.problems().
     """
@@ -260,9 +260,8 @@ def _planned_mailboxes(rows: Sequence[Mailbox], now: datetime) -> list[planner.M
     used: defaultdict[int, dict[date, int]] = defaultdict(dict)
     for mailbox_id, count in limits.mailboxes_used(ids, today).items():
         used[mailbox_id][today] = count
-    later = WarmupCount.select().where(WarmupCount.mailbox.in_(ids), WarmupCount.day > today)
-    for row in later:
-        used[row.mailbox_id][row.day] = row.count
+    for mailbox_id, day, count in mailbox_days.not_to_be_used(rows, now, {it: used[it][today] for it in list(used)}):
+        used[mailbox_id][day] = used[mailbox_id].get(day, 0) + count
     return [usable.mailbox(row, used[row.id]) for row in rows]
 
 
@@ -334,8 +333,13 @@ def _taken(query: str, campaigns: Sequence[int], mailboxes: Sequence[int] = ()) 
     return read_rows(Taken, query, {"campaigns": list(campaigns), "mailboxes": list(mailboxes)})
 
 
-def _new(rows: Sequence[Campaign], most_emails: int | None, forecast: bool) -> dict[int, list[Email]]:
-    return unplanned.emails({row.id: most_emails if forecast else _DAYS_AHEAD * row.daily_limit for row in rows})
+def _new(
+    rows: Sequence[Campaign], most_emails: int | Mapping[int, int | None] | None, forecast: bool
+) -> dict[int, list[Email]]:
+    if not forecast:
+        return unplanned.emails({row.id: _DAYS_AHEAD * row.daily_limit for row in rows})
+    by_id = most_emails if isinstance(most_emails, Mapping) else dict.fromkeys([row.id for row in rows], most_emails)
+    return unplanned.emails({row.id: by_id[row.id] for row in rows})
 
 
 def _mailboxes_of(campaign_ids: Iterable[int]) -> defaultdict[int, list[int]]:

@@ -3,6 +3,7 @@
 A refusal is the mailbox's fault, or its e-mail is put off, or it fails.
 """
 
+from collections import Counter
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import NamedTuple
@@ -10,7 +11,9 @@ from typing import NamedTuple
 from models.email import blame, limits, locks, windows
 from models.email.blame import Answer
 from models.email.windows import WindowRow
+from models.planning import mailbox_days
 from models.store.database import MACHINE, Clock, row
+from models.store.tables import Mailbox
 from scheduling import planner
 from scheduling.planner import Taken
 from scheduling.window import warsaw_day, warsaw_day_bounds
@@ -45,6 +48,7 @@ class Refusal(WindowRow):
     closed_until: datetime | None
     warmup_days: list[date] | None  # after today
     warmup_counts: list[int] | None
+    is_limited: bool  # its mailbox is frozen on some days to come, or ramps up
     near_campaigns: list[int] | None  # of each other pending e-mail of its campaign or mailbox
     near_mailboxes: list[int] | None
     near_times: list[datetime] | None
@@ -87,14 +91,25 @@ class Refusal(WindowRow):
                 id=self.mailbox_id,
                 daily_limit=self.mailbox_limit,
                 gap=planner.interval(self.gap_seconds, "gap"),
-                used={today: self.mailbox_used or 0}
-                | dict(zip(self.warmup_days or (), self.warmup_counts or (), strict=True)),
+                used=self._mailbox_used(),
                 last_start=self.mailbox_last_start,
                 open_from=self.closed_until,
             ),
             [Taken(*each) for each in zip(*(it or () for it in near), strict=True)],
             not_before,
         )
+
+    def _mailbox_used(self) -> Counter[date]:
+        """Warsaw day -> what its mailbox cannot use of its daily limit."""
+        today = warsaw_day(self.now)
+        used = Counter({today: self.mailbox_used or 0})
+        if not self.is_limited:
+            used.update(dict(zip(self.warmup_days or (), self.warmup_counts or (), strict=True)))
+        else:  # rare enough for more round trips
+            row = Mailbox.get_by_id(self.mailbox_id)
+            for _, day, count in mailbox_days.not_to_be_used([row], self.now, {row.id: used[today]}):
+                used[day] += count
+        return used
 
 
 # Its blame is only read for a refusal that may be the mailbox's fault, the slots only for an e-mail that may be tried
@@ -107,6 +122,7 @@ SELECT q.id AS email_id, q.campaign_id, q.mailbox_id, clock_timestamp() AS now, 
        c.last_start_at AS campaign_last_start,
        m.daily_limit AS mailbox_limit, mailbox_used.campaign + mailbox_used.warmup AS mailbox_used, m.gap_seconds,
        m.last_start_at AS mailbox_last_start, m.closed_until, later.warmup_days, later.warmup_counts,
+       {mailbox_days.IS_LIMITED} AS is_limited,
        near.near_campaigns, near.near_mailboxes, near.near_times, near.near_are_retries,
        answers.counting_from, answers.emails, answers.leads, answers.domains
 FROM campaign_email_queue q
@@ -115,16 +131,16 @@ JOIN mailbox m ON m.id = q.mailbox_id
 LEFT JOIN LATERAL ({limits.campaigns_used_query("ARRAY[q.campaign_id]")}) campaign_used ON %(put_off)s
 LEFT JOIN LATERAL ({limits.mailboxes_used_query("ARRAY[q.mailbox_id]")}) mailbox_used ON %(put_off)s
 LEFT JOIN LATERAL (
-    SELECT array_agg(w.day) AS warmup_days, array_agg(w.count) AS warmup_counts
-    FROM warmup_count w WHERE w.mailbox_id = m.id AND w.day > %(day)s
-) later ON %(put_off)s
-LEFT JOIN LATERAL (
     SELECT array_agg(n.campaign_id) AS near_campaigns, array_agg(n.mailbox_id) AS near_mailboxes,
            array_agg(n.scheduled_at) AS near_times,
            array_agg(n.attempts > 0 OR n.not_before IS NOT NULL) AS near_are_retries
     FROM campaign_email_queue n
     WHERE n.status = 'pending' AND (n.mailbox_id = m.id OR n.campaign_id = c.id) AND n.id <> q.id
 ) near ON %(put_off)s
+LEFT JOIN LATERAL (
+    SELECT array_agg(w.day) AS warmup_days, array_agg(w.count) AS warmup_counts
+    FROM warmup_count w WHERE w.mailbox_id = m.id AND w.day > %(day)s
+) later ON %(put_off)s
 LEFT JOIN LATERAL ({blame.ANSWERS}) answers ON %(code)s IS NOT NULL
 WHERE q.id = %(email)s
 """  # noqa: S608  # only our own words

@@ -23,5 +23,11 @@ def counts_between(starts: str, ends: str, row: str = "") -> str:
     return f"{counts(row)} AND {counted_at(row)} >= {starts} AND {counted_at(row)} < {ends}"
 
 
+# A test mail counts like an e-mail: from its start, unless its server certainly did not accept it.
+TEST_COUNTS = "(outcome IS NULL OR outcome IN ('accepted', 'unanswered'))"
+# Whether a test mail, of the table's alias `t`, is under way.
+TEST_IS_UNDER_WAY = "t.ended_at IS NULL AND t.lease_ends_at > clock_timestamp()"
+
+
 def _column(row: str, name: str) -> str:
     return f"{row}.{name}" if row else name

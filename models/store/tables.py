@@ -115,10 +115,18 @@ class Mailbox(Table):
     closed_reason_code = TextField(null=True)
     closed_reason_values = JSONField(null=True)
     one_click = BooleanField(constraints=_default("false"))  # DKIM signs the headers that RFC 8058 wants signed
+    ramp_start = IntegerField(null=True)  # its limit on the first day of its ramp; null: it has none
+    ramp_step = IntegerField(null=True)  # added after each day on which it sent
+    ramp_from = DateField(null=True)
 
     class Meta:
         constraints = [
             _one_of("status", MailboxStatus),
+            Check(
+                "num_nulls(ramp_start, ramp_step, ramp_from) IN (0, 3) AND ramp_start BETWEEN 1 AND 1000000"
+                " AND ramp_step BETWEEN 1 AND 1000000",
+                "ramp_is_whole",
+            ),
             _bounded("limits_are_bounded", daily_limit=MAILBOX["daily_limit"], gap_seconds=MAILBOX["gap_seconds"]),
             Check("smtp_port BETWEEN 1 AND 65535", "smtp_port_is_a_port"),
             Check("imap_port BETWEEN 1 AND 65535", "imap_port_is_a_port"),
@@ -151,7 +159,7 @@ class MailboxAuthorization(Table):
 
 class Campaign(Table):
     id = BigAutoField()
-    name = TextField(unique=True)
+    name = TextField()
     window_start_minute = SmallIntegerField()  # minute of the Warsaw day
     window_end_minute = SmallIntegerField()
     weekdays: Any = ArrayField(SmallIntegerField, index=False)  # type: ignore[no-untyped-call]  # 0 is Monday
@@ -187,6 +195,11 @@ class Campaign(Table):
             _bounded("pace_is_bounded", **CAMPAIGN),
             _bounded("sequence_is_bounded", **SEQUENCE),
         ]
+
+
+Campaign.add_index(
+    Campaign.index(Campaign.name, unique=True, where=SQL("status <> 'cancelled'"), name="campaign_name_in_use")
+)
 
 
 class CampaignStep(Table):
@@ -496,6 +509,20 @@ class EmailContent(Table):
     recorded_at = MomentField(constraints=_default("clock_timestamp()"))
 
 
+class MailboxFreeze(Table):
+    """Warsaw days, both ends included, on which a mailbox sends nothing."""
+
+    mailbox_id: int
+    id = BigAutoField()
+    mailbox = ForeignKeyField(Mailbox, index=False)
+    first_day = DateField()
+    last_day = DateField()
+
+    class Meta:
+        constraints = [Check("first_day <= last_day", "freeze_begins_before_it_ends")]
+        indexes = ((("mailbox", "last_day"), False),)
+
+
 class WarmupCount(Table):
     """How many warm-up mails another system sent from a mailbox on a Warsaw day."""
 
@@ -508,8 +535,42 @@ class WarmupCount(Table):
         primary_key = CompositeKey("mailbox", "day")
 
 
+class TestMail(Table):
+    """One letter of a campaign that a person had sent to an address as a test. It counts, and is never sent again."""
+
+    mailbox_id: int
+    campaign_id: int | None
+    id = BigAutoField()
+    mailbox = ForeignKeyField(Mailbox, index=False)
+    campaign = ForeignKeyField(Campaign, index=False, null=True, on_delete="SET NULL")
+    recipient = TextField()  # normalised
+    by = TextField()
+    message_id = TextField()
+    started_at = MomentField(constraints=_default("clock_timestamp()"))
+    lease_ends_at = MomentField()  # from then on its process is taken for dead
+    handed_over_at = MomentField(null=True)
+    ended_at = MomentField(null=True)
+    outcome = TextField(null=True)  # null: under way, or its process died
+    answer = TextField(null=True)  # the server's words, or what happened instead, in English
+
+    class Meta:
+        constraints = [
+            _one_of("outcome", Result),
+            Check("(ended_at IS NULL) = (outcome IS NULL)", "ended_with_its_outcome"),
+        ]
+
+
+TestMail.add_index(
+    TestMail.index(TestMail.mailbox, unique=True, where=SQL("ended_at IS NULL"), name="one_test_per_mailbox")
+)
+TestMail.add_index(TestMail.index(TestMail.mailbox, TestMail.started_at, name="test_mails_of_a_day"))
+
+
 class Change(Table):
-    """Audit log: what was done to a campaign, mailbox, address or the installation, and by whom. Never updated."""
+    """Audit log: what was done to a campaign, mailbox, address or the installation, and by whom. Never updated.
+
+    A deleted draft's rows become one of the installation.
+    """
 
     campaign_id: int | None
     mailbox_id: int | None
@@ -749,7 +810,9 @@ TABLES: tuple[type[Table], ...] = (
     EmailHistory,
     Attempt,
     EmailContent,
+    MailboxFreeze,
     WarmupCount,
+    TestMail,
     Change,
     Heartbeat,
     Installation,

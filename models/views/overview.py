@@ -206,7 +206,7 @@ class MailboxLine:
     why: Why | None  # why it is closed or paused
     closed_until: datetime | None
     used_today: int  # warm-up included
-    daily_limit: int
+    daily_limit: int  # today's: a ramp may keep it lower
     gap_seconds: float
     used_campaign: int
     used_warmup: int
@@ -227,10 +227,9 @@ def mailboxes(rows: Sequence[Mailbox]) -> list[MailboxLine]:
     ids = [row.id for row in rows]
     used, errors = limits.mailboxes_used_by(ids, warsaw_day(now)), _errors(ids)
     findings = domains.of_addresses(row.address for row in rows)
-    return [
-        _mailbox(row, used.get(row.id, limits.Used(row.id, 0, 0)), errors[row.id], findings[row.address], now)
-        for row in rows
-    ]
+    of_day = limits.mailboxes_on(ids, warsaw_day(now))
+    used = {it: limits.Used(it, 0, 0) for it in ids} | used
+    return [_mailbox(row, used[row.id], of_day[row.id], errors[row.id], findings[row.address], now) for row in rows]
 
 
 ERRORS = """
@@ -273,7 +272,12 @@ def _errors(mailbox_ids: Sequence[int]) -> defaultdict[int, list[MailboxError]]:
 
 
 def _mailbox(
-    row: Mailbox, used: limits.Used, errors: list[MailboxError], domain: list[DomainFinding], now: datetime
+    row: Mailbox,
+    used: limits.Used,
+    of_day: limits.OfDay,
+    errors: list[MailboxError],
+    domain: list[DomainFinding],
+    now: datetime,
 ) -> MailboxLine:
     closed = row.closed_until is not None and row.closed_until > now
     used_today, is_active = used.all, row.status == MailboxStatus.ACTIVE and not closed
@@ -284,7 +288,7 @@ def _mailbox(
         why=boxes.why_closed(row) if closed else None,
         closed_until=row.closed_until if closed else None,
         used_today=used_today,
-        daily_limit=row.daily_limit,
+        daily_limit=of_day.limit,
         gap_seconds=row.gap_seconds,
         used_campaign=used.campaign,
         used_warmup=used.warmup,
@@ -292,11 +296,14 @@ def _mailbox(
         closed_phase=row.closed_phase if closed else None,
         errors=errors,
         domain=domain,
-        sends_nothing=_used_up(used_today, row.daily_limit) if is_active else None,
+        sends_nothing=_used_up(used_today, of_day) if is_active else None,
     )
 
 
-def _used_up(used: int, limit: int) -> Reason | None:
+def _used_up(used: int, of_day: limits.OfDay) -> Reason | None:
+    limit = of_day.limit
+    if of_day.frozen_to is not None:
+        return Reason(Code.MAILBOX_FROZEN, to=f"{of_day.frozen_to:%Y-%m-%d}")
     if limit == 0:
         return Reason(Code.SENDS_NOTHING)
     if used < limit:

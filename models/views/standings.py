@@ -246,7 +246,7 @@ class _Rest:
 def _without_next_mail(rows: Sequence[Campaign]) -> dict[int, Standing]:
     if not rows:
         return {}
-    shut = _why_no_mailbox_sends(rows)
+    shut = why_no_mailbox_sends(rows)
     found = read_rows(_Rest, REST, {**recipients.rules(), "ids": [row.id for row in rows]})
     return {rest.campaign_id: _left(shut[rest.campaign_id], rest) for rest in found}
 
@@ -278,22 +278,23 @@ class _Mailbox:
     daily_limit: int
 
 
-def _why_no_mailbox_sends(rows: Sequence[Campaign]) -> dict[int, Closed | None]:
+def why_no_mailbox_sends(rows: Sequence[Campaign]) -> dict[int, Closed | None]:
     """Campaign id -> why none of its mailboxes can send today; None: one can."""
     found, now = read_rows(_Mailbox, MAILBOXES, ([row.id for row in rows],)), clock()
-    used = limits.mailboxes_used({it.mailbox_id for it in found}, warsaw_day(now))
+    ids, today = {it.mailbox_id for it in found}, warsaw_day(now)
+    used, of_day = limits.mailboxes_used(ids, today), limits.mailboxes_on(ids, today)
     shut: defaultdict[int, list[str | None]] = defaultdict(list)
     for it in found:
-        shut[it.campaign_id].append(_why_it_does_not_send(it, used.get(it.mailbox_id, 0)))
+        shut[it.campaign_id].append(_why_it_does_not_send(it, used.get(it.mailbox_id, 0), of_day[it.mailbox_id]))
     return {row.id: _no_mailbox(set(shut[row.id]), row, now) for row in rows}
 
 
-def _why_it_does_not_send(it: _Mailbox, used: int) -> str | None:
+def _why_it_does_not_send(it: _Mailbox, used: int, of_day: limits.OfDay) -> str | None:
     if it.status is not MailboxStatus.ACTIVE:
         return "paused"
     if not it.daily_limit:
         return "without"
-    return "full" if used >= it.daily_limit else None
+    return "full" if used >= of_day.limit or of_day.frozen_to is not None else None
 
 
 def _no_mailbox(shut: set[str | None], row: Campaign, now: datetime) -> Closed | None:

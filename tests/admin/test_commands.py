@@ -75,7 +75,9 @@ def mailbox() -> int:
 
 class TestMailboxes:
     def test_one_can_be_added_shown_paused_and_resumed(self) -> None:
-        done("mailbox", "add", "Ola@Sender.example", "--host", "smtp.sender.example", "--daily-limit", "40")
+        done(
+            "mailbox", "add", "Ola@Sender.example", "--host", "smtp.sender.example", "--daily-limit", "40", "--no-check"
+        )
 
         assert [it["address"] for it in read("mailbox", "list")] == ["ola@sender.example"]
         done("mailbox", "pause", "ola@sender.example")
@@ -84,6 +86,14 @@ class TestMailboxes:
         shown = read("mailbox", "show", "ola@sender.example")
         assert shown["status"] == "active"
         assert [(it["by"], it["verb"]) for it in shown["changes"]] == [(who(), it) for it in ("resume", "pause", "add")]
+
+    def test_is_paused_with_a_reason(self, mailbox: int) -> None:
+        done("mailbox", "pause", "ola@sender.example", "--reason", " she is on holiday ")
+
+        latest = read("mailbox", "show", "ola@sender.example")["changes"][0]
+        assert latest["sentence"] == f"{who()} paused it: she is on holiday"
+        too_long = refused("mailbox", "pause", "ola@sender.example", "--reason", "x" * 1001)
+        assert "a reason has at most 1000 characters" in too_long
 
     def test_its_password_comes_from_the_environment_and_is_stored_encrypted(self) -> None:
         add = (
@@ -96,6 +106,7 @@ class TestMailboxes:
             "40",
             "--username",
             "ola",
+            "--no-check",
         )
 
         done(*add, PUNKTUAL_MAILBOX_PASSWORD="s3cret-word")
@@ -119,7 +130,10 @@ class TestMailboxes:
 
 
 class TestTheSentFolderOfAMailbox:
-    ADD = ("mailbox", "add", "ola@sender.example", "--host", "h.example", "--daily-limit", "40", "--username", "ola")
+    ADD = (
+        *("mailbox", "add", "ola@sender.example", "--host", "h.example", "--daily-limit", "40", "--username", "ola"),
+        "--no-check",
+    )
     PASSWORD = {"PUNKTUAL_MAILBOX_PASSWORD": "s3cret-word"}
 
     def shown(self) -> tuple[str | None, str | None, str | None]:
@@ -397,8 +411,9 @@ class TestAnEditThatMovesMails:
         same = "nothing was changed: 'Autumn' has these settings already"
         assert done("campaign", "edit", "Autumn", "--delay", "3600").splitlines() == [same]
         done("campaign", "pause", "Autumn")
-        later = "changed 'Autumn'; its e-mails are planned again when it is resumed"
-        assert done(*self.EDIT).splitlines() == [later]
+        before, after, later = done(*self.EDIT).splitlines()
+        assert (before[:17], after[:17]) == ("before: 3 e-mails", "after:  3 e-mails")
+        assert later == "changed 'Autumn'; its e-mails are planned again when it is resumed"
 
 
 class TestACampaignsLife:
@@ -422,7 +437,8 @@ class TestACampaignsLife:
 
         assert [(it["by"], it["verb"]) for it in changes] == [(who(), verb) for verb in ("start", "edit", "add")]
         assert changes[1]["values"] == {"daily_limit": [50, 40]}
-        assert "daily limit: 50 → 40" in done("campaign", "show", "Autumn")
+        assert changes[1]["sentence"] == f"{who()} changed the daily limit from 50 to 40"
+        assert changes[1]["sentence"] in done("campaign", "show", "Autumn")
 
     def test_that_cannot_send_is_started_and_says_so_in_the_same_answer_and_in_every_list(
         self, files: tuple[Path, Path], mailbox: int
@@ -510,7 +526,7 @@ class TestUntrustedText:
 
     @pytest.mark.parametrize("name", ["Ola\nBcc: all@leads.example", "O" * 201])
     def test_a_senders_name_that_no_header_can_hold_is_refused_before_any_lead_fails_for_it(self, name: str) -> None:
-        add = ("mailbox", "add", "eva@sender.example", "--host", "h.example", "--daily-limit", "4")
+        add = ("mailbox", "add", "eva@sender.example", "--host", "h.example", "--daily-limit", "4", "--no-check")
 
         assert "the name " in refused(*add, "--name", name)
         assert Mailbox.select().count() == 0

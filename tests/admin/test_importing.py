@@ -106,7 +106,7 @@ class TestAFileOfPeoples:
         assert "leads.csv line 1: reads 'Adres e-mail' as email, 'Firma' as company, 'Imię' as name" in said
         assert "leads.csv: Windows-1250 text, columns separated by semicolons; the first rows" in said
         assert ["2", "anna@leads.example", "Kłos", "Łucja"] in [line.split() for line in said.splitlines()]
-        assert said.endswith("added 'Autumn' with 2 leads, as a draft\n")
+        assert "\nadded 'Autumn' with 2 leads, as a draft\n" in said
         assert written() == {
             "anna@leads.example": {"email": "anna@leads.example", "name": "Łucja", "company": "Kłos"},
             "jan@leads.example": {"email": "jan@leads.example", "name": "Jan", "company": "Żółw"},
@@ -433,7 +433,7 @@ class TestALongFile:
 
         said = add("email,name\n" + rows)[1]
 
-        assert said.endswith("added 'Autumn' with 10,001 leads, as a draft\n")
+        assert "\nadded 'Autumn' with 10,001 leads, as a draft\n" in said
         assert "checked" not in said
         assert [row.position for row in CampaignLead.select().order_by(CampaignLead.id)] == list(
             range(1, self.ROWS + 1)

@@ -8,7 +8,7 @@ import pytest
 from admin import campaign as campaign_commands
 from admin.input.bad_rows import BadRows
 from admin.input.campaign_file import FileInvalid, read_campaign
-from admin.input.letters import check_sender, check_unsubscribe_url, fault
+from admin.input.letters import check_columns, check_sender, check_unsubscribe_url, fault
 from mail.compose import Sender, Templates
 from mail.message import LetterInvalid
 from mail.render import TemplateInvalid
@@ -52,10 +52,11 @@ def checked(folder: Path, **files: str) -> Templates:
     _, templates = read_campaign(folder / "campaign.toml")
     bad = BadRows()
     table, its_columns = opened(folder / "leads.csv", templates.fields())
-    check_unsubscribe_url(table.path, its_columns, [templates])
+    check_columns(table.path, its_columns)
+    check_unsubscribe_url([templates])
     for it in read(folder / "leads.csv", templates.fields()):
         try:
-            reason = fault(it.lead, [templates])
+            reason = fault(it.lead.address, it.lead.fields, [templates])
         except TemplateInvalid as error:
             raise FileInvalid(str(error)) from None
         if reason:

@@ -63,9 +63,10 @@ READS: dict[str, tuple[int, Callable[[], object]]] = {
     "which mails are to be planned again": (10 * A_PAGE, plans.to_replan),
     "which hints are due": (A_DAY, hints.due),
     "which hints may be lost": (A_DAY, hints.lost),
-    "what a claim looks at": (A_FEW, lambda: facts.read(400_000)),
+    # The hundred links of campaigns to mailboxes are on one page here, which is read as a whole.
+    "what a claim looks at": (3 * A_FEW, lambda: facts.read(400_000)),
     # After some times Postgres takes one plan for all that may be asked.
-    "what a claim looks at by its last plan": (10 * A_FEW, lambda: [facts.read(400_000) for _ in range(10)]),
+    "what a claim looks at by its last plan": (30 * A_FEW, lambda: [facts.read(400_000) for _ in range(10)]),
     "whom a refusal is blamed on": (10 * A_PAGE, lambda: refusals.read(400_000, Kind("lead", 550, None))),
     "when a mail is tried again": (A_DAY, lambda: refusals.read(400_000, put_off=True)),
     "how a campaign's latest mails were answered": (A_DAY, lambda: protection.results(campaigns.get(IT.running))),

@@ -138,10 +138,14 @@ class TestOrders:
         page = look(f"/campaigns/{campaign_id}").page
 
         for button, status in (("Start", "active"), ("Pause", "paused"), ("Resume", "active")):
+            if button == "Pause":
+                page.get_by_text("Pause…").click()
+                page.get_by_label("Why (optional)").first.fill("the offer has changed")
             page.get_by_role("button", name=button, exact=True).click()
             expect(page.locator("h1 .badge")).to_have_text(status)
             assert Campaign.get_by_id(campaign_id).status == status
         expect(page.locator(".history")).to_contain_text("by web")
+        expect(page.locator(".history")).to_contain_text("the offer has changed")
 
     def test_a_cancel_asks_before_it_is_carried_out(self, look: Look) -> None:
         mailbox_id = make.a_mailbox()
@@ -150,7 +154,7 @@ class TestOrders:
         page = look(f"/campaigns/{campaign_id}").page
 
         page.get_by_text("Cancel…").click()
-        expect(page.locator(".popover")).to_contain_text("1 planned e-mail will not be sent")
+        expect(page.locator("#cancel .popover")).to_contain_text("1 planned e-mail will not be sent")
         assert Campaign.get_by_id(campaign_id).status == "active"
         page.get_by_role("button", name="Cancel campaign").click()
 
@@ -162,6 +166,7 @@ class TestOrders:
         person = look(f"/campaigns/{campaign_id}", java_script_enabled=False)
         campaigns.pause(campaign_id, "somebody else")
 
+        person.page.get_by_text("Pause…").click()
         person.page.get_by_role("button", name="Pause", exact=True).click()
 
         expect(person.page.get_by_role("alert").filter(has_text="the campaign is now paused")).to_be_visible()
@@ -170,6 +175,7 @@ class TestOrders:
         campaign_id = make.a_campaign([make.a_mailbox()])
         page = look(f"/campaigns/{campaign_id}", java_script_enabled=False).page
 
+        page.get_by_text("Pause…").click()
         page.get_by_role("button", name="Pause", exact=True).click()
 
         expect(page.locator("h1 .badge")).to_have_text("paused")

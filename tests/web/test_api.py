@@ -204,13 +204,14 @@ class TestOrders:
         assert statuses == ["active", "paused", "active", "cancelled"]
         assert Campaign.get_by_id(campaign_id).status == "cancelled"
 
-    def test_whoever_orders_it_is_recorded(self, protected: Browser) -> None:
+    @pytest.mark.parametrize("verb", ["pause", "cancel"])
+    def test_whoever_orders_it_is_recorded_with_the_reason(self, protected: Browser, verb: str) -> None:
         campaign_id = make.a_campaign([make.a_mailbox()])
 
-        order(protected(), campaign_id, "pause", {"reason": "a holiday"}, headers=BEARER)
+        order(protected(), campaign_id, verb, {"reason": "a holiday"}, headers=BEARER)
 
         latest = changes.of_campaign(campaign_id)[0]
-        assert (latest.verb, latest.by, latest.reason) == ("pause", "api:token", "a holiday")
+        assert (latest.verb, latest.by, latest.reason) == (verb, "api:token", "a holiday")
 
     def test_on_the_machine_itself_that_is_the_web(self, browser: FlaskClient) -> None:
         campaign_id = make.a_campaign([make.a_mailbox()])
@@ -391,7 +392,7 @@ class TestDocument:
         document = described(browser)
         operations = [it for of in document["paths"].values() for it in of.values()]
         enums = {"CampaignStatus", "Status", "Move"}
-        silent = {"Campaign", "Email", "EmailPage", "Mailbox", "Pause", "Settle"}  # their names say it
+        silent = {"Campaign", "Cancel", "Email", "EmailPage", "Mailbox", "Pause", "Settle"}  # their names say it
 
         assert all(it["summary"] for it in operations)
         assert {

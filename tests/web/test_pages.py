@@ -8,10 +8,10 @@ from flask.testing import FlaskClient
 
 from models.email import batch_moves, moves
 from models.health import heartbeats
-from models.owner import arming, campaigns, mailboxes
+from models.owner import arming, campaigns, changes, mailboxes, suppressions
 from models.states import Status
 from models.store import database
-from models.store.tables import Campaign, CampaignEmailQueue, EmailHistory, Heartbeat
+from models.store.tables import Campaign, CampaignEmailQueue, CampaignLead, CampaignStep, EmailHistory, Heartbeat
 from models.views import overview
 from reasons import Code, Reason
 from scheduling.window import warsaw_day
@@ -427,3 +427,116 @@ class TestWhatSendsNothing:
         for path in ("/", "/campaigns"):
             assert text(page(browser, path)).count("Waiting: all its mailboxes are paused.") == 2
             assert "standing going" not in page(browser, path)
+
+
+class TestAReason:
+    @pytest.mark.parametrize(("order", "status"), [("pause", "paused"), ("cancel", "cancelled")])
+    def test_is_kept_with_the_order(self, browser: FlaskClient, order: str, status: str) -> None:
+        campaign_id = make.a_campaign([make.a_mailbox()])
+        form = {"csrf_token": token_of(browser), "reason": " the offer has changed "}
+
+        assert browser.post(f"/campaigns/{campaign_id}/{order}", data=form).status_code == 303
+
+        row, [latest, *_] = campaigns.get(campaign_id), changes.of_campaign(campaign_id)
+        assert (row.status, latest.verb, latest.reason) == (status, order, "the offer has changed")
+        assert "the offer has changed" in page(browser, f"/campaigns/{campaign_id}")
+
+    def test_may_be_left_out(self, browser: FlaskClient) -> None:
+        campaign_id = make.a_campaign([make.a_mailbox()])
+
+        browser.post(f"/campaigns/{campaign_id}/pause", data={"csrf_token": token_of(browser), "reason": " "})
+
+        assert changes.of_campaign(campaign_id)[0].reason is None
+
+    def test_that_is_too_long_is_refused(self, browser: FlaskClient) -> None:
+        campaign_id = make.a_campaign([make.a_mailbox()])
+        form = {"csrf_token": token_of(browser), "reason": "x" * 1001}
+
+        answer = browser.post(f"/campaigns/{campaign_id}/pause", data=form)
+
+        assert answer.status_code == 409
+        assert "the reason must have at most 1000 characters" in answer.text
+        assert campaigns.get(campaign_id).status == "active"
+
+
+def test_the_change_of_a_letter_is_shown_without_the_whole_of_it(browser: FlaskClient) -> None:
+    first, second = make.a_mailbox("ola@sender.example"), make.a_mailbox("jan@sender.example")
+    campaign_id = make.a_campaign([first], active=False)
+    letter = campaigns.Letter("Hello", "Another text", None, checked_to=1)
+    campaigns.edit(campaign_id, "ola", campaigns.Edit(letter=letter, mailbox_ids=[second]))
+
+    said = text(page(browser, f"/campaigns/{campaign_id}"))
+
+    assert "text of the letter: 29 characters → 12 characters" in said
+    assert "mailboxes: ola@sender.example → jan@sender.example" in said
+
+
+@pytest.mark.parametrize(("query", "delimiter"), [("", ","), ("?semicolons=1", ";")])
+def test_a_campaigns_mails_are_exported_with_their_leads_columns_and_without_formulas(
+    browser: FlaskClient, query: str, delimiter: str
+) -> None:
+    email_id = make.an_email()
+    CampaignLead.update(fields={"email": "anna@leads.example", "company": "=1+1"}).execute()
+    campaign_id = make.row(email_id).campaign_id
+
+    answer = browser.get(f"/campaigns/{campaign_id}/emails.csv{query}")
+
+    assert answer.data.startswith(b"\xef\xbb\xbfid" + delimiter.encode())
+    assert answer.text.splitlines()[1].endswith(f"{delimiter}'=1+1{delimiter}anna@leads.example")
+    assert "attachment" in answer.headers["Content-Disposition"]
+    assert f"/campaigns/{campaign_id}/emails.csv" in page(browser, f"/campaigns/{campaign_id}")
+
+
+class TestThePreviewOfADraft:
+    @pytest.fixture
+    def draft(self) -> Campaign:
+        row = Campaign.get_by_id(make.a_campaign([make.a_mailbox()], leads=3, active=False))
+        CampaignStep.update(html="<p>Dear <b>{{ name }}</b></p><script>alert(1)</script>").execute()
+        return row
+
+    def leads(self, row: Campaign) -> list[str]:
+        return [it.address for it in CampaignLead.select().where(CampaignLead.campaign == row.id)]
+
+    def test_leads_from_lead_to_lead_by_their_letters(self, browser: FlaskClient, draft: Campaign) -> None:
+        first, second, third = self.leads(draft)
+
+        page = browser.get(f"/campaigns/{draft.id}").text
+        next_page = browser.get(f"/campaigns/{draft.id}?letter={second}").text
+
+        assert f"Dear Lead {first}, how are you?" in page
+        assert f"letter={second}" in page
+        assert "if the campaign is started now" in page
+        assert f"Dear Lead {second}, how are you?" in next_page
+        assert f"letter={first}" in next_page
+        assert f"letter={third}" in next_page
+
+    def test_shows_its_html_in_a_frame_that_can_do_nothing(self, browser: FlaskClient, draft: Campaign) -> None:
+        shown = browser.get(f"/campaigns/{draft.id}").text
+        [frame] = re.findall(r'<iframe class="letter" sandbox[^>]* src="([^"]+)"', shown)
+
+        response = browser.get(frame.replace("&amp;", "&"))
+
+        assert response.text.strip() == f"<p>Dear <b>Lead {self.leads(draft)[0]}</b></p>"
+        assert "default-src 'none'" in response.headers["Content-Security-Policy"]
+
+    def test_says_why_a_letter_cannot_be_composed(self, browser: FlaskClient, draft: Campaign) -> None:
+        CampaignStep.update(text="{{ nickname }}").execute()
+
+        assert "&#39;nickname&#39; is undefined" in browser.get(f"/campaigns/{draft.id}").text
+
+    @pytest.mark.parametrize("typed", ["eve@leads.example", "eve"])
+    def test_says_that_there_is_no_such_lead(self, browser: FlaskClient, draft: Campaign, typed: str) -> None:
+        assert "The campaign has no such lead." in browser.get(f"/campaigns/{draft.id}?letter={typed}").text
+
+    def test_says_of_a_suppressed_lead_that_it_gets_none(self, browser: FlaskClient, draft: Campaign) -> None:
+        suppressions.add(self.leads(draft)[0], "she asked us to", "tests")
+
+        page = browser.get(f"/campaigns/{draft.id}").text
+
+        assert "It will not be sent." in page
+        assert "she asked us to" in page
+
+    def test_is_for_drafts_only(self, browser: FlaskClient, draft: Campaign) -> None:
+        campaigns.start(draft.id, "tests")
+
+        assert 'id="letter"' not in browser.get(f"/campaigns/{draft.id}").text

@@ -1,0 +1,169 @@
+"""`campaign edit`: everything that a campaign file says can be changed later, drafts and running campaigns alike."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from admin import campaign_summary, confirm
+from admin.input import texts
+from admin.input.campaign_file import CampaignFile, FileInvalid, edited, joined, read_campaign
+from admin.input.letters import check_sender, check_unsubscribe_url, fault
+from admin.person import who
+from mail.address import AddressInvalid, normalise
+from mail.compose import Sender, Templates
+from mail.message import LetterInvalid
+from mail.render import TemplateInvalid
+from models.owner import campaigns, mailboxes
+from models.owner.campaigns import NO_END, CampaignInvalid, Edit, Letter
+from models.owner.mailboxes import MailboxInvalid
+from models.states import CampaignStatus
+from models.store.tables import Campaign, Mailbox
+
+_SHOWN_LEADS = 3
+
+
+def edit(
+    name: Annotated[str, typer.Argument(help="The campaign's name.")],
+    file: Annotated[Path | None, typer.Option(help="A campaign file, which replaces all settings.")] = None,
+    new_name: Annotated[str | None, typer.Option("--name", help="Another name.")] = None,
+    subject: Annotated[str | None, typer.Option(help="Template of the subject.")] = None,
+    text_file: Annotated[Path | None, typer.Option(help="File with the template of the plain text.")] = None,
+    html_file: Annotated[str | None, typer.Option(help='File with the template of the HTML; "" removes it.')] = None,
+    add_mailbox: Annotated[list[str] | None, typer.Option(help="Send from this mailbox too. May be repeated.")] = None,
+    remove_mailbox: Annotated[
+        list[str] | None, typer.Option(help="Send no more from this mailbox: its e-mails move. May be repeated.")
+    ] = None,
+    window_start: Annotated[str | None, typer.Option(help='Start of the sending window, like "09:00".')] = None,
+    window_end: Annotated[str | None, typer.Option(help='End of the sending window, like "17:00".')] = None,
+    weekdays: Annotated[str | None, typer.Option(help="Days to send on, like mon,tue,wed.")] = None,
+    delay: Annotated[float | None, typer.Option(help="Seconds between two e-mails.")] = None,
+    daily_limit: Annotated[int | None, typer.Option(help="E-mails per day.")] = None,
+    send_on_holidays: Annotated[
+        bool | None, typer.Option("--send-on-holidays/--not-on-holidays", help="Send on Polish public holidays?")
+    ] = None,
+    end_date: Annotated[str | None, typer.Option(help='Last day of sending, like "2026-12-31", or "none".')] = None,
+    yes: confirm.Yes = False,
+) -> None:
+    """Change a campaign: its letter, mailboxes, schedule or name. Shows first which e-mails move.
+
+    What is being sent is left alone. A new letter is checked for every lead who may still get it.
+
+    Example: python -m admin campaign edit Autumn --text-file letter.txt --daily-limit 60
+    """
+    row = campaigns.find(name)
+    schedule = (window_start, window_end, weekdays, delay, daily_limit, send_on_holidays, end_date)
+    single = (new_name, subject, text_file, html_file, add_mailbox, remove_mailbox, *schedule)
+    given = [it for it in single if it not in (None, [])]
+    if bool(given) == (file is not None):
+        raise typer.BadParameter("give at least one option to change: either --file, or single settings")
+    if file is not None:
+        change = _from_file(row, file)
+    else:
+        change = replace(
+            edited(row, *schedule, name=new_name),
+            letter=_letter(row, subject, text_file, html_file),
+            mailbox_ids=_mailbox_ids(row, add_mailbox or (), remove_mailbox or ()),
+        )
+    _order(row, change, yes=yes)
+
+
+def _order(row: Campaign, change: Edit, *, yes: bool) -> None:
+    order = partial(campaigns.edit, row.id, who(), change)
+    moves = confirm.show_moves(order, [row.id])
+    if row.status != CampaignStatus.DRAFT:
+        ends_differ = campaign_summary.print_difference(row, order)
+        if moves or ends_differ or change.letter is not None:
+            confirm.ask("Make this change?", yes=yes)
+    if not order():
+        print(f"nothing was changed: {row.name!r} has these settings already")
+        return
+    later = "; its e-mails are planned again when it is resumed" if row.status == CampaignStatus.PAUSED else ""
+    print(f"changed {row.name!r}" + ("; its e-mails are being planned again" if moves else later))
+
+
+def _from_file(row: Campaign, file: Path) -> Edit:
+    found, templates = read_campaign(file)
+    boxes = senders_of(file, found)
+    return Edit(
+        name=found.name,
+        letter=_checked(row, found.subject, found.text, found.html, templates),
+        mailbox_ids=[it.id for it in boxes],
+        window_start_minute=found.window.start_minute,
+        window_end_minute=found.window.end_minute,
+        weekdays=sorted(found.window.weekdays),
+        delay_seconds=found.delay_between_emails_seconds,
+        daily_limit=found.daily_limit,
+        send_on_holidays=found.send_on_holidays,
+        last_day=found.end_date or NO_END,
+    )
+
+
+def _letter(row: Campaign, subject: str | None, text_file: Path | None, html_file: str | None) -> Letter | None:
+    if subject is None and text_file is None and html_file is None:
+        return None
+    old_subject, old_text, old_html = campaigns.letter(row.id)
+    where = {name: path.name for name, path in (("text", text_file), ("html", html_file and Path(html_file))) if path}
+    text = old_text if text_file is None else _read(text_file)
+    html = old_html if html_file is None else _read(Path(html_file)) if html_file else None
+    subject = old_subject if subject is None else subject
+    templates = Templates.of(subject, text, html, where)
+    return _checked(row, subject, text, html, templates)
+
+
+def _read(path: Path) -> str:
+    text = texts.read(path).replace("\r\n", "\n").replace("\r", "\n")
+    if damage := texts.damage(text):
+        raise FileInvalid(f"{path.name}: {damage}")
+    return text
+
+
+def _checked(row: Campaign, subject: str, text: str, html: str | None, templates: Templates) -> Letter | None:
+    """The letter, composed for each lead who may still get it. None: it is the one that the campaign has."""
+    if (subject, text, html) == campaigns.letter(row.id):
+        return None
+    last, problems = campaigns.last_turn(row.id), dict[str, list[str]]()
+    try:
+        templates.check()
+        check_unsubscribe_url([templates])
+        for _, address, fields in campaigns.unsent_leads(row.id):
+            if because := fault(address, fields, [templates]):
+                problems.setdefault(because, []).append(address)
+    except TemplateInvalid as error:
+        raise FileInvalid(str(error)) from None
+    if problems:
+        raise CampaignInvalid(joined(f"{_named(leads)}: {reason}" for reason, leads in problems.items()))
+    return Letter(subject, text, html, checked_to=last)
+
+
+def _named(leads: Sequence[str]) -> str:
+    more = len(leads) - _SHOWN_LEADS
+    return ", ".join(leads[:_SHOWN_LEADS]) + (f" and {more} more" if more > 0 else "")
+
+
+def _mailbox_ids(row: Campaign, added: Iterable[str], removed: Iterable[str]) -> list[int] | None:
+    new, gone = _senders(added), [mailboxes.find(normalise(it)) for it in removed]
+    if not new and not gone:
+        return None
+    current = {it.id for it in mailboxes.of_campaign(row.id)}
+    if strangers := [it.address for it in gone if it.id not in current]:
+        raise CampaignInvalid(f"{strangers[0]} is none of the mailboxes of {row.name!r}")
+    return sorted((current | {it.id for it in new}) - {it.id for it in gone})
+
+
+def senders_of(file: Path, campaign: CampaignFile) -> list[Mailbox]:
+    """The mailboxes that a campaign file names, without duplicates, by id."""
+    try:
+        return _senders(campaign.mailboxes)
+    except (MailboxInvalid, AddressInvalid, LetterInvalid) as error:
+        raise FileInvalid(f"{file.name}: mailboxes: {error}") from None
+
+
+def _senders(addresses: Iterable[str]) -> list[Mailbox]:
+    found = {row.id: row for row in (mailboxes.find(normalise(address)) for address in addresses)}
+    for row in found.values():
+        check_sender(Sender(row.address, row.name))
+    return [found[id] for id in sorted(found)]

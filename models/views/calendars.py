@@ -1,0 +1,343 @@
+"""A campaign's calendar: every e-mail that is still to go, planned already or not, and what makes it as long as it is.
+
+Plays what the tick would do next: pending e-mails keep their times unless they must be planned again, and the others
+follow them. Active campaigns that share its mailboxes are played beside it, because they take room too.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from itertools import islice, pairwise
+from typing import Any, NamedTuple
+
+from models.email import gates, holds, recipients
+from models.email.recipients import MAY_BE_WRITTEN_TO
+from models.email.suppressed import ENTRY
+from models.planning import plans, usable
+from models.planning.plans import Situation
+from models.states import CampaignStatus
+from models.store import reason_columns
+from models.store.database import database, fetch
+from models.store.database import rows as read_rows
+from models.store.tables import Campaign
+from models.views import standings
+from reasons import Code, Reason, Why
+from scheduling import planner
+from scheduling.planner import Email, Hold, Slot, Taken, Unplannable
+from scheduling.window import warsaw_day
+
+# E-mails of other campaigns that are played beside its own, in all.
+_MOST_BESIDE = 100_000
+_PLANNABLE = {CampaignStatus.DRAFT, CampaignStatus.ACTIVE, CampaignStatus.PAUSED}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One e-mail that is still to go."""
+
+    at: datetime
+    campaign_lead_id: int
+    step_id: int
+    mailbox_id: int
+    email_id: int | None  # None: not planned yet
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A lead that will not be written to."""
+
+    address: str
+    why: Why | None
+
+
+@dataclass(frozen=True)
+class Calendar:
+    entries: list[Entry]  # in time order
+    days: Mapping[date, Counter[int]]  # Warsaw day -> mailbox id -> e-mails
+    goes_on: bool  # more e-mails follow, which were not played
+    held_by: Reason | None  # None: fewer than two e-mails
+    nowhere: Reason | None  # why the rest of its e-mails has no time at all
+    left_out: list[LeftOut]
+    left_out_count: int
+
+
+def of(row: Campaign, most_emails: int | None = None, most_left_out: int = 20) -> Calendar:
+    """most_emails: plays no more that are not planned yet; None: all of them.
+
+    Raises Unplannable if the planner fails for this campaign.
+    """
+    return _played(_read(row, most_emails, most_left_out))
+
+
+def after(order: Callable[[], object], campaign_id: int, most_emails: int | None = None) -> Calendar:
+    """The calendar as it would be after an order, which is rolled back. Raises what the order raises."""
+    with database.atomic() as transaction:
+        order()
+        seen = _read(Campaign.get_by_id(campaign_id), most_emails, 0)
+        transaction.rollback()
+    return _played(seen)
+
+
+def slot_of(row: Campaign, campaign_lead_id: int, most_emails: int | None = None) -> Slot | None:
+    """Where an e-mail that is not planned yet would go. None: nowhere, or behind the first most_emails."""
+    slots = _slots(_read(row, most_emails, 0))
+    return next((it for it in [*slots.moved, *slots.new] if it.lead_id == campaign_lead_id), None)
+
+
+def leads(campaign_id: int) -> dict[int, str]:
+    """Id of each of the campaign's leads -> its address, as its owner wrote it."""
+    found = read_rows(_Lead, "SELECT id, address FROM campaign_lead WHERE campaign_id = %s", (campaign_id,))
+    return {it.id: it.address for it in found}
+
+
+class _Lead(NamedTuple):
+    id: int
+    address: str
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """What is read to play a calendar."""
+
+    row: Campaign
+    pending: list[Entry]
+    reason: str | None  # why its pending e-mails are planned again
+    again: Situation | None  # of its pending e-mails, if there are any
+    new: Situation | None  # of its other e-mails, and those of the campaigns beside it
+    most: int | None
+    mailboxes_allow: int  # e-mails a day, if no other campaign used its mailboxes
+    no_mailbox: Reason | None
+    left_out: tuple[list[LeftOut], int]
+
+
+def _read(row: Campaign, most: int | None, most_left_out: int) -> _Seen:
+    is_plannable = row.status in _PLANNABLE and not usable.problem(row)
+    pending = _pending(row.id) if is_plannable else []
+    reason = "resumed" if row.status == CampaignStatus.PAUSED else plans.to_replan().get(row.id) if pending else None
+    orders = {row.id: reason} if reason in plans.ORDERS else {}
+    beside = [campaign_id for (campaign_id,) in fetch(CONNECTED, (row.id,))]
+    shut = standings.why_no_mailbox_sends([row])[row.id]
+    return _Seen(
+        row=row,
+        pending=pending,
+        reason=reason,
+        again=plans.situation([row.id], again=True, orders=orders, forecast=True) if pending else None,
+        new=plans.situation(beside, forecast=True, most_emails=_most(row.id, beside, most)) if is_plannable else None,
+        most=most,
+        mailboxes_allow=fetch(MAILBOXES_ALLOW, (row.id,))[0][0],
+        no_mailbox=shut.because if shut else None,
+        left_out=_left_out(row.id, most_left_out),
+    )
+
+
+def _most(campaign_id: int, ids: Sequence[int], most: int | None) -> dict[int, int | None]:
+    """Campaign id -> how many e-mails are played; of those beside it only some, however many campaigns they are."""
+    beside = (_MOST_BESIDE if most is None else min(2 * most, _MOST_BESIDE)) // max(len(ids) - 1, 1)
+    its = None if most is None else most + 1
+    return {it: its if it == campaign_id else max(beside, 1) for it in ids}
+
+
+@dataclass(frozen=True)
+class _Slots:
+    """Where the e-mails go that do not keep a time."""
+
+    moved: list[Slot]  # pending ones that are planned again
+    new: list[Slot]
+    holds: Mapping[Slot, Hold]
+    goes_on: bool
+    unplaced: bool
+
+
+def _slots(seen: _Seen) -> _Slots:
+    holds: dict[Slot, Hold] = {}
+    moved = list(_play(seen.again, holds)) if seen.again and seen.reason else []
+    if seen.new is None:
+        return _Slots(moved, [], holds, False, False)
+    its, campaign_id = _standing(seen, moved), seen.row.id
+    taken = [it for it in seen.new.taken if it.campaign_id != campaign_id]
+    places: list[Slot | Entry] = [*moved, *its]
+    taken += [Taken(campaign_id, it.mailbox_id, it.at) for it in places]
+    wanted = next((len(it.emails) for it in seen.new.campaigns if it.id == campaign_id), 0)
+    new = _own(replace(seen.new, taken=taken), campaign_id, wanted, holds)
+    goes_on = seen.most is not None and wanted > seen.most
+    return _Slots(moved, new[: seen.most] if goes_on else new, holds, goes_on, len(new) < wanted)
+
+
+def _own(seen: Situation, campaign_id: int, wanted: int, holds: dict[Slot, Hold]) -> list[Slot]:
+    """The slots of one campaign, played beside the others until its last e-mail has its place."""
+    while wanted:
+        try:
+            return list(islice((it for it in _play(seen, holds) if it.campaign_id == campaign_id), wanted))
+        except Unplannable as failure:  # the tick logs why, and plans the others without it
+            if failure.campaign_id == campaign_id:
+                raise
+            seen = replace(seen, campaigns=[it for it in seen.campaigns if it.id != failure.campaign_id])
+    return []
+
+
+def _play(seen: Situation, holds: dict[Slot, Hold]) -> Iterator[Slot]:
+    return planner.plan(seen.campaigns, seen.mailboxes, seen.taken, seen.now, holds)
+
+
+def _standing(seen: _Seen, moved: Sequence[Slot]) -> list[Entry]:
+    """The pending e-mails that keep their times."""
+    others = {(slot.lead_id, slot.step_id) for slot in moved}
+    return [it for it in seen.pending if (it.campaign_lead_id, it.step_id) not in others]
+
+
+def _played(seen: _Seen) -> Calendar:
+    slots = _slots(seen)
+    ids = {(it.campaign_lead_id, it.step_id): it.email_id for it in seen.pending}
+    moving = [
+        Entry(it.at, it.lead_id, it.step_id, it.mailbox_id, ids.get((it.lead_id, it.step_id)))
+        for it in [*slots.moved, *slots.new]
+    ]
+    entries = sorted([*_standing(seen, slots.moved), *moving], key=lambda it: (it.at, it.campaign_lead_id))
+    days: dict[date, Counter[int]] = {}
+    for it in entries:
+        days.setdefault(warsaw_day(it.at), Counter())[it.mailbox_id] += 1
+    return Calendar(
+        entries=entries,
+        days=days,
+        goes_on=slots.goes_on,
+        held_by=_held_by(seen, slots, entries),
+        nowhere=_nowhere(seen) if slots.unplaced else None,
+        left_out=seen.left_out[0],
+        left_out_count=seen.left_out[1],
+    )
+
+
+def _nowhere(seen: _Seen) -> Reason:
+    """Why some e-mails have no time at all."""
+    if seen.no_mailbox is not None:
+        return seen.no_mailbox
+    last = seen.row.last_day
+    return Reason(Code.HELD_BY_SHARE) if last is None else Reason(Code.HELD_BY_LAST_DAY, day=f"{last:%Y-%m-%d}")
+
+
+# Active campaigns that share a mailbox with it, directly or by another one's mailboxes.
+CONNECTED = """
+WITH RECURSIVE reached (id) AS (
+    SELECT %s::bigint
+    UNION
+    SELECT c.id FROM reached
+    JOIN campaign_mailbox its ON its.campaign_id = reached.id AND its.closed_reason IS NULL
+    JOIN campaign_mailbox other ON other.mailbox_id = its.mailbox_id AND other.closed_reason IS NULL
+    JOIN campaign c ON c.id = other.campaign_id AND c.status = 'active'
+)
+SELECT id FROM reached
+"""
+MAILBOXES_ALLOW = """
+SELECT COALESCE(sum(m.daily_limit), 0)::int FROM campaign_mailbox cm JOIN mailbox m ON m.id = cm.mailbox_id
+WHERE cm.campaign_id = %s AND cm.closed_reason IS NULL AND m.status = 'active'
+"""
+PENDING = f"""
+SELECT q.scheduled_at AS at, q.campaign_lead_id, q.step_id, q.mailbox_id, q.id AS email_id
+FROM campaign_email_queue q JOIN campaign_lead l ON l.id = q.campaign_lead_id
+WHERE q.campaign_id = %(campaign)s AND q.status = 'pending' AND {MAY_BE_WRITTEN_TO}
+"""  # noqa: S608  # only our own words
+
+
+def _pending(campaign_id: int) -> list[Entry]:
+    return read_rows(Entry, PENDING, {**recipients.rules(), "campaign": campaign_id})
+
+
+def _held_by(seen: _Seen, slots: _Slots, entries: Sequence[Entry]) -> Reason | None:
+    """The rule that most often put an e-mail off to another day; if all go on one day, what spaces them."""
+    if len(entries) < 2:
+        return None
+    by = {(slot.lead_id, slot.step_id): slots.holds.get(slot) for slot in [*slots.moved, *slots.new]}
+    put_off = Counter[Hold | None]()
+    for earlier, later in pairwise(entries):
+        if warsaw_day(earlier.at) != warsaw_day(later.at):
+            key = (later.campaign_lead_id, later.step_id)
+            put_off[by[key] if key in by else _standing_held_by(seen.again, earlier, later, entries)] += 1
+    if not put_off:
+        gaps = sum(it is Hold.MAILBOX_GAP for it in by.values())
+        return Reason(Code.HELD_BY_GAP if gaps > len(by) / 2 else Code.HELD_BY_DELAY)
+    [(hold, _)] = put_off.most_common(1)
+    return _sentence(seen, hold)
+
+
+def _standing_held_by(seen: Situation | None, earlier: Entry, later: Entry, entries: Sequence[Entry]) -> Hold | None:
+    """The planner's own answer for an e-mail that is planned already: its place behind those before it."""
+    if seen is None or not seen.campaigns:
+        return None
+    [campaign] = seen.campaigns
+    alone = replace(campaign, emails=(Email(later.campaign_lead_id, later.step_id),), last_start=earlier.at)
+    before = [Taken(campaign.id, it.mailbox_id, it.at) for it in entries if it.at <= earlier.at]
+    holds: dict[Slot, Hold] = {}
+    list(planner.plan([alone], seen.mailboxes, [*seen.taken, *before], earlier.at, holds))
+    return next(iter(holds.values()), None)
+
+
+def _sentence(seen: _Seen, hold: Hold | None) -> Reason:
+    row, limits = seen.row, {"limit": seen.row.daily_limit, "mailboxes": seen.mailboxes_allow}
+    match hold:
+        case Hold.DAILY_LIMIT:
+            return Reason(Code.HELD_BY_DAILY_LIMIT, **limits)
+        case Hold.MAILBOX_LIMIT:
+            return Reason(Code.HELD_BY_MAILBOXES, **limits)
+        case Hold.SHARE:
+            return Reason(Code.HELD_BY_SHARE)
+        case Hold.WINDOW:
+            minutes = row.window_end_minute - row.window_start_minute
+            allowed = max(int(minutes * 60 / row.delay_seconds), 1)
+            return Reason(Code.HELD_BY_WINDOW, window=allowed, limit=row.daily_limit)
+        case Hold.MAILBOX_GAP:
+            return Reason(Code.HELD_BY_GAP)
+        case Hold.MAILBOX_CLOSED:
+            return Reason(Code.HELD_BY_CLOSING)
+    return Reason(Code.HELD_BY_DELAY)
+
+
+@dataclass(frozen=True)
+class _LeftOut:
+    address: str
+    error: str | None
+    error_code: str | None
+    error_values: dict[str, Any] | None
+    suppressed_by: str | None
+    suppressed: str | None
+    suppressed_code: str | None
+    suppressed_values: dict[str, Any] | None
+    is_stopped: bool | None
+    stopped: str | None
+    stopped_code: str | None
+    stopped_values: dict[str, Any] | None
+    total: int
+
+    def why(self) -> Why:
+        if self.error is not None:
+            return reason_columns.current(self.error, self.error_code, self.error_values) or self.error
+        if self.suppressed_by is not None:
+            why = reason_columns.current(self.suppressed, self.suppressed_code, self.suppressed_values)
+            return gates.why_suppressed(self.suppressed_by, why or "")
+        if self.is_stopped:
+            because = reason_columns.read(self.stopped, self.stopped_code, self.stopped_values)
+            return Reason(Code.STOPPED, because=because or "")
+        return Reason(Code.NO_LEGAL_BASIS)
+
+
+LEFT_OUT = f"""
+SELECT l.address, CASE WHEN q.status = 'cancelled' THEN q.error END AS error, q.error_code, q.error_values,
+       s.address AS suppressed_by, s.reason AS suppressed, s.reason_code AS suppressed_code,
+       s.reason_values AS suppressed_values, hold.stops AS is_stopped, hold.reason AS stopped,
+       hold.reason_code AS stopped_code, hold.reason_values AS stopped_values, count(*) OVER ()::int AS total
+FROM campaign_lead l
+JOIN campaign_lead cl ON cl.id = l.id
+JOIN lead p ON p.id = l.lead_id
+LEFT JOIN LATERAL {ENTRY.format(address="p.address")} s ON true
+LEFT JOIN LATERAL {holds.STRONGEST} hold ON true
+LEFT JOIN campaign_email_queue q ON q.campaign_id = l.campaign_id AND q.campaign_lead_id = l.id
+WHERE l.campaign_id = %(campaign)s
+  AND (q.status = 'cancelled' OR (q.id IS NULL OR q.status = 'pending') AND NOT {MAY_BE_WRITTEN_TO})
+ORDER BY l.position LIMIT %(most)s
+"""  # noqa: S608  # only our own words
+
+
+def _left_out(campaign_id: int, most: int) -> tuple[list[LeftOut], int]:
+    """The first of the leads that will not be written to, and how many they are."""
+    found = read_rows(_LeftOut, LEFT_OUT, {**recipients.rules(), "campaign": campaign_id, "most": most})
+    return [LeftOut(it.address, it.why()) for it in found], found[0].total if found else 0

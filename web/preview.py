@@ -1,0 +1,46 @@
+"""Shows the letters of a draft lead by lead, composed as they will be sent."""
+
+from dataclasses import dataclass
+
+import clock
+import config
+from mail import unsubscribe
+from mail.address import AddressInvalid, normalise
+from mail.compose import letter_of
+from mail.message import LetterInvalid
+from mail.render import TemplateInvalid
+from models.owner.campaigns import CampaignInvalid
+from models.store import vault
+from models.store.tables import Campaign
+from models.views import letters
+from models.views.letters import LeadLetter
+from reasons import Why, why
+from scheduling.window import WARSAW
+from web import letter
+from web.letter import ShownLetter
+
+_MOST_EMAILS = 5000  # of the forecast that is played for a letter's time
+
+
+@dataclass(frozen=True)
+class Preview:
+    it: LeadLetter
+    shown: ShownLetter | None
+    problem: Why | None  # why its letter cannot be composed
+    before: str | None  # the addresses of the leads before and after this one
+    after: str | None
+
+
+def of(row: Campaign, address: str) -> Preview | None:
+    """address: as typed; "": the first lead. None: there is no such lead."""
+    try:
+        it = letters.of_lead(row, normalise(address) if address else None, most_emails=_MOST_EMAILS)
+    except (AddressInvalid, CampaignInvalid):
+        return None
+    before, after = letters.beside(row.id, it.turn)
+    try:
+        keys = vault.derived_keys(unsubscribe.PURPOSE)
+        content = letter_of(it, (it.at or clock.now()).astimezone(WARSAW), keys, config.settings().unsubscribe.url)
+    except (LetterInvalid, TemplateInvalid, vault.KeyInvalid) as error:
+        return Preview(it, None, why(error), before, after)
+    return Preview(it, letter.read(content), None, before, after)
