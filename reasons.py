@@ -129,6 +129,7 @@ class Code(StrEnum):
     BOUNCED = "bounced", gettext_noop("the address bounced: %(answer)s")
     COMPLAINED = "complained", gettext_noop("the lead marked an e-mail as spam")
     ASKED_TO_STOP = "asked_to_stop", gettext_noop("the lead asked not to be written to")
+    JUDGED = "judged", gettext_noop("a person has read it")
     CORRECTED = "corrected", gettext_noop("a message was taken for %(before)s and is %(after)s: %(because)s")
 
     CAMPAIGN_CANCELLED = "campaign_cancelled", gettext_noop("the campaign was cancelled")

@@ -22,7 +22,7 @@ from models.inbox.matching import Match
 from models.owner import mailboxes
 from models.owner.mailboxes import NoSuchMailbox
 from models.store import database, vault
-from ops.watch import logs
+from ops.watch import logs, metrics
 from scheduling.window import WARSAW
 
 log = logs.get()
@@ -59,9 +59,11 @@ def look_into(look: Look) -> None:
         with inbox.opened(server, config.settings().imap.command_timeout_seconds, bounds()) as it:
             complete = [read_folder(look.mailbox_id, it, name) for name in it.folders()]
         looks.end(look, complete=all(complete))
+        metrics.INBOX_LOOKS.labels("complete" if all(complete) else "partial").inc()
     except (InboxUnreadable, vault.KeyInvalid) as failure:
         step = getattr(failure, "step", "password")
         looks.fail(look, step, str(failure))
+        metrics.INBOX_LOOKS.labels("failed").inc()
         # Without the server's words, which may name the mailbox.
         log.warning("inbox_unreadable", mailbox_id=look.mailbox_id, step=step)
     except NoSuchMailbox:
@@ -104,6 +106,7 @@ def read_message(at: Cursor, message: Message) -> int | None:
         looks.advance(at, message.uid)
         return None
     if kept is not None:
+        metrics.INCOMING.labels(found.class_).inc()
         log.info("incoming_kept", incoming_id=kept, mailbox_id=at.mailbox_id, kind=found.class_, rule=found.rule)
     return kept
 

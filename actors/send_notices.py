@@ -65,14 +65,26 @@ WORDINGS = {
     Kind.UNCLEAR: Wording(
         "{count} replies to {name} need to be judged",
         "It is not clear what they are. Their leads are not written to until somebody decides:"
-        " python -m admin incoming list --class unclear, then incoming correct.",
-        "/mailboxes",
+        " on the page Needs you, or with python -m admin incoming list --class unclear, then incoming correct.",
+        "/needs-you",
     ),
     Kind.CONSENT: Wording(
         "the OAuth2 authorization of the mailbox {name} ends",
         "It ends on {words} (Warsaw), and nothing is sent from the mailbox after that. Renew it before then with"
         " python -m admin mailbox authorize.",
         "/mailboxes",
+    ),
+    Kind.INBOX: Wording(
+        "the inbox of {name} cannot be read",
+        "{words}\nReplies, bounces and requests not to write go unnoticed until it can be. Test it with"
+        " python -m admin mailbox check, and correct it with mailbox edit.",
+        "/mailboxes#mailbox-{subject}",
+    ),
+    Kind.DOMAIN: Wording(
+        "DNS records of {name} are missing or wrong",
+        "{words}\nReceivers may refuse the e-mails of its mailboxes or take them for spam. Whoever manages the domain's"
+        " DNS can correct it; python -m admin mailbox check-domain asks again.",
+        "/mailboxes#mailbox-{subject}",
     ),
     Kind.DISARMED: Wording("nothing is being sent", "{words}", "/"),
 }

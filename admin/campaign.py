@@ -222,6 +222,7 @@ def show_(name: Name, json: show.AsJson = False) -> None:
             ("now", line.saying),
             ("leads", line.leads),
             ("e-mails", counts or "none planned yet"),
+            ("came back", show.responses(line.responses)),
             ("today", f"{line.used_today}/{line.daily_limit}"),
             ("next e-mail", line.next_at),
             *(("letter too large for", f"{mailboxes.get(id).address}: {why}") for id, why in too_small.items()),

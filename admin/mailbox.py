@@ -301,6 +301,11 @@ def show_(address: Address, json: show.AsJson = False) -> None:
     pairs = {**vars(line), **server}
     errors = [(it.at, it.email_id, it.move, it.code, it.reason) for it in pairs.pop("errors")]
     domain = [(it.record, it.state, str(it.why)) for it in pairs.pop("domain")]
+    inbox = pairs.pop("inbox")
+    pairs["inbox read"] = inbox.read_at or "never to its end" if inbox else "no: it has no IMAP server"
+    if inbox and inbox.failures:
+        pairs["inbox error"] = f"{inbox.failures} looks failed, the last at {inbox.failed_step}: {inbox.failed_reason}"
+    pairs["came back"] = show.responses(pairs.pop("responses"))
     show.pairs(pairs.items())
     if domain:
         print()

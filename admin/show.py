@@ -14,6 +14,7 @@ from rich.markup import escape
 from rich.table import Column, Table
 
 from models.owner.changes import RecordedChange
+from models.views.responses import Responses
 from ops.terminal import escape_controls
 from reasons import Reason
 from scheduling.window import WARSAW
@@ -58,6 +59,11 @@ def pairs(values: Iterable[tuple[str, Any]]) -> None:
     for name, value in values:
         grid.add_row(f"[bold]{name}[/bold]", _cell(value))
     console.print(grid)
+
+
+def responses(counts: Responses) -> str:
+    found = ((name.replace("_", " "), count) for name, count in vars(counts).items() if count)
+    return ", ".join(f"{count} {name}" for name, count in found) or "nothing yet"
 
 
 def changes(found: Iterable[RecordedChange]) -> None:

@@ -10,9 +10,13 @@ from models.email import batch_moves, moves
 from models.email.attempts import Conversation, Copy
 from models.email.claims import Attempt, Claim, Held, Worker
 from models.email.hints import Hint as Hint
+from models.inbox import incoming, looks
+from models.inbox.incoming import Found
+from models.inbox.matching import Match
 from models.owner import authorizations, campaigns, mailboxes
 from models.owner.authorizations import Granted
 from models.owner.campaigns import NewCampaign, NewLead
+from models.owner.mailboxes import SentMail
 from models.states import Result, Status
 from models.store import database, tables, vault
 from models.store.tables import Campaign, CampaignEmailQueue, CampaignLead, CampaignStep, EmailHistory, Mailbox
@@ -45,6 +49,12 @@ def a_mailbox(address: str | None = None, **changes: Any) -> int:
         "by": "tests",
     }
     return mailboxes.add(address=address or f"mailbox{number}@sender.example", **(values | changes))
+
+
+def a_listening_mailbox(**changes: Any) -> int:
+    """With an IMAP server, which nobody has to answer for."""
+    imap = SentMail("localhost", 993, "tls", None)
+    return a_mailbox(username="ola", password_encrypted=vault.encrypt("s3cret"), sent_mail=imap, **changes)
 
 
 def authorize(
@@ -154,6 +164,34 @@ def later(code: int | None, reply: str = "later", **more: Any) -> Conversation:
 
 def row(email_id: int) -> CampaignEmailQueue:
     return CampaignEmailQueue.get_by_id(email_id)
+
+
+def came_back(email_id: int, class_: str, kind: str | None = None, **changes: Any) -> int:
+    """A message about a sent e-mail, kept as the inbox reader keeps it. Its id."""
+    mail, number = row(email_id), next(_numbers)
+    lead = CampaignLead.get_by_id(mail.campaign_lead_id)
+    at = looks.cursor(mail.mailbox_id, "INBOX", 1)
+    match = Match(mail.message_id, email_id, mail.campaign_id, lead.lead_id, lead.address, None)
+    values: dict[str, Any] = {
+        "uid": at.last_uid + 1,
+        "digest": f"digest {number}",
+        "received_at": now(),
+        "class_": class_,
+        "kind": kind,
+        "status": None,
+        "rule": "a test",
+        "message_id": f"<{number}@leads.example>",
+        "sender": lead.address,
+        "subject": "Re: hello",
+        "excerpt": f"message {number}",
+        "returns_on": None,
+        "match": match,
+        "matched_by": "In-Reply-To",
+        "recipients": [lead.address] if class_ in ("bounce", "complaint") else [],
+    }
+    kept = incoming.keep(at, Found(**(values | changes)))
+    assert kept is not None
+    return kept
 
 
 def claimed(email_id: int, worker: Worker = WORKER) -> Claim:

@@ -41,6 +41,7 @@ ALLOWED: dict[str, set[str]] = {
         "clock",
         "config",
         "models.email",
+        "models.inbox",
         "models.states",
         "models.planning",
         "ops.terminal",

@@ -6,8 +6,10 @@ from apiflask import APIBlueprint, APIFlask, abort
 from flask import request
 
 from mail.address import AddressInvalid, normalise, suppressible
+from models.inbox import incoming as messages
+from models.inbox.incoming import NoSuchIncoming
 from models.owner import campaigns, changes, mailboxes, settlement, suppressions
-from models.views import history, mails, overview, unknowns
+from models.views import history, incoming, mails, needs, overview, responses, unknowns
 from models.views import today as timeline
 from models.views.mails import CursorInvalid
 from web import openapi, schemas
@@ -107,6 +109,57 @@ def history_of_email(id: int) -> Any:
     return [{name: getattr(row, name) for name in schemas.PastMove.model_fields} for row in history.of_email(id)]
 
 
+@blueprint.get("/emails/<int:id>/incoming")
+@blueprint.output(list[schemas.Incoming])  # type: ignore[arg-type]
+def incoming_of_email(id: int) -> Any:
+    """List what came back for an e-mail"""
+    overview.email(id)
+    return incoming.of_email(id)
+
+
+@blueprint.get("/incoming")
+@blueprint.input(schemas.IncomingQuery, location="query", arg_name="query")
+@blueprint.output(list[schemas.Incoming])  # type: ignore[arg-type]
+def every_incoming(query: schemas.IncomingQuery) -> Any:
+    """List what came back: replies, bounces and complaints, newest first"""
+    lead = None if query.lead is None else _address(query.lead)
+    return incoming.page(**{**query.model_dump(), "lead": lead})
+
+
+@blueprint.get("/incoming/<int:id>")
+@blueprint.output(schemas.Incoming)
+def one_incoming(id: int) -> Any:
+    """Show a message that came back"""
+    return _incoming(id)
+
+
+def _incoming(id: int) -> incoming.IncomingLine:
+    found = incoming.one(id)
+    if found is None:
+        raise NoSuchIncoming(f"there is no message {id}")
+    return found
+
+
+@blueprint.get("/holds")
+@blueprint.input(schemas.HoldQuery, location="query", arg_name="query")
+@blueprint.output(list[schemas.Hold])  # type: ignore[arg-type]
+def holds(query: schemas.HoldQuery) -> Any:
+    """List leads that are not written to because of a message, newest first"""
+    return incoming.holds(lead=None if query.lead is None else _address(query.lead), limit=query.limit)
+
+
+@blueprint.get("/needs-you")
+@blueprint.output(schemas.NeedsYou)
+def needs_you() -> Any:
+    """Show what needs a person: messages to judge, unknown e-mails, and problems"""
+    return {
+        "unknown": unknowns.count(),
+        "to_judge": responses.count_needs_a_person(),
+        "messages": incoming.needs_a_person(),
+        "problems": needs.causes(),
+    }
+
+
 @blueprint.get("/mailboxes")
 @blueprint.output(list[schemas.Mailbox])  # type: ignore[arg-type]
 def every_mailbox() -> Any:
@@ -184,6 +237,15 @@ def cancel(id: int, order: schemas.Cancel) -> Any:
     """Cancel a campaign for good: its unsent e-mails are never sent"""
     campaigns.cancel(id, access.person(), order.reason)
     return _campaign(id)
+
+
+@blueprint.post("/incoming/<int:id>/correct")
+@blueprint.input(schemas.Correct, arg_name="order")
+@blueprint.output(schemas.Incoming)
+def correct(id: int, order: schemas.Correct) -> Any:
+    """Correct what a message is, or confirm it: what followed is taken back and done anew"""
+    messages.correct(id, order.class_name, access.person(), order.reason, order.kind)
+    return _incoming(id)
 
 
 @blueprint.post("/emails/<int:id>/settle")

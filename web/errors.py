@@ -10,6 +10,7 @@ from werkzeug.http import HTTP_STATUS_CODES
 
 import faults
 from models.email.locks import NoSuchEmail
+from models.inbox.incoming import CorrectionRefused, NoSuchIncoming
 from models.owner.campaigns import CampaignInvalid, NoSuchCampaign
 from models.owner.mailboxes import NoSuchMailbox
 from models.owner.settlement import SettlementRefused
@@ -46,9 +47,9 @@ class Error(BaseModel):
 def init(app: APIFlask) -> None:
     app.error_processor(_answer)
     app.register_error_handler(CSRFError, lambda error: _answer(HTTPError(400, _FORM_TOO_OLD)))
-    for missing in (NoSuchCampaign, NoSuchEmail, NoSuchMailbox):
+    for missing in (NoSuchCampaign, NoSuchEmail, NoSuchIncoming, NoSuchMailbox):
         app.register_error_handler(missing, _missing)
-    for refused in (CampaignInvalid, SettlementRefused):
+    for refused in (CampaignInvalid, CorrectionRefused, SettlementRefused):
         app.register_error_handler(refused, lambda error: _answer(HTTPError(409, str(error))))
     for failure in database.FAILURES:
         app.register_error_handler(failure, _database_failed)

@@ -69,6 +69,7 @@ def _family(state: State, samples: Samples) -> GaugeMetricFamily:
 
 def _overall(it: Gauges) -> Iterator[tuple[State, Samples]]:
     yield metrics.UNKNOWN_OUTCOMES, [((), it.unknown)]
+    yield metrics.TO_BE_JUDGED, [((), it.to_be_judged)]
     yield metrics.HINTED, [((), it.hinted)]
     yield metrics.ARMED, [((), it.armed)]
     yield metrics.TICK_COMPLETED, [((), _seconds(it.tick_completed_at))]
@@ -82,6 +83,8 @@ def _of_campaigns(every: list[CampaignGauge]) -> Iterator[tuple[State, Samples]]
     yield metrics.WINDOW_OPEN, [((it.id,), it.window_open) for it in every]
     yield metrics.SHOULD_SEND, [((it.id,), it.standing.should_send) for it in every]
     yield metrics.BLOCKED, [((it.id, gate), it.standing.gate == gate) for it in active for gate in HOLDING]
+    responded = [(it.id, vars(it.responses)) for it in every]
+    yield metrics.RESPONSES, [((id, name), count) for id, counts in responded for name, count in counts.items()]
     yield metrics.CAMPAIGN_DELAY, [((it.id,), it.delay_seconds) for it in every]
     yield metrics.CAMPAIGN_LAST_START, [((it.id,), _seconds(it.last_start_at)) for it in every]
     yield metrics.CAMPAIGN_INFO, [((it.id, it.name), 1) for it in every]
@@ -94,6 +97,9 @@ def _of_mailboxes(every: list[MailboxGauge]) -> Iterator[tuple[State, Samples]]:
     yield metrics.MAILBOX_LIMIT, [((it.id,), it.limit) for it in every]
     yield metrics.MAILBOX_GAP, [((it.id,), it.gap_seconds) for it in every]
     yield metrics.MAILBOX_PLANNED, [((it.id,), it.planned) for it in every]
+    read = [(it.id, it.inbox) for it in every if it.inbox is not None]
+    yield metrics.INBOX_READ, [((id,), _seconds(inbox.read_at)) for id, inbox in read]
+    yield metrics.INBOX_FAILURES, [((id,), inbox.failures) for id, inbox in read]
     yield metrics.MAILBOX_STATE, [((it.id, state), it.state == state) for it in every for state in MAILBOX_STATES]
 
 

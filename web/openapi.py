@@ -25,7 +25,7 @@ _WITH_BODY = {
     415: "The body is not JSON",
 }
 _ABOUT = """Campaigns, e-mails and mailboxes as the pages show them. Campaigns can be started, paused, resumed and
-cancelled, and unknown e-mails decided. Each change is recorded with who made it.
+cancelled, unknown e-mails decided, and what came back judged. Each change is recorded with who made it.
 
 Times are Warsaw time with its offset, and a day is a day in Warsaw. A refused request changes nothing and is answered
 with an `Error` that says why."""
@@ -33,6 +33,7 @@ _TAGS = {
     "campaigns": ("campaigns", "today"),
     "e-mails": ("emails", "counts", "unknown"),
     "mailboxes": ("mailboxes",),
+    "incoming": ("incoming", "holds", "needs-you"),
     "suppressions": ("suppressions",),
 }
 _TAG_OF = {first: tag for tag, places in _TAGS.items() for first in places}

@@ -6,13 +6,15 @@ from flask import Blueprint, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext
 
+from models.inbox import incoming
+from models.inbox.incoming import CorrectionRefused
 from models.owner import campaigns, settlement
 from models.owner.campaigns import CampaignInvalid
 from models.owner.settlement import MOST_REASON, SettlementRefused
 from reasons import Code, Reason
 from web import words
-from web.guard import access
-from web.pages import campaign_page, email_page
+from web.guard import access, origin
+from web.pages import campaign_page, email_page, needs_you_page
 
 blueprint = Blueprint("orders", __name__)
 
@@ -49,3 +51,15 @@ def settle(email_id: int) -> ResponseReturnValue:
     except SettlementRefused as refusal:
         return email_page(email_id, gettext("Not done: %(because)s.", because=words.reason(refusal.because)), reason)
     return redirect(url_for("pages.email", email_id=email_id), 303)
+
+
+@blueprint.post("/incoming/<int:incoming_id>/judge")
+def judge(incoming_id: int) -> ResponseReturnValue:
+    """Correct or confirm what a message is. verdict: a class, of a bounce with its kind."""
+    class_name, _, kind = request.form.get("verdict", "").partition(":")
+    reason = request.form.get("reason", "").strip() or Reason(Code.JUDGED)
+    try:
+        incoming.correct(incoming_id, class_name, access.person(), reason, kind or None)
+    except CorrectionRefused:
+        return needs_you_page(incoming_id, gettext("Not done: choose what the message is, if it is not that already."))
+    return redirect(origin.local_path(request.form.get("back")), 303)

@@ -2,18 +2,21 @@
 
 from collections import Counter
 from collections.abc import Iterable
+from typing import Any
 
 from apiflask import abort
 from flask import Blueprint, Response, make_response, request
 
 from bounds import HIGHEST_ID
 from mail.address import AddressInvalid, normalise
-from models.owner import campaigns, changes, mailboxes
+from models.inbox import incoming as messages
+from models.inbox import switches
+from models.owner import campaigns, changes, mailboxes, suppressions
 from models.owner.settlement import MOST_REASON
 from models.states import CampaignStatus, Status
 from models.store import database
 from models.store.tables import Campaign
-from models.views import exports, history, mails, overview, unknowns
+from models.views import exports, history, incoming, mails, needs, overview, unknowns
 from models.views import today as timeline
 from models.views.mails import CursorInvalid
 from reasons import gettext_noop
@@ -88,6 +91,7 @@ def campaign_page(campaign_id: int, refusal: str | None = None) -> Response:
         subjects=campaigns.subjects(row.id),
         too_small=mailboxes.too_small_for(row.id),
         changes=changes.of_campaign(row.id),
+        stops=switches.of(row.id),
         page=_mails(row.id, status, lead),
         status=status,
         lead_wanted=lead,
@@ -146,6 +150,8 @@ def email_page(email_id: int, refusal: str | None = None, typed: str = "") -> Re
         409 if refusal else 200,
         line=line,
         moves=moves,
+        came_back=incoming.of_email(email_id),
+        **_lead(line.lead, line.campaign_id),
         times=email_times.times(line, moves),
         letter=letter.read(content) if content is not None else None,
         unknown=unknowns.one(line.id) if line.status == Status.UNKNOWN else None,
@@ -181,7 +187,7 @@ def mailbox_list() -> Response:
 
 @blueprint.get("/unknown")
 def unknown_list() -> Response:
-    after = min(max(request.args.get("after", 0, type=int), 0), HIGHEST_ID)
+    after = _id(request.args.get("after", 0, type=int))
     found = unknowns.page(after, _A_PAGE + 1)
     shown = found[:_A_PAGE]
     return show(
@@ -193,11 +199,75 @@ def unknown_list() -> Response:
     )
 
 
+@blueprint.get("/needs-you")
+def needs_you() -> Response:
+    return needs_you_page()
+
+
+def needs_you_page(refused: int | None = None, refusal: str | None = None) -> Response:
+    """refusal: why judging the message of this id was refused."""
+    after = _id(request.args.get("after", 0, type=int))
+    found = incoming.needs_a_person(after, _A_PAGE + 1)
+    return show(
+        "needs_you.html",
+        409 if refusal else 200,
+        found=found[:_A_PAGE],
+        after=after,
+        next=found[_A_PAGE - 1].id if len(found) > _A_PAGE else None,
+        causes=needs.causes(),
+        refused=refused,
+        refusal=refusal,
+    )
+
+
+@blueprint.get("/incoming")
+def incoming_list() -> Response:
+    """Newest first, of a campaign, a mailbox or a class."""
+    wanted = {name: request.args.get(name, type=int) for name in ("campaign", "mailbox")}
+    class_name = request.args.get("class", "")
+    found = incoming.page(
+        class_name=class_name if class_name in messages.CLASSES else None,
+        campaign_id=wanted["campaign"] and _id(wanted["campaign"]),
+        mailbox_id=wanted["mailbox"] and _id(wanted["mailbox"]),
+        before=_id(request.args.get("before", 0, type=int)) or None,
+        limit=_A_PAGE + 1,
+    )
+    return show(
+        "incoming.html",
+        found=found[:_A_PAGE],
+        next=found[_A_PAGE - 1].id if len(found) > _A_PAGE else None,
+        wanted={**wanted, "class": class_name},
+        classes=messages.CLASSES,
+    )
+
+
+def _id(value: int | None) -> int:
+    return min(max(value or 0, 0), HIGHEST_ID)
+
+
 @blueprint.get("/find")
 def find() -> Response:
     wanted = request.args.get("address", "").strip()
     try:
-        lines = mails.find(normalise(wanted)) if wanted else []
+        address = normalise(wanted) if wanted else None
     except AddressInvalid:
-        lines = None
-    return show("find.html", wanted=wanted, lines=lines)
+        return show("find.html", wanted=wanted, lines=None)
+    return show(
+        "find.html",
+        wanted=wanted,
+        lines=mails.find(address) if address else [],
+        came_back=incoming.page(lead=address) if address else [],
+        **_lead(wanted),
+    )
+
+
+def _lead(address: str, campaign_id: int | None = None) -> dict[str, Any]:
+    """What keeps a lead from being written to."""
+    try:
+        found = normalise(address)
+    except AddressInvalid:  # of a forgotten person
+        return {"suppressed": None, "holds": []}
+    return {
+        "suppressed": suppressions.of([found]).get(found),
+        "holds": incoming.holds(lead=found, campaign_id=campaign_id),
+    }

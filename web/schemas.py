@@ -45,6 +45,21 @@ class Standing(Output):
     sends: bool = Field(description="The next e-mail can be sent now, or at `until` before today's window closes.")
 
 
+class Responses(Output):
+    """How leads responded. Each number counts leads, not messages."""
+
+    replied: int = Field(description="A person answered.")
+    automatic: int = Field(description="An automatic reply came.")
+    unclear: int = Field(description="A reply waits for a person to judge it.")
+    bounced_address: int = Field(description="The address does not exist.")
+    bounced_policy: int = Field(description="The recipient's server refused the e-mail after it was sent.")
+    bounced_temporary: int = Field(description="It was not delivered for a reason that passes, like a full mailbox.")
+    unsubscribed: int = Field(description="By e-mail or on the unsubscribe page.")
+    complained: int = Field(description="The e-mail was marked as spam.")
+    held: int = Field(description="Not written to for now.")
+    stopped: int = Field(description="Not written to any more, because of a reply.")
+
+
 class Campaign(Output):
     """A campaign with its progress."""
 
@@ -58,6 +73,7 @@ class Campaign(Output):
     daily_limit: int
     next_at: Moment | None = Field(description="When the next pending e-mail is planned.")
     standing: Standing
+    responses: Responses
 
 
 class Email(Output):
@@ -121,6 +137,17 @@ class DomainFinding(Output):
     checked_at: Moment
 
 
+class Reading(Output):
+    """How reading a mailbox's inbox goes."""
+
+    read_at: Moment | None = Field(description="When the last look that read everything began.")
+    lag_minutes: int | None = Field(description="Since `read_at`. null: it was never read to its end.")
+    failures: int = Field(description="Looks that failed since one worked.")
+    failed_at: Moment | None
+    failed_step: str | None = Field(description="Where the last look failed, like `login`.")
+    failed_reason: str | None
+
+
 class Mailbox(Output):
     """A mailbox with today's use of its limit."""
 
@@ -141,6 +168,71 @@ class Mailbox(Output):
     sends_nothing: Annotated[str, BeforeValidator(str)] | None = Field(
         description="Why an active mailbox sends nothing more today. null: it can send."
     )
+    inbox: Reading | None = Field(description="null: it has no IMAP server, so its inbox is not read.")
+    responses: Responses
+
+
+IncomingClass = Literal["human", "automatic", "bounce", "complaint", "unsubscribe", "unclear", "other"]
+IncomingKind = Literal["address", "policy", "temporary"]
+
+
+class Incoming(Output):
+    """A message that came back: a reply, a bounce or a complaint."""
+
+    id: int
+    received_at: Moment
+    mailbox: str
+    folder: str
+    uid: int = Field(description="In its folder.")
+    class_name: IncomingClass = Field(description="What it counts as now.")
+    kind: str | None = Field(description="Of a bounce: `address`, `policy` or `temporary`; or of an automatic reply.")
+    status: str | None = Field(description="Of a bounce: a code like 5.1.1.")
+    rule: str = Field(description="What decided.")
+    read_as: IncomingClass = Field(description="Its class by that rule, before a person corrected it.")
+    sender: str
+    subject: str
+    excerpt: str = Field(description="Of the new text, without what it quotes.")
+    email_id: int | None = Field(description="Our e-mail that it is about.")
+    campaign_id: int | None
+    campaign: str | None
+    lead: str | None
+    suppressed: str | None = Field(description="The address that it has suppressed.")
+    needs_a_person: bool = Field(description="It has to be judged; until then its lead is not written to.")
+    held_until: Moment | None = Field(description="How long its lead is not written to, if that ends by itself.")
+    is_held: bool = Field(description="Its lead is not written to because of it.")
+    corrected_at: Moment | None
+    corrected_by: str | None
+
+
+class Hold(Output):
+    """A lead that is not written to because of a message."""
+
+    lead: str
+    campaign: str | None = Field(description="null: by no campaign.")
+    incoming_id: int
+    stops: bool = Field(description="For good.")
+    until: Moment | None = Field(description="null: for good, or until a person decides.")
+    reason: str
+    since: Moment
+
+
+class Need(Output):
+    """A problem that needs a person."""
+
+    kind: str
+    subject: int = Field(description="The campaign's or the mailbox's id. 0: the whole installation.")
+    name: str
+    count: int
+    reason: str | None
+
+
+class NeedsYou(Output):
+    """What needs a person now."""
+
+    unknown: int = Field(description="E-mails with an unknown outcome: see `/api/unknown`.")
+    to_judge: int = Field(description="Number of messages to be judged.")
+    messages: list[Incoming] = Field(description="The oldest 50 of them.")
+    problems: list[Need]
 
 
 class UnknownEmail(Output):
@@ -254,6 +346,40 @@ class PageQuery(Input):
 
 class LimitQuery(Input):
     limit: int = Field(50, ge=1, le=200, description="Maximum number of entries, newest first.")
+
+
+class IncomingQuery(Input):
+    class_name: IncomingClass | Omitted = Field(None, description="Only messages of this class.")
+    campaign_id: int | Omitted = Field(None, ge=1, le=HIGHEST_ID, description="Only messages about this campaign.")
+    mailbox_id: int | Omitted = Field(None, ge=1, le=HIGHEST_ID, description="Only messages to this mailbox.")
+    lead: str | Omitted = Field(
+        None,
+        max_length=320,
+        pattern=_WITHOUT_NUL,
+        json_schema_extra={"format": "email"},
+        description="Only messages about this lead.",
+    )
+    before: int | Omitted = Field(None, ge=1, le=HIGHEST_ID, description="Last id of the previous page.")
+    limit: int = Field(50, ge=1, le=200, description="Maximum number of messages, newest first.")
+
+
+class HoldQuery(Input):
+    lead: str | Omitted = Field(
+        None,
+        max_length=320,
+        pattern=_WITHOUT_NUL,
+        json_schema_extra={"format": "email"},
+        description="Only of this lead.",
+    )
+    limit: int = Field(50, ge=1, le=200, description="Maximum number of holds, newest first.")
+
+
+class Correct(Input):
+    """What a message really is."""
+
+    class_name: IncomingClass
+    kind: IncomingKind | None = Field(None, description="Of a bounce, and of nothing else.")
+    reason: Reason = Field(min_length=1, description="How you know. Stored with the change.")
 
 
 class Suppression(Output):

@@ -10,7 +10,7 @@ from flask import Response, g, make_response, render_template, request
 
 from models.health import heartbeats
 from models.store import installation
-from models.views import unknowns
+from models.views import needs, unknowns
 from reasons import Why
 from web.guard import access
 
@@ -26,6 +26,7 @@ class Frame:
     """What the layout shows on every page."""
 
     unknown: int
+    needs: int  # what needs a person, the unknown e-mails included
     disarmed: Why | None  # why sending is stopped
     last_tick: datetime | None
     tick_is_old: bool
@@ -56,6 +57,7 @@ def _frame() -> Frame:
     last = heartbeats.last("tick")
     return Frame(
         unknown=unknowns.count(),
+        needs=needs.count(),
         disarmed=installation.disarmed_reason(),
         last_tick=last,
         tick_is_old=heartbeats.is_overdue(last),

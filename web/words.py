@@ -7,6 +7,7 @@ from typing import Any
 from babel import dates
 from flask_babel import get_locale, ngettext
 
+from models.views.responses import Responses
 from reasons import Reason, Why, gettext_noop
 from web.language import duration_of_seconds, in_words, number, word
 
@@ -50,6 +51,91 @@ MOVES = {
     "settle": gettext_noop("decided by a person"),
     "recover": gettext_noop("found in a machine's hand-over log"),
     "reopen": gettext_noop("reopened, to be tried again"),
+}
+
+# What a message that came back is, and what judging it so leads to.
+CLASSES = {
+    "human": gettext_noop("reply"),
+    "automatic": gettext_noop("automatic reply"),
+    "bounce": gettext_noop("bounce"),
+    "complaint": gettext_noop("spam complaint"),
+    "unsubscribe": gettext_noop("asks not to be written to"),
+    "unclear": gettext_noop("unclear"),
+    "other": gettext_noop("no answer"),
+}
+
+KINDS = {
+    "address": gettext_noop("the address does not exist"),
+    "policy": gettext_noop("refused by the recipient's server"),
+    "temporary": gettext_noop("not delivered for a reason that passes"),
+    "gone": gettext_noop("the person has left"),
+    "receipt": gettext_noop("it was delivered or displayed"),
+}
+
+# Value of the button -> its text, and what follows.
+JUDGEMENTS = {
+    "human": (gettext_noop("A reply"), gettext_noop("the lead gets no further e-mails of this campaign")),
+    "automatic": (gettext_noop("Automatic"), gettext_noop("the lead gets nothing for some days")),
+    "unsubscribe": (gettext_noop("Wants no e-mails"), gettext_noop("the address is suppressed")),
+    "bounce:address": (gettext_noop("Hard bounce"), gettext_noop("the address is suppressed")),
+    "other": (gettext_noop("No answer"), gettext_noop("e-mails to the lead go on")),
+}
+
+RESPONSES: dict[str, Callable[[int], str]] = {
+    "replied": lambda count: ngettext("%(num)d replied", "%(num)d replied", count),
+    "automatic": lambda count: ngettext("%(num)d automatic reply", "%(num)d automatic replies", count),
+    "unclear": lambda count: ngettext("%(num)d unclear", "%(num)d unclear", count),
+    "bounced_address": lambda count: ngettext("%(num)d hard bounce", "%(num)d hard bounces", count),
+    "bounced_policy": lambda count: ngettext("%(num)d blocked", "%(num)d blocked", count),
+    "bounced_temporary": lambda count: ngettext("%(num)d soft bounce", "%(num)d soft bounces", count),
+    "unsubscribed": lambda count: ngettext("%(num)d unsubscribed", "%(num)d unsubscribed", count),
+    "complained": lambda count: ngettext("%(num)d spam complaint", "%(num)d spam complaints", count),
+    "held": lambda count: ngettext("%(num)d on hold", "%(num)d on hold", count),
+    "stopped": lambda count: ngettext("%(num)d stopped", "%(num)d stopped", count),
+}
+
+# The same as headings.
+RESPONSE_NAMES = {
+    "replied": gettext_noop("replied"),
+    "automatic": gettext_noop("automatic reply"),
+    "unclear": gettext_noop("unclear"),
+    "bounced_address": gettext_noop("hard bounce"),
+    "bounced_policy": gettext_noop("blocked"),
+    "bounced_temporary": gettext_noop("soft bounce"),
+    "unsubscribed": gettext_noop("unsubscribed"),
+    "complained": gettext_noop("spam complaint"),
+    "held": gettext_noop("on hold"),
+    "stopped": gettext_noop("stopped"),
+}
+# The class of the messages behind a number; the others have none.
+RESPONSE_CLASSES = {
+    "replied": "human",
+    "automatic": "automatic",
+    "unclear": "unclear",
+    "complained": "complaint",
+    "bounced_address": "bounce",
+    "bounced_policy": "bounce",
+    "bounced_temporary": "bounce",
+}
+
+# Of a cause of notices: what is wrong, and where more of it stands.
+NEEDS: dict[str, tuple[str, str]] = {
+    "mailbox": (gettext_noop("The mailbox %(name)s does not work"), "/mailboxes#mailbox-{subject}"),
+    "campaign": (gettext_noop("The campaign %(name)s paused itself"), "/campaigns/{subject}"),
+    "disarmed": (gettext_noop("Sending is blocked"), "/"),
+    "complaint": (
+        gettext_noop("Leads marked e-mails from %(name)s as spam: %(count)d"),
+        "/incoming?class=complaint",
+    ),
+    "consent": (
+        gettext_noop("The OAuth2 authorization of %(name)s ends soon"),
+        "/mailboxes#mailbox-{subject}",
+    ),
+    "inbox": (gettext_noop("The inbox of %(name)s cannot be read"), "/mailboxes#mailbox-{subject}"),
+    "domain": (
+        gettext_noop("DNS records of %(name)s are missing or wrong: %(count)d"),
+        "/mailboxes#mailbox-{subject}",
+    ),
 }
 
 VERBS = {
@@ -140,6 +226,19 @@ def move(name: str) -> str:
 def reason(why: Why | None) -> str:
     """Our reasons in the page's language; a person's or server's words, or older sentences, unchanged."""
     return why.text(word, in_words) if isinstance(why, Reason) else why or ""
+
+
+def class_(name: str) -> str:
+    return word(CLASSES.get(name, name))
+
+
+def kind(name: str) -> str:
+    return word(KINDS.get(name, name))
+
+
+def responses(counts: Responses) -> list[tuple[str, str]]:
+    """Those above zero: name, and the number in words."""
+    return [(name, say(getattr(counts, name))) for name, say in RESPONSES.items() if getattr(counts, name)]
 
 
 def verb(name: str) -> str:

@@ -12,7 +12,7 @@ from uuid import UUID
 from psycopg2.extras import Json
 
 import config
-from models.email import attempts, moves
+from models.email import attempts, holds, moves
 from models.email.attempts import Cited
 from models.email.claims import Held
 from models.inbox import holding, looks, switches
@@ -22,7 +22,7 @@ from models.owner import changes, suppressions
 from models.store.database import database, execute, fetch, fetch_row, row, rows
 from models.store.recordable import recordable
 from models.store.tables import Lead
-from reasons import Code, Reason
+from reasons import Code, Reason, Why
 from scheduling.window import warsaw_day_bounds
 
 BY = "inbox"
@@ -141,13 +141,14 @@ class _Kept:
     campaign_id: int | None
     lead_id: int | None
     address: str | None  # of the lead
+    is_corrected: bool  # a person has judged it
     suppressed: str | None
     evidence: dict[str, Any]
 
 
 GET = """
 SELECT i.id, i.class AS class_name, i.kind, i.sender, i.read_at, i.received_at, i.returns_on, i.email_id,
-       i.campaign_id, i.lead_id, p.address, i.suppressed, i.evidence
+       i.campaign_id, i.lead_id, p.address, i.corrected_at IS NOT NULL AS is_corrected, i.suppressed, i.evidence
 FROM incoming i LEFT JOIN lead p ON p.id = i.lead_id WHERE i.id = %s FOR NO KEY UPDATE OF i
 """
 
@@ -181,7 +182,7 @@ def _address_bounced(it: _Kept, by: str) -> None:
     recipients = it.evidence.get("recipients") or []
     if it.address is None:
         return
-    if not recipients or it.address in recipients:
+    if it.is_corrected or not recipients or it.address in recipients:
         _suppress(it, Reason(Code.BOUNCED, answer=str(it.evidence.get("diagnostic") or it.kind)), by)
     elif it.lead_id is not None:
         holding.hold(it.lead_id, it.id, None, Reason(Code.FORWARDED_BOUNCE, address=str(recipients[0])), by)
@@ -256,17 +257,19 @@ WHERE id = %(id)s
 """
 
 
-def correct(incoming_id: int, class_: str, by: str, reason: str, kind: str | None = None) -> None:
+def correct(incoming_id: int, class_: str, by: str, reason: Why, kind: str | None = None) -> None:
     """Take back what followed from the class that it was taken for, and do what follows from the right one.
 
-    kind: of a bounce. Raises NoSuchIncoming, CorrectionRefused.
+    The class that it has can be confirmed while the message waits for a person. kind: of a bounce.
+    Raises NoSuchIncoming, CorrectionRefused.
     """
     _check_correction(class_, kind, reason)
     with database.atomic():
         lead_id = _lead_of(incoming_id)
         holding.lock_campaigns_of(_concerned(incoming_id, lead_id))
         before = _get(incoming_id)
-        if (before.class_name, before.kind) == (class_, kind):
+        is_confirmed = class_ != "unclear" and _waits_for_a_person(incoming_id)
+        if (before.class_name, before.kind) == (class_, kind) and not is_confirmed:
             raise CorrectionRefused(f"message {incoming_id} is {class_} already")
         told = Reason(Code.CORRECTED, before=before.class_name, after=class_, because=reason)
         held = holding.lift(incoming_id)
@@ -281,12 +284,19 @@ def correct(incoming_id: int, class_: str, by: str, reason: str, kind: str | Non
         )
 
 
-def _check_correction(class_: str, kind: str | None, reason: str) -> None:
+WAITS_FOR_A_PERSON = f"SELECT 1 FROM incoming i WHERE i.id = %s AND {holds.NEEDS_A_PERSON}"  # noqa: S608  # only our own words
+
+
+def _waits_for_a_person(incoming_id: int) -> bool:
+    return bool(fetch(WAITS_FOR_A_PERSON, (incoming_id,)))
+
+
+def _check_correction(class_: str, kind: str | None, reason: Why) -> None:
     if class_ not in CLASSES:
         raise CorrectionRefused(f"there is no class {class_[:40]!r}; the classes are {', '.join(CLASSES)}")
     if (class_ == "bounce") != (kind is not None) or (kind is not None and kind not in BOUNCES):
         raise CorrectionRefused(f"a bounce, and nothing else, has a kind: {', '.join(BOUNCES)}")
-    if not reason.strip() or len(reason) > MOST_REASON:
+    if not str(reason).strip() or len(str(reason)) > MOST_REASON:
         raise CorrectionRefused(f"a correction needs a reason of at most {MOST_REASON} characters")
 
 

@@ -7,12 +7,15 @@ not both send it; when a claim's lease expires it can be claimed again.
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import config
+from models.email import holds
 from models.owner import changes
+from models.store import reason_columns
 from models.store.database import execute, fetch, row, rows
 from models.store.recordable import recordable
+from reasons import Why
 
 
 class Kind(StrEnum):
@@ -23,6 +26,8 @@ class Kind(StrEnum):
     COMPLAINT = "complaint"  # leads marked a mailbox's e-mails as spam
     UNCLEAR = "unclear"  # replies to a mailbox that a person must judge
     CONSENT = "consent"  # a mailbox's OAuth2 authorization is about to end
+    INBOX = "inbox"  # a mailbox's inbox cannot be read
+    DOMAIN = "domain"  # DNS records of a mailbox's domain are missing or wrong
 
 
 @dataclass(frozen=True)
@@ -41,38 +46,52 @@ class Due:
 
 # Time for its owner to consent again. Google ends the consents of an app in testing after 7 days.
 _BEFORE_CONSENT_ENDS = timedelta(days=3)
+# Of an inbox, with growing pauses between them: after about half an hour.
+_FAILED_LOOKS = 3
 
 # An e-mail counts as unknown here only after the first search for its copy has ended, or should have.
-CAUSE = """
+CAUSE = f"""
 cause AS (
-    SELECT 'unknown' AS kind, q.campaign_id AS subject, c.name, count(*)::int AS count, NULL AS words
+    SELECT 'unknown' AS kind, q.campaign_id AS subject, c.name, count(*)::int AS count, NULL AS words,
+           NULL AS code, NULL::jsonb AS values
     FROM campaign_email_queue q JOIN campaign c ON c.id = q.campaign_id JOIN mailbox m ON m.id = q.mailbox_id
     WHERE q.status = 'unknown' AND q.handed_over_at < clock_timestamp() - %(first_look)s
       AND (m.imap_host IS NULL OR q.evidence_sought_at < clock_timestamp() - %(look)s
            OR q.handed_over_at < clock_timestamp() - 5 * %(first_look)s)
     GROUP BY q.campaign_id, c.name
     UNION ALL
-    SELECT 'mailbox', id, address, 1, closed_reason FROM mailbox WHERE status = 'active' AND faults > 0
+    SELECT 'mailbox', id, address, 1, closed_reason, closed_reason_code, closed_reason_values FROM mailbox
+    WHERE status = 'active' AND faults > 0
     UNION ALL
-    SELECT 'campaign', id, name, 1, paused_reason FROM campaign
+    SELECT 'campaign', id, name, 1, paused_reason, paused_reason_code, paused_reason_values FROM campaign
     WHERE status = 'paused' AND paused_by = %(protection)s
     UNION ALL
-    SELECT 'complaint', i.mailbox_id, m.address, count(*)::int, NULL
+    SELECT 'complaint', i.mailbox_id, m.address, count(*)::int, NULL, NULL, NULL
     FROM incoming i JOIN mailbox m ON m.id = i.mailbox_id
     WHERE i.class = 'complaint' AND i.received_at > clock_timestamp() - interval '3 days'
     GROUP BY i.mailbox_id, m.address
     UNION ALL
-    SELECT 'unclear', i.mailbox_id, m.address, count(*)::int, NULL FROM incoming i JOIN mailbox m ON m.id = i.mailbox_id
-    WHERE i.class = 'unclear' GROUP BY i.mailbox_id, m.address
+    SELECT 'unclear', i.mailbox_id, m.address, count(*)::int, NULL, NULL, NULL
+    FROM incoming i JOIN mailbox m ON m.id = i.mailbox_id
+    WHERE {holds.NEEDS_A_PERSON} GROUP BY i.mailbox_id, m.address
+    UNION ALL
+    SELECT 'inbox', m.id, m.address, 1, i.failed_reason, NULL, NULL
+    FROM inbox i JOIN mailbox m ON m.id = i.mailbox_id
+    WHERE m.imap_host IS NOT NULL AND i.failures >= %(failed_looks)s
+    UNION ALL
+    SELECT 'domain', min(m.id), f.domain, count(DISTINCT f.record)::int, string_agg(DISTINCT f.reason, '; '), NULL, NULL
+    FROM domain_finding f JOIN mailbox m ON regexp_replace(m.address, '^.*@', '') = f.domain AND m.status = 'active'
+    WHERE f.state IN ('missing', 'wrong') GROUP BY f.domain
     UNION ALL
     SELECT 'consent', m.id, m.address, 1,
-           to_char(o.consent_ends_at AT TIME ZONE 'Europe/Warsaw', 'YYYY-MM-DD HH24:MI')
+           to_char(o.consent_ends_at AT TIME ZONE 'Europe/Warsaw', 'YYYY-MM-DD HH24:MI'), NULL, NULL
     FROM mailbox_authorization o JOIN mailbox m ON m.id = o.mailbox_id
     WHERE m.status = 'active' AND o.consent_ends_at < clock_timestamp() + %(before_consent_ends)s
     UNION ALL
-    SELECT 'disarmed', 0, '', 1, disarmed_reason FROM installation WHERE disarmed_reason IS NOT NULL
+    SELECT 'disarmed', 0, '', 1, disarmed_reason, disarmed_reason_code, disarmed_reason_values FROM installation
+    WHERE disarmed_reason IS NOT NULL
 )
-"""
+"""  # noqa: S608  # only our own words
 
 ANY_DUE = f"""
 WITH {CAUSE}, open AS (SELECT kind, subject, due_at FROM notice WHERE closed_at IS NULL)
@@ -85,6 +104,43 @@ SELECT EXISTS (
 def any_due() -> bool:
     """Whether a cause is new or over, or a notice is to be sent again. Writes nothing."""
     return bool(fetch(ANY_DUE, _values())[0][0])
+
+
+CAUSES = f"WITH {CAUSE} SELECT * FROM cause ORDER BY kind, subject"  # noqa: S608
+
+
+@dataclass(frozen=True)
+class _CauseRow:
+    kind: Kind
+    subject: int
+    name: str
+    count: int
+    words: str | None
+    code: str | None
+    values: dict[str, Any] | None
+
+
+@dataclass(frozen=True)
+class Cause:
+    """A problem that needs a person now, whether or not a notice was sent."""
+
+    kind: Kind
+    subject: int  # the campaign's or the mailbox's id; 0: the installation
+    name: str
+    count: int
+    why: Why | None
+
+    @property
+    def reason(self) -> str | None:
+        """In English."""
+        return None if self.why is None else str(self.why)
+
+
+def causes() -> list[Cause]:
+    return [
+        Cause(it.kind, it.subject, it.name, it.count, reason_columns.current(it.words, it.code, it.values))
+        for it in rows(_CauseRow, CAUSES, _values())
+    ]
 
 
 REFRESH = f"""
@@ -183,4 +239,5 @@ def _values() -> dict[str, object]:
         "look": timedelta(seconds=imap.conversation_timeout_seconds),
         "protection": changes.PROTECTION,
         "before_consent_ends": _BEFORE_CONSENT_ENDS,
+        "failed_looks": _FAILED_LOOKS,
     }

@@ -284,6 +284,11 @@ class Suppression(Table):
     proof = TextField(null=True)  # what proves it, like the Message-ID of a reply
 
 
+Suppression.add_index(
+    Suppression.index(Suppression.email_id, where=SQL("reason_code = 'unsubscribed'"), name="unsubscribed")
+)
+
+
 class CampaignLead(Table):
     campaign_id: int
     lead_id: int
@@ -657,7 +662,13 @@ class Notice(Table):
 
     class Meta:
         constraints = [
-            _one_of("kind", ("unknown", "mailbox", "campaign", "disarmed", "complaint", "unclear", "consent")),
+            _one_of(
+                "kind",
+                (
+                    *("unknown", "mailbox", "campaign", "disarmed", "complaint", "unclear", "consent"),
+                    *("inbox", "domain", "calibration"),
+                ),
+            ),
             Check("attempts >= 0", "attempts_are_not_negative"),
             Check("closed_at IS NULL OR due_at IS NULL", "closed_is_not_due"),
         ]
@@ -778,6 +789,9 @@ class Hold(Table):
 
 Hold.add_index(Hold.index(Hold.lead, where=SQL("lifted_at IS NULL"), name="hold_of_lead"))
 Hold.add_index(Hold.index(Hold.incoming, name="hold_of_incoming"))
+Hold.add_index(
+    Hold.index(Hold.incoming, where=SQL("lifted_at IS NULL AND NOT stops AND until IS NULL"), name="hold_open")
+)
 
 
 class ColumnMapping(Table):

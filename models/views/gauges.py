@@ -17,8 +17,10 @@ from models.store import installation
 from models.store.database import clock, database, execute
 from models.store.database import rows as read_rows
 from models.store.tables import Campaign, Mailbox
-from models.views import overview, unknowns
+from models.views import overview, responses, unknowns
+from models.views.incoming import Reading
 from models.views.overview import MailboxLine, Standing
+from models.views.responses import Responses
 from scheduling.window import warsaw_day, warsaw_day_bounds
 
 # Prometheus scrapes again soon: a failed scrape is better than one that slows down sending.
@@ -38,6 +40,7 @@ class CampaignGauge:
     standing: Standing
     delay_seconds: float
     last_start_at: datetime | None
+    responses: Responses
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,7 @@ class MailboxGauge:
     gap_seconds: float
     planned: int
     due_oldest_seconds: float
+    inbox: Reading | None  # None: it has no IMAP server
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,7 @@ class Gauges:
     campaigns: list[CampaignGauge]
     mailboxes: list[MailboxGauge]
     unknown: int
+    to_be_judged: int
     hinted: int
     armed: bool
     tick_completed_at: datetime | None
@@ -75,6 +80,7 @@ def read() -> Gauges:
             campaigns=campaigns,
             mailboxes=_mailboxes([it for it in campaigns if it.is_active], now),
             unknown=unknowns.count(),
+            to_be_judged=responses.count_needs_a_person(),
             hinted=hints.count_marked(),
             armed=installation.disarmed_reason() is None,
             tick_completed_at=heartbeats.last("tick"),
@@ -97,6 +103,7 @@ def _campaigns(now: datetime) -> list[CampaignGauge]:
     frozen = windows.frozen_days()
     counts: defaultdict[int, dict[str, int]] = defaultdict(lambda: dict.fromkeys(Status, 0))
     ids = [row.id for row in rows]
+    responded = responses.of_campaigns(ids)
     for it in read_rows(overview.CampaignCount, overview.CAMPAIGN_COUNTS, (ids,)):
         counts[it.campaign_id][it.status] = it.emails
     return [
@@ -109,6 +116,7 @@ def _campaigns(now: datetime) -> list[CampaignGauge]:
             standing=standings[row.id],
             delay_seconds=row.delay_seconds,
             last_start_at=row.last_start_at,
+            responses=responded[row.id],
         )
         for row in rows
     ]
@@ -157,6 +165,7 @@ def _mailbox(line: MailboxLine, state: str, ahead: _Ahead, now: datetime) -> Mai
         planned=ahead.planned,
         # 0 for a closed mailbox: its own state says so, and its e-mails are expected to wait.
         due_oldest_seconds=(now - oldest).total_seconds() if oldest and line.status == MailboxStatus.ACTIVE else 0.0,
+        inbox=line.inbox,
     )
 
 

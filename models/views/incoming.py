@@ -1,12 +1,12 @@
-"""What came back, for pages, API and metrics: messages, what needs a person, counts, and how the reading goes."""
+"""What came back, for pages and API: messages, which of them need a person, holds, and how the reading goes."""
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import date, datetime
 from typing import Any
 
+from models.email.holds import NEEDS_A_PERSON as _NEEDS_A_PERSON
 from models.store import reason_columns
-from models.store.database import fetch, rows
+from models.store.database import rows
 from reasons import Why
 
 
@@ -35,6 +35,7 @@ class IncomingLine:
     matched_by: str | None
     suppressed: str | None
     held_until: datetime | None
+    needs_a_person: bool  # unclear, or it holds its lead until somebody decides
     is_held: bool  # until held_until; without it until a person decides, or for good
     corrected_at: datetime | None
     corrected_by: str | None
@@ -45,11 +46,12 @@ _COLUMNS = """
 SELECT i.id, i.received_at, m.address AS mailbox, i.folder, i.uid, i.class AS class_name, i.kind, i.status, i.rule,
        i.read_as, i.sender, i.subject, i.excerpt, i.returns_on, i.email_id, i.campaign_id, c.name AS campaign,
        p.address AS lead, i.matched_by, i.suppressed, held.until AS held_until, held.id IS NOT NULL AS is_held,
+       i.class = 'unclear' OR COALESCE(held.is_open, false) AS needs_a_person,
        i.corrected_at, i.corrected_by, i.evidence
 FROM incoming i JOIN mailbox m ON m.id = i.mailbox_id
 LEFT JOIN campaign c ON c.id = i.campaign_id LEFT JOIN lead p ON p.id = i.lead_id
 LEFT JOIN LATERAL (
-    SELECT h.id, h.until FROM hold h
+    SELECT h.id, h.until, NOT h.stops AND h.until IS NULL AS is_open FROM hold h
     WHERE h.incoming_id = i.id AND h.lifted_at IS NULL AND (h.until IS NULL OR h.until > clock_timestamp())
     ORDER BY h.until DESC NULLS FIRST LIMIT 1
 ) held ON true
@@ -90,90 +92,44 @@ def of_email(email_id: int) -> list[IncomingLine]:
     return rows(IncomingLine, OF_EMAIL, (email_id,))
 
 
-# Unclear, or holding its lead until somebody decides.
-_NEEDS_A_PERSON = """
-i.class = 'unclear' OR i.id IN (
-    SELECT h.incoming_id FROM hold h WHERE h.lifted_at IS NULL AND NOT h.stops AND h.until IS NULL)
-"""
-NEEDS_A_PERSON = f"{_COLUMNS} WHERE {_NEEDS_A_PERSON} ORDER BY i.id LIMIT %s"
-COUNT_NEEDS_A_PERSON = f"SELECT count(*)::int FROM incoming i WHERE {_NEEDS_A_PERSON}"  # noqa: S608
+NEEDS_A_PERSON = f"{_COLUMNS} WHERE {_NEEDS_A_PERSON} AND i.id > %(after)s ORDER BY i.id LIMIT %(limit)s"
 
 
-def needs_a_person(limit: int = 50) -> list[IncomingLine]:
-    """The oldest first. `incoming correct` decides."""
-    return rows(IncomingLine, NEEDS_A_PERSON, (limit,))
-
-
-def count_needs_a_person() -> int:
-    return int(fetch(COUNT_NEEDS_A_PERSON)[0][0])
-
-
-@dataclass(frozen=True)
-class Counts:
-    """Messages of one campaign or mailbox, by class; bounces by kind."""
-
-    id: int
-    human: int
-    automatic: int
-    unsubscribe: int
-    complaint: int
-    unclear: int
-    bounced_address: int
-    bounced_policy: int
-    bounced_temporary: int
-
-
-COUNTS = """
-SELECT {of} AS id, {classes},
-       (count(*) FILTER (WHERE class = 'bounce' AND kind = 'address'))::int AS bounced_address,
-       (count(*) FILTER (WHERE class = 'bounce' AND kind = 'policy'))::int AS bounced_policy,
-       (count(*) FILTER (WHERE class = 'bounce' AND kind = 'temporary'))::int AS bounced_temporary
-FROM incoming WHERE {of} = ANY(%s) GROUP BY {of} ORDER BY {of}
-"""
-_CLASSES = ", ".join(
-    f"(count(*) FILTER (WHERE class = '{each}'))::int AS {each}"
-    for each in ("human", "automatic", "unsubscribe", "complaint", "unclear")
-)
-
-
-def of_campaigns(ids: Collection[int]) -> dict[int, Counts]:
-    """Campaign id -> its counts; one of which nothing came back is in no entry."""
-    return _counts("campaign_id", ids)
-
-
-def of_mailboxes(ids: Collection[int]) -> dict[int, Counts]:
-    return _counts("mailbox_id", ids)
-
-
-def _counts(of: str, ids: Collection[int]) -> dict[int, Counts]:
-    return {it.id: it for it in rows(Counts, COUNTS.format(of=of, classes=_CLASSES), (list(ids),))}
+def needs_a_person(after: int = 0, limit: int = 50) -> list[IncomingLine]:
+    """Messages that a person has to judge, the oldest first. after: the last id of the page before."""
+    return rows(IncomingLine, NEEDS_A_PERSON, {"after": after, "limit": limit})
 
 
 @dataclass(frozen=True)
 class Reading:
     """How reading a mailbox's inbox goes."""
 
-    mailbox_id: int
-    address: str
     read_at: datetime | None  # the start of the last look that read everything
-    lag_seconds: float | None  # since then; None: never
+    lag_minutes: int | None  # since then; None: never
     failures: int  # since the last look that worked
     failed_at: datetime | None
     failed_step: str | None
     failed_reason: str | None
 
 
+@dataclass(frozen=True)
+class _ReadingRow(Reading):
+    mailbox_id: int
+
+    def reading(self) -> Reading:
+        return Reading(**{field.name: getattr(self, field.name) for field in fields(Reading)})
+
+
 READINGS = """
-SELECT m.id AS mailbox_id, m.address, i.read_at,
-       extract(epoch FROM clock_timestamp() - i.read_at)::float8 AS lag_seconds, COALESCE(i.failures, 0) AS failures,
-       i.failed_at, i.failed_step, i.failed_reason
-FROM mailbox m LEFT JOIN inbox i ON i.mailbox_id = m.id WHERE m.imap_host IS NOT NULL ORDER BY m.address
+SELECT m.id AS mailbox_id, i.read_at, (extract(epoch FROM clock_timestamp() - i.read_at) / 60)::int AS lag_minutes,
+       COALESCE(i.failures, 0) AS failures, i.failed_at, i.failed_step, i.failed_reason
+FROM mailbox m LEFT JOIN inbox i ON i.mailbox_id = m.id WHERE m.imap_host IS NOT NULL
 """
 
 
-def readings() -> list[Reading]:
-    """Of each mailbox with IMAP settings."""
-    return rows(Reading, READINGS)
+def readings() -> dict[int, Reading]:
+    """By mailbox; of those with IMAP settings."""
+    return {it.mailbox_id: it.reading() for it in rows(_ReadingRow, READINGS)}
 
 
 @dataclass(frozen=True)
@@ -187,6 +143,11 @@ class HoldLine:
     until: datetime | None
     why: Why
     since: datetime
+
+    @property
+    def reason(self) -> str:
+        """In English."""
+        return str(self.why)
 
 
 @dataclass(frozen=True)

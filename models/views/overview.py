@@ -16,6 +16,9 @@ from models.store import reason_columns
 from models.store.database import clock, fetch_row
 from models.store.database import rows as read_rows
 from models.store.tables import Campaign, CampaignEmailQueue, Mailbox
+from models.views import incoming, responses
+from models.views.incoming import Reading
+from models.views.responses import Responses
 from models.views.standings import HOLDING as HOLDING
 from models.views.standings import Standing as Standing
 from models.views.standings import StandingName as StandingName
@@ -123,6 +126,7 @@ class CampaignLine:
     daily_limit: int
     next_at: datetime | None  # of the next pending e-mail
     standing: Standing
+    responses: Responses
 
     @property
     def saying(self) -> str:
@@ -163,6 +167,7 @@ def campaigns(rows: Sequence[Campaign]) -> list[CampaignLine]:
     ids = [row.id for row in rows]
     sizes = {it.campaign_id: it for it in read_rows(_Size, LEADS_AND_STEPS, (ids,))}
     used, stands = limits.campaigns_used(ids, warsaw_day(clock())), standings(rows)
+    responded = responses.of_campaigns(ids)
     counts: dict[int, dict[str, int]] = {}
     next_at: dict[int, datetime] = {}
     for it in read_rows(CampaignCount, CAMPAIGN_COUNTS, (ids,)):
@@ -181,6 +186,7 @@ def campaigns(rows: Sequence[Campaign]) -> list[CampaignLine]:
             daily_limit=row.daily_limit,
             next_at=next_at.get(row.id),
             standing=stands[row.id],
+            responses=responded[row.id],
         )
         for row in rows
     ]
@@ -215,6 +221,8 @@ class MailboxLine:
     errors: list[MailboxError]  # the last five
     domain: list[DomainFinding]  # what DNS last said about its domain
     sends_nothing: Reason | None  # why an active mailbox sends nothing today; None: it may send
+    inbox: Reading | None  # how reading its inbox goes; None: it has no IMAP server
+    responses: Responses  # of the leads whose messages came to it
 
     @property
     def reason(self) -> str | None:
@@ -229,7 +237,20 @@ def mailboxes(rows: Sequence[Mailbox]) -> list[MailboxLine]:
     findings = domains.of_addresses(row.address for row in rows)
     of_day = limits.mailboxes_on(ids, warsaw_day(now))
     used = {it: limits.Used(it, 0, 0) for it in ids} | used
-    return [_mailbox(row, used[row.id], of_day[row.id], errors[row.id], findings[row.address], now) for row in rows]
+    readings, responded = incoming.readings(), responses.of_mailboxes(ids)
+    return [
+        _mailbox(
+            row,
+            used[row.id],
+            of_day[row.id],
+            now,
+            errors=errors[row.id],
+            domain=findings[row.address],
+            inbox=readings.get(row.id),
+            responses=responded[row.id],
+        )
+        for row in rows
+    ]
 
 
 ERRORS = """
@@ -271,14 +292,8 @@ def _errors(mailbox_ids: Sequence[int]) -> defaultdict[int, list[MailboxError]]:
     return found
 
 
-def _mailbox(
-    row: Mailbox,
-    used: limits.Used,
-    of_day: limits.OfDay,
-    errors: list[MailboxError],
-    domain: list[DomainFinding],
-    now: datetime,
-) -> MailboxLine:
+def _mailbox(row: Mailbox, used: limits.Used, of_day: limits.OfDay, now: datetime, **rest: Any) -> MailboxLine:
+    """rest: the fields that are read elsewhere."""
     closed = row.closed_until is not None and row.closed_until > now
     used_today, is_active = used.all, row.status == MailboxStatus.ACTIVE and not closed
     return MailboxLine(
@@ -294,9 +309,8 @@ def _mailbox(
         used_warmup=used.warmup,
         faults=row.faults,
         closed_phase=row.closed_phase if closed else None,
-        errors=errors,
-        domain=domain,
         sends_nothing=_used_up(used_today, of_day) if is_active else None,
+        **rest,
     )
 
 

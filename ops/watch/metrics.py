@@ -10,6 +10,7 @@ from typing import NamedTuple
 from prometheus_client import Counter, Histogram
 
 from models.email import gates
+from models.inbox import incoming
 from models.planning import plans
 
 SENT = Counter("punktual_sent_total", "E-mails that a server accepted.", ["campaign", "mailbox"])
@@ -54,6 +55,9 @@ TICK_STEP = Histogram(
 )
 NOTICES = Counter("punktual_notices_total", "Notices to people, sent or failed.", ["result"])
 
+INCOMING = Counter("punktual_incoming_total", "Messages that came back and were kept, by class.", ["class"])
+INBOX_LOOKS = Counter("punktual_inbox_looks_total", "Looks into inboxes, by result.", ["result"])
+
 # Exported as 0 from the start: Prometheus sees no increase in a series that first appears as 1.
 for _gate in gates.NAMES:
     CLAIMS_REFUSED.labels(_gate)
@@ -61,6 +65,10 @@ for _reason in plans.REASONS:
     REPLANNED.labels(_reason)
 for _result in ("sent", "failed"):
     NOTICES.labels(_result)
+for _class in incoming.CLASSES:
+    INCOMING.labels(_class)
+for _result in ("complete", "partial", "failed"):
+    INBOX_LOOKS.labels(_result)
 
 
 class State(NamedTuple):
@@ -72,6 +80,20 @@ class State(NamedTuple):
 
 
 EMAILS = State("punktual_emails", "E-mails of active and paused campaigns.", ("campaign", "status"))
+RESPONSES = State(
+    "punktual_responses_leads",
+    "Leads of active and paused campaigns that responded, by how; held and stopped: not written to because of it.",
+    ("campaign", "response"),
+)
+TO_BE_JUDGED = State("punktual_messages_to_judge", "Messages that came back and that a person has to judge.")
+INBOX_READ = State(
+    "punktual_inbox_read_timestamp_seconds",
+    "When the last look into the mailbox's inbox that read everything began; 0 before the first.",
+    ("mailbox",),
+)
+INBOX_FAILURES = State(
+    "punktual_inbox_failed_looks", "Looks into the mailbox's inbox that failed since one worked.", ("mailbox",)
+)
 UNKNOWN_OUTCOMES = State("punktual_unknown_outcomes", "E-mails whose outcome is unknown.")
 DUE_OLDEST = State(
     "punktual_due_oldest_seconds",

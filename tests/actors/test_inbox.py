@@ -26,7 +26,7 @@ from models.store import database, vault
 from models.store.tables import Campaign, CampaignEmailQueue, CampaignLead, Hold, InboxCursor
 from models.store.tables import Inbox as InboxRow
 from models.store.tables import Incoming as Row
-from models.views import history
+from models.views import history, responses
 from models.views import incoming as views
 from scheduling.window import warsaw_day
 from tests import factories as make
@@ -616,7 +616,7 @@ class TestALookThatFails:
 
         read()
 
-        [reading] = views.readings()
+        [reading] = views.readings().values()
         assert (reading.failures, reading.failed_step, reading.read_at) == (1, "login", None)
         assert reading.failed_reason is not None
         assert "wr0ng-one" not in reading.failed_reason
@@ -738,9 +738,9 @@ def test_views_tell_what_came_back(dovecot: Dovecot, user: str) -> None:
         ("bounce", "jan@inny.example", False),
         ("human", LEAD, True),
     ]
-    counts = views.of_campaigns([campaign_id])[campaign_id]
-    assert (counts.human, counts.bounced_address, counts.unclear) == (1, 1, 0)
-    assert views.of_mailboxes([mailbox_id])[mailbox_id].human == 1
+    counts = responses.of_campaigns([campaign_id])[campaign_id]
+    assert (counts.replied, counts.bounced_address, counts.unclear, counts.stopped) == (1, 1, 0, 1)
+    assert responses.of_mailboxes([mailbox_id])[mailbox_id] == counts
     assert views.one(lines[0].id) == lines[0]
     assert views.of_email(first) == [lines[1]]
     assert [(it.lead, str(it.why)) for it in views.holds(lead=LEAD)] == [(LEAD, "the lead replied")]

@@ -218,7 +218,7 @@ class TestTheWhole:
     def test_of_nothing_is_nothing_that_happened(self) -> None:
         rules = {rule.slug: 0 for rule in invariants.RULES}
 
-        assert gauges.read() == Gauges([], [], 0, 0, True, None, rules, None)
+        assert gauges.read() == Gauges([], [], 0, 0, 0, True, None, rules, None)
 
     def test_counts_what_waits_for_a_person_and_what_waits_in_the_broker(self) -> None:
         make.in_status(Status.UNKNOWN)

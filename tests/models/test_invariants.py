@@ -9,11 +9,12 @@ import pytest
 
 from models.email import moves
 from models.health import invariants
-from models.owner import campaigns, settlement
+from models.inbox import incoming
+from models.owner import campaigns, settlement, suppressions
 from models.planning import refusals
 from models.states import Move, Status
 from models.store import database
-from models.store.tables import Attempt, Campaign, CampaignEmailQueue, EmailContent, EmailHistory
+from models.store.tables import Attempt, Campaign, CampaignEmailQueue, EmailContent, EmailHistory, Hold, Suppression
 from tests import factories as make
 
 pytestmark = pytest.mark.usefixtures("db")
@@ -104,6 +105,50 @@ def forget_the_attempts(email_id: int) -> None:
     Attempt.delete().execute()
 
 
+def answer(class_: str, kind: str | None = None) -> Callable[[int], int]:
+    return lambda email_id: make.came_back(email_id, class_, kind)
+
+
+def sent_after_a_reply(email_id: int) -> None:
+    answer("human")(email_id)
+    Q.update(handed_over_at=make.now() + timedelta(seconds=1)).where(Q.id == email_id).execute()
+
+
+def sent_to_a_suppressed_address(email_id: int) -> None:
+    answer("complaint")(email_id)
+    Q.update(handed_over_at=make.now() + timedelta(minutes=6)).where(Q.id == email_id).execute()
+
+
+def forget_the_hold(email_id: int) -> None:
+    answer("automatic")(email_id)
+    Hold.delete().execute()
+
+
+def forget_the_suppression(email_id: int) -> None:
+    answer("unsubscribe")(email_id)
+    Suppression.delete().execute()
+
+
+class TestWhatCameBack:
+    @pytest.mark.parametrize(
+        ("class_", "kind"),
+        [("human", None), ("automatic", None), ("automatic", "receipt"), ("bounce", "address"), ("unclear", None)],
+    )
+    def test_breaks_no_rule(self, class_: str, kind: str | None) -> None:
+        answer(class_, kind)(sent())
+
+        assert broken() == {}
+
+    def test_breaks_none_once_a_person_has_taken_back_what_followed(self) -> None:
+        email_id = sent()
+        incoming.correct(answer("human")(email_id), "other", "ola", "a test")
+        answer("unsubscribe")(email_id)
+        [suppressed] = suppressions.every()
+        suppressions.remove(suppressed.address, "ola")
+
+        assert broken() == {}
+
+
 class TestRowsChangedByHand:
     @pytest.mark.parametrize(
         ("change", "rule"),
@@ -117,6 +162,10 @@ class TestRowsChangedByHand:
             (limits(mailbox_used=9), "no limit was exceeded"),
             (limits(campaign_limit=0, campaign_used=-1), "no limit was exceeded"),
             (end_too_early, "completed campaigns have nothing left to send"),
+            (sent_after_a_reply, "nobody who replied was written to after that"),
+            (sent_to_a_suppressed_address, "no suppressed address was written to"),
+            (forget_the_hold, "each message that came back was acted on"),
+            (forget_the_suppression, "each message that came back was acted on"),
             (forget_what_was_sent, "the content of each sent e-mail is stored"),
             (forget_the_attempts, "each outcome has its attempt"),
         ],

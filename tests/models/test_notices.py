@@ -8,11 +8,14 @@ from itertools import count
 import pytest
 
 from models.email import moves
+from models.health import domains
+from models.inbox import looks
 from models.owner import arming, campaigns, mailboxes, notices, protection, settlement
 from models.owner.notices import Due, Kind
 from models.states import Status
 from models.store import database
 from models.store.tables import CampaignEmailQueue, Incoming, Mailbox, Notice
+from reasons import Code, Reason
 from tests import factories as make
 from tests.conftest import Override
 from tests.waiting import BOUND
@@ -107,6 +110,34 @@ def a_consent_that_ends(again: int | None) -> int:
     return mailbox_id
 
 
+def an_unreadable_inbox(again: int | None = None) -> int:
+    mailbox_id = again or make.a_listening_mailbox()
+    looks.ask(mailbox_id)
+    for _ in range(3):
+        look = looks.claim_due()
+        assert look is not None
+        looks.fail(look, "login", "NO wrong password")
+        looks.ask(mailbox_id)
+    return mailbox_id
+
+
+def read(mailbox_id: int) -> None:
+    look = looks.claim_due()
+    assert look is not None
+    looks.end(look, complete=True)
+
+
+def a_domain_without_spf(again: int | None = None) -> int:
+    mailbox_id = again or make.a_mailbox()
+    domains.keep("sender.example", [("spf", "missing", Reason(Code.SPF_MISSING, domain="sender.example"))])
+    return mailbox_id
+
+
+def silent_name_servers(_: int) -> None:
+    """Unknown is not missing."""
+    domains.keep("sender.example", [("spf", "unknown", Reason(Code.DNS_SILENT, domain="sender.example"))])
+
+
 def take_all() -> list[Due]:
     """What everybody is told now, in one round."""
     notices.refresh()
@@ -125,6 +156,8 @@ CAUSES: dict[Kind, tuple[Callable[[int | None], int], Callable[[int], object]]] 
     Kind.UNCLEAR: (an_unclear_reply, judged),
     Kind.DISARMED: (a_disarmed_installation, lambda _: arming.arm("tests")),
     Kind.CONSENT: (a_consent_that_ends, make.authorize),
+    Kind.INBOX: (an_unreadable_inbox, read),
+    Kind.DOMAIN: (a_domain_without_spf, silent_name_servers),
 }
 
 

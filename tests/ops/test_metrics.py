@@ -13,6 +13,7 @@ from prometheus_client.metrics import MetricWrapperBase
 import config
 from actors import tally, tick
 from models.email import gates
+from models.inbox import incoming
 from models.planning import plans
 from ops.watch import metrics, metrics_folder
 from ops.watch.metrics import State
@@ -20,7 +21,22 @@ from ops.watch.metrics import State
 COUNTED = [it for it in vars(metrics).values() if isinstance(it, MetricWrapperBase)]
 STATES = [it for it in vars(metrics).values() if isinstance(it, State)]
 # Labels whose values are few and known beforehand, and ids of what an owner makes: never a lead's, never an address.
-BOUNDED = {"step", "gate", "reason", "phase", "outcome", "scope", "code", "enhanced", "result", "campaign", "mailbox"}
+BOUNDED = {
+    *(
+        "step",
+        "gate",
+        "reason",
+        "phase",
+        "outcome",
+        "scope",
+        "code",
+        "enhanced",
+        "result",
+        "class",
+        "campaign",
+        "mailbox",
+    ),
+}
 UNITS = ("_seconds", "_emails", "_info")
 
 
@@ -40,7 +56,7 @@ def test_what_is_counted_has_a_name_that_says_whose_it_is_and_labels_that_are_bo
 def test_a_state_has_a_name_that_says_whose_it_is_and_labels_that_are_bounded(state: State) -> None:
     assert state.name.startswith("punktual_")
     assert state.help.endswith(".")
-    assert set(state.labels) <= BOUNDED | {"status", "kind", "state", "rule", "name"}
+    assert set(state.labels) <= BOUNDED | {"status", "kind", "state", "rule", "name", "response"}
 
 
 def test_no_metric_is_declared_elsewhere() -> None:
@@ -67,6 +83,8 @@ class TestBeforeAnythingHappened:
             ("punktual_smtp_phase_seconds", {(phase,) for phase in tally.PHASES}),
             ("punktual_mailbox_closures", {(phase,) for phase in tally.PHASES}),
             ("punktual_notices", {("sent",), ("failed",)}),
+            ("punktual_incoming", {(name,) for name in incoming.CLASSES}),
+            ("punktual_inbox_looks", {("complete",), ("partial",), ("failed",)}),
             ("punktual_tick_step_failures", {(step.__name__,) for step in tick.STEPS}),
             ("punktual_tick_step_seconds", {(step.__name__,) for step in tick.STEPS}),
         ],

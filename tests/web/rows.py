@@ -19,4 +19,7 @@ def something_of_everything() -> dict[Status, int]:
     several = make.a_campaign([mailbox_id], leads=7)
     ids = make.planned(several, mailbox_id, *(make.now() + timedelta(minutes=i) for i in range(7)))
     moves.cancel(ids[0], "a test", "tests")
+    for class_, kind in (("human", None), ("unclear", None), ("bounce", "address"), ("complaint", None)):
+        make.came_back(found[Status.SENT], class_, kind)
+    make.a_listening_mailbox()
     return found

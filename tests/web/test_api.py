@@ -318,6 +318,42 @@ class TestOrders:
         assert Campaign.get_by_id(campaign_id).status == "active"
 
 
+class TestWhatCameBack:
+    def test_is_listed_by_class_campaign_mailbox_and_lead(self, browser: FlaskClient) -> None:
+        email_id, _ = make.in_status(Status.SENT)
+        mail = make.row(email_id)
+        ids = [make.came_back(email_id, class_) for class_ in ("human", "unclear")]
+        lead = overview.email(email_id).lead
+
+        for query, expected in (
+            ("", ids[::-1]),
+            ("?class_name=human", ids[:1]),
+            (f"?campaign_id={mail.campaign_id}&mailbox_id={mail.mailbox_id}&lead={lead}", ids[::-1]),
+            ("?campaign_id=99", []),
+            (f"?before={ids[1]}", ids[:1]),
+        ):
+            assert [it["id"] for it in browser.get(f"/api/incoming{query}").json or []] == expected
+        assert [it["id"] for it in browser.get(f"/api/emails/{email_id}/incoming").json or []] == ids
+        assert (browser.get(f"/api/incoming/{ids[0]}").json or {})["class_name"] == "human"
+        assert {it["reason"] for it in browser.get(f"/api/holds?lead={lead}").json or []} == {
+            "the lead replied",
+            "a reply waits for a person to judge it",
+        }
+
+    def test_is_corrected_with_a_reason(self, browser: FlaskClient) -> None:
+        email_id, _ = make.in_status(Status.SENT)
+        id = make.came_back(email_id, "unclear")
+        order = {"class_name": "other", "reason": "sent by mistake"}
+
+        answer = browser.post(f"/api/incoming/{id}/correct", json=order)
+
+        assert (answer.json or {})["class_name"] == "other"
+        assert (answer.json or {})["corrected_by"] == "web"
+        assert browser.get("/api/holds").json == []
+        assert browser.post(f"/api/incoming/{id}/correct", json=order).status_code == 409
+        assert browser.post("/api/incoming/99/correct", json=order).status_code == 404
+
+
 class TestWhatDoesNotExist:
     @pytest.mark.parametrize("id", BEYOND_ALL_IDS)
     @pytest.mark.parametrize(
@@ -384,7 +420,7 @@ class TestDocument:
     def test_it_describes_each_thing_once(self, browser: FlaskClient) -> None:
         told = described(browser)["components"]["schemas"]
 
-        inputs = {"EmailQuery", "PageQuery", "LimitQuery"}
+        inputs = {"EmailQuery", "PageQuery", "LimitQuery", "IncomingQuery", "HoldQuery"}
         own = {name for name, it in vars(schemas).items() if isinstance(it, type) and issubclass(it, (Output, Input))}
         assert set(told) == own - inputs - {"Output", "Input"} | {"CampaignStatus", "Status", "Move", "Error"}
 
@@ -404,7 +440,7 @@ class TestDocument:
 
         views = {name.removeprefix("api.") for name in browser.application.view_functions if name.startswith("api.")}
         assert sorted(it["operationId"] for _, it in operations) == sorted(views)
-        tags = {"campaigns", "e-mails", "mailboxes", "suppressions"}
+        tags = {"campaigns", "e-mails", "mailboxes", "incoming", "suppressions"}
         assert {tag for _, it in operations for tag in it["tags"]} == tags
         assert {path.split("/")[2] for path, it in operations if it["tags"] == ["mailboxes"]} == {"mailboxes"}
 

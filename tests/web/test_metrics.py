@@ -41,6 +41,7 @@ def scraped(client: FlaskClient) -> dict[str, float]:
 class TestTheSamples:
     def test_have_a_family_for_each_state_that_is_declared_and_no_other(self, client: FlaskClient) -> None:
         make.in_status(Status.SENT)
+        make.a_listening_mailbox()
 
         families = {it.name: it for it in text_string_to_metric_families(client.get("/metrics").text)}
 

@@ -8,10 +8,18 @@ from flask.testing import FlaskClient
 
 from models.email import batch_moves, moves
 from models.health import heartbeats
-from models.owner import arming, campaigns, changes, mailboxes, suppressions
+from models.owner import arming, campaigns, changes, mailboxes, notices, suppressions
 from models.states import Status
 from models.store import database
-from models.store.tables import Campaign, CampaignEmailQueue, CampaignLead, CampaignStep, EmailHistory, Heartbeat
+from models.store.tables import (
+    Campaign,
+    CampaignEmailQueue,
+    CampaignLead,
+    CampaignStep,
+    EmailHistory,
+    Heartbeat,
+    Incoming,
+)
 from models.views import overview
 from reasons import Code, Reason
 from scheduling.window import warsaw_day
@@ -19,7 +27,7 @@ from tests import factories as make
 from tests.constraints import without_checks
 from tests.web.conftest import token_of
 from tests.web.rows import something_of_everything
-from web import outlook
+from web import outlook, words
 
 
 @pytest.fixture(autouse=True)
@@ -42,6 +50,12 @@ class TestEveryPage:
     def test_answers_whatever_is_in_the_rows(self, browser: FlaskClient) -> None:
         found = something_of_everything()
         paths = ["/", "/?show=hour", "/campaigns", "/mailboxes", "/unknown", "/find", "/find?address=a@b.example"]
+        paths += [
+            "/needs-you",
+            "/needs-you?after=1",
+            "/incoming",
+            "/incoming?class=human&campaign=1&before=9",
+        ]
         paths += [f"/campaigns/{row.id}" for row in campaigns.every()] + [f"/emails/{each}" for each in found.values()]
 
         for path in paths:
@@ -80,7 +94,7 @@ class TestEveryPage:
             assert browser.get("/api/campaigns").status_code == 200
 
     def test_answers_where_there_is_nothing_yet(self, browser: FlaskClient) -> None:
-        for path in ("/", "/campaigns", "/mailboxes", "/unknown", "/find"):
+        for path in ("/", "/campaigns", "/mailboxes", "/needs-you", "/incoming", "/unknown", "/find"):
             page(browser, path)
 
     def test_is_sent_a_second_time_only_if_it_changed(self, browser: FlaskClient) -> None:
@@ -96,7 +110,15 @@ class TestEveryPage:
     def test_has_no_style_or_handler_that_the_policy_forbids(self, browser: FlaskClient) -> None:
         found = something_of_everything()
 
-        for path in ("/", "/campaigns", f"/emails/{found[Status.UNKNOWN]}", "/mailboxes", "/unknown"):
+        for path in (
+            "/",
+            "/campaigns",
+            f"/emails/{found[Status.UNKNOWN]}",
+            "/mailboxes",
+            "/unknown",
+            "/needs-you",
+            "/incoming",
+        ):
             html = page(browser, path)
             assert not re.findall(r"<[^>]*\s(?:style|on\w+)\s*=", html)
             assert re.findall(r"<script([^>]*)>", html) == [' type="module" src="/static/live.js"']
@@ -310,6 +332,56 @@ class TestEmail:
         assert answer.status_code == 409
         assert "I guess" in answer.text
         assert make.row(email_id).status == Status.UNKNOWN
+
+
+class TestJudging:
+    @pytest.fixture
+    def message_id(self, db: None) -> int:
+        email_id, _ = make.in_status(Status.SENT)
+        return make.came_back(email_id, "unclear", excerpt="<script>alert(1)</script> może \u202etxt")
+
+    def judge(self, browser: FlaskClient, id: int, verdict: str, **form: str) -> tuple[int, str]:
+        """The status and where the answer leads."""
+        form = {"verdict": verdict, "csrf_token": token_of(browser), **form}
+        answer = browser.post(f"/incoming/{id}/judge", data=form)
+        return answer.status_code, answer.headers.get("Location", "")
+
+    def test_takes_one_click_and_leads_back(self, browser: FlaskClient, message_id: int) -> None:
+        assert self.judge(browser, message_id, "bounce:address", back="/emails/1") == (303, "/emails/1")
+
+        row = Incoming.get_by_id(message_id)
+        assert (row.class_, row.kind, row.corrected_by) == ("bounce", "address", "web")
+        assert [it.address for it in suppressions.every()] == [row.suppressed]
+        assert "Nothing needs you." in text(page(browser, "/needs-you"))
+        [corrected] = [it for it in changes.of_address(row.suppressed or "") if it.verb == "correct"]
+        assert str(corrected.why) == "a message was taken for unclear and is bounce: a person has read it"
+
+    @pytest.mark.parametrize("verdict", ["unclear", "nonsense", "human:address", ""])
+    def test_that_decides_nothing_is_refused_with_the_form_again(
+        self, browser: FlaskClient, message_id: int, verdict: str
+    ) -> None:
+        html = browser.post(f"/incoming/{message_id}/judge", data={"verdict": verdict, "csrf_token": token_of(browser)})
+
+        assert html.status_code == 409
+        assert "choose what the message is" in text(html.text)
+        assert Incoming.get_by_id(message_id).corrected_at is None
+
+    def test_leads_to_no_other_site(self, browser: FlaskClient, message_id: int) -> None:
+        assert self.judge(browser, message_id, "human", back="https://evil.example/")[1] == "/"
+
+    def test_of_what_does_not_exist_is_not_found(self, browser: FlaskClient) -> None:
+        assert self.judge(browser, 99, "human")[0] == 404
+
+    def test_shows_a_strangers_words_as_they_are(self, browser: FlaskClient, message_id: int) -> None:
+        for path in ("/needs-you", "/incoming", "/emails/1"):
+            html = page(browser, path)
+            assert "&lt;script&gt;alert(1)&lt;/script&gt; może ⟨U+202E⟩txt" in html
+
+
+def test_each_problem_that_people_are_told_of_stands_on_the_page_of_what_needs_them() -> None:
+    listed_apart = {notices.Kind.UNKNOWN, notices.Kind.UNCLEAR}
+
+    assert words.NEEDS.keys() == set(notices.Kind) - listed_apart
 
 
 class TestInvisibleCharacters:
