@@ -10,11 +10,12 @@ from functools import partial
 
 import clock
 import config
-from actors import queues, readiness, servers, tokens
+from actors import queues, readiness
 from actors.disk import handover_log
 from actors.disk.identity import this_worker
 from actors.hint import hint, is_soon
 from actors.record import record
+from logins import servers, tokens
 from mail import smtp, thread, unsubscribe
 from mail.address import on_the_wire
 from mail.compose import letter_of

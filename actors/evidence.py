@@ -7,7 +7,8 @@ searched for again whenever its age has doubled, until a person decides.
 import threading
 from datetime import timedelta
 
-from actors import queues, servers
+from actors import queues
+from logins import servers
 from mail import imap
 from mail.imap import Patience, SentFolder, SentFolderUnreadable
 from mail.oauth import NoToken

@@ -10,7 +10,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 import config
-from actors import queues, servers
+from actors import queues
+from logins import servers
 from mail import inbox, unsubscribe
 from mail.inbox import Bounds, Folder, Inbox, InboxUnreadable, Message
 from mail.incoming import classify, structure, text

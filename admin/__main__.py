@@ -26,8 +26,8 @@ from admin import (
     suppression,
 )
 from admin.arm import ArmingRefused
-from admin.input.campaign_file import FileInvalid
 from bounds import OutOfBounds
+from intake.campaign_file import FileInvalid
 from mail.address import AddressInvalid
 from mail.message import LetterInvalid
 from models.email.locks import NoSuchEmail

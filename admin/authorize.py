@@ -12,8 +12,8 @@ from typing import Annotated
 
 import typer
 
-from actors import servers, tokens
 from admin.person import who
+from logins import servers, tokens
 from mail import oauth, smtp
 from mail.address import normalise
 from mail.connection import Timeouts

@@ -18,8 +18,8 @@ from admin import (
     show,
 )
 from admin import leads as importing
-from admin.input.campaign_file import FileInvalid, read_campaign
 from admin.person import who
+from intake.campaign_file import FileInvalid, read_campaign
 from mail.compose import Templates
 from models.inbox import switches
 from models.owner import campaigns, changes, mailboxes

@@ -5,8 +5,8 @@ from typing import Annotated
 import typer
 
 from admin import confirm
-from admin.input.campaign_file import named
 from admin.person import who
+from intake.campaign_file import named
 from models.owner import campaigns
 from models.states import CampaignStatus
 from models.views import overview

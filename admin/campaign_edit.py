@@ -9,10 +9,10 @@ from typing import Annotated
 import typer
 
 from admin import campaign_summary, confirm
-from admin.input import texts
-from admin.input.campaign_file import CampaignFile, FileInvalid, edited, joined, read_campaign
-from admin.input.letters import check_sender, check_unsubscribe_url, fault
 from admin.person import who
+from intake import texts
+from intake.campaign_file import CampaignFile, FileInvalid, edited, joined, read_campaign
+from intake.letters import check_sender, check_unsubscribe_url, fault
 from mail.address import AddressInvalid, normalise
 from mail.compose import Sender, Templates
 from mail.message import LetterInvalid

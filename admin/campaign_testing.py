@@ -9,9 +9,10 @@ from typing import Annotated
 import typer
 
 import clock
-from actors import record, servers
+from actors import record
 from admin.campaign_preview import Lead, composed
 from admin.person import who
+from logins import servers
 from mail import smtp
 from mail.address import normalise, on_the_wire
 from mail.connection import Timeouts

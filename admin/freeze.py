@@ -6,8 +6,8 @@ from typing import Annotated
 import typer
 
 from admin import show
-from admin.input.campaign_file import day
 from admin.person import who
+from intake.campaign_file import day
 from mail.message import refuse_control_characters
 from models.owner import closed_days
 from models.owner.settlement import MOST_REASON

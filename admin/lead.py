@@ -8,9 +8,9 @@ import typer
 
 from actors.disk import forgotten
 from admin import show
-from admin.input.leads import date_of
-from admin.input.texts import FileInvalid
 from admin.person import who
+from intake.leads import date_of
+from intake.texts import FileInvalid
 from mail.address import normalise
 from mail.message import refuse_control_characters
 from models.owner import changes, forgetting, leads

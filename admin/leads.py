@@ -12,14 +12,14 @@ import typer
 
 import config
 from admin import mapping, show
-from admin.input.bad_rows import BadRows, ErrorFile, named
-from admin.input.columns import Columns, is_email, plain
-from admin.input.leads import LeadLine, read_leads
-from admin.input.leads_file import open_table
-from admin.input.letters import check_columns, check_unsubscribe_url, fault
-from admin.input.tables import Table
-from admin.input.texts import FileInvalid
 from admin.progress import Show, progress
+from intake.bad_rows import BadRows, ErrorFile, named
+from intake.columns import Columns, is_email, plain
+from intake.leads import LeadLine, read_leads
+from intake.leads_file import open_table
+from intake.letters import check_columns, check_unsubscribe_url, fault
+from intake.tables import Table
+from intake.texts import FileInvalid
 from mail import unsubscribe
 from mail.compose import Templates
 from mail.render import TemplateInvalid

@@ -13,9 +13,12 @@ import typer
 
 import bounds
 import config
-from admin import check, confirm, show
+from actors.domains import resolver
+from admin import confirm, show
 from admin.authorize import authorize, describe
 from admin.person import who
+from logins import check
+from mail import domain
 from mail.address import normalise
 from mail.message import check_sender_name, refuse_control_characters
 from models.inbox import looks
@@ -342,10 +345,10 @@ def check_(address: Address) -> None:
 def check_domain(address: Address) -> None:
     """Ask DNS what the mailbox's domain says about its mail (MX, SPF, DMARC), and print what that means."""
     row = mailboxes.find(normalise(address))
-    verdicts = check.of_domain(row)
-    for it in verdicts:
-        print(f"{it.server:<5}  {escape_controls(it.says)}")
-    if not all(it.works for it in verdicts):
+    found = domain.check(row.address.rpartition("@")[2], resolver())
+    for it in found:
+        print(f"{it.record:<5}  {escape_controls(str(it.because))}")
+    if any(it.state in ("wrong", "missing") for it in found):
         raise typer.Exit(1)
 
 

@@ -5,7 +5,8 @@ from collections.abc import Collection, Mapping, Sequence
 import typer
 
 from admin import show
-from admin.input.columns import (
+from admin.person import who
+from intake.columns import (
     Choice,
     Columns,
     check_field,
@@ -16,9 +17,8 @@ from admin.input.columns import (
     names_of,
     without_email,
 )
-from admin.input.tables import Table, name_of
-from admin.input.texts import FileInvalid
-from admin.person import who
+from intake.tables import Table, name_of
+from intake.texts import FileInvalid
 from models.owner import column_mappings
 from ops.terminal import escape_controls
 

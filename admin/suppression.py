@@ -7,9 +7,9 @@ from typing import Annotated
 import typer
 
 from admin import show
-from admin.input import suppressions as lists
-from admin.input.texts import FileInvalid
 from admin.person import who
+from intake import suppressions as lists
+from intake.texts import FileInvalid
 from mail.message import refuse_control_characters
 from models.owner import suppressions
 from models.owner.suppressions import LONGEST_REASON

@@ -3,12 +3,12 @@
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
-from admin.input.bad_rows import BadRows
-from admin.input.columns import Columns, check_header, choose, columns, is_email, names_of, without_email
-from admin.input.leads import LeadLine, read_leads
-from admin.input.leads_file import open_table
-from admin.input.tables import Table
-from admin.input.texts import FileInvalid
+from intake.bad_rows import BadRows
+from intake.columns import Columns, check_header, choose, columns, is_email, names_of, without_email
+from intake.leads import LeadLine, read_leads
+from intake.leads_file import open_table
+from intake.tables import Table
+from intake.texts import FileInvalid
 
 
 def opened(

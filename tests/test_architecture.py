@@ -36,6 +36,7 @@ ALLOWED: dict[str, set[str]] = {
     "models.inbox": {"config", "models.email", "models.owner", "models.planning", "scheduling"} | _STORED,
     "models.health": {"models.email", "scheduling"} | _STORED,
     "models.views": {"config", "models.health", "scheduling"} | _DONE,
+    "intake": {"bounds", "config", "faults", "mail", "mail.address", "mail.unsubscribe", "scheduling"} | _SEEN,
     "ops.terminal": set(),
     "ops.watch": {
         "clock",
@@ -49,11 +50,13 @@ ALLOWED: dict[str, set[str]] = {
     },
     "ops.run": {"clock", "config", "models.store", "ops.terminal", "ops.watch"},
     "ops": {"clock", "config", "models.store"} | _OPS,
+    "logins": {"clock", "mail", "ops.watch"} | _DONE,
     "actors.disk": {"clock", "config", "mail"} | _DONE,
     "actors": {
         "actors.disk",
         "clock",
         "config",
+        "logins",
         "mail",
         "mail.address",
         "mail.incoming",
@@ -65,16 +68,14 @@ ALLOWED: dict[str, set[str]] = {
     | _OPS,
     "actors.process": {"actors", "actors.disk", "config", "models.health"} | _DONE | _OPS,
     "actors.__main__": {"actors.process", "config", "models.store"} | _OPS,
-    "admin.input": {"bounds", "config", "faults", "mail", "mail.address", "mail.unsubscribe", "models.owner"}
-    | {"models.store", "reasons", "scheduling"},
-    "admin": {"actors", "actors.disk", "actors.process", "admin.input", "bounds", "clock", "config", "faults"}
+    "admin": {"actors", "actors.disk", "actors.process", "bounds", "clock", "config", "faults", "intake", "logins"}
     | {"mail", "mail.address", "mail.unsubscribe", "scheduling"}
     | _SEEN
     | _OPS,
     "web.language": {"clock", "config", "models.email", "reasons", "scheduling"},
     "web.guard": {"config", "models.owner", "models.store", "reasons", "web.language"} | _OPS,
-    "web": {"bounds", "clock", "config", "faults", "mail", "mail.address", "mail.unsubscribe", "scheduling"}
-    | {"web.guard", "web.language"}
+    "web": {"bounds", "clock", "config", "faults", "intake", "logins", "mail", "mail.address", "mail.unsubscribe"}
+    | {"scheduling", "web.guard", "web.language"}
     | _SEEN
     | _OPS,
 }

@@ -32,7 +32,7 @@ def test_it_explains_every_status() -> None:
 
 
 def test_its_campaign_file_is_a_valid_one() -> None:
-    from admin.input.campaign_file import CampaignFile
+    from intake.campaign_file import CampaignFile
 
     [text] = re.findall(r"```toml\n(.+?)```", README, re.DOTALL)
     values = tomllib.loads(text)

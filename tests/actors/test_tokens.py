@@ -9,8 +9,8 @@ import pytest
 from dramatiq import get_broker
 
 from actors import deliver as pipeline
-from actors import servers, tokens
 from actors.tokens import renew_tokens
+from logins import servers, tokens
 from mail import oauth
 from mail.oauth import App, Provider
 from models.email.claims import Access

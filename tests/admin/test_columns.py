@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from admin import mapping
-from admin.input.columns import choose
-from admin.input.tables import name_of
-from admin.input.texts import FileInvalid
+from intake.columns import choose
+from intake.tables import name_of
+from intake.texts import FileInvalid
 from tests.leads_files import opened
 
 

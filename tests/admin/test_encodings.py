@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from admin.input.texts import FileInvalid
+from intake.texts import FileInvalid
 from tests.leads_files import fields, opened, read, read_all
 
 PEOPLE = [

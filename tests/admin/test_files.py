@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import faults
-from admin.input.campaign_file import read_campaign
-from admin.input.texts import FileInvalid
+from intake.campaign_file import read_campaign
+from intake.texts import FileInvalid
 from tests.admin.test_commands import CAMPAIGN
 
 

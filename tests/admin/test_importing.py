@@ -10,7 +10,7 @@ from zipfile import ZipFile
 import pytest
 
 from admin.__main__ import main
-from admin.input import spreadsheets
+from intake import spreadsheets
 from models.email import moves
 from models.owner import forgetting
 from models.states import CampaignStatus

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from admin.input import rows
-from admin.input.damage import damage
-from admin.input.texts import FileInvalid
+from intake import rows
+from intake.damage import damage
+from intake.texts import FileInvalid
 from tests.leads_files import fields, opened, read, read_all
 
 Write = Callable[..., Path]

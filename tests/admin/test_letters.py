@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from admin import campaign as campaign_commands
-from admin.input.bad_rows import BadRows
-from admin.input.campaign_file import FileInvalid, read_campaign
-from admin.input.letters import check_columns, check_sender, check_unsubscribe_url, fault
+from intake.bad_rows import BadRows
+from intake.campaign_file import FileInvalid, read_campaign
+from intake.letters import check_columns, check_sender, check_unsubscribe_url, fault
 from mail.compose import Sender, Templates
 from mail.message import LetterInvalid
 from mail.render import TemplateInvalid

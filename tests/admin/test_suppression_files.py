@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from admin.input import suppressions as lists
-from admin.input.texts import FileInvalid
+from intake import suppressions as lists
+from intake.texts import FileInvalid
 from mail.address import AddressInvalid, suppressible
 from models.owner import forgotten, suppressions
 from models.owner.suppressions import NewSuppression, Suppressed

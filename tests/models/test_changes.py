@@ -5,7 +5,7 @@ from datetime import date, timedelta
 
 import pytest
 
-from admin.input.campaign_file import edited
+from intake.campaign_file import edited
 from models.email import recovery
 from models.owner import arming, campaigns, changes, mailboxes, suppressions
 from models.owner.arming import Verdict

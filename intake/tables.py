@@ -10,7 +10,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
-from admin.input.rows import Row
+from intake.rows import Row
 
 MOST_ROWS = 2_000_000
 _HEADER_WITHIN = 10  # rows that are not blank

@@ -17,9 +17,9 @@ from python_calamine import (
     SheetVisibleEnum,
 )
 
-from admin.input.rows import Row
-from admin.input.tables import MOST_ROWS, Form, header_of, is_blank
-from admin.input.texts import FileInvalid, opened
+from intake.rows import Row
+from intake.tables import MOST_ROWS, Form, header_of, is_blank
+from intake.texts import FileInvalid, opened
 
 LARGEST_SPREADSHEET = 200_000_000  # bytes
 LARGEST_UNPACKED = 2_000_000_000

@@ -10,10 +10,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from admin.input import rows, texts
-from admin.input.rows import DELIMITERS, Row
-from admin.input.tables import is_blank
-from admin.input.texts import FileInvalid
+from intake import rows, texts
+from intake.rows import DELIMITERS, Row
+from intake.tables import is_blank
+from intake.texts import FileInvalid
 from mail.address import AddressInvalid, suppressible
 from mail.message import LetterInvalid, refuse_control_characters
 from models.owner import forgotten

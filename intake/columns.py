@@ -4,9 +4,9 @@ import unicodedata
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from admin.input.rows import DELIMITERS, Row
-from admin.input.tables import Table, name_of
-from admin.input.texts import FileInvalid
+from intake.rows import DELIMITERS, Row
+from intake.tables import Table, name_of
+from intake.texts import FileInvalid
 from mail.address import AddressInvalid, normalise
 from models.owner.lead_import import LEGAL_BASIS
 

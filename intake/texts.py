@@ -6,9 +6,9 @@ import stat
 from pathlib import Path
 from typing import BinaryIO
 
-from admin.input import encodings
-from admin.input.damage import damage as damage
-from admin.input.encodings import EncodingUnknown
+from intake import encodings
+from intake.damage import damage as damage
+from intake.encodings import EncodingUnknown
 
 LARGEST_FILE = 50_000_000  # bytes
 

@@ -9,11 +9,11 @@ from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
-from admin.input import encodings, rows
-from admin.input.encodings import EncodingUnknown
-from admin.input.rows import DELIMITERS, Row
-from admin.input.tables import MOST_ROWS, Form, header_of, is_blank
-from admin.input.texts import FileInvalid, at, opened
+from intake import encodings, rows
+from intake.encodings import EncodingUnknown
+from intake.rows import DELIMITERS, Row
+from intake.tables import MOST_ROWS, Form, header_of, is_blank
+from intake.texts import FileInvalid, at, opened
 
 LARGEST_CSV = 1_000_000_000  # bytes
 

@@ -12,8 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 import bounds
 import faults
-from admin.input import texts
-from admin.input.texts import FileInvalid as FileInvalid
+from intake import texts
+from intake.texts import FileInvalid as FileInvalid
 from mail.compose import Templates
 from mail.message import LetterInvalid, refuse_control_characters
 from mail.render import TemplateInvalid

@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from admin.input.csv_files import LARGEST_CSV, Csv
-from admin.input.spreadsheets import OLE, ZIP, Sheet
-from admin.input.tables import Table
-from admin.input.texts import FileInvalid, opened
+from intake.csv_files import LARGEST_CSV, Csv
+from intake.spreadsheets import OLE, ZIP, Sheet
+from intake.tables import Table
+from intake.texts import FileInvalid, opened
 
 
 def open_table(

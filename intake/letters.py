@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import config
-from admin.input.columns import Columns
-from admin.input.texts import FileInvalid
+from intake.columns import Columns
+from intake.texts import FileInvalid
 from mail import unsubscribe
 from mail.compose import Envelope, Sender, Templates, check, compose
 from mail.message import LetterInvalid

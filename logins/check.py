@@ -2,9 +2,8 @@
 
 from typing import NamedTuple
 
-from actors import servers
-from actors.domains import resolver
-from mail import domain, imap, smtp
+from logins import servers
+from mail import imap, smtp
 from mail.connection import Timeouts
 from mail.imap import Patience, SentFolderUnreadable
 from mail.oauth import NoToken
@@ -20,12 +19,6 @@ class ServerCheck(NamedTuple):
 
 def of_servers(row: Mailbox) -> list[ServerCheck]:
     return [_smtp(row), _imap(row)]
-
-
-def of_domain(row: Mailbox) -> list[ServerCheck]:
-    """What its domain's DNS says now."""
-    found = domain.check(row.address.rpartition("@")[2], resolver())
-    return [ServerCheck(it.record, it.state not in ("wrong", "missing"), str(it.because)) for it in found]
 
 
 def _smtp(row: Mailbox) -> ServerCheck:

@@ -10,9 +10,9 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile
 from types import TracebackType
 
-from admin.input.columns import names_of
-from admin.input.tables import Table
-from admin.input.texts import FileInvalid
+from intake.columns import names_of
+from intake.tables import Table
+from intake.texts import FileInvalid
 
 _REASON = "reason not imported"  # no field of a template, so that it is left out when the corrected file comes in
 _SHOWN_LINES = 5

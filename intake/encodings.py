@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable
 from typing import BinaryIO
 
-from admin.input.damage import damage
+from intake.damage import damage
 
 # In the order in which they are preferred. A text that none of them reads well is refused.
 _EIGHT_BIT = {"cp1250": "Windows-1250", "iso8859-2": "ISO-8859-2", "cp852": "CP852"}

@@ -1,8 +1,8 @@
-"""A mailbox's row -> its mail servers. The only place where its password is decrypted, for workers and admin."""
+"""A mailbox's row -> its mail servers. The only place where its password is decrypted."""
 
 from typing import NamedTuple
 
-from actors import tokens
+from logins import tokens
 from mail.connection import Server
 from models.email.claims import Claim
 from models.owner import authorizations, mailboxes

@@ -9,10 +9,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from admin.input import texts
-from admin.input.columns import Columns, is_address
-from admin.input.rows import Row
-from admin.input.tables import Table
+from intake import texts
+from intake.columns import Columns, is_address
+from intake.rows import Row
+from intake.tables import Table
 from mail.address import AddressInvalid, normalise
 from mail.message import LetterInvalid, control_character, refuse_control_characters
 from models.owner.lead_import import LEGAL_BASIS, NewLead
