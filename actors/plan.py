@@ -1,4 +1,4 @@
-"""Tick steps that plan: new e-mails, and pending ones that must be replanned.
+"""Tick steps that plan: new e-mails, follow-ups, and pending ones that must be replanned.
 
 A plan is computed for all campaigns at once, written campaign by campaign, and hints are published as it is written. A
 campaign that cannot be planned is logged and left out; the others are planned as if it did not exist.
@@ -15,9 +15,12 @@ import clock
 import config
 from actors.hint import hint_planned
 from models.email import recipients
+from models.email.batch_moves import FollowUp
+from models.health import heartbeats
 from models.inbox import holding
-from models.planning import plans, usable
+from models.planning import follow_ups, plans, usable
 from models.planning.plans import Situation
+from models.planning.unplanned import Unfollowed
 from models.store import database, tick_request
 from ops.watch import logs
 from scheduling import planner
@@ -41,8 +44,14 @@ class _Written:
     hints: bool = True  # False: the broker is away, and each further hint would cost its timeout
 
     def write(self, campaign_id: int, slots: Sequence[Slot], seen: Situation, reason: str | None = None) -> None:
+        self._write(campaign_id, lambda: plans.write(campaign_id, slots, seen, BY, reason))
+
+    def follow(self, campaign_id: int, found: Sequence[FollowUp], seen: Situation) -> None:
+        self._write(campaign_id, lambda: plans.write_follow_ups(campaign_id, found, seen, BY))
+
+    def _write(self, campaign_id: int, write: Callable[[], int | None]) -> None:
         try:
-            count = plans.write(campaign_id, slots, seen, BY, reason)
+            count = write()
         except database.FAILURES as failure:
             if database.is_outage(failure) and not database.took_too_long(failure):
                 raise
@@ -73,6 +82,26 @@ def _plan(campaign_ids: Collection[int]) -> None:
             written.write(campaign_id, slots, seen)
     if played == AT_ONCE and written.mails:
         tick_request.ask_for_tick()
+
+
+def plan_follow_ups() -> None:
+    """Give each sent e-mail's follow-up its time, days ahead."""
+    due = follow_ups.due(AT_ONCE, heartbeats.last("tick"))
+    by_campaign: defaultdict[int, list[Unfollowed]] = defaultdict(list)
+    for it in due:
+        by_campaign[it.campaign_id].append(it)
+    if by_campaign:
+        follow_ups.allow_second_emails()
+        _without_failing(by_campaign, partial(_follow, by_campaign))
+    if len(due) == AT_ONCE:
+        tick_request.ask_for_tick()
+
+
+def _follow(due: Mapping[int, Sequence[Unfollowed]], campaign_ids: Collection[int]) -> None:
+    seen, written = plans.around(campaign_ids), _Written()
+    asked = sorted((it for each in campaign_ids for it in due[each]), key=lambda it: (it.sent_at, it.predecessor_id))
+    for campaign_id, found in follow_ups.placed(asked, seen).items():
+        written.follow(campaign_id, found, seen)
 
 
 def replan() -> None:

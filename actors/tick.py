@@ -11,7 +11,7 @@ from actors import queues
 from actors.attention import ask_for_notices, protect
 from actors.hint import hint_due
 from actors.inbox import ask_for_inboxes
-from actors.plan import plan_new, replan
+from actors.plan import plan_follow_ups, plan_new, replan
 from actors.reconcile import complete, reconcile
 from models.health import heartbeats
 from models.store import database
@@ -24,6 +24,7 @@ log = logs.get()
 STEPS: tuple[Callable[[], None], ...] = (
     hint_due,
     replan,
+    plan_follow_ups,
     plan_new,
     hint_due,
     reconcile,

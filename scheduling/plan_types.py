@@ -1,11 +1,12 @@
 """What a plan is made of, and the slots that it yields. Instants are UTC in whole milliseconds."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
 
+from scheduling.waits import Wait
 from scheduling.window import NEVER, Window
 
 # A campaign without a free slot for a year has none at all.
@@ -41,6 +42,7 @@ class Mailbox:
     used: Mapping[date, int]  # Warsaw day -> e-mails that already count: with warm-up, without pending ones
     last_start: datetime | None
     open_from: datetime | None = None  # closed until then
+    used_to_follow: Mapping[date, int] = field(default_factory=dict)  # the follow-ups among `used`
 
     def __post_init__(self) -> None:
         check_moments(self.last_start, self.open_from)
@@ -53,12 +55,36 @@ class CurrentSlot(NamedTuple):
     at: datetime
 
 
+class Bound(NamedTuple):
+    """What a follow-up's slot depends on besides: the mailbox that its lead knows, and the wait."""
+
+    mailbox_id: int
+    not_before: datetime
+
+
 class Email(NamedTuple):
     """An e-mail to plan: a step of its campaign for one lead."""
 
     lead_id: int
     step_id: int
     current: CurrentSlot | None = None  # when its campaign is replanned
+    bound: Bound | None = None  # of a follow-up
+
+
+class Step(NamedTuple):
+    """A letter of a campaign's sequence."""
+
+    id: int
+    wait: Wait | None = None  # after the letter before it was sent; None: the first
+
+
+class FollowUp(NamedTuple):
+    """A follow-up to plan: the e-mail before it was sent."""
+
+    campaign_id: int
+    lead_id: int
+    step_id: int
+    bound: Bound
 
 
 @dataclass(frozen=True)
@@ -72,6 +98,10 @@ class Campaign:
     last_start: datetime | None
     emails: Sequence[Email]  # to plan, in order
     until: datetime | None  # the planning horizon; None: to the last e-mail
+    steps: tuple[Step, ...] = ()  # in order; with one or none, no e-mail is followed
+    new_per_day: int | None = None  # the most first e-mails; None: as many as its limit lets
+    used_new: Mapping[date, int] = field(default_factory=dict)
+    follow_up_share: int = 100  # % of a mailbox's daily limit
 
     def __post_init__(self) -> None:
         if self.delay <= timedelta(0):
@@ -86,6 +116,9 @@ class Taken(NamedTuple):
     mailbox_id: int
     at: datetime
     is_retry: bool = False  # a retry: it has its own time, and later e-mails need not wait for it
+    lead_id: int = 0
+    step_id: int = 0
+    is_follow_up: bool = False
 
 
 class Hold(StrEnum):

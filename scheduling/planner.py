@@ -9,17 +9,21 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from scheduling.following import Following
 from scheduling.plan_types import (
     END,
     GIVE_UP_AFTER,
     LONGEST,
+    Bound,
     Campaign,
     CurrentSlot,
     Email,
+    FollowUp,
     Hold,
     Mailbox,
     PlanInputInvalid,
     Slot,
+    Step,
     Taken,
     check_moments,
     interval,
@@ -33,16 +37,20 @@ __all__ = [
     "END",
     "JITTER",
     "LONGEST",
+    "Bound",
     "Campaign",
     "CurrentSlot",
     "Email",
+    "FollowUp",
     "Hold",
     "Mailbox",
     "PlanInputInvalid",
     "Slot",
+    "Step",
     "Taken",
     "Unplannable",
     "check_moments",
+    "follow",
     "horizon",
     "interval",
     "jitter",
@@ -54,22 +62,35 @@ __all__ = [
 def plan(
     campaigns: Sequence[Campaign],
     mailboxes: Sequence[Mailbox],
-    taken: Iterable[Taken],
+    taken: Sequence[Taken],
     now: datetime,
     holds: dict[Slot, Hold] | None = None,
+    *,
+    due: Sequence[FollowUp] = (),
+    expected: bool = False,
 ) -> Iterator[Slot]:
     """The slots of all campaigns in time order. Deterministic.
 
-    holds: if given, filled with the rule that put each slot off for longest.
-    Raises Unplannable for the campaign that it fails for.
+    The places of follow-ups to e-mails that are still to be sent are kept free, though nothing is planned for them yet.
+    holds: if given, filled with the rule that put each first e-mail's slot off for longest. due: follow-ups whose
+    e-mails were sent, and which have no slot. expected: yield the slots of all follow-ups, as they are if nobody
+    answers. Raises Unplannable for the campaign that it fails for.
     """
     future = Future(campaigns, mailboxes, taken, now)
+    following = Following(future, expected=expected)
+    for line in future.lines.values():
+        of(line, following.book, line.it.emails)
+    for each in due:
+        following.follow(each)
+    following.expect(taken)
     first = {line.it.id: of(line, future.first_moment) for line in future.lines.values() if line.to_place}
     # (time, waiting since, campaign): a contested mailbox goes to the campaign that asked first.
     waiting = [(at, at, campaign_id) for campaign_id, at in first.items()]
     heapq.heapify(waiting)
     while waiting:
         at, since, campaign_id = waiting[0]
+        if following.next_at <= at:
+            yield from following.until(at)
         line = future.lines[campaign_id]
         slot, later = of(line, future.advance, at)
         if holds is not None:
@@ -79,7 +100,27 @@ def plan(
         else:
             heapq.heapreplace(waiting, (later, later if slot else since, campaign_id))
         if slot is not None:
+            following.sent(slot)
             yield slot
+    yield from following.rest()
+
+
+def follow(
+    campaigns: Sequence[Campaign],
+    mailboxes: Sequence[Mailbox],
+    taken: Sequence[Taken],
+    due: Iterable[FollowUp],
+    now: datetime,
+) -> Iterator[tuple[FollowUp, Slot]]:
+    """The slots of follow-ups whose e-mails were sent. due: in the order of that.
+
+    Those whose mailbox cannot be used now are left out. Raises Unplannable for the campaign that it fails for.
+    """
+    following = Following(Future(campaigns, mailboxes, taken, now), expected=False)
+    for each in due:
+        slot = following.follow(each)
+        if slot is not None:
+            yield each, slot
 
 
 def _note(

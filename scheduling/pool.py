@@ -1,11 +1,12 @@
 """Mailboxes in the simulation, and in which order they are taken. Pure."""
 
 from bisect import insort
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import date, datetime
 
 from scheduling.plan_types import BEGIN, Mailbox, whole
+from scheduling.track import Track
 
 _NOTHING: Counter[int] = Counter()
 
@@ -15,7 +16,8 @@ class Box:
 
     def __init__(self, it: Mailbox) -> None:
         self.it = it
-        self.ahead: deque[datetime] = deque()  # e-mails planned for later, in order
+        self.ahead = Track(it.gap)  # e-mails planned for later
+        self.following: Counter[date] = Counter(it.used_to_follow)  # follow-ups by day
         self.taken: dict[date, Counter[int]] = {}  # day -> campaign -> its e-mails planned before
         self.latest = it.last_start or BEGIN
         self.free_at = whole(max(it.open_from or BEGIN, it.last_start + it.gap if it.last_start else BEGIN))
@@ -37,6 +39,23 @@ class Box:
         self.room -= 1
         self._pass(at)
 
+    def book_ahead(self, campaign_id: int, at: datetime, day: date) -> None:
+        """For a time to which the simulation has not come."""
+        self.ahead.add(at)
+        self.following[day] += 1
+        held = self.taken.setdefault(day, Counter())
+        held[campaign_id] += 1
+        if day == self.day:
+            self.held = held
+            self.room -= 1
+            self._rank()
+
+    def left_on(self, day: date) -> int:
+        """Its room on this day or a later one."""
+        if day == self.day:
+            return self.room
+        return self.it.daily_limit - self.it.used.get(day, 0) - self.taken.get(day, _NOTHING).total()
+
     def _pass(self, at: datetime) -> None:
         self.latest = at
         free_at = whole(at + self.it.gap)
@@ -50,15 +69,11 @@ class Box:
 
     def free_from(self, at: datetime) -> datetime:
         """The first time from `at` on that keeps the gap to all of its e-mails."""
-        while self.ahead and self.ahead[0] <= at:
-            self._pass(self.ahead.popleft())
+        while (passed := self.ahead.passed(at)) is not None:
+            self._pass(passed)
         if self.free_at > at:
             at = self.free_at
-        for later in self.ahead:
-            if later >= at + self.it.gap:
-                break
-            at = max(at, whole(later + self.it.gap))
-        return at
+        return self.ahead.free_from(at) if self.ahead.first_at is not None else at
 
 
 class Pool:

@@ -4,7 +4,7 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from hashlib import blake2b
-from itertools import takewhile
+from itertools import pairwise, takewhile
 from math import ceil
 from typing import TypeVar
 
@@ -23,13 +23,14 @@ from scheduling.plan_types import (
 )
 from scheduling.pool import Box, Pool
 from scheduling.sharing import max_min
+from scheduling.track import Track
 from scheduling.window import Window, warsaw_day, warsaw_day_bounds
 
 T = TypeVar("T")
 
 JITTER = 0.2
 # Not used for planning: an e-mail there would lose a day by the slightest delay.
-_LAST_MINUTE = timedelta(minutes=1)
+LAST_MINUTE = timedelta(minutes=1)
 # So many mailboxes are compared faster than kept in an order.
 _FEW = 8
 # What unforeseen settings and rows may raise in a computation.
@@ -51,14 +52,19 @@ class Line:
         self.it = it
         self.pool = Pool([])
         self.previous = it.last_start
-        self.to_place = deque(it.emails)
+        self.to_place = deque(email for email in it.emails if email.bound is None)
         self.taken: Counter[date] = Counter()
+        self.taken_new: Counter[date] = Counter()  # first e-mails among them
+        # Slots that an e-mail keeps its distance to on both sides: of follow-ups, and in a sequence of others too.
+        self.ahead = Track(it.delay * (1 - JITTER))
+        self.started = it.last_start  # the last e-mail that the simulation has come to
+        self.steps = {step.id: following for step, following in pairwise(it.steps)}
         self.placed_at: datetime | None = None  # the last one
         self.put_off: tuple[timedelta, Hold] | None = None  # the longest of the next e-mail, if that is asked for
         # Cache of the open stretch found last: most times are in it.
         self.open_until = self.last_minute_from = BEGIN
         self.day = date.min
-        self.room = 0  # of this day, as the next
+        self.room = self.room_for_new = 0  # of this day, as the next
         self.left: dict[Box, int] | None = None  # what is left of its shares of mailboxes it can use; None: not shared
 
     @property
@@ -68,8 +74,28 @@ class Line:
     def room_on(self, day: date) -> int:
         if day != self.day:
             self.day, self.left = day, None
-            self.room = self.it.daily_limit - self.it.used.get(day, 0) - self.taken[day]
-        return self.room
+            self.room = self._room_on(day)
+            self.room_for_new = self._room_for_new_on(day)
+        return min(self.room, self.room_for_new)
+
+    def left_on(self, day: date) -> int:
+        """Its room on this day or a later one, for any e-mail."""
+        return self.room if day == self.day else self._room_on(day)
+
+    def _room_on(self, day: date) -> int:
+        return self.it.daily_limit - self.it.used.get(day, 0) - self.taken[day]
+
+    def _room_for_new_on(self, day: date) -> int:
+        if self.it.new_per_day is None:
+            return self.it.daily_limit
+        return self.it.new_per_day - self.it.used_new.get(day, 0) - self.taken_new[day]
+
+    def book_ahead(self, at: datetime, day: date) -> None:
+        """A follow-up, at a time to which the simulation has not come."""
+        self.ahead.add(at)
+        self.taken[day] += 1
+        if day == self.day:
+            self.room -= 1
 
     def follow(self, at: datetime) -> None:
         if self.previous is None or at > self.previous:
@@ -118,11 +144,15 @@ class Future:
 
     def _take(self, taken: Taken, day: date) -> None:
         if box := self.boxes.get(taken.mailbox_id):
-            box.ahead.append(taken.at)
+            box.ahead.add(taken.at)
             box.taken.setdefault(day, Counter())[taken.campaign_id] += 1
+            box.following[day] += taken.is_follow_up
         if line := self.lines.get(taken.campaign_id):
             line.taken[day] += 1
-            if not taken.is_retry:
+            line.taken_new[day] += not taken.is_follow_up
+            if line.steps and not taken.is_retry:
+                line.ahead.add(taken.at)
+            if not taken.is_retry and not taken.is_follow_up:
                 line.follow(taken.at)
 
     def day_of(self, at: datetime) -> date:
@@ -157,6 +187,8 @@ class Future:
         later = self.next_allowed(line, at)
         if later > at:
             return None, self._unless_hopeless(line, later)
+        if line.ahead.first_at is not None and (later := self._clear_of_follow_ups(line, at)) > at:
+            return None, self._unless_hopeless(line, later)
         box, later = self._choose(line, at)
         if box is None:
             return None, self._unless_hopeless(line, later)
@@ -171,10 +203,22 @@ class Future:
                 return opening
             line.open_until = line.it.window.closing(at)
             is_long = line.it.window.end_minute - line.it.window.start_minute > 2
-            line.last_minute_from = line.open_until - _LAST_MINUTE if is_long else line.open_until
+            line.last_minute_from = line.open_until - LAST_MINUTE if is_long else line.open_until
         if at > line.last_minute_from and not line.stands_at(at):
             return line.it.window.next_opening(line.open_until)
         return at if line.room_on(self.day_of(at)) > 0 else self.next_day(line)
+
+    def _clear_of_follow_ups(self, line: Line, at: datetime) -> datetime:
+        """`at`, or later if a slot before or behind it is too near."""
+        before = line.started
+        while (passed := line.ahead.passed(at)) is not None:
+            line.started = passed
+            line.follow(passed)
+        if line.started != before:
+            delays = 1 - JITTER if line.stands_at(at) else jitter(line.it.id, line.to_place[0])
+            at = max(at, self._after_previous(line, delays))
+        following = line.ahead.first_at
+        return following if following is not None and following < at + line.ahead.gap else at
 
     def next_day(self, line: Line) -> datetime:
         return line.it.window.next_opening(self._day_ends)
@@ -202,7 +246,7 @@ class Future:
         best: Box | None = None
         soonest, used_up = END, []
         for box, share in left.items():
-            if share <= 0 and box.surplus <= 0:
+            if box.room <= 0 or (share <= 0 and box.surplus <= 0):
                 used_up.append(box)
             elif (free_from := box.free_from(at)) > at:
                 soonest = min(soonest, free_from)
@@ -216,7 +260,12 @@ class Future:
 
     def _first_in_order(self, line: Line, left: Mapping[Box, int], at: datetime) -> Box | None:
         for box in line.pool.in_order(at, self._day):
-            if box.free_at <= at and (box.surplus > 0 or left.get(box, 0) > 0) and box.free_from(at) == at:
+            if (
+                box.room > 0
+                and box.free_at <= at
+                and (box.surplus > 0 or left.get(box, 0) > 0)
+                and box.free_from(at) == at
+            ):
                 return box
         return None
 
@@ -245,8 +294,9 @@ class Future:
             box.surplus -= 1
         box.book(at)
         line.room -= 1
+        line.room_for_new -= 1
         line.follow(at)
-        line.placed_at = at
+        line.placed_at = line.started = at
         email = line.to_place.popleft()
         return Slot(line.it.id, email.lead_id, email.step_id, box.it.id, at)
 

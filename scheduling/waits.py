@@ -8,6 +8,7 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
+from functools import lru_cache
 
 from scheduling.holidays import is_holiday
 from scheduling.window import WARSAW
@@ -36,6 +37,10 @@ _EXACT = {
     Unit.MINUTES: timedelta(minutes=1),
     Unit.HOURS: timedelta(hours=1),
 }
+# A follow-up needs a look into its mailbox's inbox that begins after the wait. It is planned so much later that the
+# look does not delay it; not after a short wait, which is for trying out.
+TIME_TO_LOOK = timedelta(minutes=2)
+_SHORT = (Unit.SECONDS, Unit.MINUTES)
 _TEXT = re.compile(r"(\d{1,9}) +(seconds?|minutes?|hours?|days?|working +days?)", re.ASCII)
 _DAY = timedelta(days=1)
 
@@ -62,8 +67,12 @@ class Wait:
         if self.unit in _EXACT:
             return at + self.count * _EXACT[self.unit]
         local = at.astimezone(WARSAW)
-        day = _later(local.date(), self.count, only_working=self.unit is Unit.WORKING_DAYS)
+        day = _later(local.date(), self.count, self.unit is Unit.WORKING_DAYS)
         return datetime.combine(day, local.timetz()).astimezone(UTC)
+
+    def due(self, ends_at: datetime) -> datetime:
+        """When the follow-up may be planned at the earliest, if its wait ends at this time."""
+        return ends_at if self.unit in _SHORT else ends_at + TIME_TO_LOOK
 
 
 def parsed(text: str) -> Wait:
@@ -79,7 +88,8 @@ def is_working_day(day: date) -> bool:
     return day.weekday() < 5 and not is_holiday(day)
 
 
-def _later(day: date, count: int, *, only_working: bool) -> date:
+@lru_cache(maxsize=4096)
+def _later(day: date, count: int, only_working: bool) -> date:
     if not only_working:
         return day + count * _DAY
     while count:

@@ -91,8 +91,11 @@ class Window:
             day = first + timedelta(days=offset)
             if self.last_day is not None and day > self.last_day:
                 return
-            if self.is_open_on(day):
-                yield from _stretches_of(self, day)
+            yield from self.stretches_on(day)
+
+    def stretches_on(self, day: date) -> tuple[tuple[datetime, datetime], ...]:
+        """The open stretches of a Warsaw day, in order, in UTC."""
+        return _stretches_of(self, day) if self.is_open_on(day) else ()
 
 
 @lru_cache(maxsize=4096)

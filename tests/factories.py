@@ -15,11 +15,12 @@ from models.inbox.incoming import Found
 from models.inbox.matching import Match
 from models.owner import authorizations, campaigns, mailboxes
 from models.owner.authorizations import Granted
-from models.owner.campaigns import NewCampaign, NewLead
+from models.owner.campaigns import LaterStep, NewCampaign, NewLead
 from models.owner.mailboxes import SentMail
 from models.states import Result, Status
 from models.store import database, tables, vault
 from models.store.tables import Campaign, CampaignEmailQueue, CampaignLead, CampaignStep, EmailHistory, Mailbox
+from scheduling import waits
 from scheduling.planner import Slot
 from scheduling.window import Window
 
@@ -88,7 +89,10 @@ def a_campaign(
     delay: float = 60.0,
     limit: int = 1000,
     active: bool = True,
+    follow_ups: Sequence[str] = (),
+    **more: Any,
 ) -> int:
+    """follow_ups: the waits of its later steps, each a letter in the same thread."""
     number = next(_numbers)
     addresses = [f"lead{i}@campaign{number}.example" for i in range(1, leads + 1)] if isinstance(leads, int) else leads
     new = NewCampaign(
@@ -100,6 +104,8 @@ def a_campaign(
         window=window,
         delay_seconds=delay,
         daily_limit=limit,
+        later_steps=[LaterStep(waits.parsed(it), None, "Still there, {{ name }}?", None) for it in follow_ups],
+        **more,
     )
     people = [
         NewLead(address, address.lower(), {"email": address, "name": f"Lead {address}"}, None) for address in addresses
@@ -111,8 +117,8 @@ def a_campaign(
 
 
 def step_of(campaign_id: int) -> int:
-    """The campaign's one step."""
-    return CampaignStep.get(CampaignStep.campaign == campaign_id).id
+    """The campaign's first step."""
+    return CampaignStep.get(CampaignStep.campaign == campaign_id, CampaignStep.position == 1).id
 
 
 def slot(row: CampaignEmailQueue, at: datetime) -> Slot:
@@ -255,7 +261,8 @@ SET last_start_at = last_start_at - %(by)s, closed_until = closed_until - %(by)s
     watched_from = watched_from - %(by)s, blamed_from = blamed_from - %(by)s;
 UPDATE campaign_email_queue
 SET scheduled_at = scheduled_at - %(by)s, hinted_for = hinted_for - %(by)s, claimed_at = claimed_at - %(by)s,
-    handed_over_at = handed_over_at - %(by)s, sent_at = sent_at - %(by)s, deferred_since = deferred_since - %(by)s;
+    handed_over_at = handed_over_at - %(by)s, sent_at = sent_at - %(by)s, deferred_since = deferred_since - %(by)s,
+    wait_ends_at = wait_ends_at - %(by)s, looked_at = looked_at - %(by)s;
 UPDATE email_history
 SET at = at - %(by)s, scheduled_from = scheduled_from - %(by)s, scheduled_to = scheduled_to - %(by)s,
     handed_over_at = handed_over_at - %(by)s;

@@ -159,6 +159,7 @@ COLUMNS = {
     "send_on_holidays": gettext_noop("sends on holidays"),
     "last_day": gettext_noop("last day"),
     "leads_left_out": gettext_noop("leads that must not be written to"),
+    "leads_not_followed_up": gettext_noop("leads not written to any more"),
     "leads": gettext_noop("leads"),
     "leads_changed": gettext_noop("leads with new fields"),
     "name": gettext_noop("campaign name"),

@@ -140,6 +140,35 @@ def campaigns_used(ids: Iterable[int], day: date) -> dict[int, int]:
     return {it.campaign_id: it.campaign for it in rows(_CampaignUsed, CAMPAIGNS_USED, _values(ids, day))}
 
 
+# First e-mails have no predecessor.
+_BY_KIND = f"""
+SELECT {{by}}_id AS id, count(*)::int AS emails FROM campaign_email_queue
+WHERE {{by}}_id = ANY(%(ids)s) AND {_ON_THE_DAY} AND predecessor_id IS {{kind}} GROUP BY 1
+"""  # noqa: S608  # only our own words
+NEW_LEADS_USED = _BY_KIND.format(by="campaign", kind="NULL")
+FOLLOW_UPS_USED = _BY_KIND.format(by="mailbox", kind="NOT NULL")
+
+
+class _Count(NamedTuple):
+    id: int
+    emails: int
+
+
+def new_leads_used(campaign_ids: Iterable[int], day: date) -> dict[int, int]:
+    """Campaign id -> how many first e-mails count on this Warsaw day."""
+    return _counts(NEW_LEADS_USED, campaign_ids, day)
+
+
+def follow_ups_used(mailbox_ids: Iterable[int], day: date) -> dict[int, int]:
+    """Mailbox id -> how many follow-ups count on this Warsaw day."""
+    return _counts(FOLLOW_UPS_USED, mailbox_ids, day)
+
+
+def _counts(query: str, ids: Iterable[int], day: date) -> dict[int, int]:
+    wanted = list(ids)
+    return {it.id: it.emails for it in rows(_Count, query, _values(wanted, day))} if wanted else {}
+
+
 def _values(ids: Iterable[int], day: date) -> dict[str, object]:
     starts, ends = warsaw_day_bounds(day)
     return {"ids": list(ids), "day": day, "starts": starts, "ends": ends}

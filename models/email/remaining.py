@@ -4,25 +4,37 @@ pages and invariants.
 
 from models.email.recipients import MAY_BE_WRITTEN_TO
 
-# For a row `c` of campaign: one row per lead and step without an e-mail. Needs the parameters of recipients.rules().
+# For a row `c` of campaign: one row per lead and step without an e-mail. A lead's e-mail that failed or was cancelled
+# ends its sequence. Needs the parameters of recipients.rules().
 REMAINING = f"""
 (SELECT l.id AS campaign_lead_id, l.lead_id, l.campaign_id, l.position AS turn, s.id AS step_id, s.position AS step,
         {MAY_BE_WRITTEN_TO} AS may_be_written_to
  FROM campaign_lead l JOIN campaign_step s ON s.campaign_id = l.campaign_id
  WHERE l.campaign_id = c.id
-   AND NOT EXISTS (SELECT FROM campaign_email_queue q WHERE q.campaign_lead_id = l.id AND q.step_id = s.id))
+   AND NOT EXISTS (SELECT FROM campaign_email_queue q WHERE q.campaign_lead_id = l.id AND q.step_id = s.id)
+   AND NOT EXISTS (
+       SELECT FROM campaign_email_queue q WHERE q.campaign_lead_id = l.id AND q.status IN ('failed', 'cancelled')))
 """  # noqa: S608  # only our own words
-# Their number, by subtraction: each lead and step has at most one e-mail.
+# At least their number, by subtraction: each lead and step has at most one e-mail.
 COUNT = """
 ((SELECT count(*) FROM campaign_lead l WHERE l.campaign_id = c.id)
  * (SELECT count(*) FROM campaign_step s WHERE s.campaign_id = c.id)
  - (SELECT count(*) FROM campaign_email_queue q WHERE q.campaign_id = c.id))
 """
+# The number of leads without a first e-mail, which is the one without a predecessor.
+COUNT_OF_FIRST = """
+((SELECT count(*) FROM campaign_lead l WHERE l.campaign_id = c.id)
+ - (SELECT count(*) FROM campaign_email_queue q WHERE q.campaign_id = c.id)
+ + (SELECT count(*) FROM campaign_email_queue q WHERE q.campaign_id = c.id AND q.predecessor_id IS NOT NULL))
+"""
 # Whether some of these leads may still be written to.
 IS_TO_BE_PLANNED = f"EXISTS (SELECT FROM {REMAINING} r WHERE r.may_be_written_to)"  # only our own words
-# The number of these leads.
+# The number of these leads, and of those among them who have got nothing yet.
 LEADS = f"""
 CASE WHEN {COUNT} > 0 THEN (SELECT count(DISTINCT r.campaign_lead_id) FROM {REMAINING} r) ELSE 0 END
+"""  # noqa: S608  # only our own words
+NEW_LEADS = f"""
+CASE WHEN {COUNT_OF_FIRST} > 0 THEN (SELECT count(*) FROM {REMAINING} r WHERE r.step = 1) ELSE 0 END
 """  # noqa: S608  # only our own words
 # The turn of the last lead with an e-mail; 0 if none has one. Leads are planned in this order, so later leads are
 # searched first, before the possibly hundreds of thousands of earlier ones.

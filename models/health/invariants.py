@@ -168,7 +168,8 @@ WHERE mailbox_id IS NOT NULL AND n > (SELECT max(mailbox_limit) FROM handed
 COMPLETED_IS_COMPLETE = f"""
 SELECT c.id FROM campaign c
 LEFT JOIN LATERAL (
-    SELECT (values->'leads_left_out'->>1)::int AS leads FROM change
+    SELECT COALESCE((values->'leads_left_out'->>1)::int, 0)
+         + COALESCE((values->'leads_not_followed_up'->>1)::int, 0) AS leads FROM change
     WHERE campaign_id = c.id AND verb = 'complete' ORDER BY id DESC LIMIT 1
 ) left_out ON true
 WHERE c.status = 'completed' AND (

@@ -20,6 +20,7 @@ from models.store import reason_columns, tick_request
 from models.store.database import clock, database, execute, fetch, rows, with_next
 from models.store.tables import CLOCK, Campaign, CampaignLead, CampaignMailbox, CampaignStep, Mailbox
 from reasons import Code, Reason, Why
+from scheduling.waits import Wait
 from scheduling.window import Window, WindowInvalid, warsaw_day
 
 _ENDED = {CampaignStatus.COMPLETED, CampaignStatus.CANCELLED}
@@ -41,6 +42,16 @@ class NoSuchCampaign(LookupError):
 
 
 @dataclass(frozen=True)
+class LaterStep:
+    """A follow-up's letter."""
+
+    wait: Wait
+    subject: str | None  # None: it answers the letters before it
+    text: str
+    html: str | None
+
+
+@dataclass(frozen=True)
 class NewCampaign:
     name: str
     subject: str
@@ -50,6 +61,10 @@ class NewCampaign:
     window: Window
     delay_seconds: float
     daily_limit: int
+    later_steps: Sequence[LaterStep] = ()
+    new_leads_per_day: int | None = None
+    follow_up_share: int = 70
+    follow_up_without_inbox: bool = False
 
 
 # As the last day of an edit: the campaign gets none.
@@ -117,14 +132,21 @@ def _insert(new: NewCampaign, by: str) -> int:
         "last_day": new.window.last_day,
         "delay_seconds": new.delay_seconds,
         "daily_limit": new.daily_limit,
+        "new_leads_per_day": new.new_leads_per_day,
+        "follow_up_share": new.follow_up_share,
+        "follow_up_without_inbox": new.follow_up_without_inbox,
     }
-    bounds.check(bounds.CAMPAIGN, pace)
+    bounds.check({**bounds.CAMPAIGN, **bounds.SEQUENCE}, pace)
     try:
         campaign_id = int(Campaign.insert({"name": new.name, **pace}).execute())
     except IntegrityError as error:
         raise _refusal(error, new.name) from None
     letter = {"subject": new.subject, "text": new.text, "html": new.html}
     CampaignStep.insert(campaign=campaign_id, position=1, **letter).execute()
+    for position, step in enumerate(new.later_steps, 2):
+        its = {"subject": step.subject, "text": step.text, "html": step.html}
+        waits = {"wait_count": step.wait.count, "wait_unit": step.wait.unit}
+        CampaignStep.insert(campaign=campaign_id, position=position, **its, **waits).execute()
     links = [{"campaign": campaign_id, "mailbox": mailbox} for mailbox in new.mailbox_ids]
     CampaignMailbox.insert_many(links).execute()
     changes.record_added(Campaign, campaign_id, pace, by)
@@ -535,11 +557,14 @@ WITH finished AS (
     ORDER BY c.id FOR NO KEY UPDATE SKIP LOCKED
 ), completed AS (
     UPDATE campaign c SET status = 'completed', revision = revision + 1 FROM finished WHERE c.id = finished.id
-    RETURNING c.id, {remaining.LEADS} AS left_out
+    RETURNING c.id, {remaining.NEW_LEADS} AS left_out, {remaining.LEADS} AS all_left_out
 )
 INSERT INTO change (by, verb, campaign_id, values)
 SELECT %(by)s, 'complete', id, jsonb_build_object('status', jsonb_build_array('active', 'completed'))
     || CASE WHEN left_out > 0 THEN jsonb_build_object('leads_left_out', jsonb_build_array(0, left_out))
+            ELSE jsonb_build_object() END
+    || CASE WHEN all_left_out > left_out
+            THEN jsonb_build_object('leads_not_followed_up', jsonb_build_array(0, all_left_out - left_out))
             ELSE jsonb_build_object() END
 FROM completed ORDER BY id
 RETURNING campaign_id

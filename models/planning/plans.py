@@ -4,9 +4,9 @@ A plan is computed without locks and written under them, after checking that the
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from functools import cache, partial
 from types import MappingProxyType
@@ -14,14 +14,14 @@ from typing import NamedTuple
 
 import config
 from models.email import batch_moves, facts, gates, limits, locks, windows
-from models.planning import mailbox_days, unplanned, usable
+from models.planning import mailbox_days, sequences, unplanned, usable
 from models.states import CampaignStatus, MailboxStatus
 from models.store.database import by_indexes, clock, database, fetch
 from models.store.database import rows as read_rows
 from models.store.tables import Campaign, CampaignEmailQueue, CampaignMailbox, Mailbox
 from reasons import Code, Reason
 from scheduling import planner
-from scheduling.planner import CurrentSlot, Email, Slot, Taken
+from scheduling.planner import Bound, CurrentSlot, Email, FollowUp, Slot, Taken
 from scheduling.window import Days, Window, warsaw_day
 
 Q = CampaignEmailQueue
@@ -39,6 +39,7 @@ class Situation:
     mailboxes: list[planner.Mailbox]
     taken: list[Taken]
     revisions: dict[tuple[str, int], int]  # updated as its plans are written
+    due: list[FollowUp] = field(default_factory=list)  # follow-ups without a slot; for a forecast only
 
 
 def situation(
@@ -66,18 +67,39 @@ def situation(
         emails, own = _pending(ids, orders, now)
     else:
         emails = _new(rows, most_emails, forecast)
-        rows = [row for row in rows if row.id in emails]
-        ids = [row.id for row in rows]
-        own = _taken(TAKEN_BY, ids)
+        if not forecast:
+            rows = [row for row in rows if row.id in emails]
+        own = _taken(TAKEN_BY, [row.id for row in rows])
+    due = [it.planned for it in unplanned.follow_ups([row.id for row in rows])] if forecast else []
+    return _situation(rows, emails, own, due, now, to_the_end=again or forecast)
+
+
+def around(campaign_ids: Collection[int]) -> Situation:
+    """The slots already taken on the mailboxes of active campaigns, and nothing to plan."""
+    rows = usable.only(_campaigns(campaign_ids))
+    return _situation(rows, {}, _taken(TAKEN_BY, [row.id for row in rows]), [], clock(), to_the_end=True)
+
+
+def _situation(
+    rows: Sequence[Campaign],
+    emails: Mapping[int, list[Email]],
+    own: Sequence[Taken],
+    due: list[FollowUp],
+    now: datetime,
+    *,
+    to_the_end: bool,
+) -> Situation:
+    ids = [row.id for row in rows]
     linked = _mailboxes_of(ids)
     boxes = list(Mailbox.select().where(Mailbox.id.in_(sorted({it for each in linked.values() for it in each}))))
     return Situation(
         now=now,
-        campaigns=_planned_campaigns(rows, linked, emails, now, to_the_end=again or forecast),
+        campaigns=_planned_campaigns(rows, linked, emails, now, to_the_end=to_the_end),
         mailboxes=_planned_mailboxes(usable.only(it for it in boxes if it.status == MailboxStatus.ACTIVE), now),
         taken=[*own, *_taken(TAKEN_BESIDE, ids, [row.id for row in boxes])],
         revisions={("campaign", row.id): row.revision for row in rows}
         | {("mailbox", row.id): row.revision for row in boxes},
+        due=due,
     )
 
 
@@ -87,16 +109,33 @@ def write(campaign_id: int, slots: Sequence[Slot], seen: Situation, by: str, rea
     reason: why e-mails that already have a slot are moved. Returns None if the settings changed since: plan again.
     `seen` is updated, so that the caller can write the rest of the same plan.
     """
+
+    def order() -> int:
+        if reason is None:
+            return batch_moves.plan(campaign_id, slots, by)
+        count = batch_moves.replan(campaign_id, slots, reason, by, seen_at=seen.now)
+        Campaign.update(replan_reason=None).where(Campaign.id == campaign_id).execute()
+        return count
+
+    return _written(campaign_id, slots, seen, order)
+
+
+def write_follow_ups(
+    campaign_id: int, follow_ups: Sequence[batch_moves.FollowUp], seen: Situation, by: str
+) -> int | None:
+    """The same for follow-ups, which get their slots as their e-mails have been sent."""
+    slots = [it.slot for it in follow_ups]
+    return _written(campaign_id, slots, seen, lambda: batch_moves.follow(campaign_id, follow_ups, by))
+
+
+def _written(campaign_id: int, slots: Sequence[Slot], seen: Situation, order: Callable[[], int]) -> int | None:
+    """Carry out the order under the locks, if the settings are still as they were seen."""
     with database.atomic():
         campaigns = locks.lock_campaigns([campaign_id])
         mailboxes = locks.lock_mailboxes(slot.mailbox_id for slot in slots)
         if not _unchanged(campaigns, mailboxes, seen):
             return None
-        if reason is None:
-            count = batch_moves.plan(campaign_id, slots, by)
-        else:
-            count = batch_moves.replan(campaign_id, slots, reason, by, seen_at=seen.now)
-            Campaign.update(replan_reason=None).where(Campaign.id == campaign_id).execute()
+        count = order()
         if count:
             # Invalidates plans that another timekeeper computed from the same input.
             Campaign.update(revision=Campaign.revision + 1).where(Campaign.id == campaign_id).execute()
@@ -134,11 +173,16 @@ def to_replan() -> dict[int, str]:
         reasons.setdefault(campaign_id, Code.HOLIDAY)
     for seen in facts.read_pending(_first_overdue()).values():
         closed = gates.first_closed(gates.CLAIM, seen, config.settings().sending)
-        if closed is not None and closed.action is gates.Action.REPLAN:
+        if closed is not None and closed.action is gates.Action.REPLAN and not _is_stuck(seen, closed):
             is_holiday = isinstance(closed.because, Reason) and closed.because.code is Code.CLOSED_DAY
             reasons.setdefault(seen.campaign_id, Code.HOLIDAY if is_holiday else closed.gate)
     able = {campaign_id for (campaign_id,) in fetch(ABLE, (list(reasons),))} if reasons else set()
     return {campaign_id: reason for campaign_id, reason in reasons.items() if campaign_id in able}
+
+
+def _is_stuck(seen: gates.Facts, closed: gates.Closed) -> bool:
+    """A follow-up whose mailbox is paused or gone has no other slot until a person decides."""
+    return seen.follow_up is not None and closed.gate == "mailbox" and closed.until is None
 
 
 ABLE = """
@@ -168,7 +212,8 @@ SELECT c.id AS campaign_id, {windows.COLUMNS}, last.scheduled_at AS at
 FROM campaign c
 LEFT JOIN LATERAL (
     SELECT q.scheduled_at FROM campaign_email_queue q
-    WHERE q.campaign_id = c.id AND q.status = 'pending' AND q.attempts = 0 AND q.not_before IS NULL
+    WHERE q.campaign_id = c.id AND q.status = 'pending' AND q.predecessor_id IS NULL
+      AND q.attempts = 0 AND q.not_before IS NULL
     ORDER BY q.scheduled_at DESC LIMIT 1
 ) last ON true
 WHERE c.status = 'active' ORDER BY c.id
@@ -201,7 +246,7 @@ def behind(campaign_id: int, mailboxes: Mapping[Email, int]) -> list[Slot]:
     rows, linked = usable.only([Campaign.get_by_id(campaign_id)]), _mailboxes_of([campaign_id])
     boxes = list(Mailbox.select().where(Mailbox.id.in_(linked[campaign_id]), Mailbox.status == MailboxStatus.ACTIVE))
     found = planner.plan(
-        _planned_campaigns(rows, linked, {campaign_id: list(mailboxes)}, now, to_the_end=True),
+        _planned_campaigns(rows, linked, {campaign_id: _bound(list(mailboxes))}, now, to_the_end=True),
         _planned_mailboxes(usable.only(boxes), now),
         [*_taken(TAKEN_BY, [campaign_id]), *_taken(TAKEN_BESIDE, [campaign_id], [row.id for row in boxes])],
         now,
@@ -212,6 +257,28 @@ def behind(campaign_id: int, mailboxes: Mapping[Email, int]) -> list[Slot]:
     return [
         placed.get(it) or Slot(campaign_id, it.lead_id, it.step_id, mailbox, at) for it, mailbox in mailboxes.items()
     ]
+
+
+BOUND = """
+SELECT q.campaign_lead_id AS lead_id, q.step_id, q.mailbox_id, q.wait_ends_at AS not_before
+FROM unnest(%s::bigint[], %s::bigint[]) AS asked (lead_id, step_id)
+JOIN campaign_email_queue q ON q.campaign_lead_id = asked.lead_id AND q.step_id = asked.step_id
+WHERE q.predecessor_id IS NOT NULL
+"""
+
+
+class _Bound(NamedTuple):
+    lead_id: int
+    step_id: int
+    mailbox_id: int
+    not_before: datetime
+
+
+def _bound(emails: Sequence[Email]) -> list[Email]:
+    """The e-mails, of which those that have a predecessor keep their mailbox and their wait."""
+    asked = [it.lead_id for it in emails], [it.step_id for it in emails]
+    found = {(it.lead_id, it.step_id): Bound(it.mailbox_id, it.not_before) for it in read_rows(_Bound, BOUND, asked)}
+    return [it._replace(bound=found.get((it.lead_id, it.step_id))) for it in emails]
 
 
 def _campaigns(ids: Collection[int] | None, *, also_inactive: bool = False) -> list[Campaign]:
@@ -232,13 +299,16 @@ def _planned_campaigns(
     *,
     to_the_end: bool,
 ) -> list[planner.Campaign]:
-    today, frozen = warsaw_day(now), windows.frozen_days()
-    used = limits.campaigns_used([row.id for row in rows], today)
+    today, frozen, ids = warsaw_day(now), windows.frozen_days(), [row.id for row in rows]
+    used, steps = limits.campaigns_used(ids, today), sequences.of(ids)
+    new = limits.new_leads_used([row.id for row in rows if row.new_leads_per_day is not None], today)
     return [
         replace(
             usable.campaign(row, frozen),
             mailbox_ids=tuple(mailboxes.get(row.id, ())),
             used={today: used.get(row.id, 0)},
+            used_new={today: new.get(row.id, 0)},
+            steps=steps.get(row.id, ()),
             emails=emails.get(row.id, ()),
             until=None if to_the_end else _horizon(row, frozen, now),
         )
@@ -257,19 +327,21 @@ def _horizon_of(now: datetime, window: Window) -> datetime:
 def _planned_mailboxes(rows: Sequence[Mailbox], now: datetime) -> list[planner.Mailbox]:
     ids = [row.id for row in rows]
     today = warsaw_day(now)
+    followed = limits.follow_ups_used(ids, today)
     used: defaultdict[int, dict[date, int]] = defaultdict(dict)
     for mailbox_id, count in limits.mailboxes_used(ids, today).items():
         used[mailbox_id][today] = count
     for mailbox_id, day, count in mailbox_days.not_to_be_used(rows, now, {it: used[it][today] for it in list(used)}):
         used[mailbox_id][day] = used[mailbox_id].get(day, 0) + count
-    return [usable.mailbox(row, used[row.id]) for row in rows]
+    return [replace(usable.mailbox(row, used[row.id]), used_to_follow={today: followed.get(row.id, 0)}) for row in rows]
 
 
 # After two mailbox faults past RCPT an e-mail is replanned last: it may be the cause, and would otherwise be the first
 # to try the mailbox after each pause and block all others.
 PENDING = """
 SELECT q.campaign_id, q.campaign_lead_id AS lead_id, q.step_id, q.mailbox_id, q.scheduled_at AS at,
-       q.attempts > 0 AS is_retry, COALESCE(q.not_before > clock_timestamp(), false) AS is_held
+       q.attempts > 0 AS is_retry, COALESCE(q.not_before > clock_timestamp(), false) AS is_held,
+       CASE WHEN q.predecessor_id IS NOT NULL THEN COALESCE(q.wait_ends_at, q.scheduled_at) END AS wait_ends_at
 FROM campaign_email_queue q
 LEFT JOIN LATERAL (
     SELECT count(*) AS met FROM attempt a
@@ -289,6 +361,25 @@ class _Pending:
     at: datetime
     is_retry: bool
     is_held: bool  # until later
+    wait_ends_at: datetime | None  # of a follow-up
+
+    @property
+    def taken(self) -> Taken:
+        """Its slot, if it stays."""
+        is_follow_up = self.wait_ends_at is not None
+        return Taken(
+            self.campaign_id,
+            self.mailbox_id,
+            self.at,
+            self.is_retry or self.is_held,
+            self.lead_id,
+            self.step_id,
+            is_follow_up,
+        )
+
+    @property
+    def bound(self) -> Bound | None:
+        return None if self.wait_ends_at is None else Bound(self.mailbox_id, self.wait_ends_at)
 
 
 def _pending(
@@ -303,28 +394,31 @@ def _pending(
     staying = []
     for it in read_rows(_Pending, PENDING, (campaign_ids,)):
         if it.is_held:
-            staying.append(Taken(it.campaign_id, it.mailbox_id, it.at, is_retry=True))
+            staying.append(it.taken)
         elif it.campaign_id not in orders:
-            emails[it.campaign_id].append(Email(it.lead_id, it.step_id, CurrentSlot(it.mailbox_id, it.at)))
+            emails[it.campaign_id].append(Email(it.lead_id, it.step_id, CurrentSlot(it.mailbox_id, it.at), it.bound))
         elif it.is_retry and it.at > now and orders[it.campaign_id] == "edited":
-            staying.append(Taken(it.campaign_id, it.mailbox_id, it.at, it.is_retry))
+            staying.append(it.taken)
         else:
-            emails[it.campaign_id].append(Email(it.lead_id, it.step_id))
+            emails[it.campaign_id].append(Email(it.lead_id, it.step_id, None, it.bound))
     return emails, staying
 
 
 # An e-mail that is held until later has its own time, as a retry has.
 _OWN_TIME = "attempts > 0 OR not_before IS NOT NULL"
+_TAKEN = f"""
+SELECT campaign_id, mailbox_id, scheduled_at AS at, ({_OWN_TIME}) AS is_retry, campaign_lead_id AS lead_id, step_id,
+       predecessor_id IS NOT NULL AS is_follow_up
+"""
 TAKEN_BY = f"""
-SELECT campaign_id, mailbox_id, scheduled_at AS at, ({_OWN_TIME}) AS is_retry FROM campaign_email_queue
+{_TAKEN} FROM campaign_email_queue
 WHERE status = 'pending' AND campaign_id = ANY(%(campaigns)s)
-"""  # noqa: S608  # only our own words
+"""  # only our own words
 TAKEN_BESIDE = f"""
-SELECT q.campaign_id, q.mailbox_id, q.scheduled_at AS at, ({_OWN_TIME}) AS is_retry
-FROM campaign_email_queue q JOIN campaign c ON c.id = q.campaign_id
-WHERE q.status = 'pending' AND c.status = 'active'
+{_TAKEN} FROM campaign_email_queue q
+WHERE q.status = 'pending' AND EXISTS (SELECT FROM campaign c WHERE c.id = q.campaign_id AND c.status = 'active')
   AND q.mailbox_id = ANY(%(mailboxes)s) AND NOT q.campaign_id = ANY(%(campaigns)s)
-"""  # noqa: S608
+"""
 
 
 def _taken(query: str, campaigns: Sequence[int], mailboxes: Sequence[int] = ()) -> list[Taken]:
@@ -358,13 +452,16 @@ def _unchanged(campaigns: Iterable[Campaign], mailboxes: Iterable[Mailbox], seen
     return all(seen.revisions.get(key) == revision for key, revision in locked.items())
 
 
-# Looks only at the mailboxes that cannot be used. A mail whose campaign does not have its mailbox at all is unusual (a
-# recovered hand-over that is to be sent again), and is looked for among those that are due soon.
+# Looks only at the mailboxes that cannot be used; a follow-up has no other one, and waits. A mail whose campaign does
+# not have its mailbox at all is unusual (a recovered hand-over that is to be sent again), and is looked for among those
+# that are due soon.
 _NOT_HELD = "(q.not_before IS NULL OR q.not_before <= statement_timestamp())"  # a held one keeps its time
+_IS_FIRST = "q.predecessor_id IS NULL"
 ON_UNUSABLE_MAILBOXES = f"""
 SELECT c.id FROM campaign c WHERE c.status = 'active' AND c.id IN (
     SELECT q.campaign_id
-    FROM mailbox m JOIN campaign_email_queue q ON q.mailbox_id = m.id AND q.status = 'pending' AND {_NOT_HELD}
+    FROM mailbox m
+    JOIN campaign_email_queue q ON q.mailbox_id = m.id AND q.status = 'pending' AND {_NOT_HELD} AND {_IS_FIRST}
     WHERE m.status <> 'active'
     UNION
     SELECT q.campaign_id
@@ -374,10 +471,11 @@ SELECT c.id FROM campaign c WHERE c.status = 'active' AND c.id IN (
     SELECT cm.campaign_id FROM campaign_mailbox cm
     WHERE cm.closed_reason IS NOT NULL AND EXISTS (
         SELECT FROM campaign_email_queue q
-        WHERE q.campaign_id = cm.campaign_id AND q.mailbox_id = cm.mailbox_id AND q.status = 'pending' AND {_NOT_HELD})
+        WHERE q.campaign_id = cm.campaign_id AND q.mailbox_id = cm.mailbox_id AND q.status = 'pending' AND {_NOT_HELD}
+          AND {_IS_FIRST})
     UNION
     SELECT q.campaign_id FROM campaign_email_queue q
-    WHERE q.status = 'pending' AND {_NOT_HELD} AND q.scheduled_at < %(soon)s AND NOT EXISTS (
+    WHERE q.status = 'pending' AND {_NOT_HELD} AND {_IS_FIRST} AND q.scheduled_at < %(soon)s AND NOT EXISTS (
         SELECT FROM campaign_mailbox cm WHERE cm.campaign_id = q.campaign_id AND cm.mailbox_id = q.mailbox_id))
 """  # noqa: S608  # only our own words
 

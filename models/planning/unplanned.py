@@ -1,13 +1,18 @@
 """Which e-mails are still to be planned."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from itertools import accumulate
+from types import MappingProxyType
 from typing import NamedTuple
 
 from models.email import holds, recipients, remaining
+from models.store import counting
 from models.store.database import fetch, rows
-from scheduling.planner import Email
+from scheduling.planner import Bound, Email, FollowUp
+from scheduling.waits import Unit, Wait
 
 LAST_TURN = f"""
 SELECT c.id AS campaign_id, {remaining.LAST_TURN} AS turn FROM unnest(%s::bigint[]) AS c (id)
@@ -37,7 +42,7 @@ class _Unplanned(NamedTuple):
     step_id: int
 
 
-PASSED_OVER = f"SELECT c.id FROM unnest(%s::bigint[]) AS c (id) WHERE {remaining.COUNT} > 0"  # noqa: S608  # only our own words
+PASSED_OVER = f"SELECT c.id FROM unnest(%s::bigint[]) AS c (id) WHERE {remaining.COUNT_OF_FIRST} > 0"  # noqa: S608  # only our own words
 
 
 # Leads are planned in the order of their turns, so those behind the last planned one are found by one look at an index.
@@ -100,3 +105,76 @@ def _emails(ids: Sequence[int], after: Mapping[int, int], most: Mapping[int, int
     for it in rows(_Unplanned, UNPLANNED, {**recipients.rules(), **values}) if ids else ():
         found[it.campaign_id].append(Email(it.lead_id, it.step_id))
     return dict(found)
+
+
+# Looks at what was handed over since `since`, by an index; with -infinity at all that was ever sent.
+FOLLOW_UPS = f"""
+SELECT q.id AS predecessor_id, q.campaign_id, q.campaign_lead_id AS lead_id, next.id AS step_id, q.mailbox_id,
+       q.sent_at, next.wait_count, next.wait_unit
+FROM unnest(%(ids)s::bigint[], %(since)s::timestamptz[]) AS c (id, since)
+JOIN campaign_email_queue q ON q.campaign_id = c.id AND {counting.counts("q")} AND {counting.counted_at("q")} >= c.since
+JOIN campaign_step this ON this.id = q.step_id
+CROSS JOIN LATERAL (
+    SELECT s.id, s.wait_count, s.wait_unit FROM campaign_step s
+    WHERE s.campaign_id = q.campaign_id AND s.position > this.position ORDER BY s.position LIMIT 1
+) next
+JOIN campaign_lead l ON l.id = q.campaign_lead_id
+CROSS JOIN LATERAL (SELECT l.lead_id, l.campaign_id) r
+WHERE q.status = 'sent'
+  AND NOT EXISTS (SELECT FROM campaign_email_queue f WHERE f.predecessor_id = q.id)
+  AND NOT EXISTS (SELECT FROM campaign_email_queue f WHERE f.campaign_lead_id = l.id AND f.step_id = next.id)
+  AND {recipients.MAY_BE_WRITTEN_TO} AND NOT {holds.HELD}
+ORDER BY q.sent_at, q.id LIMIT %(most)s
+"""  # noqa: S608  # only our own words
+SEQUENCES = """
+SELECT c.id FROM campaign c WHERE c.status = 'active' AND EXISTS (
+    SELECT FROM campaign_step s WHERE s.campaign_id = c.id AND s.position > 1)
+ORDER BY c.id
+"""
+
+
+@dataclass(frozen=True)
+class Unfollowed:
+    """A sent e-mail whose lead is to get the next step, and has no e-mail of it yet."""
+
+    predecessor_id: int
+    campaign_id: int
+    lead_id: int
+    step_id: int  # the next one
+    mailbox_id: int
+    sent_at: datetime
+    wait_count: int
+    wait_unit: str
+
+    @property
+    def wait_ends_at(self) -> datetime:
+        return self._wait.ends(self.sent_at)
+
+    @property
+    def planned(self) -> FollowUp:
+        bound = Bound(self.mailbox_id, self._wait.due(self.wait_ends_at))
+        return FollowUp(self.campaign_id, self.lead_id, self.step_id, bound)
+
+    @property
+    def _wait(self) -> Wait:
+        return Wait(self.wait_count, Unit(self.wait_unit))
+
+
+_EVER = datetime.min.replace(tzinfo=UTC)
+
+
+def sequences() -> list[int]:
+    """Active campaigns with more steps than one."""
+    return [campaign_id for (campaign_id,) in fetch(SEQUENCES)]
+
+
+def follow_ups(
+    campaign_ids: Collection[int], since: Mapping[int, datetime] = MappingProxyType({}), most: int | None = None
+) -> list[Unfollowed]:
+    """In the order in which the e-mails before them were sent.
+
+    since: campaign id -> only those that were handed over since.
+    """
+    ids = list(campaign_ids)
+    values = {"ids": ids, "since": [since.get(it, _EVER) for it in ids], "most": most}
+    return rows(Unfollowed, FOLLOW_UPS, {**recipients.rules(), **values}) if ids else []

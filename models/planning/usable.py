@@ -28,6 +28,8 @@ def campaign(row: Campaign, frozen: tuple[Days, ...] = ()) -> planner.Campaign:
         last_start=row.last_start_at,
         emails=(),
         until=None,
+        new_per_day=row.new_leads_per_day,
+        follow_up_share=row.follow_up_share,
     )
 
 

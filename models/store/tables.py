@@ -389,6 +389,12 @@ _index(
     _Q.scheduled_at,
     where=SQL("status = 'pending' AND predecessor_id IS NOT NULL"),
 )
+_index(
+    "pending_first_emails",
+    _Q.campaign,
+    _Q.scheduled_at,
+    where=SQL("status = 'pending' AND predecessor_id IS NULL"),
+)
 _index("one_sending_per_mailbox", _Q.mailbox, where=SQL("status = 'sending'"), unique=True)
 _index("pending_by_mailbox", _Q.mailbox, _Q.scheduled_at, where=_PENDING)
 _index(

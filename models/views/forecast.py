@@ -24,12 +24,12 @@ class Future:
 
 
 def forecast(campaign_id: int, most_emails: int | None = None) -> list[Slot]:
-    """Slots for the e-mails not planned yet, or for the first most_emails of them. Writes nothing.
+    """Slots for the e-mails not planned yet, if nobody answers; or for the first most_emails leads. Writes nothing.
 
     Raises Unplannable if the planner fails for this campaign.
     """
     seen = plans.situation([campaign_id], forecast=True, most_emails=most_emails)
-    return list(planner.plan(seen.campaigns, seen.mailboxes, seen.taken, seen.now))
+    return list(planner.plan(seen.campaigns, seen.mailboxes, seen.taken, seen.now, due=seen.due, expected=True))
 
 
 def future(campaign_id: int, most_emails: int = _MOST_EMAILS) -> Future:

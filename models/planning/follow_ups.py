@@ -1,0 +1,55 @@
+"""Plans follow-ups: each gets its time as soon as the e-mail before it was sent."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from models.email.batch_moves import FollowUp
+from models.planning import unplanned
+from models.planning.plans import Situation
+from models.planning.unplanned import Unfollowed
+from models.store.database import clock, execute, fetch
+from scheduling import planner
+
+# E-mails that were handed over so long before the last look are looked at again: their answers may have come late.
+_OVERLAP = timedelta(hours=2)
+# Once in so many minutes one campaign's whole past is looked at: an e-mail may be settled as sent after a long time.
+_EVERY_MINUTES = 10
+
+
+def due(most: int, last_look: datetime | None) -> list[Unfollowed]:
+    """Sent e-mails of active campaigns that are to be followed and have no follow-up yet, in the order of their times.
+
+    last_look: when this was last asked and all that was found planned.
+    """
+    ids, now = unplanned.sequences(), clock()
+    if not ids:
+        return []
+    since = dict.fromkeys(ids, last_look - _OVERLAP) if last_look else {}
+    turn, is_its_turn = divmod(int(now.timestamp() // 60), _EVERY_MINUTES)
+    if not is_its_turn:
+        since.pop(ids[turn % len(ids)], None)
+    return unplanned.follow_ups(ids, since, most)
+
+
+def placed(asked: Sequence[Unfollowed], seen: Situation) -> dict[int, list[FollowUp]]:
+    """Campaign id -> its follow-ups with their slots. Those whose mailbox cannot be used now are left out."""
+    by_plan = {it.planned: it for it in asked}
+    found: defaultdict[int, list[FollowUp]] = defaultdict(list)
+    for planned, slot in planner.follow(seen.campaigns, seen.mailboxes, seen.taken, by_plan, seen.now):
+        it = by_plan[planned]
+        found[it.campaign_id].append(FollowUp(it.predecessor_id, slot, it.wait_ends_at))
+    return dict(found)
+
+
+# The planner of the previous version needs this index in ON CONFLICT; it lets no lead have a second e-mail.
+_ONE_EMAIL = "campaign_email_queue_campaign_id_campaign_lead_id"
+
+
+def allow_second_emails() -> None:
+    """Drop the index that lets a lead have one e-mail of a campaign, once there is a campaign that has a second step.
+
+    From then on processes of the previous version, if any still run, plan no new e-mails; those of this version do.
+    """
+    if fetch("SELECT 1 FROM pg_class WHERE oid = to_regclass(%s)", (_ONE_EMAIL,)):
+        execute(f"DROP INDEX CONCURRENTLY IF EXISTS {_ONE_EMAIL}")

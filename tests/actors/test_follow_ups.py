@@ -1,0 +1,254 @@
+"""Follow-ups: planned as soon as the e-mail before them was sent, and never sent past an answer that may be unread."""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from itertools import pairwise
+
+import pytest
+
+from actors.plan import plan_follow_ups, plan_new, replan
+from models.email import batch_moves, moves
+from models.health import invariants
+from models.owner import campaigns, mailboxes, suppressions
+from models.planning import follow_ups
+from models.store import database
+from models.store.tables import CampaignEmailQueue, CampaignLead, EmailHistory
+from models.views import forecast
+from scheduling import waits
+from scheduling.window import WARSAW, Window
+from tests import factories as make
+
+pytestmark = pytest.mark.usefixtures("db", "the_index_comes_back")
+Q = CampaignEmailQueue
+INDEX = "campaign_email_queue_campaign_id_campaign_lead_id"
+TO_LOOK = waits.TIME_TO_LOOK
+
+
+@pytest.fixture(scope="module")
+def the_index_comes_back() -> Iterator[None]:
+    """The one that the first follow-up drops."""
+    [(definition, comment)] = database.fetch(
+        "SELECT pg_get_indexdef(%(i)s::regclass), obj_description(%(i)s::regclass)", {"i": INDEX}
+    )
+    yield
+    make.nothing_left()
+    if not database.fetch("SELECT 1 FROM pg_class WHERE oid = to_regclass(%s)", (INDEX,)):
+        database.execute(definition)
+        database.execute(f"COMMENT ON INDEX {INDEX} IS %s", (comment,))
+
+
+def a_sequence(leads: int = 1, waits_for: tuple[str, ...] = ("3 days",), **campaign: object) -> tuple[int, int]:
+    mailbox_id = make.a_mailbox()
+    more = {"follow_up_without_inbox": True, **campaign}
+    return make.a_campaign([mailbox_id], leads, follow_ups=waits_for, **more), mailbox_id  # type: ignore[arg-type]
+
+
+def send(email_id: int) -> datetime:
+    """When it was sent."""
+    make.rested(make.row(email_id).campaign_id)
+    if abs(make.row(email_id).scheduled_at - make.now()) > timedelta(minutes=1):
+        batch_moves.replan(
+            make.row(email_id).campaign_id, [make.slot(make.row(email_id), make.now())], "edited", "tests"
+        )
+    assert moves.accept(make.handed_over(email_id).held, make.YES)
+    make.rested(make.row(email_id).campaign_id)
+    at: datetime = make.row(email_id).sent_at
+    return at
+
+
+def follower_of(email_id: int) -> CampaignEmailQueue:
+    row: CampaignEmailQueue = Q.get(Q.predecessor == email_id)
+    return row
+
+
+def count() -> int:
+    return int(Q.select().count())
+
+
+def broken() -> list[str]:
+    return [it.rule for it in invariants.check() if not it.holds]
+
+
+class TestAFollowUp:
+    def test_has_its_time_after_the_next_tick_at_the_end_of_its_wait_on_the_same_mailbox(self) -> None:
+        campaign_id, mailbox_id = a_sequence()
+        [email_id] = make.planned(campaign_id, mailbox_id, make.now())
+        sent_at = send(email_id)
+
+        plan_follow_ups()
+
+        row = follower_of(email_id)
+        ends_at = waits.parsed("3 days").ends(sent_at)
+        assert (row.wait_ends_at, row.scheduled_at, row.mailbox_id) == (ends_at, ends_at + TO_LOOK, mailbox_id)
+        assert [it.move for it in EmailHistory.select().where(EmailHistory.email == row.id)] == ["plan"]
+        assert broken() == []
+
+    def test_is_planned_once_however_often_that_is_asked(self) -> None:
+        campaign_id, mailbox_id = a_sequence(leads=2)
+        for email_id in make.planned(campaign_id, mailbox_id, make.now(), make.now()):
+            send(email_id)
+
+        for _ in range(3):
+            plan_follow_ups()
+
+        assert count() == 4
+
+    def test_of_a_step_is_planned_after_the_one_before_and_not_earlier(self) -> None:
+        campaign_id, mailbox_id = a_sequence(waits_for=("1 day", "2 days"))
+        [email_id] = make.planned(campaign_id, mailbox_id, make.now())
+        send(email_id)
+        plan_follow_ups()
+        second = follower_of(email_id).id
+        plan_follow_ups()
+        assert count() == 2
+        make.everything_older(timedelta(days=2))
+        sent_at = send(second)
+
+        plan_follow_ups()
+
+        assert follower_of(second).wait_ends_at == waits.parsed("2 days").ends(sent_at)
+
+    def test_of_two_leads_keep_the_pace_of_their_campaign(self) -> None:
+        campaign_id, mailbox_id = a_sequence(leads=3, delay=3600.0)
+        for email_id in make.planned(campaign_id, mailbox_id, *[make.now()] * 3):
+            send(email_id)
+
+        plan_follow_ups()
+
+        times = [row.scheduled_at for row in Q.select().where(Q.status == "pending").order_by(Q.scheduled_at)]
+        assert all(b - a >= timedelta(seconds=2880) for a, b in pairwise(times))
+
+    def test_goes_inside_the_window_and_under_the_limit(self) -> None:
+        at = make.now().astimezone()
+        closed_at_the_time = Window(0, 24 * 60, frozenset({(at.weekday() + 5) % 7}))
+        campaign_id, mailbox_id = a_sequence(leads=2, window=closed_at_the_time, limit=1)
+        emails = make.planned(campaign_id, mailbox_id, make.now(), make.now())
+        Q.update(status="sent", sent_at=make.now(), handed_over_at=make.now() - timedelta(minutes=1)).execute()
+
+        plan_follow_ups()
+
+        days = {follower_of(it).scheduled_at.astimezone(WARSAW).date() for it in emails}
+        assert len(days) == 2
+        assert {day.weekday() for day in days} == set(closed_at_the_time.weekdays)
+
+    @pytest.mark.parametrize("fate", ["failed", "cancelled", "unknown", "sending"])
+    def test_follows_nothing_but_what_was_sent(self, fate: str) -> None:
+        campaign_id, mailbox_id = a_sequence()
+        [email_id] = make.planned(campaign_id, mailbox_id, make.now())
+        match fate:
+            case "failed":
+                moves.reject(make.handed_over(email_id).held, make.no(550))
+            case "cancelled":
+                moves.cancel(email_id, "a test", "tests")
+            case "unknown":
+                moves.doubt(make.handed_over(email_id).held, "silence")
+            case _:
+                make.handed_over(email_id)
+
+        plan_follow_ups()
+
+        assert count() == 1
+        assert campaigns.complete_finished("tests") == ([campaign_id] if fate in ("failed", "cancelled") else [])
+
+    def test_follows_an_unknown_email_once_it_is_settled_as_sent(self) -> None:
+        campaign_id, mailbox_id = a_sequence()
+        [email_id] = make.planned(campaign_id, mailbox_id, make.now())
+        moves.doubt(make.handed_over(email_id).held, "silence")
+        moves.settle_as_sent(email_id, "she has it", "tests")
+
+        plan_follow_ups()
+
+        assert follower_of(email_id).wait_ends_at == waits.parsed("3 days").ends(make.row(email_id).sent_at)
+
+    def test_is_not_planned_for_a_lead_that_must_not_be_written_to(self) -> None:
+        campaign_id, mailbox_id = a_sequence()
+        [email_id] = make.planned(campaign_id, mailbox_id, make.now())
+        send(email_id)
+        suppressions.add(CampaignLead.get().address, "she asked us to", "tests")
+
+        plan_follow_ups()
+
+        assert count() == 1
+        assert campaigns.complete_finished("tests") == [campaign_id]
+
+    def test_waits_while_its_mailbox_is_paused_and_goes_on_from_it(self) -> None:
+        campaign_id, mailbox_id = a_sequence()
+        another = make.a_mailbox()
+        database.execute("INSERT INTO campaign_mailbox VALUES (%s, %s)", (campaign_id, another))
+        [email_id] = make.planned(campaign_id, mailbox_id, make.now())
+        send(email_id)
+        mailboxes.pause(mailbox_id, "tests")
+        plan_follow_ups()
+        assert count() == 1
+        mailboxes.resume(mailbox_id, "tests")
+
+        plan_follow_ups()
+
+        assert follower_of(email_id).mailbox_id == mailbox_id
+
+    def test_that_is_planned_stays_on_a_paused_mailbox_until_it_is_resumed(self) -> None:
+        campaign_id, mailbox_id = a_sequence()
+        database.execute("INSERT INTO campaign_mailbox VALUES (%s, %s)", (campaign_id, make.a_mailbox()))
+        [email_id] = make.planned(campaign_id, mailbox_id, make.now())
+        send(email_id)
+        plan_follow_ups()
+        before = follower_of(email_id)
+        mailboxes.pause(mailbox_id, "tests")
+        replan()
+
+        after = follower_of(email_id)
+
+        assert (after.mailbox_id, after.scheduled_at) == (before.mailbox_id, before.scheduled_at)
+
+
+class TestNewLeads:
+    def test_are_planned_before_follow_ups_that_are_days_ahead(self) -> None:
+        campaign_id, mailbox_id = a_sequence(leads=3)
+        [email_id] = make.planned(campaign_id, mailbox_id, make.now())
+        send(email_id)
+        plan_follow_ups()
+
+        plan_new()
+
+        follow_up = follower_of(email_id).scheduled_at
+        new = Q.select().where(Q.status == "pending", Q.predecessor.is_null())
+        assert [row.scheduled_at < follow_up for row in new] == [True, True]
+
+    def test_are_as_many_a_day_as_the_campaign_says(self) -> None:
+        campaign_id, _ = a_sequence(leads=9, new_leads_per_day=2)
+
+        slots = forecast.forecast(campaign_id)
+
+        first = make.step_of(campaign_id)
+        days = [it.at.astimezone(WARSAW).date() for it in slots if it.step_id == first]
+        assert max(days.count(day) for day in days) == 2
+
+
+class TestTheForecast:
+    def test_plays_the_whole_sequence_in_order(self) -> None:
+        campaign_id, _ = a_sequence(leads=4, waits_for=("2 days", "4 days"))
+
+        slots = forecast.forecast(campaign_id)
+
+        assert len(slots) == 12
+        assert [it.at for it in slots] == sorted(it.at for it in slots)
+
+    def test_agrees_with_what_is_planned_later(self) -> None:
+        campaign_id, mailbox_id = a_sequence(leads=2)
+        for email_id in make.planned(campaign_id, mailbox_id, make.now(), make.now()):
+            send(email_id)
+        expected = [it.at for it in forecast.forecast(campaign_id)]
+
+        plan_follow_ups()
+
+        assert [
+            row.scheduled_at for row in Q.select().where(Q.status == "pending").order_by(Q.scheduled_at)
+        ] == expected
+
+
+class TestTheIndexOfOneEmail:
+    def test_is_dropped_with_the_first_follow_up_and_not_missed(self) -> None:
+        follow_ups.allow_second_emails()
+        follow_ups.allow_second_emails()
+
+        assert broken() == []
