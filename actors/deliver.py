@@ -14,6 +14,7 @@ from actors import queues, readiness
 from actors.disk import handover_log
 from actors.disk.identity import this_worker
 from actors.hint import hint, is_soon
+from actors.inbox import look_to_follow_up
 from actors.record import record
 from logins import servers, tokens
 from mail import smtp, thread, unsubscribe
@@ -91,6 +92,8 @@ def _claim(email_id: int, scheduled_at: datetime) -> Claim | Closed | None:
 def act_on_closed_gate(closed: Closed, email_id: int, scheduled_at: datetime) -> None:
     """Hint again, cancel, or do nothing: if the e-mail needs another time, the tick plans it."""
     log.info("claim_refused", email_id=email_id, gate=closed.gate, reason=closed.reason)
+    if closed.gate == "inbox":
+        look_to_follow_up(email_id)
     if closed.action is Action.WAIT and closed.until is not None and is_soon(closed.until):
         hint(email_id, scheduled_at, closed.until)
     elif closed.action is Action.CANCEL:

@@ -7,6 +7,7 @@ transaction of what was found, so a killed look loses nothing and does nothing t
 import hashlib
 import threading
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import replace
 
 import config
@@ -39,6 +40,13 @@ def ask_for_inboxes() -> None:
     """A tick's step: have a worker read the inboxes that are due."""
     if looks.any_due():
         queues.ask(queues.INBOX, "read_inboxes")
+
+
+def look_to_follow_up(email_id: int) -> None:
+    """Have a worker look for an answer now: a follow-up is due."""
+    if looks.ask_to_follow_up(email_id):
+        with suppress(*queues.FAILURES):  # the tick asks again
+            queues.ask(queues.INBOX, "read_inboxes")
 
 
 @queues.actor(queues.INBOX)

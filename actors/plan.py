@@ -17,7 +17,7 @@ from actors.hint import hint_planned
 from models.email import recipients
 from models.email.batch_moves import FollowUp
 from models.health import heartbeats
-from models.inbox import holding
+from models.inbox import holding, unread
 from models.planning import follow_ups, plans, usable
 from models.planning.plans import Situation
 from models.planning.unplanned import Unfollowed
@@ -109,6 +109,7 @@ def replan() -> None:
     recipients.cancel_forbidden(BY)
     recipients.cancel_stopped(BY)
     holding.put_off_held(BY)
+    unread.put_off_unread(BY)
     reasons, written = plans.to_replan(), _Written()
     campaign_ids = portion = _portion(list(reasons))
     for _ in range(_ROUNDS):

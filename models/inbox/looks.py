@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 import config
+from models.email import gates
 from models.store import tick_request
 from models.store.database import execute, fetch, row, rows
 from models.store.recordable import recordable
+from scheduling.waits import TIME_TO_LOOK
 
 # Paused after a failed look, times this for each failure.
 _SLOWER, _SLOWEST = 2, 16
@@ -34,13 +36,24 @@ class Cursor:
     since: date
 
 
+# Follow-ups that are due soon, or overdue, need a recent look that began after their wait (gates.no_answer_is_unread).
+# One that fails is tried again after a pause that grows.
+_IS_NEEDED = f"""
+clock_timestamp() >= i.started_at + interval '20 s' * least(power({_SLOWER}, i.failures), {_SLOWEST})
+AND EXISTS (
+    SELECT FROM campaign_email_queue f JOIN campaign c ON c.id = f.campaign_id AND c.status = 'active'
+    WHERE f.mailbox_id = m.id AND f.status = 'pending' AND f.predecessor_id IS NOT NULL
+      AND f.scheduled_at < clock_timestamp() + %(ahead)s AND f.wait_ends_at <= clock_timestamp()
+      AND (i.read_at IS NULL OR i.read_at < f.wait_ends_at OR i.read_at < clock_timestamp() - %(lasts)s))
+"""
 # A look that was not recorded as ended, because its worker died, is due after the time that it may take.
 _IS_DUE = f"""
 m.imap_host IS NOT NULL AND (
     i.asked_at IS NOT NULL OR i.started_at IS NULL
     OR clock_timestamp() >= i.started_at + %(every)s * least(power({_SLOWER}, i.failures), {_SLOWEST})
     OR (i.failures = 0 AND i.read_at IS DISTINCT FROM i.started_at
-        AND clock_timestamp() >= i.started_at + %(longest)s))
+        AND clock_timestamp() >= i.started_at + %(longest)s)
+    OR ({_IS_NEEDED}))
 """
 ANY_DUE = f"""
 SELECT EXISTS (SELECT FROM mailbox m LEFT JOIN inbox i ON i.mailbox_id = m.id WHERE {_IS_DUE})
@@ -79,6 +92,20 @@ def ask(mailbox_id: int) -> None:
     """Have the mailbox read soon."""
     execute(ASK, (mailbox_id,))
     tick_request.ask_for_tick()
+
+
+# One is under way, or has just failed: then it is not asked for again.
+ASK_TO_FOLLOW_UP = f"""
+UPDATE inbox i SET asked_at = clock_timestamp()
+FROM campaign_email_queue q JOIN mailbox m ON m.id = q.mailbox_id AND m.imap_host IS NOT NULL
+WHERE q.id = %s AND i.mailbox_id = m.id AND i.asked_at IS NULL
+  AND clock_timestamp() >= i.started_at + interval '20 s' * least(power({_SLOWER}, i.failures), {_SLOWEST})
+"""  # noqa: S608  # only our own words
+
+
+def ask_to_follow_up(email_id: int) -> bool:
+    """Have the inbox read that a follow-up needs. False: it has been asked for already."""
+    return bool(execute(ASK_TO_FOLLOW_UP, (email_id,)))
 
 
 END = """
@@ -140,4 +167,9 @@ def advance(at: Cursor, uid: int) -> None:
 def _values() -> dict[str, object]:
     rules = config.settings().imap
     longest = rules.inbox_look_seconds + 4 * rules.command_timeout_seconds
-    return {"every": timedelta(seconds=rules.inbox_every_seconds), "longest": timedelta(seconds=longest)}
+    return {
+        "every": timedelta(seconds=rules.inbox_every_seconds),
+        "longest": timedelta(seconds=longest),
+        "ahead": TIME_TO_LOOK,
+        "lasts": gates.LOOK_LASTS / 2,
+    }
