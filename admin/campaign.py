@@ -59,7 +59,7 @@ def add(
     Shows the first leads as they were read, and asks at a terminal before it writes them.
     """
     basis = lead.checked_basis(legal_basis, legal_basis_source, legal_basis_date)
-    campaign, templates = read_campaign(file)
+    campaign, letters = read_campaign(file)
     senders = campaign_edit.senders_of(file, campaign)
     new = NewCampaign(
         name=campaign.name,
@@ -70,9 +70,14 @@ def add(
         window=campaign.window,
         delay_seconds=campaign.delay_between_emails_seconds,
         daily_limit=campaign.daily_limit,
+        later_steps=campaign.later_steps,
+        new_leads_per_day=campaign.new_leads_per_day,
+        follow_up_share=campaign.follow_up_share,
+        follow_up_without_inbox=campaign.follow_up_without_inbox,
     )
+    campaign_edit.check_inboxes(file, campaign, senders)
     order = importing.Order(leads, map or (), sheet, encoding, basis, skip_bad, skip_recent, yes)
-    added = importing.bring_in(order, [templates], new.name, None, partial(campaigns.add_staged, new, who()))
+    added = importing.bring_in(order, letters, new.name, None, partial(campaigns.add_staged, new, who()))
     if added is None:
         raise FileInvalid(f"{leads.name}: no lead is left, so {new.name!r} was not added")
     print(f"added {campaign.name!r} with {importing.counted(added.leads)}, as a draft")

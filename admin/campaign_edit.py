@@ -86,7 +86,7 @@ def _order(row: Campaign, change: Edit, *, yes: bool) -> None:
 
 
 def _from_file(row: Campaign, file: Path) -> Edit:
-    found, templates = read_campaign(file)
+    found, [templates, *_] = read_campaign(file)
     boxes = senders_of(file, found)
     return Edit(
         name=found.name,
@@ -100,6 +100,16 @@ def _from_file(row: Campaign, file: Path) -> Edit:
         send_on_holidays=found.send_on_holidays,
         last_day=found.end_date or NO_END,
     )
+
+
+def check_inboxes(file: Path, campaign: CampaignFile, senders: Sequence[Mailbox]) -> None:
+    """Raise FileInvalid if a follow-up could not be sent because nobody would see an answer to the letter before it."""
+    without = [it.address for it in senders if it.imap_host is None]
+    if campaign.steps and without and not campaign.follow_up_without_inbox:
+        raise FileInvalid(
+            f"{file.name}: steps: nobody would see an answer to {', '.join(without)} before a follow-up: give it IMAP"
+            " settings (mailbox edit --imap-host), or set follow_up_without_inbox = true"
+        )
 
 
 def _letter(row: Campaign, subject: str | None, text_file: Path | None, html_file: str | None) -> Letter | None:

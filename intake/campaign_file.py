@@ -3,12 +3,13 @@
 Every error names the file, the line or field, and what would be right.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 
 import bounds
 import faults
@@ -17,14 +18,34 @@ from intake.texts import FileInvalid as FileInvalid
 from mail.compose import Templates
 from mail.message import LetterInvalid, refuse_control_characters
 from mail.render import TemplateInvalid
-from models.owner.campaigns import NO_END, Edit
+from models.owner.campaigns import MOST_STEPS, NO_END, Edit, LaterStep
 from models.owner.sentences import WEEKDAYS
 from models.store.tables import Campaign
+from scheduling import waits
+from scheduling.waits import Wait
 from scheduling.window import Window, WindowInvalid
 
+_LETTER = ("subject", "text", "html")
 # As an end date on the command line: the campaign gets none.
 NO_END_DATE = "none"
 _SHOWN_PROBLEMS = 3
+
+
+def _wait(value: object) -> Wait:
+    if not isinstance(value, str):
+        raise ValueError('must be text like "3 working days"')
+    return waits.parsed(value)
+
+
+class StepFile(BaseModel):
+    """A follow-up's letter."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    after: Annotated[Wait, BeforeValidator(_wait)]
+    subject: str | None = None  # None: it answers the letters before it
+    text: str
+    html: str | None = None
 
 
 class CampaignFile(BaseModel):
@@ -42,6 +63,10 @@ class CampaignFile(BaseModel):
     daily_limit: Annotated[faults.Int, faults.within(bounds.CAMPAIGN["daily_limit"])]
     send_on_holidays: bool = False
     end_date: date | None = None
+    steps: list[StepFile] = Field(default=[], max_length=MOST_STEPS - 1)  # those after the first letter
+    new_leads_per_day: Annotated[faults.Int, faults.within(bounds.SEQUENCE["new_leads_per_day"])] | None = None
+    follow_up_share: Annotated[faults.Int, faults.within(bounds.SEQUENCE["follow_up_share"])] = 70
+    follow_up_without_inbox: bool = False
 
     @field_validator("name")
     @classmethod
@@ -82,38 +107,76 @@ class CampaignFile(BaseModel):
             last_day=self.end_date,
         )
 
+    @property
+    def later_steps(self) -> list[LaterStep]:
+        return [LaterStep(it.after, it.subject, it.text, it.html) for it in self.steps]
 
-def read_campaign(path: Path) -> tuple[CampaignFile, Templates]:
-    """The campaign and its templates, which know their files for error messages."""
+
+def read_campaign(path: Path) -> tuple[CampaignFile, list[Templates]]:
+    """The campaign and the templates of its letters, which know their files for error messages.
+
+    The first letter is the file's own or, if that has none, the first of its steps.
+    """
     source = texts.read(path)
     try:
         values = faults.toml(source)
     except faults.TomlInvalid as error:
         raise FileInvalid(f"{path.name} {error}") from None
-    where: dict[str, str] = {}
-    for key in ("subject", "text", "html"):
-        if key in values:
-            values[key], where[key] = _inline(path, key, values[key])
-    if isinstance(values.get("subject"), str):
-        values["subject"] = values["subject"].removesuffix("\n")
-    campaign = _checked(path.name, values, source)
-    templates = Templates.of(campaign.subject, campaign.text, campaign.html, where)
+    if lifted := _begins_with_a_step(values):
+        values = _with_first_step_as_letter(path.name, source, values)
+    places = [_inline_letter(path, values, "step 1: " if lifted else "")]
+    for number, step in enumerate(_tables(values.get("steps")), 2):
+        places.append(_inline_letter(path, step, f"step {number}: "))
+    campaign = _checked(path.name, values, source, lifted=lifted)
+    letters = [Templates.of(campaign.subject, campaign.text, campaign.html, places[0])]
+    for it, place in zip(campaign.steps, places[1:], strict=True):
+        letters.append(Templates.of(it.subject, it.text, it.html, place))
     try:
-        templates.check()
+        for templates in letters:
+            templates.check()
     except TemplateInvalid as error:
         raise FileInvalid(str(error)) from None
-    return campaign, templates
+    return campaign, letters
 
 
-def _checked(where: str, values: Mapping[str, Any], source: str = "") -> CampaignFile:
-    """source: the TOML text of the values, to find line numbers for errors."""
+def _begins_with_a_step(values: Mapping[str, Any]) -> bool:
+    """Whether all letters are steps, the first one without a wait."""
+    steps = values.get("steps")
+    return "text" not in values and isinstance(steps, list) and any("after" not in it for it in _tables(steps[:1]))
+
+
+def _with_first_step_as_letter(where: str, source: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    first, *later = values["steps"]
+    for name in first:
+        if name not in _LETTER:
+            raise FileInvalid(_told_of_step(where, source, 1, name, "", lifted=True))
+    return {**values, **first, "steps": later}
+
+
+def _tables(steps: object) -> list[dict[str, Any]]:
+    return [it for it in steps if isinstance(it, dict)] if isinstance(steps, list) else []
+
+
+def _inline_letter(path: Path, values: dict[str, Any], step: str) -> dict[str, str]:
+    """Replace the references to files by what they have. Name of a part -> its place."""
+    where: dict[str, str] = {}
+    for key in _LETTER:
+        if key in values:
+            values[key], where[key] = _inline(path, f"{step}{key}", values[key])
+    if isinstance(values.get("subject"), str):
+        values["subject"] = values["subject"].removesuffix("\n")
+    return where
+
+
+def _checked(where: str, values: Mapping[str, Any], source: str = "", *, lifted: bool = False) -> CampaignFile:
+    """source: the TOML text of the values, to find line numbers for errors. lifted: its first step is the letter."""
     try:
         campaign = CampaignFile(**values)
         _ = campaign.window
     except WindowInvalid as error:
         raise FileInvalid(f"{where}: window_start, window_end: {error}") from None
     except ValidationError as error:
-        raise FileInvalid(joined(_told(where, source, fault) for fault in faults.of(error))) from None
+        raise FileInvalid(joined(_told(where, source, fault, lifted=lifted) for fault in faults.of(error))) from None
     return campaign
 
 
@@ -124,13 +187,40 @@ def named(name: str) -> str:
     return _checked("the name", {"name": name, **others, **pace}).name
 
 
-def _told(where: str, source: str, fault: faults.Fault) -> str:
+def _told(where: str, source: str, fault: faults.Fault, *, lifted: bool) -> str:
     name, *inner = fault.place
+    if name == "steps" and inner and inner[0].isdigit():
+        field = inner[1] if len(inner) > 1 else ""
+        return _told_of_step(where, source, int(inner[0]) + 2, field, fault.text, lifted=lifted)
+    if lifted and name in _LETTER:
+        return _told_of_step(where, source, 1, name, fault.text, lifted=True)
     line = faults.line_of(source, [name])
     entry = "".join(f", entry {int(each) + 1}" for each in inner if each.isdigit())
     known = set(CampaignFile.model_fields)
     text = f"there is no such field{faults.suggestion(name, known)}" if name not in known else fault.text
     return f"{where}{f' line {line}' if line else ''}: {name}{entry}: {text}"
+
+
+def _told_of_step(where: str, source: str, number: int, name: str, text: str, *, lifted: bool) -> str:
+    """number: 1 for the first letter. lifted: it is one of the steps in the file."""
+    line = _line_of_step(source, number - 1 if lifted else number - 2, name)
+    known = set(_LETTER if number == 1 else StepFile.model_fields)
+    if name and name not in known:
+        text = f"there is no such field{faults.suggestion(name, known)}"
+    return f"{where}{f' line {line}' if line else ''}: step {number}{f': {name}' if name else ''}: {text}"
+
+
+def _line_of_step(source: str, index: int, name: str) -> int | None:
+    """The line of a field in one of the [[steps]], or where that begins."""
+    lines = source.split("\n")
+    begins = [number for number, line in enumerate(lines, 1) if re.match(r"\s*\[\[\s*[\"']?steps[\"']?\s*\]\]", line)]
+    if index >= len(begins):
+        return None
+    ends = begins[index + 1] - 1 if index + 1 < len(begins) else len(lines)
+    for number in range(begins[index], ends + 1) if name else ():
+        if re.match(rf"\s*[\"']?{re.escape(name)}[\"']?\s*=", lines[number - 1]):
+            return number
+    return begins[index]
 
 
 def edited(

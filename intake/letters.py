@@ -1,6 +1,7 @@
 """Renders each lead's letters before anything is written, so that none fails when it is sent."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from intake.texts import FileInvalid
 from mail import unsubscribe
 from mail.compose import Envelope, Sender, Templates, check, compose
 from mail.message import LetterInvalid
+from mail.thread import Thread
 
 _AN_ID = "<a-check@example.invalid>"
 _A_LETTER = Templates.of("A check", "A check", None)
@@ -39,12 +41,18 @@ def check_unsubscribe_url(letters: Sequence[Templates]) -> None:
 
 
 def fault(address: str, fields: Mapping[str, str], letters: Sequence[Templates]) -> str | None:
-    """Why one of the letters cannot be composed for this lead. Raises TemplateInvalid if it cannot for any."""
+    """Why one of the letters cannot be composed for this lead. Raises TemplateInvalid if it cannot for any.
+
+    letters: of the whole sequence. One without a subject answers those before it.
+    """
     offered = unsubscribe.preview(_A_SENDER.address, config.settings().unsubscribe.url)
     envelope = Envelope(_A_SENDER, address, _AN_ID, offered)
     try:
         for templates in letters:
             check(templates, fields, envelope)
+            if templates.subject is not None:
+                thread = Thread(_AN_ID, templates.subject.render(fields), (_AN_ID,))
+                envelope = replace(envelope, thread=thread)
     except LetterInvalid as error:
         return str(error)
     return None

@@ -41,6 +41,9 @@ class NoSuchCampaign(LookupError):
     """There is no campaign with this id."""
 
 
+MOST_STEPS = 12
+
+
 @dataclass(frozen=True)
 class LaterStep:
     """A follow-up's letter."""
@@ -143,6 +146,8 @@ def _insert(new: NewCampaign, by: str) -> int:
         raise _refusal(error, new.name) from None
     letter = {"subject": new.subject, "text": new.text, "html": new.html}
     CampaignStep.insert(campaign=campaign_id, position=1, **letter).execute()
+    if len(new.later_steps) >= MOST_STEPS:
+        raise CampaignInvalid(f"a campaign has at most {MOST_STEPS} steps")
     for position, step in enumerate(new.later_steps, 2):
         its = {"subject": step.subject, "text": step.text, "html": step.html}
         waits = {"wait_count": step.wait.count, "wait_unit": step.wait.unit}

@@ -49,7 +49,7 @@ def checked(folder: Path, **files: str) -> Templates:
     """Checked as `campaign add` does. files: their new content, with "_" for the dot in their name."""
     for name, content in files.items():
         (folder / name.replace("_", ".")).write_text(content)
-    _, templates = read_campaign(folder / "campaign.toml")
+    _, [templates] = read_campaign(folder / "campaign.toml")
     bad = BadRows()
     table, its_columns = opened(folder / "leads.csv", templates.fields())
     check_columns(table.path, its_columns)
