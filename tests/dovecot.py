@@ -39,6 +39,7 @@ ssl_cert = <{home}/certificate.pem
 ssl_key = <{home}/key.pem
 disable_plaintext_auth = no
 auth_failure_delay = 0
+auth_username_chars =
 default_login_user = {login_user}
 default_internal_user = {inner_user}
 default_internal_group = {inner_group}

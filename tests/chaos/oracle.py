@@ -9,8 +9,11 @@ from itertools import pairwise
 from models.health import invariants
 from models.states import FINAL, PATHS, Move, Status
 from models.store.tables import Campaign, CampaignEmailQueue, CampaignLead, EmailHistory, Mailbox
+from models.views import conversations
+from models.views.conversations import Conversation
 from scheduling.window import warsaw_day
-from tests.chaos.load import IN_DOUBT, REFUSED
+from tests.chaos.leads import Answer
+from tests.chaos.load import IN_DOUBT, REFUSED, WAIT_SECONDS
 from tests.chaos.schedule import Kind
 from tests.chaos.strikes import Incident
 from tests.smtp_server import Delivery, InData, SmtpServer, wish_of
@@ -40,6 +43,8 @@ class Evidence:
     incidents: Sequence[Incident]
     stuck: Sequence[str]  # the standings of campaigns that did not end although all faults were over
     broken: Sequence[str]  # violations found by doctor
+    answers: Sequence[Answer]
+    conversations: dict[str, Conversation | None]  # Message-ID of an answered letter -> what became of it
 
     @property
     def accepted(self) -> Counter[str]:
@@ -49,7 +54,9 @@ class Evidence:
         return f"e-mail {row.id} to {self.recipients[row.id]} ({row.status})"
 
 
-def evidence(smtp: SmtpServer, incidents: Sequence[Incident], stuck: Sequence[str] = ()) -> Evidence:
+def evidence(
+    smtp: SmtpServer, incidents: Sequence[Incident], stuck: Sequence[str] = (), answers: Sequence[Answer] = ()
+) -> Evidence:
     rows = list(Q.select().order_by(Q.id))
     history: dict[int, list[EmailHistory]] = {row.id: [] for row in rows}
     for line in EmailHistory.select().order_by(EmailHistory.id):
@@ -66,6 +73,12 @@ def evidence(smtp: SmtpServer, incidents: Sequence[Incident], stuck: Sequence[st
         incidents=incidents,
         stuck=stuck,
         broken=[f"{it.rule}: {it.broken_by}" for it in invariants.check() if not it.holds],
+        answers=answers,
+        conversations={
+            row.message_id: conversations.of_email(row.id)
+            for row in rows
+            if row.message_id in {it.message_id for it in answers}
+        },
     )
 
 
@@ -124,6 +137,44 @@ def unknown_is_explained(it: Evidence) -> Iterator[str]:
     for row in it.rows:
         if row.status == Status.UNKNOWN and explanation(it, row) is None:
             yield f"{it.named(row)}: nothing explains it: {row.error}"
+
+
+def follow_ups_come_after_their_wait_in_their_thread(it: Evidence) -> Iterator[str]:
+    """By the mail server's log: the letter before was accepted, from the same mailbox, a wait ago."""
+    took = {delivery.message_id: delivery for delivery in it.deliveries}
+    ids = {row.id: row.message_id for row in it.rows}
+    for row in it.rows:
+        delivery = took.get(row.message_id)
+        if row.predecessor_id is None or delivery is None:
+            continue
+        before = took.get(ids[row.predecessor_id])
+        if before is None or before.sender != delivery.sender:
+            yield f"{it.named(row)}: the letter before it was not accepted from {delivery.sender}"
+        elif delivery.at - before.at < timedelta(seconds=WAIT_SECONDS):
+            yield f"{it.named(row)}: it came {delivery.at - before.at} after the letter before it"
+        elif f"In-Reply-To: {before.message_id}\r\n".encode() not in delivery.content:
+            yield f"{it.named(row)}: it does not answer the letter before it"
+
+
+def no_follow_up_passes_an_answer(it: Evidence) -> Iterator[str]:
+    """By both servers' logs: an answer that was there when the look began that allowed the claim was seen by it."""
+    ids = {row.message_id: row for row in it.rows}
+    took = it.accepted
+    for answer in it.answers:
+        answered = ids.get(answer.message_id)
+        for row in it.rows:
+            is_after = answered is not None and row.campaign_lead_id == answered.campaign_lead_id
+            if is_after and row.predecessor_id is not None and took[row.message_id] and row.looked_at > answer.at:
+                yield f"{it.named(row)}: the lead's answer was there at {answer.at}, the look began {row.looked_at}"
+
+
+def every_answer_ends_its_sequence(it: Evidence) -> Iterator[str]:
+    for answer in it.answers:
+        found = it.conversations.get(answer.message_id)
+        if found is None or not any(each.class_name == "human" for each in found.answers):
+            yield f"the answer to {answer.message_id} of {answer.at} was not read"
+        elif found.ended is None:
+            yield f"{found.lead} answered, and its sequence goes on"
 
 
 def limits_hold(it: Evidence) -> Iterator[str]:
@@ -189,6 +240,9 @@ RULES: tuple[Callable[[Evidence], Iterator[str]], ...] = (
     only_those_fail_that_were_refused,
     nothing_is_left,
     unknown_is_explained,
+    follow_ups_come_after_their_wait_in_their_thread,
+    no_follow_up_passes_an_answer,
+    every_answer_ends_its_sequence,
     limits_hold,
     one_conversation_a_mailbox,
     history_is_complete,

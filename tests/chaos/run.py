@@ -3,16 +3,17 @@
 import json
 import os
 import threading
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 
 import clock
 import config
-from models.states import Status
 from models.store import database, migrate
-from models.store.tables import Campaign
-from models.views import overview
+from models.views import conversations
+from models.views.conversations import Conversation
 from tests.chaos import load, oracle, owner, schedule, settings
+from tests.chaos.leads import Leads
 from tests.chaos.oracle import Evidence
 from tests.chaos.processes import Processes
 from tests.chaos.report import tell
@@ -26,15 +27,16 @@ def run(seed: int, seconds: float, home: Path) -> Evidence:
     plan = load.plan(seed, seconds)
     with Servers(home) as servers:
         _open_database(servers.database_url)
-        load.write(plan, servers.proxies["smtp"].port)
+        load.write(plan, servers.proxies["smtp"].port, servers.proxies["imap"].port)
         with Processes(servers.environment, home / "processes.log") as processes:
             strikes = Strikes(servers, processes)
             tell(f"{plan.count} mails of {len(plan.leads)} campaigns, a mail every {plan.delay_seconds:.1f} s of each")
-            with owner.ticking(servers), owner.acting(schedule.deeds(seconds)):
+            leads = Leads(servers, plan)
+            with owner.ticking(servers), owner.acting(schedule.deeds(seconds)), leads.answering():
                 strikes.carry_out(schedule.faults(seed, seconds), tell)
                 tell("the faults are over; everything is whole again")
-                stuck = _stuck()
-            found = oracle.evidence(servers.smtp, strikes.incidents, stuck)
+                stuck = _stuck(leads)
+            found = oracle.evidence(servers.smtp, strikes.incidents, stuck, leads.answers)
     _keep(found, home)
     return found
 
@@ -46,30 +48,28 @@ def _open_database(url: str) -> None:
     migrate.migrate()
 
 
-def _stuck() -> list[str]:
-    """Wait until every campaign ended or nothing changes any more. Returns the standings of those that did not end."""
+def _stuck(leads: Leads) -> list[str]:
+    """Wait until every sequence ended and every answer is read, or nothing changes any more.
+
+    Returns the leads whose sequences go on.
+    """
     # A lost hand-over holds its mailbox until its lease ends, and a tick, a plan and a pause come after it.
     patience = 60 + config.settings().sending.answer_lease_seconds
-    left, until = -1, 0.0
-    while unfinished := _unfinished():
-        if (now_left := sum(_left(it) for it in unfinished)) != left:
-            left, until = now_left, clock.boottime() + patience
+    seen, until = None, 0.0
+    while (unfinished := _unfinished(leads.addresses)) or not leads.are_read():
+        if unfinished != seen:
+            seen, until = unfinished, clock.boottime() + patience
         elif clock.boottime() > until:
             break
         threading.Event().wait(0.5)
-    return [f"{it.name}: {it.saying}, {_left(it)} mails left" for it in unfinished]
+    return [f"{it.lead} of {it.campaign}: {it.letters}" for it in unfinished]
 
 
-def _unfinished() -> list[overview.CampaignLine]:
+def _unfinished(addresses: Iterable[str]) -> list[Conversation]:
+    """Those of the leads that are to get another letter. An unknown one is not followed."""
     database.close()  # the server that it led to may have crashed
-    return [it for it in overview.campaigns(list(Campaign.select().order_by(Campaign.id))) if _left(it)]
-
-
-def _left(it: overview.CampaignLine) -> int:
-    """How many of its leads have neither a final nor an unknown mail. A cancelled campaign plans no more of them."""
-    planned = sum(it.counts.values())
-    unplanned = 0 if it.status == "cancelled" else it.emails - planned
-    return unplanned + it.counts[Status.PENDING] + it.counts[Status.SENDING]
+    found = (it for address in addresses for it in conversations.of_person(address))
+    return [it for it in found if it.next or it.expected_at or not (it.letters or it.ended)]
 
 
 def _keep(found: Evidence, home: Path) -> None:

@@ -19,12 +19,15 @@ class Kind(StrEnum):
     CUT_BROKER = "cut-broker"  # its connections are reset
     CUT_DATABASE = "cut-database"
     CUT_SMTP = "cut-smtp"
+    CUT_IMAP = "cut-imap"
     STALL_BROKER = "stall-broker"  # its connections stand, and carry nothing
     STALL_DATABASE = "stall-database"
     STALL_SMTP = "stall-smtp"
+    STALL_IMAP = "stall-imap"
     SLOW_BROKER = "slow-broker"
     SLOW_DATABASE = "slow-database"
     SLOW_SMTP = "slow-smtp"
+    SLOW_IMAP = "slow-imap"
 
 
 @dataclass(frozen=True)
@@ -48,9 +51,11 @@ _LASTS = {
     Kind.STALL_BROKER: (3.0, 14.0),
     Kind.STALL_DATABASE: (3.0, 14.0),
     Kind.STALL_SMTP: (3.0, 14.0),
+    Kind.STALL_IMAP: (3.0, 14.0),
     Kind.SLOW_BROKER: (4.0, 14.0),
     Kind.SLOW_DATABASE: (4.0, 14.0),
     Kind.SLOW_SMTP: (4.0, 14.0),
+    Kind.SLOW_IMAP: (4.0, 14.0),
 }
 
 

@@ -1,4 +1,4 @@
-"""Private instances of the three servers that Punktual uses, each reached only through a proxy."""
+"""Private instances of the four servers that Punktual uses, each reached only through a proxy."""
 
 import contextlib
 import threading
@@ -12,9 +12,10 @@ import pika
 from models.store import embedded
 from ops.rabbitmq import RabbitMQ
 from tests.chaos.proxy import Proxy
+from tests.dovecot import Dovecot
 from tests.smtp_server import SmtpServer
 
-CREDENTIALS = ("ola", "correct horse")
+CREDENTIALS = ("ola", "correct-horse")
 _QUEUES = [f"{name}{kind}" for name in ("deliver", "tick") for kind in ("", ".DQ")]
 
 
@@ -23,6 +24,7 @@ class Servers:
         self.database_home = home / "postgres"
         self.broker = RabbitMQ(home / "rabbitmq")
         self.smtp = SmtpServer(credentials=CREDENTIALS)
+        self.imap = Dovecot(password=CREDENTIALS[1])
         self.broker_lock, self.database_lock = threading.Lock(), threading.Lock()
         self._open = contextlib.ExitStack()
 
@@ -33,10 +35,12 @@ class Servers:
             stack.callback(self.broker.stop)
             self.broker.start()
             stack.enter_context(self.smtp)
+            stack.enter_context(self.imap)
             self.proxies = {
                 "broker": stack.enter_context(Proxy(("127.0.0.1", self.broker.port))),
                 "database": stack.enter_context(Proxy(_socket_of(self.database_url))),
                 "smtp": stack.enter_context(Proxy(("127.0.0.1", self.smtp.port))),
+                "imap": stack.enter_context(Proxy(("127.0.0.1", self.imap.port))),
             }
             self._open = stack.pop_all()
         return self

@@ -38,6 +38,10 @@ def settle(home: Path, seconds: float) -> None:
         "PUNKTUAL_SMTP_CONVERSATION_TIMEOUT_SECONDS": late // 2,
         "PUNKTUAL_SMTP_ANSWER_TIMEOUT_SECONDS": late + 15,
         "PUNKTUAL_SMTP_HAND_OVER_TO_DOT_SECONDS": 5,
+        "PUNKTUAL_IMAP_COMMAND_TIMEOUT_SECONDS": 3,
+        "PUNKTUAL_IMAP_CONVERSATION_TIMEOUT_SECONDS": 6,
+        "PUNKTUAL_IMAP_INBOX_EVERY_SECONDS": 2,
+        "PUNKTUAL_IMAP_INBOX_LOOK_SECONDS": 4,
     }
     for name in [name for name in os.environ if name.startswith(config.PREFIX)]:
         del os.environ[name]

@@ -1,6 +1,6 @@
 """The rules by which a run is judged: each is broken once, by hand, and must be found broken."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
@@ -11,10 +11,13 @@ from models.email import moves
 from models.states import Status
 from models.store.tables import CampaignEmailQueue, Mailbox
 from tests import factories as make
-from tests.chaos import oracle
+from tests.chaos import load, oracle
+from tests.chaos.leads import Answer
 from tests.chaos.oracle import Verdict
 from tests.chaos.schedule import Kind
 from tests.chaos.strikes import Incident
+from tests.models.test_conversations import answered, follow, send
+from tests.models.test_steps import OF_THE_VERSION_BEFORE, without
 from tests.smtp_server import SmtpServer
 
 pytestmark = pytest.mark.usefixtures("db")
@@ -27,13 +30,13 @@ def smtp() -> Iterator[SmtpServer]:
         yield server
 
 
-def took(smtp: SmtpServer, email_id: int) -> None:
-    row = make.row(email_id)
-    smtp.record("ola@sender.example", "lead@leads.example", f"Message-ID: {row.message_id}\r\n\r\n".encode(), 1)
+def took(smtp: SmtpServer, email_id: int, headers: str = "") -> None:
+    content = f"Message-ID: {make.row(email_id).message_id}\r\n{headers}\r\n"
+    smtp.record("ola@sender.example", "lead@leads.example", content.encode(), 1)
 
 
-def judged(smtp: SmtpServer, *incidents: Incident) -> Verdict:
-    return oracle.judge(oracle.evidence(smtp, incidents))
+def judged(smtp: SmtpServer, *incidents: Incident, answers: Sequence[Answer] = ()) -> Verdict:
+    return oracle.judge(oracle.evidence(smtp, incidents, answers=answers))
 
 
 def incident(kind: Kind, pid: int = make.WORKER.pid, ended_ago: timedelta = timedelta(0)) -> Incident:
@@ -49,6 +52,22 @@ def cancelled(email_id: int) -> None:
     assert moves.cancel(email_id, "a test", "tests")
 
 
+@pytest.fixture
+def followed(smtp: SmtpServer) -> Iterator[tuple[CampaignEmailQueue, CampaignEmailQueue]]:
+    """A letter and its follow-up, both sent; the mail server has seen the first one, a while ago."""
+    with without(OF_THE_VERSION_BEFORE):
+        mailbox_id = make.a_mailbox()
+        wait = f"{load.WAIT_SECONDS} seconds"
+        campaign_id = make.a_campaign([mailbox_id], follow_ups=[wait], follow_up_without_inbox=True)
+        [first] = make.planned(campaign_id, mailbox_id, make.now())
+        send(first)
+        follow_up = follow(first)
+        send(follow_up)
+        took(smtp, first)
+        smtp.accepted[0] = replace(smtp.accepted[0], at=smtp.accepted[0].at - timedelta(minutes=1))
+        yield make.row(first), make.row(follow_up)
+
+
 def test_mails_that_were_sent_and_taken_once_keep_every_promise(smtp: SmtpServer) -> None:
     for _ in range(3):
         email_id, _ = make.in_status(Status.SENT)
@@ -58,6 +77,53 @@ def test_mails_that_were_sent_and_taken_once_keep_every_promise(smtp: SmtpServer
 
     assert verdict.violations == []
     assert (verdict.statuses, verdict.duplicates, verdict.missing) == ({"sent": 3}, 0, 0)
+
+
+Two = tuple[CampaignEmailQueue, CampaignEmailQueue]
+
+
+class TestASequence:
+    def test_keeps_every_promise(self, smtp: SmtpServer, followed: Two) -> None:
+        first, follow_up = followed
+        took(smtp, follow_up.id, f"In-Reply-To: {first.message_id}\r\n")
+        answer = Answer(follow_up.message_id, clock.now())
+        answered(follow_up.id, answer.at)
+
+        assert judged(smtp, answers=[answer]).violations == []
+
+    def test_breaks_one_with_a_follow_up_before_its_wait_is_over(self, smtp: SmtpServer, followed: Two) -> None:
+        first, follow_up = followed
+        smtp.accepted[0] = replace(smtp.accepted[0], at=clock.now())
+        took(smtp, follow_up.id, f"In-Reply-To: {first.message_id}\r\n")
+
+        assert ["after the letter before it" in each for each in judged(smtp).violations] == [True]
+
+    def test_breaks_one_with_a_follow_up_that_answers_nothing(self, smtp: SmtpServer, followed: Two) -> None:
+        took(smtp, followed[1].id)
+
+        assert ["does not answer the letter" in each for each in judged(smtp).violations] == [True]
+
+    def test_breaks_one_with_a_follow_up_to_a_letter_that_nobody_took(self, smtp: SmtpServer, followed: Two) -> None:
+        smtp.accepted.clear()
+        took(smtp, followed[1].id)
+
+        assert any("was not accepted from" in each for each in judged(smtp).violations)
+
+    def test_breaks_one_with_a_follow_up_after_an_answer_that_was_there(self, smtp: SmtpServer, followed: Two) -> None:
+        first, follow_up = followed
+        took(smtp, follow_up.id, f"In-Reply-To: {first.message_id}\r\n")
+        answer = Answer(first.message_id, follow_up.looked_at - timedelta(seconds=1))
+        answered(first.id, answer.at)
+
+        assert ["the lead's answer was there" in each for each in judged(smtp, answers=[answer]).violations] == [True]
+
+    def test_breaks_one_with_an_answer_that_is_never_read(self, smtp: SmtpServer, followed: Two) -> None:
+        first, follow_up = followed
+        took(smtp, follow_up.id, f"In-Reply-To: {first.message_id}\r\n")
+
+        violations = judged(smtp, answers=[Answer(follow_up.message_id, clock.now())]).violations
+
+        assert ["was not read" in each for each in violations] == [True]
 
 
 class TestAViolation:
