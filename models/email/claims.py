@@ -112,7 +112,7 @@ SELECT array_agg(COALESCE(wire_message_id, message_id) ORDER BY back DESC) AS id
         WHERE e.email_id = (array_agg(before.id ORDER BY back DESC))[1]) AS head
  FROM before)
 """
-# What a claim returns, from `moved` (the claimed row) and `recorded` (its row in email_history).
+# A claimed e-mail, read after the claim's commit.
 CLAIMED = f"""
 SELECT q.campaign_id, q.mailbox_id, q.attempts, q.campaign_lead_id, s.id AS step_id, s.position AS step,
        q.scheduled_at, q.claimed_at AS started_at, recorded.id AS history_id, recorded.at::text AS history_at,
@@ -121,11 +121,13 @@ SELECT q.campaign_id, q.mailbox_id, q.attempts, q.campaign_lead_id, s.id AS step
        m.password_encrypted, o.access_token_encrypted, o.access_ends_at,
        thread.ids AS thread_ids, thread.first_id AS thread_first_id,
        thread.subject AS thread_subject, thread.head AS thread_head
-FROM moved q
-JOIN recorded ON recorded.email_id = q.id
+FROM campaign_email_queue q
+JOIN email_history recorded
+  ON recorded.email_id = q.id AND recorded.claim_token = q.claim_token AND recorded.move = 'claim'
 JOIN campaign_step s ON s.id = q.step_id
 JOIN campaign_lead cl ON cl.id = q.campaign_lead_id
 JOIN mailbox m ON m.id = q.mailbox_id
 LEFT JOIN mailbox_authorization o ON o.mailbox_id = m.id
 LEFT JOIN LATERAL {_THREAD} thread ON q.predecessor_id IS NOT NULL
+WHERE q.id = %(email)s AND q.claim_token = %(token)s::uuid
 """  # noqa: S608  # only our own words

@@ -32,8 +32,7 @@ _COLUMNS = f"""
            AS mailbox_busy,
        EXISTS (SELECT FROM campaign_mailbox cm WHERE cm.campaign_id = q.campaign_id AND cm.mailbox_id = q.mailbox_id)
            AS mailbox_is_its_campaigns,
-       (SELECT count(*) FROM campaign_email_queue h JOIN mailbox o ON o.id = h.mailbox_id
-        WHERE h.status = 'sending' AND o.smtp_host = m.smtp_host AND h.id <> q.id) AS host_sending,
+       {limits.SENDING_AT_HOST} - (q.status = 'sending')::int AS host_sending,
        s.address AS suppressed_by, s.reason AS suppressed, s.reason_code AS suppressed_code,
        s.reason_values AS suppressed_values, l.legal_basis,
        (SELECT requires_legal_basis FROM installation) AS requires_legal_basis,

@@ -268,9 +268,11 @@ def campaign_keeps_its_pace(it: Facts, rules: config.Sending) -> Closed | None:
 
 
 def host_has_room(it: Facts, rules: config.Sending) -> Closed | None:
-    if it.host_sending < rules.smtp_host_concurrency:
-        return None
-    because = Reason(Code.SMTP_HOST_BUSY, count=it.host_sending)
+    return None if it.host_sending < rules.smtp_host_concurrency else host_is_full(it, it.host_sending)
+
+
+def host_is_full(it: Facts, sending: int) -> Closed:
+    because = Reason(Code.SMTP_HOST_BUSY, count=sending)
     return Closed("smtp_host", Action.WAIT, because, it.now + _ASK_AGAIN)
 
 

@@ -11,7 +11,7 @@ from models.email.announcements import Moved
 from models.email.attempts import Conversation
 from models.states import PATHS, Move, Status
 from models.store import reason_columns
-from models.store.database import Prepared, database, packet_rows
+from models.store.database import Prepared, packet_rows
 from models.store.recordable import recordable
 from reasons import Why
 
@@ -49,7 +49,9 @@ WITH moved AS (
     RETURNING id, email_id, at
 )
 """
-_AFTER = "SELECT campaign_id, mailbox_id, from_status, status AS to_status, scheduled_at, sent_at FROM moved"
+# What a move is announced with, beside the status that it came from.
+MOVED = "campaign_id, mailbox_id, status AS to_status, scheduled_at, sent_at"
+_AFTER = f"SELECT {MOVED}, from_status FROM moved"  # noqa: S608  # only our own words
 
 
 def build(
@@ -60,7 +62,6 @@ def build(
     guard: str = HELD,
     if_cancelled: Changes | None = None,
     counted: str = "NULL::timestamptz",
-    returns: str = _AFTER,
     name: str | None = None,
 ) -> Prepared:
     """The statement of a move.
@@ -82,7 +83,7 @@ def build(
         guard=guard,
         counted=counted,
     )
-    return Prepared(name or move, "".join((moved, *then, returns)))
+    return Prepared(name or move, "".join((moved, *then, _AFTER)))
 
 
 def _either(condition: str, if_true: Changes, if_false: Changes) -> Changes:
@@ -101,12 +102,13 @@ def run(
     reason: Why | None = None,
     conversation: Conversation | None = None,
     detail: Detail | None = None,
+    then: Prepared | None = None,
     **values: Any,
 ) -> bool:
     """Run a packet, the statement that takes the locks before that of the move, in the caller's transaction if any.
 
-    conversation: the one that ended, recorded as an attempt. values: the statement's other parameters. Returns whether
-    the guard held.
+    conversation: the one that ended, recorded as an attempt. then: see packet_rows; it has a row if the guard held.
+    values: the statement's other parameters. Returns whether the guard held.
     """
     # Characters that Postgres refuses must not keep an answer from being recorded.
     kept = recordable(detail or (conversation.detail() if conversation else None))
@@ -117,10 +119,9 @@ def run(
         **reason_columns.for_sql(reason, "reason"),
         **(attempts.values(conversation) if conversation else {}),
     }
-    with database.transaction():
-        rows: list[dict[str, Any]] = packet_rows(dict, packet, values)
-        for row in rows:
-            row |= {"from_status": Status(row["from_status"]), "to_status": Status(row["to_status"])}
-            moved = partial(Moved, move=move, email_id=email_id, by=by, reason=reason, conversation=conversation)
-            announcements.tell(moved(detail=detail or {}, **row))
+    rows: list[dict[str, Any]] = packet_rows(dict, packet, values, then)
+    for row in rows:
+        row |= {"from_status": Status(row["from_status"]), "to_status": Status(row["to_status"])}
+        moved = partial(Moved, move=move, email_id=email_id, by=by, reason=reason, conversation=conversation)
+        announcements.tell(moved(detail=detail or {}, **row))
     return bool(rows)

@@ -12,7 +12,7 @@ from uuid import UUID, uuid4
 from psycopg2 import Binary
 
 import config
-from models.email import announcements, attempts, claims, gates
+from models.email import announcements, attempts, claims, gates, limits
 from models.email.announcements import Moved
 from models.email.attempts import Cited, Conversation, Copy
 from models.email.claims import Claim, Held, Worker
@@ -24,6 +24,7 @@ from models.email.move_statements import (
     ATTEMPTED,
     ERROR,
     HELD,
+    MOVED,
     NO_ERROR,
     UNCLAIMED,
     Detail,
@@ -57,6 +58,10 @@ _STARTED = """
     UPDATE mailbox m SET last_start_at = %(now)s FROM moved WHERE m.id = moved.mailbox_id
 )
 """
+# Asked once more under the host's lock: claims of other mailboxes may have been made since the facts were read.
+_HOST_HAS_ROOM = f"""
+EXISTS (SELECT FROM mailbox m WHERE m.id = q.mailbox_id AND {limits.SENDING_AT_HOST} < %(most_at_host)s)
+"""  # only our own words
 CLAIM = build(
     Move.CLAIM,
     Status.SENDING,
@@ -69,42 +74,43 @@ CLAIM = build(
         "looked_at": "%(looked_at)s::timestamptz",
     },
     _STARTED,
-    guard="q.scheduled_at = %(scheduled_at)s",
-    returns=claims.CLAIMED,
+    guard=f"q.scheduled_at = %(scheduled_at)s AND {_HOST_HAS_ROOM}",
 )
+CLAIMED = Prepared("claimed", claims.CLAIMED)
 
 
 def claim(email_id: int, scheduled_at: datetime, worker: Worker, seen: Seen = NOTHING_SEEN) -> Claim | Closed:
     """Claim a pending e-mail if its hint is current and every gate is open.
 
     seen: what this machine has seen of the database. Raises DatabaseDisagrees if the database lacks it.
-    The locks are statements of their own: a statement reads its snapshot from before its own lock wait.
+    The locks are statements of their own: a statement reads its snapshot from before its own lock wait. That of the
+    SMTP host, which all its mailboxes share, is taken last, and held only while the server makes the move.
     """
     rules = config.settings().sending
-    with database.atomic():
-        facts = read_for_claim(email_id, (LOCK_AROUND, LOCK_SMTP_HOST), seen)
+    with database.transaction():
+        facts = read_for_claim(email_id, [LOCK_AROUND], seen)
         if facts.status != Status.PENDING or facts.scheduled_at != scheduled_at:
             return Closed("hint", gates.Action.DROP, Reason(Code.STALE_HINT))
         if closed := gates.first_closed((gates.workers_clock_agrees, *gates.CLAIM), facts, rules):
             return closed
         held = Held(email_id, uuid4(), str(worker))
-        [claimed] = packet_rows(
-            partial(Claim, held),
-            [CLAIM],
-            {
-                "email": email_id,
-                "scheduled_at": scheduled_at,
-                "token": str(held.token),
-                "now": facts.now,
-                "host": worker.host,
-                "pid": worker.pid,
-                "started_at": worker.started_at,
-                "looked_at": facts.looked_at,
-                "by": held.by,
-                "detail": None,
-                **reason_columns.for_sql(None, "reason"),
-            },
-        )
+        values = {
+            "email": email_id,
+            "scheduled_at": scheduled_at,
+            "token": str(held.token),
+            "now": facts.now,
+            "most_at_host": rules.smtp_host_concurrency,
+            "host": worker.host,
+            "pid": worker.pid,
+            "started_at": worker.started_at,
+            "looked_at": facts.looked_at,
+            "by": held.by,
+            "detail": None,
+            **reason_columns.for_sql(None, "reason"),
+        }
+        claimed = next(iter(packet_rows(partial(Claim, held), [LOCK_SMTP_HOST, CLAIM], values, then=CLAIMED)), None)
+        if claimed is None:
+            return gates.host_is_full(facts, rules.smtp_host_concurrency)
         announcements.tell(
             Moved(
                 move=Move.CLAIM,
@@ -135,6 +141,13 @@ HAND_OVER = build(
     _KEPT,
     guard=f"{HELD} AND q.handed_over_at IS NULL",
 )
+HANDED_OVER = Prepared(
+    "handed_over",
+    f"""
+    SELECT {MOVED}, status AS from_status FROM campaign_email_queue
+    WHERE id = %(email)s AND claim_token = %(token)s::uuid AND handed_over_at IS NOT NULL
+    """,  # noqa: S608  # only our own words
+)
 
 
 def hand_over(held: Held, content: bytes) -> Closed | None:
@@ -143,14 +156,16 @@ def hand_over(held: Held, content: bytes) -> Closed | None:
     Committed before the dot is sent. Checks the gates that may have closed since the claim.
     """
     rules = config.settings().sending
-    with database.atomic():
+    with database.transaction():
         facts = read(held.email_id, [LOCK_AROUND])
         if closed := gates.first_closed(gates.HAND_OVER, facts, rules):
             return closed
         # Limits can be edited later: this records that the limits of this moment were kept.
         detail = {name: getattr(facts, name) for name in _LIMITS}
         values: dict[str, Any] = {"token": str(held.token), "now": facts.now, "content": Binary(content)}
-        if not run(Move.HAND_OVER, [HAND_OVER], held.email_id, held.by, detail=detail, **values):
+        it = (Move.HAND_OVER, [HAND_OVER], held.email_id, held.by)
+        # An earlier hand-over of this claim would be found after the commit, too.
+        if facts.handed_over_at is not None or not run(*it, detail=detail, then=HANDED_OVER, **values):
             return Closed("claim", gates.Action.DROP, Reason(Code.CLAIM_LOST))
     return None
 

@@ -55,21 +55,23 @@ class _Postgres(PostgresqlDatabase):
                 self._execute_cursor("COMMIT", ())
             finally:
                 session.begins = False
-        elif not self._is_unused():
+        elif not self._is_over():
             super().commit()
 
     def rollback(self) -> None:
         if not self.is_closed():
             _session_now().unsent.clear()
-        if not self._is_unused():
+        if not self._is_over():
             super().rollback()
 
-    def _is_unused(self) -> bool:
-        """Whether the transaction that ends never began on the server, because no statement was sent in it."""
-        unused = not self.is_closed() and _session_now().begins
-        if unused:
-            _session_now().begins = False
-        return unused
+    def _is_over(self) -> bool:
+        """Whether the server has no transaction: none began, or its last packet has ended it."""
+        if self.is_closed():
+            return False
+        session = _session_now()
+        over = session.begins or session.get_transaction_status() == extensions.TRANSACTION_STATUS_IDLE
+        session.begins = False
+        return over
 
     def _execute_cursor(self, sql: str, params: Any, **options: Any) -> Any:
         session = _session_now()
@@ -286,16 +288,27 @@ class Prepared:
         self.call = f"EXECUTE {name} ({values})" if names else f"EXECUTE {name}"
 
 
-def packet_rows(kind: Callable[..., T], packet: Sequence[Prepared], values: Mapping[str, Any]) -> list[T]:
-    """Run statements in one round trip, each with its own snapshot, and return the rows of the last one."""
+def packet_rows(
+    kind: Callable[..., T], packet: Sequence[Prepared], values: Mapping[str, Any], then: Prepared | None = None
+) -> list[T]:
+    """Run statements in one round trip, each with its own snapshot, and return the rows of the last one.
+
+    Outside a transaction they are one of their own. then: the packet also commits the transaction, unless that is part
+    of another one, and the rows are those of this statement, which is run after it: so the packet's locks are never
+    held while the server waits for this process.
+    """
     session = _session_now()
-    for statement in packet:
+    prepared = [*packet, then] if then else packet
+    for statement in prepared:
         if statement.name not in session.prepared:
             # Not in the packet: if that failed, it would be unclear whether the statement was prepared.
             with __exception_wrapper__, session.cursor() as cursor:
                 cursor.execute(statement.preparation)
             session.prepared.add(statement.name)
-    cursor = _run("; ".join(statement.call for statement in packet), values)
+    calls = [statement.call for statement in prepared]
+    if then and database.transaction_depth() == 1:
+        calls.insert(-1, "COMMIT")
+    cursor = _run("; ".join(calls), values)
     names = [column.name for column in cursor.description]
     return [kind(**dict(zip(names, found, strict=True))) for found in cursor]
 
