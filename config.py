@@ -7,7 +7,7 @@ import os
 import re
 import stat
 from collections.abc import Iterator, Mapping
-from functools import cache
+from functools import cache, cached_property
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeGuard, TypeVar
@@ -271,7 +271,7 @@ class Settings(BaseSettings):
             raise ValueError(contradiction)
         return self
 
-    @property
+    @cached_property
     def var(self) -> Path:
         return ROOT / self.data_dir
 

@@ -7,7 +7,6 @@ nothing is claimed while the database lacks one of them, or the newest history r
 import os
 import threading
 from collections.abc import Iterator
-from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -26,7 +25,6 @@ from reasons import Code, Reason
 
 # About 200,000 hand-overs; the previous file is kept too.
 _LONGEST_BYTES = 64 * 1024 * 1024
-_LAST_LINES_BYTES = 4096
 _MARK_EVERY_SECONDS = 5
 
 
@@ -91,18 +89,26 @@ def accept_loss() -> None:
 
 
 def _last() -> tuple[int, UUID] | None:
-    return next(((it.email_id, it.token) for it in list(_read(_file(), _LAST_LINES_BYTES))[-1:]), None)
+    path = _file()
+    if not path.exists():
+        return None
+    with jsonlines.locked(path) as file:
+        last = jsonlines.read_last(path, file)
+    if last is None:
+        return None
+    handed = _hand_over(last)
+    return handed.email_id, handed.token
 
 
-def _read(path: Path, last_bytes: int | None = None) -> Iterator[HandOver]:
+def _read(path: Path) -> Iterator[HandOver]:
     if path.exists():
         with jsonlines.locked(path) as file:
-            yield from map(_hand_over, jsonlines.read(path, file, last_bytes))
+            yield from map(_hand_over, jsonlines.read(path, file))
 
 
 def _plain(it: HandOver) -> dict[str, object]:
     """Without None values: the previous version rejects lines with unknown fields."""
-    plain = asdict(it) | {"token": str(it.token), "at": it.at.isoformat()}
+    plain = vars(it) | {"token": str(it.token), "at": it.at.isoformat()}
     return {name: value for name, value in plain.items() if value is not None}
 
 

@@ -5,6 +5,7 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 import config
@@ -17,7 +18,7 @@ class LinesUnreadable(Exception):
 @contextmanager
 def locked(path: Path) -> Iterator[int]:
     """The open file, created if missing, locked against the machine's other processes."""
-    config.private_folder(path.parent)
+    _make_private(path.parent)
     file = _locked(path)
     while not _is_at(path, file):  # replaced while we waited for the lock
         os.close(file)
@@ -40,8 +41,16 @@ def disk_of(path: Path) -> os.statvfs_result:
         os.close(file)
 
 
+# A process looks once after a folder's permissions.
+_make_private = cache(config.private_folder)
+
+
 def _locked(path: Path) -> int:
-    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+    try:
+        file = os.open(path, _READ_AND_APPEND, 0o600)
+    except FileNotFoundError:  # its folder is gone
+        config.private_folder(path.parent)
+        file = os.open(path, _READ_AND_APPEND, 0o600)
     fcntl.flock(file, fcntl.LOCK_EX)
     return file
 
@@ -51,6 +60,9 @@ def _is_at(path: Path, file: int) -> bool:
         return os.path.samestat(path.stat(), os.fstat(file))
     except FileNotFoundError:
         return False
+
+
+_READ_AND_APPEND = os.O_RDWR | os.O_CREAT | os.O_APPEND
 
 
 def append(file: int, *values: object) -> None:
@@ -84,18 +96,31 @@ def replace(path: Path, *values: object) -> None:
     draft.replace(path)
 
 
-def read(path: Path, file: int, last_bytes: int | None = None) -> list[object]:
-    """All values in order. last_bytes: only those whose lines are complete within the last bytes of the file."""
-    size = os.fstat(file).st_size
-    start = max(size - last_bytes, 0) if last_bytes else 0
-    lines = os.pread(file, size - start, start).split(b"\n")
-    if lines.pop() != b"":
+def read(path: Path, file: int) -> list[object]:
+    """All values in order."""
+    lines = _complete(path, os.pread(file, os.fstat(file).st_size, 0))
+    return [_parsed(path, f"line {number}", line) for number, line in enumerate(lines, start=1)]
+
+
+def read_last(path: Path, file: int) -> object | None:
+    """The last value, whose line must have at most _LONGEST_LAST_LINE bytes. None: there is none."""
+    start = max(os.fstat(file).st_size - _LONGEST_LAST_LINE, 0)
+    lines = _complete(path, os.pread(file, _LONGEST_LAST_LINE, start))
+    return _parsed(path, "last line", lines[-1]) if lines else None
+
+
+_LONGEST_LAST_LINE = 4096
+
+
+def _complete(path: Path, content: bytes) -> list[bytes]:
+    *lines, rest = content.split(b"\n")
+    if rest:
         raise LinesUnreadable(f"{path}: the last line is cut off; look at it, and remove it")
-    return [_parsed(path, number, line) for number, line in enumerate(lines, start=1) if number > 1 or not start]
+    return lines
 
 
-def _parsed(path: Path, number: int, line: bytes) -> object:
+def _parsed(path: Path, which: str, line: bytes) -> object:
     try:
         return json.loads(line)
     except ValueError:
-        raise LinesUnreadable(f"{path} line {number} is not JSON") from None
+        raise LinesUnreadable(f"{path} {which} is not JSON") from None

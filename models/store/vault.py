@@ -2,6 +2,8 @@
 
 import os
 import re
+from collections.abc import Iterable
+from functools import lru_cache
 from pathlib import Path
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
@@ -34,16 +36,25 @@ def derived_key(purpose: str, *, bound_to: str = "") -> bytes:
 
 def derived_keys(purpose: str, *, bound_to: str = "") -> list[bytes]:
     """One from each secret key: the first one signs, and all are accepted."""
-    _fernet()
-    return [
+    return list(_derived(tuple(_secret_keys()), purpose, bound_to))
+
+
+@lru_cache(maxsize=8)
+def _derived(keys: tuple[str, ...], purpose: str, bound_to: str) -> tuple[bytes, ...]:
+    _fernet_of(keys)
+    return tuple(
         HKDF(algorithm=SHA256(), length=32, salt=bound_to.encode(), info=purpose.encode()).derive(key.encode())
-        for key in _secret_keys()
-    ]
+        for key in keys
+    )
 
 
 def _fernet() -> MultiFernet:
+    return _fernet_of(_secret_keys())
+
+
+def _fernet_of(keys: Iterable[str]) -> MultiFernet:
     try:
-        return MultiFernet([Fernet(key) for key in _secret_keys()])
+        return MultiFernet([Fernet(key) for key in keys])
     except ValueError:
         raise KeyInvalid(Reason(Code.SECRET_KEY_INVALID)) from None
 

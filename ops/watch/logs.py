@@ -31,7 +31,10 @@ _ADDRESS = re.compile(r"[^\s<>()\[\]{}\"',;:=/@]{1,64}@[^\s<>()\[\]{}\"',;:=/]{1
 
 
 def _without_addresses(logger: object, method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
-    return {key: _ADDRESS.sub("***", value) if isinstance(value, str) else value for key, value in event.items()}
+    return {
+        key: _ADDRESS.sub("***", value) if isinstance(value, str) and "@" in value else value
+        for key, value in event.items()
+    }
 
 
 def _on_one_line(logger: object, method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
