@@ -13,7 +13,7 @@ import config
 from actors import queues, readiness
 from actors.disk import handover_log
 from actors.disk.identity import this_worker
-from actors.hint import hint, is_soon
+from actors.hint import hint, is_soon, wait_for
 from actors.inbox import look_to_follow_up
 from actors.record import record
 from logins import servers, tokens
@@ -44,6 +44,7 @@ _WHEN_THE_DATABASE_MAY_BE_BACK = timedelta(seconds=5)
 @queues.actor(queues.DELIVER)
 def deliver(email_id: int, scheduled_at_ms: int) -> None:
     scheduled_at = datetime.fromtimestamp(scheduled_at_ms / 1000, UTC)
+    wait_for(scheduled_at)
     claim = claim_email(email_id, scheduled_at)
     if claim is None:
         return

@@ -7,6 +7,7 @@ its queue's consumer thread and be delivered again.
 import inspect
 import json
 from datetime import datetime
+from heapq import heappop, heappush
 from typing import Any
 
 from dramatiq import Broker, MessageProxy
@@ -42,9 +43,20 @@ class Encoder(JSONEncoder):
 
 
 class Consumer(_RabbitmqConsumer):
-    """Rejects messages that no actor of this process accepts."""
+    """Rejects messages that no actor of this process accepts, and wakes at the millisecond of a delayed one.
+
+    Dramatiq looks at its delayed messages whenever it is given a message or None, which is by itself once a timeout.
+    """
+
+    def __init__(self, broker: Broker, queue_name: str, prefetch: int, timeout: int) -> None:
+        super().__init__(broker, queue_name, prefetch, timeout)  # type: ignore[no-untyped-call]
+        self._etas = Etas(timeout / 1000)
 
     def __next__(self) -> MessageProxy | None:
+        # pika goes on with the same consumer, and with another timeout.
+        self.iterator = self.channel.consume(
+            self.queue_name, inactivity_timeout=self._etas.seconds_from(current_millis())
+        )
         message: MessageProxy | None = super().__next__()  # type: ignore[no-untyped-call]
         if message is None:
             return None
@@ -54,7 +66,27 @@ class Consumer(_RabbitmqConsumer):
             log.warning("message_rejected", queue=self.queue_name, reason=str(why))
             self.nack(message)  # type: ignore[no-untyped-call]
             return None
+        if (eta := message.options.get("eta")) is not None:
+            self._etas.add(eta)
         return message
+
+
+class Etas:
+    """When the delayed messages that a consumer holds are to be sent on; times in milliseconds since the epoch."""
+
+    def __init__(self, most: float) -> None:
+        """most: seconds to wait at once."""
+        self._most = most
+        self._heap: list[int] = []
+
+    def add(self, eta: int) -> None:
+        heappush(self._heap, eta)
+
+    def seconds_from(self, now: int) -> float:
+        """Seconds until the next one. Forgets those whose time has come: they are being sent on."""
+        while self._heap and self._heap[0] <= now:
+            heappop(self._heap)
+        return min(self._most, (self._heap[0] - now) / 1000) if self._heap else self._most
 
 
 def check(message: MessageProxy, queue_name: str, broker: Broker) -> None:

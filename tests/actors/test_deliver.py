@@ -9,7 +9,9 @@ from zoneinfo import ZoneInfo
 import pytest
 from dramatiq import get_broker
 
+import clock
 from actors import deliver as pipeline
+from actors.hint import AHEAD, wait_for
 from mail import unsubscribe
 from models.owner import suppressions
 from models.states import Move, Status
@@ -92,6 +94,23 @@ class TestAMailThatArrives:
         deliver(email_id)
 
         assert b"How is your city?" in smtp.accepted[0].content
+
+    def test_ahead_of_its_time_waits_for_it(self, smtp: SmtpServer) -> None:
+        [email_id] = due(smtp, "anna@leads.example")
+        at = make.now() + AHEAD
+        Q.update(scheduled_at=at).where(Q.id == email_id).execute()
+
+        row = deliver(email_id)
+
+        assert row.status == Status.SENT
+        assert row.claimed_at >= row.scheduled_at
+
+    def test_ahead_of_its_time_goes_on_no_sooner(self) -> None:
+        at = clock.now() + AHEAD
+
+        wait_for(at)
+
+        assert clock.now() >= at
 
     def test_the_same_hint_again_sends_nothing(self, smtp: SmtpServer) -> None:
         [email_id] = due(smtp, "anna@leads.example")

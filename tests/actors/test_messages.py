@@ -8,7 +8,7 @@ from dramatiq import Message, MessageProxy, get_broker
 from dramatiq.common import current_millis
 
 from actors.process import messages
-from actors.process.messages import Encoder, Unreadable
+from actors.process.messages import Encoder, Etas, Unreadable
 
 OURS: dict[str, Any] = {
     "queue_name": "deliver",
@@ -31,6 +31,18 @@ def taken(body: bytes, queue: str = "deliver") -> Message[Any]:
 
 def altered(**changes: Any) -> bytes:
     return json.dumps(OURS | changes).encode()
+
+
+class TestAConsumer:
+    def test_wakes_for_the_next_of_the_messages_that_it_holds(self) -> None:
+        etas = Etas(most=1.0)
+        for eta in (1_700, 1_250, 6_000):
+            etas.add(eta)
+
+        assert [etas.seconds_from(now) for now in (1_000, 1_249, 1_250, 1_700)] == [0.25, 0.001, 0.45, 1.0]
+
+    def test_that_holds_none_waits_as_long_as_it_may(self) -> None:
+        assert Etas(most=0.02).seconds_from(1_000) == 0.02
 
 
 class TestAMessageOfOurs:
