@@ -74,6 +74,8 @@ def add(
         new_leads_per_day=campaign.new_leads_per_day,
         follow_up_share=campaign.follow_up_share,
         follow_up_without_inbox=campaign.follow_up_without_inbox,
+        stop_in_all_campaigns=bool(campaign.stop_in_all_campaigns),
+        stop_colleagues=bool(campaign.stop_colleagues),
     )
     campaign_edit.check_inboxes(file, campaign, senders)
     order = importing.Order(leads, map or (), sheet, encoding, basis, skip_bad, skip_recent, yes)

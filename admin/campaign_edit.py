@@ -99,6 +99,8 @@ def _from_file(row: Campaign, file: Path) -> Edit:
         daily_limit=found.daily_limit,
         send_on_holidays=found.send_on_holidays,
         last_day=found.end_date or NO_END,
+        stop_in_all_campaigns=found.stop_in_all_campaigns,
+        stop_colleagues=found.stop_colleagues,
     )
 
 

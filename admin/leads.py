@@ -97,6 +97,7 @@ def bring_in(
             _tell_differences(row, found)
         found = _look_for_recent(order, campaign_id, found)
         _tell(lead_import.suppressed(), "suppressed, and so without an e-mail")
+        _tell(lead_import.stopped(campaign_id), "stopped by a reply, and so without an e-mail")
         if recipients.is_basis_required():
             _tell(
                 lead_import.without_basis(),

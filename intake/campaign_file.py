@@ -67,6 +67,8 @@ class CampaignFile(BaseModel):
     new_leads_per_day: Annotated[faults.Int, faults.within(bounds.SEQUENCE["new_leads_per_day"])] | None = None
     follow_up_share: Annotated[faults.Int, faults.within(bounds.SEQUENCE["follow_up_share"])] = 70
     follow_up_without_inbox: bool = False
+    stop_in_all_campaigns: bool | None = None
+    stop_colleagues: bool | None = None
 
     @field_validator("name")
     @classmethod

@@ -116,6 +116,10 @@ def a_campaign(
     return campaign_id
 
 
+def a_lead(address: str) -> NewLead:
+    return NewLead(address, address, {"name": address}, None)
+
+
 def step_of(campaign_id: int) -> int:
     """The campaign's first step."""
     return CampaignStep.get(CampaignStep.campaign == campaign_id, CampaignStep.position == 1).id

@@ -158,6 +158,8 @@ COLUMNS = {
     "daily_limit": gettext_noop("daily limit"),
     "send_on_holidays": gettext_noop("sends on holidays"),
     "last_day": gettext_noop("last day"),
+    "stop_in_all_campaigns": gettext_noop("a reply stops the lead in all campaigns"),
+    "stop_colleagues": gettext_noop("a reply stops the leads at the same domain"),
     "leads_left_out": gettext_noop("leads that must not be written to"),
     "leads_not_followed_up": gettext_noop("leads not written to any more"),
     "leads": gettext_noop("leads"),

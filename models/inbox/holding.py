@@ -52,15 +52,28 @@ PUBLIC_DOMAINS = frozenset(
 )
 
 HOLD = """
-INSERT INTO hold (lead_id, campaign_id, incoming_id, stops, until, reason, reason_code, reason_values)
-VALUES (%(lead)s, %(campaign)s, %(incoming)s, %(stops)s, %(until)s, %(reason)s, %(reason_code)s, %(reason_values)s)
+INSERT INTO hold (lead_id, campaign_id, incoming_id, stops, until, domain, reason, reason_code, reason_values)
+VALUES (%(lead)s, %(campaign)s, %(incoming)s, %(stops)s, %(until)s, %(domain)s, %(reason)s, %(reason_code)s,
+        %(reason_values)s)
 """
 
 
 def stop(lead_id: int, campaign_id: int | None, incoming_id: int, reason: Reason, by: str) -> None:
     """Write to the lead no more. campaign_id: None: from any campaign."""
-    _add(lead_id, campaign_id, incoming_id, reason, stops=True, until=None)
+    _add(lead_id, campaign_id, incoming_id, reason, stops=True)
     recipients.cancel_stopped(by, lead_id)
+
+
+def stop_colleagues(lead_id: int, campaign_id: int | None, incoming_id: int, reason: Reason, by: str) -> None:
+    """The same for the leads at this lead's domain, and for those who come later. Not if it has public mailboxes."""
+    if domain := _domain(lead_id):
+        _add(lead_id, campaign_id, incoming_id, reason, stops=True, domain=domain)
+        recipients.cancel_stopped(by, lead_id)
+
+
+def _domain(lead_id: int) -> str | None:
+    domain: str = fetch(DOMAIN, {"lead": lead_id})[0][0]
+    return None if domain in PUBLIC_DOMAINS else domain
 
 
 def hold(lead_id: int, incoming_id: int, until: datetime | None, reason: Reason, by: str) -> None:
@@ -70,10 +83,17 @@ def hold(lead_id: int, incoming_id: int, until: datetime | None, reason: Reason,
 
 
 def _add(
-    lead_id: int, campaign_id: int | None, incoming_id: int, reason: Reason, *, stops: bool, until: datetime | None
+    lead_id: int,
+    campaign_id: int | None,
+    incoming_id: int,
+    reason: Reason,
+    *,
+    stops: bool,
+    until: datetime | None = None,
+    domain: str | None = None,
 ) -> None:
-    values = {"lead": lead_id, "campaign": campaign_id, "incoming": incoming_id, "stops": stops, "until": until}
-    execute(HOLD, {**values, **reason_columns.for_sql(reason, "reason")})
+    of = {"lead": lead_id, "campaign": campaign_id, "incoming": incoming_id, "domain": domain}
+    execute(HOLD, {**of, "stops": stops, "until": until, **reason_columns.for_sql(reason, "reason")})
     tick_request.ask_for_tick()
 
 
@@ -102,7 +122,7 @@ def put_off_held(by: str, lead_id: int | None = None) -> int:
 
 
 LIFT = """
-UPDATE hold SET lifted_at = clock_timestamp() WHERE incoming_id = %(incoming)s AND lifted_at IS NULL RETURNING lead_id
+UPDATE hold SET lifted_at = clock_timestamp() WHERE incoming_id = %(incoming)s AND lifted_at IS NULL
 """
 # Pending e-mails that were put off for a hold that no longer stands.
 FREE = f"""
@@ -135,7 +155,9 @@ _CODES = ["stopped", "suppressed", "suppressed_domain"]
 
 def lift(incoming_id: int) -> set[int]:
     """Let the holds of a message end. Returns whom it held."""
-    return {lead_id for (lead_id,) in fetch(LIFT, {"incoming": incoming_id})}
+    found = held_by(incoming_id)
+    execute(LIFT, {"incoming": incoming_id})
+    return found
 
 
 def bring_back(lead_ids: Collection[int], since: datetime, reason: Why, by: str) -> None:
@@ -167,17 +189,24 @@ def lock_campaigns_of(lead_ids: Collection[int]) -> None:
     locks.lock_campaigns(ids)
 
 
-COLLEAGUES = """
-SELECT DISTINCT p.id FROM lead p JOIN campaign_lead l ON l.lead_id = p.id
-WHERE p.address LIKE '%%@' || %(domain)s AND p.id <> %(lead)s
-  AND (%(campaign)s::bigint IS NULL OR l.campaign_id = %(campaign)s)
-"""
+HELD_BY = f"""
+SELECT lead_id FROM hold h WHERE h.incoming_id = %(incoming)s AND h.lifted_at IS NULL AND h.domain IS NULL
+UNION
+SELECT p.id FROM hold h JOIN lead p ON {holds.DOMAIN_OF_LEAD.format(p="p")} = h.domain
+WHERE h.incoming_id = %(incoming)s AND h.lifted_at IS NULL
+"""  # noqa: S608  # only our own words
 
 
-def colleagues(lead_id: int, address: str, campaign_id: int | None) -> list[int]:
-    """The leads at the same domain, in this campaign or in all. None at a domain of public mailboxes."""
-    domain = address.rpartition("@")[2]
-    if domain in PUBLIC_DOMAINS:
-        return []
-    values = {"lead": lead_id, "domain": domain.replace("%", "").replace("_", r"\_"), "campaign": campaign_id}
-    return [found for (found,) in fetch(COLLEAGUES, values)]
+def held_by(incoming_id: int) -> set[int]:
+    """The leads that a message holds or has stopped."""
+    return {lead_id for (lead_id,) in fetch(HELD_BY, {"incoming": incoming_id})}
+
+
+DOMAIN = f"SELECT {holds.DOMAIN_OF_LEAD.format(p='p')} FROM lead p WHERE p.id = %(lead)s"  # noqa: S608
+AT_DOMAIN = f"SELECT p.id FROM lead p WHERE {holds.DOMAIN_OF_LEAD.format(p='p')} = %(domain)s"  # noqa: S608
+
+
+def colleagues(lead_id: int) -> set[int]:
+    """The leads at the same domain, this one included. None at a domain of public mailboxes."""
+    domain = _domain(lead_id)
+    return {found for (found,) in fetch(AT_DOMAIN, {"domain": domain})} if domain else set()

@@ -90,7 +90,7 @@ def keep(at: Cursor, found: Found) -> int | None:
 def _keep(at: Cursor, found: Found) -> int | None:
     match = found.match
     if match:
-        holding.lock_campaigns_of([match.lead_id])
+        holding.lock_campaigns_of(_stopped_by(found.class_, match.campaign_id, match.lead_id))
     added = fetch_row(INSERT, _values(at, found))
     if added is None:
         return None
@@ -192,8 +192,14 @@ def _stop(it: _Kept, lead_id: int, campaign_id: int, by: str) -> None:
     stops = switches.of(campaign_id)
     where = None if stops.in_all_campaigns else campaign_id
     holding.stop(lead_id, where, it.id, Reason(Code.REPLIED), by)
-    for other in holding.colleagues(lead_id, it.address or "", where) if stops.colleagues else ():
-        holding.stop(other, where, it.id, Reason(Code.COLLEAGUE_REPLIED, lead=it.address or ""), by)
+    if stops.colleagues:
+        holding.stop_colleagues(lead_id, where, it.id, Reason(Code.COLLEAGUE_REPLIED, lead=it.address or ""), by)
+
+
+def _stopped_by(class_: str, campaign_id: int | None, lead_id: int) -> set[int]:
+    """Whom a message of this class may stop, beside the lead."""
+    is_for_all = class_ == "human" and campaign_id is not None and switches.of(campaign_id).colleagues
+    return {lead_id} | (holding.colleagues(lead_id) if is_for_all else set())
 
 
 def _absence(it: _Kept) -> tuple[datetime | None, Reason]:
@@ -265,8 +271,7 @@ def correct(incoming_id: int, class_: str, by: str, reason: Why, kind: str | Non
     """
     _check_correction(class_, kind, reason)
     with database.atomic():
-        lead_id = _lead_of(incoming_id)
-        holding.lock_campaigns_of(_concerned(incoming_id, lead_id))
+        holding.lock_campaigns_of(_concerned(incoming_id, class_))
         before = _get(incoming_id)
         is_confirmed = class_ != "unclear" and _waits_for_a_person(incoming_id)
         if (before.class_name, before.kind) == (class_, kind) and not is_confirmed:
@@ -300,14 +305,15 @@ def _check_correction(class_: str, kind: str | None, reason: Why) -> None:
         raise CorrectionRefused(f"a correction needs a reason of at most {MOST_REASON} characters")
 
 
-def _lead_of(incoming_id: int) -> int | None:
-    found = fetch_row("SELECT lead_id FROM incoming WHERE id = %s", (incoming_id,))
-    if found is None:
+class _About(NamedTuple):
+    lead_id: int | None
+    campaign_id: int | None
+
+
+def _concerned(incoming_id: int, class_: str) -> set[int]:
+    """Whom the message holds, and whom it will hold as one of this class."""
+    about = row(_About, "SELECT lead_id, campaign_id FROM incoming WHERE id = %s", (incoming_id,))
+    if about is None:
         raise NoSuchIncoming(f"there is no message {incoming_id}")
-    lead_id: int | None = found[0]
-    return lead_id
-
-
-def _concerned(incoming_id: int, lead_id: int | None) -> set[int]:
-    held = {each for (each,) in fetch("SELECT lead_id FROM hold WHERE incoming_id = %s", (incoming_id,))}
-    return held | ({lead_id} if lead_id is not None else set())
+    later = set() if about.lead_id is None else _stopped_by(class_, about.campaign_id, about.lead_id)
+    return holding.held_by(incoming_id) | later

@@ -1,4 +1,7 @@
-"""What a reply stops besides the lead's further e-mails in the campaign: a campaign's own switches."""
+"""What a reply stops besides the lead's further e-mails in the campaign: a campaign's own switches.
+
+Also set by the campaign file: see owner/campaigns.py.
+"""
 
 from typing import NamedTuple
 

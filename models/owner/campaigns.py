@@ -68,6 +68,8 @@ class NewCampaign:
     new_leads_per_day: int | None = None
     follow_up_share: int = 70
     follow_up_without_inbox: bool = False
+    stop_in_all_campaigns: bool = False  # a reply stops the lead in all of them
+    stop_colleagues: bool = False  # and the leads at the same domain
 
 
 # As the last day of an edit: the campaign gets none.
@@ -98,6 +100,8 @@ class Edit:
     daily_limit: int | None = None
     send_on_holidays: bool | None = None
     last_day: date | None = None
+    stop_in_all_campaigns: bool | None = None
+    stop_colleagues: bool | None = None
 
 
 def add(new: NewCampaign, people: Sequence[NewLead], by: str) -> int:
@@ -141,7 +145,7 @@ def _insert(new: NewCampaign, by: str) -> int:
     }
     bounds.check({**bounds.CAMPAIGN, **bounds.SEQUENCE}, pace)
     try:
-        campaign_id = int(Campaign.insert({"name": new.name, **pace}).execute())
+        campaign_id = int(Campaign.insert({"name": new.name, **pace, **_stops(new)}).execute())
     except IntegrityError as error:
         raise _refusal(error, new.name) from None
     letter = {"subject": new.subject, "text": new.text, "html": new.html}
@@ -154,8 +158,16 @@ def _insert(new: NewCampaign, by: str) -> int:
         CampaignStep.insert(campaign=campaign_id, position=position, **its, **waits).execute()
     links = [{"campaign": campaign_id, "mailbox": mailbox} for mailbox in new.mailbox_ids]
     CampaignMailbox.insert_many(links).execute()
-    changes.record_added(Campaign, campaign_id, pace, by)
+    changes.record_added(Campaign, campaign_id, {**pace, **_stops(new)}, by)
     return campaign_id
+
+
+_STOPS = ("stop_in_all_campaigns", "stop_colleagues")
+
+
+def _stops(new: NewCampaign) -> dict[str, object]:
+    """Those that are on."""
+    return {name: True for name in _STOPS if getattr(new, name)}
 
 
 @dataclass(frozen=True)
@@ -297,7 +309,7 @@ def edit(campaign_id: int, by: str, change: Edit) -> bool:
             _check_window(row, change)
         if change.last_day == NO_END:
             fresh["last_day"] = None
-        pace = {name: value for name, value in fresh.items() if name != "name"}
+        pace = {name: value for name, value in fresh.items() if name not in ("name", *_STOPS)}
         moved = _change_mailboxes(row, change.mailbox_ids) if mailbox_ids is not None else {}
         more = {**(_change_letter(row, change.letter) if letter else {}), **moved}
         if not more and not changes.differ(row, fresh):

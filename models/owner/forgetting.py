@@ -209,9 +209,16 @@ WORDS: Mapping[str, str] = {
         SET sender = '', subject = '', excerpt = '', message_id = NULL, suppressed = NULL, evidence = '{{}}'
         WHERE (lead_id = ANY(%(people)s) OR email_id IN {theirs}) AND (sender, excerpt, subject) <> ('', '', '')
     """,
+    # Leads who were stopped because of this one stay stopped, without the domain.
     "hold": """
+        WITH colleague AS (
+            INSERT INTO hold (lead_id, campaign_id, incoming_id, stops, reason, reason_code, reason_values, lifted_at)
+            SELECT p.id, h.campaign_id, h.incoming_id, true, %(reason)s, %(reason_code)s, %(reason_values)s, h.lifted_at
+            FROM hold h JOIN lead p ON split_part(p.address, '@', -1) = h.domain AND p.id <> ALL(%(people)s)
+            WHERE h.lead_id = ANY(%(people)s)
+        ), domain AS (DELETE FROM hold WHERE lead_id = ANY(%(people)s) AND domain IS NOT NULL)
         UPDATE hold SET reason = %(reason)s, reason_code = %(reason_code)s, reason_values = %(reason_values)s
-        WHERE lead_id = ANY(%(people)s) AND reason_code IS DISTINCT FROM %(reason_code)s
+        WHERE lead_id = ANY(%(people)s) AND domain IS NULL AND reason_code IS DISTINCT FROM %(reason_code)s
     """,
     # The row stays, as proof that an e-mail was sent.
     "email_content": "UPDATE email_content SET content = '' WHERE email_id IN {theirs} AND content <> ''",

@@ -245,6 +245,18 @@ def suppressed() -> list[int]:
     return [line for (line,) in fetch(SUPPRESSED)]
 
 
+STOPPED = """
+SELECT DISTINCT s.line FROM staged_lead s LEFT JOIN lead p ON p.address = s.normalised
+JOIN hold h ON h.lead_id = p.id AND h.domain IS NULL OR h.domain = split_part(s.normalised, '@', -1)
+WHERE h.stops AND h.lifted_at IS NULL AND (h.campaign_id IS NULL OR h.campaign_id = %s) ORDER BY s.line
+"""
+
+
+def stopped(campaign_id: int | None) -> list[int]:
+    """The lines of staged leads that the campaign must not write to, because they or their colleagues replied."""
+    return [line for (line,) in fetch(STOPPED, (campaign_id,))]
+
+
 WITHOUT_BASIS = """
 SELECT s.line FROM staged_lead s LEFT JOIN lead p ON p.address = s.normalised
 WHERE COALESCE(NULLIF(p.legal_basis, ''), s.legal_basis, '') = '' ORDER BY s.line

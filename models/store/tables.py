@@ -268,6 +268,7 @@ class Lead(Table):
 
 
 Lead.add_index(Lead.index(Lead.id, where=SQL("forgotten_at IS NOT NULL"), name="forgotten_leads"))
+Lead.add_index(Lead.index(SQL("split_part(address, '@', -1)"), name="lead_by_domain"))
 
 
 class Suppression(Table):
@@ -783,6 +784,7 @@ class Hold(Table):
     incoming = ForeignKeyField(Incoming, index=False)
     stops = BooleanField()  # for good
     until = MomentField(null=True)  # null: for good, or until a person decides
+    domain = TextField(null=True)  # not the lead, who replied, but the leads at this domain, whenever they come
     reason = TextField()
     reason_code = TextField(null=True)
     reason_values = JSONField(null=True)
@@ -795,6 +797,7 @@ class Hold(Table):
 
 Hold.add_index(Hold.index(Hold.lead, where=SQL("lifted_at IS NULL"), name="hold_of_lead"))
 Hold.add_index(Hold.index(Hold.incoming, name="hold_of_incoming"))
+Hold.add_index(Hold.index(Hold.domain, where=SQL("domain IS NOT NULL AND lifted_at IS NULL"), name="hold_of_domain"))
 Hold.add_index(
     Hold.index(Hold.incoming, where=SQL("lifted_at IS NULL AND NOT stops AND until IS NULL"), name="hold_open")
 )

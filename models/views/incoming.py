@@ -166,7 +166,10 @@ class _HoldRow:
 HOLDS = """
 SELECT p.address AS lead, c.name AS campaign, h.incoming_id, h.stops, h.until, h.reason, h.reason_code, h.reason_values,
        h.created_at AS since
-FROM hold h JOIN lead p ON p.id = h.lead_id LEFT JOIN campaign c ON c.id = h.campaign_id
+FROM hold h
+JOIN lead p ON (h.domain IS NULL AND p.id = h.lead_id)
+            OR (%(lead)s::text IS NOT NULL AND p.id <> h.lead_id AND h.domain = split_part(p.address, '@', -1))
+LEFT JOIN campaign c ON c.id = h.campaign_id
 WHERE h.lifted_at IS NULL AND (h.until IS NULL OR h.until > clock_timestamp())
   AND (%(lead)s::text IS NULL OR p.address = %(lead)s)
   AND (%(campaign)s::bigint IS NULL OR h.campaign_id IS NULL OR h.campaign_id = %(campaign)s)
@@ -175,7 +178,7 @@ ORDER BY h.id DESC LIMIT %(limit)s
 
 
 def holds(*, lead: str | None = None, campaign_id: int | None = None, limit: int = 100) -> list[HoldLine]:
-    """The latest first. lead: a normalised address."""
+    """The latest first. lead: a normalised address; with those of colleagues who stopped it."""
     found = rows(_HoldRow, HOLDS, {"lead": lead, "campaign": campaign_id, "limit": limit})
     return [HoldLine(it.lead, it.campaign, it.incoming_id, it.stops, it.until, _why(it), it.since) for it in found]
 

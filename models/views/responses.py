@@ -53,9 +53,16 @@ WITH message AS (
     JOIN campaign_email_queue q ON q.id = s.email_id JOIN campaign_lead l ON l.id = q.campaign_lead_id
     WHERE s.reason_code = 'unsubscribed' AND {sender} = ANY(%(ids)s)
 ), held AS (
-    SELECT {held} AS id, l.lead_id, bool_or(h.stops) AS stops
-    FROM hold h JOIN incoming i ON i.id = h.incoming_id JOIN campaign_lead l ON {of_lead}
-    WHERE (h.stops OR {stands}) AND {held} = ANY(%(ids)s) GROUP BY 1, 2
+    SELECT id, lead_id, bool_or(stops) AS stops FROM (
+        SELECT {held} AS id, l.lead_id, h.stops
+        FROM hold h JOIN incoming i ON i.id = h.incoming_id JOIN campaign_lead l ON {of_lead}
+        WHERE (h.stops OR {stands}) AND {held} = ANY(%(ids)s)
+        UNION ALL
+        SELECT {held}, l.lead_id, true
+        FROM hold h JOIN incoming i ON i.id = h.incoming_id JOIN lead p ON {domain_of_lead} = h.domain
+        JOIN campaign_lead l ON l.lead_id = p.id AND {of_domain}
+        WHERE h.stops AND {held} = ANY(%(ids)s)
+    ) it GROUP BY id, lead_id
 ), counted AS (
     SELECT id, lead_id, CASE class WHEN 'human' THEN 'replied' WHEN 'complaint' THEN 'complained'
                              WHEN 'bounce' THEN 'bounced_' || kind ELSE class END AS name
@@ -77,7 +84,14 @@ def of_mailboxes(ids: Collection[int]) -> dict[int, Responses]:
 
 
 def _counted(ids: Collection[int], **columns: str) -> dict[int, Responses]:
-    query = COUNTS.format(counts=_COUNTS, of_lead=holds.OF_LEAD.format(l="l"), stands=holds.STANDS, **columns)
+    query = COUNTS.format(
+        counts=_COUNTS,
+        of_lead=holds.OF_LEAD.format(l="l"),
+        of_domain=holds.OF_DOMAIN.format(l="l", p="p"),
+        domain_of_lead=holds.DOMAIN_OF_LEAD.format(p="p"),
+        stands=holds.STANDS,
+        **columns,
+    )
     found = {row.id: row.responses() for row in rows(_Row, query, {"ids": list(ids)})}
     return {each: found.get(each, Responses()) for each in ids}
 

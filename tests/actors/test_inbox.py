@@ -17,8 +17,8 @@ from mail.message import own_id
 from models.email import moves
 from models.email.claims import Claim
 from models.email.gates import Closed
-from models.inbox import incoming, looks, switches
-from models.owner import mailboxes, notices, protection, suppressions
+from models.inbox import holding, incoming, looks, switches
+from models.owner import forgetting, lead_import, mailboxes, notices, protection, suppressions
 from models.owner.mailboxes import SentMail
 from models.planning import plans
 from models.states import Status
@@ -169,6 +169,76 @@ class TestAReply:
 
         assert (make.row(colleague).status == Status.CANCELLED) is stopped
         assert make.row(other).status == Status.PENDING
+
+    @pytest.mark.parametrize(
+        ("everywhere", "domain"), [(True, "klient.example"), (False, "klient.example"), (True, "wp.pl")]
+    )
+    def test_stops_colleagues_who_are_imported_later_too(
+        self, dovecot: Dovecot, user: str, everywhere: bool, domain: str
+    ) -> None:
+        mailbox_id = a_mailbox(dovecot, user)
+        [email_id] = sent(mailbox_id, f"anna@{domain}")
+        answered = make.row(email_id).campaign_id
+        switches.change(answered, "ola", in_all_campaigns=everywhere, colleagues=True)
+        dovecot.receive(user, a_reply(email_id, "Proszę o ofertę.", sender=f"anna@{domain}"))
+        read()
+
+        with lead_import.staging():
+            people = [(1, make.a_lead(f"jan@{domain}")), (2, make.a_lead("jan@inny.example"))]
+            lead_import.stage(people)
+            told = lead_import.stopped(None), lead_import.stopped(answered)
+        later = make.a_campaign([mailbox_id], leads=[f"jan@{domain}", "jan@inny.example"])
+        plan_new()
+
+        is_stopped = domain not in holding.PUBLIC_DOMAINS
+        assert told == ([1] if is_stopped and everywhere else [], [1] if is_stopped else [])
+        planned = {CampaignLead.get_by_id(it.campaign_lead_id).address for it in Q.select().where(Q.campaign == later)}
+        assert ("jan@klient.example" in planned) is (is_stopped and not everywhere)
+        assert "jan@inny.example" in planned
+
+    def test_stops_a_colleague_whose_mail_was_planned_at_the_same_time(self, dovecot: Dovecot, user: str) -> None:
+        mailbox_id = a_mailbox(dovecot, user)
+        [email_id] = sent(mailbox_id, LEAD)
+        switches.change(make.row(email_id).campaign_id, "ola", in_all_campaigns=True, colleagues=True)
+        dovecot.receive(user, a_reply(email_id, "Proszę o ofertę."))
+        read()
+        colleague = pending(mailbox_id, "jan@klient.example")
+
+        closed = claim(colleague)
+
+        assert isinstance(closed, Closed)
+        assert (closed.gate, closed.action) == ("lead", "cancel")
+        assert closed.reason == "not written to any more: anna@klient.example of the same company replied"
+
+    def test_lets_colleagues_be_written_to_again_once_it_is_corrected(self, dovecot: Dovecot, user: str) -> None:
+        mailbox_id = a_mailbox(dovecot, user)
+        [email_id] = sent(mailbox_id, LEAD)
+        colleague = pending(mailbox_id, "jan@klient.example")
+        switches.change(make.row(email_id).campaign_id, "ola", in_all_campaigns=True, colleagues=True)
+        dovecot.receive(user, a_reply(email_id, "Proszę o ofertę."))
+        [row] = read()
+        assert make.row(colleague).status == Status.CANCELLED
+
+        incoming.correct(row.id, "other", "ola", "a test")
+
+        assert make.row(colleague).status == Status.PENDING
+
+    def test_keeps_colleagues_stopped_although_its_sender_is_forgotten(self, dovecot: Dovecot, user: str) -> None:
+        mailbox_id = a_mailbox(dovecot, user)
+        [email_id] = sent(mailbox_id, LEAD)
+        colleague = pending(mailbox_id, "jan@klient.example")
+        switches.change(make.row(email_id).campaign_id, "ola", in_all_campaigns=True, colleagues=True)
+        dovecot.receive(user, a_reply(email_id, "Proszę o ofertę."))
+        read()
+
+        forgetting.forget(LEAD, "ola", lambda key: None)
+
+        assert [it.domain for it in Hold.select()] == [None, None]
+        assert "klient" not in str([it.reason for it in Hold.select()])
+        later = make.a_campaign([mailbox_id], leads=["jan@klient.example"])
+        plan_new()
+        assert Q.select().where(Q.campaign == later).count() == 0
+        assert make.row(colleague).status == Status.CANCELLED
 
     def test_without_our_ids_is_matched_by_its_sender(self, dovecot: Dovecot, user: str) -> None:
         [email_id] = sent(a_mailbox(dovecot, user), LEAD)

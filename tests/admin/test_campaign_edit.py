@@ -91,6 +91,22 @@ class TestADraft:
         assert addresses() == {"jan@sender.example"}
         assert "nothing was changed" in done("campaign", "edit", "Winter", "--file", str(file))
 
+    def test_changes_what_a_reply_stops_where_its_file_says_so(self, draft: Campaign, tmp_path: Path) -> None:
+        file, replan_reasons = tmp_path / "autumn.toml", []
+        for lines, expected in (
+            ("stop_in_all_campaigns = true\nstop_colleagues = true\n", (True, True)),
+            ("stop_colleagues = false\n", (True, False)),
+        ):
+            file.write_text(CAMPAIGN + lines)
+
+            done("campaign", "edit", "Autumn", "--file", str(file))
+
+            row = Campaign.get()
+            assert (row.stop_in_all_campaigns, row.stop_colleagues) == expected
+            replan_reasons.append(row.replan_reason)
+            Campaign.update(replan_reason=None).execute()
+        assert replan_reasons[-1] is None  # no e-mail moves for it
+
     @pytest.mark.parametrize(
         ("options", "complaint"),
         [

@@ -252,6 +252,13 @@ class TestAddingACampaign:
         leads = CampaignLead.select().order_by(CampaignLead.position)
         assert [lead.address for lead in leads] == ["anna@leads.example", "jan@leads.example"]
 
+    def test_says_what_a_reply_stops(self, files: tuple[Path, Path], mailbox: int) -> None:
+        files[0].write_text(CAMPAIGN + "stop_in_all_campaigns = true\nstop_colleagues = true\n")
+
+        done("campaign", "add", str(files[0]), "--leads", str(files[1]))
+
+        assert done("campaign", "replies", "Autumn") == "a reply stops the lead and its colleagues in all campaigns\n"
+
     def test_the_example_can_be_added(self) -> None:
         for address in ("ola@warsztaty.example", "marek@warsztaty.example"):
             make.a_mailbox(address)

@@ -425,7 +425,7 @@ ERASED = {
     "change": {"address"},
     "suppression": {"address"},
     "incoming": {"message_id", "sender", "subject", "excerpt", "suppressed", "evidence"},
-    "hold": {"reason", "reason_code", "reason_values"},
+    "hold": {"domain", "reason", "reason_code", "reason_values"},
 }
 
 
