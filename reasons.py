@@ -221,6 +221,17 @@ class Code(StrEnum):
     HELD_BY_LAST_DAY = "held_by_last_day", gettext_noop("its last day is %(day)s")
     HELD_BY_GAP = "held_by_gap", gettext_noop("held by the gap between two e-mails of a mailbox")
     HELD_BY_CLOSING = "held_by_closing", gettext_noop("held by its mailboxes, which are closed for a while")
+    STEADY = (
+        "steady",
+        gettext_noop("%(limit)d a day with %(steps)d steps is about %(new)d new leads a day, if nobody answers"),
+    )
+    STEADY_FALLS_BEHIND = (
+        "steady_falls_behind",
+        gettext_noop(
+            "%(limit)d a day with %(steps)d steps is more follow-ups than the %(share)d %% of its mailboxes' days that"
+            " they may take: they go later and later"
+        ),
+    )
     HELD_BY_DELAY = "held_by_delay", gettext_noop("held by its delay between two e-mails")
 
     # Why an order was refused.

@@ -232,6 +232,7 @@ def show_(name: Name, json: show.AsJson = False) -> None:
             ("came back", show.responses(line.responses)),
             ("today", f"{line.used_today}/{line.daily_limit}"),
             ("next e-mail", line.next_at),
+            *((f"step {it.number}", f"{it.after} later: {it.subject}") for it in line.steps[1:]),
             *(("letter too large for", f"{mailboxes.get(id).address}: {why}") for id, why in too_small.items()),
         ]
     )

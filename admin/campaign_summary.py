@@ -106,6 +106,8 @@ def sentence(found: Calendar) -> str:
         parts = [f"the first {parts[0]}", parts[1], "more follow"]
     if found.held_by:
         parts.append(str(found.held_by))
+    if found.steady:
+        parts.append(str(found.steady))
     if found.nowhere:
         parts.append(f"the rest has no time: {found.nowhere}")
     return "; ".join(parts)
@@ -131,14 +133,24 @@ def _print_days(found: Calendar) -> None:
         used.update(counts)
     boxes = sorted(used, key=lambda box: addresses[box])
     shown = list(found.days.items())[:_MOST_DAYS]
+    has_follow_ups = found.follow_ups.total() > 0
+
+    def of_kinds(days: list[date], count: int) -> tuple[int, ...]:
+        """All e-mails; of a sequence also the new leads and the follow-ups among them."""
+        follow_ups = sum(found.follow_ups[day] for day in days)
+        return (count, count - follow_ups, follow_ups) if has_follow_ups else (count,)
+
     rows: list[tuple[object, ...]] = [
-        (_day(day), sum(counts.values()), *(counts[box] or "" for box in boxes)) for day, counts in shown
+        (_day(day), *of_kinds([day], sum(counts.values())), *(counts[box] or "" for box in boxes))
+        for day, counts in shown
     ]
     if (more := len(found.days) - len(shown)) > 0:
-        rest = sum(sum(counts.values()) for counts in list(found.days.values())[_MOST_DAYS:])
-        rows.append((f"{more} more days", rest, *("" for _ in boxes)))
-    rows.append(("all", sum(used.values()), *(used[box] for box in boxes)))
-    show.table(("day", "e-mails", *(addresses[box] for box in boxes)), rows, "")
+        later = list(found.days)[_MOST_DAYS:]
+        rest = sum(sum(found.days[day].values()) for day in later)
+        rows.append((f"{more} more days", *of_kinds(later, rest), *("" for _ in boxes)))
+    rows.append(("all", *of_kinds(list(found.days), sum(used.values())), *(used[box] for box in boxes)))
+    kinds = ("e-mails", "new leads", "follow-ups") if has_follow_ups else ("e-mails",)
+    show.table(("day", *kinds, *(addresses[box] for box in boxes)), rows, "")
 
 
 def _day(day: date) -> str:

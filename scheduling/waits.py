@@ -65,7 +65,7 @@ class Wait:
     def ends(self, at: datetime) -> datetime:
         """When it is over, for an e-mail that was sent at this time. In UTC."""
         if self.unit in _EXACT:
-            return at + self.count * _EXACT[self.unit]
+            return at.astimezone(UTC) + self.count * _EXACT[self.unit]
         local = at.astimezone(WARSAW)
         day = _later(local.date(), self.count, self.unit is Unit.WORKING_DAYS)
         return datetime.combine(day, local.timetz()).astimezone(UTC)

@@ -60,6 +60,17 @@ class Responses(Output):
     stopped: int = Field(description="Not written to any more, because of a reply.")
 
 
+class Step(Output):
+    """A letter of a campaign's sequence."""
+
+    number: int
+    after: str | None = Field(
+        description="How long after the letter before it, like `3 working days`. null: the first."
+    )
+    subject: str = Field(description="Its template.")
+    answers: bool = Field(description="It has no subject of its own, and stays in the thread of the letters before it.")
+
+
 class Campaign(Output):
     """A campaign with its progress."""
 
@@ -74,6 +85,7 @@ class Campaign(Output):
     next_at: Moment | None = Field(description="When the next pending e-mail is planned.")
     standing: Standing
     responses: Responses
+    steps: list[Step] = Field(description="Its letters, in order.")
 
 
 class Email(Output):

@@ -48,7 +48,8 @@ SELECT conname FROM pg_constraint
 WHERE connamespace = current_schema()::regnamespace AND contype = 'c' AND NOT convalidated
 UNION ALL
 SELECT name FROM unnest(ARRAY['one_sending_per_mailbox', 'campaign_email_queue_message_id',
-                              'campaign_email_queue_campaign_lead_id_step_id', 'one_successor']) AS name
+                              'campaign_email_queue_campaign_lead_id_step_id', 'one_successor',
+                              'one_first_email']) AS name
 WHERE NOT EXISTS (SELECT FROM pg_index i WHERE i.indexrelid = to_regclass(name) AND i.indisunique AND i.indisvalid)
 """
 
@@ -197,6 +198,23 @@ UNION ALL
 SELECT 'mailbox ' || id || ' (closed until ' || closed_until || ')' FROM mailbox WHERE closed_until >= %(end)s
 """
 
+# Both are written under the campaign's lock, so the times tell which came first.
+STOPPED_IS_STOPPED = """
+SELECT q.id FROM campaign_email_queue q
+JOIN campaign_lead l ON l.id = q.campaign_lead_id
+JOIN hold h ON h.lead_id = l.lead_id AND (h.campaign_id IS NULL OR h.campaign_id = q.campaign_id) AND h.stops
+WHERE q.predecessor_id IS NOT NULL AND q.handed_over_at > h.created_at
+  AND q.handed_over_at < COALESCE(h.lifted_at, 'infinity')
+GROUP BY q.id ORDER BY q.id
+"""
+
+FOLLOW_UPS_WAIT = """
+SELECT q.id FROM campaign_email_queue q JOIN campaign_email_queue p ON p.id = q.predecessor_id
+WHERE q.handed_over_at IS NOT NULL AND q.looked_at IS NOT NULL
+  AND (q.looked_at < q.wait_ends_at OR q.handed_over_at < q.wait_ends_at OR p.status <> 'sent')
+ORDER BY q.id
+"""
+
 SENT_HAS_ITS_CONTENT = """
 SELECT q.id FROM campaign_email_queue q LEFT JOIN email_content e ON e.email_id = q.id
 WHERE q.status = 'sent' AND e.email_id IS NULL AND NOT EXISTS (
@@ -261,6 +279,8 @@ RULES = (
     Rule("handed_over_once", "no e-mail was handed over twice without proof or a decision", HANDED_OVER_ONCE),
     Rule("outcomes_have_attempts", "each outcome has its attempt", OUTCOMES_HAVE_ATTEMPTS),
     Rule("limits_held", "no limit was exceeded", LIMITS_HELD),
+    Rule("stopped_is_stopped", "no follow-up was handed over after its lead's answer was read", STOPPED_IS_STOPPED),
+    Rule("follow_ups_wait", "each follow-up was sent after its wait and a look for an answer", FOLLOW_UPS_WAIT),
     Rule("completed_is_complete", "completed campaigns have nothing left to send", COMPLETED_IS_COMPLETE),
     Rule("sent_has_its_content", "the content of each sent e-mail is stored", SENT_HAS_ITS_CONTENT),
     Rule("stopped_are_left_alone", "nobody who replied was written to after that", STOPPED_ARE_LEFT_ALONE),

@@ -229,17 +229,23 @@ def every() -> list[Campaign]:
     return list(Campaign.select().order_by(Campaign.id))
 
 
-SUBJECTS = "SELECT subject FROM campaign_step WHERE campaign_id = %s ORDER BY position"
+SUBJECTS = """
+SELECT COALESCE(s.subject, 'Re: ' || (
+    SELECT before.subject FROM campaign_step before
+    WHERE before.campaign_id = s.campaign_id AND before.position < s.position AND before.subject IS NOT NULL
+    ORDER BY before.position DESC LIMIT 1))
+FROM campaign_step s WHERE s.campaign_id = %s ORDER BY s.position
+"""
 
 
 def subjects(campaign_id: int) -> list[str]:
-    """Of its steps, in their order."""
+    """Of its steps, in their order; of one without its own, "Re: " and that of the letters that it answers."""
     return [subject for (subject,) in fetch(SUBJECTS, (campaign_id,))]
 
 
 @dataclass(frozen=True)
 class StoredLetter:
-    subject: str
+    subject: str | None  # None: it answers the letters before it
     text: str
     html: str | None
 

@@ -40,6 +40,7 @@ class Situation:
     taken: list[Taken]
     revisions: dict[tuple[str, int], int]  # updated as its plans are written
     due: list[FollowUp] = field(default_factory=list)  # follow-ups without a slot; for a forecast only
+    plays_to_the_end: bool = False  # a forecast: with the follow-ups to e-mails that are still to be sent
 
 
 def situation(
@@ -70,8 +71,10 @@ def situation(
         if not forecast:
             rows = [row for row in rows if row.id in emails]
         own = _taken(TAKEN_BY, [row.id for row in rows])
-    due = [it.planned for it in unplanned.follow_ups([row.id for row in rows])] if forecast else []
-    return _situation(rows, emails, own, due, now, to_the_end=again or forecast)
+    plays_to_the_end = forecast and not again
+    due = [it.planned for it in unplanned.follow_ups([row.id for row in rows])] if plays_to_the_end else []
+    seen = _situation(rows, emails, own, due, now, to_the_end=again or forecast)
+    return replace(seen, plays_to_the_end=plays_to_the_end)
 
 
 def around(campaign_ids: Collection[int]) -> Situation:

@@ -41,6 +41,7 @@ class Entry:
     step_id: int
     mailbox_id: int
     email_id: int | None  # None: not planned yet
+    is_follow_up: bool = False
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,8 @@ class LeftOut:
 class Calendar:
     entries: list[Entry]  # in time order
     days: Mapping[date, Counter[int]]  # Warsaw day -> mailbox id -> e-mails
+    follow_ups: Counter[date]  # how many of a day's e-mails are follow-ups, if nobody answers
+    steady: Reason | None  # of a sequence: how many new leads a day it can go on with
     goes_on: bool  # more e-mails follow, which were not played
     held_by: Reason | None  # None: fewer than two e-mails
     nowhere: Reason | None  # why the rest of its e-mails has no time at all
@@ -82,7 +85,8 @@ def after(order: Callable[[], object], campaign_id: int, most_emails: int | None
 def slot_of(row: Campaign, campaign_lead_id: int, most_emails: int | None = None) -> Slot | None:
     """Where an e-mail that is not planned yet would go. None: nowhere, or behind the first most_emails."""
     slots = _slots(_read(row, most_emails, 0))
-    return next((it for it in [*slots.moved, *slots.new] if it.lead_id == campaign_lead_id), None)
+    found = [it for it in [*slots.moved, *slots.new] if it.lead_id == campaign_lead_id]
+    return min(found, key=lambda it: it.at, default=None)
 
 
 def leads(campaign_id: int) -> dict[int, str]:
@@ -109,6 +113,12 @@ class _Seen:
     mailboxes_allow: int  # e-mails a day, if no other campaign used its mailboxes
     no_mailbox: Reason | None
     left_out: tuple[list[LeftOut], int]
+
+    @property
+    def later_steps(self) -> set[int]:
+        """Its follow-ups' steps."""
+        its = [it for it in self.new.campaigns if it.id == self.row.id] if self.new else []
+        return {step.id for it in its for step in it.steps[1:]}
 
 
 def _read(row: Campaign, most: int | None, most_left_out: int) -> _Seen:
@@ -156,19 +166,28 @@ def _slots(seen: _Seen) -> _Slots:
         return _Slots(moved, [], holds, False, False)
     its, campaign_id = _standing(seen, moved), seen.row.id
     taken = [it for it in seen.new.taken if it.campaign_id != campaign_id]
-    places: list[Slot | Entry] = [*moved, *its]
-    taken += [Taken(campaign_id, it.mailbox_id, it.at) for it in places]
+    later = seen.later_steps
+    taken += [
+        Taken(campaign_id, it.mailbox_id, it.at, False, it.campaign_lead_id, it.step_id, it.step_id in later)
+        for it in [*(_entry(it) for it in moved), *its]
+    ]
     wanted = next((len(it.emails) for it in seen.new.campaigns if it.id == campaign_id), 0)
-    new = _own(replace(seen.new, taken=taken), campaign_id, wanted, holds)
+    new = _own(replace(seen.new, taken=taken), campaign_id, wanted, holds, is_sequence=bool(later))
     goes_on = seen.most is not None and wanted > seen.most
-    return _Slots(moved, new[: seen.most] if goes_on else new, holds, goes_on, len(new) < wanted)
+    first = sum(it.step_id not in later for it in new)
+    return _Slots(moved, new[: seen.most] if goes_on else new, holds, goes_on, first < wanted)
 
 
-def _own(seen: Situation, campaign_id: int, wanted: int, holds: dict[Slot, Hold]) -> list[Slot]:
+def _entry(it: Slot, email_id: int | None = None, *, is_follow_up: bool = False) -> Entry:
+    return Entry(it.at, it.lead_id, it.step_id, it.mailbox_id, email_id, is_follow_up)
+
+
+def _own(seen: Situation, campaign_id: int, wanted: int, holds: dict[Slot, Hold], *, is_sequence: bool) -> list[Slot]:
     """The slots of one campaign, played beside the others until its last e-mail has its place."""
-    while wanted:
+    while wanted or is_sequence:
         try:
-            return list(islice((it for it in _play(seen, holds) if it.campaign_id == campaign_id), wanted))
+            its = (it for it in _play(seen, holds) if it.campaign_id == campaign_id)
+            return list(its if is_sequence else islice(its, wanted))
         except Unplannable as failure:  # the tick logs why, and plans the others without it
             if failure.campaign_id == campaign_id:
                 raise
@@ -177,7 +196,9 @@ def _own(seen: Situation, campaign_id: int, wanted: int, holds: dict[Slot, Hold]
 
 
 def _play(seen: Situation, holds: dict[Slot, Hold]) -> Iterator[Slot]:
-    return planner.plan(seen.campaigns, seen.mailboxes, seen.taken, seen.now, holds)
+    return planner.plan(
+        seen.campaigns, seen.mailboxes, seen.taken, seen.now, holds, due=seen.due, expected=seen.plays_to_the_end
+    )
 
 
 def _standing(seen: _Seen, moved: Sequence[Slot]) -> list[Entry]:
@@ -189,23 +210,40 @@ def _standing(seen: _Seen, moved: Sequence[Slot]) -> list[Entry]:
 def _played(seen: _Seen) -> Calendar:
     slots = _slots(seen)
     ids = {(it.campaign_lead_id, it.step_id): it.email_id for it in seen.pending}
+    later = seen.later_steps
     moving = [
-        Entry(it.at, it.lead_id, it.step_id, it.mailbox_id, ids.get((it.lead_id, it.step_id)))
+        _entry(it, ids.get((it.lead_id, it.step_id)), is_follow_up=it.step_id in later)
         for it in [*slots.moved, *slots.new]
     ]
     entries = sorted([*_standing(seen, slots.moved), *moving], key=lambda it: (it.at, it.campaign_lead_id))
     days: dict[date, Counter[int]] = {}
+    follow_ups: Counter[date] = Counter()
     for it in entries:
         days.setdefault(warsaw_day(it.at), Counter())[it.mailbox_id] += 1
+        follow_ups[warsaw_day(it.at)] += it.is_follow_up
     return Calendar(
         entries=entries,
         days=days,
+        follow_ups=follow_ups,
+        steady=_steady(seen),
         goes_on=slots.goes_on,
-        held_by=_held_by(seen, slots, entries),
+        held_by=_held_by(seen, slots, [it for it in entries if not it.is_follow_up]),
         nowhere=_nowhere(seen) if slots.unplaced else None,
         left_out=seen.left_out[0],
         left_out_count=seen.left_out[1],
     )
+
+
+def _steady(seen: _Seen) -> Reason | None:
+    """What a day of a sequence is like once its follow-ups have come, if nobody answers."""
+    steps, a_day = len(seen.later_steps) + 1, min(seen.row.daily_limit, seen.mailboxes_allow)
+    if steps == 1 or not a_day:
+        return None
+    most_follow_ups = seen.mailboxes_allow * seen.row.follow_up_share // 100
+    new = max(min(a_day // steps, seen.row.new_leads_per_day or a_day), 1)
+    if new * (steps - 1) > most_follow_ups:
+        return Reason(Code.STEADY_FALLS_BEHIND, limit=a_day, steps=steps, share=seen.row.follow_up_share)
+    return Reason(Code.STEADY, limit=a_day, steps=steps, new=new)
 
 
 def _nowhere(seen: _Seen) -> Reason:
@@ -233,7 +271,8 @@ SELECT COALESCE(sum(m.daily_limit), 0)::int FROM campaign_mailbox cm JOIN mailbo
 WHERE cm.campaign_id = %s AND cm.closed_reason IS NULL AND m.status = 'active'
 """
 PENDING = f"""
-SELECT q.scheduled_at AS at, q.campaign_lead_id, q.step_id, q.mailbox_id, q.id AS email_id
+SELECT q.scheduled_at AS at, q.campaign_lead_id, q.step_id, q.mailbox_id, q.id AS email_id,
+       q.predecessor_id IS NOT NULL AS is_follow_up
 FROM campaign_email_queue q JOIN campaign_lead l ON l.id = q.campaign_lead_id
 WHERE q.campaign_id = %(campaign)s AND q.status = 'pending' AND {MAY_BE_WRITTEN_TO}
 """  # noqa: S608  # only our own words

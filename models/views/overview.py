@@ -11,6 +11,7 @@ from models.email.locks import NoSuchEmail
 from models.health import domains
 from models.health.domains import DomainFinding
 from models.owner import mailboxes as boxes
+from models.planning import sequences
 from models.states import CampaignStatus, MailboxStatus, Status
 from models.store import reason_columns
 from models.store.database import clock, fetch_row
@@ -115,6 +116,16 @@ def content(email_id: int) -> bytes | None:
 
 
 @dataclass(frozen=True)
+class StepLine:
+    """A letter of a campaign's sequence."""
+
+    number: int
+    after: str | None  # its wait, like "3 working days"; None: the first
+    subject: str  # of one without its own: "Re: " and that of the letters that it answers
+    answers: bool  # it has no subject of its own, and stays in their thread
+
+
+@dataclass(frozen=True)
 class CampaignLine:
     id: int
     name: str
@@ -127,6 +138,7 @@ class CampaignLine:
     next_at: datetime | None  # of the next pending e-mail
     standing: Standing
     responses: Responses
+    steps: list[StepLine]
 
     @property
     def saying(self) -> str:
@@ -167,7 +179,7 @@ def campaigns(rows: Sequence[Campaign]) -> list[CampaignLine]:
     ids = [row.id for row in rows]
     sizes = {it.campaign_id: it for it in read_rows(_Size, LEADS_AND_STEPS, (ids,))}
     used, stands = limits.campaigns_used(ids, warsaw_day(clock())), standings(rows)
-    responded = responses.of_campaigns(ids)
+    responded, steps = responses.of_campaigns(ids), steps_of(ids)
     counts: dict[int, dict[str, int]] = {}
     next_at: dict[int, datetime] = {}
     for it in read_rows(CampaignCount, CAMPAIGN_COUNTS, (ids,)):
@@ -187,9 +199,39 @@ def campaigns(rows: Sequence[Campaign]) -> list[CampaignLine]:
             next_at=next_at.get(row.id),
             standing=stands[row.id],
             responses=responded[row.id],
+            steps=steps[row.id],
         )
         for row in rows
     ]
+
+
+STEPS = """
+SELECT s.campaign_id, s.position AS number, s.wait_count, s.wait_unit, s.subject IS NULL AS answers,
+       COALESCE(s.subject, 'Re: ' || (
+           SELECT before.subject FROM campaign_step before
+           WHERE before.campaign_id = s.campaign_id AND before.position < s.position AND before.subject IS NOT NULL
+           ORDER BY before.position DESC LIMIT 1)) AS subject
+FROM campaign_step s WHERE s.campaign_id = ANY(%s) ORDER BY s.campaign_id, s.position
+"""
+
+
+@dataclass(frozen=True)
+class _Step:
+    campaign_id: int
+    number: int
+    wait_count: int | None
+    wait_unit: str | None
+    answers: bool
+    subject: str
+
+
+def steps_of(campaign_ids: Sequence[int]) -> defaultdict[int, list[StepLine]]:
+    """Campaign id -> its letters in order."""
+    found: defaultdict[int, list[StepLine]] = defaultdict(list)
+    for it in read_rows(_Step, STEPS, (list(campaign_ids),)):
+        wait = sequences.wait(it.wait_count, it.wait_unit)
+        found[it.campaign_id].append(StepLine(it.number, str(wait) if wait else None, it.subject, it.answers))
+    return found
 
 
 @dataclass(frozen=True)

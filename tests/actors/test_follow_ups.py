@@ -13,7 +13,7 @@ from models.owner import campaigns, mailboxes, suppressions
 from models.planning import follow_ups
 from models.store import database
 from models.store.tables import CampaignEmailQueue, CampaignLead, EmailHistory
-from models.views import forecast
+from models.views import calendars, forecast, overview
 from scheduling import waits
 from scheduling.window import WARSAW, Window
 from tests import factories as make
@@ -201,6 +201,20 @@ class TestAFollowUp:
         assert (after.mailbox_id, after.scheduled_at) == (before.mailbox_id, before.scheduled_at)
 
 
+class TestACampaignWithSteps:
+    def test_shows_them(self) -> None:
+        campaign_id, _ = a_sequence(waits_for=("3 working days", "1 day"))
+
+        [line] = overview.campaigns([campaigns.get(campaign_id)])
+
+        assert [(it.number, it.after, it.subject) for it in line.steps] == [
+            (1, None, "Hello {{ name }}"),
+            (2, "3 working days", "Re: Hello {{ name }}"),
+            (3, "1 day", "Re: Hello {{ name }}"),
+        ]
+        assert campaigns.subjects(campaign_id)[1:] == ["Re: Hello {{ name }}"] * 2
+
+
 class TestNewLeads:
     def test_are_planned_before_follow_ups_that_are_days_ahead(self) -> None:
         campaign_id, mailbox_id = a_sequence(leads=3)
@@ -244,6 +258,33 @@ class TestTheForecast:
         assert [
             row.scheduled_at for row in Q.select().where(Q.status == "pending").order_by(Q.scheduled_at)
         ] == expected
+
+
+class TestTheCalendar:
+    def test_tells_new_leads_and_follow_ups_apart_and_what_a_steady_day_is_like(self) -> None:
+        campaign_id, _ = a_sequence(leads=4, waits_for=("2 days", "4 days"), limit=40)
+
+        found = calendars.of(campaigns.get(campaign_id))
+
+        assert (len(found.entries), found.follow_ups.total()) == (12, 8)
+        assert str(found.steady) == "40 a day with 3 steps is about 13 new leads a day, if nobody answers"
+        assert found.nowhere is None
+
+    def test_has_what_is_planned_already_and_what_follows_it(self) -> None:
+        campaign_id, mailbox_id = a_sequence(leads=2, waits_for=("2 days", "4 days"))
+        [email_id] = make.planned(campaign_id, mailbox_id, make.now())
+        send(email_id)
+        plan_follow_ups()
+
+        found = calendars.of(campaigns.get(campaign_id))
+
+        assert [it.email_id is not None for it in found.entries] == [False, True, False, False, False]
+
+    def test_says_when_follow_ups_fall_behind(self) -> None:
+        campaign_id, mailbox_id = a_sequence(leads=1, waits_for=("1 day",) * 5, follow_up_share=10)
+        mailboxes.edit(mailbox_id, "tests", mailboxes.Edit(daily_limit=40))
+
+        assert "they go later and later" in str(calendars.of(campaigns.get(campaign_id)).steady)
 
 
 class TestTheIndexOfOneEmail:

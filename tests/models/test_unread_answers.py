@@ -10,6 +10,7 @@ from models.email import batch_moves, moves
 from models.email.batch_moves import FollowUp
 from models.email.claims import Claim
 from models.email.gates import Closed
+from models.health import invariants
 from models.inbox import looks, unread
 from models.inbox.looks import Look
 from models.store import database
@@ -239,3 +240,32 @@ class TestALook:
         act_on_closed_gate(closed, row.id, row.scheduled_at)
 
         assert database.fetch("SELECT asked_at IS NOT NULL FROM inbox") == [(True,)]
+
+
+class TestTheDoctor:
+    def handed_over(self) -> CampaignEmailQueue:
+        row = due(waited=timedelta(hours=1))
+        inbox_read(row, 2 * MINUTE)
+        make.handed_over(row.id)
+        return make.row(row.id)
+
+    def broken(self) -> set[str]:
+        return {it.rule for it in invariants.check() if not it.holds}
+
+    def test_finds_nothing_wrong_with_an_answer_that_came_after_the_hand_over(self) -> None:
+        an_answer_is_read(self.handed_over())
+
+        assert not {it for it in self.broken() if "follow-up" in it}
+
+    def test_finds_a_follow_up_that_was_handed_over_after_an_answer_was_read(self) -> None:
+        row = self.handed_over()
+        an_answer_is_read(row)
+        database.execute("UPDATE hold SET created_at = created_at - interval '1 minute'")
+
+        assert "no follow-up was handed over after its lead's answer was read" in self.broken()
+
+    def test_finds_a_follow_up_that_went_without_a_look_after_its_wait(self) -> None:
+        row = self.handed_over()
+        Q.update(looked_at=row.wait_ends_at - SECOND).where(Q.id == row.id).execute()
+
+        assert "each follow-up was sent after its wait and a look for an answer" in self.broken()

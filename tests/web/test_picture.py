@@ -18,7 +18,7 @@ NOON = datetime(2026, 11, 17, 11, 0, tzinfo=UTC)  # 12:00 in Warsaw
 
 def a_line(*marks: TimelineMark, opens: datetime | None = None, closes: datetime | None = None) -> CampaignDay:
     campaign = CampaignLine(
-        1, "Autumn", CampaignStatus.ACTIVE, 1, 1, {}, 0, 10, None, Standing(None, Reason(Code.SENDING)), Responses()
+        1, "Autumn", CampaignStatus.ACTIVE, 1, 1, {}, 0, 10, None, Standing(None, Reason(Code.SENDING)), Responses(), []
     )
     return CampaignDay(campaign, opens, closes, list(marks), 0, [], 0)
 
