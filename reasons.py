@@ -61,6 +61,10 @@ class Code(StrEnum):
     CLOSED_DAY = "closed_day", gettext_noop("a holiday, a frozen day, or after the campaign's last day")
     CAMPAIGN_LIMIT = "campaign_limit", gettext_noop("the campaign's daily limit of %(limit)d is used up")
     MAILBOX_LIMIT = "mailbox_limit", gettext_noop("the mailbox's daily limit of %(limit)d is used up")
+    PROVIDER_LIMIT = (
+        "provider_limit",
+        gettext_noop("%(provider)s takes at most %(most)d e-mails in %(span)s from a mailbox"),
+    )
     MAILBOX_LIMIT_0 = "mailbox_limit_0", gettext_noop("the mailbox's daily limit is 0")
     MAILBOX_STATUS = "mailbox_status", gettext_noop("the mailbox is %(status)s")
     MAILBOX_CLOSED = "mailbox_closed", gettext_noop("closed: %(because)s")
@@ -220,6 +224,10 @@ class Code(StrEnum):
     )
     HELD_BY_LAST_DAY = "held_by_last_day", gettext_noop("its last day is %(day)s")
     HELD_BY_GAP = "held_by_gap", gettext_noop("held by the gap between two e-mails of a mailbox")
+    HELD_BY_PROVIDER = (
+        "held_by_provider",
+        gettext_noop("held by %(provider)s, which takes at most %(limits)s from a mailbox"),
+    )
     HELD_BY_CLOSING = "held_by_closing", gettext_noop("held by its mailboxes, which are closed for a while")
     STEADY = (
         "steady",

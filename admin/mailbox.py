@@ -29,6 +29,7 @@ from models.store.tables import Mailbox
 from models.views import overview
 from ops.terminal import escape_controls
 from reasons import warsaw
+from scheduling.providers import PROVIDERS, described
 from scheduling.window import warsaw_day
 
 app = typer.Typer(help="Mailboxes that e-mails are sent from.", no_args_is_help=True)
@@ -64,6 +65,12 @@ RampStart = Annotated[
 RampStep = Annotated[
     int | None, typer.Option(min=1, help="Ramp: so many e-mails a day more after each day on which it sent.")
 ]
+# A table's keys become choices on the command line.
+Provider = StrEnum("Provider", [*PROVIDERS, "none"])  # type: ignore[misc]
+ProviderName = Annotated[
+    Provider | None,
+    typer.Option("--provider", help="Its provider, whose limits hold above the daily limit. Default: by its server."),
+]
 SentFolder = Annotated[str | None, typer.Option(help='Sent folder. Default, or "": the one that the server marks.')]
 
 
@@ -90,6 +97,7 @@ def add(
     one_click: OneClick = None,
     ramp_start: RampStart = None,
     ramp_step: RampStep = None,
+    provider: ProviderName = None,
     no_check: Annotated[bool, typer.Option("--no-check", help="Do not log in to its servers to try them.")] = False,
     yes: confirm.Yes = False,
 ) -> None:
@@ -119,8 +127,22 @@ def add(
     _warn_if_in_clear(host, security)
     if not no_check:
         _try_servers(Mailbox(**new, **more), yes=yes)
-    mailboxes.add(**new, by=who(), sent_mail=where, one_click=bool(one_click), ramp=ramp)
+    key = _provider(provider)
+    mailboxes.add(**new, by=who(), sent_mail=where, one_click=bool(one_click), ramp=ramp, provider=key)
     print(f"added {normalise(address)}")
+    _tell_limits(mailboxes.find(normalise(address)))
+
+
+def _provider(given: Provider | None) -> str | None:
+    """As models have it: "" for none of them, None if none was given."""
+    return None if given is None else "" if given == "none" else str(given)
+
+
+def _tell_limits(row: Mailbox) -> None:
+    if row.provider is not None:
+        print(f"its provider is {described(row.provider)}")
+    elif not config.is_loopback(row.smtp_host):
+        print(f"no limits of {row.smtp_host} are known here: ask its provider, and keep the daily limit below them")
 
 
 def _warn_if_in_clear(host: str, security: str) -> None:
@@ -214,13 +236,14 @@ def edit(
     one_click: OneClick = None,
     ramp_start: RampStart = None,
     ramp_step: RampStep = None,
+    provider: ProviderName = None,
     yes: confirm.Yes = False,
 ) -> None:
     """Change the given settings. A new limit or gap plans the campaigns again: shows first which e-mails move."""
     _check_server(host, imap_host, username, name, sent_folder)
     about_smtp = (host, port, security, username, name, daily_limit, gap)
     about_imap = (imap_host, imap_port, imap_security, sent_folder)
-    if (*about_smtp, *about_imap, one_click, ramp_start, ramp_step) == (None,) * 14:
+    if (*about_smtp, *about_imap, one_click, ramp_start, ramp_step, provider) == (None,) * 15:
         raise typer.BadParameter("give at least one option to change")
     row = mailboxes.find(normalise(address))
     _warn_if_in_clear(host or row.smtp_host, security or (row.smtp_security if host else ""))
@@ -237,11 +260,14 @@ def edit(
         sent_mail=None if about_imap == (None,) * 4 else where or "nowhere",
         one_click=one_click,
         ramp=_ramp(row, ramp_start, ramp_step),
+        provider=_provider(provider),
     )
     order = partial(mailboxes.edit, row.id, who(), change)
     confirm.moves(order, mailboxes.used_by(row.id), yes=yes)
     order()
     print(f"changed {normalise(address)}")
+    if host is not None or provider is not None:
+        _tell_limits(mailboxes.get(row.id))
 
 
 def _ramp(row: Mailbox | None, start: int | None, step: int | None) -> Ramp | Literal["none"] | None:
@@ -288,6 +314,7 @@ def show_(address: Address, json: show.AsJson = False) -> None:
         "imap_security": row.imap_security,
         "sent_folder": row.sent_folder,
         "one_click": row.one_click,
+        "provider": described(row.provider) if row.provider else None,
         "ramp": f"{row.ramp_start} a day from {row.ramp_from}, {row.ramp_step} more after each day of sending, up to"
         f" {row.daily_limit}"
         if row.ramp_start

@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
 
+from scheduling.providers import Limit
 from scheduling.waits import Wait
 from scheduling.window import NEVER, Window
 
@@ -35,6 +36,14 @@ def check_moments(*moments: datetime | None) -> None:
 
 
 @dataclass(frozen=True)
+class Ceiling:
+    """A limit of a mailbox's provider."""
+
+    limit: Limit
+    counted: tuple[datetime, ...] = ()  # when its e-mails that count were sent, in order; the last ones are enough
+
+
+@dataclass(frozen=True)
 class Mailbox:
     id: int
     daily_limit: int
@@ -43,6 +52,7 @@ class Mailbox:
     last_start: datetime | None
     open_from: datetime | None = None  # closed until then
     used_to_follow: Mapping[date, int] = field(default_factory=dict)  # the follow-ups among `used`
+    ceilings: tuple[Ceiling, ...] = ()  # those that it could reach
 
     def __post_init__(self) -> None:
         check_moments(self.last_start, self.open_from)
@@ -130,6 +140,7 @@ class Hold(StrEnum):
     SHARE = "share"  # its mailboxes' room is other campaigns' too
     MAILBOX_GAP = "mailbox_gap"
     MAILBOX_CLOSED = "mailbox_closed"
+    PROVIDER = "provider"  # a limit of its mailboxes' provider
 
 
 class Slot(NamedTuple):

@@ -6,13 +6,15 @@ from collections.abc import Iterator, Mapping
 from datetime import date, datetime
 
 from scheduling.plan_types import BEGIN, Mailbox, whole
-from scheduling.track import Track
+from scheduling.track import LimitedTrack, Track
 
 _NOTHING: Counter[int] = Counter()
 
 
 class Box:
     """A mailbox in the simulation. Its time only goes forward."""
+
+    is_limited = False  # whether it could reach a limit of its provider
 
     def __init__(self, it: Mailbox) -> None:
         self.it = it
@@ -73,7 +75,21 @@ class Box:
             self._pass(passed)
         if self.free_at > at:
             at = self.free_at
-        return self.ahead.free_from(at) if self.ahead.first_at is not None else at
+        return self.ahead.free_from(at) if self.is_limited or self.ahead.first_at is not None else at
+
+
+class LimitedBox(Box):
+    """A mailbox that could reach a limit of its provider."""
+
+    is_limited = True
+
+    def __init__(self, it: Mailbox) -> None:
+        super().__init__(it)
+        self.ahead: LimitedTrack = LimitedTrack(it.gap, it.ceilings)
+
+    def book(self, at: datetime) -> None:
+        super().book(at)
+        self.ahead.count(at)
 
 
 class Pool:

@@ -21,7 +21,7 @@ from scheduling.plan_types import (
     Taken,
     whole,
 )
-from scheduling.pool import Box, Pool
+from scheduling.pool import Box, LimitedBox, Pool
 from scheduling.sharing import max_min
 from scheduling.track import Track
 from scheduling.window import Window, warsaw_day, warsaw_day_bounds
@@ -119,7 +119,7 @@ class Future:
         # (mailbox, day) -> campaigns that send from it then, if it is asked for what put off slots.
         self.senders: defaultdict[tuple[int, date], set[int]] = defaultdict(set)
         self._open_for: dict[tuple[Window, date], timedelta] = {}
-        self.boxes = {it.id: Box(it) for it in mailboxes}
+        self.boxes = {it.id: LimitedBox(it) if it.ceilings else Box(it) for it in mailboxes}
         self.lines = {it.id: Line(it) for it in campaigns}
         self.users: dict[Box, tuple[Line, ...]] = {}  # whose mailbox it is; equal ones are one tuple
         self._link()
@@ -229,6 +229,8 @@ class Future:
             is_full = line.it.window.is_open(at) and line.room_on(self.day_of(at)) <= 0
             return Hold.DAILY_LIMIT if is_full else Hold.WINDOW
         if line.left:
+            if any(box.ahead.is_at_ceiling for box in line.left):
+                return Hold.PROVIDER
             is_closed = all((box.it.open_from or BEGIN) > at for box in line.left)
             return Hold.MAILBOX_CLOSED if is_closed else Hold.MAILBOX_GAP
         senders = {it for box in line.pool.boxes for it in (*box.held, *self.senders[box.it.id, self._day])}

@@ -1,9 +1,10 @@
 """Times that are taken and keep a gap, and the first time between them that is free. Pure."""
 
 from bisect import bisect_left, bisect_right, insort
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from scheduling.plan_types import whole
+from scheduling.plan_types import Ceiling, whole
 
 # So many passed times are kept before they are thrown away together.
 _KEPT = 1024
@@ -11,6 +12,8 @@ _KEPT = 1024
 
 class Track:
     """The taken times of one campaign or mailbox. None is ever given back."""
+
+    is_at_ceiling = False  # whether a limit of its provider has put off what was asked for last
 
     def __init__(self, gap: timedelta) -> None:
         self.gap = gap
@@ -54,3 +57,57 @@ class Track:
     def _remember(self, begins: datetime, ends: datetime) -> None:
         first, behind = bisect_left(self._full_from, begins), bisect_left(self._full_from, ends)
         self._full_from[first:behind], self._full_to[first:behind] = [begins], [ends]
+
+
+class LimitedTrack(Track):
+    """The taken times of a mailbox that could reach a limit of its provider."""
+
+    def __init__(self, gap: timedelta, ceilings: Iterable[Ceiling]) -> None:
+        super().__init__(gap)
+        self._counts = [_Count(ceiling) for ceiling in ceilings]
+
+    def add(self, at: datetime) -> None:
+        super().add(at)
+        for count in self._counts:
+            count.add(at)
+
+    def count(self, at: datetime) -> None:
+        """What is taken now, with nothing before it to be asked for any more."""
+        for count in self._counts:
+            count.add(at)
+            count.forget_before(at)
+
+    def free_from(self, at: datetime) -> datetime:
+        """The same, and no limit is exceeded by what is taken before and behind it."""
+        at = super().free_from(at)
+        self.is_at_ceiling = False
+        while (later := max(count.free_from(at) for count in self._counts)) > at:
+            self.is_at_ceiling = True
+            at = super().free_from(later)
+        return at
+
+
+class _Count:
+    """The times that count for one limit of a provider."""
+
+    def __init__(self, ceiling: Ceiling) -> None:
+        self._most, self._span = ceiling.limit.most, ceiling.limit.span
+        self._times = list(ceiling.counted)  # in order
+
+    def add(self, at: datetime) -> None:
+        insort(self._times, at)
+
+    def forget_before(self, at: datetime) -> None:
+        """Those that are too old to count from `at` on, many at once."""
+        if len(self._times) > _KEPT and self._times[_KEPT] <= at - self._span:
+            del self._times[:_KEPT]
+
+    def free_from(self, at: datetime) -> datetime:
+        """The first time from `at` on that does not lie with as many as the limit in one span."""
+        times, span = self._times, self._span
+        first = bisect_right(times, at - span)
+        while first + self._most <= len(times) and times[first + self._most - 1] - span < at:
+            if at < times[first] + span:
+                at = whole(times[first] + span)
+            first += 1
+        return at

@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from models.email import holds, limits, windows
-from models.email.gates import Facts, FollowUp, Hold
+from models.email.gates import Facts, FollowUp, Hold, Reached
 from models.email.locks import NoSuchEmail
 from models.email.suppressed import ENTRY
 from models.email.windows import WindowRow
@@ -16,6 +16,7 @@ from models.store import counting, reason_columns
 from models.store.database import MACHINE, Clock, Prepared, clock_difference, packet_rows, rows
 from models.store.installation import AGREES, DatabaseDisagrees, Seen
 from scheduling.planner import check_moments, interval
+from scheduling.providers import PROVIDERS, Limit
 from scheduling.window import warsaw_day, warsaw_day_bounds
 
 # An e-mail's surroundings. The counts are complete because whoever adds to them holds the same locks.
@@ -38,6 +39,7 @@ _COLUMNS = f"""
        (SELECT requires_legal_basis FROM installation) AS requires_legal_basis,
        hold.stops AS hold_stops, hold.until AS hold_until, hold.reason AS hold_reason,
        hold.reason_code AS hold_code, hold.reason_values AS hold_values,
+       m.provider, ceiling.ceiling_most, ceiling.ceiling_seconds, ceiling.ceiling_until,
        p.status AS predecessor_status, q.wait_ends_at, c.follow_up_without_inbox,
        m.imap_host IS NOT NULL AS has_inbox, i.read_at AS inbox_read_at, i.failed_reason AS inbox_failed_reason
 """  # noqa: S608  # only our own words
@@ -49,6 +51,7 @@ JOIN campaign_lead cl ON cl.id = q.campaign_lead_id
 JOIN lead l ON l.id = cl.lead_id
 LEFT JOIN LATERAL {ENTRY.format(address="l.address")} s ON true
 LEFT JOIN LATERAL {holds.STRONGEST} hold ON true
+LEFT JOIN LATERAL ({limits.ceiling_query(besides="q.id")}) ceiling ON true
 LEFT JOIN campaign_email_queue p ON p.id = q.predecessor_id
 LEFT JOIN inbox i ON i.mailbox_id = q.mailbox_id AND q.predecessor_id IS NOT NULL
 """  # only our own words
@@ -98,6 +101,10 @@ class _Around(WindowRow):
     inbox_failed_reason: str | None
     mailbox_is_its_campaigns: bool
     mailbox_frozen_to: date | None
+    provider: str | None
+    ceiling_most: int | None  # all three, or none
+    ceiling_seconds: int | None
+    ceiling_until: datetime | None
 
 
 _ONE = f"""
@@ -214,7 +221,15 @@ def _facts(row: _Around, now: datetime, clock_off: timedelta, campaign_used: int
         follow_up=_follow_up(row),
         mailbox_is_its_campaigns=row.mailbox_is_its_campaigns,
         mailbox_frozen_to=row.mailbox_frozen_to,
+        ceiling=reached(row.provider, row.ceiling_most, row.ceiling_seconds, row.ceiling_until),
     )
+
+
+def reached(provider: str | None, most: int | None, seconds: int | None, until: datetime | None) -> Reached | None:
+    """From the columns of limits.ceiling_query()."""
+    if provider is None or most is None or seconds is None or until is None:
+        return None
+    return Reached(PROVIDERS[provider].name, Limit(most, timedelta(seconds=seconds)), until)
 
 
 def _follow_up(row: _Around) -> FollowUp | None:

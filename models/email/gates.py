@@ -14,6 +14,7 @@ import config
 from models.email.suppressed import DOMAIN
 from models.states import CampaignStatus, MailboxStatus, Status
 from reasons import Code, Reason, Why
+from scheduling.providers import Limit
 from scheduling.window import NEVER, Window, warsaw_day, warsaw_day_bounds
 
 
@@ -80,6 +81,15 @@ class FollowUp:
 
 
 @dataclass(frozen=True)
+class Reached:
+    """A limit of the mailbox's provider that is reached."""
+
+    provider: str  # its name
+    limit: Limit
+    until: datetime
+
+
+@dataclass(frozen=True)
 class Facts:
     """One e-mail and its surroundings at the instant `now` of the database's clock."""
 
@@ -114,6 +124,7 @@ class Facts:
     follow_up: FollowUp | None = None  # None: it is the first to its lead
     mailbox_is_its_campaigns: bool = True  # False: it was taken from the campaign
     mailbox_frozen_to: date | None = None  # the last day of a freeze that today is in
+    ceiling: Reached | None = None  # None: its mailbox is below all limits of its provider
 
     @property
     def looked_at(self) -> datetime | None:
@@ -228,6 +239,16 @@ def under_the_limits(it: Facts, rules: config.Sending) -> Closed | None:
     return None
 
 
+def under_its_providers_limits(it: Facts, rules: config.Sending) -> Closed | None:
+    """Waits for a moment; a later time is for the planner to find."""
+    if it.ceiling is None:
+        return None
+    provider, limit, until = it.ceiling.provider, it.ceiling.limit, it.ceiling.until
+    because = Reason(Code.PROVIDER_LIMIT, provider=provider, most=limit.most, span=limit.length)
+    is_soon = until <= it.scheduled_at + tolerance(it.delay, rules)
+    return Closed("limit", Action.WAIT if is_soon else Action.REPLAN, because, until)
+
+
 def _another_day(it: Facts) -> datetime:
     return _window_after(it, warsaw_day(it.now))
 
@@ -286,6 +307,7 @@ CLAIM: tuple[Gate, ...] = (
     not_too_late,
     window_is_open,
     under_the_limits,
+    under_its_providers_limits,
     mailbox_is_its_campaigns,
     mailbox_is_open,
     mailbox_is_free,
@@ -301,6 +323,7 @@ HAND_OVER: tuple[Gate, ...] = (
     no_answer_is_unread,
     window_is_open,
     under_the_limits,
+    under_its_providers_limits,
     mailbox_is_open,
 )
 

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from models.store import counting
 from models.store.database import rows
+from scheduling.providers import PROVIDERS
 from scheduling.window import WARSAW, warsaw_day_bounds
 
 
@@ -85,6 +86,47 @@ def frozen_to(day: str) -> str:
     """SQL for a row `m` of mailbox: the last day of the freeze that this day is in; null: it is in none."""
     its = f"f.mailbox_id = m.id AND {day} BETWEEN f.first_day AND f.last_day"
     return f"(SELECT max(f.last_day) FROM mailbox_freeze f WHERE {its})"  # noqa: S608  # only our own words
+
+
+def counted_since(mailbox: str, span_seconds: str, *, besides: str | None = None) -> str:
+    """SQL: `at`, when each e-mail of a mailbox that counts was sent, within a span up to now. mailbox, span: SQL.
+
+    Of warm-up e-mails only the day is known: they count for spans of a day, until a span after their day.
+    """
+    since = f"statement_timestamp() - {span_seconds} * interval '1 second'"
+    warmed_up = f"(w.day + 1)::timestamp AT TIME ZONE '{WARSAW.key}'"
+    return f"""
+SELECT {counting.counted_at()} AS at FROM campaign_email_queue
+WHERE mailbox_id = {mailbox} AND {counting.counts()} AND {counting.counted_at()} > {since}{_but(besides)}
+UNION ALL
+SELECT handed_over_at FROM email_history WHERE mailbox_id = {mailbox} AND handed_over_at > {since}
+UNION ALL
+SELECT started_at FROM test_mail WHERE mailbox_id = {mailbox} AND {counting.TEST_COUNTS} AND started_at > {since}
+UNION ALL
+SELECT {warmed_up} FROM warmup_count w CROSS JOIN generate_series(1, w.count)
+WHERE w.mailbox_id = {mailbox} AND {span_seconds} >= 86400 AND {warmed_up} > {since}
+  AND w.day::timestamp AT TIME ZONE '{WARSAW.key}' <= statement_timestamp()
+"""  # noqa: S608  # only our own words
+
+
+_LIMITS = ", ".join(f"('{key}', {limit.most}, {limit.seconds})" for key, it in PROVIDERS.items() for limit in it.limits)
+
+
+def ceiling_query(*, besides: str) -> str:
+    """SQL for a row `m` of mailbox: the limit of its provider that is reached for longest (most, seconds, until).
+
+    Without a row none is reached. besides: SQL for the id of an e-mail to leave out.
+    """
+    ends = "nth.at + k.seconds * interval '1 second'"
+    return f"""
+SELECT k.most AS ceiling_most, k.seconds AS ceiling_seconds, {ends} AS ceiling_until
+FROM (VALUES {_LIMITS}) k (provider, most, seconds)
+CROSS JOIN LATERAL (
+    SELECT at FROM ({counted_since("m.id", "k.seconds", besides=besides)}) counted
+    ORDER BY at DESC OFFSET k.most - 1 LIMIT 1
+) nth
+WHERE k.provider = m.provider AND {ends} > clock_timestamp() ORDER BY 3 DESC LIMIT 1
+"""  # noqa: S608  # only our own words
 
 
 class OfDay(NamedTuple):

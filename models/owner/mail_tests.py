@@ -5,12 +5,12 @@ conversation begins, handed over before the dot, and never tried again by itself
 """
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
 import config
-from models.email import gates, limits, locks
+from models.email import facts, gates, limits, locks
 from models.email.attempts import Conversation
 from models.email.gates import Facts
 from models.email.suppressed import ENTRY
@@ -29,6 +29,7 @@ _ANY_TIME = Window(0, DAY_MINUTES, frozenset(range(7)))
 _GATES = (
     gates.lead_may_be_written_to,
     gates.under_the_limits,
+    gates.under_its_providers_limits,
     gates.mailbox_is_open,
     gates.mailbox_is_free,
     gates.host_has_room,
@@ -125,6 +126,10 @@ class _Around:
     reason: str | None
     reason_code: str | None
     reason_values: dict[str, Any] | None
+    provider: str | None
+    ceiling_most: int | None
+    ceiling_seconds: int | None
+    ceiling_until: datetime | None
 
 
 AROUND = f"""
@@ -133,8 +138,12 @@ SELECT EXISTS (SELECT FROM campaign_email_queue b WHERE b.mailbox_id = %(mailbox
            AS mailbox_busy,
        (SELECT count(*) FROM campaign_email_queue h JOIN mailbox o ON o.id = h.mailbox_id
         WHERE h.status = 'sending' AND o.smtp_host = %(host)s) AS host_sending,
-       s.address AS suppressed_by, s.reason, s.reason_code, s.reason_values
-FROM (SELECT 1) one LEFT JOIN LATERAL {ENTRY.format(address="%(recipient)s")} s ON true
+       s.address AS suppressed_by, s.reason, s.reason_code, s.reason_values,
+       m.provider, ceiling.ceiling_most, ceiling.ceiling_seconds, ceiling.ceiling_until
+FROM mailbox m
+LEFT JOIN LATERAL {ENTRY.format(address="%(recipient)s")} s ON true
+LEFT JOIN LATERAL ({limits.ceiling_query(besides="0")}) ceiling ON true
+WHERE m.id = %(mailbox)s
 """  # noqa: S608  # only our own words
 
 
@@ -147,7 +156,7 @@ def _check(mailbox: Mailbox, recipient: str, asked: tuple[gates.Gate, ...]) -> N
     assert around is not None
     now = clock()
     of_day = limits.mailboxes_on([mailbox.id], warsaw_day(now))[mailbox.id]
-    facts = Facts(
+    seen = Facts(
         now=now,
         clock_off=timedelta(0),
         email_id=0,
@@ -177,8 +186,9 @@ def _check(mailbox: Mailbox, recipient: str, asked: tuple[gates.Gate, ...]) -> N
         requires_legal_basis=False,
         hold=None,
         mailbox_frozen_to=of_day.frozen_to,
+        ceiling=facts.reached(around.provider, around.ceiling_most, around.ceiling_seconds, around.ceiling_until),
     )
-    if closed := gates.first_closed(asked, facts, config.settings().sending):
+    if closed := gates.first_closed(asked, seen, config.settings().sending):
         raise TestMailRefused(_told(mailbox, closed))
 
 

@@ -29,6 +29,7 @@ from models.store.tables import (
     WarmupCount,
 )
 from reasons import Code, Reason, Why
+from scheduling import providers
 
 
 class MailboxInvalid(Exception):
@@ -71,6 +72,7 @@ class Edit:
     sent_mail: SentMail | Literal["nowhere"] | None = None
     one_click: bool | None = None
     ramp: Ramp | Literal["none"] | None = None
+    provider: str | None = None  # a key of scheduling/providers.py; "": none of them
 
     def columns(self) -> dict[str, object]:
         fresh = changes.given(self)
@@ -84,11 +86,13 @@ class Edit:
                 fresh |= ramp._asdict()
             case "none":
                 fresh |= dict.fromkeys(Ramp._fields)
+        if self.provider is not None:
+            fresh["provider"] = self.provider or None
         return fresh
 
 
 # A change of these replans its campaigns.
-_PACE = {"daily_limit", "gap_seconds", *Ramp._fields}
+_PACE = {"daily_limit", "gap_seconds", "provider", *Ramp._fields}
 _LOGIN = {"smtp_host", "smtp_port", "smtp_security", "username", "password_encrypted"}
 # A change of these starts a new search for copies of its unknown e-mails.
 _LOOK = {"username", "password_encrypted", *SentMail._fields}
@@ -109,8 +113,9 @@ def add(
     sent_mail: SentMail | None = None,
     one_click: bool = False,
     ramp: Ramp | None = None,
+    provider: str | None = None,
 ) -> int:
-    """Raises OutOfBounds for its numbers."""
+    """provider: as in Edit; None: by its server and address. Raises OutOfBounds for its numbers."""
     values: dict[str, object] = {
         "address": address,
         "name": name,
@@ -124,6 +129,7 @@ def add(
         **(sent_mail._asdict() if sent_mail else {}),
         **({"one_click": True} if one_click else {}),
         **(ramp._asdict() if ramp else {}),
+        "provider": providers.of(smtp_host, address) if provider is None else provider or None,
     }
     bounds.check(bounds.MAILBOX | bounds.RAMP, values)
     try:
@@ -204,6 +210,8 @@ def _edit(mailbox_id: int, fresh: dict[str, object], by: str, verb: str = "edit"
     with database.atomic():
         campaigns = locks.lock_campaigns(used_by(mailbox_id))
         row = _locked(mailbox_id)
+        if "smtp_host" in fresh and "provider" not in fresh:
+            fresh["provider"] = providers.of(str(fresh["smtp_host"]), row.address)
         is_new_pace = changes.differ(row, {name: fresh[name] for name in _PACE & fresh.keys()})
         is_opened = is_new_login and row.closed_until is not None and row.closed_until > clock()
         if "password_encrypted" in fresh:

@@ -32,6 +32,7 @@ _NAMES = {
     "imap_port": "the IMAP port",
     "imap_security": "the IMAP encryption",
     "username": "the user name",
+    "provider": "the provider whose limits hold",
     "ramp_start": "the ramp's first limit",
     "ramp_step": "the ramp's step",
     "ramp_from": "the ramp's first day",

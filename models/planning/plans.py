@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import config
 from models.email import batch_moves, facts, gates, limits, locks, windows
-from models.planning import mailbox_days, sequences, unplanned, usable
+from models.planning import ceilings, mailbox_days, sequences, unplanned, usable
 from models.states import CampaignStatus, MailboxStatus
 from models.store.database import by_indexes, clock, database, fetch
 from models.store.database import rows as read_rows
@@ -336,7 +336,14 @@ def _planned_mailboxes(rows: Sequence[Mailbox], now: datetime) -> list[planner.M
         used[mailbox_id][today] = count
     for mailbox_id, day, count in mailbox_days.not_to_be_used(rows, now, {it: used[it][today] for it in list(used)}):
         used[mailbox_id][day] = used[mailbox_id].get(day, 0) + count
-    return [replace(usable.mailbox(row, used[row.id]), used_to_follow={today: followed.get(row.id, 0)}) for row in rows]
+    reachable = ceilings.of(rows)
+    return [
+        replace(
+            usable.mailbox(row, used[row.id], reachable.get(row.id, ())),
+            used_to_follow={today: followed.get(row.id, 0)},
+        )
+        for row in rows
+    ]
 
 
 # After two mailbox faults past RCPT an e-mail is replanned last: it may be the cause, and would otherwise be the first

@@ -46,6 +46,7 @@ class Refusal(WindowRow):
     gap_seconds: float
     mailbox_last_start: datetime | None
     closed_until: datetime | None
+    ceiling_until: datetime | None  # a limit of its provider is reached until then
     warmup_days: list[date] | None  # after today
     warmup_counts: list[int] | None
     is_limited: bool  # its mailbox is frozen on some days to come, or ramps up
@@ -93,7 +94,7 @@ class Refusal(WindowRow):
                 gap=planner.interval(self.gap_seconds, "gap"),
                 used=self._mailbox_used(),
                 last_start=self.mailbox_last_start,
-                open_from=self.closed_until,
+                open_from=max(filter(None, (self.closed_until, self.ceiling_until)), default=None),
             ),
             [Taken(*each) for each in zip(*(it or () for it in near), strict=True)],
             not_before,
@@ -121,13 +122,15 @@ SELECT q.id AS email_id, q.campaign_id, q.mailbox_id, clock_timestamp() AS now, 
        c.daily_limit AS campaign_limit, campaign_used.campaign AS campaign_used,
        c.last_start_at AS campaign_last_start,
        m.daily_limit AS mailbox_limit, mailbox_used.campaign + mailbox_used.warmup AS mailbox_used, m.gap_seconds,
-       m.last_start_at AS mailbox_last_start, m.closed_until, later.warmup_days, later.warmup_counts,
+       m.last_start_at AS mailbox_last_start, m.closed_until, ceiling.ceiling_until,
+       later.warmup_days, later.warmup_counts,
        {mailbox_days.IS_LIMITED} AS is_limited,
        near.near_campaigns, near.near_mailboxes, near.near_times, near.near_are_retries,
        answers.counting_from, answers.emails, answers.leads, answers.domains
 FROM campaign_email_queue q
 JOIN campaign c ON c.id = q.campaign_id
 JOIN mailbox m ON m.id = q.mailbox_id
+LEFT JOIN LATERAL ({limits.ceiling_query(besides="q.id")}) ceiling ON %(put_off)s
 LEFT JOIN LATERAL ({limits.campaigns_used_query("ARRAY[q.campaign_id]")}) campaign_used ON %(put_off)s
 LEFT JOIN LATERAL ({limits.mailboxes_used_query("ARRAY[q.mailbox_id]")}) mailbox_used ON %(put_off)s
 LEFT JOIN LATERAL (

@@ -3,7 +3,7 @@
 CHECK constraints should prevent unusable rows. If one exists anyway it must not stop planning the others.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from typing import TypeVar
 
@@ -33,8 +33,10 @@ def campaign(row: Campaign, frozen: tuple[Days, ...] = ()) -> planner.Campaign:
     )
 
 
-def mailbox(row: Mailbox, used: Mapping[date, int] | None = None) -> planner.Mailbox:
-    """used: Warsaw day -> e-mails that already count. Raises ValueError."""
+def mailbox(
+    row: Mailbox, used: Mapping[date, int] | None = None, ceilings: Sequence[planner.Ceiling] = ()
+) -> planner.Mailbox:
+    """used: Warsaw day -> e-mails that already count. ceilings: those that it could reach. Raises ValueError."""
     return planner.Mailbox(
         id=row.id,
         daily_limit=row.daily_limit,
@@ -42,6 +44,7 @@ def mailbox(row: Mailbox, used: Mapping[date, int] | None = None) -> planner.Mai
         used=used or {},
         last_start=row.last_start_at,
         open_from=row.closed_until,
+        ceilings=tuple(ceilings),
     )
 
 

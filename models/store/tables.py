@@ -118,6 +118,7 @@ class Mailbox(Table):
     ramp_start = IntegerField(null=True)  # its limit on the first day of its ramp; null: it has none
     ramp_step = IntegerField(null=True)  # added after each day on which it sent
     ramp_from = DateField(null=True)
+    provider = TextField(null=True)  # a key of scheduling/providers.py; null: none, or one whose limits are not known
 
     class Meta:
         constraints = [

@@ -25,6 +25,7 @@ from models.views import standings
 from reasons import Code, Reason, Why
 from scheduling import planner
 from scheduling.planner import Email, Hold, Slot, Taken, Unplannable
+from scheduling.providers import PROVIDERS
 from scheduling.window import warsaw_day
 
 # E-mails of other campaigns that are played beside its own, in all.
@@ -100,6 +101,13 @@ class _Lead(NamedTuple):
     address: str
 
 
+class _Mailboxes(NamedTuple):
+    """Those that the campaign may send from now."""
+
+    allow: int  # e-mails a day, if no other campaign used them
+    providers: list[str] | None  # keys of scheduling/providers.py
+
+
 @dataclass(frozen=True)
 class _Seen:
     """What is read to play a calendar."""
@@ -110,7 +118,7 @@ class _Seen:
     again: Situation | None  # of its pending e-mails, if there are any
     new: Situation | None  # of its other e-mails, and those of the campaigns beside it
     most: int | None
-    mailboxes_allow: int  # e-mails a day, if no other campaign used its mailboxes
+    mailboxes: _Mailboxes
     no_mailbox: Reason | None
     left_out: tuple[list[LeftOut], int]
 
@@ -135,7 +143,7 @@ def _read(row: Campaign, most: int | None, most_left_out: int) -> _Seen:
         again=plans.situation([row.id], again=True, orders=orders, forecast=True) if pending else None,
         new=plans.situation(beside, forecast=True, most_emails=_most(row.id, beside, most)) if is_plannable else None,
         most=most,
-        mailboxes_allow=fetch(MAILBOXES_ALLOW, (row.id,))[0][0],
+        mailboxes=read_rows(_Mailboxes, MAILBOXES, (row.id,))[0],
         no_mailbox=shut.because if shut else None,
         left_out=_left_out(row.id, most_left_out),
     )
@@ -236,10 +244,10 @@ def _played(seen: _Seen) -> Calendar:
 
 def _steady(seen: _Seen) -> Reason | None:
     """What a day of a sequence is like once its follow-ups have come, if nobody answers."""
-    steps, a_day = len(seen.later_steps) + 1, min(seen.row.daily_limit, seen.mailboxes_allow)
+    steps, a_day = len(seen.later_steps) + 1, min(seen.row.daily_limit, seen.mailboxes.allow)
     if steps == 1 or not a_day:
         return None
-    most_follow_ups = seen.mailboxes_allow * seen.row.follow_up_share // 100
+    most_follow_ups = seen.mailboxes.allow * seen.row.follow_up_share // 100
     new = max(min(a_day // steps, seen.row.new_leads_per_day or a_day), 1)
     if new * (steps - 1) > most_follow_ups:
         return Reason(Code.STEADY_FALLS_BEHIND, limit=a_day, steps=steps, share=seen.row.follow_up_share)
@@ -266,8 +274,10 @@ WITH RECURSIVE reached (id) AS (
 )
 SELECT id FROM reached
 """
-MAILBOXES_ALLOW = """
-SELECT COALESCE(sum(m.daily_limit), 0)::int FROM campaign_mailbox cm JOIN mailbox m ON m.id = cm.mailbox_id
+MAILBOXES = """
+SELECT COALESCE(sum(m.daily_limit), 0)::int AS allow,
+       array_agg(DISTINCT m.provider ORDER BY m.provider) FILTER (WHERE m.provider IS NOT NULL) AS providers
+FROM campaign_mailbox cm JOIN mailbox m ON m.id = cm.mailbox_id
 WHERE cm.campaign_id = %s AND cm.closed_reason IS NULL AND m.status = 'active'
 """
 PENDING = f"""
@@ -292,6 +302,8 @@ def _held_by(seen: _Seen, slots: _Slots, entries: Sequence[Entry]) -> Reason | N
         if warsaw_day(earlier.at) != warsaw_day(later.at):
             key = (later.campaign_lead_id, later.step_id)
             put_off[by[key] if key in by else _standing_held_by(seen.again, earlier, later, entries)] += 1
+    if not put_off and Hold.PROVIDER in by.values():
+        return _held_by_provider(seen)
     if not put_off:
         gaps = sum(it is Hold.MAILBOX_GAP for it in by.values())
         return Reason(Code.HELD_BY_GAP if gaps > len(by) / 2 else Code.HELD_BY_DELAY)
@@ -312,7 +324,7 @@ def _standing_held_by(seen: Situation | None, earlier: Entry, later: Entry, entr
 
 
 def _sentence(seen: _Seen, hold: Hold | None) -> Reason:
-    row, limits = seen.row, {"limit": seen.row.daily_limit, "mailboxes": seen.mailboxes_allow}
+    row, limits = seen.row, {"limit": seen.row.daily_limit, "mailboxes": seen.mailboxes.allow}
     match hold:
         case Hold.DAILY_LIMIT:
             return Reason(Code.HELD_BY_DAILY_LIMIT, **limits)
@@ -326,9 +338,18 @@ def _sentence(seen: _Seen, hold: Hold | None) -> Reason:
             return Reason(Code.HELD_BY_WINDOW, window=allowed, limit=row.daily_limit)
         case Hold.MAILBOX_GAP:
             return Reason(Code.HELD_BY_GAP)
+        case Hold.PROVIDER:
+            return _held_by_provider(seen)
         case Hold.MAILBOX_CLOSED:
             return Reason(Code.HELD_BY_CLOSING)
     return Reason(Code.HELD_BY_DELAY)
+
+
+def _held_by_provider(seen: _Seen) -> Reason:
+    """Names those of its mailboxes' providers of which one held it."""
+    found = [PROVIDERS[it] for it in seen.mailboxes.providers or () if it in PROVIDERS]
+    limits = "; ".join(", ".join(map(str, it.limits)) for it in found)
+    return Reason(Code.HELD_BY_PROVIDER, provider=", ".join(it.name for it in found), limits=limits)
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,12 @@ import pytest
 
 from actors import plan as planning
 from models.owner import campaigns, mailboxes, suppressions
+from models.owner.mailboxes import Ramp
 from models.store.tables import Campaign, CampaignEmailQueue, CampaignLead
 from models.views import calendars
 from models.views.calendars import Calendar
 from reasons import Code
+from scheduling.holidays import is_holiday
 from scheduling.window import Window, warsaw_day
 from tests import factories as make
 from tests.conftest import Override
@@ -80,6 +82,28 @@ class TestWhatItForesees:
 
         assert len(before.entries) == 49
         assert planned(row.id) == foreseen(before)
+
+    def test_is_what_is_planned_over_a_holiday_a_ramp_and_its_providers_limit(self, settings: Override) -> None:
+        settings(PLANNING_HORIZON_HOURS=24 * 366)
+        today = warsaw_day(make.now())
+        days = [today + timedelta(days=number) for number in range(2, 366)]
+        holiday = next(day for day in days if is_holiday(day) and not is_holiday(day - timedelta(days=1)))
+        box = make.a_mailbox(smtp_host="ssl0.ovh.net", ramp=Ramp(120, 120, today))
+        mailboxes.freeze(box, today, holiday - timedelta(days=2), "tests")
+        open_daily = Window(540, 1020, frozenset(range(7)), on_holidays=False)
+        row = a_draft([box], 450, window=open_daily, delay=1.0, limit=1000)
+
+        before = of(row)
+        campaigns.start(row.id, "tests")
+        plan_everything()
+
+        assert planned(row.id) == foreseen(before)
+        per_day = {day: sum(boxes.values()) for day, boxes in before.days.items()}
+        assert holiday not in per_day
+        assert next(iter(per_day)) == holiday - timedelta(days=1)
+        assert list(per_day.values())[:2] == [120, 240]
+        times = [it.at for it in before.entries]
+        assert min(later - at for at, later in zip(times, times[200:], strict=False)) >= timedelta(hours=1)
 
     def test_leaves_room_for_the_mails_that_another_campaign_has_still_to_plan(self, settings: Override) -> None:
         box = make.a_mailbox(daily_limit=10)

@@ -61,7 +61,22 @@ class _Box:
         return self.room(day) > 0
 
     def free_from(self, at: datetime) -> datetime:
-        """The first time from `at` on that keeps the gap to all of its e-mails."""
+        """The first time from `at` on that keeps the gap to all of its e-mails and its provider's limits."""
+        while (later := self._under_ceilings(self._free_by_gap(at))) > at:
+            at = later
+        return at
+
+    def _under_ceilings(self, at: datetime) -> datetime:
+        """`at` if one more e-mail then keeps every limit, or a later time."""
+        for ceiling in self.it.ceilings:
+            most, span = ceiling.limit
+            times = sorted([*ceiling.counted, *self.times])
+            for first, last in zip(times, times[most - 1 :], strict=False):
+                if last - span < at < first + span:
+                    return _whole(first + span)
+        return at
+
+    def _free_by_gap(self, at: datetime) -> datetime:
         if self.it.open_from is not None:
             at = max(at, _whole(self.it.open_from))
         if self.it.last_start is not None:

@@ -7,7 +7,8 @@ from itertools import islice
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scheduling.planner import Campaign, CurrentSlot, Email, Mailbox, Slot, Taken, plan
+from scheduling.planner import Campaign, Ceiling, CurrentSlot, Email, Mailbox, Slot, Taken, plan
+from scheduling.providers import Limit
 from scheduling.window import Window, warsaw_day
 from tests.scheduling import reference
 
@@ -57,6 +58,7 @@ def situations(draw: st.DrawFn) -> Situation:
             draw(used),
             draw(st.sampled_from([None, now, whole - timedelta(seconds=5), whole + timedelta(seconds=3)])),
             draw(st.sampled_from([None, None, whole + 3 * HOUR, whole + 30 * HOUR])),
+            ceilings=draw(ceilings(whole)),
         )
         for number in range(1, draw(st.sampled_from([1, 2, 4, 6, 13])))
     ]
@@ -84,6 +86,19 @@ def situations(draw: st.DrawFn) -> Situation:
 
 
 counts = st.integers(0, 5)
+
+
+@st.composite
+def ceilings(draw: st.DrawFn, now: datetime) -> tuple[Ceiling, ...]:
+    """None for most mailboxes; some of e-mails that were sent count."""
+    sent = st.lists(st.integers(-90_000, 0).map(lambda it: now + timedelta(seconds=it)), max_size=8).map(sorted)
+    found = st.builds(
+        lambda most, span, sent: Ceiling(Limit(most, span), tuple(sent[-most:])),
+        st.sampled_from([1, 2, 5]),
+        seconds(60, 3600, 86_400),
+        sent,
+    )
+    return tuple(draw(st.just([]) | st.lists(found, max_size=2)))
 
 
 @st.composite
