@@ -86,11 +86,16 @@ def _order(row: Campaign, change: Edit, *, yes: bool) -> None:
 
 
 def _from_file(row: Campaign, file: Path) -> Edit:
-    found, [templates, *_] = read_campaign(file)
+    found, letters = read_campaign(file)
     boxes = senders_of(file, found)
+    check_inboxes(file, found, boxes)
     return Edit(
         name=found.name,
-        letter=_checked(row, found.subject, found.text, found.html, templates),
+        letter=_checked(row, found.subject, found.text, found.html, letters),
+        later_steps=found.later_steps,
+        new_leads_per_day=found.new_leads_per_day,
+        follow_up_share=found.follow_up_share,
+        follow_up_without_inbox=found.follow_up_without_inbox,
         mailbox_ids=[it.id for it in boxes],
         window_start_minute=found.window.start_minute,
         window_end_minute=found.window.end_minute,
@@ -123,7 +128,8 @@ def _letter(row: Campaign, subject: str | None, text_file: Path | None, html_fil
     html = old_html if html_file is None else _read(Path(html_file)) if html_file else None
     subject = old_subject if subject is None else subject
     templates = Templates.of(subject, text, html, where)
-    return _checked(row, subject, text, html, templates)
+    others = [Templates.of(it.subject, it.text, it.html) for it in campaigns.letters(row.id)[1:]]
+    return _checked(row, subject, text, html, [templates, *others])
 
 
 def _read(path: Path) -> str:
@@ -133,22 +139,27 @@ def _read(path: Path) -> str:
     return text
 
 
-def _checked(row: Campaign, subject: str, text: str, html: str | None, templates: Templates) -> Letter | None:
-    """The letter, composed for each lead who may still get it. None: it is the one that the campaign has."""
-    if (subject, text, html) == campaigns.letter(row.id):
+def _checked(row: Campaign, subject: str, text: str, html: str | None, letters: Sequence[Templates]) -> Letter | None:
+    """The first letter; all of them are composed for each lead who may still get one.
+
+    None: the first is the one that the campaign has.
+    """
+    is_as_it_was = (subject, text, html) == campaigns.letter(row.id)
+    if is_as_it_was and len(letters) == 1:
         return None
     last, problems = campaigns.last_turn(row.id), dict[str, list[str]]()
     try:
-        templates.check()
-        check_unsubscribe_url([templates])
+        for templates in letters:
+            templates.check()
+        check_unsubscribe_url(letters)
         for _, address, fields in campaigns.unsent_leads(row.id):
-            if because := fault(address, fields, [templates]):
+            if because := fault(address, fields, letters):
                 problems.setdefault(because, []).append(address)
     except TemplateInvalid as error:
         raise FileInvalid(str(error)) from None
     if problems:
         raise CampaignInvalid(joined(f"{_named(leads)}: {reason}" for reason, leads in problems.items()))
-    return Letter(subject, text, html, checked_to=last)
+    return None if is_as_it_was else Letter(subject, text, html, checked_to=last)
 
 
 def _named(leads: Sequence[str]) -> str:

@@ -18,8 +18,9 @@ from intake.texts import FileInvalid as FileInvalid
 from mail.compose import Templates
 from mail.message import LetterInvalid, refuse_control_characters
 from mail.render import TemplateInvalid
-from models.owner.campaigns import MOST_STEPS, NO_END, Edit, LaterStep
+from models.owner.campaigns import NO_END, Edit
 from models.owner.sentences import WEEKDAYS
+from models.owner.steps import MOST_STEPS, LaterStep
 from models.store.tables import Campaign
 from scheduling import waits
 from scheduling.waits import Wait

@@ -207,9 +207,11 @@ def no_answer_is_unread(it: Facts, rules: config.Sending) -> Closed | None:
 
 
 def not_too_early(it: Facts, rules: config.Sending) -> Closed | None:
-    if it.now >= it.scheduled_at:
+    """A follow-up is not planned before its wait ends either; this makes sure."""
+    starts = it.scheduled_at if it.follow_up is None else max(it.scheduled_at, it.follow_up.wait_ends_at)
+    if it.now >= starts:
         return None
-    return Closed("time", Action.WAIT, Reason(Code.PLANNED_FOR_LATER), it.scheduled_at)
+    return Closed("time", Action.WAIT, Reason(Code.PLANNED_FOR_LATER), starts)
 
 
 def not_too_late(it: Facts, rules: config.Sending) -> Closed | None:

@@ -11,16 +11,16 @@ import bounds
 from models.email import batch_moves, locks, moves, recipients, remaining, windows
 from models.email.attempts import Conversation
 from models.email.claims import Attempt
-from models.owner import changes, forgotten, lead_import, notices
+from models.owner import changes, forgotten, lead_import, notices, steps
 from models.owner.lead_import import NewLead as NewLead
 from models.owner.notices import Kind
 from models.owner.settlement import MOST_REASON
+from models.owner.steps import LaterStep as LaterStep
 from models.states import CampaignStatus
 from models.store import reason_columns, tick_request
 from models.store.database import clock, database, execute, fetch, rows, with_next
 from models.store.tables import CLOCK, Campaign, CampaignLead, CampaignMailbox, CampaignStep, Mailbox
 from reasons import Code, Reason, Why
-from scheduling.waits import Wait
 from scheduling.window import Window, WindowInvalid, warsaw_day
 
 _ENDED = {CampaignStatus.COMPLETED, CampaignStatus.CANCELLED}
@@ -41,17 +41,7 @@ class NoSuchCampaign(LookupError):
     """There is no campaign with this id."""
 
 
-MOST_STEPS = 12
-
-
-@dataclass(frozen=True)
-class LaterStep:
-    """A follow-up's letter."""
-
-    wait: Wait
-    subject: str | None  # None: it answers the letters before it
-    text: str
-    html: str | None
+SEQUENCE_SETTINGS = ("new_leads_per_day", "follow_up_share", "follow_up_without_inbox")
 
 
 @dataclass(frozen=True)
@@ -93,6 +83,7 @@ class Edit:
     name: str | None = None
     letter: Letter | None = None
     mailbox_ids: Sequence[int] | None = None
+    later_steps: Sequence[LaterStep] | None = None
     window_start_minute: int | None = None
     window_end_minute: int | None = None
     weekdays: Sequence[int] | None = None
@@ -102,6 +93,9 @@ class Edit:
     last_day: date | None = None
     stop_in_all_campaigns: bool | None = None
     stop_colleagues: bool | None = None
+    new_leads_per_day: int | None = None
+    follow_up_share: int | None = None
+    follow_up_without_inbox: bool | None = None
 
 
 def add(new: NewCampaign, people: Sequence[NewLead], by: str) -> int:
@@ -139,26 +133,24 @@ def _insert(new: NewCampaign, by: str) -> int:
         "last_day": new.window.last_day,
         "delay_seconds": new.delay_seconds,
         "daily_limit": new.daily_limit,
-        "new_leads_per_day": new.new_leads_per_day,
-        "follow_up_share": new.follow_up_share,
-        "follow_up_without_inbox": new.follow_up_without_inbox,
     }
-    bounds.check({**bounds.CAMPAIGN, **bounds.SEQUENCE}, pace)
+    of_sequence = {name: getattr(new, name) for name in SEQUENCE_SETTINGS}
+    bounds.check({**bounds.CAMPAIGN, **bounds.SEQUENCE}, pace | of_sequence)
     try:
-        campaign_id = int(Campaign.insert({"name": new.name, **pace, **_stops(new)}).execute())
+        values = {"name": new.name, **pace, **_stops(new), **of_sequence}
+        campaign_id = int(Campaign.insert(values).execute())
     except IntegrityError as error:
         raise _refusal(error, new.name) from None
     letter = {"subject": new.subject, "text": new.text, "html": new.html}
     CampaignStep.insert(campaign=campaign_id, position=1, **letter).execute()
-    if len(new.later_steps) >= MOST_STEPS:
-        raise CampaignInvalid(f"a campaign has at most {MOST_STEPS} steps")
-    for position, step in enumerate(new.later_steps, 2):
-        its = {"subject": step.subject, "text": step.text, "html": step.html}
-        waits = {"wait_count": step.wait.count, "wait_unit": step.wait.unit}
-        CampaignStep.insert(campaign=campaign_id, position=position, **its, **waits).execute()
+    try:
+        steps.change(campaign_id, new.later_steps)
+    except steps.StepsInvalid as error:
+        raise CampaignInvalid(str(error)) from None
     links = [{"campaign": campaign_id, "mailbox": mailbox} for mailbox in new.mailbox_ids]
     CampaignMailbox.insert_many(links).execute()
-    changes.record_added(Campaign, campaign_id, {**pace, **_stops(new)}, by)
+    told = {**pace, **_stops(new), **(of_sequence if new.later_steps else {})}
+    changes.record_added(Campaign, campaign_id, told, by)
     return campaign_id
 
 
@@ -306,7 +298,8 @@ def edit(campaign_id: int, by: str, change: Edit) -> bool:
     """
     fresh = changes.given(change)
     letter, mailbox_ids = fresh.pop("letter", None), fresh.pop("mailbox_ids", None)
-    bounds.check(bounds.CAMPAIGN, fresh)
+    fresh.pop("later_steps", None)
+    bounds.check({**bounds.CAMPAIGN, **bounds.SEQUENCE}, fresh)
     with database.atomic():
         row = _locked(campaign_id)
         if row.status in _ENDED:
@@ -315,9 +308,10 @@ def edit(campaign_id: int, by: str, change: Edit) -> bool:
             _check_window(row, change)
         if change.last_day == NO_END:
             fresh["last_day"] = None
-        pace = {name: value for name, value in fresh.items() if name not in ("name", *_STOPS)}
+        others = ("name", *_STOPS, *SEQUENCE_SETTINGS)
+        pace = {name: value for name, value in fresh.items() if name not in others}
         moved = _change_mailboxes(row, change.mailbox_ids) if mailbox_ids is not None else {}
-        more = {**(_change_letter(row, change.letter) if letter else {}), **moved}
+        more = {**(_change_letter(row, change.letter) if letter else {}), **_change_steps(row, change), **moved}
         if not more and not changes.differ(row, fresh):
             return False
         replan = {"replan_reason": "edited"} if moved or changes.differ(row, pace) else {}
@@ -348,6 +342,16 @@ def _change_letter(row: Campaign, letter: Letter | None) -> dict[str, list[objec
         # A mailbox whose server did not take the letter before may take this one.
         _open_to_its_letter(row.id)
     return changed
+
+
+def _change_steps(row: Campaign, change: Edit) -> dict[str, list[object]]:
+    """What changed: name -> [old, new]."""
+    if change.later_steps is None:
+        return {}
+    try:
+        return steps.change(row.id, change.later_steps)
+    except steps.StepsInvalid as error:
+        raise CampaignInvalid(f"cannot edit the campaign {row.name!r}: {error}") from None
 
 
 def _change_mailboxes(row: Campaign, wanted: Sequence[int] | None) -> dict[str, list[object]]:
@@ -383,13 +387,15 @@ UNSENT = """
 SELECT l.position, l.address, l.fields FROM campaign_lead l
 WHERE l.campaign_id = %(campaign)s AND l.position > %(after)s
   AND NOT EXISTS (SELECT FROM campaign_email_queue q
-                  WHERE q.campaign_lead_id = l.id AND q.status IN ('sent', 'cancelled'))
+                  WHERE q.campaign_lead_id = l.id AND (q.status = 'cancelled' OR q.status = 'sent' AND q.step_id = (
+                      SELECT s.id FROM campaign_step s WHERE s.campaign_id = %(campaign)s
+                      ORDER BY s.position DESC LIMIT 1)))
 ORDER BY l.position LIMIT 1000
 """
 
 
 def unsent_leads(campaign_id: int) -> Iterator[tuple[int, str, dict[str, str]]]:
-    """Turn, address and fields of each lead who may still get its letter, in order."""
+    """Turn, address and fields of each lead who may still get one of its letters, in order."""
     after = 0
     while found := fetch(UNSENT, {"campaign": campaign_id, "after": after}):
         yield from found

@@ -115,12 +115,12 @@ FROM unnest(%(ids)s::bigint[], %(since)s::timestamptz[]) AS c (id, since)
 JOIN campaign_email_queue q ON q.campaign_id = c.id AND {counting.counts("q")} AND {counting.counted_at("q")} >= c.since
 JOIN campaign_step this ON this.id = q.step_id
 CROSS JOIN LATERAL (
-    SELECT s.id, s.wait_count, s.wait_unit FROM campaign_step s
+    SELECT s.id, s.wait_count, s.wait_unit, s.since FROM campaign_step s
     WHERE s.campaign_id = q.campaign_id AND s.position > this.position ORDER BY s.position LIMIT 1
 ) next
 JOIN campaign_lead l ON l.id = q.campaign_lead_id
 CROSS JOIN LATERAL (SELECT l.lead_id, l.campaign_id) r
-WHERE q.status = 'sent'
+WHERE q.status = 'sent' AND (next.since IS NULL OR q.sent_at >= next.since)
   AND NOT EXISTS (SELECT FROM campaign_email_queue f WHERE f.predecessor_id = q.id)
   AND NOT EXISTS (SELECT FROM campaign_email_queue f WHERE f.campaign_lead_id = l.id AND f.step_id = next.id)
   AND {recipients.MAY_BE_WRITTEN_TO} AND NOT {holds.HELD}

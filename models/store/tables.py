@@ -215,6 +215,7 @@ class CampaignStep(Table):
     html = TextField(null=True)
     wait_count = IntegerField(null=True)  # after the letter before it was sent: see scheduling/waits.py
     wait_unit = TextField(null=True)
+    since = MomentField(null=True)  # only for leads whose letter before was sent since then; null: for all
 
     class Meta:
         constraints = [

@@ -8,11 +8,13 @@ import pytest
 
 from actors.plan import plan_follow_ups, plan_new, replan
 from models.email import batch_moves, moves
+from models.email.gates import Closed
 from models.health import invariants
 from models.owner import campaigns, mailboxes, suppressions
+from models.owner.campaigns import CampaignInvalid, LaterStep
 from models.planning import follow_ups
 from models.store import database
-from models.store.tables import CampaignEmailQueue, CampaignLead, EmailHistory
+from models.store.tables import CampaignEmailQueue, CampaignLead, CampaignStep, EmailHistory
 from models.views import calendars, forecast, overview
 from scheduling import waits
 from scheduling.window import WARSAW, Window
@@ -44,8 +46,10 @@ def a_sequence(leads: int = 1, waits_for: tuple[str, ...] = ("3 days",), **campa
 
 
 def send(email_id: int) -> datetime:
-    """When it was sent."""
+    """When it was sent. A follow-up's wait is over then."""
     make.rested(make.row(email_id).campaign_id)
+    over = make.now() - timedelta(seconds=1)
+    Q.update(wait_ends_at=over).where(Q.id == email_id, Q.wait_ends_at > over).execute()
     if abs(make.row(email_id).scheduled_at - make.now()) > timedelta(minutes=1):
         batch_moves.replan(
             make.row(email_id).campaign_id, [make.slot(make.row(email_id), make.now())], "edited", "tests"
@@ -215,6 +219,21 @@ class TestACampaignWithSteps:
         assert campaigns.subjects(campaign_id)[1:] == ["Re: Hello {{ name }}"] * 2
 
 
+class TestBeforeItsWaitEnds:
+    def test_a_follow_up_is_not_claimed_whatever_its_time(self) -> None:
+        campaign_id, mailbox_id = a_sequence()
+        [email_id] = make.planned(campaign_id, mailbox_id, make.now())
+        send(email_id)
+        plan_follow_ups()
+        row = follower_of(email_id)
+        batch_moves.replan(campaign_id, [make.slot(row, make.now())], "edited", "tests")
+
+        closed = moves.claim(row.id, make.row(row.id).scheduled_at, make.WORKER)
+
+        assert isinstance(closed, Closed)
+        assert (closed.gate, closed.until) == ("time", row.wait_ends_at)
+
+
 class TestNewLeads:
     def test_are_planned_before_follow_ups_that_are_days_ahead(self) -> None:
         campaign_id, mailbox_id = a_sequence(leads=3)
@@ -258,6 +277,106 @@ class TestTheForecast:
         assert [
             row.scheduled_at for row in Q.select().where(Q.status == "pending").order_by(Q.scheduled_at)
         ] == expected
+
+
+def later(wait: str, text: str = "Still there, {{ name }}?") -> LaterStep:
+    return LaterStep(waits.parsed(wait), None, text, None)
+
+
+def edit(campaign_id: int, *steps: LaterStep) -> bool:
+    return campaigns.edit(campaign_id, "tests", campaigns.Edit(later_steps=steps))
+
+
+class TestAnEdit:
+    @pytest.fixture
+    def followed(self) -> tuple[int, int, CampaignEmailQueue]:
+        """A campaign, its mailbox, and the pending follow-up of its first lead."""
+        campaign_id, mailbox_id = a_sequence(leads=2, waits_for=("1 hour",))
+        [email_id] = make.planned(campaign_id, mailbox_id, make.now())
+        send(email_id)
+        plan_follow_ups()
+        return campaign_id, mailbox_id, follower_of(email_id)
+
+    def test_of_a_text_applies_to_what_is_not_claimed(self, followed: tuple[int, int, CampaignEmailQueue]) -> None:
+        campaign_id, _, follower = followed
+
+        assert edit(campaign_id, later("1 hour", "Another text"))
+        assert not edit(campaign_id, later("1 hour", "Another text"))
+
+        make.everything_older(timedelta(hours=2))
+        send(follower.id)
+        assert campaigns.letters(campaign_id)[1].text == "Another text"
+        assert count() == 2
+
+    def test_of_a_wait_applies_to_what_is_not_planned(self, followed: tuple[int, int, CampaignEmailQueue]) -> None:
+        campaign_id, mailbox_id, follower = followed
+        edit(campaign_id, later("5 days"))
+        [email_id] = make.planned(campaign_id, mailbox_id, make.now())
+        sent_at = send(email_id)
+
+        plan_follow_ups()
+        replan()
+
+        assert make.row(follower.id).scheduled_at == follower.scheduled_at
+        assert follower_of(email_id).wait_ends_at == waits.parsed("5 days").ends(sent_at)
+
+    def test_that_appends_a_step_is_for_those_whose_last_letter_is_still_to_be_sent(
+        self, followed: tuple[int, int, CampaignEmailQueue]
+    ) -> None:
+        campaign_id, mailbox_id, through = followed
+        make.everything_older(timedelta(hours=2))
+        send(through.id)
+        edit(campaign_id, later("1 hour"), later("2 days", "The last one"))
+        plan_follow_ups()
+        assert not Q.select().where(Q.predecessor == through.id).exists()
+        [email_id] = make.planned(campaign_id, mailbox_id, make.now())
+        send(email_id)
+        plan_follow_ups()
+        send(follower_of(email_id).id)
+
+        plan_follow_ups()
+
+        assert follower_of(follower_of(email_id).id).wait_ends_at > make.now() + timedelta(days=1)
+
+    def test_that_appends_a_step_lets_a_campaign_whose_leads_are_through_be_complete(self) -> None:
+        campaign_id, mailbox_id = a_sequence(waits_for=("1 hour",))
+        [email_id] = make.planned(campaign_id, mailbox_id, make.now())
+        send(email_id)
+        plan_follow_ups()
+        send(follower_of(email_id).id)
+
+        edit(campaign_id, later("1 hour"), later("2 days"))
+
+        assert campaigns.complete_finished("tests") == [campaign_id]
+
+    def test_that_inserts_a_step_reaches_the_leads_before_it_only(
+        self, followed: tuple[int, int, CampaignEmailQueue]
+    ) -> None:
+        campaign_id, mailbox_id, follower = followed
+        edit(campaign_id, later("2 hours", "In between"), later("1 hour"))
+        [email_id] = make.planned(campaign_id, mailbox_id, make.now())
+        send(email_id)
+
+        plan_follow_ups()
+
+        steps = {it.id: it.text for it in CampaignStep.select()}
+        assert steps[make.row(follower.id).step_id] == "Still there, {{ name }}?"
+        assert steps[follower_of(email_id).step_id] == "In between"
+        send(follower.id)
+        plan_follow_ups()
+        assert count() == 4
+        assert broken() == []
+
+    def test_that_removes_a_step_with_emails_is_refused(self, followed: tuple[int, int, CampaignEmailQueue]) -> None:
+        with pytest.raises(CampaignInvalid, match="step 2 has e-mails already"):
+            edit(followed[0])
+
+    def test_that_removes_a_step_without_emails_takes_it_away(self) -> None:
+        campaign_id, _ = a_sequence(waits_for=("1 hour", "1 day"))
+
+        assert edit(campaign_id, later("1 hour"))
+
+        assert len(campaigns.letters(campaign_id)) == 2
 
 
 class TestTheCalendar:
