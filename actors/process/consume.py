@@ -43,7 +43,8 @@ def consume(role: Role, threads: int, stop: StopSignal) -> None:
     broker.emit_after("process_boot")
     # Named, because Dramatiq would also consume every queue that it publishes to.
     queues = {each.queue for each in ACTORS[role]}
-    worker = Worker(broker, queues=queues, worker_threads=threads, worker_timeout=settings.worker.wakeup_milliseconds)
+    # Every thread is woken by its messages, the delayed ones too, and looks up by itself only to stop.
+    worker = Worker(broker, queues=queues, worker_threads=threads, worker_timeout=round(_LOOK_SECONDS * 1000))
     # Not more than there are threads, so that hints do not get stuck in a stalled process.
     worker.queue_prefetch = threads
     worker.start()

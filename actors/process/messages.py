@@ -7,6 +7,7 @@ its queue's consumer thread and be delivered again.
 import inspect
 import json
 from datetime import datetime
+from functools import cache
 from heapq import heappop, heappush
 from typing import Any
 
@@ -26,6 +27,9 @@ _HIGHEST = 253_402_300_799_999
 # RabbitMQ's consumer timeout.
 _LONGEST_DELAY_MILLISECONDS = 30 * 60 * 1000
 _UNREADABLE = "unreadable"
+
+
+_signature = cache(inspect.signature)
 
 
 class Unreadable(ValueError):
@@ -99,7 +103,7 @@ def check(message: MessageProxy, queue_name: str, broker: Broker) -> None:
     if actor is None or actor.queue_name != q_name(queue_name):
         raise Unreadable("this queue has no such actor")
     try:
-        inspect.signature(actor.fn).bind(*message.args)
+        _signature(actor.fn).bind(*message.args)
     except TypeError:
         raise Unreadable("its actor takes other arguments") from None
 

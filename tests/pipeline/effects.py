@@ -17,13 +17,18 @@ from typing import Any
 from dramatiq import Message
 from dramatiq.brokers.rabbitmq import RabbitmqBroker, _RabbitmqConsumer
 from dramatiq.worker import ConsumerThread
+from psycopg2.extensions import TRANSACTION_STATUS_IDLE
 
 from mail.connection import Connection
-from models.store.database import database
+from models.email import moves
+from models.store.database import Prepared, database
 from tests.waiting import BOUND
 
 LOG, DIE_BEFORE = "EFFECTS_LOG", "EFFECTS_DIE_BEFORE"
 _WRITES = re.compile(r"\b(INSERT|UPDATE|DELETE)\b(?! SKIP| OF)")
+# Of a packet of prepared statements.
+_COMMITS, _EXECUTED = "; COMMIT; ", re.compile(r"\bEXECUTE (\w+)")
+_MOVES = {it.name for it in vars(moves).values() if isinstance(it, Prepared) and "INSERT" in it.preparation}
 _OURS = re.compile(r"^(?:actors|models)\.(?:\w+\.)*(\w+)$")
 _PLUMBING = {"models.store.database", "models.email.move_statements", "actors.disk.jsonlines"}
 
@@ -51,7 +56,7 @@ def reached(name: str) -> None:
 
 def watch() -> None:
     """Wrap every function through which a process can have an effect."""
-    _before(database, "commit", lambda *_: _caller())
+    _before(database, "commit", _commit)
     _before(database, "execute_sql", _statement)
     _before(RabbitmqBroker, "enqueue", lambda _, message, **__: _published(message))
     _before(_RabbitmqConsumer, "ack", lambda _, message: f"acknowledge {message.queue_name}")
@@ -99,10 +104,20 @@ def _published(message: Message[Any]) -> str:
     return f"publish {message.queue_name}"
 
 
+def _commit(*_: object) -> str | None:
+    """None: the last packet of its transaction has committed it."""
+    session: Any = None if database.is_closed() else database.connection()  # type: ignore[no-untyped-call]
+    is_over = session and not session.begins and session.get_transaction_status() == TRANSACTION_STATUS_IDLE
+    return None if is_over else _caller()
+
+
 def _statement(query: str, *_: object) -> str | None:
-    """A write outside a transaction is its own commit."""
+    """A write outside a transaction is its own commit, and a packet may commit its transaction."""
+    if _COMMITS in query:
+        return _caller()
     is_write = _WRITES.search(query) and not query.lstrip().startswith("SELECT")
-    return _caller() if is_write and not database.in_transaction() else None
+    is_move = not _MOVES.isdisjoint(_EXECUTED.findall(query))
+    return _caller() if (is_write or is_move) and not database.in_transaction() else None
 
 
 def _command(sent: str | bytes) -> str:
