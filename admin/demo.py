@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,12 +22,13 @@ from admin.person import who
 from admin.show import console
 from models.owner import campaigns, mailboxes
 from models.owner.campaigns import CampaignInvalid
-from models.owner.mailboxes import MailboxInvalid
-from models.states import FINAL, CampaignStatus
-from models.store import database, migrate
+from models.owner.mailboxes import MailboxInvalid, SentMail
+from models.states import CampaignStatus
+from models.store import database, migrate, tick_request, vault
 from models.store.tables import Campaign
 from models.views import overview
 from models.views.overview import EmailLine
+from ops.answers import Answers, reply_to
 from ops.catcher import Catcher
 from ops.run import tied
 from ops.run.pages import Pages
@@ -38,6 +40,9 @@ MAILBOXES = {"ola@warsztaty.example": "Ola Nowak", "marek@warsztaty.example": "M
 DAILY_LIMIT = 200
 GAP_SECONDS = 1.0
 LONGEST_SECONDS = 300
+TICK_SECONDS = 3
+ANSWERS = "lucja.wojcik@ksiegarnia-zaglem.example"
+ANSWER = "Dzień dobry, bardzo proszę o program warsztatów."
 
 
 def demo() -> None:
@@ -48,24 +53,25 @@ def demo() -> None:
     database.open_database("punktual demo")
     migrate.migrate()
     folder = settings.var / "demo" / "mails"
-    with Catcher(folder) as catcher:
-        row = _prepare(catcher.port)
+    with Catcher(folder) as catcher, Answers() as answers:
+        row = _prepare(catcher.port, answers.port)
         try:
             with _served(), _worker(settings.var / "demo" / "worker.log") as worker:
-                _watch(row, worker)
+                _watch(row, worker, answers)
         except KeyboardInterrupt:
             console.print("\nstopped; `make demo` continues from here")
             raise typer.Exit(130) from None
-    found = compare(row, _lines(row), folder)
-    _report(found, folder)
+    found = compare(_lines(row), folder)
+    _report(row, found, folder)
     raise typer.Exit(0 if found.agrees else 1)
 
 
-def _prepare(port: int) -> Campaign:
+def _prepare(port: int, imap_port: int) -> Campaign:
     """Load the example, or continue an unfinished earlier run."""
+    inbox = SentMail("127.0.0.1", imap_port, "none", None)
     for address, name in MAILBOXES.items():
         try:
-            change = mailboxes.Edit(smtp_host="127.0.0.1", smtp_port=port)
+            change = mailboxes.Edit(smtp_host="127.0.0.1", smtp_port=port, sent_mail=inbox)
             mailboxes.edit(mailboxes.find(address).id, who(), change)
         except MailboxInvalid:
             mailboxes.add(
@@ -74,8 +80,9 @@ def _prepare(port: int) -> Campaign:
                 smtp_host="127.0.0.1",
                 smtp_port=port,
                 smtp_security="none",
-                username=None,
-                password_encrypted=None,
+                username=address,
+                password_encrypted=vault.encrypt("demo"),
+                sent_mail=inbox,
                 daily_limit=DAILY_LIMIT,
                 gap_seconds=GAP_SECONDS,
                 by=who(),
@@ -112,11 +119,11 @@ def _worker(log: Path) -> Iterator[subprocess.Popen[bytes]]:
         process.wait()
 
 
-def _watch(row: Campaign, worker: subprocess.Popen[bytes]) -> None:
-    """Print each e-mail when it is sent, until all are."""
+def _watch(row: Campaign, worker: subprocess.Popen[bytes], answers: Answers) -> None:
+    """Print each e-mail when it is sent, until all are; one lead answers the first."""
     shown = {line.id for line in _lines(row) if line.sent_at}
-    [summary] = overview.campaigns([row])
-    emails, until = summary.emails, clock.boottime() + LONGEST_SECONDS
+    now = clock.boottime()
+    until, tick_at, has_answered = now + LONGEST_SECONDS, now, False
     console.print("  no  planned       late     to")
     while True:
         lines = _lines(row)
@@ -124,13 +131,26 @@ def _watch(row: Campaign, worker: subprocess.Popen[bytes]) -> None:
             if line.sent_at and line.id not in shown:
                 shown.add(line.id)
                 _show(line, len(shown))
-        if sum(line.status in FINAL for line in lines) == emails:
+        if not has_answered and (letters := [it for it in lines if it.lead == ANSWERS and it.sent_at]):
+            has_answered = True
+            _answer(letters[0], answers)
+        if campaigns.get(row.id).status == CampaignStatus.COMPLETED:
             return
+        if clock.boottime() >= tick_at:  # its days are seconds, and a tick comes each minute
+            tick_request.ask_for_tick()
+            tick_at = clock.boottime() + TICK_SECONDS
         if worker.poll() is not None:
             sys.exit(f"punktual: the worker ended with status {worker.returncode}; its log is {_log()}")
         if clock.boottime() > until:
             sys.exit(f"punktual: not finished after {LONGEST_SECONDS} s: {overview.standing(row)}; the log is {_log()}")
         threading.Event().wait(0.25)
+
+
+def _answer(line: EmailLine, answers: Answers) -> None:
+    content = overview.content(line.id)
+    assert content is not None
+    answers.receive(line.mailbox, reply_to(content, ANSWER))
+    console.print(f"     {line.lead} answers", highlight=False)
 
 
 def _lines(row: Campaign) -> list[EmailLine]:
@@ -146,8 +166,11 @@ def _show(line: EmailLine, number: int) -> None:
     )
 
 
-def _report(found: Comparison, folder: Path) -> None:
+def _report(row: Campaign, found: Comparison, folder: Path) -> None:
     verdict = "The database and the catcher agree" if found.agrees else "THE DATABASE AND THE CATCHER DISAGREE"
+    sent = Counter(line.lead for line in _lines(row) if line.sent_at)
+    both = sum(count == 2 for count in sent.values())
+    console.print(f"\n{ANSWERS} answered the first letter and got no second one; {both} other leads got both")
     console.print(f"\n{verdict}: {found}")
     console.print(f"The e-mails are in {_short(folder)}")
     console.print(f"Show the result again: {_short(Path(sys.executable))} -m admin status")

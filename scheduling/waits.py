@@ -38,8 +38,8 @@ _EXACT = {
     Unit.HOURS: timedelta(hours=1),
 }
 # A follow-up needs a look into its mailbox's inbox that begins after the wait. It is planned so much later that the
-# look does not delay it; not after a short wait, which is for trying out.
-TIME_TO_LOOK = timedelta(minutes=2)
+# look does not delay it; after a short wait, which is for trying out, only a little.
+TIME_TO_LOOK, SHORT_TIME_TO_LOOK = timedelta(minutes=2), timedelta(seconds=5)
 _SHORT = (Unit.SECONDS, Unit.MINUTES)
 _TEXT = re.compile(r"(\d{1,9}) +(seconds?|minutes?|hours?|days?|working +days?)", re.ASCII)
 _DAY = timedelta(days=1)
@@ -72,7 +72,7 @@ class Wait:
 
     def due(self, ends_at: datetime) -> datetime:
         """When the follow-up may be planned at the earliest, if its wait ends at this time."""
-        return ends_at if self.unit in _SHORT else ends_at + TIME_TO_LOOK
+        return ends_at + (SHORT_TIME_TO_LOOK if self.unit in _SHORT else TIME_TO_LOOK)
 
 
 def parsed(text: str) -> Wait:

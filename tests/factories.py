@@ -279,6 +279,16 @@ def everything_older(by: timedelta) -> None:
     database.execute(GROW_OLDER, {"by": by})
 
 
+ONE_EMAIL = "campaign_email_queue_campaign_id_campaign_lead_id"
+
+
+def forbid_second_emails() -> None:
+    """Put the index back that the first follow-up drops: see planning/follow_ups.py. Follow-ups must be gone."""
+    if not database.fetch("SELECT 1 FROM pg_class WHERE oid = to_regclass(%s)", (ONE_EMAIL,)):
+        database.execute(f"CREATE UNIQUE INDEX {ONE_EMAIL} ON campaign_email_queue (campaign_id, campaign_lead_id)")
+        database.execute(f"COMMENT ON INDEX {ONE_EMAIL} IS 'Put back by the tests.'")
+
+
 EMPTY = """
 DO $$
 DECLARE name text;

@@ -144,7 +144,7 @@ _ASK_AGAIN = timedelta(seconds=2)
 # How old a look into the inbox may be when a follow-up is claimed, and when it is handed over.
 LOOK_LASTS = timedelta(minutes=5)
 # A look takes some seconds, and is asked for when this gate closes.
-_LOOK_AGAIN = timedelta(seconds=5)
+_LOOK_AGAIN = timedelta(seconds=2)
 # The least share of a campaign's delay between two starts: the delay varies by 20 %.
 _LEAST_PACE = 0.8
 

@@ -38,9 +38,12 @@ class Cursor:
 
 # Follow-ups that are due soon, or overdue, need a recent look that began after their wait (gates.no_answer_is_unread).
 # One that fails is tried again after a pause that grows.
+_MAY_BEGIN = f"""
+clock_timestamp() >= i.started_at + CASE WHEN i.failures = 0 AND i.read_at = i.started_at THEN interval '1 s'
+    ELSE interval '20 s' * least(power({_SLOWER}, i.failures), {_SLOWEST}) END
+"""
 _IS_NEEDED = f"""
-clock_timestamp() >= i.started_at + interval '20 s' * least(power({_SLOWER}, i.failures), {_SLOWEST})
-AND EXISTS (
+{_MAY_BEGIN} AND EXISTS (
     SELECT FROM campaign_email_queue f JOIN campaign c ON c.id = f.campaign_id AND c.status = 'active'
     WHERE f.mailbox_id = m.id AND f.status = 'pending' AND f.predecessor_id IS NOT NULL
       AND f.scheduled_at < clock_timestamp() + %(ahead)s AND f.wait_ends_at <= clock_timestamp()
@@ -98,8 +101,7 @@ def ask(mailbox_id: int) -> None:
 ASK_TO_FOLLOW_UP = f"""
 UPDATE inbox i SET asked_at = clock_timestamp()
 FROM campaign_email_queue q JOIN mailbox m ON m.id = q.mailbox_id AND m.imap_host IS NOT NULL
-WHERE q.id = %s AND i.mailbox_id = m.id AND i.asked_at IS NULL
-  AND clock_timestamp() >= i.started_at + interval '20 s' * least(power({_SLOWER}, i.failures), {_SLOWEST})
+WHERE q.id = %s AND i.mailbox_id = m.id AND i.asked_at IS NULL AND {_MAY_BEGIN}
 """  # noqa: S608  # only our own words
 
 

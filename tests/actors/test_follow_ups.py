@@ -22,21 +22,15 @@ from tests import factories as make
 
 pytestmark = pytest.mark.usefixtures("db", "the_index_comes_back")
 Q = CampaignEmailQueue
-INDEX = "campaign_email_queue_campaign_id_campaign_lead_id"
 TO_LOOK = waits.TIME_TO_LOOK
 
 
 @pytest.fixture(scope="module")
 def the_index_comes_back() -> Iterator[None]:
     """The one that the first follow-up drops."""
-    [(definition, comment)] = database.fetch(
-        "SELECT pg_get_indexdef(%(i)s::regclass), obj_description(%(i)s::regclass)", {"i": INDEX}
-    )
     yield
     make.nothing_left()
-    if not database.fetch("SELECT 1 FROM pg_class WHERE oid = to_regclass(%s)", (INDEX,)):
-        database.execute(definition)
-        database.execute(f"COMMENT ON INDEX {INDEX} IS %s", (comment,))
+    make.forbid_second_emails()
 
 
 def a_sequence(leads: int = 1, waits_for: tuple[str, ...] = ("3 days",), **campaign: object) -> tuple[int, int]:

@@ -28,7 +28,7 @@ from scheduling.planner import Slot
 from tests import factories as make
 
 Q = CampaignEmailQueue
-OF_THE_VERSION_BEFORE = "campaign_email_queue_campaign_id_campaign_lead_id"
+OF_THE_VERSION_BEFORE = make.ONE_EMAIL
 FIRST = "one_first_email"
 OF_THE_STEP = "campaign_email_queue_campaign_lead_id_step_id"
 INDEX = "SELECT pg_get_indexdef(%(name)s::regclass), obj_description(%(name)s::regclass)"
@@ -56,6 +56,7 @@ def without(index: str) -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def sequences(db: None) -> Iterator[None]:
+    make.forbid_second_emails()
     with without(OF_THE_VERSION_BEFORE):
         yield
 

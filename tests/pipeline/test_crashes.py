@@ -193,6 +193,12 @@ def all_sent(punktual: Punktual) -> None:
     moves.accept(claim.held, make.YES)
 
 
+def sent_and_not_followed_yet(punktual: Punktual) -> None:
+    sequence = {"follow_ups": ["1 second"], "follow_up_without_inbox": True}
+    claim = make.handed_over(mail_to("anna@leads.example", **sequence)(punktual))
+    moves.accept(claim.held, make.YES)
+
+
 ANNA, IN_NO_HURRY = mail_to("anna@leads.example"), mail_to("anna@leads.example", delay=3)
 CALL = ("moves.claim", "compose", "connect", "EHLO", "MAIL", "RCPT")
 UP_TO_HAND_OVER = (*CALL, "DATA", "body", "moves.hand_over")
@@ -283,6 +289,15 @@ SITUATIONS = (
         ends=(Status.SENT, Status.SENT),
     ),
     Situation("re-planning", "timekeeper", overdue_for_hours, tick, ("plans.write", *HINT_IN_A_WHILE, *END_OF_TICK)),
+    Situation(
+        "planning a follow-up",
+        "timekeeper",
+        sent_and_not_followed_yet,
+        tick,
+        ("plans.write_follow_ups", *HINT_IN_A_WHILE, *END_OF_TICK),
+        ends=(Status.SENT, Status.SENT),
+        accepted=1,
+    ),
     Situation(
         "reconciling",
         "timekeeper",
