@@ -134,14 +134,14 @@ class Dovecot:
 
     def file(self, user: str, content: bytes, folder: str | None = None) -> None:
         """Put a message into the user's Sent folder, as a provider does with what it was given to send."""
-        with self._logged_in(user) as client:
+        with self.logged_in(user) as client:
             if folder is not None:
                 client.create_folder(folder)
             client.append(folder or self.sent, content, msg_time=clock.now())
 
     def receive(self, user: str, content: bytes, folder: str = "INBOX", at: datetime | None = None) -> None:
         """Put a message into the user's inbox, or another folder, as one that came at that time."""
-        with self._logged_in(user) as client:
+        with self.logged_in(user) as client:
             if not client.folder_exists(folder):
                 client.create_folder(folder)
             client.append(folder, content, msg_time=at or clock.now())
@@ -160,18 +160,18 @@ class Dovecot:
 
     def state(self, user: str, folder: str = "INBOX") -> dict[int, tuple[bytes, ...]]:
         """UID -> flags of each message in a folder."""
-        with self._logged_in(user) as client:
+        with self.logged_in(user) as client:
             client.select_folder(folder, readonly=True)
             found: dict[int, tuple[bytes, ...]] = dict(client.get_flags(client.search()))
             return found
 
     def flags(self, user: str) -> list[tuple[bytes, ...]]:
         """Of each message in the user's Sent folder."""
-        with self._logged_in(user) as client:
+        with self.logged_in(user) as client:
             client.select_folder(self.sent, readonly=True)
             return list(client.get_flags(client.search()).values())
 
-    def _logged_in(self, user: str) -> IMAPClient:
+    def logged_in(self, user: str) -> IMAPClient:
         client = IMAPClient(self.host, self.port, ssl=False, timeout=BOUND)
         client.login(user, self.password)
         return client

@@ -89,6 +89,7 @@ def a_campaign(
     delay: float = 60.0,
     limit: int = 1000,
     active: bool = True,
+    text: str = "Dear {{ name }}, how are you?",
     follow_ups: Sequence[str] = (),
     **more: Any,
 ) -> int:
@@ -98,7 +99,7 @@ def a_campaign(
     new = NewCampaign(
         name=f"campaign {number}",
         subject="Hello {{ name }}",
-        text="Dear {{ name }}, how are you?",
+        text=text,
         html=None,
         mailbox_ids=mailbox_ids,
         window=window,
