@@ -45,7 +45,8 @@ class Box:
         """For a time to which the simulation has not come."""
         self.ahead.add(at)
         self.following[day] += 1
-        held = self.taken.setdefault(day, Counter())
+        if (held := self.taken.get(day)) is None:
+            held = self.taken[day] = Counter()
         held[campaign_id] += 1
         if day == self.day:
             self.held = held

@@ -272,6 +272,9 @@ UPDATE email_history
 SET at = at - %(by)s, scheduled_from = scheduled_from - %(by)s, scheduled_to = scheduled_to - %(by)s,
     handed_over_at = handed_over_at - %(by)s;
 UPDATE attempt SET started_at = started_at - %(by)s, ended_at = ended_at - %(by)s;
+UPDATE campaign_step SET since = since - %(by)s;
+UPDATE inbox SET asked_at = asked_at - %(by)s, started_at = started_at - %(by)s, read_at = read_at - %(by)s;
+UPDATE hold SET created_at = created_at - %(by)s, until = until - %(by)s, lifted_at = lifted_at - %(by)s;
 """
 
 

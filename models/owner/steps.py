@@ -62,7 +62,7 @@ def change(campaign_id: int, wanted: Sequence[LaterStep]) -> dict[str, list[obje
         else:
             new.append((place, step))
     for place, step in new:
-        is_last = place > max(kept, default=-1)
+        is_last = place > max(kept, default=-1) and _has_emails(campaign_id)
         its = {**step.letter._asdict(), "wait_count": step.wait.count, "wait_unit": step.wait.unit}
         row = {"campaign": campaign_id, "position": place + 2, "since": CLOCK if is_last else None}
         CampaignStep.insert({**row, **its}).execute()
@@ -81,6 +81,10 @@ def _matched(old: Sequence[CampaignStep], wanted: Sequence[LaterStep]) -> dict[i
         if kind in ("equal", "replace"):
             found |= {place: it.id for place, it in zip(range(k, m), old[i:j], strict=False)}
     return found
+
+
+def _has_emails(campaign_id: int) -> bool:
+    return bool(fetch("SELECT EXISTS (SELECT FROM campaign_email_queue WHERE campaign_id = %s)", (campaign_id,))[0][0])
 
 
 HAS_EMAILS = "SELECT EXISTS (SELECT FROM campaign_email_queue WHERE step_id = %s)"

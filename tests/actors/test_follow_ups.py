@@ -213,6 +213,93 @@ class TestACampaignWithSteps:
         assert campaigns.subjects(campaign_id)[1:] == ["Re: Hello {{ name }}"] * 2
 
 
+class TestWhatCameBack:
+    def sent(self) -> int:
+        campaign_id, mailbox_id = a_sequence()
+        [email_id] = make.planned(campaign_id, mailbox_id, make.now())
+        send(email_id)
+        return email_id
+
+    def test_a_reply_before_it_is_planned_ends_the_sequence(self) -> None:
+        email_id = self.sent()
+        make.came_back(email_id, "human")
+
+        plan_follow_ups()
+
+        assert count() == 1
+        assert campaigns.complete_finished("tests") == [make.row(email_id).campaign_id]
+
+    def test_a_reply_after_it_was_planned_cancels_it_and_says_why(self) -> None:
+        email_id = self.sent()
+        plan_follow_ups()
+
+        make.came_back(email_id, "human")
+
+        row = follower_of(email_id)
+        assert (row.status, row.error) == ("cancelled", "not written to any more: the lead replied")
+        assert campaigns.complete_finished("tests") == [row.campaign_id]
+        assert broken() == []
+
+    def test_a_bounce_of_the_address_cancels_it(self) -> None:
+        email_id = self.sent()
+        plan_follow_ups()
+
+        make.came_back(email_id, "bounce", "address")
+
+        assert follower_of(email_id).status == "cancelled"
+
+    def test_an_automatic_reply_puts_it_off(self) -> None:
+        email_id = self.sent()
+        plan_follow_ups()
+        before = follower_of(email_id).scheduled_at
+
+        make.came_back(email_id, "automatic")
+
+        assert follower_of(email_id).scheduled_at >= before + timedelta(days=3)
+
+    def test_an_automatic_reply_before_it_is_planned_lets_it_wait_until_the_hold_ends(self) -> None:
+        email_id = self.sent()
+        make.came_back(email_id, "automatic")
+        plan_follow_ups()
+        assert count() == 1
+        make.everything_older(timedelta(days=8))
+
+        plan_follow_ups()
+
+        assert follower_of(email_id).scheduled_at >= make.now() - timedelta(minutes=1)
+
+
+class TestAPausedCampaign:
+    def test_sends_its_follow_ups_first_when_it_is_resumed_after_their_wait(self) -> None:
+        campaign_id, mailbox_id = a_sequence(leads=3)
+        first, _, _ = make.planned(campaign_id, mailbox_id, *[make.now()] * 3)
+        send(first)
+        plan_follow_ups()
+        campaigns.pause(campaign_id, "tests")
+        make.everything_older(timedelta(days=5))
+        campaigns.resume(campaign_id, "tests")
+
+        replan()
+
+        times = [row.id for row in Q.select().where(Q.status == "pending").order_by(Q.scheduled_at)]
+        assert times[0] == follower_of(first).id
+        last = EmailHistory.select().where(EmailHistory.email == times[0]).order_by(EmailHistory.id.desc()).first()
+        assert last.reason_code == "resumed"
+
+    def test_plans_no_follow_up_before_it_is_resumed(self) -> None:
+        campaign_id, mailbox_id = a_sequence()
+        [email_id] = make.planned(campaign_id, mailbox_id, make.now())
+        send(email_id)
+        campaigns.pause(campaign_id, "tests")
+        plan_follow_ups()
+        assert count() == 1
+        campaigns.resume(campaign_id, "tests")
+
+        plan_follow_ups()
+
+        assert count() == 2
+
+
 class TestBeforeItsWaitEnds:
     def test_a_follow_up_is_not_claimed_whatever_its_time(self) -> None:
         campaign_id, mailbox_id = a_sequence()

@@ -5,7 +5,7 @@ what a mail server, an owner and an onlooker of the rows would know. Time passes
 """
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -13,7 +13,7 @@ from enum import Enum
 from functools import wraps
 from itertools import groupby
 from random import Random
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 from dramatiq import Message, get_broker
@@ -78,6 +78,10 @@ OWNERS_WORDS = (
     *("pause mailbox", "resume mailbox", "resume mailbox", "suppress", "settle", "settle", "settle"),
 )
 ROWS = "SELECT id, status, mailbox_id, scheduled_at FROM campaign_email_queue ORDER BY id"
+LOOK = """
+INSERT INTO inbox (mailbox_id, started_at, read_at) VALUES (%(mailbox)s, %(at)s, %(at)s)
+ON CONFLICT (mailbox_id) DO UPDATE SET started_at = excluded.started_at, read_at = excluded.read_at
+"""
 LINES = """
 SELECT id, email_id, from_status, scheduled_from, to_status, scheduled_to, reason
 FROM email_history WHERE id > %s ORDER BY id
@@ -159,20 +163,23 @@ class Interleavings(RuleBasedStateMachine):
         self.proved_sent: set[int] = set()
         self.copies_allowed: Counter[int] = Counter()
         self.suppressed: set[str] = set()
+        self.answered: set[str] = set()  # whose answer was read
+        self.looked: dict[int, datetime] = {}  # into a mailbox's inbox, last
         self.outdated_plan: tuple[plans.Situation, dict[int, list[Slot]]] | None = None
 
     @initialize()
     def two_campaigns_share_two_mailboxes(self) -> None:
-        self.mailbox_limits = {make.a_mailbox(daily_limit=limit): limit for limit in (3, 4)}
+        self.mailbox_limits = {make.a_listening_mailbox(daily_limit=limit): limit for limit in (3, 4)}
         self.paused_mailboxes: set[int] = set()
-        self.limits = {self.campaign(leads=5, limit=3): 3, self.campaign(leads=3, limit=4): 4}
+        self.sequence = self.campaign(leads=3, limit=4, follow_ups=["1 hour"])
+        self.limits = {self.campaign(leads=5, limit=3): 3, self.sequence: 4}
         self.said = dict.fromkeys(self.limits, "active")
         self.shut: set[int] = set()
         self.tick()
 
-    def campaign(self, leads: int, limit: int) -> int:
+    def campaign(self, leads: int, limit: int, **more: Any) -> int:
         # So short a delay that only the time that the test lets pass matters to the pace.
-        return make.a_campaign(list(self.mailbox_limits), leads=leads, delay=0.001, limit=limit)
+        return make.a_campaign(list(self.mailbox_limits), leads=leads, delay=0.001, limit=limit, **more)
 
     # What a worker does, a step at a time.
 
@@ -236,6 +243,7 @@ class Interleavings(RuleBasedStateMachine):
         it.handed_over_at, it.stage = handed_over_at + self.passed, Stage.HANDED_OVER
         self.check_the_owners_word(it)
         self.check_the_limits(it)
+        self.check_that_no_answer_was_passed(it)
 
     def write_dot(self, it: Try) -> None:
         assert it.handed_over_at is not None
@@ -307,7 +315,8 @@ class Interleavings(RuleBasedStateMachine):
         luck.choice(self.steps())()
 
     def steps(self) -> list[Callable[[], None]]:
-        return [self.hint, plan.replan, plan.plan_new, self.hint, self.reconcile, self.complete]
+        planning = (plan.replan, plan.plan_follow_ups, plan.plan_new)
+        return [self.hint, *planning, self.hint, self.reconcile, self.complete]
 
     def hint(self) -> None:
         hint_due()
@@ -321,14 +330,18 @@ class Interleavings(RuleBasedStateMachine):
     def complete(self) -> None:
         for campaign_id in campaigns.complete_finished("ola"):
             self.said[campaign_id] = "completed"
-            ended = Q.select().where(Q.campaign == campaign_id, Q.status.in_(list(FINAL))).count()
-            assert self.leads_of(campaign_id) == ended, "a campaign was completed before all its leads had a final mail"
+            assert not self.lacking(campaign_id, FINAL), "a campaign was completed before its leads had their mails"
 
-    def leads_of(self, campaign_id: int) -> int:
-        """Without those that were suppressed before they had an e-mail."""
-        mails = Q.select(Q.campaign_lead).where(Q.campaign == campaign_id)
-        may_have_none = CampaignLead.address.in_(sorted(self.suppressed)) & CampaignLead.id.not_in(mails)
-        return CampaignLead.select().where(CampaignLead.campaign == campaign_id).where(~may_have_none).count()
+    def lacking(self, campaign_id: int, ends: Collection[Status]) -> list[str]:
+        """The leads whose last mail is in none of these, or who lack one though they may be written to."""
+        found = []
+        for lead in CampaignLead.select().where(CampaignLead.campaign == campaign_id):
+            its = [row.status for row in Q.select().where(Q.campaign_lead == lead.id).order_by(Q.id)]
+            wanted = 1 + (campaign_id == self.sequence)
+            is_over = (bool(its) and its[-1] != Status.SENT) or lead.address in self.suppressed | self.answered
+            if not set(its) <= set(ends) or (len(its) < wanted and not is_over):
+                found.append(lead.address)
+        return found
 
     def settle_dead(self, host: str) -> None:
         living = {each.worker for each in self.processes if each.is_alive}
@@ -373,6 +386,40 @@ class Interleavings(RuleBasedStateMachine):
     def pass_by(self, by: timedelta) -> None:
         make.everything_older(by)
         self.passed += by
+
+    # What comes back.
+
+    @event
+    def an_inbox_is_read(self, luck: Random) -> None:
+        """Mostly; else it cannot be read, and what was read before gets older."""
+        if mostly(luck):
+            self.look(luck.choice(sorted(self.mailbox_limits)))
+
+    @event
+    def an_answer_is_read(self, luck: Random) -> None:
+        sent = Q.select().where(Q.campaign == self.sequence, Q.status == Status.SENT).order_by(Q.id)
+        if ids := [row.id for row in sent]:
+            email_id = luck.choice(ids)
+            make.came_back(email_id, "human")
+            self.answered.add(CampaignLead.get_by_id(make.row(email_id).campaign_lead_id).address)
+
+    def look(self, mailbox_id: int) -> None:
+        at = make.now()
+        database.execute(LOOK, {"mailbox": mailbox_id, "at": at})
+        self.looked[mailbox_id] = at + self.passed
+
+    def check_that_no_answer_was_passed(self, it: Try) -> None:
+        row = make.row(it.email_id)
+        if row.predecessor_id is None:
+            return
+        assert it.handed_over_at is not None
+        assert row.wait_ends_at is not None
+        assert row.predecessor_id in self.proved_sent, "a follow-up to what was not sent"
+        assert it.claim.recipient not in self.answered, "a follow-up after an answer was read"
+        looked = self.looked.get(it.claim.mailbox_id)
+        assert looked is not None, "a follow-up without a look"
+        assert looked >= row.wait_ends_at + self.passed, "a follow-up after a look before the wait had ended"
+        assert it.handed_over_at - looked <= timedelta(minutes=5, seconds=1), "a follow-up after an old look"
 
     # What an owner does.
 
@@ -522,7 +569,7 @@ class Interleavings(RuleBasedStateMachine):
         assert not [row.id for row in rows if row.status in (Status.PENDING, Status.SENDING)]
         for campaign_id, said in self.said.items():
             its = [row for row in rows if row.campaign_id == campaign_id]
-            assert said == "cancelled" or len(its) == self.leads_of(campaign_id), "a lead was lost"
+            assert said == "cancelled" or not self.lacking(campaign_id, {*FINAL, Status.UNKNOWN}), "a lead was lost"
             is_open = any(row.status == Status.UNKNOWN for row in its)
             assert said == "cancelled" or said == ("active" if is_open else "completed")
 
@@ -536,8 +583,10 @@ class Interleavings(RuleBasedStateMachine):
         for mailbox_id in self.mailbox_limits:
             self.limit_mailbox(mailbox_id, ENOUGH)
             self.resume_mailbox(mailbox_id)
-        for _ in range(20):
+        for _ in range(40):
             self.hints.clear()
+            for mailbox_id in self.mailbox_limits:
+                self.look(mailbox_id)
             self.tick()
             if not (following := self.next_pending()):
                 break
