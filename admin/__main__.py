@@ -1,5 +1,6 @@
 """`python -m admin …`: the command line. Every refusal is one line and exit status 1."""
 
+import os
 import re
 import sys
 
@@ -14,6 +15,7 @@ from admin import (
     arm,
     campaign,
     catcher,
+    completion,
     demo,
     doctor,
     email,
@@ -75,7 +77,7 @@ REFUSALS = (
     Unplannable,
 )
 # Commands that work without an up-to-date database.
-_WITHOUT_SCHEMA = {"config", "migrate", "new-key", "new-password", "catcher", "demo", "doctor"}
+_WITHOUT_SCHEMA = {"config", "migrate", "new-key", "new-password", "catcher", "demo", "doctor", "completion"}
 
 app = typer.Typer(
     name="python -m admin",
@@ -97,6 +99,7 @@ app.command("doctor")(doctor.doctor)
 app.command("arm")(arm.arm)
 app.command("demo")(demo.demo)
 app.command("catcher")(catcher.catcher)
+app.command("completion")(completion.completion)
 
 
 @app.callback()
@@ -174,6 +177,8 @@ def status(json: show.AsJson = False) -> None:
 
 
 def main() -> None:
+    if completion.VARIABLE in os.environ:
+        completion.complete(app)
     with starting(*REFUSALS):
         if any(not each.isprintable() and _is_broken(each) for each in sys.argv):
             sys.exit("punktual: the arguments are not UTF-8 text")

@@ -62,7 +62,10 @@ def authorize(
         int, typer.Option(min=0, max=65535, help="Port for the browser to come back to. Default: any free one.")
     ] = 0,
 ) -> None:
-    """Log in to a mailbox of Microsoft 365 or Google with OAuth2, instead of a password."""
+    """Log in to a mailbox of Microsoft 365 or Google with OAuth2, instead of a password.
+
+    Example: python -m admin mailbox authorize ola@your-domain.pl --provider microsoft --client-id ID
+    """
     row = mailboxes.find(normalise(address))
     app = _app(row, provider, client_id, tenant)
     username = _checked("--username", username or row.address)

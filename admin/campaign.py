@@ -57,6 +57,8 @@ def add(
     """Add a campaign and its leads as a draft. Nothing is written unless everything is valid.
 
     Shows the first leads as they were read, and asks at a terminal before it writes them.
+
+    Example: python -m admin campaign add campaign.toml --leads klienci.xlsx --skip-bad
     """
     basis = lead.checked_basis(legal_basis, legal_basis_source, legal_basis_date)
     campaign, letters = read_campaign(file)
@@ -104,6 +106,8 @@ def add_leads(
 
     Leads that it has already get their new fields, after these are shown, unless one of their e-mails is on its way or
     has its result. A completed campaign is paused, and sends to the new leads once it is resumed.
+
+    Example: python -m admin campaign add-leads Autumn --leads more.csv
     """
     basis = lead.checked_basis(legal_basis, legal_basis_source, legal_basis_date)
     row = campaigns.find(name)
@@ -153,7 +157,10 @@ def pause(name: Name, reason: confirm.Reason = None) -> None:
 
 @app.command()
 def resume(name: Name) -> None:
-    """Resume a paused campaign. Its pending e-mails are planned again from now, at the campaign's pace."""
+    """Resume a paused campaign. Its pending e-mails are planned again from now, at the campaign's pace.
+
+    Example: python -m admin campaign resume Autumn
+    """
     row = campaigns.find(name)
     campaigns.resume(row.id, who())
     print(f"resumed {name!r}; {_what_happens_now(row.id, 'again')}")
@@ -194,7 +201,10 @@ def replies(
         ),
     ] = None,
 ) -> None:
-    """Show or change what a person's reply stops, for replies that are read from now on."""
+    """Show or change what a person's reply stops, for replies that are read from now on.
+
+    Example: python -m admin campaign replies Autumn --all-campaigns
+    """
     row = campaigns.find(name)
     stops = switches.change(row.id, who(), in_all_campaigns=all_campaigns, colleagues=colleagues)
     where = "all campaigns" if stops.in_all_campaigns else "this campaign"
@@ -203,7 +213,10 @@ def replies(
 
 @app.command("list")
 def list_(json: show.AsJson = False) -> None:
-    """List all campaigns, each with whether it is sending and, if not, why."""
+    """List all campaigns, each with whether it is sending and, if not, why.
+
+    Example: python -m admin campaign list
+    """
     lines = overview.campaigns(campaigns.every())
     if json:
         show.as_json(lines)
@@ -214,7 +227,10 @@ def list_(json: show.AsJson = False) -> None:
 
 @app.command("show")
 def show_(name: Name, json: show.AsJson = False) -> None:
-    """Show one campaign."""
+    """Show one campaign.
+
+    Example: python -m admin campaign show Autumn
+    """
     [line] = overview.campaigns([campaigns.find(name)])
     orders = changes.of_campaign(line.id, show.FEW)
     if json:

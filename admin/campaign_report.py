@@ -15,7 +15,7 @@ def report(
     name: Annotated[str, typer.Argument(help="The campaign's name.")],
     json: show.AsJson = False,
 ) -> None:
-    """Show what came of a campaign: sent, failed by kind, unknown, lateness, and how often e-mails were moved.
+    """Show what came of a campaign: sent, failed by kind, what came back, lateness, and how often e-mails were moved.
 
     Example: python -m admin campaign report Autumn
     """
@@ -30,6 +30,7 @@ def report(
             ("leads", found.leads),
             *((status, count) for status, count in found.counts.items()),
             ("not planned", found.not_planned),
+            ("came back", show.responses(found.responses)),
             ("first sent", found.first_sent_at),
             ("last sent", found.last_sent_at),
             ("lateness", _lateness(found.lateness)),

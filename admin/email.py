@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from admin import show
+from admin import confirm, show
 from admin.letter import print_readable, readable
 from admin.person import who
 from bounds import HIGHEST_ID
@@ -70,7 +70,10 @@ def list_(
 
 @app.command("show")
 def show_(id: Id, json: show.AsJson = False) -> None:
-    """Show one e-mail: its content and every status change with its reason."""
+    """Show one e-mail: its content and every status change with its reason.
+
+    Example: python -m admin email show 17
+    """
     line, moves, content = overview.email(id), history.of_email(id), overview.content(id)
     told = {name: it for name, it in vars(line).items() if name != "why"}
     if json:
@@ -109,13 +112,18 @@ def settle(
     reason: Annotated[str, typer.Option(help="How you know. Stored in the history.")],
     sent: Annotated[bool, typer.Option("--sent", help="The e-mail was sent.")] = False,
     again: Annotated[bool, typer.Option("--again", help="Send it again. The lead may get it twice.")] = False,
+    yes: confirm.Yes = False,
 ) -> None:
-    """Decide an e-mail whose outcome is unknown."""
+    """Decide an e-mail whose outcome is unknown.
+
+    Example: python -m admin email settle 17 --sent --reason "the lead answered it"
+    """
     if sent == again:
         raise typer.BadParameter("give either --sent or --again")
     if sent:
         settlement.sent(id, reason, who())
     else:
+        confirm.ask("Send it again? If it arrived after all, the lead gets it twice.", yes=yes)
         settlement.again(id, reason, who())
     print(f"e-mail {id} is {overview.email(id).status}")
 
@@ -134,7 +142,10 @@ def retry(
     ] = None,
     reason: Annotated[str, typer.Option(help="Why. Required; stored in the history.")] = "",
 ) -> None:
-    """Try failed e-mails again. They are planned after the campaign's other e-mails."""
+    """Try failed e-mails again. They are planned after the campaign's other e-mails.
+
+    Example: python -m admin email retry 17 --reason "the provider unblocked us"
+    """
     one, several = id is not None, campaign is not None and code is not None
     if one == several or (one and (campaign or code or enhanced)):
         raise typer.BadParameter("give either an ID, or --campaign and --code")

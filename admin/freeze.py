@@ -25,7 +25,10 @@ def add(
     last: Last = None,
     reason: Annotated[str, typer.Option(help="Why, like 'company holidays'. Shown in the list.")] = "",
 ) -> None:
-    """Send nothing on these days. E-mails planned there move behind them."""
+    """Send nothing on these days. E-mails planned there move behind them.
+
+    Example: python -m admin freeze add 2026-12-28 2026-12-31 --reason "company holidays"
+    """
     if len(reason) > MOST_REASON:
         raise typer.BadParameter(f"must have at most {MOST_REASON} characters", param_hint="--reason")
     refuse_control_characters("reason", reason)
@@ -36,7 +39,10 @@ def add(
 
 @app.command()
 def remove(first: First, last: Last = None) -> None:
-    """Allow sending on these days again. Active campaigns are planned again."""
+    """Allow sending on these days again. Active campaigns are planned again.
+
+    Example: python -m admin freeze remove 2026-12-28 2026-12-31
+    """
     days = _days(first, last)
     print(
         f"{_shown(days)}: {'no longer frozen' if closed_days.release(days, who()) else 'exactly this was not frozen'}"
@@ -45,7 +51,10 @@ def remove(first: First, last: Last = None) -> None:
 
 @app.command("list")
 def list_(json: show.AsJson = False) -> None:
-    """List the frozen days."""
+    """List the frozen days.
+
+    Example: python -m admin freeze list
+    """
     lines = closed_days.every()
     if json:
         show.as_json(lines)

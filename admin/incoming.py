@@ -41,7 +41,10 @@ def list_(
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="Maximum number of messages.")] = 50,
     json: show.AsJson = False,
 ) -> None:
-    """List what came back, the latest first."""
+    """List what came back, the latest first.
+
+    Example: python -m admin incoming list
+    """
     lines = views.page(
         class_name=class_,
         campaign_id=campaigns.find(campaign).id if campaign else None,
@@ -69,7 +72,10 @@ def _short(text: str) -> str:
 
 @app.command("show")
 def show_(id: Id, json: show.AsJson = False) -> None:
-    """Show one message: its class, the rule that decided, its new text, and what followed."""
+    """Show one message: its class, the rule that decided, its new text, and what followed.
+
+    Example: python -m admin incoming show 5
+    """
     line = views.one(id)
     if line is None:
         raise NoSuchIncoming(f"there is no message {id}")
@@ -86,6 +92,9 @@ def correct(
     reason: Annotated[str, typer.Option(help="How you know. Stored with the change.")],
     kind: Annotated[Kind | None, typer.Option(help="Of a bounce: why. address suppresses the lead.")] = None,
 ) -> None:
-    """Correct a message's class. Takes back what followed from the old one, and does what follows from the new one."""
+    """Correct a message's class. Takes back what followed from the old one, and does what follows from the new one.
+
+    Example: python -m admin incoming correct 5 --class human --reason "she asks for a call"
+    """
     incoming.correct(id, class_, who(), reason, kind)
     print(f"message {id} is {class_}")

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from actors.disk import forgotten
-from admin import show
+from admin import confirm, show
 from admin.person import who
 from intake.leads import date_of
 from intake.texts import FileInvalid
@@ -25,7 +25,10 @@ Address = Annotated[str, typer.Argument(help="The person's address.")]
 
 @app.command("show")
 def show_(address: Address, json: show.AsJson = False) -> None:
-    """Show everything that is known about a person: legal basis, fields, e-mails, suppression, orders."""
+    """Show everything that is known about a person: legal basis, fields, e-mails, suppression, orders.
+
+    Example: python -m admin lead show anna@firm.pl
+    """
     known = leads.find(normalise(address))
     emails, orders = mails.find(known.address), changes.of_address(known.address)
     if json:
@@ -64,7 +67,10 @@ def basis(
     source: Annotated[str | None, typer.Option(help="Where it comes from, like the form that was filled in.")] = None,
     date: Annotated[str | None, typer.Option(help="Since when, like 2026-11-17.")] = None,
 ) -> None:
-    """Record the legal basis for writing to a person. Replaces the one recorded before."""
+    """Record the legal basis for writing to a person. Replaces the one recorded before.
+
+    Example: python -m admin lead basis anna@firm.pl --basis consent --source "fair in Poznań" --date 2026-11-17
+    """
     found = checked_basis(basis, source, date, prefix="")
     assert found is not None
     leads.set_basis(normalise(address), found, who())
@@ -95,11 +101,15 @@ def checked_basis(
 def forget(
     address: Address,
     receipt: Annotated[Path | None, typer.Option(help="New file for the receipt.", show_default="none")] = None,
+    yes: confirm.Yes = False,
 ) -> None:
     """Erase what is known about a person, for good. Counts and times stay, and a keyed hash that keeps them out.
 
     The person is suppressed at once. Refused while an e-mail to them is being sent. Prints a receipt.
+
+    Example: python -m admin lead forget anna@firm.pl
     """
+    confirm.ask(f"Erase what is known about {normalise(address)} for good?", yes=yes)
     file = None if receipt is None else _new(receipt)
     try:
         done = forgetting.forget(normalise(address), who(), _keep)

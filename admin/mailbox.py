@@ -239,7 +239,10 @@ def edit(
     provider: ProviderName = None,
     yes: confirm.Yes = False,
 ) -> None:
-    """Change the given settings. A new limit or gap plans the campaigns again: shows first which e-mails move."""
+    """Change the given settings. A new limit or gap plans the campaigns again: shows first which e-mails move.
+
+    Example: python -m admin mailbox edit ola@your-domain.pl --daily-limit 60
+    """
     _check_server(host, imap_host, username, name, sent_folder)
     about_smtp = (host, port, security, username, name, daily_limit, gap)
     about_imap = (imap_host, imap_port, imap_security, sent_folder)
@@ -286,7 +289,10 @@ def _ramp(row: Mailbox | None, start: int | None, step: int | None) -> Ramp | Li
 
 @app.command("list")
 def list_(json: show.AsJson = False) -> None:
-    """List all mailboxes, with today's use of their daily limits."""
+    """List all mailboxes, with today's use of their daily limits.
+
+    Example: python -m admin mailbox list
+    """
     lines = overview.mailboxes(mailboxes.every())
     if json:
         show.as_json(lines)
@@ -300,7 +306,10 @@ def list_(json: show.AsJson = False) -> None:
 
 @app.command("show")
 def show_(address: Address, json: show.AsJson = False) -> None:
-    """Show one mailbox."""
+    """Show one mailbox.
+
+    Example: python -m admin mailbox show ola@your-domain.pl
+    """
     row = mailboxes.find(normalise(address))
     [line] = overview.mailboxes([row])
     server = {
@@ -360,7 +369,10 @@ app.command("authorize")(authorize)
 
 @app.command("check")
 def check_(address: Address) -> None:
-    """Log in to the mailbox's SMTP and IMAP servers and print the result. Sends nothing."""
+    """Log in to the mailbox's SMTP and IMAP servers and print the result. Sends nothing.
+
+    Example: python -m admin mailbox check ola@your-domain.pl
+    """
     results = check.of_servers(mailboxes.find(normalise(address)))
     for it in results:
         print(f"{it.server}  {escape_controls(it.says)}")
@@ -370,7 +382,10 @@ def check_(address: Address) -> None:
 
 @app.command("check-domain")
 def check_domain(address: Address) -> None:
-    """Ask DNS what the mailbox's domain says about its mail (MX, SPF, DMARC), and print what that means."""
+    """Ask DNS what the mailbox's domain says about its mail (MX, SPF, DMARC), and print what that means.
+
+    Example: python -m admin mailbox check-domain ola@your-domain.pl
+    """
     row = mailboxes.find(normalise(address))
     found = domain.check(row.address.rpartition("@")[2], resolver())
     for it in found:
@@ -381,7 +396,10 @@ def check_domain(address: Address) -> None:
 
 @app.command()
 def read(address: Address) -> None:
-    """Have the mailbox's inbox read now for replies and bounces."""
+    """Have the mailbox's inbox read now for replies and bounces.
+
+    Example: python -m admin mailbox read ola@your-domain.pl
+    """
     row = mailboxes.find(normalise(address))
     if row.imap_host is None:
         raise MailboxInvalid(f"{row.address} has no IMAP server: mailbox edit --imap-host names it")
@@ -412,7 +430,10 @@ def freeze(
 
 @app.command()
 def unfreeze(address: Address, yes: confirm.Yes = False) -> None:
-    """Take back all freezes of a mailbox that are not over. Shows first which e-mails move."""
+    """Take back all freezes of a mailbox that are not over. Shows first which e-mails move.
+
+    Example: python -m admin mailbox unfreeze ola@your-domain.pl
+    """
     row, today = mailboxes.find(normalise(address)), warsaw_day(database.clock())
     order = partial(mailboxes.unfreeze, row.id, today, who())
     confirm.moves(order, mailboxes.used_by(row.id), yes=yes)
@@ -422,14 +443,20 @@ def unfreeze(address: Address, yes: confirm.Yes = False) -> None:
 
 @app.command()
 def pause(address: Address, reason: confirm.Reason = None) -> None:
-    """Pause a mailbox. Its e-mails move to the campaign's other mailboxes."""
+    """Pause a mailbox. Its e-mails move to the campaign's other mailboxes.
+
+    Example: python -m admin mailbox pause ola@your-domain.pl --reason "on leave"
+    """
     mailboxes.pause(mailboxes.find(normalise(address)).id, who(), confirm.checked(reason))
     print(f"paused {normalise(address)}")
 
 
 @app.command()
 def resume(address: Address) -> None:
-    """Reopen a mailbox after a pause or after errors."""
+    """Reopen a mailbox after a pause or after errors.
+
+    Example: python -m admin mailbox resume ola@your-domain.pl
+    """
     mailboxes.resume(mailboxes.find(normalise(address)).id, who())
     print(f"resumed {normalise(address)}")
 
@@ -442,7 +469,10 @@ def record(
     ],
     day: Annotated[str | None, typer.Option(help="Date, like 2026-11-17. Default: today in Warsaw.")] = None,
 ) -> None:
-    """Record how many warm-up e-mails a mailbox sent on a day. They count towards its daily limit."""
+    """Record how many warm-up e-mails a mailbox sent on a day. They count towards its daily limit.
+
+    Example: python -m admin warmup record ola@your-domain.pl 20
+    """
     today = warsaw_day(database.clock())
     on = today if day is None else _day(day, today, "--day")
     mailboxes.record_warmup(mailboxes.find(normalise(address)).id, on, count, who())

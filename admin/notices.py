@@ -11,7 +11,10 @@ app = typer.Typer(help="Notices to the people in charge, sent to PUNKTUAL_NOTICE
 
 @app.command()
 def test() -> None:
-    """Send a test notice to each address and print the result."""
+    """Send a test notice to each address and print the result.
+
+    Example: python -m admin notices test
+    """
     where = notifiers.configured()
     if not where:
         print("no notices are sent: PUNKTUAL_NOTICES_URLS is empty")
@@ -29,7 +32,10 @@ def _send_test(notifier: notifiers.Notifier) -> str | None:
 
 @app.command("list")
 def list_(json: show.AsJson = False) -> None:
-    """List the latest notices, newest first."""
+    """List the latest notices, newest first.
+
+    Example: python -m admin notices list
+    """
     lines = notices.latest()
     if json:
         show.as_json([it._asdict() for it in lines])

@@ -33,7 +33,10 @@ def add(
     reason: Annotated[str, typer.Option(help="Why. Shown with each e-mail that is not sent.")],
     proof: Annotated[str | None, typer.Option(help="What proves it, like the Message-ID of a reply.")] = None,
 ) -> None:
-    """Never send to this address or domain again, from any campaign, even if it is imported again."""
+    """Never send to this address or domain again, from any campaign, even if it is imported again.
+
+    Example: python -m admin suppression add anna@firm.pl --reason "she asked us to"
+    """
     if not reason.strip() or len(reason) > LONGEST_REASON:
         raise typer.BadParameter(f"must have from 1 to {LONGEST_REASON} characters", param_hint="--reason")
     refuse_control_characters("reason", reason)
@@ -45,7 +48,10 @@ def add(
 
 @app.command()
 def remove(address: Address) -> None:
-    """Allow sending to this address or domain again. E-mails that were cancelled stay cancelled."""
+    """Allow sending to this address or domain again. E-mails that were cancelled stay cancelled.
+
+    Example: python -m admin suppression remove anna@firm.pl
+    """
     key = lists.key_of(address)
     if not suppressions.remove(key, who()):
         print(f"{_shown(key)} was not suppressed")
@@ -63,7 +69,10 @@ def import_(
         typer.Option(help="Why, for lines without their own.", show_default="imported from FILE"),
     ] = None,
 ) -> None:
-    """Suppress all addresses and domains of a file. Lines that cannot be used are listed, and the others imported."""
+    """Suppress all addresses and domains of a file. Lines that cannot be used are listed, and the others imported.
+
+    Example: python -m admin suppression import do-not-mail.csv --reason "old system"
+    """
     refuse_control_characters("reason", reason or "")
     found = lists.read(file, reason)
     new = suppressions.import_(found.entries, who())
@@ -83,7 +92,10 @@ def export(
         Path | None, typer.Argument(help="File to write. It must not exist.", show_default="stdout")
     ] = None,
 ) -> None:
-    """Write all suppressions as CSV, which `suppression import` reads again."""
+    """Write all suppressions as CSV, which `suppression import` reads again.
+
+    Example: python -m admin suppression export suppressions.csv
+    """
     content = lists.written(suppressions.every())
     if file is None:
         sys.stdout.buffer.write(content)
@@ -99,7 +111,10 @@ def export(
 
 @app.command("list")
 def list_(json: show.AsJson = False) -> None:
-    """List all suppressed addresses and domains."""
+    """List all suppressed addresses and domains.
+
+    Example: python -m admin suppression list
+    """
     lines = suppressions.every()
     if json:
         show.as_json(lines)

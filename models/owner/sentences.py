@@ -17,6 +17,10 @@ _VERBS = {
     "suppress": "suppressed it",
     "freeze": "froze it",
     "unfreeze": "took back its freezes",
+    "add_leads": "added leads",
+    "authorize": "authorized it with OAuth2",
+    "record warm-up": "recorded warm-up e-mails",
+    "set legal basis": "set its legal basis",
     "unsuppress": "removed it from the suppressed addresses",
 }
 _NAMES = {

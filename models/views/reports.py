@@ -6,6 +6,7 @@ from datetime import datetime
 from models.store.database import fetch, row, rows
 from models.store.tables import Campaign
 from models.views import overview
+from models.views.responses import Responses
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,7 @@ class Report:
     lateness: Lateness
     moves: dict[str, int]  # reason -> how often an e-mail was given another time or mailbox
     tests: int
+    responses: Responses  # of its leads
 
 
 @dataclass(frozen=True)
@@ -109,4 +111,5 @@ def of(campaign: Campaign) -> Report:
         lateness=lateness,
         moves={it.reason: it.count for it in rows(_Moves, MOVES, (campaign.id,))},
         tests=fetch(TESTS, (campaign.id,))[0][0],
+        responses=line.responses,
     )
