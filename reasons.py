@@ -133,6 +133,51 @@ class Code(StrEnum):
     BOUNCED = "bounced", gettext_noop("the address bounced: %(answer)s")
     COMPLAINED = "complained", gettext_noop("the lead marked an e-mail as spam")
     ASKED_TO_STOP = "asked_to_stop", gettext_noop("the lead asked not to be written to")
+    # What a calibration mail shows.
+    CALIBRATION_NOT_ARRIVED = (
+        "calibration_not_arrived",
+        gettext_noop("it did not arrive at %(to)s within %(seconds)d s: it may be late, and nothing is proved"),
+    )
+    CALIBRATION_ARRIVED = "calibration_arrived", gettext_noop("it arrived in the inbox of %(to)s after %(seconds)d s")
+    CALIBRATION_JUNK = (
+        "calibration_junk",
+        gettext_noop("it arrived in %(folder)s of %(to)s, not in the inbox: leads may not see such e-mails"),
+    )
+    CALIBRATION_PASSES = "calibration_passes", gettext_noop("%(check)s passes, says the server of %(to)s")
+    CALIBRATION_FAILS = (
+        "calibration_fails",
+        gettext_noop(
+            "%(check)s does not pass (%(result)s), says the server of %(to)s: receivers refuse such e-mails or take"
+            " them for spam"
+        ),
+    )
+    CALIBRATION_NOT_TOLD = (
+        "calibration_not_told",
+        gettext_noop("the server of %(to)s does not say what it found for %(check)s, and nothing is proved"),
+    )
+    CALIBRATION_ONE_CLICK = (
+        "calibration_one_click",
+        gettext_noop("DKIM signs the headers of one-click unsubscribing, so it can be offered"),
+    )
+    CALIBRATION_NO_ONE_CLICK = (
+        "calibration_no_one_click",
+        gettext_noop("DKIM does not sign the headers of one-click unsubscribing, so it must not be offered"),
+    )
+    CALIBRATION_UNSIGNED = "calibration_unsigned", gettext_noop("it came without a DKIM signature")
+    CALIBRATION_ID_KEPT = "calibration_id_kept", gettext_noop("its Message-ID was kept: replies are recognised by it")
+    CALIBRATION_ID_REPLACED = (
+        "calibration_id_replaced",
+        gettext_noop("the provider replaces the Message-ID: replies are recognised by their sender's address"),
+    )
+    CALIBRATION_COPY = (
+        "calibration_copy",
+        gettext_noop("a copy is in the Sent folder: unknown e-mails can be settled by it"),
+    )
+    CALIBRATION_NO_COPY = (
+        "calibration_no_copy",
+        gettext_noop("no copy is in the Sent folder: unknown e-mails need a person's decision"),
+    )
+    CALIBRATION_SENT_UNREAD = "calibration_sent_unread", gettext_noop("the Sent folder could not be searched")
     JUDGED = "judged", gettext_noop("a person has read it")
     CORRECTED = "corrected", gettext_noop("a message was taken for %(before)s and is %(after)s: %(because)s")
 

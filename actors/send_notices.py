@@ -86,6 +86,11 @@ WORDINGS = {
         " DNS can correct it; python -m admin mailbox check-domain asks again.",
         "/mailboxes#mailbox-{subject}",
     ),
+    Kind.CALIBRATION: Wording(
+        "the calibration mail of {name} shows problems: {count}",
+        "{words}\nCorrect what it says, then run python -m admin mailbox calibrate again.",
+        "/mailboxes#mailbox-{subject}",
+    ),
     Kind.DISARMED: Wording("nothing is being sent", "{words}", "/"),
 }
 

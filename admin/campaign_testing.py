@@ -48,18 +48,18 @@ def send_test(
     order = mail_tests.begin(row.id, sender.id, recipient, who())
     try:
         content = composed(replace(it, message_id=order.message_id), clock.now(), is_test=True)
-        outcome = _converse(order, sender, it.recipient, content)
+        outcome = converse(order, sender, it.recipient, content)
     except vault.KeyInvalid as error:
         raise TestMailRefused(f"{sender.address} cannot send it: {error}") from None
     finally:
         with suppress(*database.FAILURES):  # its lease ends it
             mail_tests.abandon(order.id)
-    print(escape_controls(_told(outcome, sender, it.recipient)))
+    print(escape_controls(told(outcome, sender, it.recipient)))
     if not isinstance(outcome, Accepted):
         raise typer.Exit(1)
 
 
-def _converse(order: Order, sender: Mailbox, to: str, content: bytes) -> Outcome:
+def converse(order: Order, sender: Mailbox, to: str, content: bytes) -> Outcome:
     hand_over = partial(mail_tests.hand_over, order.id)
     server, limits = servers.smtp(sender), Timeouts.configured()
     with smtp.conversation(server, sender.address, on_the_wire(to), content, limits, hand_over) as outcome:
@@ -70,7 +70,7 @@ def _converse(order: Order, sender: Mailbox, to: str, content: bytes) -> Outcome
     return outcome
 
 
-def _told(outcome: Outcome, sender: Mailbox, to: str) -> str:
+def told(outcome: Outcome, sender: Mailbox, to: str) -> str:
     match outcome:
         case Accepted(reply):
             return f"sent to {to} from {sender.address}: {reply}"

@@ -16,6 +16,7 @@ import config
 from actors.domains import resolver
 from admin import confirm, show
 from admin.authorize import authorize, describe
+from admin.calibrate import calibrate
 from admin.person import who
 from logins import check
 from mail import domain
@@ -340,6 +341,7 @@ def show_(address: Address, json: show.AsJson = False) -> None:
     pairs = {**vars(line), **server}
     errors = [(it.at, it.email_id, it.move, it.code, it.reason) for it in pairs.pop("errors")]
     domain = [(it.record, it.state, str(it.why)) for it in pairs.pop("domain")]
+    calibration = [(it.record, it.state, str(it.why)) for it in pairs.pop("calibration")]
     inbox = pairs.pop("inbox")
     pairs["inbox read"] = inbox.read_at or "never to its end" if inbox else "no: it has no IMAP server"
     if inbox and inbox.failures:
@@ -349,6 +351,9 @@ def show_(address: Address, json: show.AsJson = False) -> None:
     if domain:
         print()
         show.table(("record", "state", "what its domain says"), domain, "")
+    if calibration:
+        print()
+        show.table(("record", "state", "what its calibration mail shows"), calibration, "")
     if errors:
         print()
         show.table(("at", "e-mail", "move", "code", "reason"), errors, "")
@@ -365,6 +370,7 @@ def _oauth(mailbox_id: int) -> str | None:
 
 
 app.command("authorize")(authorize)
+app.command("calibrate")(calibrate)
 
 
 @app.command("check")

@@ -91,6 +91,11 @@ class SentFolder:
                     return evidence
         return None
 
+    def headers(self, uid: int) -> bytes:
+        """Of a message that find() has found."""
+        with telling(Step.SEARCH, self._deadline):
+            return bytes(self._client.fetch([uid], [_HEADERS])[uid].get(b"BODY[HEADER]") or b"")
+
     def _search(self, header: str, value: str, since: date) -> list[int]:
         try:
             return sorted(self._client.search(["SINCE", since, "HEADER", header, value]))[-_MOST_CANDIDATES:]

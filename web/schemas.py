@@ -149,6 +149,17 @@ class DomainFinding(Output):
     checked_at: Moment
 
 
+class CalibrationFinding(Output):
+    """What the latest calibration mail of a mailbox has shown."""
+
+    record: Literal["arrival", "spf", "dkim", "dmarc", "one_click", "message_id", "sent_copy"]
+    state: Literal["ok", "weak", "wrong", "missing", "unknown"] = Field(
+        description="unknown: it has not arrived, or the receiver does not say, which proves nothing."
+    )
+    reason: str = Field(description="What that means.")
+    checked_at: Moment
+
+
 class Reading(Output):
     """How reading a mailbox's inbox goes."""
 
@@ -180,6 +191,7 @@ class Mailbox(Output):
     sends_nothing: Annotated[str, BeforeValidator(str)] | None = Field(
         description="Why an active mailbox sends nothing more today. null: it can send."
     )
+    calibration: list[CalibrationFinding] = Field(description="Empty until `mailbox calibrate` was run.")
     inbox: Reading | None = Field(description="null: it has no IMAP server, so its inbox is not read.")
     responses: Responses
 

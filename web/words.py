@@ -118,6 +118,17 @@ RESPONSE_CLASSES = {
     "bounced_temporary": "bounce",
 }
 
+# What a calibration mail shows.
+RECORDS = {
+    "arrival": gettext_noop("Arrival"),
+    "spf": "SPF",
+    "dkim": "DKIM",
+    "dmarc": "DMARC",
+    "one_click": gettext_noop("One-click unsubscribing"),
+    "message_id": "Message-ID",
+    "sent_copy": gettext_noop("Copy in the Sent folder"),
+}
+
 # Of a cause of notices: what is wrong, and where more of it stands.
 NEEDS: dict[str, tuple[str, str]] = {
     "mailbox": (gettext_noop("The mailbox %(name)s does not work"), "/mailboxes#mailbox-{subject}"),
@@ -132,6 +143,10 @@ NEEDS: dict[str, tuple[str, str]] = {
         "/mailboxes#mailbox-{subject}",
     ),
     "inbox": (gettext_noop("The inbox of %(name)s cannot be read"), "/mailboxes#mailbox-{subject}"),
+    "calibration": (
+        gettext_noop("The calibration mail of %(name)s shows problems: %(count)d"),
+        "/mailboxes#mailbox-{subject}",
+    ),
     "domain": (
         gettext_noop("DNS records of %(name)s are missing or wrong: %(count)d"),
         "/mailboxes#mailbox-{subject}",

@@ -49,11 +49,14 @@ class Order:
     message_id: str
 
 
-def begin(campaign_id: int, mailbox_id: int, recipient: str, by: str) -> Order:
-    """Count a test mail and occupy its mailbox. recipient: a normalised address. Raises TestMailRefused."""
+def begin(campaign_id: int | None, mailbox_id: int, recipient: str, by: str) -> Order:
+    """Count a test mail and occupy its mailbox. recipient: a normalised address. Raises TestMailRefused.
+
+    campaign_id: None: of none, like a calibration mail.
+    """
     with database.atomic():
         mailbox = _locked(mailbox_id)
-        if not CampaignMailbox.select().where(
+        if campaign_id is not None and not CampaignMailbox.select().where(
             CampaignMailbox.campaign == campaign_id, CampaignMailbox.mailbox == mailbox_id
         ):
             raise TestMailRefused(f"{mailbox.address} is none of the campaign's mailboxes")

@@ -27,6 +27,7 @@ class Kind(StrEnum):
     UNCLEAR = "unclear"  # replies to a mailbox that a person must judge
     CONSENT = "consent"  # a mailbox's OAuth2 authorization is about to end
     INBOX = "inbox"  # a mailbox's inbox cannot be read
+    CALIBRATION = "calibration"  # a mailbox's calibration mail shows that receivers mistrust it
     DOMAIN = "domain"  # DNS records of a mailbox's domain are missing or wrong
 
 
@@ -82,6 +83,10 @@ cause AS (
     SELECT 'domain', min(m.id), f.domain, count(DISTINCT f.record)::int, string_agg(DISTINCT f.reason, '; '), NULL, NULL
     FROM domain_finding f JOIN mailbox m ON regexp_replace(m.address, '^.*@', '') = f.domain AND m.status = 'active'
     WHERE f.state IN ('missing', 'wrong') GROUP BY f.domain
+    UNION ALL
+    SELECT 'calibration', m.id, m.address, count(*)::int, string_agg(f.reason, '; ' ORDER BY f.record), NULL, NULL
+    FROM calibration_finding f JOIN mailbox m ON m.id = f.mailbox_id AND m.status = 'active'
+    WHERE f.state IN ('missing', 'wrong') GROUP BY m.id, m.address
     UNION ALL
     SELECT 'consent', m.id, m.address, 1,
            to_char(o.consent_ends_at AT TIME ZONE 'Europe/Warsaw', 'YYYY-MM-DD HH24:MI'), NULL, NULL

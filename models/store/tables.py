@@ -654,6 +654,25 @@ class DomainFinding(Table):
         ]
 
 
+class CalibrationFinding(Table):
+    """What the latest calibration mail of a mailbox has shown."""
+
+    mailbox_id = BigIntegerField()
+    record = TextField()
+    state = TextField()
+    reason = TextField()
+    reason_code = TextField(null=True)
+    reason_values = JSONField(null=True)
+    checked_at = MomentField(constraints=_default("clock_timestamp()"))
+
+    class Meta:
+        primary_key = CompositeKey("mailbox_id", "record")
+        constraints = [
+            _one_of("record", ("arrival", "spf", "dkim", "dmarc", "one_click", "message_id", "sent_copy")),
+            _one_of("state", ("ok", "weak", "wrong", "missing", "unknown")),
+        ]
+
+
 class Notice(Table):
     """A notice to the people in charge, open for as long as its cause lasts."""
 
@@ -842,6 +861,7 @@ TABLES: tuple[type[Table], ...] = (
     Heartbeat,
     Installation,
     Finding,
+    CalibrationFinding,
     DomainFinding,
     Notice,
     ColumnMapping,

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 
 from models.email import limits
 from models.email.locks import NoSuchEmail
-from models.health import domains
+from models.health import calibrations, domains
+from models.health.calibrations import CalibrationFinding
 from models.health.domains import DomainFinding
 from models.owner import mailboxes as boxes
 from models.planning import sequences
@@ -263,6 +264,7 @@ class MailboxLine:
     errors: list[MailboxError]  # the last five
     domain: list[DomainFinding]  # what DNS last said about its domain
     sends_nothing: Reason | None  # why an active mailbox sends nothing today; None: it may send
+    calibration: list[CalibrationFinding]  # what its latest calibration mail has shown
     inbox: Reading | None  # how reading its inbox goes; None: it has no IMAP server
     responses: Responses  # of the leads whose messages came to it
 
@@ -279,6 +281,7 @@ def mailboxes(rows: Sequence[Mailbox]) -> list[MailboxLine]:
     findings = domains.of_addresses(row.address for row in rows)
     of_day = limits.mailboxes_on(ids, warsaw_day(now))
     used = {it: limits.Used(it, 0, 0) for it in ids} | used
+    calibration = calibrations.of_mailboxes(ids)
     readings, responded = incoming.readings(), responses.of_mailboxes(ids)
     return [
         _mailbox(
@@ -288,6 +291,7 @@ def mailboxes(rows: Sequence[Mailbox]) -> list[MailboxLine]:
             now,
             errors=errors[row.id],
             domain=findings[row.address],
+            calibration=calibration[row.id],
             inbox=readings.get(row.id),
             responses=responded[row.id],
         )

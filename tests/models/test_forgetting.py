@@ -408,6 +408,7 @@ HARMLESS = {
     "frozen_days": {"reason"},
     "mailbox_authorization": {"provider", "tenant", "client_id", "authorized_by", "client_secret_encrypted"}
     | {"refresh_token_encrypted", "access_token_encrypted"},
+    "calibration_finding": {"record", "state", "reason", "reason_code", "reason_values"},
     "domain_finding": {"domain", "record", "state", "reason", "reason_code", "reason_values"},
     "inbox": {"failed_step", "failed_reason"},
     "inbox_cursor": {"folder"},

@@ -8,7 +8,7 @@ from itertools import count
 import pytest
 
 from models.email import moves
-from models.health import domains
+from models.health import calibrations, domains
 from models.inbox import looks
 from models.owner import arming, campaigns, mailboxes, notices, protection, settlement
 from models.owner.notices import Due, Kind
@@ -138,6 +138,16 @@ def silent_name_servers(_: int) -> None:
     domains.keep("sender.example", [("spf", "unknown", Reason(Code.DNS_SILENT, domain="sender.example"))])
 
 
+def a_bad_calibration(again: int | None = None) -> int:
+    mailbox_id = again or make.a_mailbox()
+    calibrations.keep(mailbox_id, [("dkim", "missing", Reason(Code.CALIBRATION_UNSIGNED))])
+    return mailbox_id
+
+
+def calibrated(mailbox_id: int) -> None:
+    calibrations.keep(mailbox_id, [("dkim", "unknown", Reason(Code.CALIBRATION_UNSIGNED))])
+
+
 def take_all() -> list[Due]:
     """What everybody is told now, in one round."""
     notices.refresh()
@@ -157,6 +167,7 @@ CAUSES: dict[Kind, tuple[Callable[[int | None], int], Callable[[int], object]]] 
     Kind.DISARMED: (a_disarmed_installation, lambda _: arming.arm("tests")),
     Kind.CONSENT: (a_consent_that_ends, make.authorize),
     Kind.INBOX: (an_unreadable_inbox, read),
+    Kind.CALIBRATION: (a_bad_calibration, calibrated),
     Kind.DOMAIN: (a_domain_without_spf, silent_name_servers),
 }
 

@@ -3,8 +3,10 @@
 from datetime import timedelta
 
 from models.email import moves
+from models.health import calibrations
 from models.owner import campaigns
 from models.states import Status
+from reasons import Code, Reason
 from tests import factories as make
 
 
@@ -21,5 +23,6 @@ def something_of_everything() -> dict[Status, int]:
     moves.cancel(ids[0], "a test", "tests")
     for class_, kind in (("human", None), ("unclear", None), ("bounce", "address"), ("complaint", None)):
         make.came_back(found[Status.SENT], class_, kind)
-    make.a_listening_mailbox()
+    calibrated = make.a_listening_mailbox()
+    calibrations.keep(calibrated, [("dkim", "missing", Reason(Code.CALIBRATION_UNSIGNED))])
     return found
