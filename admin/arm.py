@@ -10,6 +10,7 @@ from admin import show
 from admin.person import who
 from models.email import recovery
 from models.email.recovery import HandOver
+from models.inbox import looks
 from models.owner import arming, forgetting
 from models.owner.arming import Verdict
 from models.store import installation
@@ -35,6 +36,12 @@ def arm(
         bool,
         typer.Option("--anyway", help="Arm although other machines have sent: this was run on them, or they are gone."),
     ] = False,
+    without_inboxes: Annotated[
+        bool,
+        typer.Option(
+            "--without-inboxes", help="Arm although inboxes were not read again: who answered may be written to."
+        ),
+    ] = False,
 ) -> None:
     """Allow sending again after a backup was restored. Asks what became of the e-mails sent since the backup."""
     if handover_log.agrees() and installation.disarmed_reason() is None:
@@ -59,8 +66,25 @@ def arm(
     if others and not anyway:
         print(f"still disarmed: run this on {', '.join(sorted(others))} too, then here again with --anyway")
         return
+    unread = _unread()
+    if unread and not without_inboxes:
+        print(
+            f"still disarmed: what came back since the backup is being read again from {', '.join(unread)}, so that"
+            " nobody who answered or asked to be left alone is written to. Run this again in a minute; with"
+            " --without-inboxes it is not waited for"
+        )
+        return
     arming.arm(who())
     print("armed")
+
+
+def _unread() -> list[str]:
+    """Asks for a look into the inboxes that were not read since the installation was disarmed. Their addresses."""
+    disarmed_at = arming.disarmed_at()
+    unread = looks.not_read_since(disarmed_at) if disarmed_at else []
+    for it in unread:
+        looks.ask(it.mailbox_id)
+    return [it.address for it in unread]
 
 
 def _forget_again() -> None:

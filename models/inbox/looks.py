@@ -5,6 +5,7 @@ A look is claimed before it begins: one whose worker dies is due again after a w
 
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from typing import NamedTuple
 
 import config
 from models.email import gates
@@ -108,6 +109,22 @@ WHERE q.id = %s AND i.mailbox_id = m.id AND i.asked_at IS NULL AND {_MAY_BEGIN}
 def ask_to_follow_up(email_id: int) -> bool:
     """Have the inbox read that a follow-up needs. False: it has been asked for already."""
     return bool(execute(ASK_TO_FOLLOW_UP, (email_id,)))
+
+
+NOT_READ_SINCE = """
+SELECT m.id AS mailbox_id, m.address FROM mailbox m LEFT JOIN inbox i ON i.mailbox_id = m.id
+WHERE m.imap_host IS NOT NULL AND m.status = 'active' AND COALESCE(i.read_at < %s, true) ORDER BY m.address
+"""
+
+
+class Unread(NamedTuple):
+    mailbox_id: int
+    address: str
+
+
+def not_read_since(moment: datetime) -> list[Unread]:
+    """Active mailboxes whose inboxes nobody has read to the end in a look that began later."""
+    return rows(Unread, NOT_READ_SINCE, (moment,))
 
 
 END = """

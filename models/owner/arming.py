@@ -1,13 +1,14 @@
 """Disarming stops all sending when the database went back in time; a person arms it again."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from enum import StrEnum
 
 from models.email import recovery
 from models.email.recovery import HandOver
 from models.owner import changes, settlement
 from models.store import installation, tick_request
-from models.store.database import database
+from models.store.database import database, fetch
 from reasons import Why
 
 
@@ -25,6 +26,15 @@ def disarm(reason: Why, by: str) -> None:
         if installation.lock_disarmed_reason() is None:
             installation.set_disarmed_reason(reason)
             changes.record_of_installation({"disarmed": [None, str(reason)]}, by, "disarm")
+
+
+DISARMED_AT = "SELECT max(at) FROM change WHERE verb = 'disarm'"
+
+
+def disarmed_at() -> datetime | None:
+    """When it was last disarmed. None: never."""
+    at: datetime | None = fetch(DISARMED_AT)[0][0]
+    return at
 
 
 def arm(by: str) -> None:

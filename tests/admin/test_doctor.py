@@ -7,8 +7,10 @@ import pytest
 
 from actors.disk import handover_log
 from models.email import recovery
+from models.inbox import looks
+from models.owner import arming
 from models.states import Status
-from models.store import database
+from models.store import database, installation
 from models.store.database import clock
 from models.store.tables import CampaignEmailQueue, EmailContent, EmailHistory
 from tests import factories as make
@@ -139,6 +141,27 @@ class TestArming:
             handover_log.check()
         assert done("arm", "--anyway").endswith("armed\n")
         handover_log.check()
+
+    def test_waits_until_the_inboxes_were_read_again(self) -> None:
+        mailbox_id = make.a_listening_mailbox(address="ola@sender.example")
+        arming.disarm("a backup was restored", "tests")
+
+        told = done("arm", "--forgotten-as", "sent")
+        assert "is being read again from ola@sender.example" in told
+        assert installation.disarmed_reason() is not None
+        look = looks.claim_due()
+        assert look is not None
+        assert look.mailbox_id == mailbox_id
+        looks.end(look, complete=True)
+
+        assert done("arm", "--forgotten-as", "sent").endswith("armed\n")
+        assert installation.disarmed_reason() is None
+
+    def test_does_not_wait_for_an_inbox_where_that_is_said(self) -> None:
+        make.a_listening_mailbox(address="ola@sender.example")
+        arming.disarm("a backup was restored", "tests")
+
+        assert done("arm", "--without-inboxes").endswith("armed\n")
 
     def test_status_says_that_nothing_is_being_sent(self) -> None:
         forgotten_mail()
