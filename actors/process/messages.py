@@ -87,10 +87,13 @@ class Etas:
         heappush(self._heap, eta)
 
     def seconds_from(self, now: int) -> float:
-        """Seconds until the next one. Forgets those whose time has come: they are being sent on."""
+        """Seconds until the next one. One whose time has come is not waited for, and forgotten: it is sent on next."""
+        if not self._heap:
+            return self._most
+        left = max(self._heap[0] - now, 0)
         while self._heap and self._heap[0] <= now:
             heappop(self._heap)
-        return min(self._most, (self._heap[0] - now) / 1000) if self._heap else self._most
+        return min(self._most, left / 1000)
 
 
 def check(message: MessageProxy, queue_name: str, broker: Broker) -> None:

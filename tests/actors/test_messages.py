@@ -39,7 +39,14 @@ class TestAConsumer:
         for eta in (1_700, 1_250, 6_000):
             etas.add(eta)
 
-        assert [etas.seconds_from(now) for now in (1_000, 1_249, 1_250, 1_700)] == [0.25, 0.001, 0.45, 1.0]
+        assert [etas.seconds_from(now) for now in (1_000, 1_249, 1_250, 1_250)] == [0.25, 0.001, 0, 0.45]
+
+    def test_does_not_wait_when_their_time_came_after_it_had_looked(self) -> None:
+        etas = Etas(most=1.0)
+        for eta in (1_000, 1_001, 1_400):
+            etas.add(eta)
+
+        assert [etas.seconds_from(now) for now in (1_001, 1_001)] == [0, 0.399]
 
     def test_that_holds_none_waits_as_long_as_it_may(self) -> None:
         assert Etas(most=0.02).seconds_from(1_000) == 0.02
