@@ -1,4 +1,4 @@
-"""Minimum and maximum of every input number, from files, commands, settings or the API. Imports nothing.
+"""Minimum and maximum of every input number, from files, commands, settings or the API. Imports only messages.
 
 The database's CHECKs have the same bounds; a test compares both.
 """
@@ -7,9 +7,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from math import isnan
 
+from messages import Message, Said, gettext_noop, of
+
 
 class OutOfBounds(ValueError):
     """A number that is too small or too large, or not a number."""
+
+    def __init__(self, said: Said, field: str = "") -> None:
+        """field: which one it is of; "": that is known where it is caught."""
+        super().__init__(Message("%(field)s: %(said)s", field=field.replace("_", " "), said=said) if field else said)
+        self.field, self.said = field, said
 
 
 @dataclass(frozen=True)
@@ -20,11 +27,11 @@ class Bounds:
     def check(self, value: float) -> None:
         """Raise OutOfBounds with what would be right."""
         if isnan(value):
-            raise OutOfBounds("must be a number")
+            raise OutOfBounds(Message(gettext_noop("must be a number")))
         if value < self.least:
-            raise OutOfBounds(f"must be at least {written(self.least)}")
+            raise OutOfBounds(Message(gettext_noop("must be at least %(bound)s"), bound=written(self.least)))
         if value > self.most:
-            raise OutOfBounds(f"must be at most {written(self.most)}")
+            raise OutOfBounds(Message(gettext_noop("must be at most %(bound)s"), bound=written(self.most)))
 
 
 _DAY = 86_400
@@ -56,7 +63,7 @@ def check(bounds: Mapping[str, Bounds], values: Mapping[str, object]) -> None:
             try:
                 bounds[name].check(value)
             except OutOfBounds as error:
-                raise OutOfBounds(f"{name.replace('_', ' ')}: {error}") from None
+                raise OutOfBounds(of(error), name) from None
 
 
 def written(number: float) -> str:

@@ -472,7 +472,7 @@ def _sentences(error: ValidationError) -> Iterator[str]:
         elif fault.place:
             yield f"{_place(path, fault.place)}: {fault.text}"
         else:
-            yield fault.text
+            yield str(fault.text)
 
 
 def _place(path: Path, place: tuple[str, ...]) -> str:

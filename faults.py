@@ -11,7 +11,9 @@ from typing import Annotated, Any, NamedTuple
 
 from pydantic import AfterValidator, BeforeValidator, ValidationError
 
+import messages
 from bounds import Bounds, written
+from messages import Message, Said, gettext_noop
 
 
 class TomlInvalid(Exception):
@@ -26,7 +28,7 @@ class Fault(NamedTuple):
 
     place: tuple[str, ...]
     kind: str  # pydantic's error type
-    text: str
+    text: Said
 
 
 def within(bounds: Bounds) -> AfterValidator:
@@ -52,7 +54,7 @@ Int = Annotated[int, BeforeValidator(_no_boolean)]
 
 def of(error: ValidationError) -> list[Fault]:
     """One fault per value. For a value with alternatives it lists everything that would be right."""
-    found: dict[tuple[str, ...], list[tuple[str, str]]] = {}
+    found: dict[tuple[str, ...], list[tuple[str, Said]]] = {}
     for fault in error.errors(include_url=False, include_input=False):
         place = tuple(str(part) for part in fault["loc"])
         if fault["type"] != "extra_forbidden":
@@ -61,73 +63,89 @@ def of(error: ValidationError) -> list[Fault]:
     return [_together(place, each) for place, each in found.items()]
 
 
-def _together(place: tuple[str, ...], found: Sequence[tuple[str, str]]) -> Fault:
+def _together(place: tuple[str, ...], found: Sequence[tuple[str, Said]]) -> Fault:
     """Join the errors of all alternatives. That the value may also be left out is only told if it is the only one."""
     told = [each for each in found if each[0] != "none_required"] or found
-    return Fault(place, told[0][0], ", or ".join(dict.fromkeys(text for _, text in told)))
+    texts = list(dict.fromkeys(text for _, text in told))
+    return Fault(place, told[0][0], texts[0] if len(texts) == 1 else ", or ".join(map(str, texts)))
 
 
 # Pydantic's names for the branches of a union, which are not in the input.
 _BRANCH = re.compile(r"(none|str|int|float|bool)$|[a-z-]+\[")
 
 
-def sentence(fault: Mapping[str, Any]) -> str:
+def sentence(fault: Mapping[str, Any]) -> Said:
     """What would be right, to follow the field's name. fault: one of pydantic's errors."""
     kind, context = fault["type"], fault.get("ctx", {})
     if kind in ("value_error", "assertion_error"):
-        return str(context["error"])
+        return messages.of(context["error"])
     if kind in _WITH_VALUES:
         return _WITH_VALUES[kind](context)
-    return _PLAIN.get(kind, "has an invalid value")
+    return Message(_PLAIN.get(kind, gettext_noop("has an invalid value")))
 
 
-_TEXT, _INTEGER, _NUMBER, _TRUTH = "must be text", "must be a whole number", "must be a number", "must be true or false"
+_TEXT, _INTEGER = gettext_noop("must be text"), gettext_noop("must be a whole number")
+_NUMBER, _TRUTH = gettext_noop("must be a number"), gettext_noop("must be true or false")
+_TABLE = gettext_noop("must be a table of names and values")
 _PLAIN = {
-    "missing": "is missing",
-    "extra_forbidden": "is not a known field",
+    "missing": gettext_noop("is missing"),
+    "extra_forbidden": gettext_noop("is not a known field"),
     "string_type": _TEXT,
     "string_unicode": _TEXT,
     "path_type": _TEXT,
     "int_type": _INTEGER,
     "int_parsing": _INTEGER,
-    "int_parsing_size": _INTEGER + " with fewer digits",
+    "int_parsing_size": gettext_noop("must be a whole number with fewer digits"),
     "int_from_float": _INTEGER,
     "float_type": _NUMBER,
     "float_parsing": _NUMBER,
     "finite_number": _NUMBER,
     "bool_type": _TRUTH,
     "bool_parsing": _TRUTH,
-    "list_type": "must be a list",
-    "dict_type": "must be a table of names and values",
-    "model_type": "must be a table of names and values",
-    "none_required": "must be left out",
-    "string_pattern_mismatch": "has a character that is not allowed",
+    "list_type": gettext_noop("must be a list"),
+    "dict_type": _TABLE,
+    "model_type": _TABLE,
+    "none_required": gettext_noop("must be left out"),
+    "string_pattern_mismatch": gettext_noop("has a character that is not allowed"),
 }
-_WITH_VALUES: dict[str, Callable[[Mapping[str, Any]], str]] = {
-    "greater_than": lambda it: f"must be more than {written(it['gt'])}",
-    "greater_than_equal": lambda it: f"must be at least {written(it['ge'])}",
-    "less_than": lambda it: f"must be less than {written(it['lt'])}",
-    "less_than_equal": lambda it: f"must be at most {written(it['le'])}",
-    "string_too_short": lambda it: _least(it["min_length"], "characters"),
-    "string_too_long": lambda it: f"must have at most {written(it['max_length'])} characters",
-    "too_short": lambda it: _least(it["min_length"], _items(it)),
-    "too_long": lambda it: f"must have at most {written(it['max_length'])} {_items(it)}",
-    "literal_error": lambda it: f"must be {it['expected']}",
-    "enum": lambda it: f"must be {it['expected']}",
+_CHARACTERS_AT_LEAST = gettext_noop("must have at least %(bound)s characters")
+_CHARACTERS_AT_MOST = gettext_noop("must have at most %(bound)s characters")
+_ENTRIES_AT_LEAST = gettext_noop("must have at least %(bound)s entries")
+_ENTRIES_AT_MOST = gettext_noop("must have at most %(bound)s entries")
+
+_WITH_VALUES: dict[str, Callable[[Mapping[str, Any]], Message]] = {
+    "greater_than": lambda it: _bound(gettext_noop("must be more than %(bound)s"), it["gt"]),
+    "greater_than_equal": lambda it: _bound(gettext_noop("must be at least %(bound)s"), it["ge"]),
+    "less_than": lambda it: _bound(gettext_noop("must be less than %(bound)s"), it["lt"]),
+    "less_than_equal": lambda it: _bound(gettext_noop("must be at most %(bound)s"), it["le"]),
+    "string_too_short": lambda it: _least(it["min_length"], _CHARACTERS_AT_LEAST),
+    "string_too_long": lambda it: _bound(_CHARACTERS_AT_MOST, it["max_length"]),
+    "too_short": lambda it: _least(it["min_length"], _ENTRIES_AT_LEAST if _is_list(it) else _CHARACTERS_AT_LEAST),
+    "too_long": lambda it: _bound(_ENTRIES_AT_MOST if _is_list(it) else _CHARACTERS_AT_MOST, it["max_length"]),
+    "literal_error": lambda it: _one_of(it["expected"]),
+    "enum": lambda it: _one_of(it["expected"]),
 }
 
 
-def _items(context: Mapping[str, Any]) -> str:
-    return "entries" if context.get("field_type") in ("List", "Tuple", "Set", "Dictionary") else "characters"
+def _bound(template: str, bound: float) -> Message:
+    return Message(template, bound=written(bound))
+
+
+def _least(count: int, template: str) -> Message:
+    return Message(gettext_noop("must not be empty")) if count == 1 else _bound(template, count)
+
+
+def _one_of(expected: str) -> Message:
+    return Message(gettext_noop("must be %(expected)s"), expected=expected)
+
+
+def _is_list(context: Mapping[str, Any]) -> bool:
+    return context.get("field_type") in ("List", "Tuple", "Set", "Dictionary")
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:
     nearest = difflib.get_close_matches(name, known, n=1)
     return f"; did you mean {nearest[0]}?" if nearest else ""
-
-
-def _least(count: int, what: str) -> str:
-    return "must not be empty" if count == 1 else f"must have at least {written(count)} {what}"
 
 
 def toml(text: str) -> dict[str, Any]:

@@ -10,12 +10,9 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Union
 
+from messages import Message
+from messages import gettext_noop as gettext_noop
 from scheduling.window import WARSAW
-
-
-def gettext_noop(text: str) -> str:
-    """Mark a text for the translation catalogues; it is translated where it is shown."""
-    return text
 
 
 class Code(StrEnum):
@@ -558,12 +555,15 @@ _WORDS = ("status", "part")
 
 
 @dataclass(frozen=True, init=False)
-class Reason:
+class Reason(Message):
+    """A message that is stored: its template is known by a code."""
+
     code: Code
     values: Mapping[str, Value]
 
     def __init__(self, code: Code, **values: Value) -> None:
         object.__setattr__(self, "code", code)
+        object.__setattr__(self, "template", code.template)
         object.__setattr__(self, "values", values)
 
     def __hash__(self) -> int:
@@ -581,7 +581,7 @@ class Reason:
         self, name: str, value: Value, translate: Callable[[str], str], moment: Callable[[datetime], str]
     ) -> object:
         match value:
-            case Reason():
+            case Message():
                 return value.text(translate, moment)
             case datetime():
                 return moment(value)

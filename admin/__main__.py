@@ -203,7 +203,7 @@ def _in_one_line(mistake: typer.TyperException) -> str:
     said = escape_controls(" ".join(mistake.format_message().split())).removesuffix(".").removeprefix("Invalid value: ")
     if found := re.fullmatch(r"Invalid value for '?(?P<name>[^':]+)'?: (?P<fault>.*)", said):
         cause = mistake.__cause__
-        fault = faults.of(cause)[0].text if isinstance(cause, ValidationError) else found["fault"]
+        fault = str(faults.of(cause)[0].text) if isinstance(cause, ValidationError) else found["fault"]
         return f"{found['name'].partition(' / ')[0]}: {fault}"
     return said
 

@@ -23,7 +23,7 @@ from intake.campaign_file import FileInvalid, read_campaign
 from mail.compose import Templates
 from models.inbox import switches
 from models.owner import campaigns, changes, mailboxes
-from models.owner.campaigns import AddedLeads, CampaignInvalid, NewCampaign
+from models.owner.campaigns import AddedLeads, NewCampaign
 from models.states import CampaignStatus
 from models.store.tables import Campaign
 from models.views import overview
@@ -137,8 +137,6 @@ def start(name: Name, yes: confirm.Yes = False) -> None:
     """
     row = campaigns.find(name)
     if row.status == CampaignStatus.DRAFT:
-        if not campaigns.has_leads(row.id):
-            raise CampaignInvalid(f"the campaign {name!r} has no leads")
         campaign_summary.print_if_started(row)
         confirm.ask("Start it?", yes=yes)
     campaigns.start(row.id, who())

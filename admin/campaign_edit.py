@@ -11,19 +11,16 @@ import typer
 from admin import campaign_summary, confirm
 from admin.person import who
 from intake import texts
-from intake.campaign_file import CampaignFile, FileInvalid, edited, joined, read_campaign
-from intake.letters import check_sender, check_unsubscribe_url, fault
+from intake.campaign_file import CampaignFile, FileInvalid, edited, read_campaign
+from intake.edits import checked_letter, senders
 from mail.address import AddressInvalid, normalise
-from mail.compose import Sender, Templates
+from mail.compose import Templates
 from mail.message import LetterInvalid
-from mail.render import TemplateInvalid
 from models.owner import campaigns, mailboxes
 from models.owner.campaigns import NO_END, CampaignInvalid, Edit, Letter
 from models.owner.mailboxes import MailboxInvalid
 from models.states import CampaignStatus
 from models.store.tables import Campaign, Mailbox
-
-_SHOWN_LEADS = 3
 
 
 def edit(
@@ -91,7 +88,7 @@ def _from_file(row: Campaign, file: Path) -> Edit:
     check_inboxes(file, found, boxes)
     return Edit(
         name=found.name,
-        letter=_checked(row, found.subject, found.text, found.html, letters),
+        letter=checked_letter(row, found.subject, found.text, found.html, letters),
         later_steps=found.later_steps,
         new_leads_per_day=found.new_leads_per_day,
         follow_up_share=found.follow_up_share,
@@ -129,7 +126,7 @@ def _letter(row: Campaign, subject: str | None, text_file: Path | None, html_fil
     subject = old_subject if subject is None else subject
     templates = Templates.of(subject, text, html, where)
     others = [Templates.of(it.subject, it.text, it.html) for it in campaigns.letters(row.id)[1:]]
-    return _checked(row, subject, text, html, [templates, *others])
+    return checked_letter(row, subject, text, html, [templates, *others])
 
 
 def _read(path: Path) -> str:
@@ -139,36 +136,8 @@ def _read(path: Path) -> str:
     return text
 
 
-def _checked(row: Campaign, subject: str, text: str, html: str | None, letters: Sequence[Templates]) -> Letter | None:
-    """The first letter; all of them are composed for each lead who may still get one.
-
-    None: the first is the one that the campaign has.
-    """
-    is_as_it_was = (subject, text, html) == campaigns.letter(row.id)
-    if is_as_it_was and len(letters) == 1:
-        return None
-    last, problems = campaigns.last_turn(row.id), dict[str, list[str]]()
-    try:
-        for templates in letters:
-            templates.check()
-        check_unsubscribe_url(letters)
-        for _, address, fields in campaigns.unsent_leads(row.id):
-            if because := fault(address, fields, letters):
-                problems.setdefault(because, []).append(address)
-    except TemplateInvalid as error:
-        raise FileInvalid(str(error)) from None
-    if problems:
-        raise CampaignInvalid(joined(f"{_named(leads)}: {reason}" for reason, leads in problems.items()))
-    return None if is_as_it_was else Letter(subject, text, html, checked_to=last)
-
-
-def _named(leads: Sequence[str]) -> str:
-    more = len(leads) - _SHOWN_LEADS
-    return ", ".join(leads[:_SHOWN_LEADS]) + (f" and {more} more" if more > 0 else "")
-
-
 def _mailbox_ids(row: Campaign, added: Iterable[str], removed: Iterable[str]) -> list[int] | None:
-    new, gone = _senders(added), [mailboxes.find(normalise(it)) for it in removed]
+    new, gone = senders(added), [mailboxes.find(normalise(it)) for it in removed]
     if not new and not gone:
         return None
     current = {it.id for it in mailboxes.of_campaign(row.id)}
@@ -180,13 +149,6 @@ def _mailbox_ids(row: Campaign, added: Iterable[str], removed: Iterable[str]) ->
 def senders_of(file: Path, campaign: CampaignFile) -> list[Mailbox]:
     """The mailboxes that a campaign file names, without duplicates, by id."""
     try:
-        return _senders(campaign.mailboxes)
+        return senders(campaign.mailboxes)
     except (MailboxInvalid, AddressInvalid, LetterInvalid) as error:
         raise FileInvalid(f"{file.name}: mailboxes: {error}") from None
-
-
-def _senders(addresses: Iterable[str]) -> list[Mailbox]:
-    found = {row.id: row for row in (mailboxes.find(normalise(address)) for address in addresses)}
-    for row in found.values():
-        check_sender(Sender(row.address, row.name))
-    return [found[id] for id in sorted(found)]

@@ -9,13 +9,13 @@ import typer
 from actors.disk import forgotten
 from admin import confirm, show
 from admin.person import who
-from intake.leads import date_of
+from intake import legal_basis
+from intake.legal_basis import BasisInvalid
 from intake.texts import FileInvalid
 from mail.address import normalise
-from mail.message import refuse_control_characters
 from models.owner import changes, forgetting, leads
 from models.owner.forgetting import ForgettingRefused, Receipt
-from models.owner.leads import LONGEST_BASIS, LegalBasis
+from models.owner.leads import LegalBasis
 from models.views import mails
 
 app = typer.Typer(help="People whom campaigns write to.", no_args_is_help=True)
@@ -81,20 +81,11 @@ def checked_basis(
     basis: str | None, source: str | None, date: str | None, prefix: str = "legal-basis-"
 ) -> LegalBasis | None:
     """From options, whose names begin with the prefix; None: no basis was given."""
-    named = {prefix.removesuffix("-") or "basis": basis, f"{prefix}source": source}
-    for name, text in named.items():
-        refuse_control_characters(name, text or "")
-        if text is not None and not 0 < len(text.strip()) <= LONGEST_BASIS:
-            raise typer.BadParameter(f"must have from 1 to {LONGEST_BASIS} characters", param_hint=f"--{name}")
-    if basis is None:
-        if source is not None or date is not None:
-            raise typer.BadParameter("is missing, and a source or a date is given", param_hint=f"--{next(iter(named))}")
-        return None
     try:
-        on = None if date is None else date_of(date)
-    except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint=f"--{prefix}date") from None
-    return LegalBasis(basis.strip(), source and source.strip(), on)
+        return legal_basis.checked(basis, source, date)
+    except BasisInvalid as error:
+        named = {"basis": prefix.removesuffix("-") or "basis"}.get(error.field, f"{prefix}{error.field}")
+        raise typer.BadParameter(str(error), param_hint=f"--{named}") from None
 
 
 @app.command()

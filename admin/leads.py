@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Annotated, TypeVar
@@ -12,19 +12,20 @@ import typer
 
 import config
 from admin import mapping, show
-from admin.progress import Show, progress
+from admin.progress import progress
+from intake import importing
 from intake.bad_rows import BadRows, ErrorFile, named
 from intake.columns import Columns, is_email, plain
+from intake.importing import LISTED, Findings, used_fields
 from intake.leads import LeadLine, read_leads
 from intake.leads_file import open_table
-from intake.letters import check_columns, check_unsubscribe_url, fault
+from intake.letters import check_columns, check_unsubscribe_url
 from intake.tables import Table
 from intake.texts import FileInvalid
-from mail import unsubscribe
 from mail.compose import Templates
 from mail.render import TemplateInvalid
-from models.email import recipients
 from models.owner import lead_import
+from models.owner.lead_import import Recent, Repeated
 from models.owner.leads import LegalBasis
 from models.store.tables import Campaign
 from ops.terminal import escape_controls
@@ -50,8 +51,6 @@ SkipRecent = Annotated[
 
 _SHOWN_ROWS = 5
 _SHOWN_FIELDS = 6
-_LISTED = 10
-_AT_ONCE = 1000  # rows that are staged together
 
 
 @dataclass(frozen=True)
@@ -81,7 +80,7 @@ def bring_in(
     letters: of the campaign's steps. row: the campaign, if there is one yet. write: writes what is staged, in one
     transaction. Raises FileInvalid; then nothing was written.
     """
-    used = _used(letters)
+    used = used_fields(letters)
     campaign_id = None if row is None else row.id
     table, columns = _open(order, used)
     check_columns(table.path, columns)
@@ -90,24 +89,24 @@ def bring_in(
     with lead_import.staging(), ExitStack() as stack:
         errors = stack.enter_context(ErrorFile(table)) if order.skip_bad else None
         bad = _stage(order, table, columns, letters, errors)
-        _tell(lead_import.leave_out_forgotten(), "forgotten, and so not imported")
-        _leave_out_repeated()
-        found = lead_import.compare(campaign_id)
-        if row is not None:
-            _tell_differences(row, found)
-        found = _look_for_recent(order, campaign_id, found)
-        _tell(lead_import.suppressed(), "suppressed, and so without an e-mail")
-        _tell(lead_import.stopped(campaign_id), "stopped by a reply, and so without an e-mail")
-        if recipients.is_basis_required():
-            _tell(
-                lead_import.without_basis(),
-                "without a legal basis, and so without an e-mail (sending.require_legal_basis)",
-            )
-        if found.fresh + found.changed:
-            _confirm(order, name, found)
+        found = importing.look(campaign_id, skip_recent=order.skip_recent)
+        _tell_findings(order, row, found)
+        if found.writes:
+            _confirm(order, name, found.comparison)
         if errors and bad.count:
             print(f"{bad.count:,} of the rows cannot be used; they are in {errors.keep()}, each with the reason")
-        return write() if found.fresh + found.changed else None
+        return write() if found.writes else None
+
+
+def _tell_findings(order: Order, row: Campaign | None, found: Findings) -> None:
+    _tell(found.forgotten, "forgotten, and so not imported")
+    _tell_repeated(*found.repeated)
+    if row is not None:
+        _tell_differences(row, found)
+    _tell_recent(order, *found.recent)
+    _tell(found.suppressed, "suppressed, and so without an e-mail")
+    _tell(found.stopped, "stopped by a reply, and so without an e-mail")
+    _tell(found.without_basis, "without a legal basis, and so without an e-mail (sending.require_legal_basis)")
 
 
 def _open(order: Order, used: set[str]) -> tuple[Table, Columns]:
@@ -138,7 +137,7 @@ def _stage(
     """Stage the good rows. Raises FileInvalid for bad ones, unless there is a file to put them into."""
     try:
         with progress(f"rows of {table.path.name} checked") as shown:
-            bad, count = _stage_rows(order.basis, table, columns, letters, errors, shown)
+            bad, count = importing.stage(table, columns, letters, order.basis, errors, shown)
     except TemplateInvalid as error:
         raise FileInvalid(f"{error}{_other_column(columns, letters)}") from None
     if bad.count and errors is None:
@@ -152,51 +151,10 @@ def _stage(
     return bad
 
 
-def _stage_rows(
-    basis: LegalBasis | None,
-    table: Table,
-    columns: Columns,
-    letters: Sequence[Templates],
-    errors: ErrorFile | None,
-    shown: Show,
-) -> tuple[BadRows, int]:
-    bad, count, batch = BadRows(), 0, list[tuple[int, lead_import.NewLead]]()
-    for count, it in enumerate(read_leads(table, columns), start=1):
-        if isinstance(it, LeadLine):
-            because = f": {reason}" if (reason := fault(it.lead.address, it.lead.fields, letters)) else None
-            lead = _with_basis(it.lead, basis)
-        else:
-            because = it.because
-        if because is None:
-            batch.append((it.line, lead))
-        else:
-            bad.add(it.line, because)
-            if errors:
-                errors.add(it.cells, it.line, because)
-        if count % _AT_ONCE == 0:
-            lead_import.stage(batch)
-            batch.clear()
-            shown(count, table.share)
-    lead_import.stage(batch)
-    return bad, count
-
-
-def _with_basis(lead: lead_import.NewLead, basis: LegalBasis | None) -> lead_import.NewLead:
-    """The lead, with this legal basis if the file has none for it."""
-    if lead.legal_basis or basis is None:
-        return lead
-    return replace(lead, legal_basis=basis.basis, legal_basis_source=basis.source, legal_basis_date=basis.date)
-
-
 def _other_column(columns: Columns, letters: Sequence[Templates]) -> str:
     """What to do where a field of the letters has no column."""
-    missing = _used(letters) - dict(columns.fields).keys()
+    missing = used_fields(letters) - dict(columns.fields).keys()
     return '; if its column has another name, say so with --map "COLUMN=field"' if missing else ""
-
-
-def _used(letters: Sequence[Templates]) -> set[str]:
-    """The fields that they read from the file."""
-    return set().union(*(it.fields() for it in letters)) - {unsubscribe.FIELD}
 
 
 def _tell(lines: Sequence[int], why: str) -> None:
@@ -205,14 +163,14 @@ def _tell(lines: Sequence[int], why: str) -> None:
         print(f"{_leads(len(lines))} {why}: {named(lines, len(lines))}")
 
 
-def _leave_out_repeated() -> None:
-    count, first = lead_import.leave_out_repeated(_LISTED)
+def _tell_repeated(count: int, first: Sequence[Repeated]) -> None:
     if count:
         print(f"{_rows(count)} the address of an earlier one, and {'is' if count == 1 else 'are'} left out:")
         _list((f"line {it.line}: {it.address}, as in line {it.first_line}" for it in first), count)
 
 
-def _tell_differences(row: Campaign, found: lead_import.Comparison) -> None:
+def _tell_differences(row: Campaign, findings: Findings) -> None:
+    found = findings.comparison
     if found.same:
         print(f"{_leads(found.same)} in {row.name!r} already, with the same fields")
     if found.left_alone:
@@ -222,7 +180,7 @@ def _tell_differences(row: Campaign, found: lead_import.Comparison) -> None:
         )
     if found.changed:
         print(f"{_leads(found.changed)} in {row.name!r} already, and changed:")
-        _list(map(_difference, lead_import.differences(row.id, _LISTED)), found.changed)
+        _list(map(_difference, findings.differences), found.changed)
 
 
 def _difference(it: lead_import.Difference) -> str:
@@ -235,19 +193,12 @@ def _value(fields: dict[str, str], name: str) -> str:
     return repr(fields[name][:60]) if name in fields else "none"
 
 
-def _look_for_recent(order: Order, campaign_id: int | None, found: lead_import.Comparison) -> lead_import.Comparison:
-    """Tell of leads that another campaign wrote to, and leave them out if that was asked for."""
-    days = config.settings().leads.recent_days
-    count, first = lead_import.recently_mailed(campaign_id, days, _LISTED) if days else (0, [])
-    if not count:
-        return found
-    then = "left out" if order.skip_recent else "leave out with --skip-recent"
-    print(f"{_leads(count)} written to by another campaign in the last {days:g} days ({then}):")
-    _list((f"line {it.line}: {it.address}, by {it.campaign!r} on {show.moment(it.at)}" for it in first), count)
-    if order.skip_recent:
-        lead_import.leave_out_recent(campaign_id, days)
-        return lead_import.compare(campaign_id)
-    return found
+def _tell_recent(order: Order, count: int, first: Sequence[Recent]) -> None:
+    if count:
+        days = config.settings().leads.recent_days
+        then = "left out" if order.skip_recent else "leave out with --skip-recent"
+        print(f"{_leads(count)} written to by another campaign in the last {days:g} days ({then}):")
+        _list((f"line {it.line}: {it.address}, by {it.campaign!r} on {show.moment(it.at)}" for it in first), count)
 
 
 def _confirm(order: Order, name: str, found: lead_import.Comparison) -> None:
@@ -260,8 +211,8 @@ def _confirm(order: Order, name: str, found: lead_import.Comparison) -> None:
 def _list(lines: Iterable[str], count: int) -> None:
     for line in lines:
         print(escape_controls(f"  {line}"))
-    if count > _LISTED:
-        print(f"  and {count - _LISTED:,} more")
+    if count > LISTED:
+        print(f"  and {count - LISTED:,} more")
 
 
 def counted(count: int) -> str:

@@ -1,12 +1,10 @@
 """Commands about mailboxes and their warm-up."""
 
 import os
-import re
 import sys
-from datetime import date, timedelta
+from datetime import date
 from enum import StrEnum
 from functools import partial
-from ipaddress import ip_address
 from typing import Annotated, Any, Literal
 
 import typer
@@ -18,10 +16,11 @@ from admin import confirm, show
 from admin.authorize import authorize, describe
 from admin.calibrate import calibrate
 from admin.person import who
+from intake import mailboxes as settings
+from intake.mailboxes import PORTS, DayInvalid, Incomplete, Security
 from logins import check
 from mail import domain
 from mail.address import normalise
-from mail.message import check_sender_name, refuse_control_characters
 from models.inbox import looks
 from models.owner import authorizations, changes, mailboxes
 from models.owner.mailboxes import MailboxInvalid, Ramp, SentMail
@@ -38,15 +37,6 @@ warmup = typer.Typer(help="Warm-up e-mails that another system sends from a mail
 
 Address = Annotated[str, typer.Argument(help="The mailbox's address.")]
 
-
-class Security(StrEnum):
-    STARTTLS = "starttls"
-    TLS = "tls"
-    NONE = "none"
-
-
-_PORTS = {Security.STARTTLS: 587, Security.TLS: 465, Security.NONE: 25}
-_IMAP_PORTS = {Security.STARTTLS: 143, Security.TLS: 993, Security.NONE: 143}
 
 ImapHost = Annotated[str | None, typer.Option(help='IMAP server that holds the Sent folder; "" removes it.')]
 ImapPort = Annotated[int | None, typer.Option(help="IMAP port. Default: 993 for tls, otherwise 143.")]
@@ -107,14 +97,14 @@ def add(
     Example: python -m admin mailbox add ola@your-domain.pl --host smtp.your-provider.pl --username ola@your-domain.pl
     --daily-limit 40
     """
-    _check_server(host, imap_host, username, name, sent_folder)
+    _check_server(host=host, imap_host=imap_host, username=username, name=name, sent_folder=sent_folder)
     mailboxes.check_is_new(normalise(address))
     where = _sent_mail(None, imap_host, imap_port, imap_security, sent_folder)
     new: dict[str, Any] = {
         "address": normalise(address),
         "name": name,
         "smtp_host": host,
-        "smtp_port": _PORTS[security] if port is None else port,
+        "smtp_port": PORTS[security] if port is None else port,
         "smtp_security": str(security),
         "username": username,
         "password_encrypted": vault.encrypt(_password()) if username else None,
@@ -147,7 +137,7 @@ def _tell_limits(row: Mailbox) -> None:
 
 
 def _warn_if_in_clear(host: str, security: str) -> None:
-    if security == Security.NONE and not config.is_loopback(host):
+    if settings.is_in_clear(host, security):
         print(
             f"punktual: warning: --security none sends every e-mail to {host} unencrypted, and it is not this machine",
             file=sys.stderr,
@@ -163,57 +153,15 @@ def _try_servers(row: Mailbox, *, yes: bool) -> None:
         confirm.ask("Its servers do not let it in. Add it all the same?", yes=yes)
 
 
-def _check_server(
-    host: str | None, imap_host: str | None, username: str | None, name: str | None, sent_folder: str | None
-) -> None:
-    """Check the given options. An empty IMAP server removes it."""
-    for option, server in (("--host", host), ("--imap-host", imap_host or None)):
-        if server is not None and not _is_host(server):
-            raise MailboxInvalid(f"{option}: {server[:80]!r} is not a server name like smtp.your-provider.pl")
-    if username == "":
-        raise MailboxInvalid("--username: must not be empty; leave it out if the server needs none")
-    check_sender_name(name or "")
-    for what, text in (("user name", username), ("folder's name", sent_folder)):
-        refuse_control_characters(what, text or "")
-        if len(text or "") > _LONGEST:
-            raise MailboxInvalid(f"the {what} has more than {_LONGEST} characters")
-
-
-_LONGEST = 320
-_HOST = re.compile(r"(?!-)[\w-]{1,63}(?<!-)(\.(?!-)[\w-]{1,63}(?<!-))*\.?")
-
-
-def _is_host(text: str) -> bool:
-    try:
-        return bool(ip_address(text))
-    except ValueError:
-        return len(text) <= 253 and _HOST.fullmatch(text) is not None
+def _check_server(**given: str | None) -> None:
+    for name, said in settings.faults(given):
+        raise MailboxInvalid(f"--{name.replace('_', '-')}: {said}")
 
 
 def _password() -> str:
     """Never an argument: arguments are visible in the process list and in the shell's history."""
     given = os.environ.get("PUNKTUAL_MAILBOX_PASSWORD")
     return given if given is not None else typer.prompt("Password", hide_input=True)
-
-
-def _sent_mail(
-    before: SentMail | None, host: str | None, port: int | None, security: Security | None, folder: str | None
-) -> SentMail | None:
-    """The Sent folder's settings: the current ones, changed by the given options."""
-    known_host = before.imap_host if before else None
-    host = known_host if host is None else host
-    if not host:
-        if port is not None or security or folder:
-            raise typer.BadParameter("the other IMAP options need --imap-host")
-        return None
-    known_security, known_port = (Security(before.imap_security), before.imap_port) if before else (None, 0)
-    security = security or known_security or Security.TLS
-    return SentMail(
-        imap_host=host,
-        imap_port=port if port is not None else known_port if known_security == security else _IMAP_PORTS[security],
-        imap_security=security,
-        sent_folder=(before.sent_folder if before and folder is None else folder) or None,
-    )
 
 
 @app.command()
@@ -244,7 +192,7 @@ def edit(
 
     Example: python -m admin mailbox edit ola@your-domain.pl --daily-limit 60
     """
-    _check_server(host, imap_host, username, name, sent_folder)
+    _check_server(host=host, imap_host=imap_host, username=username, name=name, sent_folder=sent_folder)
     about_smtp = (host, port, security, username, name, daily_limit, gap)
     about_imap = (imap_host, imap_port, imap_security, sent_folder)
     if (*about_smtp, *about_imap, one_click, ramp_start, ramp_step, provider) == (None,) * 15:
@@ -275,17 +223,19 @@ def edit(
 
 
 def _ramp(row: Mailbox | None, start: int | None, step: int | None) -> Ramp | Literal["none"] | None:
-    """The given ramp beside the mailbox's own; a new one begins today."""
-    if start is None and step is None:
-        return None
-    if start == 0:
-        return "none"
-    start = row.ramp_start if start is None and row else start
-    step = row.ramp_step if step is None and row else step
-    if start is None or step is None:
-        raise typer.BadParameter("a ramp wants --ramp-start and --ramp-step")
-    begun = row.ramp_from if row else None
-    return Ramp(start, step, begun or warsaw_day(database.clock()))
+    try:
+        return settings.ramp(row, start, step, warsaw_day(database.clock()))
+    except Incomplete:
+        raise typer.BadParameter("a ramp wants --ramp-start and --ramp-step") from None
+
+
+def _sent_mail(
+    before: SentMail | None, host: str | None, port: int | None, security: Security | None, folder: str | None
+) -> SentMail | None:
+    try:
+        return settings.sent_mail(before, host, port, security, folder)
+    except Incomplete:
+        raise typer.BadParameter("the other IMAP options need --imap-host") from None
 
 
 @app.command("list")
@@ -486,11 +436,7 @@ def record(
 
 
 def _day(text: str, today: date, option: str) -> date:
-    """A day within a year; any other is a typing error."""
     try:
-        day = date.fromisoformat(text)
-    except ValueError:
-        raise MailboxInvalid(f"{option}: {text[:40]!r} is not a date like {today}") from None
-    if abs(day - today) > timedelta(days=366):
-        raise MailboxInvalid(f"{option}: {day} is more than a year from today")
-    return day
+        return settings.day(text, today)
+    except DayInvalid as error:
+        raise MailboxInvalid(f"{option}: {error}") from None

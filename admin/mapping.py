@@ -6,20 +6,16 @@ import typer
 
 from admin import show
 from admin.person import who
+from intake import mapping
 from intake.columns import (
     Choice,
     Columns,
     check_field,
-    check_header,
-    choose,
-    columns,
     is_address,
-    names_of,
     without_email,
 )
 from intake.tables import Table, name_of
 from intake.texts import FileInvalid
-from models.owner import column_mappings
 from ops.terminal import escape_controls
 
 
@@ -43,25 +39,13 @@ def agreed(table: Table, used: Collection[str], given: Mapping[str, str | None],
 
     ask: there is a person to ask. Otherwise what only one column suggests is taken, and told.
     """
-    names = names_of(table.header)
-    check_header(table, names)
-    where = f"{table.path.name} line {table.header.line}"
-    for name in given.values():
-        if name is not None and name not in names:
-            raise FileInvalid(f"--map: {where} has no column {name!r}, only {', '.join(names)[:200]}")
-    known = column_mappings.of(names)
-    choice = choose(where, names, {*used, *given}, {**known, **given})
+    it = mapping.question(table, used, given)
+    choice = it.choice
     is_known = "email" in {*choice.certain, *choice.suggested, *choice.open}
-    if not is_known and (not ask or any(map(is_address, names))):
-        raise FileInvalid(f"{where}: {without_email(names)}")
-    picked = {**choice.certain, **(_asked(table, names, choice, used) if ask else _taken(table, where, choice))}
-    if picked.get("email") is None:
-        raise FileInvalid(f"{where}: no column is read as email, which each lead needs")
-    fresh = {field: names[at] if (at := picked[field]) is not None else None for field in (*given, *picked)}
-    fresh = {field: name for field, name in fresh.items() if name != known.get(field, field)}
-    if fresh:
-        column_mappings.remember(names, fresh, who())
-    return columns(names, picked)
+    if not is_known and (not ask or any(map(is_address, it.names))):
+        raise FileInvalid(f"{it.where}: {without_email(it.names)}")
+    answers = _asked(table, it.names, choice, used) if ask else _taken(table, it.where, choice)
+    return mapping.agreed(it, {**choice.certain, **answers}, given, who())
 
 
 def _taken(table: Table, where: str, choice: Choice) -> dict[str, int]:

@@ -6,13 +6,13 @@ from typing import Annotated
 
 import typer
 
-from admin import show
+from admin import confirm, show
 from admin.person import who
 from intake import suppressions as lists
+from intake.suppressions import ReasonInvalid
 from intake.texts import FileInvalid
 from mail.message import refuse_control_characters
 from models.owner import suppressions
-from models.owner.suppressions import LONGEST_REASON
 from ops.terminal import escape_controls
 
 app = typer.Typer(help="Suppressed addresses and domains. No campaign sends to them.", no_args_is_help=True)
@@ -37,23 +37,23 @@ def add(
 
     Example: python -m admin suppression add anna@firm.pl --reason "she asked us to"
     """
-    if not reason.strip() or len(reason) > LONGEST_REASON:
-        raise typer.BadParameter(f"must have from 1 to {LONGEST_REASON} characters", param_hint="--reason")
-    refuse_control_characters("reason", reason)
-    refuse_control_characters("proof", proof or "")
+    try:
+        lists.check_reason(reason, proof or "")
+    except ReasonInvalid as error:
+        raise typer.BadParameter(str(error), param_hint="--reason") from None
     key = lists.key_of(address)
     suppressions.add(key, reason, who(), proof=proof)
     print(f"suppressed {_shown(key)}")
 
 
 @app.command()
-def remove(address: Address) -> None:
+def remove(address: Address, reason: confirm.Reason = None) -> None:
     """Allow sending to this address or domain again. E-mails that were cancelled stay cancelled.
 
     Example: python -m admin suppression remove anna@firm.pl
     """
     key = lists.key_of(address)
-    if not suppressions.remove(key, who()):
+    if not suppressions.remove(key, who(), confirm.checked(reason)):
         print(f"{_shown(key)} was not suppressed")
     elif still := suppressions.of([key]).get(key):
         print(f"{_shown(key)} is still suppressed, with {_shown(still.address)}")

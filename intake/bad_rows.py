@@ -13,6 +13,7 @@ from types import TracebackType
 from intake.columns import names_of
 from intake.tables import Table
 from intake.texts import FileInvalid
+from messages import Said
 
 _REASON = "reason not imported"  # no field of a template, so that it is left out when the corrected file comes in
 _SHOWN_LINES = 5
@@ -31,9 +32,9 @@ class BadRows:
 
     def __init__(self) -> None:
         self.count = 0
-        self._reasons: dict[str, _Lines] = {}
+        self._reasons: dict[Said, _Lines] = {}
 
-    def add(self, line: int, because: str) -> None:
+    def add(self, line: int, because: Said) -> None:
         """because: follows the line's number."""
         self.count += 1
         if because not in self._reasons and len(self._reasons) == MOST_REASONS:
@@ -48,6 +49,10 @@ class BadRows:
             yield f"{named(lines.first, lines.count)}{because}"
         if more := self.count - sum(lines.count for lines in self._reasons.values()):
             yield _more(more)
+
+    def reasons(self) -> Iterator[tuple[Said, list[int], int]]:
+        """Each reason with its first lines, and how many they are."""
+        yield from ((because, lines.first, lines.count) for because, lines in self._reasons.items())
 
     def sentence(self) -> str:
         """The first of them, and how many more there are."""
@@ -96,7 +101,7 @@ class ErrorFile:
         self._rows.writerow([*self._header, _REASON])
         return self
 
-    def add(self, cells: Sequence[str], line: int, because: str) -> None:
+    def add(self, cells: Sequence[str], line: int, because: Said) -> None:
         """Cells beyond the last column are put into it."""
         cells = [*cells, *[""] * (self._count - len(cells))]
         last = self._form.delimiter.join(cells[self._count - 1 :]).rstrip(self._form.delimiter)

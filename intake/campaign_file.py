@@ -13,11 +13,13 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 import bounds
 import faults
+import messages
 from intake import texts
 from intake.texts import FileInvalid as FileInvalid
 from mail.compose import Templates
 from mail.message import LetterInvalid, refuse_control_characters
 from mail.render import TemplateInvalid
+from messages import Message, Said, gettext_noop
 from models.owner.campaigns import NO_END, Edit
 from models.owner.sentences import WEEKDAYS
 from models.owner.steps import MOST_STEPS, LaterStep
@@ -77,7 +79,7 @@ class CampaignFile(BaseModel):
         try:
             refuse_control_characters("name", value)
         except LetterInvalid as error:
-            raise ValueError(str(error)) from None
+            raise ValueError(messages.of(error)) from None
         return value
 
     @field_validator("window_start", "window_end")
@@ -91,7 +93,8 @@ class CampaignFile(BaseModel):
     def _check_weekdays(cls, value: list[str]) -> list[str]:
         for day in value:
             if day not in WEEKDAYS:
-                raise ValueError(f"{day!r} is not one of {', '.join(WEEKDAYS)}")
+                template = gettext_noop("%(text)s is not one of %(known)s")
+                raise ValueError(Message(template, text=repr(day), known=", ".join(WEEKDAYS)))
         return value
 
     @field_validator("end_date", mode="before")
@@ -171,6 +174,17 @@ def _inline_letter(path: Path, values: dict[str, Any], step: str) -> dict[str, s
     return where
 
 
+def faults_in(values: Mapping[str, Any]) -> dict[str, Said]:
+    """Field -> what is wrong with it, for values that came from a form."""
+    try:
+        _ = CampaignFile(**values).window
+    except WindowInvalid:
+        return {"window_end": Message(gettext_noop("must be later than the start"))}
+    except ValidationError as error:
+        return {fault.place[0]: fault.text for fault in faults.of(error)}
+    return {}
+
+
 def _checked(where: str, values: Mapping[str, Any], source: str = "", *, lifted: bool = False) -> CampaignFile:
     """source: the TOML text of the values, to find line numbers for errors. lifted: its first step is the letter."""
     try:
@@ -194,13 +208,13 @@ def _told(where: str, source: str, fault: faults.Fault, *, lifted: bool) -> str:
     name, *inner = fault.place
     if name == "steps" and inner and inner[0].isdigit():
         field = inner[1] if len(inner) > 1 else ""
-        return _told_of_step(where, source, int(inner[0]) + 2, field, fault.text, lifted=lifted)
+        return _told_of_step(where, source, int(inner[0]) + 2, field, str(fault.text), lifted=lifted)
     if lifted and name in _LETTER:
-        return _told_of_step(where, source, 1, name, fault.text, lifted=True)
+        return _told_of_step(where, source, 1, name, str(fault.text), lifted=True)
     line = faults.line_of(source, [name])
     entry = "".join(f", entry {int(each) + 1}" for each in inner if each.isdigit())
     known = set(CampaignFile.model_fields)
-    text = f"there is no such field{faults.suggestion(name, known)}" if name not in known else fault.text
+    text = f"there is no such field{faults.suggestion(name, known)}" if name not in known else str(fault.text)
     return f"{where}{f' line {line}' if line else ''}: {name}{entry}: {text}"
 
 
@@ -267,7 +281,7 @@ def day(text: str) -> date:
     try:
         return date.fromisoformat(text)
     except ValueError:
-        raise ValueError(f"{text!r} is not a day like 2026-12-31") from None
+        raise ValueError(Message(gettext_noop("%(text)s is not a day like 2026-12-31"), text=repr(text))) from None
 
 
 def _listed(text: str) -> list[str]:
@@ -297,10 +311,11 @@ def _inline(path: Path, key: str, value: object) -> tuple[object, str]:
 def _minute(value: str) -> int:
     hour, colon, minute = value.partition(":")
     if not (colon and len(value) == 5 and value.isascii() and hour.isdigit() and minute.isdigit()):
-        raise ValueError(f'{value!r} is not a time of day like "09:00"')
+        raise ValueError(Message(gettext_noop("%(text)s is not a time of day like 09:00"), text=repr(value)))
     minutes = int(hour) * 60 + int(minute)
     if int(minute) > 59 or minutes > 24 * 60:
-        raise ValueError(f'{value!r} is not a time of day between "00:00" and "24:00"')
+        template = gettext_noop("%(text)s is not a time of day between 00:00 and 24:00")
+        raise ValueError(Message(template, text=repr(value)))
     return minutes
 
 

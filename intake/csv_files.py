@@ -14,9 +14,16 @@ from intake.encodings import EncodingUnknown
 from intake.rows import DELIMITERS, Row
 from intake.tables import MOST_ROWS, Form, header_of, is_blank
 from intake.texts import FileInvalid, at, opened
+from messages import Message, gettext_noop
 
 LARGEST_CSV = 1_000_000_000  # bytes
 
+_SEVERAL = {
+    ",": gettext_noop("commas"),
+    ";": gettext_noop("semicolons"),
+    "\t": gettext_noop("tabs"),
+    "|": gettext_noop("pipes"),
+}
 _OPENING = 65_536  # characters in which the header is looked for
 _EXCEL_SAYS = re.compile(r'"?sep=(.)"?[,;\t|]*', re.IGNORECASE)
 _IN_QUOTES = re.compile(r'"[^"]*"')
@@ -92,8 +99,10 @@ class Csv:
         name = encodings.name_of(self._codec)
         return FileInvalid(f"{self.path.name}: is not {name} text behind line {line}: {error.reason}")
 
-    def described(self) -> str:
-        return f"{encodings.name_of(self._codec)} text, columns separated by {DELIMITERS[self.delimiter]}s"
+    def described(self) -> Message:
+        template = gettext_noop("%(encoding)s text, columns separated by %(separator)s")
+        separator = Message(_SEVERAL[self.delimiter])
+        return Message(template, encoding=encodings.name_of(self._codec), separator=separator)
 
     def separator(self) -> str:
         return DELIMITERS[self.delimiter]

@@ -2,6 +2,8 @@
 
 import re
 
+from messages import Message, gettext_noop
+
 _POLISH = frozenset("ąćęłńóśźżĄĆĘŁŃÓŚŹŻ")
 _SIGNS = frozenset("„”“’‘–—…«»€°§©®")
 
@@ -24,17 +26,22 @@ def _any(first: int, last: int) -> str:
 _TRACE = re.compile(_any(0xC2, 0xF4) + _any(0x80, 0xBF))
 
 
-def damage(text: str) -> str | None:
+def damage(text: str) -> Message | None:
     """How the text was damaged by a wrong encoding before, if that is certain."""
     if "\ufffd" in text:
-        return "has U+FFFD in place of a letter: the text was damaged before; export it again as UTF-8"
+        return Message(
+            gettext_noop("has U+FFFD in place of a letter: the text was damaged before; export it again as UTF-8")
+        )
     if not _TRACE.search(text):
         return None
     for word in re.split(r"[ \t\n]+", text):
         # A closing quote after a letter only looks like a trace.
         if meanings := _meanings(word.rstrip("»“”’")):
             meant = " or ".join(map(repr, meanings))
-            return f"{word[:60]!r} was {meant} before it was read in the wrong encoding; export it again as UTF-8"
+            template = gettext_noop(
+                "%(word)s was %(meant)s before it was read in the wrong encoding; export it again as UTF-8"
+            )
+            return Message(template, word=repr(word[:60]), meant=meant)
     return None
 
 

@@ -9,12 +9,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime
 
+import messages
 from intake import texts
 from intake.columns import Columns, is_address
 from intake.rows import Row
 from intake.tables import Table
 from mail.address import AddressInvalid, normalise
 from mail.message import LetterInvalid, control_character, refuse_control_characters
+from messages import Message, Said, gettext_noop
 from models.owner.lead_import import LEGAL_BASIS, NewLead
 
 LONGEST_FIELD = 10_000
@@ -30,7 +32,7 @@ class LeadLine:
 @dataclass(frozen=True)
 class BadRow:
     line: int
-    because: str  # follows the line's number
+    because: Said  # follows the line's number
     cells: list[str]
 
 
@@ -46,7 +48,7 @@ def read_leads(table: Table, columns: Columns) -> Iterator[LeadLine | BadRow]:
         try:
             yield LeadLine(row.line, _lead(columns, row, table.separator()), row.cells)
         except ValueError as error:
-            yield BadRow(row.line, str(error), row.cells)
+            yield BadRow(row.line, messages.of(error), row.cells)
 
 
 def _lead(columns: Columns, row: Row, separator: str) -> NewLead:
@@ -56,15 +58,15 @@ def _lead(columns: Columns, row: Row, separator: str) -> NewLead:
     _check_fields(fields)
     address, (basis, source, since) = fields["email"], (fields.get(name, "") for name in LEGAL_BASIS)
     if (source or since) and not basis:
-        raise ValueError(", legal_basis: is empty, and has a source or a date")
+        raise ValueError(Message(gettext_noop(", legal_basis: is empty, and has a source or a date")))
     try:
         on = date_of(since) if since else None
     except ValueError as error:
-        raise ValueError(f", legal_basis_date: {error}") from None
+        raise ValueError(Message(", legal_basis_date: %(said)s", said=messages.of(error))) from None
     try:
         return NewLead(address, normalise(address), fields, basis or None, source or None, on)
     except AddressInvalid as error:
-        raise ValueError(f": email: {error}") from None
+        raise ValueError(Message(": email: %(said)s", said=messages.of(error))) from None
 
 
 _DATES = {"%Y-%m-%d": re.compile(r"\d{4}-\d\d-\d\d"), "%d.%m.%Y": re.compile(r"\d\d?\.\d\d?\.\d{4}")}
@@ -76,7 +78,8 @@ def date_of(text: str) -> date:
         with suppress(ValueError):
             if pattern.fullmatch(text) and (found := datetime.strptime(text, form).date()).year > 1900:  # noqa: DTZ007
                 return found
-    raise ValueError(f"{text[:40]!r} is not a date like 2026-11-17 or 17.11.2026")
+    template = gettext_noop("%(text)s is not a date like 2026-11-17 or 17.11.2026")
+    raise ValueError(Message(template, text=repr(text[:40])))
 
 
 def _check_cells(columns: Columns, row: Row, separator: str) -> None:
@@ -86,18 +89,23 @@ def _check_cells(columns: Columns, row: Row, separator: str) -> None:
         raise ValueError(row.problem)
     if row.doubtful is not None:
         names = {number: name for name, number in columns.fields}
-        raise ValueError(
-            f", {names.get(row.doubtful, f'cell {row.doubtful + 1}')}: has a quote in it and does not begin with one;"
+        template = gettext_noop(
+            ", %(name)s: has a quote in it and does not begin with one;"
             " put the whole cell in quotes, and write each quote within it twice"
         )
+        raise ValueError(Message(template, name=names.get(row.doubtful, f"cell {row.doubtful + 1}")))
     if len(row.cells) < count:
-        raise ValueError(f": {_cells(row)} instead of {count}; an empty cell needs its {separator} too")
+        template = (
+            gettext_noop(": 1 cell instead of %(count)d; an empty cell needs its %(separator)s too")
+            if len(row.cells) == 1
+            else gettext_noop(": %(cells)d cells instead of %(count)d; an empty cell needs its %(separator)s too")
+        )
+        raise ValueError(Message(template, cells=len(row.cells), count=count, separator=Message(separator)))
     if len(row.cells) > count and any(cell.strip() for cell in row.cells[count:]):
-        raise ValueError(f": {_cells(row)} instead of {count}; a cell with a {separator} in it must be in quotes")
-
-
-def _cells(row: Row) -> str:
-    return f"{len(row.cells)} cell{'s' if len(row.cells) != 1 else ''}"
+        template = gettext_noop(
+            ": %(cells)d cells instead of %(count)d; a cell with a %(separator)s in it must be in quotes"
+        )
+        raise ValueError(Message(template, cells=len(row.cells), count=count, separator=Message(separator)))
 
 
 def _check_fields(fields: dict[str, str]) -> None:
@@ -115,12 +123,16 @@ def _check_fields(fields: dict[str, str]) -> None:
 
 def _check_field(name: str, value: str) -> None:
     if len(value) > LONGEST_FIELD:
-        raise ValueError(f", {name}: is longer than {LONGEST_FIELD:,} characters")
+        template = gettext_noop(", %(name)s: is longer than %(most)s characters")
+        raise ValueError(Message(template, name=name, most=f"{LONGEST_FIELD:,}"))
     if damage := texts.damage(value):
-        raise ValueError(f", {name}: {damage}")
+        raise ValueError(Message(", %(name)s: %(damage)s", name=name, damage=damage))
     if "\r" in value:
-        raise ValueError(f", {name}: has a carriage return (CR) in it; save the file with Windows or Unix line ends")
+        template = gettext_noop(
+            ", %(name)s: has a carriage return (CR) in it; save the file with Windows or Unix line ends"
+        )
+        raise ValueError(Message(template, name=name))
     try:
         refuse_control_characters(name, value, lines=True)
     except LetterInvalid as error:
-        raise ValueError(f": {error}") from None
+        raise ValueError(Message(": %(said)s", said=messages.of(error))) from None

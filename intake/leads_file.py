@@ -10,9 +10,17 @@ from intake.texts import FileInvalid, opened
 
 
 def open_table(
-    path: Path, is_email: Callable[[str], bool], *, sheet: str | None = None, encoding: str | None = None
+    path: Path,
+    is_email: Callable[[str], bool],
+    *,
+    sheet: str | None = None,
+    encoding: str | None = None,
+    largest_unpacked: int | None = None,
 ) -> Table:
-    """is_email: whether a header cell names the column of the addresses. encoding: instead of detecting it."""
+    """is_email: whether a header cell names the column of the addresses. encoding: instead of detecting it.
+
+    largest_unpacked: bytes of a spreadsheet, which is read into memory, instead of the usual limit.
+    """
     with opened(path, LARGEST_CSV) as file:
         kind = file.read(4)
     if kind == OLE:
@@ -25,4 +33,4 @@ def open_table(
         raise FileInvalid(f"{path.name}: is a spreadsheet, which has no encoding: leave --encoding out")
     if sheet is not None and not is_spreadsheet:
         raise FileInvalid(f"{path.name}: is not a spreadsheet: leave --sheet out")
-    return Sheet(path, is_email, sheet) if is_spreadsheet else Csv(path, is_email, encoding)
+    return Sheet(path, is_email, sheet, largest_unpacked) if is_spreadsheet else Csv(path, is_email, encoding)

@@ -6,12 +6,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import config
+import messages
 from intake.columns import Columns
 from intake.texts import FileInvalid
 from mail import unsubscribe
 from mail.compose import Envelope, Sender, Templates, check, compose
 from mail.message import LetterInvalid
 from mail.thread import Thread
+from messages import Message, Said, gettext_noop
 
 _AN_ID = "<a-check@example.invalid>"
 _A_LETTER = Templates.of("A check", "A check", None)
@@ -34,13 +36,14 @@ def check_unsubscribe_url(letters: Sequence[Templates]) -> None:
         return
     for templates in letters:
         if used_at := templates.place_of(name):
-            raise FileInvalid(
-                f"{used_at}: {name} needs a public page: set unsubscribe.url (PUNKTUAL_UNSUBSCRIBE_URL), or leave it"
+            template = gettext_noop(
+                "%(where)s: %(name)s needs a public page: set unsubscribe.url (PUNKTUAL_UNSUBSCRIBE_URL), or leave it"
                 " out; mail programs offer to unsubscribe without it"
             )
+            raise FileInvalid(Message(template, where=used_at, name=name))
 
 
-def fault(address: str, fields: Mapping[str, str], letters: Sequence[Templates]) -> str | None:
+def fault(address: str, fields: Mapping[str, str], letters: Sequence[Templates]) -> Said | None:
     """Why one of the letters cannot be composed for this lead. Raises TemplateInvalid if it cannot for any.
 
     letters: of the whole sequence. One without a subject answers those before it.
@@ -54,7 +57,7 @@ def fault(address: str, fields: Mapping[str, str], letters: Sequence[Templates])
                 thread = Thread(_AN_ID, templates.subject.render(fields), (_AN_ID,))
                 envelope = replace(envelope, thread=thread)
     except LetterInvalid as error:
-        return str(error)
+        return messages.of(error)
     return None
 
 

@@ -9,7 +9,14 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe"}
+from messages import gettext_noop
+
+DELIMITERS = {
+    ",": gettext_noop("comma"),
+    ";": gettext_noop("semicolon"),
+    "\t": gettext_noop("tab"),
+    "|": gettext_noop("pipe"),
+}
 
 _OPENING = re.compile(r' *"')  # a space between the delimiter and a quote is not part of the cell
 _CLOSING = re.compile(r'([^"]*(?:""[^"]*)*)"(?!") *')

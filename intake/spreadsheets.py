@@ -20,6 +20,7 @@ from python_calamine import (
 from intake.rows import Row
 from intake.tables import MOST_ROWS, Form, header_of, is_blank
 from intake.texts import FileInvalid, opened
+from messages import Message, gettext_noop
 
 LARGEST_SPREADSHEET = 200_000_000  # bytes
 LARGEST_UNPACKED = 2_000_000_000
@@ -41,10 +42,16 @@ class _Found:
 class Sheet:
     """A sheet of a spreadsheet: Excel's or LibreOffice's. Of a formula, what it had last computed is read."""
 
-    def __init__(self, path: Path, is_email: Callable[[str], bool], name: str | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        is_email: Callable[[str], bool],
+        name: str | None = None,
+        largest_unpacked: int | None = None,
+    ) -> None:
         self.path, self.share = path, 0.0
         try:
-            found = self._choose(self._sheets(path, is_email, name), name)
+            found = self._choose(self._sheets(path, is_email, name, largest_unpacked), name)
         except PasswordError:
             raise FileInvalid(f"{path.name}: is protected by a password; save it without one") from None
         except _DAMAGED as error:
@@ -52,10 +59,12 @@ class Sheet:
         self.name, self.header, self._sheet = found.name, found.header, found.sheet
 
     @staticmethod
-    def _sheets(path: Path, is_email: Callable[[str], bool], name: str | None) -> list[_Found]:
+    def _sheets(
+        path: Path, is_email: Callable[[str], bool], name: str | None, largest_unpacked: int | None
+    ) -> list[_Found]:
         """The sheets that have rows and are not hidden; one that is named may be hidden."""
         with opened(path, LARGEST_SPREADSHEET) as file:
-            _refuse_oversized(path, zipfile.ZipFile(file))
+            _refuse_oversized(path, zipfile.ZipFile(file), largest_unpacked or LARGEST_UNPACKED)
             file.seek(0)
             book = CalamineWorkbook.from_filelike(file)
             sheets = {it.name: it.visible for it in book.sheets_metadata if it.typ == SheetTypeEnum.WorkSheet}
@@ -85,11 +94,11 @@ class Sheet:
                 self.share = row.line / height
                 yield row
 
-    def described(self) -> str:
-        return f"sheet {self.name!r}"
+    def described(self) -> Message:
+        return Message(gettext_noop("sheet %(name)s"), name=repr(self.name))
 
     def separator(self) -> str:
-        return "cell"
+        return gettext_noop("cell")
 
     def for_errors(self) -> Form:
         return Form("utf-8-sig", ";")  # opens as columns in a Polish Excel
@@ -98,10 +107,10 @@ class Sheet:
 _DECLARED = re.compile(rb'[cC]ount="(\d+)"')
 
 
-def _refuse_oversized(path: Path, archive: zipfile.ZipFile) -> None:
+def _refuse_oversized(path: Path, archive: zipfile.ZipFile, largest_unpacked: int) -> None:
     """Raise FileInvalid for what the library would run out of memory with, which ends the process."""
-    if sum(each.file_size for each in archive.infolist()) > LARGEST_UNPACKED:
-        raise FileInvalid(f"{path.name}: unpacks to more than {LARGEST_UNPACKED // 1_000_000:,} MB")
+    if sum(each.file_size for each in archive.infolist()) > largest_unpacked:
+        raise FileInvalid(f"{path.name}: unpacks to more than {largest_unpacked // 1_000_000:,} MB")
     for part in archive.infolist():
         if part.filename.endswith("sharedStrings.xml"):
             # It makes room for as many strings as there are said to be; each takes several bytes of the part.

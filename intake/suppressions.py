@@ -10,12 +10,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import messages
 from intake import rows, texts
 from intake.rows import DELIMITERS, Row
 from intake.tables import is_blank
 from intake.texts import FileInvalid
 from mail.address import AddressInvalid, suppressible
 from mail.message import LetterInvalid, refuse_control_characters
+from messages import Message, gettext_noop
 from models.owner import forgotten
 from models.owner.suppressions import LONGEST_REASON, NewSuppression, Suppressed
 from reasons import Code, Reason, Why
@@ -28,10 +30,23 @@ _PROOF = {"proof", "dowód"}
 _EXCEL_SAYS = re.compile(r'"?sep=(.)"?[,;\t|]*', re.IGNORECASE)
 
 
+class ReasonInvalid(Exception):
+    """Not a reason, or no proof, that can be kept with a suppression."""
+
+
+def check_reason(reason: str, proof: str = "") -> None:
+    """Raises ReasonInvalid for the reason, and LetterInvalid for control characters."""
+    if not reason.strip() or len(reason) > LONGEST_REASON:
+        template = gettext_noop("must have from 1 to %(most)d characters")
+        raise ReasonInvalid(Message(template, most=LONGEST_REASON))
+    refuse_control_characters("reason", reason)
+    refuse_control_characters("proof", proof)
+
+
 @dataclass(frozen=True)
 class Found:
     entries: list[NewSuppression]
-    problems: list[str]  # "line 3: …"
+    problems: list[Message]  # "line 3: …"
 
 
 def read(path: Path, reason: Why | None) -> Found:
@@ -97,7 +112,8 @@ def _entries(columns: dict[str, int], lines: Iterable[Row], reason: Why) -> Foun
         try:
             entry = _entry(columns, row, reason)
         except (AddressInvalid, LetterInvalid, ValueError) as error:
-            problems.append(f"line {row.line}: {error}")
+            told = messages.of(error)
+            problems.append(Message(gettext_noop("line %(line)d: %(problem)s"), line=row.line, problem=told))
         else:
             entries.setdefault(entry.key, entry)
     return Found(list(entries.values()), problems)
@@ -106,12 +122,13 @@ def _entries(columns: dict[str, int], lines: Iterable[Row], reason: Why) -> Foun
 def _entry(columns: dict[str, int], row: Row, reason: Why) -> NewSuppression:
     cells = {name: row.cells[place].strip() if place < len(row.cells) else "" for name, place in columns.items()}
     if not cells["address"]:
-        raise ValueError("the address is missing")
+        raise ValueError(Message(gettext_noop("the address is missing")))
     own = {name: cells.get(name, "") for name in ("reason", "proof")}
     for name, value in own.items():
         refuse_control_characters(name, value)
         if len(value) > LONGEST_REASON:
-            raise ValueError(f"the {name} has more than {LONGEST_REASON} characters")
+            template = gettext_noop("the %(part)s has more than %(most)d characters")
+            raise ValueError(Message(template, part=Message(name), most=LONGEST_REASON))
     return NewSuppression(key_of(cells["address"]), own["reason"] or reason, proof=own["proof"] or None)
 
 

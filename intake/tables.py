@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from intake.rows import Row
+from messages import Message
 
 MOST_ROWS = 2_000_000
 _HEADER_WITHIN = 10  # rows that are not blank
@@ -24,7 +25,7 @@ class Table(Protocol):
     def below(self, is_a_row: Callable[[str], bool]) -> Iterator[Row]:
         """The rows below the header that are not blank. is_a_row: of a line in quotes, whether it is a row itself."""
 
-    def described(self) -> str:
+    def described(self) -> Message:
         """What it was read as, for people."""
 
     def separator(self) -> str:

@@ -17,13 +17,24 @@ class ServerCheck(NamedTuple):
     says: str
 
 
-def of_servers(row: Mailbox) -> list[ServerCheck]:
-    return [_smtp(row), _imap(row)]
+# While a person waits before a page.
+_QUICK_SMTP = Timeouts(
+    command_seconds=10.0, conversation_seconds=20.0, answer_seconds=10.0, dot_after_hand_over_seconds=1.0
+)
+_QUICK_IMAP = Patience(command_seconds=10.0, conversation_seconds=20.0)
 
 
-def _smtp(row: Mailbox) -> ServerCheck:
+def of_servers(row: Mailbox, *, quickly: bool = False) -> list[ServerCheck]:
+    """quickly: a server that takes longer than 20 s does not work."""
+    return [
+        _smtp(row, _QUICK_SMTP if quickly else Timeouts.configured()),
+        _imap(row, _QUICK_IMAP if quickly else Patience.configured()),
+    ]
+
+
+def _smtp(row: Mailbox, limits: Timeouts) -> ServerCheck:
     try:
-        outcome = smtp.log_in(servers.smtp(row), row.address, Timeouts.configured())
+        outcome = smtp.log_in(servers.smtp(row), row.address, limits)
     except NoToken as failure:
         return ServerCheck("smtp", False, f"login: {failure}")
     if isinstance(outcome, Deferred | Refused):
@@ -31,7 +42,7 @@ def _smtp(row: Mailbox) -> ServerCheck:
     return ServerCheck("smtp", True, "ok")
 
 
-def _imap(row: Mailbox) -> ServerCheck:
+def _imap(row: Mailbox, limits: Patience) -> ServerCheck:
     try:
         where = servers.sent_folder(row)
     except NoToken as failure:
@@ -39,7 +50,7 @@ def _imap(row: Mailbox) -> ServerCheck:
     if where is None:
         return ServerCheck("imap", True, "not set up: unknown e-mails need a person's decision")
     try:
-        with imap.sent_folder(where.server, where.folder, Patience.configured()) as sent:
+        with imap.sent_folder(where.server, where.folder, limits) as sent:
             return ServerCheck("imap", True, f"ok, sent e-mails are in {sent.name}")
     except SentFolderUnreadable as failure:
         return ServerCheck("imap", False, f"{failure.step}: {failure}")

@@ -6,6 +6,8 @@ from functools import cache
 import email_validator
 from email_validator import EmailNotValidError, validate_email
 
+from messages import Message, gettext_noop
+
 # Reserved for examples and tests (RFC 2606, RFC 6761): accepted, because writing to them does no harm.
 _HARMLESS = ("test", "example")
 
@@ -27,7 +29,7 @@ def normalise(address: str) -> str:
     The local part is lower-cased too: RFC 5321 lets its case matter, but no provider does.
     """
     if len(address) > 320:
-        raise AddressInvalid("an address has at most 320 characters")
+        raise AddressInvalid(Message(gettext_noop("an address has at most 320 characters")))
     if _ORDINARY.fullmatch(address) and address.rpartition(".")[2].lower() not in _reserved_endings():
         return address.lower()
     _let_examples_be_valid()
@@ -35,7 +37,8 @@ def normalise(address: str) -> str:
         # Few servers accept a local part beyond ASCII (RFC 6531); a domain has an ASCII form.
         found = validate_email(address.strip(), check_deliverability=False, allow_smtputf8=False)
     except EmailNotValidError:
-        raise AddressInvalid(f"{address.strip()[:80]!r} is not an e-mail address: {_fault(address.strip())}") from None
+        told = {"address": repr(address.strip()[:80]), "fault": _fault(address.strip())}
+        raise AddressInvalid(Message(gettext_noop("%(address)s is not an e-mail address: %(fault)s"), **told)) from None
     return f"{found.local_part.lower()}@{found.ascii_domain.lower()}"
 
 
@@ -53,25 +56,30 @@ def _let_examples_be_valid() -> None:
     email_validator.SPECIAL_USE_DOMAIN_NAMES[:] = allowed
 
 
-def _fault(address: str) -> str:
+def _fault(address: str) -> Message:
     """What is wrong with the address, in a few words."""
     name, _, host = address.rpartition("@")
     if not address.isprintable():
-        return "it has an invisible character"
+        return Message(gettext_noop("it has an invisible character"))
     if re.search(r"[\s,;<>]", address):
-        return "it has a space or a separator; give exactly one address"
+        return Message(gettext_noop("it has a space or a separator; give exactly one address"))
+    if not address:
+        return Message(gettext_noop("it is empty"))
     if address.count("@") != 1:
-        return "it must have one @" if address else "it is empty"
-    if not name or not host:
-        return f"there is nothing {'after' if name else 'before'} the @"
+        return Message(gettext_noop("it must have one @"))
+    if not name:
+        return Message(gettext_noop("there is nothing before the @"))
+    if not host:
+        return Message(gettext_noop("there is nothing after the @"))
     if not name.isascii():
-        return "before the @ only ASCII characters are allowed"
+        return Message(gettext_noop("before the @ only ASCII characters are allowed"))
     if "." not in host.strip("."):
-        return "after the @ there must be a domain, like example.pl"
+        return Message(gettext_noop("after the @ there must be a domain, like example.pl"))
     if len(name) > 64:
-        return "before the @ at most 64 characters are allowed"
-    wrong = "before" if not re.fullmatch(r"[\w.!#$%&'*+/=?^`{|}~-]+", name) or ".." in f".{name}." else "after"
-    return f"it has characters or dots that are not allowed {wrong} the @"
+        return Message(gettext_noop("before the @ at most 64 characters are allowed"))
+    if not re.fullmatch(r"[\w.!#$%&'*+/=?^`{|}~-]+", name) or ".." in f".{name}.":
+        return Message(gettext_noop("it has characters or dots that are not allowed before the @"))
+    return Message(gettext_noop("it has characters or dots that are not allowed after the @"))
 
 
 _ANY_OF_DOMAIN = re.compile(r"(\*@|\*\.|@)?(?P<domain>[^@*]+)")
@@ -92,7 +100,8 @@ def _normalised_domain(name: str, written: str) -> str:
     try:
         return domain(normalise(f"anyone@{name.removesuffix('.')}"))
     except AddressInvalid:
-        raise AddressInvalid(f"{written[:80]!r} is neither an e-mail address nor a domain like example.pl") from None
+        template = gettext_noop("%(address)s is neither an e-mail address nor a domain like example.pl")
+        raise AddressInvalid(Message(template, address=repr(written[:80]))) from None
 
 
 def on_the_wire(address: str) -> str:

@@ -10,6 +10,7 @@ from mail.address import AddressInvalid, on_the_wire
 from mail.blank import is_blank, is_blank_html
 from mail.thread import Thread
 from mail.unsubscribe import Unsubscribe
+from messages import Message, gettext_noop
 from reasons import Code, Reason
 
 # Some providers rewrite the Message-ID: with this header the copy in the Sent folder can still be found.
@@ -127,9 +128,9 @@ def check_sender_name(name: str) -> None:
     """Raise LetterInvalid unless it is a valid display name; "": none."""
     refuse_control_characters("name", name)
     if name and is_blank(name):
-        raise LetterInvalid("the name has no visible character; leave it empty if there is none")
+        raise LetterInvalid(Message(gettext_noop("the name has no visible character; leave it empty if there is none")))
     if len(name) > LONGEST_NAME:
-        raise LetterInvalid(f"the name is longer than {LONGEST_NAME} characters")
+        raise LetterInvalid(Message(gettext_noop("the name is longer than %(most)d characters"), most=LONGEST_NAME))
 
 
 def _address(address: str) -> str:

@@ -15,6 +15,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from mail.blank import is_blank, is_blank_html
 from mail.message import LetterInvalid, control_character
+from messages import Message, gettext_noop
 from reasons import Code, Reason
 
 LONGEST_TEMPLATE = 200_000  # characters
@@ -43,10 +44,13 @@ class Template:
     def check(self) -> None:
         """Raise TemplateInvalid unless it parses and uses only what is allowed."""
         if (is_blank_html if self.html else is_blank)(self.source):
-            raise TemplateInvalid(f"{self.where} is empty: it has no visible text")
+            raise TemplateInvalid(Message(gettext_noop("%(where)s is empty: it has no visible text"), where=self.where))
         if found := control_character(self.source, lines=self.lines):
-            what = "a second line" if found[0] in "\r\n" else f"a control character ({found[0]!a})"
-            raise TemplateInvalid(f"{self.at(self.source.count(chr(10), 0, found.start()) + 1)}: there is {what}")
+            where = self.at(self.source.count("\n", 0, found.start()) + 1)
+            if found[0] in "\r\n":
+                raise TemplateInvalid(Message(gettext_noop("%(where)s: there is a second line"), where=where))
+            template = gettext_noop("%(where)s: there is a control character (%(character)s)")
+            raise TemplateInvalid(Message(template, where=where, character=ascii(found[0])))
         _compiled(self)
 
     def fields(self) -> set[str]:
@@ -121,7 +125,8 @@ _TEXT, _HTML = _environment(html=False), _environment(html=True)
 def _compiled(template: Template) -> jinja2.Template:
     environment = _HTML if template.html else _TEXT
     if len(template.source) > LONGEST_TEMPLATE:
-        raise TemplateInvalid(f"{template.where}: the template is longer than {LONGEST_TEMPLATE} characters")
+        told = gettext_noop("%(where)s: the template is longer than %(most)d characters")
+        raise TemplateInvalid(Message(told, where=template.where, most=LONGEST_TEMPLATE))
     try:
         _check_tree(template, environment.parse(template.source))
         return environment.from_string(template.source)
@@ -129,7 +134,7 @@ def _compiled(template: Template) -> jinja2.Template:
         raise TemplateInvalid(f"{template.at(error.lineno)}: {error.message}") from None
     except (RecursionError, MemoryError, SyntaxError):
         # Python's parser and compiler have their own limits.
-        raise TemplateInvalid(f"{template.where}: the template is nested too deeply") from None
+        raise _too_deep(template) from None
     except ValueError as error:
         raise TemplateInvalid(f"{template.where}: the template has a number that is too long: {error}") from None
 
@@ -139,18 +144,26 @@ def _check_tree(template: Template, tree: nodes.Template) -> None:
     for _ in range(_DEEPEST):
         for node in level:
             if complaint := _complaint(node):
-                raise TemplateInvalid(f"{template.at(node.lineno)}: {complaint}")
+                where = template.at(node.lineno)
+                raise TemplateInvalid(Message("%(where)s: %(complaint)s", where=where, complaint=complaint))
         level = [child for node in level for child in node.iter_child_nodes()]
         if not level:
             return
-    raise TemplateInvalid(f"{template.where}: the template is nested too deeply")
+    raise _too_deep(template)
 
 
-def _complaint(node: nodes.Node) -> str | None:
+def _too_deep(template: Template) -> TemplateInvalid:
+    return TemplateInvalid(Message(gettext_noop("%(where)s: the template is nested too deeply"), where=template.where))
+
+
+def _complaint(node: nodes.Node) -> Message | None:
     if not isinstance(node, _ALLOWED):
-        return f"{type(node).__name__.lower()} is not available; print fields, filter them, choose with if"
+        template = gettext_noop("%(what)s is not available; print fields, filter them, choose with if")
+        return Message(template, what=type(node).__name__.lower())
     if isinstance(node, nodes.Filter) and node.name not in FILTERS:
-        return f"the filter {node.name!r} is not one of {', '.join(sorted(FILTERS))}"
+        template = gettext_noop("the filter %(name)s is not one of %(known)s")
+        return Message(template, name=repr(node.name), known=", ".join(sorted(FILTERS)))
     if isinstance(node, nodes.Test) and node.name not in TESTS:
-        return f"the test {node.name!r} is not one of {', '.join(sorted(TESTS))}"
+        template = gettext_noop("the test %(name)s is not one of %(known)s")
+        return Message(template, name=repr(node.name), known=", ".join(sorted(TESTS)))
     return None

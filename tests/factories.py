@@ -17,7 +17,7 @@ from models.owner import authorizations, campaigns, mailboxes
 from models.owner.authorizations import Granted
 from models.owner.campaigns import LaterStep, NewCampaign, NewLead
 from models.owner.mailboxes import SentMail
-from models.states import Result, Status
+from models.states import CampaignStatus, Result, Status
 from models.store import database, tables, vault
 from models.store.tables import Campaign, CampaignEmailQueue, CampaignLead, CampaignStep, EmailHistory, Mailbox
 from scheduling import waits
@@ -112,8 +112,10 @@ def a_campaign(
         NewLead(address, address.lower(), {"email": address, "name": f"Lead {address}"}, None) for address in addresses
     ]
     campaign_id = campaigns.add(new, people, "tests")
-    if active:
+    if active and people:
         campaigns.start(campaign_id, "tests")
+    elif active:  # as when its last lead was taken out of it
+        Campaign.update(status=CampaignStatus.ACTIVE).where(Campaign.id == campaign_id).execute()
     return campaign_id
 
 

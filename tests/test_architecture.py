@@ -10,7 +10,7 @@ import pytest
 
 import config
 
-_STORED = {"models.states", "models.store", "reasons"}
+_STORED = {"messages", "models.states", "models.store", "reasons"}
 _DONE = _STORED | {"models.email", "models.planning", "models.owner", "models.inbox"}
 _SEEN = _DONE | {"models.health", "models.views"}
 _OPS = {"ops", "ops.run", "ops.terminal", "ops.watch"}
@@ -18,14 +18,15 @@ _OPS = {"ops", "ops.run", "ops.terminal", "ops.watch"}
 # runs back up.
 ALLOWED: dict[str, set[str]] = {
     "clock": set(),
-    "bounds": set(),
-    "faults": {"bounds"},
+    "messages": set(),
+    "bounds": {"messages"},
+    "faults": {"bounds", "messages"},
     "config": {"bounds", "faults"},
     "scheduling": set(),
-    "reasons": {"scheduling"},
-    "mail.address": set(),
+    "reasons": {"messages", "scheduling"},
+    "mail.address": {"messages"},
     "mail.unsubscribe": set(),
-    "mail": {"clock", "config", "mail.address", "mail.unsubscribe", "reasons"},
+    "mail": {"clock", "config", "mail.address", "mail.unsubscribe", "messages", "reasons"},
     "mail.incoming": {"mail", "mail.address"},
     "models": set(),
     "models.states": set(),
@@ -36,7 +37,8 @@ ALLOWED: dict[str, set[str]] = {
     "models.inbox": {"config", "models.email", "models.owner", "models.planning", "scheduling"} | _STORED,
     "models.health": {"models.email", "scheduling"} | _STORED,
     "models.views": {"config", "models.health", "scheduling"} | _DONE,
-    "intake": {"bounds", "config", "faults", "mail", "mail.address", "mail.unsubscribe", "scheduling"} | _SEEN,
+    "intake": {"bounds", "config", "faults", "mail", "mail.address", "mail.unsubscribe", "messages", "scheduling"}
+    | _SEEN,
     "ops.terminal": set(),
     "ops.watch": {
         "clock",
@@ -75,7 +77,7 @@ ALLOWED: dict[str, set[str]] = {
     "web.language": {"clock", "config", "models.email", "reasons", "scheduling"},
     "web.guard": {"config", "models.owner", "models.store", "reasons", "web.language"} | _OPS,
     "web": {"bounds", "clock", "config", "faults", "intake", "logins", "mail", "mail.address", "mail.unsubscribe"}
-    | {"scheduling", "web.guard", "web.language"}
+    | {"messages", "scheduling", "web.guard", "web.language"}
     | _SEEN
     | _OPS,
 }
@@ -86,7 +88,10 @@ OURS = {name.split(".")[0] for name in ALLOWED}
 
 def files() -> list[Path]:
     found = [path for room in sorted(OURS) for path in (config.ROOT / room).rglob("*.py")]
-    return [*(config.ROOT / f"{name}.py" for name in ("bounds", "clock", "config", "faults", "reasons")), *found]
+    return [
+        *(config.ROOT / f"{name}.py" for name in ("bounds", "clock", "config", "faults", "messages", "reasons")),
+        *found,
+    ]
 
 
 def module(path: Path) -> str:

@@ -14,8 +14,9 @@ from ops.run.pages import NO_PLACE_TO_LISTEN
 from ops.run.starting import starting
 from ops.terminal import say
 from ops.watch import logs, moves
-from web.app import MOST_BYTES, MOST_PUBLIC_BYTES, create_app, create_public_app
+from web.app import MOST_PUBLIC_BYTES, create_app, create_public_app
 from web.guard import channels
+from web.guard.sizes import MOST_UPLOAD_BYTES
 
 log = logs.get()
 # Each uses a database connection while it answers.
@@ -41,7 +42,7 @@ def pages() -> None:
         migrate.check()
         database.close()
         logs.configure()
-        server = _server(create_app(), settings, "web.port", MOST_BYTES)
+        server = _server(create_app(), settings, "web.port", MOST_UPLOAD_BYTES)
     _serve(server, f"the pages are at {url(settings)}", settings)
 
 

@@ -12,10 +12,9 @@ import config
 from bounds import HIGHEST_ID
 from models.store import database
 from reasons import gettext_noop
-from web import api, errors, health, language, metrics, orders, pages, unsubscribe
-from web.guard import access, headers
+from web import api, errors, health, language, metrics, orders, owners, pages, unsubscribe
+from web.guard import access, headers, sizes
 
-MOST_BYTES = 64 * 1024
 MOST_PUBLIC_BYTES = 4 * 1024
 
 
@@ -39,9 +38,9 @@ def create_app() -> APIFlask:
     app = APIFlask("web", title="Punktual", version="1", spec_path="/api/openapi.json", docs_path=None)
     app.json = _Json(app)
     app.url_map.converters["int"] = _Id
-    app.config.update(MAX_CONTENT_LENGTH=MOST_BYTES, MAX_FORM_MEMORY_SIZE=MOST_BYTES, MAX_FORM_PARTS=50)
     headers.init(app)
     language.init(app)
+    sizes.init(app)
     access.init(app)
     errors.init(app)
     api.init(app)
@@ -49,6 +48,8 @@ def create_app() -> APIFlask:
     app.register_blueprint(metrics.blueprint)
     app.register_blueprint(pages.blueprint)
     app.register_blueprint(orders.blueprint)
+    for each in owners.BLUEPRINTS:
+        app.register_blueprint(each)
     unsubscribe.init(app)
     access.csrf.exempt(unsubscribe.blueprint)
     app.before_request(_refuse_nul)

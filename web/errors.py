@@ -83,7 +83,7 @@ def _fields(error: HTTPError) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     if isinstance(error.__cause__, ValidationError):
         for fault in faults.of(error.__cause__):
-            found.setdefault(fault.place[0] if fault.place else "input", []).append(fault.text)
+            found.setdefault(fault.place[0] if fault.place else "input", []).append(str(fault.text))
         return found
     for places in error.detail.values() if isinstance(error.detail, dict) else ():
         for place, texts in places.items():

@@ -6,6 +6,8 @@ from flask import Blueprint, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext
 
+import messages
+from messages import Message
 from models.inbox import incoming
 from models.inbox.incoming import CorrectionRefused
 from models.owner import campaigns, settlement
@@ -35,7 +37,9 @@ def order(campaign_id: int, order: str) -> ResponseReturnValue:
         return campaign_page(campaign_id, gettext("Not done: %(because)s.", because=because))
     try:
         _CAMPAIGN[order](campaign_id, access.person(), reason or None)
-    except CampaignInvalid:
+    except CampaignInvalid as error:
+        if isinstance(said := messages.of(error), Message):
+            return campaign_page(campaign_id, gettext("Not done: %(because)s.", because=words.reason(said)))
         status = words.status(campaigns.get(campaign_id).status)
         return campaign_page(campaign_id, gettext("Not done: the campaign is now %(status)s.", status=status))
     return redirect(url_for("pages.campaign", campaign_id=campaign_id), 303)

@@ -7,9 +7,10 @@ from typing import Any
 from babel import dates
 from flask_babel import get_locale, ngettext
 
+from messages import Message, Said
 from models.views.responses import Responses
-from reasons import Reason, Why, gettext_noop
-from web.language import duration_of_seconds, in_words, number, word
+from reasons import Code, gettext_noop
+from web.language import duration_of_seconds, in_words, number, sentence, word
 
 STATUSES = {
     "pending": gettext_noop("planned"),
@@ -163,6 +164,10 @@ VERBS = {
     "complete": gettext_noop("completed"),
     "retry": gettext_noop("active again, to retry failed e-mails"),
     "add_leads": gettext_noop("leads added"),
+    "freeze": gettext_noop("frozen"),
+    "unfreeze": gettext_noop("freezes taken back"),
+    "authorize": gettext_noop("authorized with OAuth2"),
+    "record warm-up": gettext_noop("warm-up recorded"),
 }
 
 COLUMNS = {
@@ -178,6 +183,22 @@ COLUMNS = {
     "leads_left_out": gettext_noop("leads that must not be written to"),
     "leads_not_followed_up": gettext_noop("leads not written to any more"),
     "leads": gettext_noop("leads"),
+    "freeze": gettext_noop("no e-mails from"),
+    "warmup": gettext_noop("warm-up e-mails on"),
+    "smtp_host": gettext_noop("SMTP server"),
+    "smtp_port": gettext_noop("SMTP port"),
+    "smtp_security": gettext_noop("SMTP encryption"),
+    "imap_host": gettext_noop("IMAP server"),
+    "imap_port": gettext_noop("IMAP port"),
+    "imap_security": gettext_noop("IMAP encryption"),
+    "sent_folder": gettext_noop("Sent folder"),
+    "username": gettext_noop("user name"),
+    "password": gettext_noop("password"),
+    "gap_seconds": gettext_noop("minimum gap"),
+    "one_click": gettext_noop("one-click unsubscribing"),
+    "ramp_start": gettext_noop("ramp, first day's e-mails"),
+    "ramp_step": gettext_noop("ramp, more a day"),
+    "ramp_from": gettext_noop("ramp, first day"),
     "leads_changed": gettext_noop("leads with new fields"),
     "name": gettext_noop("campaign name"),
     "subject": gettext_noop("subject line"),
@@ -241,9 +262,9 @@ def move(name: str) -> str:
     return word(MOVES.get(name, name))
 
 
-def reason(why: Why | None) -> str:
+def reason(why: Said | None) -> str:
     """Our reasons in the page's language; a person's or server's words, or older sentences, unchanged."""
-    return why.text(word, in_words) if isinstance(why, Reason) else why or ""
+    return why.text(word, in_words) if isinstance(why, Message) else why or ""
 
 
 def class_(name: str) -> str:
@@ -259,12 +280,25 @@ def responses(counts: Responses) -> list[tuple[str, str]]:
     return [(name, say(getattr(counts, name))) for name, say in RESPONSES.items() if getattr(counts, name)]
 
 
+def told(said: Said) -> str:
+    """A sentence of its own. The name of a file at its start keeps its letters."""
+    text = reason(said)
+    return f"{text}." if "." in text.partition(" ")[0] else sentence(text)
+
+
+def moved_because(code: str) -> str:
+    """Why e-mails were given another time: a reason's code, or older words."""
+    return word(Code(code).template) if code in set(Code) else code
+
+
 def verb(name: str) -> str:
     return word(VERBS.get(name, name))
 
 
 def column(name: str) -> str:
-    return word(COLUMNS.get(name, name))
+    """With the day that stands behind some names."""
+    known, space, day = name.partition(" ")
+    return f"{word(COLUMNS.get(known, known))}{space}{day}"
 
 
 def value(name: str, given: Any) -> str:

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from peewee import IntegrityError, fn
 
 import bounds
+from messages import Message, gettext_noop
 from models.email import batch_moves, locks, moves, recipients, remaining, windows
 from models.email.attempts import Conversation
 from models.email.claims import Attempt
@@ -256,8 +257,11 @@ def has_leads(campaign_id: int) -> bool:
 
 def start(campaign_id: int, by: str) -> None:
     row = get(campaign_id)
+    if row.status == CampaignStatus.DRAFT and not has_leads(row.id):
+        raise CampaignInvalid(Message(gettext_noop("the campaign %(name)s has no leads"), name=repr(row.name)))
     if row.last_day is not None and row.last_day < warsaw_day(clock()):
-        raise CampaignInvalid(f"cannot start the campaign {row.name!r}: its last day {row.last_day} is over")
+        template = gettext_noop("cannot start the campaign %(name)s: its last day %(day)s is over")
+        raise CampaignInvalid(Message(template, name=repr(row.name), day=row.last_day))
     _change(campaign_id, _ACTIVE, allowed={CampaignStatus.DRAFT}, verb="start", by=by)
 
 
@@ -333,7 +337,8 @@ def _change_letter(row: Campaign, letter: Letter | None) -> dict[str, list[objec
     """What changed: name -> [old, new]."""
     assert letter is not None
     if last_turn(row.id) > letter.checked_to:
-        raise CampaignInvalid(f"leads were added to {row.name!r} while its letter was checked: try again")
+        template = gettext_noop("leads were added to %(name)s while its letter was checked: try again")
+        raise CampaignInvalid(Message(template, name=repr(row.name)))
     step = CampaignStep.get(CampaignStep.campaign == row.id, CampaignStep.position == 1)
     fresh = {name: getattr(letter, name) for name in ("subject", "text", "html")}
     changed = {name: [getattr(step, name), it] for name, it in fresh.items() if getattr(step, name) != it}
@@ -359,7 +364,7 @@ def _change_mailboxes(row: Campaign, wanted: Sequence[int] | None) -> dict[str, 
     before = {it.mailbox_id for it in CampaignMailbox.select().where(CampaignMailbox.campaign == row.id)}
     after = set(wanted or ())
     if not after:
-        raise CampaignInvalid(f"the campaign {row.name!r} needs a mailbox")
+        raise CampaignInvalid(Message(gettext_noop("the campaign %(name)s needs a mailbox"), name=repr(row.name)))
     if before == after:
         return {}
     CampaignMailbox.delete().where(
@@ -373,7 +378,7 @@ def _change_mailboxes(row: Campaign, wanted: Sequence[int] | None) -> dict[str, 
 
 def _refusal(error: IntegrityError, name: str | None) -> Exception:
     if "campaign_name" in str(error):
-        return CampaignInvalid(f"there is a campaign {name!r} already")
+        return CampaignInvalid(Message(gettext_noop("there is a campaign %(name)s already"), name=repr(name)))
     return error
 
 

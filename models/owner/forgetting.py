@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from models.email import moves
-from models.owner import changes, forgotten, suppressions
+from models.owner import changes, forgotten, lead_uploads, suppressions
 from models.owner.suppressions import NewSuppression
 from models.states import Status
 from models.store import reason_columns, tick_request
@@ -60,6 +60,7 @@ def forget(address: str, by: str, keep: Callable[[str], object]) -> Receipt:
         forgotten.lock_addresses()
         _erase_from_shared_rows(address)
         counts = _erase_lead(found, key, by) if found is not None else _NOTHING
+        lead_uploads.remove_all()
         execute(FORGET_SUPPRESSION, {"address": address})
         execute(FORGET_CHANGES, {"address": address, "key": key})
         suppressions.add_silently([NewSuppression(key, Reason(Code.FORGOTTEN))], by)

@@ -9,6 +9,7 @@ from typing import Literal, NamedTuple
 from peewee import IntegrityError, fn
 
 import bounds
+from messages import Message, gettext_noop
 from models.email import evidence, locks, moves
 from models.email.attempts import Conversation
 from models.email.claims import Held
@@ -150,7 +151,7 @@ def check_is_new(address: str) -> None:
 
 
 def _taken(address: str) -> MailboxInvalid:
-    return MailboxInvalid(f"there is a mailbox {address} already")
+    return MailboxInvalid(Message(gettext_noop("there is a mailbox %(address)s already"), address=address))
 
 
 def find(address: str) -> Mailbox:
@@ -252,14 +253,15 @@ def sent_mail(row: Mailbox) -> SentMail | None:
 
 def _refusal(error: IntegrityError) -> Exception:
     if "imap_has_its_username" in str(error):
-        return MailboxInvalid("an IMAP server wants the mailbox's user name")
+        return MailboxInvalid(Message(gettext_noop("an IMAP server wants the mailbox's user name")))
     return error
 
 
 def freeze(mailbox_id: int, first: date, last: date, by: str) -> None:
     """Send nothing on these Warsaw days, both included. What is planned for them is planned again."""
     if last < first:
-        raise MailboxInvalid(f"a freeze must not end before it begins: {first} to {last}")
+        template = gettext_noop("a freeze must not end before it begins: %(first)s to %(last)s")
+        raise MailboxInvalid(Message(template, first=first, last=last))
     values: dict[str, list[object]] = {f"freeze {first}": [None, str(last)]}
     with _replanned(mailbox_id, values, by, "freeze"):
         MailboxFreeze.insert(mailbox=mailbox_id, first_day=first, last_day=last).execute()

@@ -120,13 +120,13 @@ def _insert(entries: Sequence[NewSuppression], by: str) -> list[str]:
 REMOVE = "DELETE FROM suppression WHERE address = %s RETURNING reason"
 
 
-def remove(key: str, by: str) -> bool:
+def remove(key: str, by: str, reason: Why | None = None) -> bool:
     """Leads that were left out can be planned again; cancelled e-mails stay cancelled. False: it was not suppressed."""
     with database.atomic():
         row = fetch_row(REMOVE, (key,))
         if row is None:
             return False
-        changes.record_of_address(key, {"suppressed": [row[0], None]}, by, "unsuppress")
+        changes.record_of_address(key, {"suppressed": [row[0], None]}, by, "unsuppress", reason)
         tick_request.ask_for_tick()
     return True
 
@@ -147,6 +147,17 @@ def every() -> list[Suppressed]:
     """Addresses first, then domains, each in order."""
     found = map(_suppressed, rows(_Row, EVERY))
     return sorted(found, key=lambda it: (it.address.startswith(DOMAIN), it.address))
+
+
+PAGE = f"""
+{EVERY} WHERE s.address > %(after)s AND (%(part)s = '' OR strpos(s.address, %(part)s) > 0)
+ORDER BY s.address LIMIT %(limit)s
+"""  # only our own words
+
+
+def page(after: str, part: str, limit: int) -> list[Suppressed]:
+    """By address, domains first. after: the last address of the page before. part: of the address; "": any."""
+    return [_suppressed(it) for it in rows(_Row, PAGE, {"after": after, "part": part, "limit": limit})]
 
 
 OF = f"""

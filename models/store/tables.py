@@ -833,6 +833,19 @@ class ColumnMapping(Table):
     at = MomentField(constraints=_default("clock_timestamp()"))
 
 
+class LeadUpload(Table):
+    """A leads file on its way into a campaign."""
+
+    campaign_id: int
+    campaign = ForeignKeyField(Campaign, primary_key=True, on_delete="CASCADE")
+    name = TextField()
+    content = BlobField()
+    sheet = TextField(null=True)
+    encoding = TextField(null=True)
+    by = TextField()
+    at = MomentField(constraints=_default("clock_timestamp()"))
+
+
 class WebSession(Table):
     """A browser's login session."""
 
@@ -865,6 +878,7 @@ TABLES: tuple[type[Table], ...] = (
     DomainFinding,
     Notice,
     ColumnMapping,
+    LeadUpload,
     WebSession,
     Inbox,
     InboxCursor,

@@ -241,7 +241,7 @@ class TestDamage:
             for byte in word.encode()
         )
 
-        said = damage(f"dobry {misread} x")
+        said = str(damage(f"dobry {misread} x"))
 
         assert said is not None
         assert repr(word) in said

@@ -88,7 +88,7 @@ class TestASequence:
         file.write_text((CAMPAIGN + LATER).replace("Bye", "Bye {{ city }}"))
         because = fault("a@leads.example", {"name": "Anna", "city": ""}, read_campaign(file)[1])
         assert because is not None
-        assert "step 3: text line 1" in because
+        assert "step 3: text line 1" in str(because)
 
 
 class TestAMistake:

@@ -414,6 +414,7 @@ HARMLESS = {
     "inbox_cursor": {"folder"},
     "incoming": {"folder", "digest", "class", "kind", "status", "rule", "read_as", "matched_by", "corrected_by"},
     "column_mapping": {"header", "by"},
+    "lead_upload": {"by"},
     "test_mail": {"by", "message_id", "outcome"},
 }
 ERASED = {
@@ -427,6 +428,7 @@ ERASED = {
     "suppression": {"address"},
     "incoming": {"message_id", "sender", "subject", "excerpt", "suppressed", "evidence"},
     "hold": {"domain", "reason", "reason_code", "reason_values"},
+    "lead_upload": {"name", "content", "sheet", "encoding"},
 }
 
 

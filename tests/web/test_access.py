@@ -15,8 +15,9 @@ from models.store.tables import WebSession
 from tests import factories as make
 from tests.conftest import Override
 from tests.web.conftest import CHEAP, HASH, PASSWORD, TOKEN, Browser, csrf_token, log_in, token_of
-from web.app import MOST_BYTES, create_app
+from web.app import create_app
 from web.guard import access, origin
+from web.guard.sizes import MOST_BYTES
 
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
 LET_IN = 404  # the address that is asked for does not exist, which only those who are let in are told

@@ -10,20 +10,44 @@ from typing import Any, cast
 
 from waitress.adjustments import Adjustments
 from waitress.channel import HTTPChannel
+from waitress.parser import HTTPRequestParser
 from waitress.server import BaseWSGIServer, MultiSocketServer
+from waitress.utilities import RequestEntityTooLarge
 
+from web.guard import sizes
 from web.guard.origin import network
 
 REQUEST_SECONDS = 20
+UPLOAD_SECONDS = 120  # for a request with a file
+MOST_UPLOADS = 8  # at once: each may fill a temporary file before anybody knows whose it is
 MOST_OF_ONE_ADDRESS = 100
 MOST = 500
 # Waitress's own limits, which should never be reached: beyond them it accepts no connection at all.
 LIMITS: dict[str, Any] = {"connection_limit": 2 * MOST, "channel_timeout": 30, "asyncore_use_poll": True}
 
 
+class Parser(HTTPRequestParser):
+    """A request, whose size depends on what it is for. Browsers say how long a form is before they send it."""
+
+    def received(self, data: bytes) -> int:
+        consumed: int = super().received(data)
+        if self.headers_finished and self.error is None and not self.empty:
+            told = vars(self)  # whose stubs lack the path, and take the command for bytes
+            most = sizes.MOST_BYTES if self.chunked else sizes.most_bytes(told["command"], told["path"])
+            if max(self.content_length, self.body_bytes_received) > most:
+                self.error = RequestEntityTooLarge(f"exceeds max_body of {most}")
+                self.completed = True
+        return consumed
+
+    @property
+    def is_large(self) -> bool:
+        return bool(self.content_length > sizes.MOST_BYTES)
+
+
 class Channel(HTTPChannel):
     """A client's connection."""
 
+    parser_class = Parser
     proxied = False
 
     def __init__(
@@ -37,11 +61,20 @@ class Channel(HTTPChannel):
     def received(self, data: bytes) -> bool:
         if self._waits_since is None:
             self._waits_since = monotonic()
-        return super().received(data)
+        is_received = super().received(data)
+        if self.is_uploading and sum(it.is_uploading for it in _channels(self.server)) > MOST_UPLOADS:
+            self.will_close = True
+        return is_received
+
+    @property
+    def is_uploading(self) -> bool:
+        """Whether a large request is on its way."""
+        return isinstance(self.request, Parser) and self.request.is_large
 
     def readable(self) -> bool:
         """Called for each channel at least once a second."""
-        if self._waits_since is not None and monotonic() - self._waits_since > REQUEST_SECONDS and not self.requests:
+        seconds = UPLOAD_SECONDS if self.is_uploading else REQUEST_SECONDS
+        if self._waits_since is not None and monotonic() - self._waits_since > seconds and not self.requests:
             self.will_close = True
         return bool(super().readable())
 

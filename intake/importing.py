@@ -1,0 +1,115 @@
+"""Stages the leads of a table for a campaign: each row checked, and what there is to say before they are written."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import config
+from intake.bad_rows import BadRows, ErrorFile
+from intake.columns import Columns
+from intake.leads import LeadLine, read_leads
+from intake.letters import fault
+from intake.tables import Table
+from intake.texts import FileInvalid
+from mail import unsubscribe
+from mail.compose import Templates
+from messages import Message, Said
+from models.email import recipients
+from models.owner import lead_import
+from models.owner.lead_import import Comparison, Difference, NewLead, Recent, Repeated
+from models.owner.leads import LegalBasis
+
+_AT_ONCE = 1000  # rows that are staged together
+LISTED = 10  # of each kind of finding
+
+
+def used_fields(letters: Sequence[Templates]) -> set[str]:
+    """The fields that they read from the file."""
+    return set().union(*(it.fields() for it in letters)) - {unsubscribe.FIELD}
+
+
+def stage(
+    table: Table,
+    columns: Columns,
+    letters: Sequence[Templates],
+    basis: LegalBasis | None = None,
+    errors: ErrorFile | None = None,
+    shown: Callable[[int, float], None] = lambda count, share: None,
+    most_rows: int | None = None,
+) -> tuple[BadRows, int]:
+    """Stage the good rows. Returns the bad ones, and how many rows there are in all.
+
+    letters: of the campaign's steps, rendered once for each lead. basis: of leads without one in the file. errors: a
+    file for the bad rows. shown: is told of the progress. Raises TemplateInvalid, and FileInvalid for more rows than
+    most_rows.
+    """
+    bad, count, batch = BadRows(), 0, list[tuple[int, NewLead]]()
+    for count, it in enumerate(read_leads(table, columns), start=1):
+        if most_rows is not None and count > most_rows:
+            raise FileInvalid(f"{table.path.name}: more than {most_rows:,} rows; make several files of it")
+        because: Said | None
+        if isinstance(it, LeadLine):
+            reason = fault(it.lead.address, it.lead.fields, letters)
+            because = None if reason is None else Message(": %(said)s", said=reason)
+            lead = _with_basis(it.lead, basis)
+        else:
+            because = it.because
+        if because is None:
+            batch.append((it.line, lead))
+        else:
+            bad.add(it.line, because)
+            if errors:
+                errors.add(it.cells, it.line, because)
+        if count % _AT_ONCE == 0:
+            lead_import.stage(batch)
+            batch.clear()
+            shown(count, table.share)
+    lead_import.stage(batch)
+    return bad, count
+
+
+def _with_basis(lead: NewLead, basis: LegalBasis | None) -> NewLead:
+    """The lead, with this legal basis if the file has none for it."""
+    if lead.legal_basis or basis is None:
+        return lead
+    return replace(lead, legal_basis=basis.basis, legal_basis_source=basis.source, legal_basis_date=basis.date)
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What there is to say about the staged leads: lines of the file, or how many and the first of them."""
+
+    forgotten: Sequence[int]  # left out
+    repeated: tuple[int, Sequence[Repeated]]  # left out
+    comparison: Comparison
+    differences: Sequence[Difference]
+    recent: tuple[int, Sequence[Recent]]  # written to by another campaign lately
+    suppressed: Sequence[int]
+    stopped: Sequence[int]  # by a reply
+    without_basis: Sequence[int]
+
+    @property
+    def writes(self) -> int:
+        return self.comparison.fresh + self.comparison.changed
+
+
+def look(campaign_id: int | None, *, skip_recent: bool) -> Findings:
+    """campaign_id: None: of a campaign that there is not yet. skip_recent: leave recent ones out."""
+    gone, repeated = lead_import.leave_out_forgotten(), lead_import.leave_out_repeated(LISTED)
+    found = lead_import.compare(campaign_id)
+    differences = lead_import.differences(campaign_id, LISTED) if campaign_id is not None and found.changed else []
+    days = config.settings().leads.recent_days
+    recent: tuple[int, Sequence[Recent]] = lead_import.recently_mailed(campaign_id, days, LISTED) if days else (0, [])
+    if skip_recent and recent[0]:
+        lead_import.leave_out_recent(campaign_id, days)
+        found = lead_import.compare(campaign_id)
+    without_basis = lead_import.without_basis() if recipients.is_basis_required() else []
+    return Findings(
+        forgotten=gone,
+        repeated=repeated,
+        comparison=found,
+        differences=differences,
+        recent=recent,
+        suppressed=lead_import.suppressed(),
+        stopped=lead_import.stopped(campaign_id),
+        without_basis=without_basis,
+    )
