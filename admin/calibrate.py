@@ -50,6 +50,8 @@ def calibrate(
     """Send one e-mail to another of your mailboxes, read it there, and print what that says about this one.
 
     It counts towards the daily limit. If DKIM signs the headers of one-click unsubscribing, that is turned on.
+
+    Example: python -m admin mailbox calibrate ola@your-domain.pl --to jan@another-domain.pl
     """
     sender = mailboxes.find(normalise(address))
     receiver = _receiver(sender, to)

@@ -29,7 +29,7 @@ from models.store.tables import Mailbox
 from models.views import overview
 from ops.terminal import escape_controls
 from reasons import warsaw
-from scheduling.providers import PROVIDERS, described
+from scheduling.providers import DAY, PROVIDERS, described, limits_of
 from scheduling.window import warsaw_day
 
 app = typer.Typer(help="Mailboxes that e-mails are sent from.", no_args_is_help=True)
@@ -132,6 +132,8 @@ def _provider(given: Provider | None) -> str | None:
 def _tell_limits(row: Mailbox) -> None:
     if row.provider is not None:
         print(f"its provider is {described(row.provider)}")
+        if any(limit.span == DAY and limit.most < row.daily_limit for limit in limits_of(row.provider)):
+            print(f"its daily limit of {row.daily_limit:,} is above that, so its provider's holds")
     elif not config.is_loopback(row.smtp_host):
         print(f"no limits of {row.smtp_host} are known here: ask its provider, and keep the daily limit below them")
 

@@ -11,7 +11,7 @@ import pytest
 
 import config
 from models.email import moves
-from models.owner import campaigns
+from models.owner import campaigns, mailboxes
 from models.states import Status
 from models.store.tables import Campaign, CampaignEmailQueue, CampaignLead
 from models.views import exports, reports
@@ -145,6 +145,20 @@ class TestAReport:
         assert values["counts"]["failed"] == 1
         assert values["failures"][0]["code"] == 550
         assert json.dumps(values)
+
+    def test_tells_how_many_leads_answered_bounced_and_unsubscribed(self) -> None:
+        row = Campaign.get_by_id(make.a_campaign([make.a_mailbox()], leads=3, delay=0.001))
+        box = mailboxes.of_campaign(row.id)[0].id
+        classes = [("human", None), ("bounce", "address"), ("unsubscribe", None)]
+        for email_id, (its, kind) in zip(make.planned(row.id, box, *[make.now()] * 3), classes, strict=True):
+            moves.accept(make.handed_over(email_id).held, make.YES)
+            make.rested(row.id)
+            make.came_back(email_id, its, kind)
+
+        found = reports.of(row).responses
+
+        assert (found.replied, found.bounced, found.unsubscribed) == (1, 1, 1)
+        assert "1 replied" in done("campaign", "report", row.name)
 
     def test_of_a_draft_says_that_nothing_was_begun(self) -> None:
         make.a_campaign([make.a_mailbox()], active=False)

@@ -86,6 +86,21 @@ def test_a_warning_is_given_where_mails_would_leave_the_machine_unencrypted(host
     assert ("unencrypted" in result.stderr) == warns
 
 
+class TestTheProvider:
+    @pytest.mark.parametrize(
+        ("options", "said"),
+        [
+            (("--host", "ssl0.ovh.net"), "its provider is OVHcloud: at most 200 in 1 h from a mailbox"),
+            (("--host", "smtp.gmail.com"), "Google Workspace: at most 2,000 in 24 h"),
+            (("--host", "smtp.gmail.com", "--provider", "none"), "no limits of smtp.gmail.com are known here"),
+            (("--host", "relay.firm.example", "--provider", "gmail"), "its daily limit of 2,500 is above that"),
+        ],
+        ids=["by the hour", "by the day", "none of them", "named"],
+    )
+    def test_is_told_with_its_limits_when_a_mailbox_is_added(self, options: tuple[str, ...], said: str) -> None:
+        assert said in done("mailbox", "add", "ola@sender.example", *options, "--daily-limit", "2500", "--no-check")
+
+
 class TestFreezingAndRamping:
     @pytest.fixture(autouse=True)
     def ola(self, db: None) -> None:

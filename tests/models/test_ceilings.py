@@ -11,7 +11,7 @@ from models.email import gates, moves
 from models.owner import campaigns, mail_tests, mailboxes, settlement
 from models.owner.mail_tests import TestMailRefused as Refused
 from models.owner.mailboxes import Edit
-from models.planning import plans
+from models.planning import plans, refusals
 from models.store import tables
 from models.store.tables import Campaign, CampaignEmailQueue, Mailbox
 from models.views import calendars
@@ -132,6 +132,16 @@ class TestAClaim:
 
         assert closed is not None
         assert closed.gate == "limit"
+
+
+def test_another_attempt_waits_for_the_limit_too() -> None:
+    box = a_mailbox()
+    claimed = make.claimed(due(box))
+    by_tests(box, 200, 10 * MINUTES)
+
+    moment = refusals.retry_moment(claimed.held.email_id, make.now())
+
+    assert moment >= tables.TestMail.get().started_at + timedelta(hours=1)
 
 
 def test_a_test_mail_is_refused_at_the_limit() -> None:
