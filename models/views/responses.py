@@ -42,6 +42,7 @@ class _Row(Responses):
 
 
 # {of}: of incoming. {sender}: of the e-mail that brought an unsubscription. {held}: of the lead that is held.
+# OFFSET 0: one row of a large table at a time, by its index, since few leads respond.
 # The page of an unsubscription leaves no message, only a suppression that names the e-mail.
 COUNTS = """
 WITH message AS (
@@ -50,17 +51,20 @@ WITH message AS (
     SELECT id, lead_id FROM message WHERE class = 'unsubscribe'
     UNION
     SELECT {sender}, l.lead_id FROM suppression s
-    JOIN campaign_email_queue q ON q.id = s.email_id JOIN campaign_lead l ON l.id = q.campaign_lead_id
+    CROSS JOIN LATERAL (SELECT * FROM campaign_email_queue q WHERE q.id = s.email_id OFFSET 0) q
+    CROSS JOIN LATERAL (SELECT * FROM campaign_lead l WHERE l.id = q.campaign_lead_id OFFSET 0) l
     WHERE s.reason_code = 'unsubscribed' AND {sender} = ANY(%(ids)s)
 ), held AS (
     SELECT id, lead_id, bool_or(stops) AS stops FROM (
         SELECT {held} AS id, l.lead_id, h.stops
-        FROM hold h JOIN incoming i ON i.id = h.incoming_id JOIN campaign_lead l ON {of_lead}
+        FROM hold h JOIN incoming i ON i.id = h.incoming_id
+        CROSS JOIN LATERAL (SELECT * FROM campaign_lead l WHERE {of_lead} OFFSET 0) l
         WHERE (h.stops OR {stands}) AND {held} = ANY(%(ids)s)
         UNION ALL
         SELECT {held}, l.lead_id, true
-        FROM hold h JOIN incoming i ON i.id = h.incoming_id JOIN lead p ON {domain_of_lead} = h.domain
-        JOIN campaign_lead l ON l.lead_id = p.id AND {of_domain}
+        FROM hold h JOIN incoming i ON i.id = h.incoming_id
+        CROSS JOIN LATERAL (SELECT * FROM lead p WHERE {domain_of_lead} = h.domain OFFSET 0) p
+        CROSS JOIN LATERAL (SELECT * FROM campaign_lead l WHERE l.lead_id = p.id AND {of_domain} OFFSET 0) l
         WHERE h.stops AND {held} = ANY(%(ids)s)
     ) it GROUP BY id, lead_id
 ), counted AS (
