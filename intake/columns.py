@@ -8,6 +8,7 @@ from intake.rows import DELIMITERS, Row
 from intake.tables import Table, name_of
 from intake.texts import FileInvalid
 from mail.address import AddressInvalid, normalise
+from messages import Message, gettext_noop
 from models.owner.lead_import import LEGAL_BASIS
 
 LONGEST_NAME = 100
@@ -154,24 +155,33 @@ def check_header(table: Table, names: Sequence[str]) -> None:
     if table.header.problem:
         raise FileInvalid(f"{where}{table.header.problem}")
     if not names:
-        raise FileInvalid(f"{where}: the first line is empty; it must name the columns, and one of them email")
+        template = gettext_noop("%(where)s: the first line is empty; it must name the columns, and one of them email")
+        raise FileInvalid(Message(template, where=where))
     if len(names) > MOST_COLUMNS:
-        raise FileInvalid(f"{where}: {len(names)} columns; at most {MOST_COLUMNS} are allowed")
+        template = gettext_noop("%(where)s: %(count)d columns; at most %(most)d are allowed")
+        raise FileInvalid(Message(template, where=where, count=len(names), most=MOST_COLUMNS))
 
 
-def without_email(names: Sequence[str]) -> str:
+def without_email(names: Sequence[str]) -> Message:
     """Why there is no column of addresses, and what would be right."""
     if any(map(is_address, names)):
-        return "the header is missing; the first line must name the columns, and one of them email"
+        return Message(
+            gettext_noop("the header is missing; the first line must name the columns, and one of them email")
+        )
     for name in names:
         for other in (*DELIMITERS, ":"):
             if len(parts := name.split(other)) > 1 and any(map(is_email, parts)):
                 if other in DELIMITERS:
-                    return f"the columns are separated by {other!r}, but the line before says otherwise"
-                wanted = "a comma, a semicolon, a tab or a pipe"
-                return f"the columns are separated by {other!r} and must be separated by {wanted}"
+                    template = gettext_noop("the columns are separated by %(sign)s, but the line before says otherwise")
+                    return Message(template, sign=repr(other))
+                wanted = gettext_noop("a comma, a semicolon, a tab or a pipe")
+                template = gettext_noop("the columns are separated by %(sign)s and must be separated by %(wanted)s")
+                return Message(template, sign=repr(other), wanted=Message(wanted))
     found = ", ".join(names)[:200]
-    return f'the header has no column `email`, only {found}; name the column with --map "COLUMN=email"'
+    template = gettext_noop(
+        'the header has no column `email`, only %(found)s; name the column with --map "COLUMN=email"'
+    )
+    return Message(template, found=found)
 
 
 def is_address(text: str) -> bool:

@@ -9,6 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
+import messages
 from intake import encodings, rows
 from intake.encodings import EncodingUnknown
 from intake.rows import DELIMITERS, Row
@@ -130,6 +131,7 @@ def _codec(path: Path, encoding: str | None) -> str:
         try:
             return encodings.detect(file)
         except EncodingUnknown as error:
-            raise FileInvalid(
-                f"{at(path, error.line)}: {error}; save it as UTF-8 (in Excel: “CSV UTF-8”), or name it with --encoding"
-            ) from None
+            template = gettext_noop(
+                "%(where)s: %(error)s; save it as UTF-8 (in Excel: “CSV UTF-8”), or name it with --encoding"
+            )
+            raise FileInvalid(Message(template, where=at(path, error.line), error=messages.of(error))) from None

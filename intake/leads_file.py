@@ -7,6 +7,7 @@ from intake.csv_files import LARGEST_CSV, Csv
 from intake.spreadsheets import OLE, ZIP, Sheet
 from intake.tables import Table
 from intake.texts import FileInvalid, opened
+from messages import Message, gettext_noop
 
 
 def open_table(
@@ -26,11 +27,21 @@ def open_table(
     if kind == OLE:
         # Read by the library, but texts that formulas computed come as 0.
         raise FileInvalid(
-            f"{path.name}: is an Excel file of before 2007, or protected by a password; save it as .xlsx without one"
+            Message(
+                gettext_noop(
+                    "%(file)s: is an Excel file of before 2007, or protected by a password;"
+                    " save it as .xlsx without one"
+                ),
+                file=path.name,
+            )
         )
     is_spreadsheet = kind == ZIP
     if is_spreadsheet and encoding:
-        raise FileInvalid(f"{path.name}: is a spreadsheet, which has no encoding: leave --encoding out")
+        raise FileInvalid(
+            Message(
+                gettext_noop("%(file)s: is a spreadsheet, which has no encoding: leave --encoding out"), file=path.name
+            )
+        )
     if sheet is not None and not is_spreadsheet:
-        raise FileInvalid(f"{path.name}: is not a spreadsheet: leave --sheet out")
+        raise FileInvalid(Message(gettext_noop("%(file)s: is not a spreadsheet: leave --sheet out"), file=path.name))
     return Sheet(path, is_email, sheet, largest_unpacked) if is_spreadsheet else Csv(path, is_email, encoding)

@@ -53,9 +53,12 @@ class Sheet:
         try:
             found = self._choose(self._sheets(path, is_email, name, largest_unpacked), name)
         except PasswordError:
-            raise FileInvalid(f"{path.name}: is protected by a password; save it without one") from None
+            raise FileInvalid(
+                Message(gettext_noop("%(file)s: is protected by a password; save it without one"), file=path.name)
+            ) from None
         except _DAMAGED as error:
-            raise FileInvalid(f"{path.name}: cannot be read as a spreadsheet: {error}") from None
+            template = gettext_noop("%(file)s: cannot be read as a spreadsheet: %(error)s")
+            raise FileInvalid(Message(template, file=path.name, error=str(error))) from None
         self.name, self.header, self._sheet = found.name, found.header, found.sheet
 
     @staticmethod
@@ -69,7 +72,8 @@ class Sheet:
             book = CalamineWorkbook.from_filelike(file)
             sheets = {it.name: it.visible for it in book.sheets_metadata if it.typ == SheetTypeEnum.WorkSheet}
             if name is not None and name not in sheets:
-                raise FileInvalid(f"{path.name}: there is no sheet {name!r}, only {', '.join(sheets)}")
+                template = gettext_noop("%(file)s: there is no sheet %(name)s, only %(sheets)s")
+                raise FileInvalid(Message(template, file=path.name, name=repr(name), sheets=", ".join(sheets)))
             found = []
             for each, visible in sheets.items():
                 if each == name or (name is None and visible == SheetVisibleEnum.Visible):
@@ -84,7 +88,8 @@ class Sheet:
         fitting = [it for it in found if it.has_email] or found
         if len(fitting) > 1:
             names = ", ".join(repr(it.name) for it in fitting)
-            raise FileInvalid(f"{self.path.name}: has several sheets, {names}; name the one to read with --sheet")
+            template = gettext_noop("%(file)s: has several sheets, %(names)s; name the one to read with --sheet")
+            raise FileInvalid(Message(template, file=self.path.name, names=names))
         return fitting[0]
 
     def below(self, is_a_row: Callable[[str], bool]) -> Iterator[Row]:
@@ -110,7 +115,8 @@ _DECLARED = re.compile(rb'[cC]ount="(\d+)"')
 def _refuse_oversized(path: Path, archive: zipfile.ZipFile, largest_unpacked: int) -> None:
     """Raise FileInvalid for what the library would run out of memory with, which ends the process."""
     if sum(each.file_size for each in archive.infolist()) > largest_unpacked:
-        raise FileInvalid(f"{path.name}: unpacks to more than {largest_unpacked // 1_000_000:,} MB")
+        template = gettext_noop("%(file)s: unpacks to more than %(most)s MB")
+        raise FileInvalid(Message(template, file=path.name, most=f"{largest_unpacked // 1_000_000:,}"))
     for part in archive.infolist():
         if part.filename.endswith("sharedStrings.xml"):
             # It makes room for as many strings as there are said to be; each takes several bytes of the part.

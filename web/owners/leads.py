@@ -92,7 +92,7 @@ def _opened(row: Campaign, upload: Upload, path: Path) -> _Read:
     table = open_table(path, is_email, sheet=upload.sheet, encoding=upload.encoding, largest_unpacked=_LARGEST_UNPACKED)
     it = mapping.question(table, used, {})
     if "email" not in {*it.choice.certain, *it.choice.suggested} and any(map(is_address, it.names)):
-        raise FileInvalid(f"{it.where}: {without_email(it.names)}")
+        raise FileInvalid(Message("%(where)s: %(said)s", where=it.where, said=without_email(it.names)))
     picked = {**it.choice.certain, **it.choice.suggested}
     fields = list(dict.fromkeys(("email", *sorted(used), *LEGAL_BASIS)))
     return _Read(table, letters, Checked(table.described(), it, fields, picked))
