@@ -116,6 +116,7 @@ def read_message(at: Cursor, message: Message) -> int | None:
         return None
     if kept is not None:
         metrics.INCOMING.labels(found.class_).inc()
+        metrics.ANSWERS_READ_LATE.inc(incoming.was_read_late(kept))
         log.info("incoming_kept", incoming_id=kept, mailbox_id=at.mailbox_id, kind=found.class_, rule=found.rule)
     return kept
 

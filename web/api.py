@@ -9,7 +9,7 @@ from mail.address import AddressInvalid, normalise, suppressible
 from models.inbox import incoming as messages
 from models.inbox.incoming import NoSuchIncoming
 from models.owner import campaigns, changes, mailboxes, settlement, suppressions
-from models.views import history, incoming, mails, needs, overview, responses, unknowns
+from models.views import conversations, history, incoming, mails, needs, overview, responses, sequences, unknowns
 from models.views import today as timeline
 from models.views.mails import CursorInvalid
 from web import openapi, schemas
@@ -64,6 +64,14 @@ def _campaign(id: int) -> overview.CampaignLine:
     return overview.campaigns([campaigns.get(id)])[0]
 
 
+@blueprint.get("/campaigns/<int:id>/steps")
+@blueprint.output(list[schemas.StepProgress])  # type: ignore[arg-type]
+def steps(id: int) -> Any:
+    """List the letters of a campaign's sequence, each with what became of it"""
+    campaigns.get(id)
+    return sequences.steps(id)
+
+
 @blueprint.get("/campaigns/<int:id>/emails")
 @blueprint.input(schemas.EmailQuery, location="query", arg_name="query")
 @blueprint.output(schemas.EmailPage)
@@ -107,6 +115,14 @@ def history_of_email(id: int) -> Any:
     """List an e-mail's history: every change of its status or planned time"""
     overview.email(id)
     return [{name: getattr(row, name) for name in schemas.PastMove.model_fields} for row in history.of_email(id)]
+
+
+@blueprint.get("/emails/<int:id>/conversation")
+@blueprint.output(schemas.Conversation)
+def conversation(id: int) -> Any:
+    """Show the conversation with an e-mail's lead: what was sent, what came back, and what follows"""
+    overview.email(id)
+    return conversations.of_email(id)
 
 
 @blueprint.get("/emails/<int:id>/incoming")

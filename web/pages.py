@@ -16,7 +16,7 @@ from models.owner.settlement import MOST_REASON
 from models.states import CampaignStatus, Status
 from models.store import database
 from models.store.tables import Campaign
-from models.views import exports, history, incoming, mails, needs, overview, unknowns
+from models.views import conversations, exports, history, incoming, mails, needs, overview, sequences, unknowns
 from models.views import today as timeline
 from models.views.mails import CursorInvalid
 from reasons import gettext_noop
@@ -89,6 +89,7 @@ def campaign_page(campaign_id: int, refusal: str | None = None) -> Response:
         days=outlook.days(mails.days(row.id), ahead.forecast, ahead.today),
         senders=mailboxes.of_campaign(row.id),
         subjects=campaigns.subjects(row.id),
+        steps=sequences.steps(row.id),
         too_small=mailboxes.too_small_for(row.id),
         changes=changes.of_campaign(row.id),
         stops=switches.of(row.id),
@@ -151,6 +152,7 @@ def email_page(email_id: int, refusal: str | None = None, typed: str = "") -> Re
         line=line,
         moves=moves,
         came_back=incoming.of_email(email_id),
+        conversation=conversations.of_email(email_id),
         **_lead(line.lead, line.campaign_id),
         times=email_times.times(line, moves),
         letter=letter.read(content) if content is not None else None,
@@ -257,6 +259,7 @@ def find() -> Response:
         wanted=wanted,
         lines=mails.find(address) if address else [],
         came_back=incoming.page(lead=address) if address else [],
+        conversations=conversations.of_person(address) if address else [],
         **_lead(wanted),
     )
 

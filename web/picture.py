@@ -94,6 +94,10 @@ class Picture:
         return any(line.dense for line in self.lines)
 
     @property
+    def follow_ups(self) -> bool:
+        return any(placed.mark.step > 1 for line in self.lines for placed in line.marks)
+
+    @property
     def banded(self) -> bool:
         return any(line.bands for line in self.lines)
 

@@ -104,6 +104,20 @@ class Email(Output):
     campaign_id: int
     mailbox_id: int
     deferred_until: Moment | None = Field(description="Time of the next attempt after a temporary refusal.")
+    step: int = Field(description="Which letter of the campaign's sequence it is, from 1.")
+
+
+class StepProgress(Output):
+    """A letter of a campaign's sequence, and what became of it."""
+
+    step: int = Field(description="Its place in the sequence, from 1.")
+    subject: str | None = Field(description="Its template. null: it answers the letters before it, in their thread.")
+    wait: Annotated[str | None, BeforeValidator(lambda wait: wait and str(wait))] = Field(
+        description='How long it waits after the letter before it, like "3 working days". null: it is the first.'
+    )
+    counts: dict[Status, int] = Field(description="Its e-mails by status. Those not planned yet are not counted.")
+    held: int = Field(description="Planned e-mails that wait: their lead is on hold, or an answer may be unread.")
+    responses: Responses = Field(description="How the leads responded to this letter.")
 
 
 class EmailPage(Output):
@@ -228,6 +242,46 @@ class Incoming(Output):
     corrected_by: str | None
 
 
+class Letter(Output):
+    """An e-mail of a conversation."""
+
+    email_id: int
+    step: int
+    status: Status
+    at: Moment = Field(description="When it was sent or handed over, otherwise its planned time.")
+
+
+class Answer(Output):
+    """A message that came back in a conversation."""
+
+    incoming_id: int
+    class_name: IncomingClass
+    kind: IncomingKind | Literal["gone", "receipt"] | None
+    at: Moment = Field(description="When it came, by the mailbox's server.")
+    read_at: Moment = Field(description="When Punktual read it.")
+    after: Letter | None = Field(description="The letter that left after it had come and before it was read.")
+
+
+class Conversation(Output):
+    """What a campaign and one of its leads wrote to each other, and what follows."""
+
+    campaign_id: int
+    campaign: str
+    lead: str
+    steps: int = Field(description="Letters of the campaign's sequence.")
+    letters: list[Letter]
+    answers: list[Answer]
+    next: Letter | None = Field(description="The letter that is planned or being sent.")
+    expected_at: Moment | None = Field(description="When the wait ends for a letter that is not planned yet.")
+    held: Annotated[str | None, BeforeValidator(lambda why: why and str(why))] = Field(
+        description="Why it waits. null: it does not."
+    )
+    held_until: Moment | None = Field(description="null: until a person decides.")
+    ended: Annotated[str | None, BeforeValidator(lambda why: why and str(why))] = Field(
+        description="Why no more letters follow. null: they do."
+    )
+
+
 class Hold(Output):
     """A lead that is not written to because of a message."""
 
@@ -302,6 +356,7 @@ class TimelineMark(Output):
     at: Moment = Field(description="Its position on the timeline: its hand-over or claim, otherwise its planned time.")
     late: bool = Field(description="Started, or still pending, more than a minute after its planned time.")
     moved: TimeChange | None
+    step: int = Field(description="Which letter of the campaign's sequence it is, from 1.")
 
 
 class MovedAway(Output):

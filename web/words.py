@@ -10,6 +10,7 @@ from flask_babel import get_locale, ngettext
 from messages import Message, Said
 from models.views.responses import Responses
 from reasons import Code, gettext_noop
+from scheduling.waits import Unit, Wait
 from web.language import duration_of_seconds, in_words, number, sentence, word
 
 STATUSES = {
@@ -239,6 +240,20 @@ COUNTS: dict[str, Callable[[int], str]] = {
     "cancelled": lambda count: ngettext("%(num)d cancelled", "%(num)d cancelled", count),
     "forecast": lambda count: ngettext("%(num)d forecast", "%(num)d forecast", count),
 }
+
+
+WAITS: dict[Unit, Callable[[int], str]] = {
+    Unit.SECONDS: lambda count: ngettext("after %(num)d second", "after %(num)d seconds", count),
+    Unit.MINUTES: lambda count: ngettext("after %(num)d minute", "after %(num)d minutes", count),
+    Unit.HOURS: lambda count: ngettext("after %(num)d hour", "after %(num)d hours", count),
+    Unit.DAYS: lambda count: ngettext("after %(num)d day", "after %(num)d days", count),
+    Unit.WORKING_DAYS: lambda count: ngettext("after %(num)d working day", "after %(num)d working days", count),
+}
+
+
+def wait(it: Wait) -> str:
+    """Of a follow-up."""
+    return WAITS[it.unit](it.count)
 
 
 def count(name: str, number: int) -> str:

@@ -317,3 +317,17 @@ def _concerned(incoming_id: int, class_: str) -> set[int]:
         raise NoSuchIncoming(f"there is no message {incoming_id}")
     later = set() if about.lead_id is None else _stopped_by(class_, about.campaign_id, about.lead_id)
     return holding.held_by(incoming_id) | later
+
+
+READ_LATE = """
+SELECT EXISTS (
+    SELECT FROM incoming i
+    JOIN campaign_lead l ON l.lead_id = i.lead_id AND l.campaign_id = i.campaign_id
+    JOIN campaign_email_queue q ON q.campaign_lead_id = l.id AND q.id > i.email_id
+    WHERE i.id = %s AND i.received_at < q.handed_over_at AND q.handed_over_at <= i.read_at)
+"""
+
+
+def was_read_late(incoming_id: int) -> bool:
+    """Whether a letter left after this message had come and before it was read."""
+    return bool(fetch(READ_LATE, (incoming_id,))[0][0])

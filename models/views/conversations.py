@@ -46,7 +46,7 @@ class Conversation:
     letters: list[Letter]  # by step
     answers: list[Answer]  # by time
     next: Letter | None  # planned, or being sent
-    expected_at: datetime | None  # when the wait for one that is not planned yet ends
+    expected_at: datetime | None  # when the wait, or the hold, for one that is not planned yet ends
     held: Why | None  # why it waits
     held_until: datetime | None  # None: until a person decides
     ended: Why | None  # why no more letters follow
@@ -202,7 +202,9 @@ def _conversation(it: _Lead, found: Sequence[_Letter], came_back: Sequence[_Answ
         letters=list(letters.values()),
         answers=[_answer(each, found, letters) for each in came_back],
         next=letters[last.email_id] if last and goes_on else None,
-        expected_at=wait.ends(last.sent_at) if last and last.sent_at and wait else None,
+        expected_at=max(filter(None, (wait.ends(last.sent_at), it.hold_until)))
+        if last and last.sent_at and wait
+        else None,
         held=it.hold if is_held else None,
         held_until=it.hold_until if is_held else None,
         ended=ended,

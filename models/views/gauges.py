@@ -17,7 +17,7 @@ from models.store import installation
 from models.store.database import clock, database, execute
 from models.store.database import rows as read_rows
 from models.store.tables import Campaign, Mailbox
-from models.views import overview, responses, unknowns
+from models.views import overview, responses, sequences, unknowns
 from models.views.incoming import Reading
 from models.views.overview import MailboxLine, Standing
 from models.views.responses import Responses
@@ -41,6 +41,7 @@ class CampaignGauge:
     delay_seconds: float
     last_start_at: datetime | None
     responses: Responses
+    follow_ups_held: int
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,7 @@ def _campaigns(now: datetime) -> list[CampaignGauge]:
     frozen = windows.frozen_days()
     counts: defaultdict[int, dict[str, int]] = defaultdict(lambda: dict.fromkeys(Status, 0))
     ids = [row.id for row in rows]
-    responded = responses.of_campaigns(ids)
+    responded, held = responses.of_campaigns(ids), sequences.unread()
     for it in read_rows(overview.CampaignCount, overview.CAMPAIGN_COUNTS, (ids,)):
         counts[it.campaign_id][it.status] = it.emails
     return [
@@ -117,6 +118,7 @@ def _campaigns(now: datetime) -> list[CampaignGauge]:
             delay_seconds=row.delay_seconds,
             last_start_at=row.last_start_at,
             responses=responded[row.id],
+            follow_ups_held=held.get(row.id, 0),
         )
         for row in rows
     ]

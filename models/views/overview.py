@@ -47,6 +47,7 @@ class _Email:
     campaign_id: int
     mailbox_id: int
     deferred_until: datetime | None  # time of the next attempt after a temporary or unclear answer
+    step: int  # of its campaign's sequence, from 1
 
 
 @dataclass(frozen=True)
@@ -58,9 +59,10 @@ EMAIL_COLUMNS = """
        q.id, c.name AS campaign, cl.address AS lead, m.address AS mailbox, q.status, q.scheduled_at, q.sent_at,
        q.attempts, q.error, q.message_id, q.campaign_id, q.mailbox_id,
        CASE WHEN q.status = 'pending' AND q.deferred_since IS NOT NULL THEN q.scheduled_at END AS deferred_until,
-       q.error_code, q.error_values
+       letter.position AS step, q.error_code, q.error_values
 FROM campaign_email_queue q
 JOIN campaign c ON c.id = q.campaign_id
+JOIN campaign_step letter ON letter.id = q.step_id
 JOIN campaign_lead cl ON cl.id = q.campaign_lead_id
 JOIN mailbox m ON m.id = q.mailbox_id
 """

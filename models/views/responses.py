@@ -3,7 +3,7 @@
 Counts leads, not messages: who answers three times has replied once. Pages, API, commands and metrics show these.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields
 
 from models.email import holds
@@ -41,12 +41,12 @@ class _Row(Responses):
         return Responses(**{name: getattr(self, name) for name in NAMES})
 
 
-# {of}: of incoming. {sender}: of the e-mail that brought an unsubscription. {held}: of the lead that is held.
+# {of}: of {source}. {sender}: of the e-mail that brought an unsubscription. {held}: of the lead that is held.
 # OFFSET 0: one row of a large table at a time, by its index, since few leads respond.
 # The page of an unsubscription leaves no message, only a suppression that names the e-mail.
 COUNTS = """
 WITH message AS (
-    SELECT {of} AS id, lead_id, class, kind FROM incoming WHERE {of} = ANY(%(ids)s) AND lead_id IS NOT NULL
+    SELECT {of} AS id, lead_id, class, kind FROM {source} WHERE {of} = ANY(%(ids)s) AND lead_id IS NOT NULL
 ), unsubscribed AS (
     SELECT id, lead_id FROM message WHERE class = 'unsubscribe'
     UNION
@@ -59,13 +59,13 @@ WITH message AS (
         SELECT {held} AS id, l.lead_id, h.stops
         FROM hold h JOIN incoming i ON i.id = h.incoming_id
         CROSS JOIN LATERAL (SELECT * FROM campaign_lead l WHERE {of_lead} OFFSET 0) l
-        WHERE (h.stops OR {stands}) AND {held} = ANY(%(ids)s)
+        WHERE (h.stops OR {stands}) {within} AND {held} = ANY(%(ids)s)
         UNION ALL
         SELECT {held}, l.lead_id, true
         FROM hold h JOIN incoming i ON i.id = h.incoming_id
         CROSS JOIN LATERAL (SELECT * FROM lead p WHERE {domain_of_lead} = h.domain OFFSET 0) p
         CROSS JOIN LATERAL (SELECT * FROM campaign_lead l WHERE l.lead_id = p.id AND {of_domain} OFFSET 0) l
-        WHERE h.stops AND {held} = ANY(%(ids)s)
+        WHERE h.stops {within} AND {held} = ANY(%(ids)s)
     ) it GROUP BY id, lead_id
 ), counted AS (
     SELECT id, lead_id, CASE class WHEN 'human' THEN 'replied' WHEN 'complaint' THEN 'complained'
@@ -80,23 +80,48 @@ _COUNTS = ", ".join(f"(count(DISTINCT lead_id) FILTER (WHERE name = '{name}'))::
 
 
 def of_campaigns(ids: Collection[int]) -> dict[int, Responses]:
-    return _counted(ids, of="campaign_id", sender="q.campaign_id", held="l.campaign_id")
+    return _counted(ids, {}, of="campaign_id", sender="q.campaign_id", held="l.campaign_id")
 
 
 def of_mailboxes(ids: Collection[int]) -> dict[int, Responses]:
-    return _counted(ids, of="mailbox_id", sender="q.mailbox_id", held="i.mailbox_id")
+    return _counted(ids, {}, of="mailbox_id", sender="q.mailbox_id", held="i.mailbox_id")
 
 
-def _counted(ids: Collection[int], **columns: str) -> dict[int, Responses]:
+# A campaign's messages, with the step of the e-mail that each is about.
+_WITH_STEP = """
+(SELECT q.step_id, i.lead_id, i.class, i.kind FROM incoming i JOIN campaign_email_queue q ON q.id = i.email_id
+ WHERE i.campaign_id = %(campaign)s) message_of_step
+"""
+_STEP_OF_MESSAGE = "(SELECT q.step_id FROM campaign_email_queue q WHERE q.id = i.email_id)"
+
+
+def of_steps(campaign_id: int, ids: Collection[int]) -> dict[int, Responses]:
+    """Of a campaign's steps: by the e-mail that was answered, or that held its lead."""
+    return _counted(
+        ids,
+        {"campaign": campaign_id},
+        of="step_id",
+        source=_WITH_STEP,
+        sender="q.step_id",
+        held=_STEP_OF_MESSAGE,
+        within="AND i.campaign_id = %(campaign)s AND l.campaign_id = i.campaign_id",
+    )
+
+
+def _counted(
+    ids: Collection[int], values: Mapping[str, int], *, source: str = "incoming", within: str = "", **columns: str
+) -> dict[int, Responses]:
     query = COUNTS.format(
         counts=_COUNTS,
         of_lead=holds.OF_LEAD.format(l="l"),
         of_domain=holds.OF_DOMAIN.format(l="l", p="p"),
         domain_of_lead=holds.DOMAIN_OF_LEAD.format(p="p"),
         stands=holds.STANDS,
+        source=source,
+        within=within,
         **columns,
     )
-    found = {row.id: row.responses() for row in rows(_Row, query, {"ids": list(ids)})}
+    found = {row.id: row.responses() for row in rows(_Row, query, {"ids": list(ids), **values})}
     return {each: found.get(each, Responses()) for each in ids}
 
 

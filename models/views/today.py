@@ -43,6 +43,7 @@ class TimelineMark:
     at: datetime  # its position on the timeline: see STANDING
     late: bool  # started, or still pending, more than a minute after its time
     moved: TimeChange | None
+    step: int  # of its campaign's sequence, from 1
 
 
 @dataclass(frozen=True)
@@ -98,14 +99,15 @@ _PLACES = [
 _NEAREST = " UNION ALL ".join(_NEAR.format(**place, **side) for place in _PLACES for side in _SIDES)
 
 MARKS = f"""
-SELECT c.id AS campaign_id, q.id AS email_id, cl.address AS lead, m.address AS mailbox, q.status, q.scheduled_at, n.at,
-       COALESCE(q.claimed_at, q.handed_over_at) AS started_at, moved.*
+SELECT c.id AS campaign_id, q.id AS email_id, cl.address AS lead, m.address AS mailbox, s.step, q.status,
+       q.scheduled_at, n.at, COALESCE(q.claimed_at, q.handed_over_at) AS started_at, moved.*
 FROM unnest(%(ids)s::bigint[]) AS c (id)
 CROSS JOIN LATERAL (
     SELECT id, at FROM ({_NEAREST}) near ORDER BY abs(extract(epoch FROM at - %(now)s)), id LIMIT %(most)s
 ) n
 CROSS JOIN LATERAL (SELECT * FROM campaign_email_queue WHERE id = n.id OFFSET 0) q
 CROSS JOIN LATERAL (SELECT address FROM campaign_lead WHERE id = q.campaign_lead_id OFFSET 0) cl
+CROSS JOIN LATERAL (SELECT position AS step FROM campaign_step WHERE id = q.step_id OFFSET 0) s
 JOIN mailbox m ON m.id = q.mailbox_id
 LEFT JOIN LATERAL (
     SELECT h.scheduled_from AS at_from, h.scheduled_to AS at_to, {REASON} FROM email_history h
@@ -123,6 +125,7 @@ class _MarkRow:
     email_id: int
     lead: str
     mailbox: str
+    step: int
     status: Status
     scheduled_at: datetime
     at: datetime
@@ -139,6 +142,7 @@ class _MarkRow:
             email_id=self.email_id,
             lead=self.lead,
             mailbox=self.mailbox,
+            step=self.step,
             status=self.status,
             scheduled_at=self.scheduled_at,
             at=self.at,

@@ -56,6 +56,9 @@ TICK_STEP = Histogram(
 NOTICES = Counter("punktual_notices_total", "Notices to people, sent or failed.", ["result"])
 
 INCOMING = Counter("punktual_incoming_total", "Messages that came back and were kept, by class.", ["class"])
+ANSWERS_READ_LATE = Counter(
+    "punktual_answers_read_late_total", "Messages that had come before a follow-up left, and were read after it."
+)
 INBOX_LOOKS = Counter("punktual_inbox_looks_total", "Looks into inboxes, by result.", ["result"])
 
 # Exported as 0 from the start: Prometheus sees no increase in a series that first appears as 1.
@@ -93,6 +96,11 @@ INBOX_READ = State(
 )
 INBOX_FAILURES = State(
     "punktual_inbox_failed_looks", "Looks into the mailbox's inbox that failed since one worked.", ("mailbox",)
+)
+FOLLOW_UPS_HELD = State(
+    "punktual_follow_ups_held",
+    "Follow-ups of active campaigns that wait because an answer may be unread: their mailbox's inbox is not read.",
+    ("campaign",),
 )
 UNKNOWN_OUTCOMES = State("punktual_unknown_outcomes", "E-mails whose outcome is unknown.")
 DUE_OLDEST = State(

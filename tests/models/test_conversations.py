@@ -146,13 +146,14 @@ class TestAnAnswerAroundTheLook:
         looked(mailbox_id, began)
 
         send(follow_up)
-        answered(first, began + SECOND)
+        answer = answered(first, began + SECOND)
 
         told = conversation(first)
         assert [it.status for it in told.letters] == [Status.SENT, Status.SENT]
         assert told.answers[0].after == told.letters[1]
         assert (told.ended, told.expected_at) == (STOPPED, None)
         assert told.answers[0].at < told.letters[1].at
+        assert incoming.was_read_late(answer)
 
 
 class TestAnAnswerAroundTheHandOver:
@@ -201,9 +202,10 @@ class TestAnAnswerAroundTheHandOver:
         looked(mailbox_id, make.now() - 10 * SECOND)
         send(follow_up)
 
-        answered(follow_up, make.row(follow_up).handed_over_at - 2 * SECOND)
+        answer = answered(follow_up, make.row(follow_up).handed_over_at - 2 * SECOND)
 
         assert conversation(first).answers[0].after is None
+        assert not incoming.was_read_late(answer)
 
 
 class TestTheLookOfAClaim:

@@ -364,6 +364,8 @@ class TestWhatDoesNotExist:
             "campaigns/{}/changes",
             "emails/{}",
             "emails/{}/history",
+            "emails/{}/conversation",
+            "campaigns/{}/steps",
             "mailboxes/{}",
         ],
     )

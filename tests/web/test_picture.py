@@ -24,7 +24,7 @@ def a_line(*marks: TimelineMark, opens: datetime | None = None, closes: datetime
 
 
 def a_mark(at: datetime, moved: TimeChange | None = None) -> TimelineMark:
-    return TimelineMark(1, "anna@leads.example", "ola@sender.example", "pending", at, at, False, moved)
+    return TimelineMark(1, "anna@leads.example", "ola@sender.example", "pending", at, at, False, moved, 1)
 
 
 def labels(drawn: picture.Picture) -> list[str]:
@@ -117,7 +117,7 @@ def test_many_marks_are_drawn_thin() -> None:
 
 
 def test_what_matters_lies_above_what_it_meets() -> None:
-    unknown = TimelineMark(1, "a@b.example", "c@d.example", "unknown", NOON, NOON, False, None)
+    unknown = TimelineMark(1, "a@b.example", "c@d.example", "unknown", NOON, NOON, False, None, 1)
     line = a_line(unknown, a_mark(NOON + timedelta(seconds=1)))
 
     assert [placed.mark.status for placed in picture.draw(NOON, [line]).lines[0].marks] == ["pending", "unknown"]

@@ -1,0 +1,116 @@
+"""A campaign's sequence step by step, and follow-ups that are held back because an answer may be unread."""
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple
+
+from models.email import gates, holds
+from models.inbox.unread import PATIENCE
+from models.states import Status
+from models.store.database import clock, rows
+from models.views import responses
+from models.views.responses import Responses
+from scheduling.waits import Unit, Wait
+
+
+@dataclass(frozen=True)
+class StepProgress:
+    step: int
+    subject: str | None  # None: it answers the letters before it
+    wait: Wait | None  # None: the first
+    counts: dict[str, int]  # status -> e-mails; without those not planned yet
+    held: int  # planned e-mails that wait: their lead is on hold, or an answer may be unread
+    responses: Responses  # of the leads that answered this letter
+
+
+STEPS = """
+SELECT id, position, subject, wait_count, wait_unit FROM campaign_step WHERE campaign_id = %s ORDER BY position
+"""
+COUNTS = """
+SELECT step_id, status, count(*)::int AS emails FROM campaign_email_queue WHERE campaign_id = %s GROUP BY 1, 2
+"""
+
+# Follow-ups that have waited for a look into their mailbox's inbox: overdue, or put off until later. Looks only at
+# mailboxes whose inbox is not being read.
+_UNREAD = """
+SELECT q.id, q.campaign_id FROM mailbox m
+LEFT JOIN inbox i ON i.mailbox_id = m.id
+JOIN campaign_email_queue q ON q.mailbox_id = m.id AND q.status = 'pending' AND q.predecessor_id IS NOT NULL
+JOIN campaign c ON c.id = q.campaign_id AND c.status = 'active'
+WHERE (m.imap_host IS NULL OR i.read_at IS NULL OR i.read_at < %(stale)s)
+  AND (m.imap_host IS NOT NULL OR NOT c.follow_up_without_inbox)
+  AND q.wait_ends_at < %(now)s
+  AND (q.scheduled_at < %(overdue)s OR (q.not_before IS NOT NULL AND (
+      SELECT h.reason_code FROM email_history h WHERE h.email_id = q.id ORDER BY h.id DESC LIMIT 1
+      ) IN ('inbox_not_read', 'no_inbox')))
+"""
+HELD = f"""
+WITH unread AS ({_UNREAD})
+SELECT q.step_id, count(*)::int AS emails FROM campaign_email_queue q JOIN campaign_lead l ON l.id = q.campaign_lead_id
+WHERE q.campaign_id = %(campaign)s AND q.status = 'pending'
+  AND (EXISTS (SELECT FROM hold h WHERE {holds.OF_LEAD.format(l="l")} AND {holds.STANDS})
+       OR q.id IN (SELECT id FROM unread))
+GROUP BY 1
+"""  # noqa: S608  # only our own words
+
+
+class _Step(NamedTuple):
+    id: int
+    position: int
+    subject: str | None
+    wait_count: int | None
+    wait_unit: str | None
+
+
+class _Count(NamedTuple):
+    step_id: int
+    status: Status
+    emails: int
+
+
+class _Held(NamedTuple):
+    step_id: int
+    emails: int
+
+
+def steps(campaign_id: int) -> list[StepProgress]:
+    """In order."""
+    found = rows(_Step, STEPS, (campaign_id,))
+    counts: defaultdict[int, Counter[str]] = defaultdict(Counter)
+    for it in rows(_Count, COUNTS, (campaign_id,)):
+        counts[it.step_id][it.status] = it.emails
+    held = {it.step_id: it.emails for it in rows(_Held, HELD, {"campaign": campaign_id, **_moments()})}
+    answered = responses.of_steps(campaign_id, [it.id for it in found])
+    return [
+        StepProgress(
+            step=it.position,
+            subject=it.subject,
+            wait=Wait(it.wait_count, Unit(it.wait_unit)) if it.wait_count and it.wait_unit else None,
+            counts={status: counts[it.id][status] for status in Status},
+            held=held.get(it.id, 0),
+            responses=answered[it.id],
+        )
+        for it in found
+    ]
+
+
+UNREAD = f"""
+WITH unread AS ({_UNREAD})
+SELECT campaign_id, count(*)::int AS emails FROM unread GROUP BY 1
+"""  # noqa: S608
+
+
+class _Unread(NamedTuple):
+    campaign_id: int
+    emails: int
+
+
+def unread() -> dict[int, int]:
+    """Campaign id -> its follow-ups that are held back because an answer may be unread. Others are left out."""
+    return {it.campaign_id: it.emails for it in rows(_Unread, UNREAD, _moments())}
+
+
+def _moments() -> dict[str, datetime]:
+    now = clock()
+    return {"now": now, "overdue": now - PATIENCE, "stale": now - gates.LOOK_LASTS}
