@@ -20,7 +20,8 @@ Moment = Annotated[
 # Postgres text cannot contain NUL.
 _WITHOUT_NUL = r"^[^\x00]*$"
 Reason = Annotated[str, StringConstraints(max_length=MOST_REASON, pattern=_WITHOUT_NUL)]
-# For optional query parameters, which cannot be null.
+Id = Annotated[int, Field(ge=1, le=HIGHEST_ID)]
+# For optional query parameters, which cannot be null. Bounds of one stand in its type, for the document to have them.
 Omitted = SkipJsonSchema[None]
 
 
@@ -429,8 +430,8 @@ class LimitQuery(Input):
 
 class IncomingQuery(Input):
     class_name: IncomingClass | Omitted = Field(None, description="Only messages of this class.")
-    campaign_id: int | Omitted = Field(None, ge=1, le=HIGHEST_ID, description="Only messages about this campaign.")
-    mailbox_id: int | Omitted = Field(None, ge=1, le=HIGHEST_ID, description="Only messages to this mailbox.")
+    campaign_id: Id | Omitted = Field(None, description="Only messages about this campaign.")
+    mailbox_id: Id | Omitted = Field(None, description="Only messages to this mailbox.")
     lead: str | Omitted = Field(
         None,
         max_length=320,
@@ -438,7 +439,7 @@ class IncomingQuery(Input):
         json_schema_extra={"format": "email"},
         description="Only messages about this lead.",
     )
-    before: int | Omitted = Field(None, ge=1, le=HIGHEST_ID, description="Last id of the previous page.")
+    before: Id | Omitted = Field(None, description="Last id of the previous page.")
     limit: int = Field(50, ge=1, le=200, description="Maximum number of messages, newest first.")
 
 
