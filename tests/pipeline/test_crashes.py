@@ -26,7 +26,7 @@ from models.planning import refusals
 from models.planning.refusals import Kind
 from models.states import FINAL, Status
 from models.store import database, embedded
-from models.store.tables import Campaign, CampaignEmailQueue, CampaignLead, Mailbox
+from models.store.tables import Campaign, CampaignEmailQueue, CampaignLead, CampaignStep, Mailbox
 from tests import factories as make
 from tests.pipeline import effects
 from tests.pipeline.conftest import Punktual
@@ -296,7 +296,6 @@ SITUATIONS = (
         tick,
         ("plans.write_follow_ups", *HINT_IN_A_WHILE, *END_OF_TICK),
         ends=(Status.SENT, Status.SENT),
-        accepted=1,
     ),
     Situation(
         "reconciling",
@@ -359,6 +358,7 @@ def test_killed_there_and_started_again_no_mail_is_sent_twice_and_none_is_lost(
 ) -> None:
     victim = Victim(punktual, it, tmp_path / "effects")
     it.before(punktual)
+    sent_before = {row.message_id for row in Q.select().where(Q.status == Status.SENT)}
     victim.start(**{effects.DIE_BEFORE: str(number + 1)})
     if it.act is not boot:
         punktual.listening(it.queue)
@@ -378,10 +378,12 @@ def test_killed_there_and_started_again_no_mail_is_sent_twice_and_none_is_lost(
     copies = Counter(punktual.smtp.message_ids)
     assert not copies or max(copies.values()) == 1
     sent = Q.select().where(Q.status == Status.SENT)
-    assert {row.message_id for row in sent} - set(copies) == set() or it.accepted == 0
+    assert {row.message_id for row in sent} - set(copies) - sent_before == set() or it.accepted == 0
 
 
 def is_over(punktual: Punktual) -> bool:
     punktual.tick()
     unfinished = Q.select().where(Q.status.not_in([*FINAL, Status.UNKNOWN])).exists()
-    return not unfinished and Q.select().count() == CampaignLead.select().count()
+    # Each situation has campaigns with as many steps.
+    steps = CampaignStep.select(CampaignStep.position).order_by(CampaignStep.position.desc()).limit(1).scalar()
+    return not unfinished and Q.select().count() == CampaignLead.select().count() * steps
