@@ -91,6 +91,12 @@ WORDINGS = {
         "{words}\nCorrect what it says, then run python -m admin mailbox calibrate again.",
         "/mailboxes#mailbox-{subject}",
     ),
+    Kind.FOLLOW_UPS: Wording(
+        "{count} follow-ups wait for the mailbox {name}",
+        "They have waited for two working days, and go from no other mailbox. Resume it, or give it back to its"
+        " campaign, or cancel the campaign.",
+        "/mailboxes#mailbox-{subject}",
+    ),
     Kind.DISARMED: Wording("nothing is being sent", "{words}", "/"),
 }
 

@@ -84,6 +84,16 @@ def parsed(text: str) -> Wait:
     return Wait(int(found[1]), Unit(unit if unit.endswith("s") else f"{unit}s"))
 
 
+def working_days_before(at: datetime, count: int) -> datetime:
+    """The same time of day, so many working days earlier."""
+    local = at.astimezone(WARSAW)
+    day = local.date()
+    while count:
+        day -= _DAY
+        count -= is_working_day(day)
+    return datetime.combine(day, local.timetz()).astimezone(UTC)
+
+
 def is_working_day(day: date) -> bool:
     return day.weekday() < 5 and not is_holiday(day)
 

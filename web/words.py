@@ -149,6 +149,10 @@ NEEDS: dict[str, tuple[str, str]] = {
         gettext_noop("The calibration mail of %(name)s shows problems: %(count)d"),
         "/mailboxes#mailbox-{subject}",
     ),
+    "follow_ups": (
+        gettext_noop("Follow-ups wait for the mailbox %(name)s: %(count)d"),
+        "/mailboxes#mailbox-{subject}",
+    ),
     "domain": (
         gettext_noop("DNS records of %(name)s are missing or wrong: %(count)d"),
         "/mailboxes#mailbox-{subject}",

@@ -13,9 +13,10 @@ import config
 from models.email import holds
 from models.owner import changes
 from models.store import reason_columns
-from models.store.database import execute, fetch, row, rows
+from models.store.database import clock, execute, fetch, row, rows
 from models.store.recordable import recordable
 from reasons import Why
+from scheduling.waits import working_days_before
 
 
 class Kind(StrEnum):
@@ -29,6 +30,7 @@ class Kind(StrEnum):
     INBOX = "inbox"  # a mailbox's inbox cannot be read
     CALIBRATION = "calibration"  # a mailbox's calibration mail shows that receivers mistrust it
     DOMAIN = "domain"  # DNS records of a mailbox's domain are missing or wrong
+    FOLLOW_UPS = "follow_ups"  # follow-ups wait for their mailbox, which is paused or was taken from its campaign
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,8 @@ class Due:
 _BEFORE_CONSENT_ENDS = timedelta(days=3)
 # Of an inbox, with growing pauses between them: after about half an hour.
 _FAILED_LOOKS = 3
+# Follow-ups have no other mailbox than the one that their leads know.
+_WAITING_DAYS = 2  # working days
 
 # An e-mail counts as unknown here only after the first search for its copy has ended, or should have.
 CAUSE = f"""
@@ -79,6 +83,13 @@ cause AS (
     SELECT 'inbox', m.id, m.address, 1, i.failed_reason, NULL, NULL
     FROM inbox i JOIN mailbox m ON m.id = i.mailbox_id
     WHERE m.imap_host IS NOT NULL AND i.failures >= %(failed_looks)s
+    UNION ALL
+    SELECT 'follow_ups', m.id, m.address, count(*)::int, NULL, NULL, NULL
+    FROM mailbox m
+    JOIN campaign_email_queue q ON q.mailbox_id = m.id AND q.status = 'pending' AND q.predecessor_id IS NOT NULL
+        AND q.scheduled_at < %(overdue)s
+    JOIN campaign c ON c.id = q.campaign_id AND c.status = 'active'
+    GROUP BY m.id, m.address
     UNION ALL
     SELECT 'domain', min(m.id), f.domain, count(DISTINCT f.record)::int, string_agg(DISTINCT f.reason, '; '), NULL, NULL
     FROM domain_finding f JOIN mailbox m ON regexp_replace(m.address, '^.*@', '') = f.domain AND m.status = 'active'
@@ -245,4 +256,5 @@ def _values() -> dict[str, object]:
         "protection": changes.PROTECTION,
         "before_consent_ends": _BEFORE_CONSENT_ENDS,
         "failed_looks": _FAILED_LOOKS,
+        "overdue": working_days_before(clock(), _WAITING_DAYS),
     }

@@ -694,7 +694,7 @@ class Notice(Table):
                 "kind",
                 (
                     *("unknown", "mailbox", "campaign", "disarmed", "complaint", "unclear", "consent"),
-                    *("inbox", "domain", "calibration"),
+                    *("inbox", "domain", "calibration", "follow_ups"),
                 ),
             ),
             Check("attempts >= 0", "attempts_are_not_negative"),

@@ -7,14 +7,16 @@ from itertools import count
 
 import pytest
 
-from models.email import moves
+from models.email import batch_moves, moves
+from models.email.batch_moves import FollowUp
 from models.health import calibrations, domains
 from models.inbox import looks
 from models.owner import arming, campaigns, mailboxes, notices, protection, settlement
 from models.owner.notices import Due, Kind
+from models.planning import follow_ups
 from models.states import Status
 from models.store import database
-from models.store.tables import CampaignEmailQueue, Incoming, Mailbox, Notice
+from models.store.tables import CampaignEmailQueue, CampaignStep, Incoming, Mailbox, Notice
 from reasons import Code, Reason
 from tests import factories as make
 from tests.conftest import Override
@@ -148,6 +150,24 @@ def calibrated(mailbox_id: int) -> None:
     calibrations.keep(mailbox_id, [("dkim", "unknown", Reason(Code.CALIBRATION_UNSIGNED))])
 
 
+def a_stuck_follow_up(again: int | None = None) -> int:
+    mailbox_id = again or make.a_mailbox()
+    campaign_id = make.a_campaign([mailbox_id], follow_ups=["1 hour"])
+    [email_id] = make.planned(campaign_id, mailbox_id, make.now())
+    assert moves.accept(make.handed_over(email_id).held, make.YES)
+    follow_ups.allow_second_emails()
+    step = CampaignStep.get(CampaignStep.campaign == campaign_id, CampaignStep.position == 2).id
+    at = make.now() - timedelta(days=10)
+    slot = make.slot(make.row(email_id), at)._replace(step_id=step)
+    batch_moves.follow(campaign_id, [FollowUp(email_id, slot, at)], "tests")
+    return mailbox_id
+
+
+def cancelled(_: int) -> None:
+    for row in CampaignEmailQueue.select().where(CampaignEmailQueue.status == "pending"):
+        moves.cancel(row.id, "a test", "tests")
+
+
 def take_all() -> list[Due]:
     """What everybody is told now, in one round."""
     notices.refresh()
@@ -168,6 +188,7 @@ CAUSES: dict[Kind, tuple[Callable[[int | None], int], Callable[[int], object]]] 
     Kind.CONSENT: (a_consent_that_ends, make.authorize),
     Kind.INBOX: (an_unreadable_inbox, read),
     Kind.CALIBRATION: (a_bad_calibration, calibrated),
+    Kind.FOLLOW_UPS: (a_stuck_follow_up, cancelled),
     Kind.DOMAIN: (a_domain_without_spf, silent_name_servers),
 }
 
