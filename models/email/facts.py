@@ -40,7 +40,8 @@ _COLUMNS = f"""
        hold.stops AS hold_stops, hold.until AS hold_until, hold.reason AS hold_reason,
        hold.reason_code AS hold_code, hold.reason_values AS hold_values,
        m.provider, ceiling.ceiling_most, ceiling.ceiling_seconds, ceiling.ceiling_until,
-       p.status AS predecessor_status, q.wait_ends_at, c.follow_up_without_inbox,
+       (SELECT p.status FROM campaign_email_queue p WHERE p.id = q.predecessor_id) AS predecessor_status,
+       q.wait_ends_at, c.follow_up_without_inbox,
        m.imap_host IS NOT NULL AS has_inbox, i.read_at AS inbox_read_at, i.failed_reason AS inbox_failed_reason
 """  # noqa: S608  # only our own words
 _AROUND = f"""
@@ -52,7 +53,6 @@ JOIN lead l ON l.id = cl.lead_id
 LEFT JOIN LATERAL {ENTRY.format(address="l.address")} s ON true
 LEFT JOIN LATERAL {holds.STRONGEST} hold ON true
 LEFT JOIN LATERAL ({limits.ceiling_query(besides="q.id")}) ceiling ON true
-LEFT JOIN campaign_email_queue p ON p.id = q.predecessor_id
 LEFT JOIN inbox i ON i.mailbox_id = q.mailbox_id AND q.predecessor_id IS NOT NULL
 """  # only our own words
 FACTS = f"SELECT {_COLUMNS} {_AROUND} WHERE q.id = ANY(%(ids)s)"

@@ -6,17 +6,17 @@ from models.email.recipients import MAY_BE_WRITTEN_TO
 
 # For a row `c` of campaign: one row per lead and step without an e-mail. A lead's e-mail that failed or was cancelled
 # ends its sequence, and steps that were inserted before its last one or appended behind it are not for it. Needs the
-# parameters of recipients.rules().
+# parameters of recipients.rules(). A scalar subquery, so that Postgres looks at one lead at a time.
 REMAINING = f"""
 (SELECT l.id AS campaign_lead_id, l.lead_id, l.campaign_id, l.position AS turn, s.id AS step_id, s.position AS step,
         {MAY_BE_WRITTEN_TO} AS may_be_written_to
  FROM campaign_lead l JOIN campaign_step s ON s.campaign_id = l.campaign_id
  WHERE l.campaign_id = c.id
    AND NOT EXISTS (SELECT FROM campaign_email_queue q WHERE q.campaign_lead_id = l.id AND q.step_id = s.id)
-   AND NOT EXISTS (
-       SELECT FROM campaign_email_queue q JOIN campaign_step its ON its.id = q.step_id
+   AND NOT (s.position > 1 AND (
+       SELECT count(*) FROM campaign_email_queue q JOIN campaign_step its ON its.id = q.step_id
        WHERE q.campaign_lead_id = l.id
-         AND (q.status IN ('failed', 'cancelled') OR its.position > s.position OR q.sent_at < s.since)))
+         AND (q.status IN ('failed', 'cancelled') OR its.position > s.position OR q.sent_at < s.since)) > 0))
 """  # noqa: S608  # only our own words
 # At least their number, by subtraction: each lead and step has at most one e-mail.
 COUNT = """
