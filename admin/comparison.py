@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from models.states import Status
 from models.views.overview import EmailLine
 from ops.catcher import read_caught
 
@@ -39,7 +40,7 @@ def compare(emails: Iterable[EmailLine], folder: Path) -> Comparison:
     sent = {message_id for message_id, line in lines.items() if line.status == "sent"}
     lateness = [(mail.at - lines[mail.message_id].scheduled_at).total_seconds() for mail in caught]
     return Comparison(
-        planned=sum(line.status != "cancelled" for line in lines.values()),
+        planned=sum(line.status != Status.CANCELLED for line in lines.values()),
         sent=len(sent),
         received=len(caught),
         duplicates=len(caught) - len(times),

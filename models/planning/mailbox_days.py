@@ -7,12 +7,14 @@ from typing import NamedTuple
 
 from models.email import limits, windows
 from models.planning import usable
+from models.states import CampaignStatus
 from models.store.database import rows as read_rows
 from models.store.tables import Campaign, CampaignMailbox, Mailbox
 from scheduling.window import Window, warsaw_day
 
 # The planner gives up on a campaign that has no free slot for longer.
 _DAYS = 370
+_TO_SEND = [CampaignStatus.DRAFT, CampaignStatus.ACTIVE, CampaignStatus.PAUSED]
 
 
 class _Days(NamedTuple):
@@ -90,7 +92,7 @@ def _windows(ids: Sequence[int]) -> defaultdict[int, set[Window]]:
     found: defaultdict[int, set[Window]] = defaultdict(set)
     days = windows.frozen_days()
     links = CampaignMailbox.select(CampaignMailbox, Campaign).join(Campaign)
-    wanted = CampaignMailbox.mailbox.in_(ids), Campaign.status.in_(["draft", "active", "paused"])
+    wanted = CampaignMailbox.mailbox.in_(ids), Campaign.status.in_(_TO_SEND)
     for link in links.where(*wanted):
         if usable.problem(link.campaign) is None:
             found[link.mailbox_id].add(windows.window_of(link.campaign, days))
