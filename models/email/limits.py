@@ -148,7 +148,7 @@ def mailboxes_on(ids: Iterable[int], day: date) -> dict[int, OfDay]:
     return {it.mailbox_id: it for it in rows(OfDay, OF_DAY, {"ids": list(ids), "day": day})}
 
 
-# SQL: how many e-mails are being sent through the SMTP host of the mailbox `m`. By one_sending_per_mailbox alone.
+# SQL: how many e-mails are being sent through the SMTP host of the mailbox `m`.
 SENDING_AT_HOST = """
 (SELECT count(*) FROM campaign_email_queue h JOIN mailbox o ON o.id = h.mailbox_id
  WHERE h.status = 'sending' AND o.smtp_host = m.smtp_host)
