@@ -14,9 +14,9 @@ import clock
 
 
 class Certificate:
-    """valid: begin and end, in days from now."""
+    """valid: begin and end, in days from now. By default also at the machine's time while the tests' own is faked."""
 
-    def __init__(self, host: str, valid: tuple[float, float] = (-1, 1)) -> None:
+    def __init__(self, host: str, valid: tuple[float, float] = (-3650, 3650)) -> None:
         key = ec.generate_private_key(ec.SECP256R1())
         name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)])
         certificate = (

@@ -107,11 +107,14 @@ def _emails(ids: Sequence[int], after: Mapping[int, int], most: Mapping[int, int
     return dict(found)
 
 
-# Looks at what was handed over since `since`, by an index; with -infinity at all that was ever sent.
+# Looks at what sequences handed over since `since`, by an index; with -infinity at all that they ever sent.
 FOLLOW_UPS = f"""
 SELECT q.id AS predecessor_id, q.campaign_id, q.campaign_lead_id AS lead_id, next.id AS step_id, q.mailbox_id,
        q.sent_at, next.wait_count, next.wait_unit
-FROM unnest(%(ids)s::bigint[], %(since)s::timestamptz[]) AS c (id, since)
+FROM (
+    SELECT c.id, c.since FROM unnest(%(ids)s::bigint[], %(since)s::timestamptz[]) AS c (id, since)
+    WHERE EXISTS (SELECT FROM campaign_step s WHERE s.campaign_id = c.id AND s.position > 1) OFFSET 0
+) c
 JOIN campaign_email_queue q ON q.campaign_id = c.id AND {counting.counts("q")} AND {counting.counted_at("q")} >= c.since
 JOIN campaign_step this ON this.id = q.step_id
 CROSS JOIN LATERAL (

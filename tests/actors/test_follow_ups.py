@@ -1,6 +1,5 @@
 """Follow-ups: planned as soon as the e-mail before them was sent, and never sent past an answer that may be unread."""
 
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 from itertools import pairwise
 
@@ -20,17 +19,9 @@ from scheduling import waits
 from scheduling.window import WARSAW, Window
 from tests import factories as make
 
-pytestmark = pytest.mark.usefixtures("db", "the_index_comes_back")
+pytestmark = pytest.mark.usefixtures("db")
 Q = CampaignEmailQueue
 TO_LOOK = waits.TIME_TO_LOOK
-
-
-@pytest.fixture(scope="module")
-def the_index_comes_back() -> Iterator[None]:
-    """The one that the first follow-up drops."""
-    yield
-    make.nothing_left()
-    make.forbid_second_emails()
 
 
 def a_sequence(leads: int = 1, waits_for: tuple[str, ...] = ("3 days",), **campaign: object) -> tuple[int, int]:

@@ -261,7 +261,7 @@ class TestAddingACampaign:
 
     def test_the_example_can_be_added(self) -> None:
         for address in ("ola@warsztaty.example", "marek@warsztaty.example"):
-            make.a_mailbox(address)
+            make.a_listening_mailbox(address=address)
 
         done("campaign", "add", str(EXAMPLES / "campaign.toml"), "--leads", str(EXAMPLES / "leads.csv"))
 

@@ -16,11 +16,10 @@ from models.inbox.looks import Look
 from models.store import database
 from models.store.tables import CampaignEmailQueue, CampaignLead, CampaignStep, EmailHistory
 from tests import factories as make
-from tests.actors.test_follow_ups import send, the_index_comes_back
+from tests.actors.test_follow_ups import send
 
-pytestmark = pytest.mark.usefixtures("db", "the_index_comes_back")
+pytestmark = pytest.mark.usefixtures("db")
 Q = CampaignEmailQueue
-__all__ = ["the_index_comes_back"]
 
 SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
 READ = """
