@@ -20,6 +20,7 @@ from imapclient import IMAPClient
 import clock
 from ops.local import find_dovecot
 from tests.certificates import Certificate
+from tests.faked import SHIFT
 from tests.login_server import LoginServer
 from tests.scraping import free_port
 from tests.waiting import BOUND, until
@@ -27,11 +28,13 @@ from tests.waiting import BOUND, until
 # Dovecot serves no mail of root's and takes other users for its own parts: Debian's, or this very user.
 _MAIL_OWNER, _LOGIN_USER, _INNER_USER = "nobody", "dovenull", "dovecot"
 
+# LD_PRELOAD and shift: Dovecot keeps a faked time only if it is told to.
 CONFIG = """
 base_dir = {home}/run
 state_dir = {home}/state
 log_path = {home}/dovecot.log
 instance_name = {home}
+import_environment = TZ LD_PRELOAD {shift}
 protocols = imap
 listen = 127.0.0.1
 ssl = yes
@@ -201,6 +204,7 @@ class Dovecot:
         text = CONFIG.format(
             oauth=OAUTH.format(home=self.home, mechanisms=self.mechanisms) if self.login_server else "",
             home=self.home,
+            shift=SHIFT,
             login_user=_LOGIN_USER if as_root else owner.pw_name,
             inner_user=inner.pw_name,
             inner_group=_group(inner.pw_gid),

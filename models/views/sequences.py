@@ -28,7 +28,12 @@ STEPS = """
 SELECT id, position, subject, wait_count, wait_unit FROM campaign_step WHERE campaign_id = %s ORDER BY position
 """
 COUNTS = """
-SELECT step_id, status, count(*)::int AS emails FROM campaign_email_queue WHERE campaign_id = %s GROUP BY 1, 2
+SELECT step_id, status, count(*)::int AS emails FROM campaign_email_queue WHERE campaign_id = %(campaign)s GROUP BY 1, 2
+"""
+# The only step's e-mails are its campaign's, which are counted in an index.
+COUNTS_OF_ONE = """
+SELECT %(step)s::bigint AS step_id, status, count(*)::int AS emails
+FROM campaign_email_queue WHERE campaign_id = %(campaign)s GROUP BY status
 """
 
 # Follow-ups that have waited for a look into their mailbox's inbox: overdue, or put off until later. Looks only at
@@ -46,12 +51,16 @@ WHERE (m.imap_host IS NULL OR i.read_at IS NULL OR i.read_at < %(stale)s)
       ) IN ('inbox_not_read', 'no_inbox')))
 """
 HELD = f"""
-WITH unread AS ({_UNREAD})
-SELECT q.step_id, count(*)::int AS emails FROM campaign_email_queue q JOIN campaign_lead l ON l.id = q.campaign_lead_id
-WHERE q.campaign_id = %(campaign)s AND q.status = 'pending'
-  AND (EXISTS (SELECT FROM hold h WHERE {holds.OF_LEAD.format(l="l")} AND {holds.STANDS})
-       OR q.id IN (SELECT id FROM unread))
-GROUP BY 1
+WITH unread AS ({_UNREAD}), held AS (
+    SELECT q.id, q.step_id FROM hold h
+    JOIN campaign_lead l ON {holds.OF_LEAD.format(l="l")} AND l.campaign_id = %(campaign)s
+    JOIN campaign_email_queue q ON q.campaign_lead_id = l.id AND q.status = 'pending'
+    WHERE {holds.STANDS}
+    UNION
+    SELECT q.id, q.step_id FROM unread JOIN campaign_email_queue q ON q.id = unread.id
+    WHERE q.campaign_id = %(campaign)s
+)
+SELECT step_id, count(*)::int AS emails FROM held GROUP BY step_id
 """  # noqa: S608  # only our own words
 
 
@@ -78,7 +87,8 @@ def steps(campaign_id: int) -> list[StepProgress]:
     """In order."""
     found = rows(_Step, STEPS, (campaign_id,))
     counts: defaultdict[int, Counter[str]] = defaultdict(Counter)
-    for it in rows(_Count, COUNTS, (campaign_id,)):
+    query = COUNTS_OF_ONE if len(found) == 1 else COUNTS
+    for it in rows(_Count, query, {"campaign": campaign_id, "step": found[0].id}):
         counts[it.step_id][it.status] = it.emails
     held = {it.step_id: it.emails for it in rows(_Held, HELD, {"campaign": campaign_id, **_moments()})}
     answered = responses.of_steps(campaign_id, [it.id for it in found])

@@ -18,9 +18,9 @@ from pathlib import Path
 
 import clock
 from scheduling.window import WARSAW
+from tests.faked import SHIFT
 
 _SOURCE = Path(__file__).parent / "clock.c"
-_SHIFT = "TESTS_CLOCK_SHIFT"
 
 
 def shift(at: str) -> int:
@@ -28,7 +28,7 @@ def shift(at: str) -> int:
     asked = datetime.fromisoformat(at)
     asked = asked if asked.tzinfo else asked.replace(tzinfo=WARSAW)
     # This process may run at another time already.
-    return round((asked - clock.now()).total_seconds()) + int(os.environ.get(_SHIFT, "0"))
+    return round((asked - clock.now()).total_seconds()) + int(os.environ.get(SHIFT, "0"))
 
 
 def library() -> Path:
@@ -49,7 +49,7 @@ def main() -> None:
         seconds = shift(at)
     except ValueError as error:
         sys.exit(f"AT: {error}; it is like 2026-11-26 23:58, in Warsaw")
-    faked = {"LD_PRELOAD": str(library()), _SHIFT: str(seconds)}
+    faked = {"LD_PRELOAD": str(library()), SHIFT: str(seconds)}
     os.execvpe(command[0], command, os.environ | faked)
 
 

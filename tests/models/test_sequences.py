@@ -41,6 +41,16 @@ def test_each_step_has_its_letters_by_status() -> None:
     assert [it.held for it in found] == [0, 0, 0]
 
 
+def test_the_only_letter_has_all_of_its_campaigns_e_mails() -> None:
+    mailbox_id = make.a_mailbox()
+    campaign_id = make.a_campaign([mailbox_id], leads=2)
+    make.planned(campaign_id, mailbox_id, make.now(), make.now() + HOUR)
+
+    [only] = sequences.steps(campaign_id)
+
+    assert {status: count for status, count in only.counts.items() if count} == {Status.PENDING: 2}
+
+
 def test_an_answer_counts_for_the_letter_that_it_answers() -> None:
     campaign_id, mailbox_id, first = a_sequence()
     looked(mailbox_id, make.now())
