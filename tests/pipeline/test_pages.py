@@ -340,7 +340,7 @@ class TestLanguage:
         expect(page.get_by_role("heading", level=1)).to_have_text("Kampanie")
         expect(page.locator("html")).to_have_attribute("lang", "pl")
 
-        page.get_by_role("link", name="EN").click()
+        page.get_by_role("link", name="EN", exact=True).click()
         page.get_by_role("link", name="Mailboxes").click()
 
         expect(page.get_by_role("heading", level=1)).to_have_text("Mailboxes")

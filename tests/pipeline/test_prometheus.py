@@ -13,6 +13,7 @@ from dramatiq import Message
 from models.owner import mailboxes
 from models.states import Status
 from models.store.database import clock
+from models.store.tables import Inbox
 from scheduling.window import warsaw_day
 from tests import factories as make
 from tests import watching
@@ -28,13 +29,21 @@ GRAFANA_FILLS_IN = {"$campaign": ".+", "$mailbox": ".+", "$__rate_interval": "1m
 
 @pytest.fixture
 def prometheus(punktual: Punktual, tmp_path: Path) -> Iterator[PrometheusServer]:
-    """Everything runs, and has sent a mail, had one refused, and one of which nobody knows."""
+    """Everything runs, and has read an inbox, sent a mail, had one refused, and one of which nobody knows."""
+    an_inbox_was_read()
     pages = start_all(punktual)
     send_three(punktual)
     ask_everything_once(punktual)
     with PrometheusServer(tmp_path / "prometheus", pages) as running:
         wait_for_samples(running)
         yield running
+
+
+def an_inbox_was_read() -> None:
+    """Of a mailbox that is paused, so that its server is not asked."""
+    mailbox_id = make.a_listening_mailbox()
+    mailboxes.pause(mailbox_id, "tests")
+    Inbox.insert(mailbox=mailbox_id, started_at=clock(), read_at=clock()).execute()
 
 
 def start_all(punktual: Punktual) -> dict[str, int]:

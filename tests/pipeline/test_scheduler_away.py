@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 from dramatiq import Message
 
+from actors.hint import AHEAD
 from models.health import heartbeats
 from models.states import Move, Status
 from models.store.tables import CampaignEmailQueue, EmailHistory
@@ -33,7 +34,7 @@ class TestTheTimekeeperIsAway:
             scheduled_at = make.row(email_id).scheduled_at
             eta = datetime.fromtimestamp(message.options["eta"] / 1000, UTC)
             assert message.args[1] == round(scheduled_at.timestamp() * 1000)
-            assert scheduled_at <= eta < scheduled_at + ABOUT
+            assert scheduled_at - AHEAD <= eta < scheduled_at + ABOUT
         marks = [(row.hinted_for == row.scheduled_at) for row in Q.select().order_by(Q.id)]
         assert marks == [True, True, True, False, False]
 
