@@ -191,6 +191,9 @@ class TestNoNewToken:
 
             mail = deliver(email_id)
 
+        # The settings of sessions to come are those with which it was opened last.
+        settings(DATABASE_LOCK_TIMEOUT_SECONDS=5)
+        database.open_database("tests")
         assert (mail.status, mail.attempts) == (Status.PENDING, 0)
         assert mailboxes.get(mailbox_id).closed_until is None
 
