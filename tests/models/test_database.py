@@ -103,11 +103,17 @@ class TestASessionThatIsNotAsAskedFor:
     """As behind a connection pooler."""
 
     @pytest.mark.parametrize(
-        "name", ["lock_timeout", "statement_timeout", "idle_in_transaction_session_timeout", "TimeZone"]
+        ("name", "value"),
+        [
+            ("lock_timeout", "7min"),  # long: the question itself runs under it
+            ("statement_timeout", "7min"),
+            ("idle_in_transaction_session_timeout", "7min"),
+            ("TimeZone", "CET"),
+        ],
     )
-    def test_is_told_of_by_the_setting_that_was_lost(self, db: None, name: str) -> None:
+    def test_is_told_of_by_the_setting_that_was_lost(self, db: None, name: str, value: str) -> None:
         assert database.unsuitable() is None
-        database.execute(f"SET {name} = {'1' if name != 'TimeZone' else 'CET'}")
+        database.execute(f"SET {name} = '{value}'")
 
         assert f"{name} is " in str(database.unsuitable())
 
