@@ -13,7 +13,6 @@ import faults
 from actors.disk.jsonlines import LinesUnreadable
 from admin import (
     arm,
-    campaign,
     catcher,
     completion,
     demo,
@@ -28,6 +27,7 @@ from admin import (
     suppression,
 )
 from admin.arm import ArmingRefused
+from admin.campaign import commands as campaign
 from bounds import OutOfBounds
 from intake.campaign_file import FileInvalid
 from mail.address import AddressInvalid

@@ -10,7 +10,7 @@ import typer
 
 import clock
 import config
-from admin.campaign_testing import converse, told
+from admin.campaign.testing import converse, told
 from admin.person import who
 from logins import servers
 from mail import calibration, imap, message, unsubscribe

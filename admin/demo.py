@@ -16,7 +16,7 @@ import typer
 
 import clock
 import config
-from admin import campaign as campaign_commands
+from admin.campaign import commands as campaign_commands
 from admin.comparison import Comparison, compare
 from admin.person import who
 from admin.show import console

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from admin import campaign as campaign_commands
+from admin.campaign import commands as campaign_commands
 from intake.bad_rows import BadRows
 from intake.campaign_file import FileInvalid, read_campaign
 from intake.letters import check_columns, check_sender, check_unsubscribe_url, fault

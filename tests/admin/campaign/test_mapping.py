@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from admin import mapping
+from admin.campaign import mapping
 from intake.columns import choose
 from intake.tables import name_of
 from intake.texts import FileInvalid

@@ -11,8 +11,9 @@ from typing import Annotated, TypeVar
 import typer
 
 import config
-from admin import mapping, show
-from admin.progress import progress
+from admin import show
+from admin.campaign import mapping
+from admin.campaign.progress import progress
 from intake import importing
 from intake.bad_rows import BadRows, ErrorFile, named
 from intake.columns import Columns, is_email, plain

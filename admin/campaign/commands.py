@@ -6,18 +6,9 @@ from typing import Annotated
 
 import typer
 
-from admin import (
-    campaign_drafts,
-    campaign_edit,
-    campaign_preview,
-    campaign_report,
-    campaign_summary,
-    campaign_testing,
-    confirm,
-    lead,
-    show,
-)
-from admin import leads as importing
+from admin import confirm, lead, show
+from admin.campaign import drafts, edit, preview, report, summary, testing
+from admin.campaign import leads as importing
 from admin.person import who
 from intake.campaign_file import FileInvalid, read_campaign
 from mail.compose import Templates
@@ -29,13 +20,13 @@ from models.store.tables import Campaign
 from models.views import overview
 
 app = typer.Typer(help="Campaigns: their leads, content and schedule.", no_args_is_help=True)
-app.command("preview")(campaign_preview.preview)
-app.command("test")(campaign_testing.send_test)
-app.command("forecast")(campaign_summary.forecast)
-app.command("report")(campaign_report.report)
-app.command("edit")(campaign_edit.edit)
-app.command("delete")(campaign_drafts.delete)
-app.command("copy")(campaign_drafts.copy)
+app.command("preview")(preview.preview)
+app.command("test")(testing.send_test)
+app.command("forecast")(summary.forecast)
+app.command("report")(report.report)
+app.command("edit")(edit.edit)
+app.command("delete")(drafts.delete)
+app.command("copy")(drafts.copy)
 
 Name = Annotated[str, typer.Argument(help="The campaign's name.")]
 
@@ -62,7 +53,7 @@ def add(
     """
     basis = lead.checked_basis(legal_basis, legal_basis_source, legal_basis_date)
     campaign, letters = read_campaign(file)
-    senders = campaign_edit.senders_of(file, campaign)
+    senders = edit.senders_of(file, campaign)
     new = NewCampaign(
         name=campaign.name,
         subject=campaign.subject,
@@ -79,13 +70,13 @@ def add(
         stop_in_all_campaigns=bool(campaign.stop_in_all_campaigns),
         stop_colleagues=bool(campaign.stop_colleagues),
     )
-    campaign_edit.check_inboxes(file, campaign, senders)
+    edit.check_inboxes(file, campaign, senders)
     order = importing.Order(leads, map or (), sheet, encoding, basis, skip_bad, skip_recent, yes)
     added = importing.bring_in(order, letters, new.name, None, partial(campaigns.add_staged, new, who()))
     if added is None:
         raise FileInvalid(f"{leads.name}: no lead is left, so {new.name!r} was not added")
     print(f"added {campaign.name!r} with {importing.counted(added.leads)}, as a draft")
-    campaign_summary.print_if_started(campaigns.get(added.id))
+    summary.print_if_started(campaigns.get(added.id))
 
 
 @app.command()
@@ -137,7 +128,7 @@ def start(name: Name, yes: confirm.Yes = False) -> None:
     """
     row = campaigns.find(name)
     if row.status == CampaignStatus.DRAFT:
-        campaign_summary.print_if_started(row)
+        summary.print_if_started(row)
         confirm.ask("Start it?", yes=yes)
     campaigns.start(row.id, who())
     print(f"started {name!r}; {_what_happens_now(row.id)}")

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from admin.progress import progress
+from admin.campaign.progress import progress
 
 
 class Terminal(io.StringIO):

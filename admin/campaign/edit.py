@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from admin import campaign_summary, confirm
+from admin import confirm
+from admin.campaign import summary
 from admin.person import who
 from intake import texts
 from intake.campaign_file import CampaignFile, FileInvalid, edited, read_campaign
@@ -72,7 +73,7 @@ def _order(row: Campaign, change: Edit, *, yes: bool) -> None:
     order = partial(campaigns.edit, row.id, who(), change)
     moves = confirm.show_moves(order, [row.id])
     if row.status != CampaignStatus.DRAFT:
-        ends_differ = campaign_summary.print_difference(row, order)
+        ends_differ = summary.print_difference(row, order)
         if moves or ends_differ or change.letter is not None:
             confirm.ask("Make this change?", yes=yes)
     if not order():

@@ -10,7 +10,7 @@ import typer
 
 import clock
 from actors import record
-from admin.campaign_preview import Lead, composed
+from admin.campaign.preview import Lead, composed
 from admin.person import who
 from logins import servers
 from mail import smtp

@@ -1,0 +1,1 @@
+"""`python -m admin campaign`: one file per command or group of commands, and how leads files are brought in."""
