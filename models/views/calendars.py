@@ -11,9 +11,8 @@ from datetime import date, datetime
 from itertools import islice, pairwise
 from typing import Any, NamedTuple
 
-from models.email import gates, holds, recipients
+from models.email import recipients
 from models.email.recipients import MAY_BE_WRITTEN_TO
-from models.email.suppressed import ENTRY
 from models.planning import plans, usable
 from models.planning.plans import Situation
 from models.states import CampaignStatus
@@ -21,7 +20,8 @@ from models.store import reason_columns
 from models.store.database import database, fetch
 from models.store.database import rows as read_rows
 from models.store.tables import Campaign
-from models.views import standings
+from models.views import forbidden, standings
+from models.views.forbidden import Forbidden
 from reasons import Code, Reason, Why
 from scheduling import planner
 from scheduling.planner import Email, Hold, Slot, Taken, Unplannable
@@ -353,43 +353,26 @@ def _held_by_provider(seen: _Seen) -> Reason:
 
 
 @dataclass(frozen=True)
-class _LeftOut:
+class _LeftOut(Forbidden):
     address: str
     error: str | None
     error_code: str | None
     error_values: dict[str, Any] | None
-    suppressed_by: str | None
-    suppressed: str | None
-    suppressed_code: str | None
-    suppressed_values: dict[str, Any] | None
-    is_stopped: bool | None
-    stopped: str | None
-    stopped_code: str | None
-    stopped_values: dict[str, Any] | None
     total: int
 
-    def why(self) -> Why:
+    def why_not(self, is_basis_required: bool) -> Why:
         if self.error is not None:
             return reason_columns.current(self.error, self.error_code, self.error_values) or self.error
-        if self.suppressed_by is not None:
-            why = reason_columns.current(self.suppressed, self.suppressed_code, self.suppressed_values)
-            return gates.why_suppressed(self.suppressed_by, why or "")
-        if self.is_stopped:
-            because = reason_columns.read(self.stopped, self.stopped_code, self.stopped_values)
-            return Reason(Code.STOPPED, because=because or "")
-        return Reason(Code.NO_LEGAL_BASIS)
+        return self.why(is_basis_required) or ""
 
 
 LEFT_OUT = f"""
 SELECT l.address, CASE WHEN q.status = 'cancelled' THEN q.error END AS error, q.error_code, q.error_values,
-       s.address AS suppressed_by, s.reason AS suppressed, s.reason_code AS suppressed_code,
-       s.reason_values AS suppressed_values, hold.stops AS is_stopped, hold.reason AS stopped,
-       hold.reason_code AS stopped_code, hold.reason_values AS stopped_values, count(*) OVER ()::int AS total
+       count(*) OVER ()::int AS total, {forbidden.COLUMNS}
 FROM campaign_lead l
 JOIN campaign_lead cl ON cl.id = l.id
 JOIN lead p ON p.id = l.lead_id
-LEFT JOIN LATERAL {ENTRY.format(address="p.address")} s ON true
-LEFT JOIN LATERAL {holds.STRONGEST} hold ON true
+{forbidden.JOINS}
 LEFT JOIN campaign_email_queue q ON q.campaign_id = l.campaign_id AND q.campaign_lead_id = l.id
 WHERE l.campaign_id = %(campaign)s
   AND (q.status = 'cancelled' OR (q.id IS NULL OR q.status = 'pending') AND NOT {MAY_BE_WRITTEN_TO})
@@ -400,4 +383,5 @@ ORDER BY l.position LIMIT %(most)s
 def _left_out(campaign_id: int, most: int) -> tuple[list[LeftOut], int]:
     """The first of the leads that will not be written to, and how many they are."""
     found = read_rows(_LeftOut, LEFT_OUT, {**recipients.rules(), "campaign": campaign_id, "most": most})
-    return [LeftOut(it.address, it.why()) for it in found], found[0].total if found else 0
+    is_required = recipients.is_basis_required()
+    return [LeftOut(it.address, it.why_not(is_required)) for it in found], found[0].total if found else 0

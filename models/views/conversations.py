@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from models.email import gates, holds, suppressed
+from models.email import recipients
 from models.states import CampaignStatus, Status
 from models.store import reason_columns
 from models.store.database import fetch, rows
+from models.views import forbidden
+from models.views.forbidden import Forbidden
 from reasons import Code, Reason, Why
 from scheduling.waits import Unit, Wait
 
@@ -61,47 +63,23 @@ class Conversation:
 LEADS = f"""
 SELECT cl.id, cl.campaign_id, c.name AS campaign, c.status AS campaign_status, cl.address AS lead,
        (SELECT count(*)::int FROM campaign_step s WHERE s.campaign_id = c.id) AS steps,
-       entry.address AS suppressed_by, entry.reason AS suppressed, entry.reason_code AS suppressed_code,
-       entry.reason_values AS suppressed_values, hold.stops AS hold_stops, hold.until AS hold_until,
-       hold.reason AS hold_reason, hold.reason_code AS hold_code, hold.reason_values AS hold_values
+       {forbidden.COLUMNS}
 FROM campaign_lead cl
 JOIN campaign c ON c.id = cl.campaign_id
 JOIN lead p ON p.id = cl.lead_id
-LEFT JOIN LATERAL {suppressed.ENTRY.format(address="p.address")} entry ON true
-LEFT JOIN LATERAL {holds.STRONGEST} hold ON true
+{forbidden.JOINS}
 WHERE cl.id = ANY(%s) ORDER BY cl.campaign_id DESC, cl.id
 """  # noqa: S608  # only our own words
 
 
 @dataclass(frozen=True)
-class _Lead:
+class _Lead(Forbidden):
     id: int
     campaign_id: int
     campaign: str
     campaign_status: CampaignStatus
     lead: str
     steps: int
-    suppressed_by: str | None
-    suppressed: str | None
-    suppressed_code: str | None
-    suppressed_values: dict[str, Any] | None
-    hold_stops: bool | None
-    hold_until: datetime | None
-    hold_reason: str | None
-    hold_code: str | None
-    hold_values: dict[str, Any] | None
-
-    @property
-    def stopped(self) -> Reason | None:
-        """Why it must not be written to any more."""
-        if self.suppressed_by is not None:
-            why = reason_columns.current(self.suppressed, self.suppressed_code, self.suppressed_values)
-            return gates.why_suppressed(self.suppressed_by, why or "")
-        return Reason(Code.STOPPED, because=self.hold) if self.hold_stops else None
-
-    @property
-    def hold(self) -> Why:
-        return reason_columns.read(self.hold_reason, self.hold_code, self.hold_values) or ""
 
 
 # Each with the wait of the step after it.
@@ -184,14 +162,17 @@ def _read(ids: Sequence[int]) -> list[Conversation]:
     answers: defaultdict[int, list[_Answer]] = defaultdict(list)
     for answer in rows(_Answer, ANSWERS, (list(ids),)):
         answers[answer.campaign_lead_id].append(answer)
-    return [_conversation(it, letters[it.id], answers[it.id]) for it in rows(_Lead, LEADS, (list(ids),))]
+    is_required = recipients.is_basis_required()
+    return [_conversation(it, letters[it.id], answers[it.id], is_required) for it in rows(_Lead, LEADS, (list(ids),))]
 
 
-def _conversation(it: _Lead, found: Sequence[_Letter], came_back: Sequence[_Answer]) -> Conversation:
+def _conversation(
+    it: _Lead, found: Sequence[_Letter], came_back: Sequence[_Answer], is_basis_required: bool
+) -> Conversation:
     letters = {row.email_id: row.letter for row in found}
     last = found[-1] if found else None
     goes_on = last is not None and last.status in (Status.PENDING, Status.SENDING)
-    ended = None if goes_on else _ended(it, last)
+    ended = None if goes_on else _ended(it, last, is_basis_required)
     is_held = it.hold_stops is False and ended is None
     wait = last.wait if last and last.sent_at and ended is None else None
     return Conversation(
@@ -211,14 +192,14 @@ def _conversation(it: _Lead, found: Sequence[_Letter], came_back: Sequence[_Answ
     )
 
 
-def _ended(it: _Lead, last: _Letter | None) -> Why | None:
+def _ended(it: _Lead, last: _Letter | None, is_basis_required: bool) -> Why | None:
     """Why no more letters follow the last one, which is neither planned nor being sent."""
     if last is not None and last.status is Status.UNKNOWN:
         return None
     if last is not None and last.status is not Status.SENT:
         return last.letter.why or Reason(Code.LETTER_NOT_SENT, status=last.status)
-    if it.stopped is not None:
-        return it.stopped
+    if (why := it.why(is_basis_required)) is not None:
+        return why
     if last is not None and last.wait is None:
         return Reason(Code.SEQUENCE_OVER)
     if it.campaign_status in (CampaignStatus.CANCELLED, CampaignStatus.COMPLETED):

@@ -3,24 +3,22 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
 
-from models.email import gates, holds, message_ids, recipients
-from models.email.suppressed import ENTRY
+from models.email import message_ids, recipients
 from models.owner.campaigns import CampaignInvalid
 from models.planning import usable
 from models.states import Status
-from models.store import reason_columns
 from models.store.database import fetch_row
 from models.store.database import row as read_row
 from models.store.tables import Campaign
-from models.views import calendars, overview
-from reasons import Code, Reason, Why
+from models.views import calendars, forbidden, overview
+from models.views.forbidden import Forbidden
+from reasons import Why
 from scheduling.planner import Unplannable
 
 
 @dataclass(frozen=True)
-class LeadLetter:
+class LeadLetter(Forbidden):
     """One lead's message before it is composed: what mail.compose.letter_of() takes."""
 
     campaign_lead_id: int
@@ -39,15 +37,6 @@ class LeadLetter:
     status: Status | None
     at: datetime | None  # planned for; or, if it is not planned, the forecast's time
     sent_at: datetime | None
-    suppressed_by: str | None
-    suppressed: str | None
-    suppressed_code: str | None
-    suppressed_values: dict[str, Any] | None
-    is_stopped: bool | None
-    stopped: str | None
-    stopped_code: str | None
-    stopped_values: dict[str, Any] | None
-    legal_basis: str | None
 
     @property
     def is_over(self) -> bool:
@@ -60,15 +49,7 @@ class LeadLetter:
 
     def why_not(self) -> Why | None:
         """Why it will not be sent, if its lead must not be written to."""
-        if self.suppressed_by is not None:
-            why = reason_columns.current(self.suppressed, self.suppressed_code, self.suppressed_values)
-            return gates.why_suppressed(self.suppressed_by, why or "")
-        if not self.legal_basis and recipients.is_basis_required():
-            return Reason(Code.NO_LEGAL_BASIS)
-        if self.is_stopped:
-            because = reason_columns.read(self.stopped, self.stopped_code, self.stopped_values)
-            return Reason(Code.STOPPED, because=because or "")
-        return None
+        return self.why(recipients.is_basis_required())
 
 
 # Of an e-mail that is not planned: from the mailbox of its forecast.
@@ -76,16 +57,12 @@ LETTER = f"""
 SELECT cl.id AS campaign_lead_id, cl.position AS turn, m.id AS mailbox_id, cl.address AS recipient, cl.fields,
        s.subject, s.text, s.html, m.address AS sender, m.name AS sender_name, m.one_click,
        COALESCE(q.message_id, {message_ids.of("s.id")}) AS message_id, q.id AS email_id, q.status,
-       q.scheduled_at AS at, q.sent_at, p.legal_basis,
-       x.address AS suppressed_by, x.reason AS suppressed, x.reason_code AS suppressed_code,
-       x.reason_values AS suppressed_values, hold.stops AS is_stopped, hold.reason AS stopped,
-       hold.reason_code AS stopped_code, hold.reason_values AS stopped_values
+       q.scheduled_at AS at, q.sent_at, {forbidden.COLUMNS}
 FROM campaign_lead cl
 JOIN campaign c ON c.id = cl.campaign_id
 JOIN lead p ON p.id = cl.lead_id
 JOIN campaign_step s ON s.campaign_id = c.id AND s.position = 1
-LEFT JOIN LATERAL {ENTRY.format(address="p.address")} x ON true
-LEFT JOIN LATERAL {holds.STRONGEST} hold ON true
+{forbidden.JOINS}
 LEFT JOIN campaign_email_queue q ON q.campaign_lead_id = cl.id AND q.step_id = s.id
 JOIN mailbox m ON m.id = COALESCE(%(mailbox)s, q.mailbox_id, (
     SELECT min(cm.mailbox_id) FROM campaign_mailbox cm WHERE cm.campaign_id = c.id))
@@ -146,7 +123,7 @@ def _lead(row: Campaign, address: str | None) -> int:
 
 
 def _letter(lead_id: int, mailbox_id: int | None) -> LeadLetter:
-    values: dict[str, Any] = {"lead": lead_id, "mailbox": mailbox_id}
+    values = {"lead": lead_id, "mailbox": mailbox_id}
     found = read_row(LeadLetter, LETTER, values)
     if found is None:
         raise CampaignInvalid("the campaign has no mailbox")
