@@ -1,6 +1,7 @@
 """Rows for tests, made by the product's own functions wherever it has them, and aged by hand."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
@@ -34,6 +35,14 @@ _numbers = count(1)
 def now() -> datetime:
     at = database.clock()
     return at.replace(microsecond=at.microsecond // 1000 * 1000)
+
+
+@contextmanager
+def lost_in_a_crash() -> Iterator[None]:
+    """What is written in it is gone afterwards, as after a crash of Postgres that had not written it to its disk."""
+    with database.database.transaction() as unflushed:
+        yield
+        unflushed.rollback()
 
 
 def a_mailbox(address: str | None = None, **changes: Any) -> int:

@@ -117,11 +117,14 @@ def set_disarmed_reason(reason: Why | None) -> None:
     execute(SET_DISARMED, reason_columns.for_sql(reason, "disarmed_reason"))
 
 
-LATEST = "SELECT id AS history_id, email_id, at::text AS at FROM email_history ORDER BY id DESC LIMIT 1"
+# Not a claim, which a crash of Postgres may lose (models/email/moves.py): it would look like a restored backup.
+LATEST = """
+SELECT id AS history_id, email_id, at::text AS at FROM email_history WHERE move <> 'claim' ORDER BY id DESC LIMIT 1
+"""
 
 
 def latest() -> HistoryPosition | None:
-    """The newest row of email_history."""
+    """The newest row of email_history that is on Postgres's disk for certain."""
     return row(HistoryPosition, LATEST)
 
 

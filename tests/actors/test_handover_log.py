@@ -237,6 +237,14 @@ class TestADatabaseThatForgotNothing:
         assert handover_log.forgotten() == []
         assert make.row(first).status == Status.SENT
 
+    def test_but_a_claim_that_was_not_on_its_disk_is_not_disarmed(self) -> None:
+        email_id = make.an_email()
+        with make.lost_in_a_crash():
+            make.claimed(email_id)
+            handover_log.check()
+
+        assert handover_log.agrees()
+
     def test_of_another_installation_has_witnesses_of_its_own(self, smtp: SmtpServer) -> None:
         sent_mails(smtp, 2)
         database.execute("UPDATE installation SET id = gen_random_uuid()")

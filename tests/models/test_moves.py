@@ -14,6 +14,7 @@ from models.email.claims import Claim, Held
 from models.email.gates import Closed
 from models.owner import settlement, suppressions
 from models.states import COUNTED, PATHS, Move, Status
+from models.store import database
 from models.store.tables import Campaign, CampaignEmailQueue, CampaignLead, Mailbox
 from models.views import history, overview
 from tests import factories as make
@@ -158,6 +159,31 @@ class TestClaiming:
 
         with pytest.raises(IntegrityError, match="one_sending_per_mailbox"):
             Q.update(mailbox=make.row(first).mailbox_id).where(Q.id == second).execute()
+
+    def test_its_commit_waits_for_no_disk_and_that_of_the_hand_over_does(self) -> None:
+        email_id, flushed = make.an_email(), "SELECT current_setting('synchronous_commit')"
+
+        with database.database.transaction():
+            database.execute("SET LOCAL synchronous_commit = on")
+            held = make.claimed(email_id).held
+            [(after_claim,)] = database.fetch(flushed)
+        with database.database.transaction():
+            database.execute("SET LOCAL synchronous_commit = on")
+            moves.hand_over(held, b"content")
+            [(after_hand_over,)] = database.fetch(flushed)
+
+        assert (after_claim, after_hand_over) == ("off", "on")
+
+    def test_one_that_a_crash_of_postgres_lost_hands_nothing_over_and_can_be_made_again(self) -> None:
+        email_id = make.an_email()
+        with make.lost_in_a_crash():
+            lost = make.claimed(email_id)
+
+        closed = moves.hand_over(lost.held, b"content")
+
+        assert closed is not None
+        assert closed.gate == "claim"
+        assert moves.hand_over(make.claimed(email_id).held, b"content") is None
 
     def test_the_password_is_not_in_what_a_claim_prints(self) -> None:
         mailbox_id = make.a_mailbox(username="ola", password_encrypted="gAAAA-token")
