@@ -24,16 +24,17 @@ class Known:
 
 # Words used when a sender is accused. An answer with one of these is not clearly about the recipient.
 _OF_THE_SENDER = (
-    r"sender|\bfrom\b|return.?path|originator|nadawc|absender|exp[eé]diteur|remitente"
+    r"sender|\bfrom\b|return.?path|originator|nadawc|absender|exp[eé]diteur|[eé]metteur|remitente|mittente|afzender"
     r"|\bclient\b|\bip\b|\bptr\b|\brdns\b|reverse dns|\bhelo\b|\behlo\b|\btls\b|starttls"
     r"|\byour (e-?mail )?(account|ip|server|host|network|provider|reputation|quota|domain|isp)"
     r"|block|black.?list|\brbl\b|dnsbl|spamhaus|spamcop|\blisted\b|reputation|\bbanned|zablokow|czarn"
-    r"|spam|junk|\bbulk|unsolicited|phish|abus|malicious|suspicious|unusual"
+    r"|spam|junk|\bbulk|unsolicited|phish|abus|malicious|suspicious|unusual|mass.?mail|\bcontent|tre[sś][cć]|filtered"
     r"|polic(y|ies)|polityk|not (allowed|permitted|authori[sz]ed|accepted)|den(ied|y)|prohibit|forbidden|unauthori"
     r"|\brelay(?! recipient table|=)|brak uprawnie|odmow"
     r"|limit|quota|\brates?\b|too (many|much|fast|quick|often)|exceed|throttl|przekrocz|\bper (hour|day|minute|month)"
     r"|authenti|\blog.?in\b|\bspf\b|dkim|dmarc|verif|weryfik"
-    r"|later|temporar|\bwait|retry|come back|p[oó][zź]niej|chwilow|\bhold\b|\bheld\b|review"
+    r"|later|temporar|\bwait|retry|slow|come back|p[oó][zź]niej|chwilow|\bhold\b|\bheld\b|review"
+    r"|accept (delivery|this|your)|\b(this|your) message (was|is|has been)"
     r"|sending|send as|outgoing|outbound|submission|wychodz|wysy[lł]"
     r"|permission|privilege|password|credential|certificate|signature"
     r"|\bsmtp\b(?! address)|\b(mail|service|access) for\b|mail command|envelope|reply-to"
@@ -42,17 +43,22 @@ _OF_THE_SENDER = (
 )
 _PERSON = (
     r"(user(name)?|recipient|rcpt|mail ?box|mail ?drop|(e-?mail )?address|addressee|account|alias|person|destination"
-    r"|customer|subscriber|local[- ]?part|domain"
-    r"|u[zż]ytkowni\w*|odbior\w*|adresat\w*|skrzynk\w*|adres\w*|kont[oa]|domen\w*"
+    r"|customer|subscriber|local[- ]?part"
+    r"|u[zż]ytkowni\w*|odbior\w*|adresat\w*|skrzynk\w*|adres\w*|kont[oa]"
     r"|empf[aä]nger|benutzer|destinataire|destinatari[oa]|usuario|utilisateur|adresse)"
 )
 _MISSING = (
     r"(unknown|not (be )?found|not known|not present|(does|do|did|has)(n.?t| not?)( \w+)? exists?|not exist\w*"
-    r"|no longer \w+|(doesn.?t|does not) have|is (not )?(disabled|inactive|closed|invalid|valid|active|local)"
-    r"|not (a )?(local|valid)|disabled|deactivated|inactive|unavailable user"
+    r"|no longer \w+|(doesn.?t|does not) have|is (not )?(invalid|valid|local)|not (a )?(local|valid)|unavailable user"
     r"|has moved|invalid|unrouteable|not recogni[sz]ed|undeliverable"
-    r"|nie istnieje|nieistniej\w*|nieznan\w*|nie znaleziono|nieaktywn\w*|usuni[eę]t\w*"
+    r"|nie istnieje|nieistniej\w*|nieznan\w*|nie znaleziono|usuni[eę]t\w*"
     r"|unbekannt|existiert nicht|inconnu\w*|n.existe pas|desconocid\w*|no existe|sconosciut\w*|inesistent\w*)"
+)
+# A user or an account that is closed may be the sender's own; these are the recipient's.
+_CLOSED = (
+    r"(recipient|rcpt|mail ?box|mail ?drop|addressee|address|alias|destination|tried to reach"
+    r"|odbior\w*|adresat\w*|skrzynk\w*|adres\w*|empf[aä]nger|destinataire|destinatari[oa])\b.{0,60}"
+    r"\b(disabled|deactivated|inactive|closed|not active|nieaktywn\w*)"
 )
 # Words allowed between such a word and its subject. With others something else is missing: a password, a permission.
 _AND = (
@@ -65,7 +71,7 @@ _NO = (
     r"|nieistniej\w*|nieprawid[lł]ow\w*|brak (takie(go|j) )?|unbekannte\w*|destinataire inconnu)"
 )
 _NO_SUCH_PERSON = (
-    rf"\b{_NO} ?{_AND}{{0,3}}{_PERSON}|\b{_PERSON}\b.{{0,60}}\b{_MISSING}"
+    rf"\b{_NO} ?{_AND}{{0,3}}{_PERSON}|\b{_PERSON}\b.{{0,60}}\b{_MISSING}|\b{_CLOSED}"
     r"|\bno one (here )?(with|by|of|at)|\bno existe|\bnessun utente|\bno mail ?box"
 )
 # Codes with which such words are believed: about an address, a mailbox, a route, or unspecific.
@@ -96,7 +102,12 @@ KNOWN = (
         r"|message too (big|large)|zbyt du[zż]a wiadomo",
         unless=r"quota|\bper\b|mailbox|user|recipient|account",
     ),
-    Known(Scope.CONTENT, _RFC3463, enhanced=r"[45]\.(6\.\d+|2\.3)"),
+    Known(
+        Scope.CONTENT,
+        _RFC3463,
+        enhanced=r"[45]\.(6\.\d+|2\.3)",
+        unless=r"spam|polic(y|ies)|block|reputation|sender|\bip\b",
+    ),
     # The sender's limits and blocks: one such answer is enough.
     Known(
         Scope.MAILBOX,
@@ -160,7 +171,8 @@ KNOWN = (
         words=r"virus|malware|trojan|infected|wirus|content presents a potential security issue"
         r"|(attach\w*|file (type|name|extension)|executable|za[lł][aą]cznik\w*).{0,40}"
         r"(not (allowed|permitted)|forbidden|blocked|prohibited|rejected|banned|niedozwolon\w*)",
-        unless=r"\b(account|ip|computer|client|sender|network|outgoing|outbound)\b|your (domain|host|server)",
+        # "Spam or virus" is about the sender.
+        unless=r"spam|\b(account|ip|computer|client|sender|network|outgoing|outbound)\b|your (domain|host|server)",
     ),
     # Clearly about this recipient.
     Known(

@@ -58,7 +58,7 @@ class TestWhoseFault:
 
     @pytest.mark.parametrize("phase", [Phase.DATA, Phase.DOT])
     def test_the_contents_is_its_own(self, phase: Phase) -> None:
-        final, temporary = told(phase, 554, "5.6.0 spam"), told(phase, 451, "4.6.0 hm")
+        final, temporary = told(phase, 554, "5.6.0 headers too large"), told(phase, 451, "4.6.0 hm")
 
         assert isinstance(final, Refused)
         assert isinstance(temporary, Deferred)

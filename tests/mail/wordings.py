@@ -133,6 +133,17 @@ NO_SUCH_RECIPIENT = [
         (RCPT, 550, "no existe dicha persona"),
         (RCPT, 550, "nessun utente simile in questo indirizzo"),
     ),
+    *_of(
+        "ActiveCampaign/smtp-field-manual, data/codes",
+        (
+            RCPT,
+            554,
+            "delivery error: dd Sorry, your message to anna@leads.example cannot be delivered. Mailbox is disabled",
+        ),
+        (RCPT, 550, "The email account that you tried to reach is disabled"),
+        (RCPT, 550, "5.1.1 <anna@leads.example> is not a valid mailbox; connection closed"),
+        (RCPT, 550, "Recipient domain not found"),
+    ),
     *_of("RFC 3463 section 3.2", (RCPT, 551, "5.1.6 the mailbox has moved, no forwarding address")),
 ]
 
@@ -375,5 +386,28 @@ UNCLEAR = [
         (RCPT, 554, "5.7.1 unknown domain or unknown recipient (LDAP check)"),
         (RCPT, 550, "black ip."),
         (DOT, 552, "5.2.0 0biL1i00V1cmcpM01biL4w spam detected"),
+    ),
+    *_of(
+        "sisimai/rb-sisimai, lib/sisimai/reason and rhost; ActiveCampaign/smtp-field-manual: spam beside other words",
+        (DOT, 552, "Message rejected for spam or virus content"),
+        (DOT, 554, "5.7.1 Message was rejected for possible spam/virus content"),
+        (DOT, 554, "5.2.3 MailPolicy violation Error delivering to mailboxes"),
+        (DOT, 554, "5.6.0 Message refused, your IP has a bad reputation"),
+        (RCPT, 550, "5.1.1 message filtered"),
+        (RCPT, 550, "5.1.1 Message rejected because of unacceptable content"),
+        (RCPT, 550, "5.1.1 Emetteur invalide"),
+        (RCPT, 550, "Mittente sconosciuto: destinatario sconosciuto"),
+        (RCPT, 550, "5.1.1 you are using a mass mailer"),
+        (RCPT, 550, "5.1.1 please try again slower"),
+        (RCPT, 521, "5.2.1 AOL will not accept delivery of this message"),
+    ),
+    *_of(
+        "sisimai/rb-sisimai, lib/sisimai/reason/{blocked,rejected}.rb: the sender has a domain and an account too",
+        (RCPT, 550, "Domain does not exist"),
+        (RCPT, 550, "5.1.0 Unknown domain"),
+        (DOT, 550, "invalid domain, see https://rejected.example/"),
+        (RCPT, 550, "Account disabled"),
+        (DOT, 550, "User is inactive"),
+        (RCPT, 550, "Konto nieaktywne"),
     ),
 ]
