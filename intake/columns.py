@@ -16,6 +16,7 @@ MOST_COLUMNS = 200
 
 # Keywords of the templates.
 _RESERVED = frozenset({"and", "else", "elif", "false", "if", "in", "is", "none", "not", "or", "true"})
+_RESERVED |= {"False", "None", "True", "self"}
 
 # Names of the same thing, without case, diacritics, spaces and signs.
 _EMAIL = {"email", "mail", "emailaddress", "mailaddress", "adresemail", "adresmail", "adrespocztyelektronicznej"}

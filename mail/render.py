@@ -4,13 +4,24 @@ Templates get untrusted data, so they can only print fields, filter them and use
 assignments, which could run for ever or exhaust memory.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from traceback import walk_tb
 
 import jinja2
-from jinja2 import StrictUndefined, TemplateError, TemplateSyntaxError, Undefined, UndefinedError, meta, nodes
+from jinja2 import (
+    StrictUndefined,
+    TemplateError,
+    TemplateSyntaxError,
+    Undefined,
+    UndefinedError,
+    meta,
+    nodes,
+    pass_eval_context,
+)
+from jinja2.nodes import EvalContext
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from mail.blank import is_blank, is_blank_html
@@ -28,6 +39,16 @@ _ALLOWED = (
     *(nodes.Template, nodes.Output, nodes.TemplateData, nodes.Name, nodes.Const, nodes.Filter, nodes.Keyword),
     *(nodes.If, nodes.CondExpr, nodes.Compare, nodes.Operand, nodes.And, nodes.Or, nodes.Not, nodes.Test),
 )
+
+
+# What people typed for a node that is not allowed.
+_TYPED = {
+    "add": "'+'", "sub": "'-'", "mul": "'*'", "div": "'/'", "floordiv": "'//'", "mod": "'%'", "pow": "'**'",
+    "neg": "'-'", "pos": "'+'", "concat": "'~'", "getattr": "'.'", "getitem": "'[]'", "call": "'()'", "list": "'[]'",
+    "tuple": "','", "dict": "'{}'", "assign": "set", "assignblock": "set", "scope": "autoescape", "fromimport": "from",
+    "callblock": "call", "filterblock": "filter",
+}  # fmt: skip
+_AFTER_A_FIELD = re.compile(r"expected token 'end of print statement', got '(.*)'")
 
 
 class TemplateInvalid(Exception):
@@ -112,8 +133,18 @@ def _line(error: Exception) -> int:
     return lines[-1] if lines else 1
 
 
+@pass_eval_context  # else Jinja prints constants without asking
+def _printable(_: EvalContext, value: object) -> object:
+    """A letter never says None, True or False: nobody writes them for people to read."""
+    if value is None or isinstance(value, bool):
+        raise ValueError(f"it prints {value}; print fields, filter them, choose with if")
+    return value
+
+
 def _environment(*, html: bool) -> ImmutableSandboxedEnvironment:
-    environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined, autoescape=html, keep_trailing_newline=True)
+    environment = ImmutableSandboxedEnvironment(
+        undefined=StrictUndefined, autoescape=html, keep_trailing_newline=True, finalize=_printable
+    )
     environment.globals.clear()
     return environment
 
@@ -131,7 +162,7 @@ def _compiled(template: Template) -> jinja2.Template:
         _check_tree(template, environment.parse(template.source))
         return environment.from_string(template.source)
     except TemplateSyntaxError as error:
-        raise TemplateInvalid(f"{template.at(error.lineno)}: {error.message}") from None
+        raise TemplateInvalid(_syntax(template.at(error.lineno), error.message or "")) from None
     except (RecursionError, MemoryError, SyntaxError):
         # Python's parser and compiler have their own limits.
         raise _too_deep(template) from None
@@ -144,12 +175,23 @@ def _check_tree(template: Template, tree: nodes.Template) -> None:
     for _ in range(_DEEPEST):
         for node in level:
             if complaint := _complaint(node):
-                where = template.at(node.lineno)
+                where = template.at(
+                    node.lineno or next((it.lineno for it in node.find_all(nodes.Node) if it.lineno), 1)
+                )
                 raise TemplateInvalid(Message("%(where)s: %(complaint)s", where=where, complaint=complaint))
         level = [child for node in level for child in node.iter_child_nodes()]
         if not level:
             return
     raise _too_deep(template)
+
+
+def _syntax(where: str, error: str) -> str | Message:
+    if found := _AFTER_A_FIELD.fullmatch(error):
+        told = gettext_noop(
+            "%(where)s: %(what)s after a field's name; a name has letters, digits and _, like first_name"
+        )
+        return Message(told, where=where, what=repr(found[1]))
+    return f"{where}: {error}"
 
 
 def _too_deep(template: Template) -> TemplateInvalid:
@@ -159,7 +201,10 @@ def _too_deep(template: Template) -> TemplateInvalid:
 def _complaint(node: nodes.Node) -> Message | None:
     if not isinstance(node, _ALLOWED):
         template = gettext_noop("%(what)s is not available; print fields, filter them, choose with if")
-        return Message(template, what=type(node).__name__.lower())
+        name = type(node).__name__.lower()
+        return Message(template, what=_TYPED.get(name, name))
+    if isinstance(node, nodes.Name) and node.name == "self":
+        return Message(gettext_noop("'self' cannot be a field: it is a word of the templates' own"))
     if isinstance(node, nodes.Filter) and node.name not in FILTERS:
         template = gettext_noop("the filter %(name)s is not one of %(known)s")
         return Message(template, name=repr(node.name), known=", ".join(sorted(FILTERS)))

@@ -98,6 +98,8 @@ class TestAColumnThatNoTemplateUses:
             ("email,name,first-name", {"name"}),
             ("email,name,2nd", {"name"}),
             ("email,name,none", {"name"}),
+            ("email,name,True", {"name"}),
+            ("email,name,self", {"name"}),
             ("email,name," + "x" * 101, {"name"}),
         ],
     )

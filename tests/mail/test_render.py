@@ -89,6 +89,33 @@ class TestAMistake:
         with pytest.raises(TemplateInvalid, match=r"^letter\.txt line 2: "):
             check("Dear\n{{ name\n")
 
+    @pytest.mark.parametrize(
+        ("template", "told"),
+        [
+            ("{{ first name }}", r"'name' after a field's name; a name has letters, digits and _, like first_name"),
+            ("{{ first-name }}", r"'-' is not available; "),
+            ("{{ contact.name }}", r"'\.' is not available; "),
+            ("{% autoescape false %}{{ name }}{% endautoescape %}", "autoescape is not available; "),
+            ("{% set name = 'x' %}", "set is not available; "),
+        ],
+    )
+    def test_of_another_template_language_is_told_by_what_was_typed(self, template: str, told: str) -> None:
+        with pytest.raises(TemplateInvalid, match=rf"^letter\.txt line 2: {told}"):
+            check(f"Dear\n{template}\n")
+
+    @pytest.mark.parametrize("html", [False, True])
+    @pytest.mark.parametrize("printed", ["none", "None", "true", "city|default(none)", "not city", "name == company"])
+    def test_a_letter_never_says_none_true_or_false(self, printed: str, html: bool) -> None:
+        with pytest.raises(
+            TemplateInvalid, match=r"^letter\.txt line 2: the template fails: it prints (None|True|False);"
+        ):
+            render(f"Dear\n{{{{ {printed} }}}}", {**FIELDS, "city": "", "none": "x", "true": "y"}, html=html)
+
+    @pytest.mark.parametrize("printed", ["self", "name|default(self)"])
+    def test_what_is_the_template_itself_is_no_field(self, printed: str) -> None:
+        with pytest.raises(TemplateInvalid, match=r"^letter\.txt line 1: 'self' cannot be a field"):
+            render(f"{{{{ {printed} }}}}", {**FIELDS, "self": "x"}, html=False)
+
     def test_an_unknown_filter_is_told_with_what_there_is(self) -> None:
         with pytest.raises(TemplateInvalid, match=r"^letter\.txt line 2: the filter 'replace' is not one of"):
             check("Dear\n{{ name|replace('a', 'b') }}")
