@@ -86,6 +86,7 @@ def sentence(fault: Mapping[str, Any]) -> Said:
 
 _TEXT, _INTEGER = gettext_noop("must be text"), gettext_noop("must be a whole number")
 _NUMBER, _TRUTH = gettext_noop("must be a number"), gettext_noop("must be true or false")
+_DAY = gettext_noop("must be a day like 2026-12-31")
 _TABLE = gettext_noop("must be a table of names and values")
 _PLAIN = {
     "missing": gettext_noop("is missing"),
@@ -102,6 +103,9 @@ _PLAIN = {
     "finite_number": _NUMBER,
     "bool_type": _TRUTH,
     "bool_parsing": _TRUTH,
+    "date_type": _DAY,
+    "date_from_datetime_inexact": _DAY,
+    "date_from_datetime_parsing": _DAY,
     "list_type": gettext_noop("must be a list"),
     "dict_type": _TABLE,
     "model_type": _TABLE,

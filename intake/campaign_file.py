@@ -16,6 +16,7 @@ import faults
 import messages
 from intake import texts
 from intake.texts import FileInvalid as FileInvalid
+from mail.blank import is_blank
 from mail.compose import Templates
 from mail.message import LetterInvalid, refuse_control_characters
 from mail.render import TemplateInvalid
@@ -76,6 +77,8 @@ class CampaignFile(BaseModel):
     @field_validator("name")
     @classmethod
     def _check_name(cls, value: str) -> str:
+        if is_blank(value):
+            raise ValueError(Message(gettext_noop("must not be empty")))
         try:
             refuse_control_characters("name", value)
         except LetterInvalid as error:

@@ -1,5 +1,6 @@
 """Which column of a leads file is which field of the letter: as named, as chosen before, or as its header suggests."""
 
+import re
 import unicodedata
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ _RESERVED |= {"False", "None", "True", "self"}
 
 # Names of the same thing, without case, diacritics, spaces and signs.
 _EMAIL = {"email", "mail", "emailaddress", "mailaddress", "adresemail", "adresmail", "adrespocztyelektronicznej"}
+_EMAIL |= {"emailadresse", "mailadresse", "email1value", "personemail"}  # German; exports of Google and Pipedrive
 _EMAIL |= {"pocztaelektroniczna", "adreselektroniczny", "emailcontact", "emailkontaktowy", "contactemail", "epoczta"}
 _FIRST_NAME = {"firstname", "imie", "imiona", "givenname", "forename"}
 _NAME = {"name", "fullname", "imieinazwisko", "imienazwisko", "nazwiskoiimie", "nazwiskoimie", "osoba"}
@@ -128,6 +130,8 @@ def _candidates(names: Sequence[str], field: str) -> list[int]:
 
 
 def _perhaps(names: Sequence[str], field: str) -> list[int]:
+    if len(names) == 1 and any(map(is_email, re.split(r"[\s:]+", names[0]))):
+        return []  # several columns, not separated by a delimiter
     return [number for number, name in enumerate(names) if field == "email" and "mail" in plain(name)]
 
 

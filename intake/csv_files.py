@@ -25,6 +25,7 @@ _SEVERAL = {
     "\t": gettext_noop("tabs"),
     "|": gettext_noop("pipes"),
 }
+_TOO_MANY_ROWS = f"more than {MOST_ROWS:,} rows; make several files of it"
 _OPENING = 65_536  # characters in which the header is looked for
 _EXCEL_SAYS = re.compile(r'"?sep=(.)"?[,;\t|]*', re.IGNORECASE)
 _IN_QUOTES = re.compile(r'"[^"]*"')
@@ -81,13 +82,15 @@ class Csv:
 
     def below(self, is_a_row: Callable[[str], bool]) -> Iterator[Row]:
         size = max(self.path.stat().st_size, 1)
-        line = 0
+        line, problem = 0, None
         try:
             with opened(self.path, LARGEST_CSV) as file, self._text(file) as text:
                 found = rows.read(islice(text, self._skipped, None), self.delimiter, is_a_row)
                 for count, row in enumerate(found):
                     if count > MOST_ROWS:
-                        raise FileInvalid(f"{self.path.name}: more than {MOST_ROWS:,} rows; make several files of it")
+                        raise problem or FileInvalid(f"{self.path.name}: {_TOO_MANY_ROWS}")
+                    if row.problem and problem is None:  # perhaps the rest of the file is one cell
+                        problem = FileInvalid(f"{self.path.name} line {row.line + self._skipped}{row.problem}")
                     if count % 1000 == 0:
                         self.share = file.tell() / size
                     line = row.line + self._skipped

@@ -25,6 +25,7 @@ _POLISH_SMALL = "ąćęłńóśźż"
 _POLISH = frozenset(_POLISH_SMALL + _POLISH_SMALL.upper())
 # At the same place in Windows-1250, Windows-1252 and ISO-8859-2: they tell nothing.
 _NEUTRAL = frozenset("áâäçéëíîôöúüýßÁÂÄÇÉËÍÎÔÖÚÜÝ„”“’‘‚–—…«»€°§©®×\xa0\xad")
+_LONE_SURROGATE = re.compile(rb"\xed[\xa0-\xbf][\x80-\xbf]")  # of damaged UTF-8; no text in these encodings
 _SAMPLE = 200_000  # bytes
 _HEAD = 4096
 
@@ -97,6 +98,8 @@ def _score(codec: str, used: bytes, sample: bytes) -> float:
     except UnicodeDecodeError:
         return -1
     if any("\x80" <= each <= "\x9f" for each in text) or any(map(damage, text.split("\n"))):
+        return -1
+    if _LONE_SURROGATE.search(sample):
         return -1
     around = zip(" " + text, text, text[1:] + " ", strict=False)
     return sum(_weight(*each) for each in around if not each[1].isascii())

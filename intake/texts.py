@@ -28,13 +28,13 @@ def read(path: Path) -> str:
             raise FileInvalid(f"{at(path, error.line)}: {error}; {_SAVE_AS}") from None
         file.seek(0)
         content = file.read()
+    if codec.startswith(("utf-16", "utf-32")):  # ASCII in UTF-16 is UTF-8 too, with NULs
+        raise FileInvalid(f"{path.name}: is {encodings.name_of(codec)} text; {_SAVE_AS}")
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        name = encodings.name_of(codec)
-        if codec.startswith("utf"):
-            raise FileInvalid(f"{path.name}: is {name} text; {_SAVE_AS}") from None
         line = len(re.findall(rb"\r\n|\n|\r", content[: error.start])) + 1
+        name = encodings.name_of(codec)
         raise FileInvalid(f"{at(path, line)}: is not UTF-8 text but {name}, it seems; {_SAVE_AS}") from None
 
 

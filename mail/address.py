@@ -1,6 +1,7 @@
 """Normalises e-mail addresses for comparison."""
 
 import re
+import unicodedata
 from functools import cache
 
 import email_validator
@@ -34,6 +35,8 @@ def normalise(address: str) -> str:
         return address.lower()
     _let_examples_be_valid()
     try:
+        if _mixes_alphabets(address):
+            raise EmailNotValidError
         # Few servers accept a local part beyond ASCII (RFC 6531); a domain has an ASCII form.
         found = validate_email(address.strip(), check_deliverability=False, allow_smtputf8=False)
     except EmailNotValidError:
@@ -56,6 +59,13 @@ def _let_examples_be_valid() -> None:
     email_validator.SPECIAL_USE_DOMAIN_NAMES[:] = allowed
 
 
+def _mixes_alphabets(address: str) -> bool:
+    """Whether a label of its domain has letters that only look like those beside them."""
+    labels = [] if address.isascii() else domain(address).split(".")
+    alphabets = ({unicodedata.name(each, "").partition(" ")[0] for each in label if each.isalpha()} for label in labels)
+    return any("LATIN" in each and each & {"CYRILLIC", "GREEK"} for each in alphabets)
+
+
 def _fault(address: str) -> Message:
     """What is wrong with the address, in a few words."""
     name, _, host = address.rpartition("@")
@@ -65,6 +75,8 @@ def _fault(address: str) -> Message:
         return Message(gettext_noop("it has a space or a separator; give exactly one address"))
     if not address:
         return Message(gettext_noop("it is empty"))
+    if address.lower().startswith("mailto:"):
+        return Message(gettext_noop("leave out mailto:"))
     if address.count("@") != 1:
         return Message(gettext_noop("it must have one @"))
     if not name:
@@ -73,6 +85,8 @@ def _fault(address: str) -> Message:
         return Message(gettext_noop("there is nothing after the @"))
     if not name.isascii():
         return Message(gettext_noop("before the @ only ASCII characters are allowed"))
+    if _mixes_alphabets(address):
+        return Message(gettext_noop("after the @ letters of two alphabets are mixed, which only look alike"))
     if "." not in host.strip("."):
         return Message(gettext_noop("after the @ there must be a domain, like example.pl"))
     if len(name) > 64:

@@ -109,6 +109,7 @@ class TestAFileThatCannotBeRead:
             ("email,n\na@x.pl,Michał\nb@x.pl,Łódź\n".encode() + b"c@x.pl,Pi\xb1ty\n", "leads.csv line 4: is not UTF-8"),
             (TEXT.encode("utf-32-le"), "leads.csv: is UTF-32 text without a BOM, or no text at all"),
             (bytes(range(256)) * 20, "leads.csv line "),
+            (b"email,n\na@x.pl,\xed\xa0\x80x\n", "leads.csv line 2: is not UTF-8 text, nor in any other encoding"),
             (TEXT.encode("utf-16")[:-1], "leads.csv: is not UTF-16 text behind line "),
             (codecs.BOM_UTF8 + TEXT.encode("cp1250"), "leads.csv: is not UTF-8 text behind line "),
         ],

@@ -69,6 +69,9 @@ class TestAField:
             ('["mon", "tue", "wed", "thu", "fri"]', "[]", "autumn.toml line 8: weekdays: must not be empty"),
             ('"tue"', "2", "autumn.toml line 8: weekdays, entry 2: must be text"),
             ("Autumn", "", "autumn.toml line 2: name: must not be empty"),
+            ("Autumn", " \u200b ", "autumn.toml line 2: name: must not be empty"),
+            ("= 50", "= 50\nend_date = 2026-12-01T10:00:00", "autumn.toml line 11: end_date: must be a day like"),
+            ("= 50", "= 50\nend_date = 5", "autumn.toml line 11: end_date: must be a day like 2026-12-31"),
             ("Autumn", "x" * 201, "autumn.toml line 2: name: must have at most 200 characters"),
             ("Autumn", "Au\\u0000tumn", "autumn.toml line 2: name: the name has a control character"),
             ("Dear", "MichaĹ‚", "autumn.toml: text: 'MichaĹ‚' was 'Michał' before it was read in the wrong encoding"),
@@ -113,6 +116,7 @@ class TestTheTextItself:
             (b"x = " + b"1" * 9000, "line 1: a number in this file has too many digits"),
             (b'name = "a"\ntext = "Dzie\xf1"\n', "line 2: is not UTF-8 text but Windows-1250, it seems; save it as"),
             (b"\xff\xfen\0a\0", ": is UTF-16 text; save it as UTF-8"),
+            ('name = "a"\n'.encode("utf-16-le"), ": is UTF-16 text; save it as UTF-8"),
         ],
     )
     def test_that_cannot_be_read_is_told_with_its_line_and_in_our_words(

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from intake import rows
+from intake import csv_files, rows
 from intake.damage import damage
 from intake.texts import FileInvalid
 from tests.leads_files import fields, opened, read, read_all
@@ -230,6 +230,15 @@ class TestAnUnclosedQuote:
         found, bad = read_all(*opened(path))
 
         assert (len(found), bad.count) == (0, 20_000)
+
+    def test_that_holds_most_of_the_file_is_told_and_not_the_number_of_its_lines(
+        self, write: Write, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(csv_files, "MOST_ROWS", 50)
+        path = write('email,name\njan@leads.example,"' + "x\n" * 30_000 + '"\n')
+
+        with pytest.raises(FileInvalid, match=r"^leads\.csv line 2: the quote that opens in cell 2 is not closed$"):
+            read(path, {"name"})
 
 
 class TestDamage:

@@ -23,6 +23,7 @@ class TestAColumn:
         [
             *("E-mail", "e-mail ", "Adres e-mail", "ADRES EMAIL", "Email address", "E-Mail Address", "Mail"),
             *("Adres mail", "Adres poczty elektronicznej", "e_mail", "E – mail", "Adres e\u2011mail"),
+            *("E-Mail-Adresse", "E-mail 1 - Value", "Person - Email"),
         ],
     )
     def test_is_taken_for_the_addresses_whatever_people_call_them(self, name: str) -> None:
@@ -83,6 +84,11 @@ class TestAColumn:
         _, columns = opened(path, {"name"})
 
         assert dict(columns.fields) == {"email": 0, "name": 1, "miasto": 2}
+
+
+@pytest.mark.parametrize("header", ["email:name", "email   name   city", "name:e-mail"])
+def test_several_columns_that_nothing_separates_are_not_offered_as_one(header: str) -> None:
+    assert not choose("leads.csv line 1", [name_of(header)], (), {}).open
 
 
 class TestAnOption:
