@@ -17,6 +17,7 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 from dramatiq import get_broker
+from peewee import fn
 
 from actors import deliver, inbox
 from actors.plan import plan_new
@@ -102,27 +103,43 @@ def test_everybody_ends_where_a_careful_person_would_have_put_them(
 
 
 BEGIN = ("looks.claim_due", "looks.claim_due", "looks.cursor")
-# Before each death. What the one before had kept is not met again.
-DEATHS = [(), BEGIN[:1], BEGIN[:2], BEGIN, (*BEGIN, "incoming.keep"), (*BEGIN, "incoming.keep", "looks.advance")]
+# Before each death, and the cursor then. What the one before had kept is not met again. The last but one comes before
+# the cursor's advance alone, over a message that is gone.
+DEATHS = [
+    *[((), None), (BEGIN[:1], None), (BEGIN[:2], None), (BEGIN, 0)],
+    *[((*BEGIN, "incoming.keep"), 1), ((*BEGIN, "incoming.keep", "incoming.keep"), 3)],
+    ((*BEGIN, "looks.advance", "looks.end", "looks.claim_due"), 4),
+]
 
 
 def test_killed_before_each_of_its_effects_the_reader_keeps_all_of_it_once(
     dovecot: Dovecot, db: None, tmp_path: Path
 ) -> None:
     mailbox_id = a_mailbox(dovecot, "killed")
-    answered, bounced = (sent(mailbox_id, f"{name}@firma.example") for name in ("anna", "jan"))
+    answered, bounced, away = (sent(mailbox_id, f"{name}@firma.example") for name in ("anna", "jan", "ewa"))
     dovecot.receive("killed", response(answered, "gmail-reply-pl"))
     dovecot.receive("killed", response(bounced, "qmail"))
+    dovecot.receive("killed", response(away, "vacation-null-return-path"))
+    dovecot.receive("killed", response(away, "mdn-displayed"))
+    with dovecot.logged_in("killed") as client:
+        client.select_folder("INBOX")
+        client.delete_messages([4])
+        client.expunge()
 
-    reached: list[tuple[str, ...]] = []
+    reached: list[tuple[tuple[str, ...], int | None]] = []
     while (effects_before := read_until_killed(tmp_path, before=len(reached) + 1)) is not None:
-        reached.append(effects_before)
+        reached.append((effects_before, InboxCursor.select(fn.MAX(InboxCursor.last_uid)).scalar()))
 
     assert reached == DEATHS
-    assert sorted((it.class_, it.folder) for it in Incoming.select()) == [("bounce", "INBOX"), ("human", "INBOX")]
-    assert [(str(it.reason_code), it.stops) for it in Hold.select()] == [("replied", True)]
+    assert sorted((it.class_, it.folder) for it in Incoming.select()) == [
+        *[("automatic", "INBOX"), ("bounce", "INBOX"), ("human", "INBOX")]
+    ]
+    assert sorted((str(it.reason_code), it.stops) for it in Hold.select()) == [
+        ("answered_automatically", False),
+        ("replied", True),
+    ]
     assert [it.address for it in Suppression.select()] == ["jan@firma.example"]
-    assert InboxCursor.get().last_uid == 2
+    assert InboxCursor.get().last_uid == 4
     assert [it.rule for it in invariants.check() if not it.holds] == []
 
 
