@@ -154,6 +154,7 @@ class Dns(Section):
     name_servers: Annotated[list[str], AfterValidator(_ip_addresses)]
     port: _Port
     timeout_seconds: PositiveFloat
+    close_after_missing_hours: Annotated[Float, within(Bounds(1, 8784))] | Literal["off"]
 
 
 def _https_address(value: str) -> str:

@@ -239,6 +239,10 @@ class Code(StrEnum):
     MAILBOXES_FULL = "mailboxes_full", gettext_noop("today's limits of its mailboxes are used up")
     LIMITS_0 = "limits_0", gettext_noop("all its mailboxes have a daily limit of 0")
     MAILBOXES_PAUSED = "mailboxes_paused", gettext_noop("all its mailboxes are paused")
+    MAILBOXES_WITHOUT_DNS = (
+        "mailboxes_without_dns",
+        gettext_noop("none of its mailboxes is open: DNS records of their domains are missing"),
+    )
     MAILBOXES_SHUT = "mailboxes_shut", gettext_noop("all its mailboxes are paused or have a daily limit of 0")
     NO_MAILBOX = "no_mailbox", gettext_noop("it has no mailbox")
     SENDS_NOTHING = "sends_nothing", gettext_noop("sends nothing: its daily limit is 0")
@@ -466,6 +470,10 @@ class Code(StrEnum):
     )
 
     # What a domain's DNS says about its mail, and what that means.
+    RECORDS_MISSING = (
+        "records_missing",
+        gettext_noop("%(domain)s has long been missing DNS records (%(records)s): it opens when they are back"),
+    )
     DNS_SILENT = "dns_silent", gettext_noop("no name server told anything about %(domain)s: asked again later")
     MX_OK = "mx_ok", gettext_noop("answers and bounces reach %(domain)s (mail servers: %(count)d)")
     MX_IMPLICIT = (

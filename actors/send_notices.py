@@ -86,6 +86,13 @@ WORDINGS = {
         " DNS can correct it; python -m admin mailbox check-domain asks again.",
         "/mailboxes#mailbox-{subject}",
     ),
+    Kind.RECORDS: Wording(
+        "the mailbox {name} is closed: DNS records are missing",
+        "{words}\nIts e-mails move to other mailboxes of their campaigns or wait. Whoever manages the domain's DNS can"
+        " put the records back; DNS is asked every hour. To send without them for some days more, run"
+        " python -m admin mailbox resume.",
+        "/mailboxes#mailbox-{subject}",
+    ),
     Kind.CALIBRATION: Wording(
         "the calibration mail of {name} shows problems: {count}",
         "{words}\nCorrect what it says, then run python -m admin mailbox calibrate again.",

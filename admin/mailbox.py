@@ -11,7 +11,7 @@ import typer
 
 import bounds
 import config
-from actors.domains import resolver
+from actors.domains import look, resolver
 from admin import confirm, show
 from admin.authorize import authorize, describe
 from admin.calibrate import calibrate
@@ -19,10 +19,9 @@ from admin.person import who
 from intake import mailboxes as settings
 from intake.mailboxes import PORTS, DayInvalid, Incomplete, Security
 from logins import check
-from mail import domain
 from mail.address import normalise
 from models.inbox import looks
-from models.owner import authorizations, changes, mailboxes
+from models.owner import authorizations, changes, mailboxes, missing_records
 from models.owner.mailboxes import MailboxInvalid, Ramp, SentMail
 from models.store import database, vault
 from models.store.tables import Mailbox
@@ -345,7 +344,8 @@ def check_domain(address: Address) -> None:
     Example: python -m admin mailbox check-domain ola@your-domain.pl
     """
     row = mailboxes.find(normalise(address))
-    found = domain.check(row.address.rpartition("@")[2], resolver())
+    found = look(row.address.rpartition("@")[2], resolver())
+    missing_records.protect()
     for it in found:
         print(f"{it.record:<5}  {escape_controls(str(it.because))}")
     if any(it.state in ("wrong", "missing") for it in found):

@@ -35,6 +35,12 @@ class MailboxStatus(StrEnum):
     PAUSED = "paused"
 
 
+# `by` of what Punktual does to protect the reputation of domains.
+PROTECTION = "protection"
+# SQL: whether the mailbox `m` is closed because DNS records of its domain are missing.
+CLOSED_BY_ITSELF = f"(m.status = '{MailboxStatus.PAUSED}' AND m.paused_by = '{PROTECTION}')"
+
+
 class Move(StrEnum):
     PLAN = "plan"  # the planner gives a lead its mailbox and its time
     CLAIM = "claim"  # one worker takes the mail, under a fresh token

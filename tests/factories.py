@@ -285,6 +285,7 @@ SET at = at - %(by)s, scheduled_from = scheduled_from - %(by)s, scheduled_to = s
 UPDATE attempt SET started_at = started_at - %(by)s, ended_at = ended_at - %(by)s;
 UPDATE campaign_step SET since = since - %(by)s;
 UPDATE inbox SET asked_at = asked_at - %(by)s, started_at = started_at - %(by)s, read_at = read_at - %(by)s;
+UPDATE domain_finding SET checked_at = checked_at - %(by)s, missing_since = missing_since - %(by)s;
 UPDATE hold SET created_at = created_at - %(by)s, until = until - %(by)s, lifted_at = lifted_at - %(by)s;
 """
 

@@ -153,6 +153,7 @@ NEEDS: dict[str, tuple[str, str]] = {
         gettext_noop("Follow-ups wait for the mailbox %(name)s: %(count)d"),
         "/mailboxes#mailbox-{subject}",
     ),
+    "records": (gettext_noop("The mailbox %(name)s is closed"), "/mailboxes#mailbox-{subject}"),
     "domain": (
         gettext_noop("DNS records of %(name)s are missing or wrong: %(count)d"),
         "/mailboxes#mailbox-{subject}",

@@ -25,6 +25,7 @@ _COLUMNS = f"""
        c.status AS campaign_status, {windows.COLUMNS}, c.delay_seconds,
        c.daily_limit AS campaign_limit, c.last_start_at AS campaign_last_start, m.status AS mailbox_status,
        m.closed_until, m.closed_reason, m.closed_reason_code, m.closed_reason_values,
+       m.paused_reason, m.paused_reason_code, m.paused_reason_values,
        {limits.limit_on("%(day)s::date")} AS mailbox_limit, {limits.frozen_to("%(day)s::date")} AS mailbox_frozen_to,
        m.gap_seconds, m.last_start_at AS mailbox_last_start,
        EXISTS (SELECT FROM campaign_email_queue b
@@ -77,6 +78,9 @@ class _Around(WindowRow):
     closed_reason: str | None
     closed_reason_code: str | None
     closed_reason_values: dict[str, Any] | None
+    paused_reason: str | None
+    paused_reason_code: str | None
+    paused_reason_values: dict[str, Any] | None
     mailbox_limit: int
     gap_seconds: float
     mailbox_last_start: datetime | None
@@ -206,6 +210,9 @@ def _facts(row: _Around, now: datetime, clock_off: timedelta, campaign_used: int
         mailbox_closed_until=row.closed_until,
         mailbox_closed_reason=reason_columns.current(
             row.closed_reason, row.closed_reason_code, row.closed_reason_values
+        ),
+        mailbox_paused_reason=reason_columns.current(
+            row.paused_reason, row.paused_reason_code, row.paused_reason_values
         ),
         mailbox_limit=row.mailbox_limit,
         mailbox_used=mailbox_used,

@@ -123,6 +123,7 @@ class Facts:
     hold: Hold | None
     follow_up: FollowUp | None = None  # None: it is the first to its lead
     mailbox_is_its_campaigns: bool = True  # False: it was taken from the campaign
+    mailbox_paused_reason: Why | None = None  # a Reason: Punktual itself paused it
     mailbox_frozen_to: date | None = None  # the last day of a freeze that today is in
     ceiling: Reached | None = None  # None: its mailbox is below all limits of its provider
 
@@ -262,7 +263,9 @@ def _window_after(it: Facts, day: date) -> datetime:
 
 def mailbox_is_open(it: Facts, rules: config.Sending) -> Closed | None:
     if it.mailbox_status != MailboxStatus.ACTIVE:
-        return Closed("mailbox", Action.REPLAN, Reason(Code.MAILBOX_STATUS, status=it.mailbox_status))
+        why, status = it.mailbox_paused_reason, Reason(Code.MAILBOX_STATUS, status=it.mailbox_status)
+        because = Reason(Code.MAILBOX_CLOSED, because=why) if isinstance(why, Reason) else status
+        return Closed("mailbox", Action.REPLAN, because)
     if it.mailbox_frozen_to is not None:
         because = Reason(Code.MAILBOX_FROZEN, to=f"{it.mailbox_frozen_to:%Y-%m-%d}")
         return Closed("mailbox", Action.REPLAN, because, _window_after(it, it.mailbox_frozen_to))

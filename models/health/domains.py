@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from models.states import CLOSED_BY_ITSELF
 from models.store import reason_columns
 from models.store.database import clock, database, execute, fetch, rows
 from reasons import Reason, Why
 
 EVERY = timedelta(hours=24)
-# After this a domain whose name servers were silent is asked again.
+# After this a domain is asked again whose name servers were silent, or which lacks a record.
 _SOON = timedelta(hours=1)
 
 
@@ -31,30 +32,40 @@ class DomainFinding:
         return str(self.why)
 
 
-# The domain of an address is what follows its last @.
-DUE = """
-SELECT DISTINCT d.domain FROM mailbox m
-CROSS JOIN LATERAL (SELECT regexp_replace(m.address, '^.*@', '') AS domain) d
-WHERE m.status = 'active' AND NOT EXISTS (
-    SELECT FROM domain_finding f
-    WHERE f.domain = d.domain
-      AND f.checked_at > %(now)s - CASE WHEN f.state = 'unknown' THEN %(soon)s ELSE %(every)s END)
-ORDER BY d.domain LIMIT %(most)s
-"""
+# The domain of an address is what follows its last @. The longest unchecked come first: every one has its turn.
+DUE = f"""
+SELECT its.domain FROM (
+    SELECT DISTINCT regexp_replace(m.address, '^.*@', '') AS domain FROM mailbox m
+    WHERE m.status = 'active' OR {CLOSED_BY_ITSELF}
+) its
+LEFT JOIN LATERAL (
+    SELECT max(f.checked_at) AS at, bool_or(f.state IN ('unknown', 'missing')) AS is_soon
+    FROM domain_finding f WHERE f.domain = its.domain
+) checked ON true
+WHERE checked.at IS NULL OR checked.at <= %(now)s - CASE WHEN checked.is_soon THEN %(soon)s ELSE %(every)s END
+ORDER BY checked.at NULLS FIRST, its.domain LIMIT %(most)s
+"""  # noqa: S608  # only our own words
 
 
 def due(most: int) -> list[str]:
-    """Domains of active mailboxes to be checked now."""
+    """Domains to be checked now: of active mailboxes, and of those closed because of missing records."""
     values = {"now": clock(), "soon": _SOON, "every": EVERY, "most": most}
     return [domain for (domain,) in fetch(DUE, values)]
 
 
+# Silence is no answer: missing_since stays as it was. The previous version does not keep it up to date, so it counts
+# only with the state that it belongs to.
 KEEP = """
-INSERT INTO domain_finding (domain, record, state, reason, reason_code, reason_values)
-VALUES (%(domain)s, %(record)s, %(state)s, %(reason)s, %(reason_code)s, %(reason_values)s)
+INSERT INTO domain_finding AS f (domain, record, state, reason, reason_code, reason_values, missing_since)
+VALUES (%(domain)s, %(record)s, %(state)s, %(reason)s, %(reason_code)s, %(reason_values)s,
+        CASE WHEN %(state)s = 'missing' THEN clock_timestamp() END)
 ON CONFLICT (domain, record) DO UPDATE
 SET state = excluded.state, reason = excluded.reason, reason_code = excluded.reason_code,
-    reason_values = excluded.reason_values, checked_at = clock_timestamp()
+    reason_values = excluded.reason_values, checked_at = clock_timestamp(),
+    missing_since = CASE
+        WHEN excluded.state NOT IN ('missing', 'unknown') THEN NULL
+        WHEN f.state IN ('missing', 'unknown') THEN COALESCE(f.missing_since, excluded.missing_since)
+        ELSE excluded.missing_since END
 """
 
 

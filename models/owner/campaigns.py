@@ -17,7 +17,7 @@ from models.owner.lead_import import NewLead as NewLead
 from models.owner.notices import Kind
 from models.owner.settlement import MOST_REASON
 from models.owner.steps import LaterStep as LaterStep
-from models.states import CampaignStatus
+from models.states import PROTECTION, CampaignStatus
 from models.store import reason_columns, tick_request
 from models.store.database import clock, database, execute, fetch, rows, with_next
 from models.store.tables import CLOCK, Campaign, CampaignLead, CampaignMailbox, CampaignStep, Mailbox
@@ -516,8 +516,8 @@ def close_to_its_letter(attempt: Attempt, conversation: Conversation) -> bool | 
             return False
         if this.campaign.status == CampaignStatus.ACTIVE:
             reason = Reason(Code.LETTER_TOO_LARGE_FOR, mailbox=this.mailbox.address, because=why)
-            paused = _paused(changes.PROTECTION, reason)
-            _write(this.campaign, paused, changes.PROTECTION, "pause", reason)
+            paused = _paused(PROTECTION, reason)
+            _write(this.campaign, paused, PROTECTION, "pause", reason)
         return True
 
 

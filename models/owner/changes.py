@@ -28,8 +28,6 @@ _INWARD = {
 }
 _SECRET = {"password_encrypted": "password"}
 _HIDDEN = "hidden"
-# `by` of an automatic pause.
-PROTECTION = "protection"
 
 
 @dataclass(frozen=True)

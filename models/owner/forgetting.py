@@ -228,7 +228,7 @@ WORDS: Mapping[str, str] = {
 SHARED: Mapping[str, tuple[str, ...]] = {
     "campaign": ("paused_reason", "paused_reason_values"),
     "campaign_mailbox": ("closed_reason", "closed_reason_values"),
-    "mailbox": ("closed_reason", "closed_reason_values"),
+    "mailbox": ("closed_reason", "closed_reason_values", "paused_reason", "paused_reason_values"),
     "test_mail": ("recipient", "answer"),
     "change": ("values", "reason", "reason_values"),
     "suppression": ("reason", "reason_values", "proof"),

@@ -177,6 +177,7 @@ def _check(mailbox: Mailbox, recipient: str, asked: tuple[gates.Gate, ...]) -> N
         mailbox_status=mailbox.status,
         mailbox_closed_until=mailbox.closed_until,
         mailbox_closed_reason=mailboxes.why_closed(mailbox),
+        mailbox_paused_reason=mailboxes.why_paused(mailbox),
         mailbox_limit=of_day.limit,
         mailbox_used=limits.mailboxes_used([mailbox.id], warsaw_day(now)).get(mailbox.id, 0),
         mailbox_gap=interval(mailbox.gap_seconds, "gap"),

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from types import MappingProxyType
 from typing import Literal, NamedTuple
 
 from peewee import IntegrityError, fn
@@ -189,6 +190,12 @@ def why_closed(row: Mailbox | CampaignMailbox) -> Why | None:
     return reason_columns.current(row.closed_reason, row.closed_reason_code, row.closed_reason_values)
 
 
+def why_paused(row: Mailbox) -> Why | None:
+    """A Reason if Punktual itself paused it, which the pages show as closed; otherwise the words of who did."""
+    why = reason_columns.current(row.paused_reason, row.paused_reason_code, row.paused_reason_values)
+    return why if row.status == MailboxStatus.PAUSED else None
+
+
 def edit(mailbox_id: int, by: str, change: Edit) -> None:
     """Change its servers, password, limit or gap.
 
@@ -299,16 +306,24 @@ def _replanned(mailbox_id: int, values: Mapping[str, list[object]], by: str, ver
 
 
 def pause(mailbox_id: int, by: str, reason: Why | None = None) -> None:
-    _order(mailbox_id, {"status": MailboxStatus.PAUSED}, by, "pause", reason)
+    """by: of Punktual itself, if the reason is a Reason and not somebody's words."""
+    paused = {"status": MailboxStatus.PAUSED, "paused_by": by, **reason_columns.written(reason, "paused_reason")}
+    _order(mailbox_id, paused, by, "pause", reason)
 
 
 def resume(mailbox_id: int, by: str) -> None:
     """Open it after a pause or after faults, and replan its campaigns from now on."""
     with database.atomic():
-        used_by = CampaignMailbox.select(CampaignMailbox.campaign).where(CampaignMailbox.mailbox == mailbox_id)
-        campaigns = locks.lock_campaigns(row.campaign_id for row in used_by)
-        _order(mailbox_id, {"status": MailboxStatus.ACTIVE, **_working()}, by, "resume")
+        reopen(mailbox_id, by, _working())
         _open_to_letters(mailbox_id)
+
+
+def reopen(mailbox_id: int, by: str, more: Mapping[str, object] = MappingProxyType({})) -> None:
+    """Open it after a pause only: a fault's pause goes on. more: further columns."""
+    with database.atomic():
+        campaigns = locks.lock_campaigns(used_by(mailbox_id))
+        opened = {"status": MailboxStatus.ACTIVE, "paused_by": None, **reason_columns.written(None, "paused_reason")}
+        _order(mailbox_id, {**opened, **more}, by, "resume")
         ids = [row.id for row in campaigns if row.status == CampaignStatus.ACTIVE]
         Campaign.update(replan_reason=fn.COALESCE(Campaign.replan_reason, "resumed")).where(
             Campaign.id.in_(ids)

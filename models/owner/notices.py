@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import config
 from models.email import holds
-from models.owner import changes
+from models.states import PROTECTION
 from models.store import reason_columns
 from models.store.database import clock, execute, fetch, row, rows
 from models.store.recordable import recordable
@@ -22,6 +22,7 @@ from scheduling.waits import working_days_before
 class Kind(StrEnum):
     UNKNOWN = "unknown"  # a campaign has unknown e-mails
     MAILBOX = "mailbox"  # a mailbox was closed after faults and has not worked since
+    RECORDS = "records"  # a mailbox is closed because DNS records of its domain are missing
     CAMPAIGN = "campaign"  # a campaign paused itself
     DISARMED = "disarmed"  # all sending is stopped
     COMPLAINT = "complaint"  # leads marked a mailbox's e-mails as spam
@@ -67,6 +68,9 @@ cause AS (
     UNION ALL
     SELECT 'mailbox', id, address, 1, closed_reason, closed_reason_code, closed_reason_values FROM mailbox
     WHERE status = 'active' AND faults > 0
+    UNION ALL
+    SELECT 'records', id, address, 1, paused_reason, paused_reason_code, paused_reason_values FROM mailbox
+    WHERE status = 'paused' AND paused_by = %(protection)s
     UNION ALL
     SELECT 'campaign', id, name, 1, paused_reason, paused_reason_code, paused_reason_values FROM campaign
     WHERE status = 'paused' AND paused_by = %(protection)s
@@ -253,7 +257,7 @@ def _values() -> dict[str, object]:
     return {
         "first_look": timedelta(seconds=imap.first_look_seconds),
         "look": timedelta(seconds=imap.conversation_timeout_seconds),
-        "protection": changes.PROTECTION,
+        "protection": PROTECTION,
         "before_consent_ends": _BEFORE_CONSENT_ENDS,
         "failed_looks": _FAILED_LOOKS,
         "overdue": working_days_before(clock(), _WAITING_DAYS),

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 import config
 from models.email import locks
-from models.owner import campaigns, changes
-from models.states import CampaignStatus
+from models.owner import campaigns
+from models.states import PROTECTION, CampaignStatus
 from models.store.database import database, rows
 from models.store.tables import Campaign
 from reasons import Code, Reason
 
-BY = changes.PROTECTION
+BY = PROTECTION
 
 
 @dataclass(frozen=True)

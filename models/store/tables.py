@@ -114,6 +114,10 @@ class Mailbox(Table):
     created_at = MomentField(constraints=_default("clock_timestamp()"))
     closed_reason_code = TextField(null=True)
     closed_reason_values = JSONField(null=True)
+    paused_by = TextField(null=True)
+    paused_reason = TextField(null=True)
+    paused_reason_code = TextField(null=True)
+    paused_reason_values = JSONField(null=True)
     one_click = BooleanField(constraints=_default("false"))  # DKIM signs the headers that RFC 8058 wants signed
     ramp_start = IntegerField(null=True)  # its limit on the first day of its ramp; null: it has none
     ramp_step = IntegerField(null=True)  # added after each day on which it sent
@@ -645,6 +649,7 @@ class DomainFinding(Table):
     reason_code = TextField(null=True)
     reason_values = JSONField(null=True)
     checked_at = MomentField(constraints=_default("clock_timestamp()"))
+    missing_since = MomentField(null=True)  # the first answer that it is missing; silence in between changes nothing
 
     class Meta:
         primary_key = CompositeKey("domain", "record")
@@ -694,7 +699,7 @@ class Notice(Table):
                 "kind",
                 (
                     *("unknown", "mailbox", "campaign", "disarmed", "complaint", "unclear", "consent"),
-                    *("inbox", "domain", "calibration", "follow_ups"),
+                    *("inbox", "domain", "calibration", "follow_ups", "records"),
                 ),
             ),
             Check("attempts >= 0", "attempts_are_not_negative"),

@@ -25,7 +25,7 @@ from scheduling.window import warsaw_day, warsaw_day_bounds
 
 # Prometheus scrapes again soon: a failed scrape is better than one that slows down sending.
 _LONGEST_MILLISECONDS = 5000
-MAILBOX_STATES = (*MailboxStatus, "auth_failed", "provider_limit", "unreachable", "closed")
+MAILBOX_STATES = (*MailboxStatus, "auth_failed", "provider_limit", "unreachable", "dns", "closed")
 
 
 @dataclass(frozen=True)
@@ -176,8 +176,12 @@ _LOGIN_CODES = (530, 534, 535, 538)
 
 def _state(line: MailboxLine, code: int | None) -> str:
     """What closed the mailbox, from the phase and the reply code, if there was a reply."""
-    if line.status != "closed" or line.closed_phase is None:
+    if line.status != "closed":
         return line.status
+    if line.closed_until is None:
+        return "dns"
+    if line.closed_phase is None:
+        return "closed"
     if code in _LOGIN_CODES or (line.closed_phase == "auth" and (code is None or code // 100 != 4)):
         return "auth_failed"
     return "unreachable" if line.closed_phase in ("connect", "tls") or code is None else "provider_limit"

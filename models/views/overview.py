@@ -253,7 +253,7 @@ class MailboxError:
 class MailboxLine:
     id: int
     address: str
-    status: str  # active, paused, or closed after faults
+    status: str  # active, paused, or closed: after faults, or because of its domain's DNS
     why: Why | None  # why it is closed or paused
     closed_until: datetime | None
     used_today: int  # warm-up included
@@ -343,20 +343,23 @@ def _errors(mailbox_ids: Sequence[int]) -> defaultdict[int, list[MailboxError]]:
 def _mailbox(row: Mailbox, used: limits.Used, of_day: limits.OfDay, now: datetime, **rest: Any) -> MailboxLine:
     """rest: the fields that are read elsewhere."""
     closed = row.closed_until is not None and row.closed_until > now
+    paused = boxes.why_paused(row)
     used_today, is_active = used.all, row.status == MailboxStatus.ACTIVE and not closed
     return MailboxLine(
         id=row.id,
         address=row.address,
-        status="closed" if closed and row.status == MailboxStatus.ACTIVE else row.status,
-        why=boxes.why_closed(row) if closed else None,
-        closed_until=row.closed_until if closed else None,
+        status="closed"
+        if isinstance(paused, Reason) or (closed and row.status == MailboxStatus.ACTIVE)
+        else row.status,
+        why=paused or (boxes.why_closed(row) if closed else None),
+        closed_until=row.closed_until if closed and paused is None else None,
         used_today=used_today,
         daily_limit=of_day.limit,
         gap_seconds=row.gap_seconds,
         used_campaign=used.campaign,
         used_warmup=used.warmup,
         faults=row.faults,
-        closed_phase=row.closed_phase if closed else None,
+        closed_phase=row.closed_phase if closed and paused is None else None,
         sends_nothing=_used_up(used_today, of_day) if is_active else None,
         **rest,
     )

@@ -15,7 +15,7 @@ from models.email.gates import Closed, Facts
 from models.email.recipients import MAY_BE_WRITTEN_TO
 from models.owner import protection
 from models.planning import usable
-from models.states import CampaignStatus, MailboxStatus
+from models.states import CLOSED_BY_ITSELF, CampaignStatus, MailboxStatus
 from models.store import installation, reason_columns
 from models.store.database import clock
 from models.store.database import rows as read_rows
@@ -263,11 +263,11 @@ def _left(shut: Closed | None, rest: _Rest) -> Standing:
     return Standing("done", Reason(Code.DONE))
 
 
-MAILBOXES = """
-SELECT cm.campaign_id, m.id AS mailbox_id, m.status, m.daily_limit
+MAILBOXES = f"""
+SELECT cm.campaign_id, m.id AS mailbox_id, m.status, m.daily_limit, {CLOSED_BY_ITSELF} AS is_closed
 FROM campaign_mailbox cm JOIN mailbox m ON m.id = cm.mailbox_id
 WHERE cm.campaign_id = ANY(%s) AND cm.closed_reason IS NULL
-"""
+"""  # noqa: S608  # only our own words
 
 
 @dataclass(frozen=True)
@@ -276,6 +276,7 @@ class _Mailbox:
     mailbox_id: int
     status: MailboxStatus
     daily_limit: int
+    is_closed: bool  # because of its domain's DNS
 
 
 def why_no_mailbox_sends(rows: Sequence[Campaign]) -> dict[int, Closed | None]:
@@ -291,7 +292,7 @@ def why_no_mailbox_sends(rows: Sequence[Campaign]) -> dict[int, Closed | None]:
 
 def _why_it_does_not_send(it: _Mailbox, used: int, of_day: limits.OfDay) -> str | None:
     if it.status is not MailboxStatus.ACTIVE:
-        return "paused"
+        return "closed" if it.is_closed else "paused"
     if not it.daily_limit:
         return "without"
     return "full" if used >= of_day.limit or of_day.frozen_to is not None else None
@@ -306,7 +307,9 @@ def _no_mailbox(shut: set[str | None], row: Campaign, now: datetime) -> Closed |
         return Closed("limit", gates.Action.REPLAN, Reason(Code.MAILBOXES_FULL), until)
     if shut == {"without"}:
         return Closed("limit", gates.Action.REPLAN, Reason(Code.LIMITS_0))
-    if shut == {"paused"}:
+    if "closed" in shut:
+        because = Reason(Code.MAILBOXES_WITHOUT_DNS)
+    elif shut == {"paused"}:
         because = Reason(Code.MAILBOXES_PAUSED)
     elif shut:
         because = Reason(Code.MAILBOXES_SHUT)

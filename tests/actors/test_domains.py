@@ -61,6 +61,20 @@ def test_a_silent_name_server_is_asked_again_after_an_hour(settings: Override) -
     assert domains.due(10) == ["firma.example"]
 
 
+def test_a_mailbox_whose_records_stay_missing_is_closed_and_opens_when_they_are_there(settings: Override) -> None:
+    box = make.a_mailbox("ola@firma.example")
+    checked(settings, {})
+    make.everything_older(timedelta(hours=72))
+    assert mailboxes.get(box).status == "active"
+
+    checked(settings, {})
+    assert mailboxes.get(box).status == "paused"
+    make.everything_older(timedelta(hours=1))
+    checked(settings)
+
+    assert mailboxes.get(box).status == "active"
+
+
 def test_domains_of_paused_mailboxes_are_not_asked() -> None:
     mailboxes.pause(make.a_mailbox("ola@firma.example"), "ola")
 

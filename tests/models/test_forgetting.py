@@ -392,6 +392,7 @@ class TestAfterABackupWasRestored:
 # Columns that can hold words, and cannot tell who a lead is: codes, settings, our own letters, and who gave an order.
 HARMLESS = {
     "mailbox": {"address", "name", "smtp_host", "smtp_security", "username", "password_encrypted", "status", "provider"}
+    | {"paused_by", "paused_reason_code"}
     | {"closed_phase", "imap_host", "imap_security", "sent_folder", "closed_reason_code"},
     "campaign": {"name", "status", "replan_reason", "paused_by", "paused_reason_code"},
     "campaign_step": {"subject", "text", "html", "wait_unit"},

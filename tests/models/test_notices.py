@@ -135,6 +135,16 @@ def a_domain_without_spf(again: int | None = None) -> int:
     return mailbox_id
 
 
+def a_mailbox_without_dns(again: int | None = None) -> int:
+    mailbox_id = again or make.a_mailbox("ola@nodns.example")
+    mailboxes.pause(mailbox_id, "protection", Reason(Code.RECORDS_MISSING, domain="nodns.example", records="SPF"))
+    return mailbox_id
+
+
+def records_are_back(mailbox_id: int) -> None:
+    mailboxes.reopen(mailbox_id, "protection")
+
+
 def silent_name_servers(_: int) -> None:
     """Unknown is not missing."""
     domains.keep("sender.example", [("spf", "unknown", Reason(Code.DNS_SILENT, domain="sender.example"))])
@@ -189,6 +199,7 @@ CAUSES: dict[Kind, tuple[Callable[[int | None], int], Callable[[int], object]]] 
     Kind.INBOX: (an_unreadable_inbox, read),
     Kind.CALIBRATION: (a_bad_calibration, calibrated),
     Kind.FOLLOW_UPS: (a_stuck_follow_up, cancelled),
+    Kind.RECORDS: (a_mailbox_without_dns, records_are_back),
     Kind.DOMAIN: (a_domain_without_spf, silent_name_servers),
 }
 
