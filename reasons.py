@@ -69,6 +69,21 @@ class Code(StrEnum):
     LETTER_NOT_SENT = "letter_not_sent", gettext_noop("its last letter is %(status)s")
     MAILBOX_FROZEN = "mailbox_frozen", gettext_noop("the mailbox is frozen to %(to)s")
     MAILBOX_REMOVED = "mailbox_removed", gettext_noop("the mailbox is no longer one of its campaign's")
+    ENDED_WITH_MAILBOX = (
+        "ended_with_mailbox",
+        gettext_noop("a person ended its sequence with its mailbox, which the campaign does not have any more"),
+    )
+    FOLLOW_UPS_WITHOUT_MAILBOX = (
+        "follow_ups_without_mailbox",
+        gettext_noop(
+            "leads that wait for their next letter until you decide: %(leads)d; the campaign does not have their"
+            " mailbox %(mailbox)s any more"
+        ),
+    )
+    FOLLOW_UPS_OF_PAUSED = (
+        "follow_ups_of_paused",
+        gettext_noop("leads that wait for their next letter: %(leads)d; their mailbox %(mailbox)s is paused"),
+    )
     PREDECESSOR = "predecessor", gettext_noop("the e-mail before it is %(status)s")
     NO_INBOX = (
         "no_inbox",
@@ -224,6 +239,17 @@ class Code(StrEnum):
         "ended_without",
         gettext_noop("the campaign's last day is over; leads not written to: %(count)d"),
     )
+    COMPLETED_UNFOLLOWED = (
+        "completed_unfollowed",
+        gettext_noop(
+            "the campaign is completed: every lead was written to; leads who got no more letters because they answered"
+            " or must not be written to: %(count)d"
+        ),
+    )
+    ENDED_UNFOLLOWED = (
+        "ended_unfollowed",
+        gettext_noop("the campaign's last day is over; leads who did not get all its letters: %(count)d"),
+    )
     LEADS_ADDED = "leads_added", gettext_noop("leads were added after it was completed")
     PAUSED_ITSELF = "paused_itself", gettext_noop("the campaign paused itself: %(because)s")
     PAUSED_BY_PERSON = "paused_by_person", gettext_noop("the campaign is paused: %(because)s")
@@ -235,6 +261,11 @@ class Code(StrEnum):
     TO_BE_SETTLED = "to_be_settled", gettext_noop("waiting for a decision about its unknown e-mails")
     LAST_MAILS = "last_mails", gettext_noop("sending its last e-mails")
     NO_LEADS_LEFT = "no_leads_left", gettext_noop("none of the remaining leads may be written to")
+    NOT_FOLLOWED_UP = (
+        "not_followed_up",
+        gettext_noop("every lead was written to; those who answered or must not be written to get no more letters"),
+    )
+    LEADS_ON_HOLD = "leads_on_hold", gettext_noop("its remaining leads are on hold")
     DONE = "done", gettext_noop("every e-mail has its final result")
     MAILBOXES_FULL = "mailboxes_full", gettext_noop("today's limits of its mailboxes are used up")
     LIMITS_0 = "limits_0", gettext_noop("all its mailboxes have a daily limit of 0")

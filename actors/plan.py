@@ -14,7 +14,7 @@ from itertools import accumulate, groupby, islice
 import clock
 import config
 from actors.hint import hint_planned
-from models.email import recipients
+from models.email import former_mailboxes, recipients
 from models.email.batch_moves import FollowUp
 from models.health import heartbeats
 from models.inbox import holding, unread
@@ -108,6 +108,7 @@ def replan() -> None:
     """Replan pending e-mails where an owner's order or a gate requires it."""
     recipients.cancel_forbidden(BY)
     recipients.cancel_stopped(BY)
+    former_mailboxes.cancel_ended(BY)
     holding.put_off_held(BY)
     unread.put_off_unread(BY)
     reasons, written = plans.to_replan(), _Written()

@@ -8,9 +8,10 @@ from flask_babel import gettext
 
 import messages
 from messages import Message
+from models.email import former_mailboxes
 from models.inbox import incoming
 from models.inbox.incoming import CorrectionRefused
-from models.owner import campaigns, settlement
+from models.owner import campaigns, mailboxes, settlement
 from models.owner.campaigns import CampaignInvalid
 from models.owner.settlement import MOST_REASON, SettlementRefused
 from reasons import Code, Reason
@@ -42,6 +43,22 @@ def order(campaign_id: int, order: str) -> ResponseReturnValue:
             return campaign_page(campaign_id, gettext("Not done: %(because)s.", because=words.reason(said)))
         status = words.status(campaigns.get(campaign_id).status)
         return campaign_page(campaign_id, gettext("Not done: the campaign is now %(status)s.", status=status))
+    return redirect(url_for("pages.campaign", campaign_id=campaign_id), 303)
+
+
+@blueprint.post("/campaigns/<int:campaign_id>/follow-ups")
+def follow_ups(campaign_id: int) -> ResponseReturnValue:
+    """End the sequences of a mailbox that is gone, or let them go on from another one."""
+    old, new = request.form.get("mailbox", type=int), request.form.get("from", type=int)
+    is_end = request.form.get("verdict") == "end"
+    known = {it.mailbox_id for it in former_mailboxes.waiting([campaign_id])}
+    if old not in known or not (is_end or new in {it.id for it in mailboxes.of_campaign(campaign_id)} - {old}):
+        return campaign_page(campaign_id, gettext("Choose a mailbox from which they go on, or end them."))
+    try:
+        change = campaigns.decision(campaign_id, old, None if is_end else new)
+        campaigns.edit(campaign_id, access.person(), change)
+    except CampaignInvalid as error:
+        return campaign_page(campaign_id, gettext("Not done: %(because)s.", because=words.reason(messages.of(error))))
     return redirect(url_for("pages.campaign", campaign_id=campaign_id), 303)
 
 

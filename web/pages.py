@@ -9,6 +9,7 @@ from flask import Blueprint, Response, make_response, request
 
 from bounds import HIGHEST_ID
 from mail.address import AddressInvalid, normalise
+from models.email import former_mailboxes
 from models.inbox import incoming as messages
 from models.inbox import switches
 from models.owner import campaigns, changes, mailboxes, suppressions
@@ -91,6 +92,7 @@ def campaign_page(campaign_id: int, refusal: str | None = None) -> Response:
         subjects=campaigns.subjects(row.id),
         steps=sequences.steps(row.id),
         too_small=mailboxes.too_small_for(row.id),
+        waiting=former_mailboxes.waiting([row.id]),
         changes=changes.of_campaign(row.id),
         stops=switches.of(row.id),
         page=_mails(row.id, status, lead),

@@ -211,6 +211,7 @@ COLUMNS = {
     "text": gettext_noop("text of the letter"),
     "html": gettext_noop("HTML of the letter"),
     "mailboxes": gettext_noop("mailboxes"),
+    "follow_ups_of": gettext_noop("follow-ups of"),
 }
 
 # Words that are values of reasons, in addition to the statuses above.

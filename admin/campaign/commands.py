@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from admin import confirm, lead, show
-from admin.campaign import drafts, edit, preview, report, summary, testing
+from admin.campaign import drafts, edit, follow_ups, preview, report, summary, testing
 from admin.campaign import leads as importing
 from admin.person import who
 from intake.campaign_file import FileInvalid, read_campaign
@@ -25,6 +25,7 @@ app.command("test")(testing.send_test)
 app.command("forecast")(summary.forecast)
 app.command("report")(report.report)
 app.command("edit")(edit.edit)
+app.command("follow-ups")(follow_ups.follow_ups)
 app.command("delete")(drafts.delete)
 app.command("copy")(drafts.copy)
 
@@ -238,6 +239,7 @@ def show_(name: Name, json: show.AsJson = False) -> None:
             ("today", f"{line.used_today}/{line.daily_limit}"),
             ("next e-mail", line.next_at),
             *((f"step {it.number}", f"{it.after} later: {it.subject}") for it in line.steps[1:]),
+            *follow_ups.shown(line.id),
             *(("letter too large for", f"{mailboxes.get(id).address}: {why}") for id, why in too_small.items()),
         ]
     )

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from admin import confirm
-from admin.campaign import summary
+from admin.campaign import follow_ups, summary
 from admin.person import who
 from intake import texts
 from intake.campaign_file import CampaignFile, FileInvalid, edited, read_campaign
@@ -81,6 +81,8 @@ def _order(row: Campaign, change: Edit, *, yes: bool) -> None:
         return
     later = "; its e-mails are planned again when it is resumed" if row.status == CampaignStatus.PAUSED else ""
     print(f"changed {row.name!r}" + ("; its e-mails are being planned again" if moves else later))
+    if change.mailbox_ids is not None:
+        follow_ups.print_waiting(campaigns.get(row.id))
 
 
 def _from_file(row: Campaign, file: Path) -> Edit:

@@ -3,7 +3,7 @@
 Beside moves.py the only code that changes a status. The caller holds the campaign's lock. Returns how many moved.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -123,6 +123,20 @@ def replan(campaign_id: int, slots: Sequence[Slot], reason: str, by: str, seen_a
     """
     values = {"campaign": campaign_id, "by": by, "reason": reason, "seen_at": seen_at, **_columns(slots)}
     return _announced(Move.REPLAN, execute(REPLAN, values), campaign_id, by, Reason(Code(reason)))
+
+
+# One that is on hold keeps its time, unless the wait lasts longer.
+WAIT = """
+UPDATE campaign_email_queue q SET wait_ends_at = fresh.ends_at,
+    not_before = CASE WHEN q.not_before < fresh.ends_at THEN NULL ELSE q.not_before END
+FROM unnest(%(emails)s::bigint[], %(ends)s::timestamptz[]) AS fresh (email_id, ends_at)
+WHERE q.id = fresh.email_id AND q.status = 'pending'
+"""
+
+
+def wait(ends: Mapping[int, datetime]) -> None:
+    """Send none of these pending follow-ups before its wait ends now. It is no move: they keep their times."""
+    execute(WAIT, {"emails": list(ends), "ends": list(ends.values())})
 
 
 CANCEL_PENDING = """

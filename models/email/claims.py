@@ -93,30 +93,39 @@ class Claim(Attempt):
         return HistoryPosition(self.history_id, self.held.email_id, self.history_at)
 
 
-# From a follow-up's predecessor back to the first letter of their thread; nothing for a step with a subject.
-_THREAD = """
+# For a row `s` of campaign_step: the subject of the letters that it answers.
+_EARLIER_SUBJECT = """
+(SELECT e.subject FROM campaign_step e
+ WHERE e.campaign_id = s.campaign_id AND e.position < s.position AND e.subject IS NOT NULL
+ ORDER BY e.position DESC LIMIT 1)
+"""
+# From a follow-up's predecessor back to the first letter of their thread; nothing for a step with a subject, or where
+# a follow-up goes on from another mailbox: it begins a thread.
+_THREAD = f"""
 (WITH RECURSIVE before AS (
-    SELECT p.id, p.predecessor_id, p.message_id, p.wire_message_id, ps.subject, 1 AS back
+    SELECT p.id, p.predecessor_id, p.mailbox_id, p.message_id, p.wire_message_id, ps.subject, 1 AS back
     FROM campaign_email_queue p JOIN campaign_step ps ON ps.id = p.step_id
-    WHERE p.id = q.predecessor_id AND s.subject IS NULL
+    WHERE p.id = q.predecessor_id AND p.mailbox_id = q.mailbox_id AND s.subject IS NULL
     UNION ALL
-    SELECT p.id, p.predecessor_id, p.message_id, p.wire_message_id, ps.subject, before.back + 1
+    SELECT p.id, p.predecessor_id, p.mailbox_id, p.message_id, p.wire_message_id, ps.subject, before.back + 1
     FROM before
-    JOIN campaign_email_queue p ON p.id = before.predecessor_id AND before.subject IS NULL
+    JOIN campaign_email_queue p ON p.id = before.predecessor_id AND p.mailbox_id = before.mailbox_id
+        AND before.subject IS NULL
     JOIN campaign_step ps ON ps.id = p.step_id
 )
 SELECT array_agg(COALESCE(wire_message_id, message_id) ORDER BY back DESC) AS ids,
        (array_agg(message_id ORDER BY back DESC))[1] AS first_id,
-       (array_agg(subject ORDER BY back DESC))[1] AS subject,
+       COALESCE((array_agg(subject ORDER BY back DESC))[1], {_EARLIER_SUBJECT}) AS subject,
        (SELECT substr(e.content, 1, 16384) FROM email_content e
         WHERE e.email_id = (array_agg(before.id ORDER BY back DESC))[1]) AS head
  FROM before)
-"""
+"""  # noqa: S608  # only our own words
 # A claimed e-mail, read after the claim's commit.
 CLAIMED = f"""
 SELECT q.campaign_id, q.mailbox_id, q.attempts, q.campaign_lead_id, s.id AS step_id, s.position AS step,
        q.scheduled_at, q.claimed_at AS started_at, recorded.id AS history_id, recorded.at::text AS history_at,
-       q.message_id, s.subject, s.text, s.html, cl.address AS recipient, cl.fields, m.address AS sender,
+       q.message_id, COALESCE(s.subject, CASE WHEN thread.ids IS NULL THEN {_EARLIER_SUBJECT} END) AS subject,
+       s.text, s.html, cl.address AS recipient, cl.fields, m.address AS sender,
        m.name AS sender_name, m.one_click, m.smtp_host, m.smtp_port, m.smtp_security, m.username,
        m.password_encrypted, o.access_token_encrypted, o.access_ends_at,
        thread.ids AS thread_ids, thread.first_id AS thread_first_id,

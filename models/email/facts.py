@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from models.email import holds, limits, windows
+from models.email import holds, inboxes, limits, windows
 from models.email.gates import Facts, FollowUp, Hold, Reached
 from models.email.locks import NoSuchEmail
 from models.email.suppressed import ENTRY
@@ -43,7 +43,8 @@ _COLUMNS = f"""
        m.provider, ceiling.ceiling_most, ceiling.ceiling_seconds, ceiling.ceiling_until,
        (SELECT p.status FROM campaign_email_queue p WHERE p.id = q.predecessor_id) AS predecessor_status,
        q.wait_ends_at, c.follow_up_without_inbox,
-       m.imap_host IS NOT NULL AS has_inbox, i.read_at AS inbox_read_at, i.failed_reason AS inbox_failed_reason
+       m.imap_host IS NOT NULL AS has_inbox, looks.inboxes, looks.read_at AS inbox_read_at,
+       looks.failed_reason AS inbox_failed_reason
 """  # noqa: S608  # only our own words
 _AROUND = f"""
 FROM campaign_email_queue q
@@ -54,7 +55,7 @@ JOIN lead l ON l.id = cl.lead_id
 LEFT JOIN LATERAL {ENTRY.format(address="l.address")} s ON true
 LEFT JOIN LATERAL {holds.STRONGEST} hold ON true
 LEFT JOIN LATERAL ({limits.ceiling_query(besides="q.id")}) ceiling ON true
-LEFT JOIN inbox i ON i.mailbox_id = q.mailbox_id AND q.predecessor_id IS NOT NULL
+LEFT JOIN LATERAL {inboxes.LOOKS} looks ON true
 """  # only our own words
 FACTS = f"SELECT {_COLUMNS} {_AROUND} WHERE q.id = ANY(%(ids)s)"
 
@@ -101,6 +102,7 @@ class _Around(WindowRow):
     wait_ends_at: datetime | None
     follow_up_without_inbox: bool
     has_inbox: bool
+    inboxes: int  # in which an answer may be
     inbox_read_at: datetime | None
     inbox_failed_reason: str | None
     mailbox_is_its_campaigns: bool
@@ -245,8 +247,8 @@ def _follow_up(row: _Around) -> FollowUp | None:
     return FollowUp(
         predecessor_status=row.predecessor_status,
         wait_ends_at=row.wait_ends_at or row.scheduled_at,
-        needs_inbox=row.has_inbox or not row.follow_up_without_inbox,
-        has_inbox=row.has_inbox,
+        needs_inbox=row.inboxes > 0 or not row.follow_up_without_inbox,
+        has_inbox=row.has_inbox or row.follow_up_without_inbox,
         read_at=row.inbox_read_at,
         failed_reason=row.inbox_failed_reason,
     )

@@ -75,8 +75,8 @@ class FollowUp:
     predecessor_status: Status
     wait_ends_at: datetime
     needs_inbox: bool  # False: its campaign allows follow-ups from a mailbox without IMAP settings
-    has_inbox: bool
-    read_at: datetime | None  # when the last complete look into its mailbox's inbox began
+    has_inbox: bool  # its mailbox, as far as its campaign needs that
+    read_at: datetime | None  # when the last complete look into each inbox began in which an answer may be
     failed_reason: str | None  # of the look after that
 
 

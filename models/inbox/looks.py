@@ -8,7 +8,7 @@ from datetime import date, datetime, timedelta
 from typing import NamedTuple
 
 import config
-from models.email import gates
+from models.email import gates, inboxes
 from models.store import tick_request
 from models.store.database import execute, fetch, row, rows
 from models.store.recordable import recordable
@@ -45,10 +45,11 @@ clock_timestamp() >= i.started_at + CASE WHEN i.failures = 0 AND i.read_at = i.s
 """
 _IS_NEEDED = f"""
 {_MAY_BEGIN} AND EXISTS (
-    SELECT FROM campaign_email_queue f JOIN campaign c ON c.id = f.campaign_id AND c.status = 'active'
-    WHERE f.mailbox_id = m.id AND f.status = 'pending' AND f.predecessor_id IS NOT NULL
-      AND f.scheduled_at < clock_timestamp() + %(ahead)s AND f.wait_ends_at <= clock_timestamp()
-      AND (i.read_at IS NULL OR i.read_at < f.wait_ends_at OR i.read_at < clock_timestamp() - %(lasts)s))
+    SELECT FROM {inboxes.SENDERS} sender JOIN campaign_email_queue q ON q.mailbox_id = sender.mailbox_id
+    JOIN campaign c ON c.id = q.campaign_id AND c.status = 'active'
+    WHERE q.status = 'pending' AND q.predecessor_id IS NOT NULL AND (q.mailbox_id = m.id OR m.id IN {inboxes.ITS})
+      AND q.scheduled_at < clock_timestamp() + %(ahead)s AND q.wait_ends_at <= clock_timestamp()
+      AND (i.read_at IS NULL OR i.read_at < q.wait_ends_at OR i.read_at < clock_timestamp() - %(lasts)s))
 """
 # A look that was not recorded as ended, because its worker died, is due after the time that it may take.
 _IS_DUE = f"""
@@ -101,13 +102,13 @@ def ask(mailbox_id: int) -> None:
 # One is under way, or has just failed: then it is not asked for again.
 ASK_TO_FOLLOW_UP = f"""
 UPDATE inbox i SET asked_at = clock_timestamp()
-FROM campaign_email_queue q JOIN mailbox m ON m.id = q.mailbox_id AND m.imap_host IS NOT NULL
-WHERE q.id = %s AND i.mailbox_id = m.id AND i.asked_at IS NULL AND {_MAY_BEGIN}
+FROM campaign_email_queue q
+WHERE q.id = %s AND i.mailbox_id IN {inboxes.ITS} AND i.asked_at IS NULL AND {_MAY_BEGIN}
 """  # noqa: S608  # only our own words
 
 
 def ask_to_follow_up(email_id: int) -> bool:
-    """Have the inbox read that a follow-up needs. False: it has been asked for already."""
+    """Have the inboxes read that a follow-up needs. False: they have been asked for already."""
     return bool(execute(ASK_TO_FOLLOW_UP, (email_id,)))
 
 

@@ -1,6 +1,6 @@
 """Campaigns and their leads: adding, starting, pausing, editing, cancelling and completing them."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from types import MappingProxyType
@@ -9,7 +9,7 @@ from peewee import IntegrityError, fn
 
 import bounds
 from messages import Message, gettext_noop
-from models.email import batch_moves, locks, moves, recipients, remaining, windows
+from models.email import batch_moves, former_mailboxes, locks, moves, recipients, remaining, windows
 from models.email.attempts import Conversation
 from models.email.claims import Attempt
 from models.owner import changes, forgotten, lead_import, notices, steps
@@ -63,6 +63,14 @@ class NewCampaign:
     stop_colleagues: bool = False  # and the leads at the same domain
 
 
+@dataclass(frozen=True)
+class FollowUpsOf:
+    """What becomes of the sequences of a mailbox that the campaign does not have any more."""
+
+    mailbox_id: int
+    goes_on_from: int | None  # another of its mailboxes, each with a new thread; None: they end
+
+
 # As the last day of an edit: the campaign gets none.
 NO_END = date.max
 
@@ -97,6 +105,7 @@ class Edit:
     new_leads_per_day: int | None = None
     follow_up_share: int | None = None
     follow_up_without_inbox: bool | None = None
+    follow_ups_of: FollowUpsOf | None = None
 
 
 def add(new: NewCampaign, people: Sequence[NewLead], by: str) -> int:
@@ -303,6 +312,7 @@ def edit(campaign_id: int, by: str, change: Edit) -> bool:
     fresh = changes.given(change)
     letter, mailbox_ids = fresh.pop("letter", None), fresh.pop("mailbox_ids", None)
     fresh.pop("later_steps", None)
+    fresh.pop("follow_ups_of", None)
     bounds.check({**bounds.CAMPAIGN, **bounds.SEQUENCE}, fresh)
     with database.atomic():
         row = _locked(campaign_id)
@@ -316,6 +326,7 @@ def edit(campaign_id: int, by: str, change: Edit) -> bool:
         pace = {name: value for name, value in fresh.items() if name not in others}
         moved = _change_mailboxes(row, change.mailbox_ids) if mailbox_ids is not None else {}
         more = {**(_change_letter(row, change.letter) if letter else {}), **_change_steps(row, change), **moved}
+        more |= _decide(row, change.follow_ups_of, by) if change.follow_ups_of else {}
         if not more and not changes.differ(row, fresh):
             return False
         replan = {"replan_reason": "edited"} if moved or changes.differ(row, pace) else {}
@@ -323,6 +334,17 @@ def edit(campaign_id: int, by: str, change: Edit) -> bool:
             _rename(row, change.name)
         _write(row, {**fresh, **replan}, by, "edit", more=more)
         return True
+
+
+def decision(campaign_id: int, mailbox_id: int, goes_on_from: int | None) -> Edit:
+    """The edit by which a mailbox's sequences end or go on from another; see FollowUpsOf.
+
+    It takes the first from the campaign and adds the other, where that is not so already.
+    """
+    its = {it.mailbox_id for it in CampaignMailbox.select().where(CampaignMailbox.campaign == campaign_id)}
+    wanted = (its - {mailbox_id}) | ({goes_on_from} if goes_on_from else set())
+    order = FollowUpsOf(mailbox_id, goes_on_from)
+    return Edit(follow_ups_of=order, mailbox_ids=None if wanted == its else sorted(wanted))
 
 
 def _rename(row: Campaign, name: str) -> None:
@@ -372,8 +394,38 @@ def _change_mailboxes(row: Campaign, wanted: Sequence[int] | None) -> dict[str, 
     ).execute()
     if added := sorted(after - before):
         CampaignMailbox.insert_many([{"campaign": row.id, "mailbox": it} for it in added]).execute()
-    addresses = {it.id: it.address for it in Mailbox.select().where(Mailbox.id.in_(sorted(before | after)))}
+    former_mailboxes.left(row.id, before - after)
+    former_mailboxes.joined(row.id, after - before)
+    addresses = _addresses(before | after)
     return {"mailboxes": [sorted(addresses[it] for it in ids) for ids in (before, after)]}
+
+
+def _addresses(ids: Collection[int]) -> dict[int, str]:
+    return {it.id: it.address for it in Mailbox.select().where(Mailbox.id.in_(sorted(ids)))}
+
+
+def _decide(row: Campaign, order: FollowUpsOf, by: str) -> dict[str, list[object]]:
+    """What changed: name -> [old, new], by address."""
+    its = {it.mailbox_id for it in CampaignMailbox.select().where(CampaignMailbox.campaign == row.id)}
+    addresses = _addresses({order.mailbox_id, order.goes_on_from or order.mailbox_id})
+    names = {"name": repr(row.name), "mailbox": addresses[order.mailbox_id]}
+    if order.goes_on_from is not None and order.goes_on_from not in its:
+        template = gettext_noop("%(mailbox)s is none of the mailboxes of %(name)s")
+        raise CampaignInvalid(Message(template, name=names["name"], mailbox=addresses[order.goes_on_from]))
+    new = Mailbox.get_by_id(order.goes_on_from) if order.goes_on_from else None
+    if new is not None and new.imap_host is None and not row.follow_up_without_inbox:
+        template = gettext_noop(
+            "nobody would see an answer to %(mailbox)s before a follow-up: give it IMAP settings, or set"
+            " follow_up_without_inbox for %(name)s"
+        )
+        raise CampaignInvalid(Message(template, name=names["name"], mailbox=new.address))
+    if order.mailbox_id in its:
+        raise CampaignInvalid(Message(gettext_noop("%(mailbox)s is still a mailbox of %(name)s"), **names))
+    if not former_mailboxes.decide(row.id, order.mailbox_id, order.goes_on_from):
+        raise CampaignInvalid(Message(gettext_noop("%(mailbox)s sent nothing for %(name)s"), **names))
+    former_mailboxes.cancel_ended(by, row.id)
+    then = addresses[order.goes_on_from] if order.goes_on_from else None
+    return {f"follow_ups_of {names['mailbox']}": [names["mailbox"], then]}
 
 
 def _refusal(error: IntegrityError, name: str | None) -> Exception:

@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 
 import config
-from models.email import holds
+from models.email import former_mailboxes, holds, recipients
 from models.states import PROTECTION
 from models.store import reason_columns
 from models.store.database import clock, execute, fetch, row, rows
@@ -90,9 +90,10 @@ cause AS (
     UNION ALL
     SELECT 'follow_ups', m.id, m.address, count(*)::int, NULL, NULL, NULL
     FROM mailbox m
-    JOIN campaign_email_queue q ON q.mailbox_id = m.id AND q.status = 'pending' AND q.predecessor_id IS NOT NULL
-        AND q.scheduled_at < %(overdue)s
-    JOIN campaign c ON c.id = q.campaign_id AND c.status = 'active'
+    JOIN (SELECT q.mailbox_id, q.campaign_lead_id
+          FROM campaign_email_queue q JOIN campaign c ON c.id = q.campaign_id AND c.status = 'active'
+          WHERE q.status = 'pending' AND q.predecessor_id IS NOT NULL AND q.scheduled_at < %(overdue)s
+          UNION {former_mailboxes.OVERDUE}) waiting ON waiting.mailbox_id = m.id
     GROUP BY m.id, m.address
     UNION ALL
     SELECT 'domain', min(m.id), f.domain, count(DISTINCT f.record)::int, string_agg(DISTINCT f.reason, '; '), NULL, NULL
@@ -255,6 +256,7 @@ def latest(limit: int = 20) -> list[NoticeRow]:
 def _values() -> dict[str, object]:
     imap = config.settings().imap
     return {
+        **recipients.rules(),
         "first_look": timedelta(seconds=imap.first_look_seconds),
         "look": timedelta(seconds=imap.conversation_timeout_seconds),
         "protection": PROTECTION,

@@ -39,15 +39,17 @@ _Slots = dict[_Key, CurrentSlot]
 
 
 def of(order: Callable[[], object], campaign_ids: Collection[int]) -> list[Shift]:
-    """order: the use case, which marks these campaigns for replanning. It is rolled back.
+    """order: the use case, which lets these campaigns' e-mails be planned again. It is rolled back.
 
     Raises what the order raises. Campaigns without any moved e-mail are left out.
     """
+    reasons_before = plans.to_replan()
     with database.atomic() as transaction:
         order()
-        reasons = plans.to_replan()
-        asked = {it: reasons[it] for it in reasons if it in campaign_ids and reasons[it] in plans.ORDERS}
-        seen = plans.situation(asked, again=True, orders=asked)
+        reasons = {id: it for id, it in plans.to_replan().items() if id in campaign_ids}
+        orders = {id: it for id, it in reasons.items() if it in plans.ORDERS}
+        asked = orders | {id: it for id, it in reasons.items() if reasons_before.get(id) != it}
+        seen = plans.situation(asked, again=True, orders=orders)
         before = _slots(rows(Slot, PENDING, (list(asked),)))
         transaction.rollback()
     after = before | _slots(planner.plan(seen.campaigns, seen.mailboxes, seen.taken, seen.now))

@@ -1,16 +1,18 @@
 """A campaign's letters after the first: added with it, and changed while it runs.
 
-A text applies to every e-mail that is not claimed, a wait to every follow-up that is not planned yet. An inserted step
-reaches the leads before it; one behind the last only those whose last letter is still to be sent.
+A text and a wait apply to every e-mail that is not claimed: follow-ups whose wait was edited get another time. An
+inserted step reaches the leads before it; one behind the last only those whose last letter is still to be sent.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from difflib import SequenceMatcher
 from typing import NamedTuple
 
+from models.email import batch_moves
 from models.planning import sequences
-from models.store.database import fetch
+from models.store.database import fetch, rows
 from models.store.tables import CLOCK, CampaignStep
 from scheduling.waits import Wait
 
@@ -112,4 +114,27 @@ def _edit(row: CampaignStep, step: LaterStep) -> bool:
     if all(getattr(row, name) == value for name, value in fresh.items()):
         return False
     CampaignStep.update(fresh).where(CampaignStep.id == row.id).execute()
+    if (row.wait_count, row.wait_unit) != (step.wait.count, step.wait.unit):
+        _wait(row.id, step.wait)
     return True
+
+
+# Planned ones; what is being sent is left alone.
+PLANNED = """
+SELECT q.id AS email_id, p.sent_at FROM campaign_email_queue q JOIN campaign_email_queue p ON p.id = q.predecessor_id
+WHERE q.campaign_id = (SELECT campaign_id FROM campaign_step WHERE id = %(step)s) AND q.status = 'pending'
+  AND q.step_id = %(step)s AND p.sent_at IS NOT NULL
+ORDER BY q.id
+"""
+
+
+class _Planned(NamedTuple):
+    email_id: int
+    sent_at: datetime
+
+
+def _wait(step_id: int, wait: Wait) -> None:
+    """None of the step's planned follow-ups is sent before the new wait is over; the tick gives them other times."""
+    if found := rows(_Planned, PLANNED, {"step": step_id}):
+        batch_moves.wait({it.email_id: wait.ends(it.sent_at) for it in found})
+        CampaignStep.update(moves=True).where(CampaignStep.id == step_id).execute()

@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+from models.email import former_mailboxes
 from models.email.batch_moves import FollowUp
 from models.planning import unplanned
 from models.planning.plans import Situation
@@ -29,6 +30,8 @@ def due(most: int, last_look: datetime | None) -> list[Unfollowed]:
     turn, is_its_turn = divmod(int(now.timestamp() // 60), _EVERY_MINUTES)
     if not is_its_turn:
         since.pop(ids[turn % len(ids)], None)
+    for campaign_id in former_mailboxes.decided_since(last_look - _OVERLAP) if last_look else ():
+        since.pop(campaign_id, None)
     return unplanned.follow_ups(ids, since, most)
 
 

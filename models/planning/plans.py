@@ -18,7 +18,7 @@ from models.planning import ceilings, mailbox_days, sequences, unplanned, usable
 from models.states import CampaignStatus, MailboxStatus
 from models.store.database import by_indexes, clock, database, fetch
 from models.store.database import rows as read_rows
-from models.store.tables import Campaign, CampaignEmailQueue, CampaignMailbox, Mailbox
+from models.store.tables import Campaign, CampaignEmailQueue, CampaignMailbox, CampaignStep, Mailbox
 from reasons import Code, Reason
 from scheduling import planner
 from scheduling.planner import Bound, CurrentSlot, Email, FollowUp, Slot, Taken
@@ -116,8 +116,10 @@ def write(campaign_id: int, slots: Sequence[Slot], seen: Situation, by: str, rea
     def order() -> int:
         if reason is None:
             return batch_moves.plan(campaign_id, slots, by)
-        count = batch_moves.replan(campaign_id, slots, reason, by, seen_at=seen.now)
+        why = "edited" if reason == WAIT_EDITED else reason
+        count = batch_moves.replan(campaign_id, slots, why, by, seen_at=seen.now)
         Campaign.update(replan_reason=None).where(Campaign.id == campaign_id).execute()
+        CampaignStep.update(moves=False).where(CampaignStep.campaign == campaign_id, CampaignStep.moves).execute()
         return count
 
     return _written(campaign_id, slots, seen, order)
@@ -147,6 +149,8 @@ def _written(campaign_id: int, slots: Sequence[Slot], seen: Situation, order: Ca
     return count
 
 
+# An edited wait: what is planned of its step is planned again, the rest stays where it is.
+WAIT_EDITED = "wait_edited"
 # Why e-mails are replanned: an owner's order, or the gate that makes their time impossible.
 REASONS = ("resumed", "edited", "downtime", "window", "limit", "mailbox", "holiday")
 # Owner's orders: pending e-mails are planned again from now on, even those whose slots would still fit.
@@ -156,6 +160,12 @@ ORDERS = {"resumed", "edited"}
 ASKED_FOR = """
 SELECT id AS campaign_id, replan_reason AS reason FROM campaign
 WHERE status = 'active' AND replan_reason IS NOT NULL
+"""
+
+
+EDITED_WAITS = """
+SELECT DISTINCT s.campaign_id FROM campaign_step s JOIN campaign c ON c.id = s.campaign_id AND c.status = 'active'
+WHERE s.moves
 """
 
 
@@ -170,6 +180,8 @@ def to_replan() -> dict[int, str]:
     Campaigns without a usable mailbox are left out: there are no other slots for them.
     """
     reasons = {it.campaign_id: it.reason for it in read_rows(_AskedFor, ASKED_FOR)}
+    for (campaign_id,) in fetch(EDITED_WAITS):
+        reasons.setdefault(campaign_id, WAIT_EDITED)
     for campaign_id in _on_unusable_mailboxes():
         reasons.setdefault(campaign_id, "mailbox")
     for (campaign_id,) in fetch(ON_FROZEN_DAYS):
@@ -351,8 +363,13 @@ def _planned_mailboxes(rows: Sequence[Mailbox], now: datetime) -> list[planner.M
 PENDING = """
 SELECT q.campaign_id, q.campaign_lead_id AS lead_id, q.step_id, q.mailbox_id, q.scheduled_at AS at,
        q.attempts > 0 AS is_retry, COALESCE(q.not_before > clock_timestamp(), false) AS is_held,
-       CASE WHEN q.predecessor_id IS NOT NULL THEN COALESCE(q.wait_ends_at, q.scheduled_at) END AS wait_ends_at
+       CASE WHEN q.predecessor_id IS NOT NULL THEN COALESCE(q.wait_ends_at, q.scheduled_at) END AS wait_ends_at,
+       COALESCE(f.goes_on_from_id, q.mailbox_id) AS bound_to, s.moves AND q.attempts = 0 AS moves,
+       s.wait_count, s.wait_unit
 FROM campaign_email_queue q
+JOIN campaign_step s ON s.id = q.step_id
+LEFT JOIN former_mailbox f
+    ON f.campaign_id = q.campaign_id AND f.mailbox_id = q.mailbox_id AND q.predecessor_id IS NOT NULL
 LEFT JOIN LATERAL (
     SELECT count(*) AS met FROM attempt a
     JOIN email_history h ON h.email_id = a.email_id AND h.claim_token = a.claim_token AND h.move = 'release'
@@ -372,6 +389,10 @@ class _Pending:
     is_retry: bool
     is_held: bool  # until later
     wait_ends_at: datetime | None  # of a follow-up
+    bound_to: int  # the mailbox from which a follow-up goes
+    moves: bool  # its step's wait was edited
+    wait_count: int | None
+    wait_unit: str | None
 
     @property
     def taken(self) -> Taken:
@@ -389,7 +410,15 @@ class _Pending:
 
     @property
     def bound(self) -> Bound | None:
-        return None if self.wait_ends_at is None else Bound(self.mailbox_id, self.wait_ends_at)
+        if self.wait_ends_at is None:
+            return None
+        wait = sequences.wait(self.wait_count, self.wait_unit) if self.moves else None
+        return Bound(self.bound_to, wait.due(self.wait_ends_at) if wait else self.wait_ends_at)
+
+    @property
+    def current(self) -> CurrentSlot | None:
+        """Which it keeps if it still fits."""
+        return None if self.moves else CurrentSlot(self.mailbox_id, self.at)
 
 
 def _pending(
@@ -406,7 +435,7 @@ def _pending(
         if it.is_held:
             staying.append(it.taken)
         elif it.campaign_id not in orders:
-            emails[it.campaign_id].append(Email(it.lead_id, it.step_id, CurrentSlot(it.mailbox_id, it.at), it.bound))
+            emails[it.campaign_id].append(Email(it.lead_id, it.step_id, it.current, it.bound))
         elif it.is_retry and it.at > now and orders[it.campaign_id] == "edited":
             staying.append(it.taken)
         else:
@@ -477,6 +506,14 @@ SELECT c.id FROM campaign c WHERE c.status = 'active' AND c.id IN (
     SELECT q.campaign_id
     FROM mailbox m JOIN campaign_email_queue q ON q.mailbox_id = m.id AND q.status = 'pending' AND {_NOT_HELD}
     WHERE m.closed_until IS NOT NULL AND q.scheduled_at < m.closed_until
+    UNION
+    SELECT f.campaign_id FROM former_mailbox f
+    JOIN mailbox m ON m.id = f.goes_on_from_id AND m.status = 'active'
+    JOIN campaign_mailbox cm ON cm.campaign_id = f.campaign_id AND cm.mailbox_id = m.id AND cm.closed_reason IS NULL
+    WHERE EXISTS (
+        SELECT FROM campaign_email_queue q
+        WHERE q.campaign_id = f.campaign_id AND q.mailbox_id = f.mailbox_id AND q.status = 'pending' AND {_NOT_HELD}
+          AND NOT {_IS_FIRST})
     UNION
     SELECT cm.campaign_id FROM campaign_mailbox cm
     WHERE cm.closed_reason IS NOT NULL AND EXISTS (

@@ -109,24 +109,16 @@ def _emails(ids: Sequence[int], after: Mapping[int, int], most: Mapping[int, int
 
 # Looks at what sequences handed over since `since`, by an index; with -infinity at all that they ever sent.
 FOLLOW_UPS = f"""
-SELECT q.id AS predecessor_id, q.campaign_id, q.campaign_lead_id AS lead_id, next.id AS step_id, q.mailbox_id,
-       q.sent_at, next.wait_count, next.wait_unit
+SELECT q.id AS predecessor_id, q.campaign_id, q.campaign_lead_id AS lead_id, next.id AS step_id,
+       COALESCE(f.goes_on_from_id, q.mailbox_id) AS mailbox_id, q.sent_at, next.wait_count, next.wait_unit
 FROM (
     SELECT c.id, c.since FROM unnest(%(ids)s::bigint[], %(since)s::timestamptz[]) AS c (id, since)
     WHERE EXISTS (SELECT FROM campaign_step s WHERE s.campaign_id = c.id AND s.position > 1) OFFSET 0
 ) c
 JOIN campaign_email_queue q ON q.campaign_id = c.id AND {counting.counts("q")} AND {counting.counted_at("q")} >= c.since
-JOIN campaign_step this ON this.id = q.step_id
-CROSS JOIN LATERAL (
-    SELECT s.id, s.wait_count, s.wait_unit, s.since FROM campaign_step s
-    WHERE s.campaign_id = q.campaign_id AND s.position > this.position ORDER BY s.position LIMIT 1
-) next
-JOIN campaign_lead l ON l.id = q.campaign_lead_id
-CROSS JOIN LATERAL (SELECT l.lead_id, l.campaign_id) r
-WHERE q.status = 'sent' AND (next.since IS NULL OR q.sent_at >= next.since)
-  AND NOT EXISTS (SELECT FROM campaign_email_queue f WHERE f.predecessor_id = q.id)
-  AND NOT EXISTS (SELECT FROM campaign_email_queue f WHERE f.campaign_lead_id = l.id AND f.step_id = next.id)
-  AND {recipients.MAY_BE_WRITTEN_TO} AND NOT {holds.HELD}
+LEFT JOIN former_mailbox f ON f.campaign_id = q.campaign_id AND f.mailbox_id = q.mailbox_id
+{remaining.UNFOLLOWED} AND NOT EXISTS (
+    SELECT FROM hold h WHERE {holds.OF_LEAD.format(l="l")} AND {holds.STANDS})
 ORDER BY q.sent_at, q.id LIMIT %(most)s
 """  # noqa: S608  # only our own words
 SEQUENCES = """

@@ -220,6 +220,7 @@ class CampaignStep(Table):
     wait_count = IntegerField(null=True)  # after the letter before it was sent: see scheduling/waits.py
     wait_unit = TextField(null=True)
     since = MomentField(null=True)  # only for leads whose letter before was sent since then; null: for all
+    moves = BooleanField(constraints=_default("false"))  # its wait was edited: what is planned of it is planned again
 
     class Meta:
         constraints = [
@@ -261,6 +262,30 @@ class CampaignMailbox(Table):
 
     class Meta:
         primary_key = CompositeKey("campaign", "mailbox")
+
+
+class FormerMailbox(Table):
+    """A mailbox that was taken from its campaign, and what becomes of the sequences of those whom it wrote to."""
+
+    campaign_id: int
+    mailbox_id: int
+    goes_on_from_id: int | None
+    campaign = ForeignKeyField(Campaign, index=False, on_delete="CASCADE")
+    mailbox = ForeignKeyField(Mailbox)
+    removed_at = MomentField(constraints=_default("clock_timestamp()"))
+    ends = BooleanField(constraints=_default("false"))
+    goes_on_from = ForeignKeyField(Mailbox, null=True, index=False, backref="takes_over")
+    decided_at = MomentField(null=True)  # null: they wait until a person decides
+
+    class Meta:
+        primary_key = CompositeKey("campaign", "mailbox")
+        constraints = [
+            Check(
+                "NOT (ends AND goes_on_from_id IS NOT NULL) AND goes_on_from_id <> mailbox_id"
+                " AND (decided_at IS NOT NULL) = (ends OR goes_on_from_id IS NOT NULL)",
+                "one_decision",
+            ),
+        ]
 
 
 class Lead(Table):
@@ -865,6 +890,7 @@ TABLES: tuple[type[Table], ...] = (
     CampaignStep,
     FrozenDays,
     CampaignMailbox,
+    FormerMailbox,
     Lead,
     Suppression,
     CampaignLead,

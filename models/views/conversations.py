@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from models.email import recipients
-from models.states import CampaignStatus, Status
+from models.states import CampaignStatus, MailboxStatus, Status
 from models.store import reason_columns
 from models.store.database import fetch, rows
 from models.views import forbidden
@@ -16,6 +16,7 @@ from reasons import Code, Reason, Why
 from scheduling.waits import Unit, Wait
 
 _MOST = 100
+_RUNNING = {CampaignStatus.ACTIVE, CampaignStatus.PAUSED}
 
 
 @dataclass(frozen=True)
@@ -82,12 +83,16 @@ class _Lead(Forbidden):
     steps: int
 
 
-# Each with the wait of the step after it.
+# Each with the wait of the step after it, and the mailbox from which that goes.
 LETTERS = """
 SELECT q.campaign_lead_id, q.id AS email_id, s.position AS step, q.status,
        COALESCE(q.sent_at, q.handed_over_at, q.scheduled_at) AS at, q.sent_at, q.handed_over_at, q.error, q.error_code,
-       q.error_values, after.wait_count, after.wait_unit
+       q.error_values, after.wait_count, after.wait_unit, COALESCE(f.ends, false) AS is_ended,
+       m.status AS mailbox_status, EXISTS (
+           SELECT FROM campaign_mailbox cm WHERE cm.campaign_id = q.campaign_id AND cm.mailbox_id = m.id) AS has_mailbox
 FROM campaign_email_queue q JOIN campaign_step s ON s.id = q.step_id
+LEFT JOIN former_mailbox f ON f.campaign_id = q.campaign_id AND f.mailbox_id = q.mailbox_id
+JOIN mailbox m ON m.id = COALESCE(f.goes_on_from_id, q.mailbox_id)
 LEFT JOIN LATERAL (SELECT a.wait_count, a.wait_unit FROM campaign_step a
                    WHERE a.campaign_id = s.campaign_id AND a.position > s.position
                    ORDER BY a.position LIMIT 1) after ON true
@@ -109,6 +114,9 @@ class _Letter:
     error_values: dict[str, Any] | None
     wait_count: int | None
     wait_unit: str | None
+    is_ended: bool  # with its mailbox, by a person
+    mailbox_status: MailboxStatus
+    has_mailbox: bool  # its campaign
 
     @property
     def letter(self) -> Letter:
@@ -118,6 +126,15 @@ class _Letter:
     @property
     def wait(self) -> Wait | None:
         return Wait(self.wait_count, Unit(self.wait_unit)) if self.wait_count and self.wait_unit else None
+
+    @property
+    def waits_for_mailbox(self) -> Reason | None:
+        """Why the next letter, or this one if it is a follow-up, cannot go before a person acts."""
+        if not self.has_mailbox:
+            return Reason(Code.MAILBOX_REMOVED)
+        if self.mailbox_status != MailboxStatus.ACTIVE:
+            return Reason(Code.MAILBOX_STATUS, status=self.mailbox_status)
+        return None
 
 
 ANSWERS = """
@@ -175,6 +192,8 @@ def _conversation(
     ended = None if goes_on else _ended(it, last, is_basis_required)
     is_held = it.hold_stops is False and ended is None
     wait = last.wait if last and last.sent_at and ended is None else None
+    is_follow_up = wait is not None or (last is not None and last.step > 1 and last.status is Status.PENDING)
+    stuck = last.waits_for_mailbox if last and is_follow_up and it.campaign_status in _RUNNING else None
     return Conversation(
         campaign_id=it.campaign_id,
         campaign=it.campaign,
@@ -182,12 +201,12 @@ def _conversation(
         steps=it.steps,
         letters=list(letters.values()),
         answers=[_answer(each, found, letters) for each in came_back],
-        next=letters[last.email_id] if last and goes_on else None,
+        next=letters[last.email_id] if last and goes_on and not stuck else None,
         expected_at=max(filter(None, (wait.ends(last.sent_at), it.hold_until)))
-        if last and last.sent_at and wait
+        if last and last.sent_at and wait and not stuck
         else None,
-        held=it.hold if is_held else None,
-        held_until=it.hold_until if is_held else None,
+        held=stuck or (it.hold if is_held else None),
+        held_until=it.hold_until if is_held and not stuck else None,
         ended=ended,
     )
 
@@ -202,6 +221,8 @@ def _ended(it: _Lead, last: _Letter | None, is_basis_required: bool) -> Why | No
         return why
     if last is not None and last.wait is None:
         return Reason(Code.SEQUENCE_OVER)
+    if last is not None and last.is_ended:
+        return Reason(Code.ENDED_WITH_MAILBOX)
     if it.campaign_status in (CampaignStatus.CANCELLED, CampaignStatus.COMPLETED):
         return Reason(Code.CAMPAIGN_STATUS, status=it.campaign_status)
     return None

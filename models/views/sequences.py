@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
-from models.email import gates, holds
+from models.email import gates, holds, inboxes
 from models.inbox.unread import PATIENCE
 from models.states import Status
 from models.store.database import clock, rows
@@ -36,20 +36,23 @@ SELECT %(step)s::bigint AS step_id, status, count(*)::int AS emails
 FROM campaign_email_queue WHERE campaign_id = %(campaign)s GROUP BY status
 """
 
-# Follow-ups that have waited for a look into their mailbox's inbox: overdue, or put off until later. Looks only at
-# mailboxes whose inbox is not being read.
-_UNREAD = """
-SELECT q.id, q.campaign_id FROM mailbox m
+# Follow-ups that have waited for a look into an inbox: overdue, or put off until later. Looks only at mailboxes whose
+# inbox is not being read.
+_UNREAD = f"""
+SELECT DISTINCT q.id, q.campaign_id FROM mailbox m
 LEFT JOIN inbox i ON i.mailbox_id = m.id
-JOIN campaign_email_queue q ON q.mailbox_id = m.id AND q.status = 'pending' AND q.predecessor_id IS NOT NULL
+CROSS JOIN LATERAL {inboxes.SENDERS} sender
+JOIN campaign_email_queue q ON q.mailbox_id = sender.mailbox_id AND q.status = 'pending'
+    AND q.predecessor_id IS NOT NULL
 JOIN campaign c ON c.id = q.campaign_id AND c.status = 'active'
 WHERE (m.imap_host IS NULL OR i.read_at IS NULL OR i.read_at < %(stale)s)
-  AND (m.imap_host IS NOT NULL OR NOT c.follow_up_without_inbox)
+  AND CASE WHEN m.imap_host IS NULL THEN q.mailbox_id = m.id AND NOT c.follow_up_without_inbox
+      ELSE q.mailbox_id = m.id OR m.id IN {inboxes.ITS} END
   AND q.wait_ends_at < %(now)s
   AND (q.scheduled_at < %(overdue)s OR (q.not_before IS NOT NULL AND (
       SELECT h.reason_code FROM email_history h WHERE h.email_id = q.id ORDER BY h.id DESC LIMIT 1
       ) IN ('inbox_not_read', 'no_inbox')))
-"""
+"""  # noqa: S608  # only our own words
 HELD = f"""
 WITH unread AS ({_UNREAD}), held AS (
     SELECT q.id, q.step_id FROM hold h

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Literal, NamedTuple
 
 import config
-from models.email import facts, gates, limits, recipients, remaining, windows
+from models.email import facts, former_mailboxes, gates, holds, limits, recipients, remaining, windows
 from models.email.gates import Closed, Facts
 from models.email.recipients import MAY_BE_WRITTEN_TO
 from models.owner import protection
@@ -27,7 +27,7 @@ StandingName = gates.GateName | Literal["inactive", "disarmed", "unplanned", "un
 # What may keep an active campaign from sending.
 HOLDING: tuple[StandingName, ...] = (
     *("lead", "time", "downtime", "window", "limit", "mailbox", "mailbox_busy", "mailbox_gap", "pace", "smtp_host"),
-    *("disarmed", "unplanned", "unknown", "last", "done"),
+    *("held", "disarmed", "unplanned", "unknown", "last", "done"),
 )
 # Gates that open by themselves within moments.
 _MOMENTS = {"mailbox_busy", "mailbox_gap", "pace", "smtp_host"}
@@ -67,8 +67,8 @@ def standings(rows: Sequence[Campaign]) -> dict[int, Standing]:
     """Campaign id -> its standing. The number of queries is the same for any number of campaigns."""
     active = [row for row in rows if row.status == CampaignStatus.ACTIVE]
     inactive = [row for row in rows if row.status != CampaignStatus.ACTIVE]
-    left_out = {it.campaign_id: it.leads for it in read_rows(_LeftOut, LEFT_OUT, ([row.id for row in inactive],))}
-    found = {row.id: Standing("inactive", _inactive(row, left_out.get(row.id, 0))) for row in inactive}
+    left_out = {it.campaign_id: it for it in read_rows(_LeftOut, LEFT_OUT, ([row.id for row in inactive],))}
+    found = {row.id: Standing("inactive", _inactive(row, left_out.get(row.id))) for row in inactive}
     if disarmed := installation.disarmed_reason():
         return found | {row.id: Standing("disarmed", Reason(Code.WAITING, because=disarmed)) for row in active}
     found |= {row.id: _UNUSABLE for row in active if usable.problem(row)}
@@ -80,22 +80,28 @@ _UNUSABLE = Standing("unplanned", Reason(Code.UNPLANNABLE))
 _ON_UNUSABLE_MAILBOX = Standing("mailbox", Reason(Code.GAP_UNUSABLE))
 
 
-# Leads that had no e-mail when the campaign was completed, because they must not be written to.
+# When the campaign was completed: leads that had no e-mail, because they must not be written to, and those that did not
+# get all its letters.
 LEFT_OUT = """
-SELECT DISTINCT ON (campaign_id) campaign_id, COALESCE((values->'leads_left_out'->>1)::int, 0) AS leads FROM change
-WHERE campaign_id = ANY(%s) AND verb = 'complete' ORDER BY campaign_id, id DESC
+SELECT DISTINCT ON (campaign_id) campaign_id, COALESCE((values->'leads_left_out'->>1)::int, 0) AS leads,
+       COALESCE((values->'leads_not_followed_up'->>1)::int, 0) AS not_followed_up
+FROM change WHERE campaign_id = ANY(%s) AND verb = 'complete' ORDER BY campaign_id, id DESC
 """
 
 
 class _LeftOut(NamedTuple):
     campaign_id: int
     leads: int
+    not_followed_up: int
 
 
-def _inactive(row: Campaign, left_out: int) -> Reason:
-    if row.status == CampaignStatus.COMPLETED and left_out:
+def _inactive(row: Campaign, left_out: _LeftOut | None) -> Reason:
+    if row.status == CampaignStatus.COMPLETED and left_out and (left_out.leads or left_out.not_followed_up):
         is_over = row.last_day is not None and row.last_day < warsaw_day(clock())
-        return Reason(Code.ENDED_WITHOUT if is_over else Code.COMPLETED_WITHOUT, count=left_out)
+        if left_out.leads:
+            return Reason(Code.ENDED_WITHOUT if is_over else Code.COMPLETED_WITHOUT, count=left_out.leads)
+        code = Code.ENDED_UNFOLLOWED if is_over else Code.COMPLETED_UNFOLLOWED
+        return Reason(code, count=left_out.not_followed_up)
     why = reason_columns.current(row.paused_reason, row.paused_reason_code, row.paused_reason_values)
     if row.status != CampaignStatus.PAUSED or why is None:
         return Reason(Code.CAMPAIGN_STATUS, status=row.status)
@@ -218,7 +224,7 @@ SELECT c.id AS campaign_id, is_pending, is_unplanned, CASE
            WHEN pending_may_go THEN true
            WHEN NOT is_unplanned THEN false
            WHEN EXISTS (SELECT FROM {remaining.REMAINING} r WHERE r.may_be_written_to AND r.turn > last_turn) THEN true
-           ELSE {remaining.IS_TO_BE_PLANNED} END AS may_go, is_unknown, is_sending
+           ELSE {remaining.IS_TO_BE_PLANNED} END AS may_go, is_unknown, is_sending, {remaining.NEW_LEADS} AS new_leads
 FROM unnest(%(ids)s::bigint[]) AS c (id)
 CROSS JOIN LATERAL (SELECT
     EXISTS (SELECT FROM campaign_email_queue q WHERE q.campaign_id = c.id AND q.status = 'pending') AS is_pending,
@@ -241,6 +247,36 @@ class _Rest:
     may_go: bool  # some of what is left may be sent
     is_unknown: bool
     is_sending: bool
+    new_leads: int  # without an e-mail
+
+
+# Of campaigns in which something may be sent: whether some of it can be planned now, and the holds of the rest.
+PLANNABLE = f"""
+SELECT c.id AS campaign_id, is_free, CASE WHEN NOT is_free THEN (
+    SELECT CASE WHEN bool_and(h.until IS NOT NULL) THEN min(h.until) END
+    FROM {remaining.REMAINING} r JOIN hold h ON {holds.OF_LEAD.format(l="r")} AND {holds.STANDS}) END AS held_until,
+    NOT is_free AND EXISTS (SELECT FROM {remaining.REMAINING} r WHERE r.may_be_written_to AND {holds.HELD}) AS is_held
+FROM unnest(%(ids)s::bigint[]) AS c (id)
+CROSS JOIN LATERAL (SELECT
+    EXISTS (SELECT FROM {remaining.REMAINING} r WHERE r.step = 1 AND r.may_be_written_to AND NOT {holds.HELD})
+    OR EXISTS (
+        SELECT FROM campaign_mailbox cm JOIN mailbox m ON m.id = cm.mailbox_id AND m.status = 'active'
+        JOIN campaign_email_queue q ON q.campaign_id = cm.campaign_id AND cm.mailbox_id = COALESCE((
+            SELECT f.goes_on_from_id FROM former_mailbox f
+            WHERE f.campaign_id = q.campaign_id AND f.mailbox_id = q.mailbox_id), q.mailbox_id)
+        {remaining.UNFOLLOWED} AND cm.campaign_id = c.id
+          AND NOT EXISTS (SELECT FROM hold h WHERE {holds.OF_LEAD.format(l="l")} AND {holds.STANDS})) AS is_free
+    OFFSET 0
+) free
+"""  # noqa: S608
+
+
+@dataclass(frozen=True)
+class _Plannable:
+    campaign_id: int
+    is_free: bool
+    is_held: bool
+    held_until: datetime | None  # the first of them; None: some wait for a person
 
 
 def _without_next_mail(rows: Sequence[Campaign]) -> dict[int, Standing]:
@@ -248,19 +284,45 @@ def _without_next_mail(rows: Sequence[Campaign]) -> dict[int, Standing]:
         return {}
     shut = why_no_mailbox_sends(rows)
     found = read_rows(_Rest, REST, {**recipients.rules(), "ids": [row.id for row in rows]})
-    return {rest.campaign_id: _left(shut[rest.campaign_id], rest) for rest in found}
+    may_go = [it.campaign_id for it in found if it.may_go]
+    waiting = _waiting_leads(may_go)
+    return {
+        it.campaign_id: _may_go(shut[it.campaign_id], waiting.get(it.campaign_id)) if it.may_go else _left(it)
+        for it in found
+    }
 
 
-def _left(shut: Closed | None, rest: _Rest) -> Standing:
-    if rest.may_go:
-        return _waiting(shut, shut.until) if shut else Standing("unplanned", Reason(Code.TO_BE_PLANNED))
+def _waiting_leads(ids: Sequence[int]) -> dict[int, Standing]:
+    """Campaign id -> what its leads wait for, if none of their e-mails can be planned now."""
+    if not ids:
+        return {}
+    found = {}
+    boxes = {it.campaign_id: it for it in reversed(former_mailboxes.waiting(ids))}
+    for it in read_rows(_Plannable, PLANNABLE, {**recipients.rules(), "ids": list(ids)}):
+        if it.is_free:
+            continue
+        if box := boxes.get(it.campaign_id):
+            found[it.campaign_id] = Standing("mailbox", Reason(Code.WAITING, because=box.why))
+        elif it.is_held:
+            closed = Closed("held", gates.Action.WAIT, Reason(Code.LEADS_ON_HOLD), it.held_until)
+            found[it.campaign_id] = _waiting(closed, it.held_until)
+    return found
+
+
+def _may_go(shut: Closed | None, waiting: Standing | None) -> Standing:
+    if waiting:
+        return waiting
+    return _waiting(shut, shut.until) if shut else Standing("unplanned", Reason(Code.TO_BE_PLANNED))
+
+
+def _left(rest: _Rest) -> Standing:
     if rest.is_unknown:
         return Standing("unknown", Reason(Code.TO_BE_SETTLED))
     if rest.is_sending:
         return Standing("last", Reason(Code.LAST_MAILS), sends=True)
-    if rest.is_pending or rest.is_unplanned:
+    if rest.is_pending or rest.new_leads:
         return Standing("lead", Reason(Code.WAITING, because=Reason(Code.NO_LEADS_LEFT)))
-    return Standing("done", Reason(Code.DONE))
+    return Standing("done", Reason(Code.NOT_FOLLOWED_UP if rest.is_unplanned else Code.DONE))
 
 
 MAILBOXES = f"""

@@ -9,7 +9,7 @@ from actors.plan import plan_follow_ups, plan_new, replan
 from models.email import batch_moves, moves
 from models.email.gates import Closed
 from models.health import invariants
-from models.owner import campaigns, mailboxes, suppressions
+from models.owner import campaigns, mailboxes, preview, suppressions
 from models.owner.campaigns import CampaignInvalid, LaterStep
 from models.planning import follow_ups
 from models.store import database
@@ -43,6 +43,12 @@ def send(email_id: int) -> datetime:
     make.rested(make.row(email_id).campaign_id)
     at: datetime = make.row(email_id).sent_at
     return at
+
+
+def sent_before(row: CampaignEmailQueue) -> CampaignEmailQueue:
+    """The e-mail that it follows."""
+    assert row.predecessor_id is not None
+    return make.row(row.predecessor_id)
 
 
 def follower_of(email_id: int) -> CampaignEmailQueue:
@@ -380,17 +386,96 @@ class TestAnEdit:
         assert campaigns.letters(campaign_id)[1].text == "Another text"
         assert count() == 2
 
-    def test_of_a_wait_applies_to_what_is_not_planned(self, followed: tuple[int, int, CampaignEmailQueue]) -> None:
+    @pytest.mark.parametrize("wait", ["5 days", "20 minutes", "1 working day"])
+    def test_of_a_wait_moves_what_is_planned_and_not_sent_and_nothing_else(
+        self, followed: tuple[int, int, CampaignEmailQueue], wait: str
+    ) -> None:
         campaign_id, mailbox_id, follower = followed
+        [other] = make.planned(campaign_id, mailbox_id, make.now() + timedelta(hours=3))
+        fresh = waits.parsed(wait)
+        ends_at = fresh.ends(sent_before(follower).sent_at)
+
+        assert edit(campaign_id, later(wait))
+        assert make.row(follower.id).wait_ends_at == ends_at  # a claim does not wait for the tick
+        replan()
+        replan()
+
+        moved = make.row(follower.id)
+        assert (moved.scheduled_at, moved.wait_ends_at) == (fresh.due(ends_at), ends_at)
+        told = [(it.move, it.reason_code) for it in EmailHistory.select().where(EmailHistory.email == follower.id)]
+        assert told == [("plan", None), ("replan", "edited")]
+        assert [it.move for it in EmailHistory.select().where(EmailHistory.email == other)] == ["plan"]
+        assert broken() == []
+
+    def test_of_a_wait_applies_to_what_is_not_planned(self, followed: tuple[int, int, CampaignEmailQueue]) -> None:
+        campaign_id, mailbox_id, _ = followed
         edit(campaign_id, later("5 days"))
         [email_id] = make.planned(campaign_id, mailbox_id, make.now())
         sent_at = send(email_id)
 
         plan_follow_ups()
+
+        assert follower_of(email_id).wait_ends_at == waits.parsed("5 days").ends(sent_at)
+
+    def test_of_a_wait_is_shown_before_it_is_saved(self, followed: tuple[int, int, CampaignEmailQueue]) -> None:
+        campaign_id, _, follower = followed
+
+        [shift] = preview.of(lambda: edit(campaign_id, later("5 days")), [campaign_id])
+
+        assert (shift.moved, shift.first_before) == (1, follower.scheduled_at)
+        assert shift.first_after == waits.parsed("5 days").due(
+            waits.parsed("5 days").ends(sent_before(follower).sent_at)
+        )
+        assert make.row(follower.id).wait_ends_at == follower.wait_ends_at
+        replan()
+        assert make.row(follower.id).scheduled_at == follower.scheduled_at
+
+    def test_of_a_wait_leaves_what_is_being_sent_alone(self, followed: tuple[int, int, CampaignEmailQueue]) -> None:
+        campaign_id, _, follower = followed
+        make.everything_older(timedelta(hours=2))
+        make.rested(campaign_id)
+        Q.update(scheduled_at=make.now()).where(Q.id == follower.id).execute()
+        before = make.row(make.claimed(follower.id).held.email_id)
+
+        edit(campaign_id, later("5 days"))
         replan()
 
+        after = make.row(follower.id)
+        assert (after.status, after.wait_ends_at, after.scheduled_at) == (
+            "sending",
+            before.wait_ends_at,
+            before.scheduled_at,
+        )
+
+    def test_of_a_wait_that_ends_behind_a_hold_goes_by_the_wait(
+        self, followed: tuple[int, int, CampaignEmailQueue]
+    ) -> None:
+        campaign_id, _, follower = followed
+        make.came_back(sent_before(follower).id, "automatic")
+        held = make.row(follower.id).not_before
+
+        edit(campaign_id, later("60 days"))
+        replan()
+
+        row = make.row(follower.id)
+        assert held < row.wait_ends_at < row.scheduled_at
+        assert row.not_before is None
+
+    def test_of_a_wait_while_the_campaign_is_paused_counts_when_it_is_resumed(
+        self, followed: tuple[int, int, CampaignEmailQueue]
+    ) -> None:
+        campaign_id, _, follower = followed
+        campaigns.pause(campaign_id, "tests")
+        edit(campaign_id, later("5 days"))
+        replan()
         assert make.row(follower.id).scheduled_at == follower.scheduled_at
-        assert follower_of(email_id).wait_ends_at == waits.parsed("5 days").ends(sent_at)
+        campaigns.resume(campaign_id, "tests")
+
+        replan()
+
+        row = make.row(follower.id)
+        assert row.scheduled_at == waits.parsed("5 days").due(row.wait_ends_at)
+        assert CampaignStep.select().where(CampaignStep.moves).count() == 0
 
     def test_that_appends_a_step_is_for_those_whose_last_letter_is_still_to_be_sent(
         self, followed: tuple[int, int, CampaignEmailQueue]

@@ -12,6 +12,7 @@ from models.email.batch_moves import FollowUp
 from models.health import calibrations, domains
 from models.inbox import looks
 from models.owner import arming, campaigns, mailboxes, notices, protection, settlement
+from models.owner.campaigns import Edit
 from models.owner.notices import Due, Kind
 from models.planning import follow_ups
 from models.states import Status
@@ -399,3 +400,19 @@ class TestAClaim:
 
         assert Notice.get().due_at is None
         assert take_all() == []
+
+
+def test_follow_ups_that_are_not_planned_because_their_mailbox_is_gone_are_told_of_after_two_working_days() -> None:
+    old, other = make.a_mailbox(), make.a_mailbox()
+    campaign_id = make.a_campaign([old, other], follow_ups=["1 hour"], follow_up_without_inbox=True)
+    [email_id] = make.planned(campaign_id, old, make.now())
+    assert moves.accept(make.handed_over(email_id).held, make.YES)
+    campaigns.edit(campaign_id, "tests", Edit(mailbox_ids=[other]))
+    assert notices.causes() == []
+
+    make.everything_older(timedelta(days=14))
+
+    [cause] = notices.causes()
+    assert (cause.kind, cause.subject, cause.count) == (Kind.FOLLOW_UPS, old, 1)
+    campaigns.edit(campaign_id, "tests", campaigns.decision(campaign_id, old, None))
+    assert notices.causes() == []
