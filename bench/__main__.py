@@ -13,7 +13,7 @@ from types import FrameType, ModuleType
 from cryptography.fernet import Fernet
 
 import config
-from bench import importing, planning, punctuality, recovery, report, scaling, throughput, tick
+from bench import importing, machines, planning, punctuality, recovery, report, scaling, throughput, tick
 from bench.processes import Failed, NotReached
 from bench.results import recording
 from bench.services import Services
@@ -29,6 +29,7 @@ QUESTIONS: dict[str, ModuleType] = {
     "tick": tick,
     "recovery": recovery,
     "scaling": scaling,
+    "machines": machines,
 }
 HOME = config.ROOT / "var" / "bench"
 RESULTS = HOME / "results"

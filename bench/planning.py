@@ -17,7 +17,7 @@ from typing import Any
 
 import clock
 from bench import rows
-from bench.processes import measured, peak_megabytes, run
+from bench.processes import cpu_seconds, measured, peak_megabytes, run
 from bench.results import Recorder
 from bench.services import Services
 from scheduling import planner
@@ -72,7 +72,8 @@ def forecast(services: Services, leads: int) -> dict[str, Any]:
         # What the command costs by itself: starting Python, reading settings, connecting.
         start = measured([*command[:4], "list"], environment, services.log("forecast"))
         used = measured(command, environment, services.log("forecast"))
-        return {**used, "without_start_s": used["seconds"] - start["seconds"]}
+        both = (("seconds", "without_start_s"), ("cpu", "without_start_cpu_s"))
+        return {**used, **{name: used[figure] - start[figure] for figure, name in both}}
 
 
 def situation(size: Size, until: datetime | None) -> tuple[list[Campaign], list[Mailbox]]:
@@ -147,10 +148,10 @@ def bare_loop(size: Size) -> Callable[[], int]:
 def main() -> None:
     kind, *numbers = sys.argv[1:]
     play = {"plan": plan, "top-up": top_up, "bare loop": bare_loop}[kind](Size(*map(int, numbers)))
-    began = clock.boottime()
+    began, cpu = clock.boottime(), cpu_seconds(os.getpid())
     slots = play()
-    seconds = clock.boottime() - began
-    print(json.dumps({"seconds": seconds, "slots": slots, "peak_mb": peak_megabytes(os.getpid())}))
+    used = {"seconds": clock.boottime() - began, "cpu": cpu_seconds(os.getpid()) - cpu}
+    print(json.dumps({**used, "slots": slots, "peak_mb": peak_megabytes(os.getpid())}))
 
 
 if __name__ == "__main__":
