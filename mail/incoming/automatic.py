@@ -108,7 +108,9 @@ _GONE = re.compile(
     r"|nieuzywan|zamkniet|obslugiw|uzywan|likwidowan|dezaktywow)\w*|skrzynka (ta )?(jest |zostala "
     r"|nie jest (juz )?)(nieaktywn|zamknie|wylaczon|obslugiw|monitorow|dezaktywow)\w*"
     r"|no longer (with|works?|working|employed|at|a member|part of|in use|active|monitored|valid)"
-    r"|has left (the )?(company|organi[sz]ation|firm|us|our)|left the company|(is|am) not (working|employed) (here"
+    r"|(has|have) left"
+    r" (?!the office|for\b|on\b|early|his\b|her\b|my\b|an?\b|you\b|behind|some|it\b)\w+"
+    r"|left the company|(is|am) not (working|employed) (here"
     r"|at|with|for)|retired|this (mailbox|e-?mail|address|account) (is|has been|will be) (no longer|not|closed"
     r"|deactivated|disabled|discontinued|decommissioned))\b"
 )
@@ -174,6 +176,20 @@ _WORDS_GONE = "words about a person who has left"
 def is_gone(new_text: str) -> bool:
     """Whether the person does not work there any more, or the address is out of use."""
     return _GONE.search(plain(new_text)[:3000]) is not None
+
+
+# What mail programs write that send no report of RFC 8098.
+_READ_SUBJECT = re.compile(
+    r"^(not )?read: |^(nie)?przeczytano: |^nieprzeczytane: |^deleted: |^usunieto: |^(un)?gelesen: |^lu : "
+)
+_READ_WORDS = re.compile(
+    r"\bwas (read|deleted without being read)\b|\b(zostala|zostal) (przeczytan|usuniet)\w+\b|\bwurde .{0,60}gelesen\b"
+)
+
+
+def is_read_receipt(subject: str, new_text: str) -> bool:
+    words = plain(new_text)
+    return len(words) < 600 and bool(_READ_SUBJECT.search(plain(subject)) and _READ_WORDS.search(words))
 
 
 def is_from_a_list(message: Structure) -> bool:

@@ -14,7 +14,10 @@ _OWN_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECA
 _ID_LINE = re.compile(rb"^[>\s]{0,4}(message-id|x-punktual-id)\s{0,3}:\s{0,6}(\S{3,500})", re.IGNORECASE | re.MULTILINE)
 _MOST = 50
 
-_RETURNED = ("message/rfc822", "message/global", "text/rfc822-headers", "message/global-headers", "message/partial")
+_RETURNED = (
+    *("message/rfc822", "message/global", "text/rfc822-headers", "message/global-headers", "message/partial"),
+    *("message/rfc822-headers", "text/rfc822-header", "text/rfc822"),  # as some servers write them
+)
 
 
 def of_reply(message: Structure) -> tuple[Citation, ...]:

@@ -131,9 +131,11 @@ def _delivery_report(it: _Read) -> Incoming | None:
 
 
 def _receipt(it: _Read) -> Incoming | None:
-    if not reports.is_receipt(it.message):
+    is_report = reports.is_receipt(it.message)
+    if not is_report and not automatic.is_read_receipt(it.subject, it.new_text):
         return None
-    return Incoming(Class.AUTOMATIC, "RFC 8098", kind=Kind.RECEIPT, cited=citations.of_report(it.message))
+    rule = "RFC 8098" if is_report else "words of a receipt that it was read"
+    return Incoming(Class.AUTOMATIC, rule, kind=Kind.RECEIPT, cited=citations.of_report(it.message))
 
 
 def _text_bounce(it: _Read) -> Incoming | None:
@@ -174,7 +176,7 @@ def _automatic_by_header(it: _Read) -> Incoming | None:
 
 def _automatic(it: _Read, rule: str) -> Incoming:
     kind = Kind.GONE if automatic.is_gone(it.new_text) else None
-    words = f"{it.subject}\n{it.new_text}" if not it.quotes else it.new_text
+    words = f"{it.subject}.\n\n{it.new_text}" if not it.quotes else it.new_text
     day = dates.last_day_away(words, it.facts.received_at.date())
     return Incoming(Class.AUTOMATIC, rule, kind=kind, returns_on=day)
 
@@ -225,6 +227,13 @@ def _automatic_by_text(it: _Read) -> Incoming | None:
     return replace(_automatic(it, rule), class_=Class.UNCLEAR)
 
 
+def _encrypted(it: _Read) -> Incoming | None:
+    is_pgp = it.message.type == "multipart/encrypted" or "-----BEGIN PGP MESSAGE-----" in it.new_text[:200]
+    if is_pgp or it.message.of_type("application/pkcs7-mime", "application/x-pkcs7-mime"):
+        return Incoming(Class.UNCLEAR, "RFC 8551, RFC 3156: an encrypted message")
+    return None
+
+
 def _nothing_new(it: _Read) -> Incoming | None:
     if any(each.isalnum() for each in it.new_text) or _has_sign(it.new_text):
         return None
@@ -253,6 +262,7 @@ _RULES: tuple[Callable[[_Read], Incoming | None], ...] = (
     _mail_to_many,
     _unsubscribe,
     _automatic_by_text,
+    _encrypted,
     _nothing_new,
     _person,
 )

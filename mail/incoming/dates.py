@@ -12,18 +12,18 @@ _LONGEST_AWAY = timedelta(days=400)
 _FARTHEST_WITHOUT_YEAR = timedelta(days=200)
 
 _MONTHS = {
-    **dict.fromkeys(("stycznia", "styczen", "sty", "january", "jan"), 1),
-    **dict.fromkeys(("lutego", "luty", "lut", "february", "feb"), 2),
-    **dict.fromkeys(("marca", "marzec", "mar", "march"), 3),
-    **dict.fromkeys(("kwietnia", "kwiecien", "kwi", "april", "apr"), 4),
-    **dict.fromkeys(("maja", "maj", "may"), 5),
-    **dict.fromkeys(("czerwca", "czerwiec", "cze", "june", "jun"), 6),
-    **dict.fromkeys(("lipca", "lipiec", "lip", "july", "jul"), 7),
-    **dict.fromkeys(("sierpnia", "sierpien", "sie", "august", "aug"), 8),
-    **dict.fromkeys(("wrzesnia", "wrzesien", "wrz", "september", "sept", "sep"), 9),
-    **dict.fromkeys(("pazdziernika", "pazdziernik", "paz", "october", "oct"), 10),
-    **dict.fromkeys(("listopada", "listopad", "lis", "november", "nov"), 11),
-    **dict.fromkeys(("grudnia", "grudzien", "gru", "december", "dec"), 12),
+    **dict.fromkeys(("stycznia", "styczniu", "styczen", "sty", "january", "jan", "januar"), 1),
+    **dict.fromkeys(("lutego", "lutym", "luty", "lut", "february", "feb", "februar"), 2),
+    **dict.fromkeys(("marca", "marcu", "marzec", "mar", "march", "marz"), 3),
+    **dict.fromkeys(("kwietnia", "kwietniu", "kwiecien", "kwi", "april", "apr"), 4),
+    **dict.fromkeys(("maja", "maju", "maj", "may", "mai"), 5),
+    **dict.fromkeys(("czerwca", "czerwcu", "czerwiec", "cze", "june", "jun", "juni"), 6),
+    **dict.fromkeys(("lipca", "lipcu", "lipiec", "lip", "july", "jul", "juli"), 7),
+    **dict.fromkeys(("sierpnia", "sierpniu", "sierpien", "sie", "august", "aug"), 8),
+    **dict.fromkeys(("wrzesnia", "wrzesniu", "wrzesien", "wrz", "september", "sept", "sep"), 9),
+    **dict.fromkeys(("pazdziernika", "pazdzierniku", "pazdziernik", "paz", "october", "oct", "oktober", "okt"), 10),
+    **dict.fromkeys(("listopada", "listopadzie", "listopad", "lis", "november", "nov"), 11),
+    **dict.fromkeys(("grudnia", "grudniu", "grudzien", "gru", "december", "dec", "dezember", "dez"), 12),
 }
 _ROMAN = {
     name: number
@@ -51,27 +51,37 @@ _DATE = re.compile(
     r"(?<![\d.,/-])(?:"
     rf"(?P<y1>20\d\d)[-./](?P<m1>0?[1-9]|1[0-2])[-./]{_day('d1')}"
     rf"|{_day('d2')}\s?(?P<s2>[./-])\s?(?P<m2>0?[1-9]|[12]\d|3[01])(?:\s?[./-]\s?(?P<y2>20\d\d|\d\d(?!\d|:)))?"
-    rf"|{_day('d3')}(?:st|nd|rd|th)?\.?(?: of)? (?P<m3>{_MONTH})\b\.?,?(?: (?P<y3>20\d\d))?"
+    rf"|{_day('d3')}(?:st|nd|rd|th)?\.?(?: of)?[ -](?P<m3>{_MONTH})\b\.?,?(?:[ -](?P<y3>20\d\d))?"
     rf"|(?P<m4>{_MONTH})\b\.? {_day('d4')}(?:st|nd|rd|th)?(?![:\d])(?:,? (?P<y4>20\d\d))?"
     rf"|{_day('d5')} (?P<r5>x?i{{1,3}}|iv|vi{{0,3}}|ix|xi{{0,2}})\b\.?(?: (?P<y5>20\d\d))?"
     r")(?![\d])"
 )
 # What comes right before the day of return, or the last day away.
 _UNTIL = re.compile(
-    r"\b(do|until|till|til|thru|through|to|by|przed|before|end(ing|s)?( on)?|konczy sie|-)(?: (dnia|konca dnia|dn\.?"
+    r"\b(do|until|till|til|thru|through|to|by|przed|before|end(ing|s)?( on)?|konczy sie|bis|-"
+    r"|(?:between|pomiedzy|miedzy)\b.{3,30}\b(?:and|a|i))(?: (dnia|konca dnia|dn\.?"
     r"|the|including|and including|wlacznie|on|day|i wlacznie z))*"
     rf"[ :,]*(?:({_WEEKDAY})\b[ .,()]*)?(?:the |dnia )?$"
 )
 _BACK = re.compile(
     r"\b(wroce|wracam|wracamy|powroce|powrot|powrotu|powracam|bede (z powrotem|dostepn\w+|ponownie|obecn\w+"
-    r"|w (biurze|pracy|firmie))|ponownie|dostepn[aye]|obecn[aye]|odpowiem|odpisze|odpowiedzi udziele|zapraszam|od"
-    r"|back|return(ing|s)?|available|in the office|again|resume|reopen(s|ing)?|reply|respond|answer|from|after"
+    r"|w (biurze|pracy|firmie))|ponownie|dostepn[aye]|obecn[aye]|odpowiem|odpisze|odpowiedzi udziele|zapraszam\w*|od|ab"
+    r"|wieder|back|return(ing|s)?|available|in the office|again|resume|reopen(s|ing)?|reply|respond|answer|from|after"
     r"|po)\b[^.!?\n]{0,45}$"
 )
+_RETURN = r"\b(wroce|wracam|bede|odpowiem|odpisze|back|return\w*|available|reply|respond)\b.{0,30}"
+_UP_TO = r"\b(do|until|till|through)\b (the )?"
+_AWAY = r"(nie ma mnie|nie bedzie mnie|niedostepn\w+|nieobecn\w+|poza biurem|out of (the )?office|away|unavailable|ooo)"
+_TODAY = r"(dzis|dzisiaj|dzisiejszym|today)"
 _RELATIVE = (
-    (re.compile(r"\b(wroce|wracam|bede|back|return\w*|available)\b.{0,30}\b(jutro|tomorrow)\b"), "tomorrow"),
-    (re.compile(r"\b(do|until|till|through)\b (the )?(end of (the|this) week|konca (tego )?tygodnia)"), "week"),
-    (re.compile(r"\b(do|until|till|through)\b (the )?(end of (the|this) month|konca (tego )?miesiaca)"), "month"),
+    (re.compile(rf"\b{_AWAY}\b.{{0,30}}\b{_TODAY}\b|\b{_TODAY}\b.{{0,30}}\b{_AWAY}\b"), "today"),
+    (re.compile(rf"{_RETURN}\b(jutro|tomorrow)\b"), "tomorrow"),
+    (
+        re.compile(rf"{_UP_TO}(end of (the|this) week|konca (tego )?tygodnia)|\b(away|office|out) (for )?this week\b"),
+        "week",
+    ),
+    (re.compile(rf"{_UP_TO}(end of (the|this) month|konca (tego |biezacego )?miesiaca)"), "month"),
+    (re.compile(rf"{_UP_TO}(end of (the|this) year|konca (tego |biezacego )?roku)"), "year"),
     (
         re.compile(
             r"\b(wroce|wracam|bede|back|return\w*|available|do|until)\b.{0,30}"
@@ -80,6 +90,18 @@ _RELATIVE = (
         "next week",
     ),
 )
+_ONES = {"a": 1, "one": 1, "two": 2, "dwa": 2, "dwoch": 2, "three": 3, "trzy": 3, "four": 4, "cztery": 4}
+_UNITS = {"d": 1, "w": 7, "t": 7}  # by the first letter: day, dzien, dni; week; tydzien, tygodnie
+# "back in two weeks", "wroce za tydzien", "for the next 10 days".
+_LATER = re.compile(
+    rf"(?:{_RETURN}\b(?:in|za)|\b(?:for|przez) (?:the )?(?:next|najblizsz\w+)) (?:(?P<n>\d{{1,2}}|{'|'.join(_ONES)}) )?"
+    r"(?P<unit>days?|weeks?|dni|dzien|tydzien|tygodni\w*)\b"
+)
+# A month alone: "until January 2027", "wracam we wrzesniu". Nobody is back before it, and perhaps only at its end.
+_IN_MONTH = re.compile(
+    rf"(?:{_UP_TO}|{_RETURN}\b(?:in|we?) )(?P<month>{_MONTH})\b"
+    rf"(?! \d{{1,2}}(?:st|nd|rd|th)?\b)\.?,?(?: (?P<year>20\d\d))?"
+)
 _END_OF_MONTH = re.compile(rf"\b(do|until|till|through)( the)? (konca|end of) (?P<month>{_MONTH})\b")
 _ON_WEEKDAY = re.compile(
     r"\b(wroce|wracam|powrot|do|until|till|back|return(ing)?|bede (dostepn\w+|w (biurze|pracy)|z powrotem)|available)"
@@ -87,14 +109,27 @@ _ON_WEEKDAY = re.compile(
 )
 
 
-# Of a range only its end is kept: "3-14.08", "3 - 14 sierpnia", "August 3-14".
-_RANGE = re.compile(rf"(?<![\d.])\d{{1,2}}\.?\s?-\s?(?=\d{{1,2}}(?:\.\s?\d|\.? (?:{_MONTH})\b))")
-_RANGE_AFTER_MONTH = re.compile(rf"\b({_MONTH}) \d{{1,2}}(?:st|nd|rd|th)?\s?-\s?(?=\d{{1,2}}\b(?![.:]\d))")
+# Of a range only its end is kept: "3-14.08", "3.08 - 14.08.2026", "3rd - 14th August", "August 3-14".
+_NTH = r"\d{1,2}(?:st|nd|rd|th)?"
+_RANGE = re.compile(rf"(?<![\d.]){_NTH}\.?\s?-\s?(?={_NTH}(?:\.\s?\d|\.?(?: of)? (?:{_MONTH})\b))")
+_RANGE_OF_DATES = re.compile(
+    r"(?<![\d.])\d{1,2}([./])\d{1,2}(?:\1|\1(?:20)?\d\d)?(?: ?r\.?)?(?: \d\d:\d\d)?\s?-\s?(?=\d{1,2}\1\d{1,2})"
+)
+_RANGE_OF_ISO_DATES = re.compile(r"20\d\d-\d\d-\d\d\s?-\s?(?=20\d\d-\d\d-\d\d)")
+_RANGE_AFTER_MONTH = re.compile(
+    rf"\b({_MONTH}) {_NTH}(?:\s?-\s?| (?:to|through|thru|until|till) (?:the )?)"
+    rf"(?={_NTH}\b(?![.:]\d)(?!\.?(?: of)? (?:{_MONTH})\b))"
+)
+_ABBREVIATION = re.compile(r"\b(tj|tzn|dn|godz)\.")
 
 
 def last_day_away(words: str, received: date) -> date | None:
     """The last day named as one until which, or on which, somebody is away or back. None: it names none."""
-    said = _RANGE_AFTER_MONTH.sub(r"until \1 ", _RANGE.sub("until ", plain(words)[:4000]))
+    # What stands in another paragraph belongs to another sentence.
+    said = _ABBREVIATION.sub(r"\1", plain(re.sub(r"\n\s*\n", ". ", words))[:4000])
+    for pattern in (_RANGE_OF_ISO_DATES, _RANGE_OF_DATES, _RANGE):
+        said = pattern.sub("until ", said)
+    said = _RANGE_AFTER_MONTH.sub(r"until \1 ", said)
     found = [day for day in _candidates(said, received) if received <= day <= received + _LONGEST_AWAY]
     return max(found, default=None)
 
@@ -111,6 +146,11 @@ def _candidates(said: str, received: date) -> Iterator[date]:
         number = _MONTHS[end["month"]]
         year = received.year + (number < received.month)
         yield date(year, number, monthrange(year, number)[1])
+    for month in () if named else _IN_MONTH.finditer(said):
+        named = True
+        number = _MONTHS[month["month"]]
+        year = int(month["year"] or received.year + (number < received.month))
+        yield date(year, number, monthrange(year, number)[1])
     if not named:
         yield from _relative(said, received)
 
@@ -119,6 +159,8 @@ def _relative(said: str, received: date) -> Iterator[date]:
     for pattern, name in _RELATIVE:
         if pattern.search(said):
             match name:
+                case "today":
+                    yield received
                 case "tomorrow":
                     yield received + timedelta(days=1)
                 case "week":
@@ -127,6 +169,11 @@ def _relative(said: str, received: date) -> Iterator[date]:
                     yield received + timedelta(days=7 - received.weekday())
                 case "month":
                     yield date(received.year, received.month, monthrange(received.year, received.month)[1])
+                case "year":
+                    yield date(received.year, 12, 31)
+    for later in _LATER.finditer(said):
+        number = _ONES.get(later["n"] or "a") or int(later["n"])
+        yield received + timedelta(days=number * _UNITS[later["unit"][0]])
     for match in _ON_WEEKDAY.finditer(said):
         yield received + timedelta(days=(_WEEKDAYS[match["day"]] - received.weekday() - 1) % 7 + 1)
 

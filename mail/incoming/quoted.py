@@ -47,7 +47,8 @@ _SIGNATURE = re.compile(
 )
 _DISCLAIMER = re.compile(
     r"^(?!.*(automat|nie odpowiada|wygenerowan|do not reply))(uwaga:? |notice:? |disclaimer|confidential|poufn"
-    r"|klauzula|rodo\b|gdpr\b|informacj[ae] (o przetwarzaniu|rodo|poufn|dotyczac)"
+    r"|klauzula|(rodo|gdpr)\b(?!.{0,60}\b(zadam|prosze|prosimy|usun\w*|please|delete|remove|stop)\b)"
+    r"|informacj[ae] (o przetwarzaniu|rodo|poufn|dotyczac)"
     r"|administratorem (pani|panstwa|danych)|ta (wiadomosc|korespondencja)|tresc (tej|niniejszej) wiadomosci"
     r"|niniejsz[aey] (wiadomosc|e-?mail|korespondencja)|(this|the) (e-?mail|message|communication"
     r"|information)( and any| contains| is| in this| may| \(| transmitted)"
@@ -55,6 +56,12 @@ _DISCLAIMER = re.compile(
     r"|have received this)"
     r"|pomysl,? zanim wydrukujesz|please consider the environment|wolne od wirusow|virus-free"
     r"|ten e-?mail zostal sprawdzony)"
+)
+# What a server writes above a message from outside.
+_BANNER = re.compile(
+    r"^\W{0,3}(caution|warning|attention|uwaga|ostrzezenie|external|this (e-?mail|message)|ta wiadomosc|wiadomosc)\b"
+    r".{0,80}\b(outside|external|spoza|z zewnatrz|zewnetrzn\w+)\b"
+    r"|^you don't often get e-?mail from\b|^(nieczesto|rzadko) otrzymujesz wiadomosci\b"
 )
 _MOST_LINES = 2000
 _LONG = 25  # characters; a line that long is ours wherever it stands in our letter
@@ -81,7 +88,13 @@ def _without_quotations(lines: list[str], ours: list[str]) -> tuple[list[str], b
     while index < len(lines):
         line = lines[index]
         words = plain(line)
-        if _is_signature(line, words):
+        if _is_signature(line):
+            break
+        is_top = not any(each.strip() for each in kept)
+        if is_top and _BANNER.match(words):
+            index += 1
+            continue
+        if _is_disclaimer(words) and not is_top:  # at the top it may be a person's first words
             break
         if _separates(words, lines, index):
             return kept, True
@@ -100,8 +113,12 @@ def _without_quotations(lines: list[str], ours: list[str]) -> tuple[list[str], b
     return kept, quotes
 
 
-def _is_signature(line: str, words: str) -> bool:
-    return line.rstrip("\r") in ("-- ", "--") or (bool(_DISCLAIMER.match(words)) and len(words) > 30)
+def _is_signature(line: str) -> bool:
+    return line.rstrip("\r") in ("-- ", "--")
+
+
+def _is_disclaimer(words: str) -> bool:
+    return len(words) > 30 and _DISCLAIMER.match(words) is not None
 
 
 def _separates(words: str, lines: list[str], index: int) -> bool:

@@ -13,7 +13,8 @@ _SUBJECT = re.compile(
     r"|delivery (status notification|failure|has failed|failed|error|report|problem|unsuccessful|delayed)"
     r"|failure notice|returned mail|mail system error|message (undeliverable|delivery (failed|failure|delayed))"
     r"|non-?deliver|mail could not be delivered|rejected mail|could not deliver|unable to deliver|failed mail"
-    r"|warning: (message|could not send)|delayed mail|message status|your message .{0,60}(could not|couldn.t|was not"
+    r"|(warning|ostrzezenie): (message|could not send|wiadomosc|nie mozna)"
+    r"|delayed mail|message status|your message .{0,60}(could not|couldn.t|was not"
     r"|wasn.t)"
     r"|(niedostarczon|nie dostarczon|niedoreczon)\w*|nie (mozna|udalo sie) (dostarczyc|doreczyc|wyslac)"
     r"|blad (dostarczenia|doreczenia|dostarczania|wysylania|wysylki)|zwrot (wiadomosci|poczty|e-?mail)"
@@ -32,7 +33,7 @@ _SAYS = re.compile(
     r"could ?n.?t be delivered|could not be delivered|was(n.t| not) delivered|not be delivered|unable to deliver"
     r"|failed to deliver|undeliverable|delivery .{0,30}failed|permanent (fatal )?error|returned to sender"
     r"|did not reach|wasn.t able to deliver"
-    r"|nie (zostala|zostal|moze|mogla|moglo|udalo sie|mozna|moglismy)( byc| zostac| jej| wiadomosci"
+    r"|nie (zostala|zostal|moze|mogla|moglo|udalo sie|mozna|moglismy)( jeszcze| byc| zostac| jej| wiadomosci"
     r"| jego)* (dostarczon|doreczon|dostarczyc|doreczyc|przeslan|wyslan)|nie dotarl|niedostarcz|niedorecz"
 )
 # The returned message begins here; its words are ours, not the server's.

@@ -5,6 +5,10 @@ from enum import Enum, auto
 
 from mail.incoming.words import plain
 
+# Where a line ends a sentence without a full stop.
+_NEW_SENTENCE = re.compile(r"\n\s*\n|\n(?=\s*[A-ZĄĆĘŁŃÓŚŹŻ])")
+_FEW_WORDS = 300  # characters
+
 
 class Request(Enum):
     ASKED = auto()
@@ -13,12 +17,18 @@ class Request(Enum):
 
 # All that a line says.
 _COMMAND = re.compile(
-    r"^(please |prosze |pls |plz )?(stop|stopp|stop all|stopall|unsubscribe|unsub|unsubscribe me|remove|remove me"
-    r"|delete me|opt ?-?out|cancel subscription|take me off"
+    r"^(please |prosze |pls |plz )?(stop|stopp|stop all|stopall|unsubscribe|unsub|unsubscribe me|remove"
+    r"|(remove|delete) ((me|us)|(my|our|this) (e-?mail|mail|address|e-?mail address))( now| immediately)?"
+    r"|remove (me |us )?from (the |your |this )?(mailing )?(list|database)"
+    r"|opt ?-?out|cancel subscription|take me off"
+    r"|nie (wysylac|wysylaj|wysylajcie|przysylac|przesylac|spamowac|spamuj|spamujcie)( wiecej| juz)?"
     r"|wypisz|wypisz mnie|wypis|wypisac|wypisanie|wypisuje|wypisuje sie|wypisz nas|wypiszcie mnie|prosze o wypis"
+    r"|odsubskryb(uj|ujcie|owac|owanie)( mnie| nas)?|wyrejestr(uj|ujcie|owac)( mnie| nas)?"
     r"|usun|usun mnie|usuniecie|usunac|rezygnuje|rezygnacja|rezygnujemy|nie pisz|nie pisz do mnie|nie pisac"
     r"|abmelden|desabonner|koniec|dosc)(,? (please|pls|plz|prosze|dziekuje|dzieki|thanks|thank you))?$"
 )
+# These are also said of something else than mail: "Stop! What does it cost?"
+_WEAK = re.compile(r"^(stop|stopp|koniec|dosc|remove|usun|usunac|usuniecie|rezygnuj\w*|rezygnacja)$")
 _MAIL = (
     r"(wiadomosc\w*|mail\w*|e-?mail\w*|ofert\w*|newsletter\w*|reklam\w*|spam\w*|korespondenc\w*|materialow"
     r"|informacj\w* (handlow|marketing|reklam)\w*|tego typu|takich|tych|od (was|panstwa|pani|pana|ciebie))"
@@ -26,18 +36,36 @@ _MAIL = (
 _ADDRESS = r"(moj|moje|nasz|nasze|ten|tego|mojego|naszego|mnie|nas|nasza|moja)"
 _REQUESTS = [
     # "Proszę (o) …", "żądam …", with what is asked for.
+    # What is struck off is a person or an address, and not an item of an offer.
     (
         r"\b(prosze|prosimy|prosilbym|prosilabym|poprosze|prosba|zadam|zadamy|domagam sie|uprzejmie prosze|wnosze"
         r"|wnioskuje)\b.{0,30}\b(wypisa\w*|wykresl\w*|skresl\w*|wyrejestrowa\w*)"
+        r"(?=$|[.,!;:)-]| (mnie|nas|sie|moj\w*|nasz\w*|te[ng]\w*|adres\w*|e-?mail\w*|dan\w+|prosze|dziekuj\w+|pilnie"
+        r"|natychmiast\w*|pozdraw\w+)\b| ze? (?!umow|ofert|faktur|cennik|zamowien|projekt))"
     ),
+    (
+        r"\b(mnie|nas|moj\w*|nasz\w*)( adres\w*| e-?mail\w*| dan\w+)? (usunac|wykreslic|skreslic|wypisac) ze?"
+        r" (tej |tego )?(list|baz|mailing|wasz|panstwa|newsletter)\w*"
+    ),
+    r"\bjak (moge |mozemy |mozna )?(sie )?wypisac( sie)?\b(?! z umowy)",
+    r"\bhow (do|can|to|could) (i |we )?(un|de-?)subscribe\b",
+    r"\b(dosc|koniec) (tego |juz |z |tych )*(spam\w*|maili|e-?maili|wiadomosci)\b|\bzrezygnuj\w* z (wysyl|przesyl)\w+",
     (
         rf"\b(prosze|prosimy|prosilbym|prosilabym|poprosze|prosba|zadam|zadamy|domagam sie|wnosze"
         rf"|wnioskuje)\b.{{0,20}}\b(usun|usuniec|usuwa)\w* .{{0,15}}\b({_ADDRESS}\b|adres|e-?mail|danych|dane|z (bazy"
         rf"|listy|waszej|panstwa))"
     ),
     (
-        r"\b(prosze|prosimy|prosilbym|prosilabym|zadam|zadamy|domagam sie|prosba)\b.{0,25}\b(zaprzesta\w*|przesta\w*"
-        r"|niewysyla\w*|nieprzesyla\w*)"
+        r"\b(prosze|prosimy|prosilbym|prosilabym|poprosze|zadam|zadamy)( bardzo| uprzejmie| pilnie)?"
+        r" (mnie|nas) (usunac|skreslic|wykreslic)\b"
+    ),
+    (
+        r"\b(adres\w*|e-?mail\w*|dan(e|ych)|kontakt\w*|numer\w*)\b.{0,80}\b(prosze|prosimy|zadam|zadamy)( o)?"
+        r" (jego|jej|je|ich|go) usun\w*"
+    ),
+    (
+        r"\b(prosze|prosimy|prosil[ae]m|prosilbym|prosilabym|zadam|zadamy|domagam sie|prosba)\b.{0,25}"
+        r"\b(zaprzesta\w*|przesta\w*|nie ?(wysyla|przesyla|przysyla|kontaktowa|pisa|nagabywa|spamowa|neka)ni\w+)"
     ),
     (
         r"\b(prosze|prosimy|prosilbym|prosilabym|prosba)\b.{0,25}\bnie (pisac|wysylac|przesylac|przysylac|kontaktowac"
@@ -78,6 +106,13 @@ _REQUESTS = [
         r"^(prosze )?(nie pisac|nie wysylac|nie spamowac|nie przesylac)( wiecej| juz| do (mnie|nas)| na ten adres"
         r"| (maili|wiadomosci|ofert|reklam))"
     ),
+    r"\bodczep(cie)? sie\b|\bsie odczepi(c|l|la|li)\b",
+    # German.
+    (
+        r"\b(nehmen|streichen|loschen|entfernen) sie (mich|uns|meine|unsere)\b.{0,60}\b(verteiler|liste|adress\w*"
+        r"|daten\w*)|\bkeine (weiteren |mehr )?(e-?mails?|mails?|werbung|nachrichten)\b"
+        r"|\b(mich|uns) (bitte )?(nicht mehr|nie wieder) (an(zu)?schreiben|kontaktieren|zu kontaktieren)"
+    ),
     # English.
     (
         r"\bunsubscribe (me|us|my|our|this|from|immediately|now|please)\b"
@@ -90,8 +125,18 @@ _REQUESTS = [
         r"|\b(please|kindly|pls) (remove|delete) (me"
         r"|us|my|our|this)\b|\bremove (me|us)( please)?$"
     ),
+    (
+        r"\b(delete|erase|remove) (all )?(of )?(the |my |our |any )?(personal )?(data|information|details)"
+        r"( that| which)?( you \w+)? (about|on|of) (me|us)\b"
+        r"|\b(delete|erase) (all )?(of )?(my|our) (personal )?(data|information|details)\b"
+    ),
+    r"\b(asked|want|wanted|like|wish|need|request(ed)?) to be (removed|unsubscribed|deleted|taken off)\b",
     r"\bremoved from (this|your|the) (e-?mail |mailing )?(list|database)|\bleave (me|us) alone\b",
-    r"\bdaj(cie)? (mi|nam) spokoj\b|\bnie (chce|chcemy) (juz |wiecej |zadnych )+(maili|e-?maili|wiadomosci|ofert)",
+    r"\bdaj(cie)? (mi|nam) spokoj\b",
+    (
+        r"\bnie (chce|chcemy) (juz |wiecej |zadnych |waszych |panstwa |twoich |takich |tych )+"
+        r"(maili|e-?maili|wiadomosci|ofert)"
+    ),
     r"\btake (me|us) off\b|\bopt(ing)? ?-?(me |us )?out\b(?! of (the )?(question|budget|scope))",
     (
         r"\b(do not|don.?t|dont|never|please no|stop)\b ?(ever )?(e-?mail(ing)?"
@@ -127,22 +172,35 @@ _INSTEAD = re.compile(
     r"|\b(prosze|prosimy|please)( \w+)? (pisac|kontaktowac sie|kierowac|wysylac|write|contact|send|e-?mail"
     r"|use)( \w+){0,4} (na|z|do|to|at|with|us at)? ?\S+@\S+"
 )
-_MENTION = re.compile(r"\bunsubscri\w*|\bwypis(z|uj|ac|anie|uje|emy)\w*|\bopt ?-?out\b")
+_MENTION = re.compile(
+    r"\bunsubscri\w*|\bwypis(z|uj|ac|anie|uje|emy)\w*"
+    r"(?! (prosze |nam |mi )?(faktur|rachun|zaswiadcz|dokument|recept|czek))|\bopt ?-?out\b"
+)
 
 
 def request(new_text: str, subject: str = "") -> Request | None:
     """None: it asks for nothing of the kind. subject: only of a message that is not a reply."""
-    lines = [plain(line).strip(" .!,;:*_-\"'") for line in new_text.split("\n")]
-    said = [line for line in lines if line]
-    if any(_COMMAND.match(line) for line in said[:6]) or (len(said) <= 3 and is_command(subject)):
+    said = _without_empty(new_text.split("\n"))
+    # In a few words a sentence of its own is one too: "Not interested. Unsubscribe."
+    sentences = _sentences(new_text) if len(new_text) <= _FEW_WORDS else []
+    if any(_COMMAND.match(each) for each in said[:6] + sentences) or (len(said) <= 3 and is_command(subject)):
         return Request.ASKED
-    words = plain(new_text)[:3000]
+    words = plain(_NEW_SENTENCE.sub(". ", new_text))[:3000]
     if found := _REQUEST.search(_NOT.sub(" ", words)):
         near = words[max(0, found.start() - 200) : found.end() + 200]
         return Request.UNSURE if _INSTEAD.search(near) else Request.ASKED
     if _MENTION.search(words) and not _NOT.search(words) and "?" not in words:
         return Request.UNSURE
     return None
+
+
+def _sentences(new_text: str) -> list[str]:
+    found = _without_empty(re.split(r"[.!?\n]+", new_text))
+    return [each for each in found if not ("?" in new_text and _WEAK.match(each))]
+
+
+def _without_empty(pieces: list[str]) -> list[str]:
+    return [words for each in pieces if (words := plain(each).strip(" .!,;:*_-\"'"))]
 
 
 def is_command(subject: str) -> bool:

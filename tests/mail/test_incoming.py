@@ -91,6 +91,23 @@ class TestARequestNotToWrite:
             *("Please take us off your list", "Don't contact me again.", "Remove"),
             *("I do not wish to receive any further emails from you.", "No more emails please", "Opt out"),
             *("unsubscribe pls", "I want to be removed from this list", "nie chcę więcej maili od was"),
+            *(
+                "Not interested. Unsubscribe.",
+                "Skąd mają Państwo mój adres? Proszę o jego usunięcie.",
+                "Enough. Remove us.",
+            ),
+            *("proszę mnie usunąć", "Czy możecie mnie usunąć z listy?", "Jak się wypisać?", "How do I unsubscribe?"),
+            *("Proszę o nie wysyłanie mi ofert", "Proszę o niekontaktowanie się ze mną", "Dość tego spamu!"),
+            *(
+                "Proszę o wypisanie\nAnna Kowalska",
+                "GDPR: please delete all the data you hold about me",
+                "odsubskrybuj",
+            ),
+            *(
+                "Bitte nehmen Sie mich aus Ihrem Verteiler",
+                "Not interested. Stop.",
+                "RODO: żądam usunięcia moich danych",
+            ),
         ],
     )
     def test_is_one(self, text: str) -> None:
@@ -99,6 +116,8 @@ class TestARequestNotToWrite:
     @pytest.mark.parametrize(
         "text",
         [
+            *("Proszę o wypisanie faktury proforma.", "Proszę wykreślić punkt 3 z umowy.", "Wypisz proszę fakturę."),
+            *("Stop! Zanim pójdziemy dalej: ile to kosztuje?", "Czy można się wypisać z umowy po roku?"),
             *("Nie jestem zainteresowany", "Nie.", "Thanks for your email. Not interested at this time."),
             *("Please stop by our office on Tuesday.", "Proszę usunąć z oferty pozycję 3 i przesłać ponownie."),
             *("Czy Wasz system obsługuje wypisywanie (unsubscribe)?", "Proszę o kontakt po 20 sierpnia."),
@@ -124,6 +143,25 @@ class TestTheDayOfReturn:
             ("I will be back on 08/18/2026", date(2026, 8, 18)),
             ("On leave August 3-14", date(2026, 8, 14)),
             ("I'll be back tomorrow", date(2026, 8, 5)),
+            ("Nie będzie mnie do końca roku", date(2026, 12, 31)),
+            ("Urlop od 3.08 do 14.08.2026 r.", date(2026, 8, 14)),
+            ("Nieobecność 03.08.2026 08:00 - 14.08.2026 16:00", date(2026, 8, 14)),
+            ("Urlop 2026-08-03 - 2026-08-14", date(2026, 8, 14)),
+            ("Out of the office 3rd - 14th August 2026", date(2026, 8, 14)),
+            ("OOO 8/3/26-8/14/26", date(2026, 8, 14)),
+            ("I'm away between August 10 and August 21", date(2026, 8, 21)),
+            ("I'm out of the office Aug 10th through the 21st", date(2026, 8, 21)),
+            ("On leave till 17-Aug-2026", date(2026, 8, 17)),
+            ("Odpowiem po powrocie, tj. 17.08.", date(2026, 8, 17)),
+            ("Out of office until 05/12", date(2026, 12, 5)),  # the nearer of both days ahead
+            ("Jestem na urlopie macierzyńskim do marca 2027 r.", date(2027, 3, 31)),
+            ("Wracam we wrześniu", date(2026, 9, 30)),
+            ("Wrócę za dwa tygodnie", date(2026, 8, 18)),
+            ("I'm away for the next 10 days", date(2026, 8, 14)),
+            ("Dziś nie ma mnie w biurze", date(2026, 8, 4)),
+            ("Biuro nieczynne 15.08. Zapraszamy 17.08.", date(2026, 8, 17)),
+            ("Abwesend bis 14. August 2026", date(2026, 8, 14)),
+            ("Zgłoszenie nr 12/08/2026 przyjęte. Odpowiemy do 3 dni roboczych.", None),
             ("I was away until 3 January 2025", None),
             ("Jestem na urlopie do 2 sierpnia", None),  # left switched on
             ("Faktura z dnia 12.08.2026. Jestem poza biurem.", None),
