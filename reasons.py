@@ -142,6 +142,10 @@ class Code(StrEnum):
         "forwarded_bounce",
         gettext_noop("%(address)s bounced, to which the lead's address may be forwarded"),
     )
+    BOUNCE_OF_ANOTHER_LETTER = (
+        "bounce_of_another_letter",
+        gettext_noop("a bounce names the lead's address, and a letter that is not ours"),
+    )
     BOUNCED = "bounced", gettext_noop("the address bounced: %(answer)s")
     COMPLAINED = "complained", gettext_noop("the lead marked an e-mail as spam")
     ASKED_TO_STOP = "asked_to_stop", gettext_noop("the lead asked not to be written to")

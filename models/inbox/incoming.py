@@ -180,9 +180,13 @@ def _follow(it: _Kept, by: str) -> None:
 
 def _address_bounced(it: _Kept, by: str) -> None:
     recipients = it.evidence.get("recipients") or []
+    # Found by the address alone, although it names a letter: somebody may have sent that in our name.
+    is_anothers = it.evidence.get("matched") == "" and bool(it.evidence.get("cited"))
     if it.address is None:
         return
-    if it.is_corrected or not recipients or it.address in recipients:
+    if is_anothers and it.lead_id is not None and not it.is_corrected:
+        holding.hold(it.lead_id, it.id, None, Reason(Code.BOUNCE_OF_ANOTHER_LETTER), by)
+    elif it.is_corrected or not recipients or it.address in recipients:
         _suppress(it, Reason(Code.BOUNCED, answer=str(it.evidence.get("diagnostic") or it.kind)), by)
     elif it.lead_id is not None:
         holding.hold(it.lead_id, it.id, None, Reason(Code.FORWARDED_BOUNCE, address=str(recipients[0])), by)

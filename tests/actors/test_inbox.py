@@ -482,6 +482,27 @@ class TestABounce:
 
         assert (suppressions.every(), [it.id for it in views.needs_a_person()]) == ([], [row.id])
 
+    def test_of_a_letter_that_is_not_ours_holds_the_lead_for_a_person(self, dovecot: Dovecot, user: str) -> None:
+        """Anybody can send mail in our name, and reports about it."""
+        [email_id] = sent(a_mailbox(dovecot, user), LEAD)
+        ours = str(make.row(email_id).message_id).encode()
+        dovecot.receive(user, a_bounce(email_id).replace(ours, b"<forged@elsewhere.example>"))
+
+        [row] = read()
+
+        assert (row.matched_by, suppressions.every()) == ("recipient", [])
+        assert [it.id for it in views.needs_a_person()] == [row.id]
+
+    def test_without_any_letter_suppresses_the_address_that_it_names(self, dovecot: Dovecot, user: str) -> None:
+        [email_id] = sent(a_mailbox(dovecot, user), LEAD)
+        dovecot.receive(
+            user, a_bounce(email_id).partition(b"--b\r\nContent-Type: text/rfc822-headers")[0] + b"--b--\r\n"
+        )
+
+        read()
+
+        assert [it.address for it in suppressions.every()] == [LEAD]
+
     def test_proves_that_an_unknown_mail_was_sent(self, dovecot: Dovecot, user: str) -> None:
         [email_id] = sent(a_mailbox(dovecot, user), LEAD, status=Status.UNKNOWN)
         dovecot.receive(user, a_bounce(email_id))
