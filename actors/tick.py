@@ -14,6 +14,7 @@ from actors.inbox import ask_for_inboxes
 from actors.plan import plan_follow_ups, plan_new, replan
 from actors.reconcile import complete, reconcile
 from models.health import heartbeats
+from models.owner.lead_search import make_leads_searchable
 from models.store import database
 from ops.watch import logs, metrics
 from scheduling import timetable
@@ -32,6 +33,7 @@ STEPS: tuple[Callable[[], None], ...] = (
     protect,
     ask_for_inboxes,
     ask_for_notices,
+    make_leads_searchable,
 )
 for _step in STEPS:
     metrics.TICK_STEP_FAILURES.labels(_step.__name__)  # shown as 0 before the first failure

@@ -5,13 +5,13 @@ from typing import Annotated
 
 import typer
 
-from admin import confirm, show
+from admin import confirm, lead, show
 from admin.letter import print_readable, readable
 from admin.person import who
 from bounds import HIGHEST_ID
 from models.email.locks import NoSuchEmail
 from models.owner import campaigns, reopening, settlement
-from models.states import Status
+from models.states import CampaignStatus, Status
 from models.views import exports, history, overview
 from models.views.history import PastMove
 
@@ -28,10 +28,22 @@ _A_PAGE = 100
 Id = Annotated[int, typer.Argument(metavar="ID", help="The e-mail's id.", callback=_may_be)]
 
 
+_PLANNED_WHEN = {
+    CampaignStatus.DRAFT: "it is a draft, and campaign forecast shows what will be planned",
+    CampaignStatus.ACTIVE: "they are planned within a minute of its start",
+    CampaignStatus.PAUSED: "it is paused",
+    CampaignStatus.COMPLETED: "it has ended",
+    CampaignStatus.CANCELLED: "it has ended",
+}
+
+
 @app.command("list")
 def list_(
     campaign: Annotated[str | None, typer.Option(help="Only e-mails of this campaign.")] = None,
     status: Annotated[Status | None, typer.Option(help="Only e-mails in this status.")] = None,
+    search: Annotated[
+        str | None, typer.Option(help="Only leads with this in their address, name, company or another column.")
+    ] = None,
     after: Annotated[
         int, typer.Option(min=0, max=HIGHEST_ID, help="Only e-mails with a higher id, for the next page.")
     ] = 0,
@@ -47,12 +59,16 @@ def list_(
 
     Example: python -m admin email list --campaign Autumn --csv > autumn.csv
     """
-    campaign_id = campaigns.find(campaign).id if campaign else None
+    row = campaigns.find(campaign) if campaign else None
+    campaign_id = row.id if row else None
     if limit is None and not (csv or every):
         limit = _A_PAGE
     if semicolons and not csv:
         raise typer.BadParameter("--semicolons wants --csv")
-    found = exports.emails(campaign_id=campaign_id, status=status, after=after, limit=limit)
+    places = None if search is None else lead.searched(search, campaign_id)
+    found = exports.emails(campaign_id=campaign_id, status=status, places=places, after=after, limit=limit)
+    if row and not overview.emails(campaign_id=row.id, limit=1):
+        print(f"no e-mail of {row.name!r} is planned yet: {_PLANNED_WHEN[row.status]}", file=sys.stderr)
     if csv:
         for line in exports.as_csv(found, exports.column_names(campaign_id), ";" if semicolons else ","):
             sys.stdout.buffer.write(line.encode("utf-8", "replace"))

@@ -1,6 +1,7 @@
 """Commands about a person whom campaigns write to."""
 
 import os
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -13,13 +14,15 @@ from intake import legal_basis
 from intake.legal_basis import BasisInvalid
 from intake.texts import FileInvalid
 from mail.address import normalise
-from models.owner import changes, forgetting, leads
+from models.owner import campaigns, changes, forgetting, leads
 from models.owner.forgetting import ForgettingRefused, Receipt
 from models.owner.leads import LegalBasis
-from models.views import mails
+from models.views import found_leads, mails
+from models.views.found_leads import Found
 
 app = typer.Typer(help="People whom campaigns write to.", no_args_is_help=True)
 
+_MOST = 1000  # leads whose e-mails are listed
 Address = Annotated[str, typer.Argument(help="The person's address.")]
 
 
@@ -58,6 +61,52 @@ def show_(address: Address, json: show.AsJson = False) -> None:
         "no e-mails",
     )
     show.changes(orders)
+
+
+@app.command("find")
+def find_(
+    text: Annotated[str, typer.Argument(help="Parts of words, in any case; also without diacritics.")],
+    campaign: Annotated[str | None, typer.Option(help="Only leads of this campaign.")] = None,
+    json: show.AsJson = False,
+) -> None:
+    """Find leads by a part of their address, name, company or another column.
+
+    Example: python -m admin lead find "klos piekarnia"
+    """
+    found = _found(text, campaigns.find(campaign).id if campaign else None, 100)
+    if json:
+        show.as_json(found.leads)
+        return
+    rows = [
+        (
+            it.address,
+            ", ".join(value for name, value in it.fields.items() if value and name != "email"),
+            it.campaign,
+            it.status,
+            it.scheduled_at,
+        )
+        for it in found.leads
+    ]
+    show.table(("lead", "fields", "campaign", "status", "planned"), rows, "there is no such lead")
+    if found.more:
+        print("there are more: search for more of the address, name or company")
+
+
+def searched(text: str, campaign_id: int | None) -> list[int]:
+    """The leads' places in campaigns."""
+    found = _found(text, campaign_id, _MOST)
+    if found.more:
+        raise typer.BadParameter(f"more than {_MOST:,} leads have it: search for more", param_hint="--search")
+    return [it.campaign_lead_id for it in found.leads]
+
+
+def _found(text: str, campaign_id: int | None, limit: int) -> Found:
+    found = found_leads.find(text, campaign_id, limit)
+    if found is None:
+        raise typer.BadParameter(f"{text!r} has no word of at least {found_leads.SHORTEST} characters")
+    if found.behind:
+        print("a large import is still being made searchable: some leads may be missing", file=sys.stderr)
+    return found
 
 
 @app.command()

@@ -17,7 +17,18 @@ from models.owner.settlement import MOST_REASON
 from models.states import CampaignStatus, Status
 from models.store import database
 from models.store.tables import Campaign
-from models.views import conversations, exports, history, incoming, mails, needs, overview, sequences, unknowns
+from models.views import (
+    conversations,
+    exports,
+    found_leads,
+    history,
+    incoming,
+    mails,
+    needs,
+    overview,
+    sequences,
+    unknowns,
+)
 from models.views import today as timeline
 from models.views.mails import CursorInvalid
 from reasons import gettext_noop
@@ -129,12 +140,13 @@ def export(campaign_id: int) -> Response:
 def _mails(campaign_id: int, status: str, lead: str) -> mails.Page:
     wanted = Status(status) if status in set(Status) else None
     try:
-        address = normalise(lead) if lead else None
         return mails.page(
-            campaign_id, status=wanted, lead=address, cursor=request.args.get("cursor") or None, limit=_A_PAGE
+            campaign_id,
+            status=wanted,
+            places=found_leads.places(lead, campaign_id) if lead else None,
+            cursor=request.args.get("cursor") or None,
+            limit=_A_PAGE,
         )
-    except AddressInvalid:
-        return mails.Page([], None, None)
     except CursorInvalid:
         abort(400, gettext_noop("This link is not valid."))
 
@@ -251,18 +263,22 @@ def _id(value: int | None) -> int:
 
 @blueprint.get("/find")
 def find() -> Response:
+    """Leads by a part of their address, name or company; of a complete address also the person's e-mails."""
     wanted = request.args.get("address", "").strip()
     try:
         address = normalise(wanted) if wanted else None
     except AddressInvalid:
-        return show("find.html", wanted=wanted, lines=None)
+        address = None
     return show(
         "find.html",
         wanted=wanted,
+        shortest=found_leads.SHORTEST,
+        found=found_leads.find(wanted),
+        is_address=address is not None,
         lines=mails.find(address) if address else [],
         came_back=incoming.page(lead=address) if address else [],
         conversations=conversations.of_person(address) if address else [],
-        **_lead(wanted),
+        **(_lead(address) if address else {}),
     )
 
 

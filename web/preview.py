@@ -12,7 +12,7 @@ from mail.render import TemplateInvalid
 from models.owner.campaigns import CampaignInvalid
 from models.store import vault
 from models.store.tables import Campaign
-from models.views import letters
+from models.views import found_leads, letters
 from models.views.letters import LeadLetter
 from reasons import Why, why
 from scheduling.window import WARSAW
@@ -32,10 +32,11 @@ class Preview:
 
 
 def of(row: Campaign, address: str) -> Preview | None:
-    """address: as typed; "": the first lead. None: there is no such lead."""
-    try:
-        it = letters.of_lead(row, normalise(address) if address else None, most_emails=_MOST_EMAILS)
-    except (AddressInvalid, CampaignInvalid):
+    """address: as typed, or a part that finds its lead; "": the first lead. None: there is no such lead."""
+    it = _lead(row, address)
+    if it is None and (found := found_leads.find(address, row.id, 1)) and found.leads:
+        it = _lead(row, found.leads[0].address)
+    if it is None:
         return None
     before, after = letters.beside(row.id, it.turn)
     try:
@@ -44,3 +45,10 @@ def of(row: Campaign, address: str) -> Preview | None:
     except (LetterInvalid, TemplateInvalid, vault.KeyInvalid) as error:
         return Preview(it, None, why(error), before, after)
     return Preview(it, letter.read(content), None, before, after)
+
+
+def _lead(row: Campaign, address: str) -> LeadLetter | None:
+    try:
+        return letters.of_lead(row, normalise(address) if address else None, most_emails=_MOST_EMAILS)
+    except (AddressInvalid, CampaignInvalid):
+        return None

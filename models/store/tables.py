@@ -335,6 +335,24 @@ class CampaignLead(Table):
         indexes = ((("campaign", "lead"), True), (("campaign", "position"), True))
 
 
+class LeadSearch(Table):
+    """What a campaign's lead is found by. Written by the tick, and by a trigger when the lead changes."""
+
+    campaign_lead = ForeignKeyField(CampaignLead, primary_key=True, on_delete="CASCADE")
+    words = TextField()  # in lower case, without diacritics
+
+
+LeadSearch.add_index(LeadSearch.index(SQL("search_grams(words)"), using="gin", name="lead_search_grams"))
+
+
+class LeadSearchBacklog(Table):
+    """A range of leads whom LeadSearch may lack. Written by a trigger."""
+
+    id = BigAutoField()
+    first_id = BigIntegerField()
+    last_id = BigIntegerField()
+
+
 class CampaignEmailQueue(Table):
     """One e-mail: a step of a campaign, sent to one of its leads."""
 
@@ -894,6 +912,8 @@ TABLES: tuple[type[Table], ...] = (
     Lead,
     Suppression,
     CampaignLead,
+    LeadSearch,
+    LeadSearchBacklog,
     CampaignEmailQueue,
     EmailHistory,
     Attempt,

@@ -37,13 +37,18 @@ WHERE q.id = ANY(%s)
 
 
 def emails(
-    *, campaign_id: int | None = None, status: Status | None = None, after: int = 0, limit: int | None = None
+    *,
+    campaign_id: int | None = None,
+    status: Status | None = None,
+    places: list[int] | None = None,
+    after: int = 0,
+    limit: int | None = None,
 ) -> Iterator[ExportedEmail]:
-    """By id. after: the last id of the page before. limit: None: all of them."""
+    """By id. places: see found_leads.places(). after: the last id of the page before. limit: None: all of them."""
     left = limit
     while left is None or left > 0:
         portion = _PORTION if left is None else min(left, _PORTION)
-        lines = overview.emails(campaign_id=campaign_id, status=status, after=after, limit=portion)
+        lines = overview.emails(campaign_id=campaign_id, status=status, places=places, after=after, limit=portion)
         if not lines:
             return
         fields = {it.id: it.fields for it in rows(_Fields, FIELDS, ([it.id for it in lines],))}

@@ -62,6 +62,7 @@ WHERE q.campaign_id = %(campaign)s
   AND (%(lead)s::text IS NULL OR q.campaign_lead_id = (
       SELECT l.id FROM campaign_lead l JOIN lead p ON p.id = l.lead_id
       WHERE l.campaign_id = %(campaign)s AND p.address = %(lead)s))
+  AND (%(places)s::bigint[] IS NULL OR q.campaign_lead_id = ANY(%(places)s))
   AND (q.scheduled_at, q.id) {{beyond}} (%(at)s, %(id)s)
 ORDER BY q.scheduled_at {{order}}, q.id {{order}} LIMIT %(limit)s
 """  # noqa: S608  # only our own words
@@ -73,12 +74,13 @@ def page(
     *,
     status: Status | None = None,
     lead: str | None = None,
+    places: list[int] | None = None,
     cursor: str | None = None,
     limit: int = 50,
 ) -> Page:
-    """A campaign's e-mails in order of time. lead: a normalised address."""
+    """A campaign's e-mails in order of time. lead: a normalised address. places: see found_leads.places()."""
     start = _START if cursor is None else _read(cursor)
-    values = {"campaign": campaign_id, "status": status, "lead": lead, "limit": limit + 1}
+    values = {"campaign": campaign_id, "status": status, "lead": lead, "places": places, "limit": limit + 1}
     place = {"at": start.scheduled_at, "id": start.id}
     found = email_lines(_FORWARD if start.forward else _BACK, values | place)
     goes_on, lines = len(found) > limit, found[:limit]

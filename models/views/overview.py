@@ -72,21 +72,27 @@ SELECT {EMAIL_COLUMNS}
 WHERE (%(email)s::bigint IS NULL OR q.id = %(email)s)
   AND (%(campaign)s::bigint IS NULL OR q.campaign_id = %(campaign)s)
   AND (%(status)s::text IS NULL OR q.status = %(status)s)
+  AND (%(places)s::bigint[] IS NULL OR q.campaign_lead_id = ANY(%(places)s))
   AND q.id > %(after)s
 ORDER BY q.id LIMIT %(limit)s
 """  # only our own words
 
 
 def emails(
-    *, campaign_id: int | None = None, status: Status | None = None, after: int = 0, limit: int = 100
+    *,
+    campaign_id: int | None = None,
+    status: Status | None = None,
+    places: list[int] | None = None,
+    after: int = 0,
+    limit: int = 100,
 ) -> list[EmailLine]:
-    """E-mails by id, a page at a time. after: the last id of the page before."""
-    values = {"email": None, "campaign": campaign_id, "status": status, "after": after, "limit": limit}
-    return email_lines(EMAIL_LINES, values)
+    """E-mails by id, a page at a time. places: see found_leads.places(). after: the last id of the page before."""
+    values = {"campaign": campaign_id, "status": status, "places": places, "after": after, "limit": limit}
+    return email_lines(EMAIL_LINES, {"email": None, **values})
 
 
 def email(email_id: int) -> EmailLine:
-    values = {"email": email_id, "campaign": None, "status": None, "after": 0, "limit": 1}
+    values = {"email": email_id, "campaign": None, "status": None, "places": None, "after": 0, "limit": 1}
     for line in email_lines(EMAIL_LINES, values):
         return line
     raise NoSuchEmail(f"there is no e-mail {email_id}")

@@ -14,7 +14,7 @@ from models.email import moves
 from models.owner import campaigns, mailboxes
 from models.states import Status
 from models.store.tables import Campaign, CampaignEmailQueue, CampaignLead
-from models.views import exports, reports
+from models.views import exports, found_leads, reports
 from tests import factories as make
 from tests.admin.test_commands import done, read, refused
 
@@ -48,6 +48,30 @@ def a_campaign(*values: str) -> Campaign:
 def raw(*options: str) -> bytes:
     command = [sys.executable, "-m", "admin", "email", "list", "--csv", *options]
     return subprocess.run(command, cwd=config.ROOT, capture_output=True, check=True).stdout
+
+
+class TestAList:
+    def test_says_why_it_is_empty_right_after_the_start(self) -> None:
+        row = Campaign.get_by_id(make.a_campaign([make.a_mailbox()], leads=1))
+
+        command = [sys.executable, "-m", "admin", "email", "list", "--csv", "--campaign", row.name]
+        told = subprocess.run(command, cwd=config.ROOT, capture_output=True, check=True, text=True)
+
+        assert len(told.stdout.splitlines()) == 1
+        assert (
+            told.stderr == f"no e-mail of {row.name!r} is planned yet: they are planned within a minute of its start\n"
+        )
+
+    def test_is_searched_by_a_part_of_a_leads_columns(self) -> None:
+        a_campaign("Piekarnia Kłos", "Dom")
+
+        found = json.loads(done("email", "list", "--search", "klos", "--json"))
+
+        assert [it["fields"]["company"] for it in found] == ["Piekarnia Kłos"]
+        assert [it["campaign_lead_id"] for it in json.loads(done("lead", "find", "karnia", "--json"))] == (
+            found_leads.places("KŁOS")
+        )
+        assert "at least 3 characters" in refused("email", "list", "--search", "kł")
 
 
 def rows(content: bytes, delimiter: str = ",") -> list[dict[str, str]]:

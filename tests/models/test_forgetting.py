@@ -421,6 +421,7 @@ HARMLESS = {
 ERASED = {
     "lead": {"address", "legal_basis", "legal_basis_source"},
     "campaign_lead": {"address", "fields"},
+    "lead_search": {"words"},
     "campaign_email_queue": {"error", "error_code", "error_values"},
     "email_history": {"reason", "reason_code", "reason_values", "detail"},
     "attempt": {"reply", "reason_code", "reason_values"},

@@ -56,7 +56,7 @@ WHERE i.relnamespace = 'public'::regnamespace AND NOT x.indisprimary AND t.relna
 @pytest.fixture
 def schema_of_the_models(db: None) -> Iterator[str]:
     database.execute("CREATE SCHEMA from_models")
-    database.execute("SET search_path = from_models")
+    database.execute("SET search_path = from_models, public")
     database.database.create_tables(tables.TABLES, safe=False)
     database.execute("SET search_path = public")
     yield "from_models"

@@ -11,7 +11,7 @@ from models.planning import plans, refusals
 from models.planning.refusals import Kind
 from models.states import Status
 from models.store import database
-from models.views import forecast, gauges, history, mails, overview, today, unknowns
+from models.views import forecast, found_leads, gauges, history, mails, overview, today, unknowns
 from scheduling.window import warsaw_day
 from tests.million import BIG, Million, Plan
 
@@ -35,6 +35,14 @@ READS: dict[str, tuple[int, Callable[[], object]]] = {
     "its history": (A_FEW, lambda: history.of_email(400_000)),
     "a person's mails": (A_FEW, lambda: mails.find("lead40000@leads.example")),
     "a campaign's mail to a person": (A_FEW, lambda: mails.page(IT.running, lead="lead400000@leads.example")),
+    # Besides those found, ten thousand are read that are not in the index yet.
+    "leads by a part of their address": (A_DAY, lambda: found_leads.find("AD2999@leads")),
+    "leads by what a great many have": (A_DAY, lambda: found_leads.find("lead example")),
+    "a campaign's mails to leads by a part": (
+        A_DAY,
+        lambda: mails.page(IT.running, places=found_leads.places("ead1234@", IT.running)),
+    ),
+    "mails to leads by a part": (A_DAY, lambda: overview.emails(places=found_leads.places("ead1234@"))),
     "a campaign's first page": (A_PAGE, lambda: mails.page(IT.running)),
     "a page from the middle": (A_PAGE, lambda: mails.page(IT.running, cursor=the_middle())),
     "the page before": (

@@ -21,7 +21,7 @@ from actors.disk.identity import this_worker
 from mail.outcome import Accepted, Reply
 from models.email import moves
 from models.email.claims import Worker
-from models.owner import arming, mailboxes, suppressions
+from models.owner import arming, lead_search, mailboxes, suppressions
 from models.planning import refusals
 from models.planning.refusals import Kind
 from models.states import FINAL, Status
@@ -73,6 +73,12 @@ class Situation:
     ends: tuple[Status, ...] = (Status.SENT,)
     accepted: int | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
+    searchable: bool = True  # what was imported is in the index already
+
+    def prepare(self, punktual: Punktual) -> None:
+        self.before(punktual)
+        while self.searchable and lead_search.waiting():
+            lead_search.make_leads_searchable()
 
     @property
     def queue(self) -> str:
@@ -206,6 +212,7 @@ UP_TO_ANSWER = (*UP_TO_HAND_OVER, "handover_log.note", "dot", "answer")
 HINT_IN_A_WHILE = ("publish deliver", "hints.mark")
 ITS_TIME_HAS_COME = ("publish deliver", "acknowledge deliver.DQ")
 END_OF_TICK = ("forgetting.erase_late_words", "campaigns.complete_finished", "heartbeats.beat", "acknowledge tick")
+INDEXED = "lead_search.make_leads_searchable"
 SITUATIONS = (
     Situation("sent", "worker", ANNA, hint, (*UP_TO_ANSWER, "moves.accept", "QUIT", "acknowledge deliver")),
     Situation(
@@ -285,8 +292,9 @@ SITUATIONS = (
         "timekeeper",
         campaign_not_planned_yet,
         tick,
-        ("plans.write", "publish deliver", *HINT_IN_A_WHILE, *END_OF_TICK),
+        ("plans.write", "publish deliver", *HINT_IN_A_WHILE, *END_OF_TICK[:2], INDEXED, *END_OF_TICK[2:]),
         ends=(Status.SENT, Status.SENT),
+        searchable=False,
     ),
     Situation("re-planning", "timekeeper", overdue_for_hours, tick, ("plans.write", *HINT_IN_A_WHILE, *END_OF_TICK)),
     Situation(
@@ -342,7 +350,7 @@ def test_these_are_all_the_effects_that_a_process_has_when_it_is(
     punktual: Punktual, tmp_path: Path, it: Situation
 ) -> None:
     victim = Victim(punktual, it, tmp_path / "effects")
-    it.before(punktual)
+    it.prepare(punktual)
 
     victim.start()
     punktual.listening(it.queue)
@@ -357,7 +365,7 @@ def test_killed_there_and_started_again_no_mail_is_sent_twice_and_none_is_lost(
     punktual: Punktual, tmp_path: Path, it: Situation, number: int
 ) -> None:
     victim = Victim(punktual, it, tmp_path / "effects")
-    it.before(punktual)
+    it.prepare(punktual)
     sent_before = {row.message_id for row in Q.select().where(Q.status == Status.SENT)}
     victim.start(**{effects.DIE_BEFORE: str(number + 1)})
     if it.act is not boot:

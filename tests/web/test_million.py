@@ -14,7 +14,7 @@ PAGES = [
     *("/emails/400000", "/mailboxes", "/unknown", "/find?address=lead77@leads.example", "/metrics", "/health/ready"),
     *("/api/today", "/api/campaigns", f"/api/campaigns/{IT.running}", f"/api/campaigns/{IT.running}/emails"),
     *(f"/api/campaigns/{IT.running}/changes", "/api/emails/400000", "/api/emails/400000/history", "/api/mailboxes"),
-    *("/api/unknown", "/api/counts"),
+    *("/api/unknown", "/api/counts", "/find?address=ead2999", f"/campaigns/{IT.running}?lead=ead2999"),
 ]
 # However great a campaign is, its page counts a month of its days: here of 8,000 mails each.
 A_DAY, A_MONTH = 50_000, 300_000
