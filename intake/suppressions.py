@@ -8,6 +8,7 @@ import io
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import messages
@@ -27,6 +28,7 @@ COLUMNS = ("address", "reason", "since", "by", "email", "proof")
 _ADDRESS = {"address", "adres", "domain", "domena", "e-mail", "email", "adres e-mail", "email address"}
 _REASON = {"reason", "powód"}
 _PROOF = {"proof", "dowód"}
+_NO_HEADER = {"address": 0}
 _EXCEL_SAYS = re.compile(r'"?sep=(.)"?[,;\t|]*', re.IGNORECASE)
 
 
@@ -61,16 +63,24 @@ def read(path: Path, reason: Why | None) -> Found:
     delimiter = said[1] if said and said[1] in DELIMITERS else _delimiter(lines)
     found = [
         Row(row.line + skipped, [_unescaped(cell) for cell in row.cells], row.doubtful, row.problem)
-        for row in rows.read(lines, delimiter)
+        for row in map(partial(_as_one_cell, delimiter), rows.read(lines, delimiter))
         if not is_blank(row) and not row.cells[0].lstrip().startswith("#")
     ]
-    for row in found:
-        if row.problem:
-            raise FileInvalid(f"{path.name} line {row.line}{row.problem}")
     if len(found) > MOST_LINES:
         raise FileInvalid(f"{path.name}: more than {MOST_LINES:,} lines; make several files of them")
     columns, below = _columns(path, found)
     return _entries(columns, below, reason or Reason(Code.IMPORTED, file=path.name))
+
+
+# As address books write it: "Kowalska, Anna" <anna@leads.example>
+_NAMED = re.compile(r"[^<>@]*<\s*(?:mailto:)?(?P<address>[^<>\s]+@[^<>\s]+)\s*>[\s,;]*", re.IGNORECASE)
+_MAILTO = re.compile(r"mailto:(?P<address>[^?\s]+)(\?\S*)?", re.IGNORECASE)
+
+
+def _as_one_cell(delimiter: str, row: Row) -> Row:
+    """A name in quotes before an address is no quoted cell."""
+    whole = delimiter.join(row.cells)
+    return Row(row.line, [whole]) if row.problem and _NAMED.fullmatch(whole) else row
 
 
 def _lines(text: str) -> list[str]:
@@ -102,7 +112,7 @@ def _columns(path: Path, lines: Sequence[Row]) -> tuple[dict[str, int], Sequence
             f"{path.name} line {lines[0].line}: a file with several columns must begin with a header that names one of"
             " them address"
         )
-    return {"address": 0}, lines
+    return _NO_HEADER, lines
 
 
 def _entries(columns: dict[str, int], lines: Iterable[Row], reason: Why) -> Found:
@@ -120,6 +130,10 @@ def _entries(columns: dict[str, int], lines: Iterable[Row], reason: Why) -> Foun
 
 
 def _entry(columns: dict[str, int], row: Row, reason: Why) -> NewSuppression:
+    if row.problem:
+        raise ValueError(row.problem.removeprefix(": ").removeprefix(", "))
+    if columns is _NO_HEADER and any(cell.strip() for cell in row.cells[1:]):
+        raise ValueError(Message(gettext_noop("give one address or domain a line, or a header that names the columns")))
     cells = {name: row.cells[place].strip() if place < len(row.cells) else "" for name, place in columns.items()}
     if not cells["address"]:
         raise ValueError(Message(gettext_noop("the address is missing")))
@@ -129,7 +143,9 @@ def _entry(columns: dict[str, int], row: Row, reason: Why) -> NewSuppression:
         if len(value) > LONGEST_REASON:
             template = gettext_noop("the %(part)s has more than %(most)d characters")
             raise ValueError(Message(template, part=Message(name), most=LONGEST_REASON))
-    return NewSuppression(key_of(cells["address"]), own["reason"] or reason, proof=own["proof"] or None)
+    named = _NAMED.fullmatch(cells["address"]) or _MAILTO.fullmatch(cells["address"])
+    key = key_of(named["address"] if named else cells["address"])
+    return NewSuppression(key, own["reason"] or reason, proof=own["proof"] or None)
 
 
 def key_of(text: str) -> str:

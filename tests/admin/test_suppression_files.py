@@ -50,7 +50,16 @@ class TestWhatAnEntryIs:
         "wrong",
         [
             *("", "@", "*", "pl", "@pl", "leads", "https://leads.example", "leads.example/x", "a b.example"),
-            *("a..example", "@@leads.example", "anna@", "-a.example", "[127.0.0.1]", "leads.example, b.example"),
+            *(
+                "www.leads.example",
+                "@www.leads.example",
+                "a..example",
+                "@@leads.example",
+                "anna@",
+                "-a.example",
+                "[127.0.0.1]",
+                "leads.example, b.example",
+            ),
         ],
     )
     def test_or_else_refused_in_one_sentence(self, wrong: str) -> None:
@@ -104,6 +113,32 @@ class TestAList:
         assert keys(found) == ["good@x.example", "@other.example"]
         assert [str(it).partition(":")[0] for it in found.problems] == [f"line {line}" for line in wrong]
 
+    def test_may_write_addresses_as_address_books_do(self, tmp_path: Path) -> None:
+        lines = [
+            '"Kowalska, Anna" <anna@a.example>',
+            "Jan Nowak <Jan@B.example>;",
+            "<ola@c.example>",
+            "mailto:ewa@d.example",
+        ]
+        lines += ["MAILTO:iza@e.example?subject=stop", '"Nowak, Ewa" <nowhere>', '"two@x.example" <three@x.example>']
+
+        found = read(tmp_path, "\n".join(lines))
+
+        assert keys(found) == [f"{it}.example" for it in ("anna@a", "jan@b", "ola@c", "ewa@d", "iza@e")]
+        assert [str(it).partition(":")[0] for it in found.problems] == ["line 6", "line 7"]
+
+    def test_with_two_addresses_in_a_line_does_not_pass_one_over(self, tmp_path: Path) -> None:
+        found = read(tmp_path, "jan@x.example\nanna@x.example,ewa@x.example\nola@x.example,\n")
+
+        assert keys(found) == ["jan@x.example", "ola@x.example"]
+        assert [str(it).partition(":")[0] for it in found.problems] == ["line 2"]
+
+    def test_with_a_quote_that_is_not_closed_loses_no_other_line(self, tmp_path: Path) -> None:
+        found = read(tmp_path, 'address\n"anna@leads.example\njan@x.example\n')
+
+        assert keys(found) == ["jan@x.example"]
+        assert [str(it) for it in found.problems] == ["line 2: the quote that opens in cell 1 is not closed"]
+
     @pytest.mark.parametrize("reason", ["x" * 1001, "a\x07b"])
     def test_a_reason_that_cannot_be_kept_is_told_with_its_line(self, tmp_path: Path, reason: str) -> None:
         found = read(tmp_path, f"address,reason\nanna@leads.example,{reason}\n")
@@ -122,7 +157,6 @@ class TestAList:
             (b"anna@leads.example,reason\n", "list.csv line 1: a file with several columns must begin with a header"),
             (b"\xff\xfea\x00", "list.csv: is UTF-16 text"),
             ("address,reason\nanna@leads.example,wyg\u0105s\u0142\n".encode("cp1250"), "list.csv line 2: is not UTF-8"),
-            (b'address\n"anna@leads.example\n', "list.csv line 2: the quote that opens in cell 1 is not closed"),
         ],
     )
     def test_that_is_none_is_refused(self, tmp_path: Path, content: bytes, fault: str) -> None:
