@@ -48,5 +48,6 @@ def test_it_answers_in_the_order_in_which_people_ask() -> None:
         "How late are e-mails sent?",
         "Replies of mail servers",
         "Unknown and failed",
+        "What came back",
         "Broker and workers",
     ]
