@@ -39,7 +39,7 @@ class TestEachPage:
 
     def test_names_commands_and_options_that_there_are(self, page: Path) -> None:
         text = page.read_text(encoding="utf-8")
-        named = re.findall(r"python -m admin ([a-z-]+)(?: ([a-z]+\b))?([^`\n#]*)", text)
+        named = re.findall(r"python -m admin ([a-z-]+)(?: ([a-z][a-z-]*\b))?([^`\n#]*)", text)
 
         for name, verb, rest in named:
             command = get_command(app).commands[name]  # type: ignore[attr-defined]
