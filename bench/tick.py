@@ -3,14 +3,15 @@
 import argparse
 import sys
 import urllib.request
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from datetime import datetime, timedelta
 from statistics import median
 from typing import Any
 
 import clock
 from bench import rows
-from bench.processes import started, until
+from bench.processes import Started, started, until
 from bench.product import Ticking
 from bench.results import Recorder
 from bench.services import Database, Services
@@ -30,6 +31,7 @@ _SHARE_OF_THE_HOUR, _CAMPAIGNS_OF_TODAY = 4, 5
 def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--campaigns", type=int, default=1000)
     parser.add_argument("--leads", type=int, default=1000, help="of a campaign, on average")
+    parser.add_argument("--delay", type=float, default=150.0, help="seconds between two e-mails of a campaign")
     parser.add_argument("--history", nargs="*", type=int, default=[10_000, 1_000_000], metavar="ROWS")
     parser.add_argument("--ten-million", action="store_true", help="also 10,000,000 rows of history")
     parser.add_argument("--ticks", type=int, default=5)
@@ -63,7 +65,7 @@ def _ticks(services: Services, record: Recorder, it: argparse.Namespace, history
     case = f"tick: {it.campaigns:,} campaigns, {history:,} rows of history"
     broker_url = services.virtual_host()
     with closing(services.database()) as database:
-        rows.to_plan(database, campaigns=it.campaigns, leads=it.leads)
+        rows.to_plan(database, campaigns=it.campaigns, leads=it.leads, delay_seconds=it.delay)
         past = history // rows.MOVES_OF_A_SENT_EMAIL
         _sent_before(database, past, clock.now() - timedelta(days=2))
         database.ask("VACUUM ANALYZE")
@@ -75,13 +77,31 @@ def _ticks(services: Services, record: Recorder, it: argparse.Namespace, history
             database.ask(POSTPONE)
             database.ask("VACUUM ANALYZE")
             for number in range(it.ticks):
-                planned, steps = ticking.planned(), ticking.tick()
+                planned = ticking.planned()
+                with _cpu(services, ticking.timekeeper) as cpu:
+                    steps = ticking.tick()
                 # Around midnight a day more comes within the horizon.
                 more = ticking.planned() - planned
                 problems = [f"{more} e-mails were planned: not a steady state"] if more else []
-                values = {"seconds": sum(steps.values()), **steps, "peak_mb": ticking.timekeeper.peak_megabytes()}
+                values = {
+                    "seconds": sum(steps.values()),
+                    **cpu,
+                    **steps,
+                    "peak_mb": ticking.timekeeper.peak_megabytes(),
+                }
                 record.add(case, {**values, "problems": problems}, number)
     services.end_virtual_host(broker_url)
+
+
+@contextmanager
+def _cpu(services: Services, process: Started, times: int = 1) -> Iterator[dict[str, float]]:
+    """CPU seconds of the process and of Postgres, each time; to be read afterwards."""
+    found: dict[str, float] = {}
+    before = process.cpu_seconds(), services.postgres_cpu()
+    yield found
+    own, postgres = process.cpu_seconds() - before[0], services.postgres_cpu() - before[1]
+    both = {"cpu": own, "postgres_cpu": postgres, "busy_s": own + postgres}
+    found |= {name: seconds / times for name, seconds in both.items()}
 
 
 def _sent_before(database: Database, emails: int, end: datetime) -> None:
@@ -104,20 +124,22 @@ def pages(services: Services, today: int, past: int, requests: int) -> dict[str,
             rows.timeline(database, emails=rest, end=next_midnight, apart=day / rest, status="active")
         database.ask("VACUUM ANALYZE")
         environment = services.environment(database.url)
-        with started(_WEB, environment, services.log("web")):
+        with started(_WEB, environment, services.log("web")) as web:
             url = f"http://127.0.0.1:{environment['PUNKTUAL_WEB_PORT']}"
             until(lambda: _answers(url + "/"), "the pages", 120)
-            return {name: _page(url + path, requests) for name, path in TODAY.items()}
+            return {name: _page(services, web, url + path, requests) for name, path in TODAY.items()}
 
 
-def _page(url: str, requests: int) -> dict[str, Any]:
+def _page(services: Services, web: Started, url: str, requests: int) -> dict[str, Any]:
+    _answers(url)  # its sessions are open now
     seconds = []
     size = 0
-    for _ in range(requests):
-        began = clock.boottime()
-        size = _answers(url)
-        seconds.append(clock.boottime() - began)
-    return {"seconds": median(seconds), "worst_s": max(seconds), "kilobytes": size / 1000}
+    with _cpu(services, web, requests) as cpu:
+        for _ in range(requests):
+            began = clock.boottime()
+            size = _answers(url)
+            seconds.append(clock.boottime() - began)
+    return {"seconds": median(seconds), "worst_s": max(seconds), **cpu, "kilobytes": size / 1000}
 
 
 def _answers(url: str) -> int:
