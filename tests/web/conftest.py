@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from apiflask import APIFlask
 from argon2 import PasswordHasher
 from flask.testing import FlaskClient
 from itsdangerous import URLSafeTimedSerializer
@@ -20,6 +21,7 @@ from tests.conftest import Override
 from tests.scraping import free_port
 from tests.waiting import BOUND
 from web.app import create_app
+from web.guard import access
 
 PASSWORD = "zażółć gęślą jaźń"
 TOKEN = "a-token-of-more-than-twenty-signs"
@@ -31,10 +33,27 @@ HASH = CHEAP.hash(PASSWORD, salt=b"sixteen bytes of")
 Browser = Callable[[], FlaskClient]
 
 
+_MADE: list[tuple[config.Settings, APIFlask]] = []
+
+
+def the_app() -> APIFlask:
+    """The application by the settings of now, with no attempts counted yet.
+
+    Made once for equal settings: each new one compiles its templates and routes, which takes longer than most tests.
+    """
+    settings = config.settings()
+    app = next((app for before, app in _MADE if before == settings), None)
+    if app is None:
+        app = create_app()
+        _MADE.append((settings, app))
+    access.limiter.reset()
+    return app
+
+
 @pytest.fixture
 def browser(db: None) -> Iterator[FlaskClient]:
     """A browser on this machine, where no password is needed."""
-    with create_app().test_client() as client:
+    with the_app().test_client() as client:
         yield client
 
 
@@ -42,8 +61,7 @@ def browser(db: None) -> Iterator[FlaskClient]:
 def protected(db: None, settings: Override) -> Browser:
     """Makes browsers of one application that requires a password or a token."""
     settings(WEB_PASSWORD_HASH=HASH, WEB_TOKEN=TOKEN)
-    app = create_app()
-    return app.test_client
+    return the_app().test_client
 
 
 def csrf_token(client: FlaskClient, path: str = "/login", **options: Any) -> str:

@@ -14,7 +14,7 @@ from models.store import database, vault
 from models.store.tables import WebSession
 from tests import factories as make
 from tests.conftest import Override
-from tests.web.conftest import CHEAP, HASH, PASSWORD, TOKEN, Browser, csrf_token, log_in, token_of
+from tests.web.conftest import CHEAP, HASH, PASSWORD, TOKEN, Browser, csrf_token, log_in, the_app, token_of
 from web.app import create_app
 from web.guard import access, origin
 from web.guard.sizes import MOST_BYTES
@@ -113,12 +113,12 @@ class TestToken:
         settings(WEB_PASSWORD_HASH=HASH)
 
         for value in ("Bearer None", "Bearer ", "Bearer"):
-            answer = create_app().test_client().get("/api/openapi.json", headers={"Authorization": value})
+            answer = the_app().test_client().get("/api/openapi.json", headers={"Authorization": value})
             assert answer.status_code == 401
 
     def test_with_a_token_alone_nobody_logs_in(self, db: None, settings: Override) -> None:
         settings(WEB_TOKEN=TOKEN)
-        client = create_app().test_client()
+        client = the_app().test_client()
 
         page = client.get("/login")
 
@@ -470,7 +470,7 @@ class TestBehindHttps:
     @pytest.fixture
     def client(self, db: None, settings: Override) -> FlaskClient:
         settings(WEB_PASSWORD_HASH=HASH, WEB_BEHIND_HTTPS="true")
-        return create_app().test_client()
+        return the_app().test_client()
 
     FORWARDED = {"X-Forwarded-For": "203.0.113.9", "X-Forwarded-Proto": "https", "X-Forwarded-Host": "mail.example"}
 
@@ -589,6 +589,6 @@ def session_cookie(client: FlaskClient) -> str:
 
 def with_cookie(value: str) -> FlaskClient:
     """A new browser, before an application with the settings of now, that bears this cookie."""
-    client = create_app().test_client()
+    client = the_app().test_client()
     client.set_cookie("punktual", value)
     return client

@@ -20,10 +20,9 @@ from models.views import history, mails, overview
 from reasons import Code, Reason
 from tests import factories as make
 from tests.conftest import Override
-from tests.web.conftest import HASH, PASSWORD, TOKEN, Browser, csrf_token
+from tests.web.conftest import HASH, PASSWORD, TOKEN, Browser, csrf_token, the_app
 from tests.web.rows import something_of_everything
 from web import schemas
-from web.app import create_app
 from web.schemas import Input, Output
 
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
@@ -458,7 +457,7 @@ class TestDocument:
     @pytest.mark.parametrize("behind_https", [False, True])
     def test_it_names_the_cookie_that_a_login_sets(self, db: None, settings: Override, behind_https: bool) -> None:
         settings(WEB_PASSWORD_HASH=HASH, WEB_TOKEN=TOKEN, WEB_BEHIND_HTTPS=behind_https)
-        client = create_app().test_client()
+        client = the_app().test_client()
         form = {"password": PASSWORD, "csrf_token": csrf_token(client, base_url="https://localhost")}
 
         login = client.post(

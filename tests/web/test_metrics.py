@@ -20,7 +20,7 @@ from ops.watch.metrics import State
 from tests import factories as make
 from tests.conftest import Override
 from tests.scraping import named, samples
-from web.app import create_app
+from tests.web.conftest import the_app
 
 STATE_NAMES = gauges.MAILBOX_STATES
 STATES = [it for it in vars(metrics).values() if isinstance(it, State)]
@@ -28,7 +28,7 @@ STATES = [it for it in vars(metrics).values() if isinstance(it, State)]
 
 @pytest.fixture
 def client() -> FlaskClient:
-    return create_app().test_client()
+    return the_app().test_client()
 
 
 def scraped(client: FlaskClient) -> dict[str, float]:

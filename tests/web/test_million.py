@@ -5,8 +5,8 @@ from collections.abc import Callable
 import pytest
 
 from tests.million import BIG, Million, Plan
+from tests.web.conftest import the_app
 from web import outlook
-from web.app import create_app
 
 IT = Million()
 PAGES = [
@@ -25,7 +25,7 @@ A_DAY, A_MONTH = 50_000, 300_000
 def test_a_whole_page_is_answered_from_indexes(
     million: Million, plans_of: Callable[[Callable[[], object]], list[Plan]], path: str
 ) -> None:
-    client = create_app().test_client()
+    client = the_app().test_client()
     outlook.played.cache_clear()
     answers: list[int] = []
 

@@ -23,8 +23,8 @@ from tests import factories as make
 from tests.conftest import Override
 from tests.scraping import free_port
 from tests.waiting import BOUND
-from tests.web.conftest import HASH, Served
-from web.app import MOST_PUBLIC_BYTES, create_app, create_public_app
+from tests.web.conftest import HASH, Served, the_app
+from web.app import MOST_PUBLIC_BYTES, create_public_app
 from web.guard import access
 
 ANNA = "anna@leads.example"
@@ -37,7 +37,7 @@ def client(request: pytest.FixtureRequest, db: None, settings: Override) -> Iter
     """The page beside the others, without and with a login, and served by itself."""
     if request.param == "behind their login":
         settings(WEB_PASSWORD_HASH=HASH)
-    app = create_public_app() if request.param == "alone" else create_app()
+    app = create_public_app() if request.param == "alone" else the_app()
     access.limiter.reset()
     with app.test_client(use_cookies=False) as client:
         yield client
@@ -288,7 +288,7 @@ def test_alone_it_takes_no_more_than_a_few_kilobytes(db: None) -> None:
 
 
 def test_beside_the_pages_it_opens_no_other_path_to_strangers(db: None) -> None:
-    with create_app().test_client() as client:
+    with the_app().test_client() as client:
         for path in ("/campaigns/1/pause", "/emails/1/settle", "/login", "/logout", "/unsubscribe/en"):
             assert client.post(path, data=ONE_CLICK, headers=FROM_A_PROVIDER).status_code == 400
             assert client.post(path, data=ONE_CLICK, headers={"Sec-Fetch-Site": "cross-site"}).status_code == 403
