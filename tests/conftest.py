@@ -1,5 +1,6 @@
 """A real database for each test process, emptied before each test that asks for it, and settings of the tests' own."""
 
+import gc
 import os
 import shutil
 import tempfile
@@ -26,7 +27,8 @@ from tests.scraping import free_port
 from tests.waiting import past_midnight
 
 # The same examples in every run, so that failures are reproducible.
-hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None, max_examples=200, database=None)
+hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None, max_examples=100, database=None)
+hypothesis.settings.register_profile("thorough", deadline=None, max_examples=5000, database=None)
 hypothesis.settings.load_profile("repeatable")
 
 for name in [name for name in os.environ if name.startswith("PUNKTUAL_")]:
@@ -67,6 +69,12 @@ _SLOW = (
 )
 
 
+def pytest_collection_finish() -> None:
+    """Keep the collected tests out of every later round of the garbage collector."""
+    gc.collect()
+    gc.freeze()
+
+
 class InOneProcess(LoadScopeScheduling):  # type: ignore[misc]  # of a package without types
     """Distributes tests one by one, but runs all tests of some files in one process.
 
@@ -77,6 +85,13 @@ class InOneProcess(LoadScopeScheduling):  # type: ignore[misc]  # of a package w
 
     def _split_scope(self, nodeid: str) -> str:
         return next((file for file in ("test_million.py", "test_embedded.py") if f"/{file}::" in nodeid), nodeid)
+
+    def mark_test_complete(self, node: Any, item_index: int, duration: float = 0) -> None:
+        super().mark_test_complete(node, item_index, duration)
+        # Forget what is complete: with each test that ends, all that its process was given is counted again.
+        scope = self._split_scope(self.registered_collections[node][item_index])
+        if all(self.assigned_work[node][scope].values()):
+            del self.assigned_work[node][scope]
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -131,7 +146,7 @@ def db(postgres: str, request: pytest.FixtureRequest) -> Iterator[None]:
         shutil.rmtree(_HOME / "journal", ignore_errors=True)
         yield
         assert not database.database.in_transaction()
-        database.close()
+        make.as_if_new()
 
 
 @pytest.fixture(scope="session")

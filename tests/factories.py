@@ -314,6 +314,24 @@ END $$
 """
 
 
+def as_if_new() -> None:
+    """Take back what this thread's session has set, prepared and locked, and close it if it is dead.
+
+    A new session would cost more: it reads the catalogue again.
+    """
+    database.replace_dead_session()
+    if database.database.is_closed():
+        return
+    try:
+        database.execute("DISCARD ALL")
+    except database.FAILURES:
+        database.close()
+        return
+    session = database._session_now()
+    session.prepared.clear()
+    session.known.clear()
+
+
 def nothing_left() -> None:
     """Empty every table, as before each test, and put back what follow-ups drop. The database keeps its name.
 
