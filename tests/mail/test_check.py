@@ -96,7 +96,7 @@ def verdict(templates: Templates, fields: Mapping[str, str], envelope: Envelope,
     return None
 
 
-@settings(max_examples=1000)
+@settings(max_examples=300)
 @given(
     st.sampled_from(SUBJECTS),
     st.sampled_from(TEXTS),
@@ -148,7 +148,7 @@ DOMAIN = st.lists(LABEL, max_size=5).map(".".join) | st.sampled_from(
 )
 
 
-@settings(max_examples=1000)
+@settings(max_examples=300)
 @given(LOCAL, DOMAIN | st.builds("{}.example".format, LABEL))
 @example("a" * 64, ".".join(["b" * 63] * 3) + ".pl")
 @example("a" * 65, "leads.example")

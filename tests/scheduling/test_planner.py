@@ -416,9 +416,9 @@ class TestUnplannableInput:
                 make()
 
     def test_a_forecast_of_centuries_ends_where_dates_do(self) -> None:
-        slots = run([campaign(emails=10_000, delay=timedelta(days=365))], [mailbox()])
+        slots = run([campaign(emails=1_000, delay=timedelta(days=3_650))], [mailbox()])
 
-        assert 6_000 < len(slots) < 10_000
+        assert 600 < len(slots) < 1_000
 
     def test_a_mail_that_stands_there_stops_nobody(self) -> None:
         never = datetime.max.replace(tzinfo=UTC)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from itertools import islice
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from scheduling.planner import Campaign, Ceiling, CurrentSlot, Email, Mailbox, Slot, Taken, plan
@@ -121,7 +121,6 @@ def differing(ours: Sequence[Slot], simple: Sequence[Slot]) -> tuple[int, object
 
 
 @given(situations())
-@settings(max_examples=200)
 def test_every_email_gets_the_same_mailbox_and_time(situation: Situation) -> None:
     ours = list(islice(plan(*situation), MOST_SLOTS))
 

@@ -218,7 +218,7 @@ class World:
 
 
 class TestTheCalendarBeforeTheStart:
-    @run_settings(max_examples=40)
+    @run_settings(max_examples=20)
     @given(worlds())
     def test_is_what_happens_if_nobody_answers(self, world: tuple[Campaign, list[Mailbox], datetime]) -> None:
         it, boxes, now = world
