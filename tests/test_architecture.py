@@ -4,6 +4,7 @@ import ast
 import re
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -104,31 +105,49 @@ def room(name: str) -> str:
     return next(found for end in range(len(parts), 0, -1) if (found := ".".join(parts[:end])) in ALLOWED)
 
 
-def imports(path: Path) -> Iterator[str]:
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+@cache
+def code() -> dict[str, ast.Module]:
+    """Module -> its code."""
+    return {module(path): ast.parse(path.read_text(encoding="utf-8")) for path in files()}
+
+
+@cache
+def imports() -> dict[str, set[str]]:
+    """Module -> the names that it imports."""
+    return {name: set(imported(tree)) for name, tree in code().items()}
+
+
+def imported(tree: ast.Module) -> Iterator[str]:
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
-@pytest.mark.parametrize("path", files(), ids=module)
+def importing(*roots: str) -> set[str]:
+    """The modules that import from one of these."""
+    return {name for name, names in imports().items() if {it.split(".")[0] for it in names} & set(roots)}
+
+
 class TestEveryFile:
-    def test_imports_only_the_rooms_that_it_may(self, path: Path) -> None:
-        here = room(module(path))
-        rooms = {room(name) for name in imports(path) if name.split(".")[0] in OURS}
+    def test_imports_only_the_rooms_that_it_may(self) -> None:
+        rooms = {name: {room(it) for it in names if it.split(".")[0] in OURS} for name, names in imports().items()}
 
-        assert rooms - {here} <= ALLOWED[here]
+        beyond = {name: its - ALLOWED[room(name)] - {room(name)} for name, its in rooms.items()}
 
-    def test_imports_neither_tests_nor_benchmarks(self, path: Path) -> None:
-        assert not {"bench", "tests"} & {name.split(".")[0] for name in imports(path)}
+        assert {name: its for name, its in beyond.items() if its} == {}
 
-    def test_opens_with_what_it_owns(self, path: Path) -> None:
-        assert ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
+    def test_imports_neither_tests_nor_benchmarks(self) -> None:
+        assert importing("bench", "tests") == set()
 
-    def test_leaves_sql_to_the_models(self, path: Path) -> None:
-        if not room(module(path)).startswith("models."):
-            assert not {"peewee", "psycopg2", "playhouse"} & {name.split(".")[0] for name in imports(path)}
+    def test_opens_with_what_it_owns(self) -> None:
+        assert [name for name, tree in code().items() if not ast.get_docstring(tree)] == []
+
+    def test_leaves_sql_to_the_models(self) -> None:
+        users = importing("peewee", "psycopg2", "playhouse")
+
+        assert {name for name in users if not room(name).startswith("models.")} == set()
 
 
 def test_no_arrow_runs_back_up() -> None:

@@ -2,7 +2,6 @@
 
 import re
 from itertools import product
-from pathlib import Path
 
 import pytest
 
@@ -19,13 +18,16 @@ ELSEWHERE = [
 ]
 
 
-@pytest.mark.parametrize("path", ELSEWHERE, ids=lambda path: path.stem)
-def test_no_query_says_by_itself_what_counts_or_when(path: Path) -> None:
-    source = re.sub(r"\s+", " ", path.read_text())
-    listed = (set(re.findall(r"'(\w+)'", each)) for each in re.findall(r"IN \(([^()]*)\)", source))
+def says_what_counts_or_when(source: str) -> bool:
+    source = re.sub(r"\s+", " ", source)
+    listed = [set(re.findall(r"'(\w+)'", each)) for each in re.findall(r"IN \(([^()]*)\)", source)]
+    dated = re.search(r"COALESCE\((\w+\.)?handed_over_at, (\w+\.)?claimed_at\)", source)
+    return dated is not None or COUNTED in listed
 
-    assert not re.search(r"COALESCE\((\w+\.)?handed_over_at, (\w+\.)?claimed_at\)", source)
-    assert COUNTED not in list(listed)
+
+def test_no_query_says_by_itself_what_counts_or_when() -> None:
+    assert len(ELSEWHERE) > 50
+    assert [path for path in ELSEWHERE if says_what_counts_or_when(path.read_text())] == []
 
 
 @pytest.mark.usefixtures("db")

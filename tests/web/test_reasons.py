@@ -85,17 +85,16 @@ def columns(reason: Reason, column: str) -> dict[str, Any]:
 
 
 class TestEachCode:
-    @pytest.mark.parametrize("code", Code)
-    def test_has_its_english_and_another_text_in_polish(self, code: Code) -> None:
-        assert code.template
-        assert code is Code.ANSWER or shown(sample(code), "pl") != shown(sample(code), "en")
+    def test_has_its_english_and_another_text_in_polish(self) -> None:
+        assert [code for code in Code if not code.template] == []
+        alike = {code for code in Code if shown(sample(code), "pl") == shown(sample(code), "en")}
+        assert alike <= {Code.ANSWER}
 
-    @pytest.mark.parametrize("reason", STORED, ids=lambda it: it.code)
-    def test_comes_back_from_its_columns_as_it_was(self, reason: Reason) -> None:
-        it = columns(reason, "reason")
-
-        assert reason_columns.read(it["reason"], it["reason_code"], it["reason_values"]) == reason
-        assert reason_columns.current(it["reason"], it["reason_code"], it["reason_values"]) == reason
+    def test_comes_back_from_its_columns_as_it_was(self) -> None:
+        for reason in STORED:
+            it = columns(reason, "reason")
+            assert reason_columns.read(it["reason"], it["reason_code"], it["reason_values"]) == reason
+            assert reason_columns.current(it["reason"], it["reason_code"], it["reason_values"]) == reason
 
     def test_of_another_time_is_one_that_the_planner_gives(self) -> None:
         assert [Code(it).template for it in plans.REASONS]
