@@ -75,8 +75,12 @@ def test_no_table_is_left_out() -> None:
     assert {name for name in tables if database.fetch(f"SELECT FROM {name} LIMIT 1")} == kept
 
 
-def test_ids_begin_at_one_again() -> None:
-    make.an_email()
+@pytest.mark.parametrize("rolled_back", [False, True])
+def test_ids_begin_at_one_again(rolled_back: bool) -> None:
+    with database.database.atomic() as transaction:
+        make.an_email()
+        if rolled_back:
+            transaction.rollback()
 
     make.nothing_left()
 
