@@ -59,6 +59,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         wants = {"million_url", "serve", "punktual"} & set(getattr(item, "fixturenames", ()))
         if wants or item.path.parent.name in ("pipeline", "ops") or item.path.name in _SLOW:
             item.add_marker(pytest.mark.slow)
+    if servers.PROCESS != "main":
+        items.sort(key=_place)
+
+
+def _place(item: pytest.Item) -> int:
+    """In a run of several processes: see InOneProcess."""
+    if item.path.parent.name == "pipeline":
+        return 0 if item.path.name in ("test_chaos.py", "test_demo.py", "test_outage.py") else 1
+    return 3 if item.path.name in ("test_million.py", "test_interleavings.py", "test_api_document.py") else 2
 
 
 _SLOW = (
@@ -79,12 +88,19 @@ class InOneProcess(LoadScopeScheduling):  # type: ignore[misc]  # of a package w
     """Distributes tests one by one, but runs all tests of some files in one process.
 
     The million rows are made once, and the embedded Postgres uses socket names that exist once per machine.
+    Half of the processes begin at the front, with tests that mostly wait for processes and servers, and half at the
+    end, with those that compute. On both sides the longest come first, so that the last ones are short.
     Grouped by file name: pytest-xdist 3.8 does not see its own mark for groups under pytest 9.2.
     See https://github.com/pytest-dev/pytest-xdist/issues/1386.
     """
 
     def _split_scope(self, nodeid: str) -> str:
         return next((file for file in ("test_million.py", "test_embedded.py") if f"/{file}::" in nodeid), nodeid)
+
+    def _assign_work_unit(self, node: Any) -> None:
+        if self.nodes.index(node) % 2:
+            self.workqueue.move_to_end(next(reversed(self.workqueue)), last=False)
+        super()._assign_work_unit(node)
 
     def mark_test_complete(self, node: Any, item_index: int, duration: float = 0) -> None:
         super().mark_test_complete(node, item_index, duration)
