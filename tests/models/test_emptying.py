@@ -110,8 +110,7 @@ class TestTheSession:
     def test_prepares_its_statements_again(self) -> None:
         statement = database.Prepared("a_statement", "SELECT 1 AS one")
         for _ in range(2):
-            [found] = database.packet_rows(dict, [statement], {})
-            assert found == {"one": 1}
+            assert database.packet_rows(dict[str, int], [statement], {}) == [{"one": 1}]
 
             make.as_if_new()
 
