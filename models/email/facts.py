@@ -32,8 +32,7 @@ _COLUMNS = f"""
                WHERE b.mailbox_id = m.id AND b.status = 'sending' AND b.id <> q.id)
            OR EXISTS (SELECT FROM test_mail t WHERE t.mailbox_id = m.id AND {counting.TEST_IS_UNDER_WAY})
            AS mailbox_busy,
-       EXISTS (SELECT FROM campaign_mailbox cm WHERE cm.campaign_id = q.campaign_id AND cm.mailbox_id = q.mailbox_id)
-           AS mailbox_is_its_campaigns,
+       cm.mailbox_id IS NOT NULL AS mailbox_is_its_campaigns,
        {limits.SENDING_AT_HOST} - (q.status = 'sending')::int AS host_sending,
        s.address AS suppressed_by, s.reason AS suppressed, s.reason_code AS suppressed_code,
        s.reason_values AS suppressed_values, l.legal_basis,
@@ -56,6 +55,7 @@ LEFT JOIN LATERAL {ENTRY.format(address="l.address")} s ON true
 LEFT JOIN LATERAL {holds.STRONGEST} hold ON true
 LEFT JOIN LATERAL ({limits.ceiling_query(besides="q.id")}) ceiling ON true
 LEFT JOIN LATERAL {inboxes.LOOKS} looks ON true
+LEFT JOIN campaign_mailbox cm ON cm.campaign_id = q.campaign_id AND cm.mailbox_id = q.mailbox_id
 """  # only our own words
 FACTS = f"SELECT {_COLUMNS} {_AROUND} WHERE q.id = ANY(%(ids)s)"
 
@@ -115,10 +115,8 @@ class _Around(WindowRow):
 
 _ONE = f"""
 SELECT statement_timestamp() AS asked_at, clock_timestamp() AS now,
-       COALESCE(campaign_used.campaign, 0) AS campaign_used,
-       COALESCE(mailbox_used.campaign + mailbox_used.warmup, 0) AS mailbox_used, {{more}}, {_COLUMNS} {_AROUND}
-LEFT JOIN LATERAL ({limits.campaigns_used_query("ARRAY[q.campaign_id]", besides="q.id")}) campaign_used ON true
-LEFT JOIN LATERAL ({limits.mailboxes_used_query("ARRAY[q.mailbox_id]", besides="q.id")}) mailbox_used ON true
+       {limits.campaign_used("q.campaign_id", besides="q.id")} AS campaign_used,
+       {limits.mailbox_used("q.mailbox_id", besides="q.id")} AS mailbox_used, {{more}}, {_COLUMNS} {_AROUND}
 WHERE q.id = %(email)s
 """
 FACTS_OF_ONE = Prepared("facts_of_one", _ONE.format(more="true AS agrees"))

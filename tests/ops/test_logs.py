@@ -85,7 +85,7 @@ class TestAWarningThatComesAgain:
     def log(self) -> Iterator[tuple[logging.Logger, io.StringIO, list[float]]]:
         at, out = [0.0], io.StringIO()
         handler = logs.Handler(out, lambda: at[0])
-        handler.setFormatter(logs._formatter(as_text=False))
+        handler.setFormatter(logs._formatter(logs._renderers(as_text=False)))
         logger = logging.getLogger("dramatiq.worker.ConsumerThread(deliver)")
         logger.addHandler(handler)
         level, logger.level = logger.level, logging.INFO
