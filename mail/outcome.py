@@ -63,6 +63,8 @@ Outcome = Accepted | Deferred | Refused | Unanswered | Withdrawn
 
 # Codes for trouble with the server or the login, in any phase.
 _MAILBOX_CODES = frozenset({421, 454, 530, 534, 535, 538})
+# The server has lost track of the conversation: "503 no valid recipients" says nothing of the recipient.
+_OUT_OF_STEP = frozenset({502, 503, 504})
 _BEFORE_THE_LEAD = frozenset({Phase.CONNECT, Phase.TLS, Phase.AUTH, Phase.MAIL})
 
 
@@ -92,7 +94,7 @@ def _whose(phase: Phase, it: Reply, sender: str, recipient: str) -> tuple[Scope,
         return Scope.CAMPAIGN, True
     if phase in _BEFORE_THE_LEAD or it.code in _MAILBOX_CODES:
         return Scope.MAILBOX, True
-    if known is None:
+    if known is None or it.code in _OUT_OF_STEP:
         return Scope.UNCLEAR, True
     if known.scope is Scope.LEAD and not known.passes and answers.names_the_sender(it, sender, recipient):
         return Scope.UNCLEAR, True  # "Account ola@sender.example is disabled" is not about the lead

@@ -404,6 +404,8 @@ UNCLEAR = [
     *_of(
         "sisimai/rb-sisimai, lib/sisimai/reason/{blocked,rejected}.rb: the sender has a domain and an account too",
         (RCPT, 550, "Domain does not exist"),
+        (DATA, 503, "no valid recipients"),
+        (RCPT, 502, "5.1.1 unknown user"),
         (RCPT, 550, "5.1.0 Unknown domain"),
         (DOT, 550, "invalid domain, see https://rejected.example/"),
         (RCPT, 550, "Account disabled"),
