@@ -56,6 +56,7 @@ class Code(StrEnum):
     TOO_LATE = "too_late", gettext_noop("its time passed while nothing could be sent")
     OUTSIDE_WINDOW = "outside_window", gettext_noop("outside the window")
     CLOSED_DAY = "closed_day", gettext_noop("a holiday, a frozen day, or after the campaign's last day")
+    PAST_LAST_DAY = "past_last_day", gettext_noop("its campaign's last day is %(day)s")
     CAMPAIGN_LIMIT = "campaign_limit", gettext_noop("the campaign's daily limit of %(limit)d is used up")
     MAILBOX_LIMIT = "mailbox_limit", gettext_noop("the mailbox's daily limit of %(limit)d is used up")
     PROVIDER_LIMIT = (

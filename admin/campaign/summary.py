@@ -78,7 +78,8 @@ def print_difference(row: Campaign, order: Callable[[], object]) -> bool:
     before, after = calendars.of(row, _MOST_EMAILS), calendars.after(order, row.id, _MOST_EMAILS)
     ends = [it.entries[-1].at if it.entries else None for it in (before, after)]
     is_more_than_planned = row.status == CampaignStatus.PAUSED or any(it.email_id is None for it in before.entries)
-    if ends[0] == ends[1] or not is_more_than_planned:
+    is_as_many = len(before.entries) == len(after.entries)
+    if is_as_many and (ends[0] == ends[1] or not is_more_than_planned):
         return False
     print(f"before: {escape_controls(sentence(before))}")
     print(f"after:  {escape_controls(sentence(after))}")

@@ -227,6 +227,8 @@ def window_is_open(it: Facts, rules: config.Sending) -> Closed | None:
     is_closed = it.window.is_closed_on(warsaw_day(it.now))
     opening = it.window.next_opening(it.now)
     because = Reason(Code.CLOSED_DAY if is_closed else Code.OUTSIDE_WINDOW)
+    if opening >= NEVER and it.window.last_day is not None:
+        because = Reason(Code.PAST_LAST_DAY, day=f"{it.window.last_day:%Y-%m-%d}")
     return Closed("window", Action.REPLAN, because, opening if opening < NEVER else None)
 
 

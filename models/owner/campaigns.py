@@ -268,7 +268,7 @@ def start(campaign_id: int, by: str) -> None:
     row = get(campaign_id)
     if row.status == CampaignStatus.DRAFT and not has_leads(row.id):
         raise CampaignInvalid(Message(gettext_noop("the campaign %(name)s has no leads"), name=repr(row.name)))
-    if row.last_day is not None and row.last_day < warsaw_day(clock()):
+    if _is_over(row.last_day):
         template = gettext_noop("cannot start the campaign %(name)s: its last day %(day)s is over")
         raise CampaignInvalid(Message(template, name=repr(row.name), day=row.last_day))
     _change(campaign_id, _ACTIVE, allowed={CampaignStatus.DRAFT}, verb="start", by=by)
@@ -290,6 +290,10 @@ def _paused(by: str, reason: Why | None) -> dict[str, object]:
 def resume(campaign_id: int, by: str) -> None:
     """Replan its pending e-mails from now on, in the same order, in new slots. Earlier refusals no longer count."""
     resumed = {**_ACTIVE, "replan_reason": "resumed"}
+    row = get(campaign_id)
+    if row.status == CampaignStatus.PAUSED and _is_over(row.last_day):
+        template = gettext_noop("cannot resume the campaign %(name)s: its last day %(day)s is over")
+        raise CampaignInvalid(Message(template, name=repr(row.name), day=row.last_day))
     with database.atomic():
         _change(campaign_id, resumed, allowed={CampaignStatus.PAUSED}, verb="resume", by=by)
         _open_to_its_letter(campaign_id)
@@ -322,6 +326,8 @@ def edit(campaign_id: int, by: str, change: Edit) -> bool:
             _check_window(row, change)
         if change.last_day == NO_END:
             fresh["last_day"] = None
+        elif change.last_day not in (None, row.last_day):
+            _check_last_day(row, change.last_day)
         others = ("name", *_STOPS, *SEQUENCE_SETTINGS)
         pace = {name: value for name, value in fresh.items() if name not in others}
         moved = _change_mailboxes(row, change.mailbox_ids) if mailbox_ids is not None else {}
@@ -345,6 +351,17 @@ def decision(campaign_id: int, mailbox_id: int, goes_on_from: int | None) -> Edi
     wanted = (its - {mailbox_id}) | ({goes_on_from} if goes_on_from else set())
     order = FollowUpsOf(mailbox_id, goes_on_from)
     return Edit(follow_ups_of=order, mailbox_ids=None if wanted == its else sorted(wanted))
+
+
+def _is_over(last_day: date | None) -> bool:
+    return last_day is not None and last_day < warsaw_day(clock())
+
+
+def _check_last_day(row: Campaign, day: date | None) -> None:
+    """It would end at once, and for good."""
+    if _is_over(day):
+        template = gettext_noop("cannot edit the campaign %(name)s: %(day)s is over; to end it now, cancel it")
+        raise CampaignInvalid(Message(template, name=repr(row.name), day=day))
 
 
 def _rename(row: Campaign, name: str) -> None:

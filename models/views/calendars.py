@@ -210,9 +210,11 @@ def _play(seen: Situation, holds: dict[Slot, Hold]) -> Iterator[Slot]:
 
 
 def _standing(seen: _Seen, moved: Sequence[Slot]) -> list[Entry]:
-    """The pending e-mails that keep their times."""
+    """The pending e-mails that keep their times. After the campaign's last day they have none."""
     others = {(slot.lead_id, slot.step_id) for slot in moved}
-    return [it for it in seen.pending if (it.campaign_lead_id, it.step_id) not in others]
+    last = seen.row.last_day or date.max
+    keep = (it for it in seen.pending if (it.campaign_lead_id, it.step_id) not in others)
+    return [it for it in keep if warsaw_day(it.at) <= last]
 
 
 def _played(seen: _Seen) -> Calendar:
@@ -223,7 +225,9 @@ def _played(seen: _Seen) -> Calendar:
         _entry(it, ids.get((it.lead_id, it.step_id)), is_follow_up=it.step_id in later)
         for it in [*slots.moved, *slots.new]
     ]
-    entries = sorted([*_standing(seen, slots.moved), *moving], key=lambda it: (it.at, it.campaign_lead_id))
+    standing = _standing(seen, slots.moved)
+    has_late_ones = len(standing) + len(slots.moved) < len(seen.pending)
+    entries = sorted([*standing, *moving], key=lambda it: (it.at, it.campaign_lead_id))
     days: dict[date, Counter[int]] = {}
     follow_ups: Counter[date] = Counter()
     for it in entries:
@@ -236,7 +240,7 @@ def _played(seen: _Seen) -> Calendar:
         steady=_steady(seen),
         goes_on=slots.goes_on,
         held_by=_held_by(seen, slots, [it for it in entries if not it.is_follow_up]),
-        nowhere=_nowhere(seen) if slots.unplaced else None,
+        nowhere=_nowhere(seen) if slots.unplaced or has_late_ones else None,
         left_out=seen.left_out[0],
         left_out_count=seen.left_out[1],
     )

@@ -16,7 +16,7 @@ from models.owner.closed_days import FreezeInvalid
 from models.states import CampaignStatus, Status
 from models.store import database
 from models.store.tables import Campaign, CampaignEmailQueue, EmailHistory
-from models.views import overview
+from models.views import calendars, overview
 from reasons import Code, Reason
 from scheduling.window import Days, Window, warsaw_day, warsaw_day_bounds
 from tests import factories as make
@@ -195,6 +195,46 @@ class TestTheLastDay:
 
         with pytest.raises(CampaignInvalid, match=r"its last day \S+ is over"):
             campaigns.start(campaign_id, "ola")
+
+    def test_over_a_paused_campaign_is_not_resumed_but_keeps_its_mails(self) -> None:
+        mailbox_id = make.a_mailbox()
+        campaign_id = make.a_campaign([mailbox_id])
+        [email_id] = make.planned(campaign_id, mailbox_id, make.now())
+        campaigns.pause(campaign_id, "ola")
+        end_before_today(campaign_id)
+
+        with pytest.raises(CampaignInvalid, match=r"cannot resume .* its last day \S+ is over"):
+            campaigns.resume(campaign_id, "ola")
+
+        assert make.row(email_id).status == Status.PENDING
+        campaigns.edit(campaign_id, "ola", Edit(last_day=NO_END))
+        campaigns.resume(campaign_id, "ola")
+
+    @pytest.mark.parametrize("days", [1, 365])
+    def test_that_is_over_is_not_taken_by_an_edit(self, days: int) -> None:
+        campaign_id = make.a_campaign([make.a_mailbox()])
+
+        with pytest.raises(CampaignInvalid, match=r"cannot edit .*: \S+ is over; to end it now, cancel it"):
+            campaigns.edit(campaign_id, "ola", Edit(last_day=today() - timedelta(days=days)))
+
+        assert campaigns.get(campaign_id).last_day is None
+
+    def test_leaves_no_time_to_mails_that_were_planned_behind_it_and_everything_says_so(self) -> None:
+        mailbox_id = make.a_mailbox()
+        campaign_id = make.a_campaign([mailbox_id], leads=2)
+        make.planned(campaign_id, mailbox_id, *(make.now() + timedelta(days=days) for days in (2, 3)))
+
+        def end_today() -> None:
+            Campaign.update(last_day=today()).where(Campaign.id == campaign_id).execute()
+
+        after = calendars.after(end_today, campaign_id)
+        end_today()
+
+        seen, its_last_day = calendars.of(campaigns.get(campaign_id)), {"day": f"{today():%Y-%m-%d}"}
+        assert (after.entries, seen.entries) == ([], [])
+        assert seen.nowhere == after.nowhere == Reason(Code.HELD_BY_LAST_DAY, **its_last_day)
+        said = overview.standing(campaigns.get(campaign_id))
+        assert said.why == Reason(Code.WAITING, because=Reason(Code.PAST_LAST_DAY, **its_last_day))
 
     def test_is_set_and_taken_away_by_an_edit(self) -> None:
         campaign_id = make.a_campaign([make.a_mailbox()])
