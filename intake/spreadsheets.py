@@ -17,6 +17,7 @@ from python_calamine import (
     SheetVisibleEnum,
 )
 
+from intake import extents
 from intake.rows import Row
 from intake.tables import MOST_ROWS, Form, header_of, is_blank
 from intake.texts import FileInvalid, opened
@@ -24,6 +25,7 @@ from messages import Message, gettext_noop
 
 LARGEST_SPREADSHEET = 200_000_000  # bytes
 LARGEST_UNPACKED = 2_000_000_000
+_MOST_CELLS = 25_000_000  # empty ones too: the library takes 32 bytes for each
 # How files begin: those of Excel and LibreOffice of today; those of Excel before 2007, and any with a password.
 ZIP, OLE = b"PK\x03\x04", b"\xd0\xcf\x11\xe0"
 
@@ -123,6 +125,11 @@ def _refuse_oversized(path: Path, archive: zipfile.ZipFile, largest_unpacked: in
             with archive.open(part) as text:
                 if any(int(count) > part.file_size for count in _DECLARED.findall(text.read(2000))):
                     raise FileInvalid(f"{path.name}: is damaged: it has fewer texts than it says")
+    if (cells := extents.most_cells(archive)) > _MOST_CELLS:
+        template = gettext_noop(
+            "%(file)s: its table spans %(cells)s cells, and at most %(most)s are read; remove what stands far from it"
+        )
+        raise FileInvalid(Message(template, file=path.name, cells=f"{cells:,}", most=f"{_MOST_CELLS:,}"))
 
 
 def _rows(path: Path, sheet: CalamineSheet) -> Iterator[Row]:

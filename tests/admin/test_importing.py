@@ -530,6 +530,15 @@ class TestTheLinkToUnsubscribe:
         assert nothing_written()
 
 
+def repacked(spreadsheet: bytes, before: bytes, after: bytes) -> bytes:
+    """With something else in its parts."""
+    packed = io.BytesIO()
+    with ZipFile(io.BytesIO(spreadsheet)) as old, ZipFile(packed, "w") as new:
+        for name in old.namelist():
+            new.writestr(name, old.read(name).replace(before, after))
+    return packed.getvalue()
+
+
 class TestASpreadsheet:
     """arkusze.xlsx, written by LibreOffice: a sheet of notes; one with two empty rows and an empty column at first."""
 
@@ -643,13 +652,23 @@ class TestASpreadsheet:
     def test_that_says_it_has_more_than_it_can_is_refused_and_takes_no_memory(
         self, add: Typed, before: bytes, after: bytes
     ) -> None:
-        content = workbook({"A": self.PEOPLE})
-        repacked = io.BytesIO()
-        with ZipFile(io.BytesIO(content)) as old, ZipFile(repacked, "w") as new:
-            for name in old.namelist():
-                new.writestr(name, old.read(name).replace(before, after))
+        content = repacked(workbook({"A": self.PEOPLE}), before, after)
 
-        assert add(repacked.getvalue())[0] == "punktual: leads.csv: is damaged: it has fewer texts than it says"
+        assert add(content)[0] == "punktual: leads.csv: is damaged: it has fewer texts than it says"
+
+    @pytest.mark.parametrize("stray", ["XFD1048576", "XFD20000", "AAA1048576"])
+    def test_with_a_cell_far_from_the_others_is_refused_and_takes_no_memory(self, add: Typed, stray: str) -> None:
+        cell = f'<row><c r="{stray}"><v>1</v></c></row></sheetData>'.encode()
+
+        said = add(repacked(workbook({"A": self.PEOPLE}), b"</sheetData>", cell))[0]
+
+        assert str(said).startswith("punktual: leads.csv: its table spans ")
+
+    @pytest.mark.parametrize("stray", ['<c r="XFD1048576" s="1"/>', '<c r="C900"><v>1</v></c>'])
+    def test_with_formats_far_away_or_a_cell_not_too_far_is_read(self, add: Typed, stray: str) -> None:
+        cell = f"<row>{stray}</row></sheetData>".encode()
+
+        assert add(repacked(workbook({"A": self.PEOPLE}), b"</sheetData>", cell), "--skip-bad")[0] is None
 
     @pytest.mark.parametrize("place", range(10, 2000, 293))
     def test_that_is_damaged_anywhere_is_read_or_told(self, add: Typed, place: int) -> None:
