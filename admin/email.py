@@ -12,7 +12,7 @@ from bounds import HIGHEST_ID
 from models.email.locks import NoSuchEmail
 from models.owner import campaigns, reopening, settlement
 from models.states import CampaignStatus, Status
-from models.views import exports, history, overview
+from models.views import conversation_lines, conversations, exports, history, overview
 from models.views.history import PastMove
 
 app = typer.Typer(help="Single e-mails: status and history.", no_args_is_help=True)
@@ -92,6 +92,8 @@ def show_(id: Id, json: show.AsJson = False) -> None:
     """
     line, moves, content = overview.email(id), history.of_email(id), overview.content(id)
     told = {name: it for name, it in vars(line).items() if name != "why"}
+    if conversation := conversations.of_email(id):
+        told["conversation"] = conversation_lines.line(conversation)
     if json:
         show.as_json(
             {

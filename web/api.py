@@ -9,7 +9,18 @@ from mail.address import AddressInvalid, normalise, suppressible
 from models.inbox import incoming as messages
 from models.inbox.incoming import NoSuchIncoming
 from models.owner import campaigns, changes, mailboxes, settlement, suppressions
-from models.views import conversations, history, incoming, mails, needs, overview, responses, sequences, unknowns
+from models.views import (
+    conversation_lines,
+    conversations,
+    history,
+    incoming,
+    mails,
+    needs,
+    overview,
+    responses,
+    sequences,
+    unknowns,
+)
 from models.views import today as timeline
 from models.views.mails import CursorInvalid
 from web import openapi, schemas
@@ -122,7 +133,8 @@ def history_of_email(id: int) -> Any:
 def conversation(id: int) -> Any:
     """Show the conversation with an e-mail's lead: what was sent, what came back, and what follows"""
     overview.email(id)
-    return conversations.of_email(id)
+    found = conversations.of_email(id)
+    return found and {**vars(found), "line": conversation_lines.line(found)}
 
 
 @blueprint.get("/emails/<int:id>/incoming")

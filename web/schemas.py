@@ -274,6 +274,7 @@ class Conversation(Output):
     answers: list[Answer]
     next: Letter | None = Field(description="The letter that is planned or being sent.")
     expected_at: Moment | None = Field(description="When the wait ends for a letter that is not planned yet.")
+    line: str = Field(description="All of it in one line, as the page shows it.")
     held: Annotated[str | None, BeforeValidator(lambda why: why and str(why))] = Field(
         description="Why it waits. null: it does not."
     )

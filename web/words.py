@@ -8,6 +8,8 @@ from babel import dates
 from flask_babel import get_locale, ngettext
 
 from messages import Message, Said
+from models.views import conversation_lines
+from models.views.conversations import Conversation
 from models.views.responses import Responses
 from reasons import Code, gettext_noop
 from scheduling.waits import Unit, Wait
@@ -56,16 +58,6 @@ MOVES = {
 }
 
 # What a message that came back is, and what judging it so leads to.
-CLASSES = {
-    "human": gettext_noop("reply"),
-    "automatic": gettext_noop("automatic reply"),
-    "bounce": gettext_noop("bounce"),
-    "complaint": gettext_noop("spam complaint"),
-    "unsubscribe": gettext_noop("asks not to be written to"),
-    "unclear": gettext_noop("unclear"),
-    "other": gettext_noop("no answer"),
-}
-
 KINDS = {
     "address": gettext_noop("the address does not exist"),
     "policy": gettext_noop("refused by the recipient's server"),
@@ -289,7 +281,12 @@ def reason(why: Said | None) -> str:
 
 
 def class_(name: str) -> str:
-    return word(CLASSES.get(name, name))
+    return word(conversation_lines.CLASSES.get(name, name))
+
+
+def conversation(it: Conversation) -> list[conversation_lines.Part]:
+    """In one line."""
+    return conversation_lines.parts(it)
 
 
 def kind(name: str) -> str:

@@ -9,9 +9,10 @@ from uuid import UUID
 
 import pytest
 from dramatiq import Message, get_broker
+from prometheus_client import REGISTRY
 
 from actors import deliver, inbox, reconcile
-from actors.plan import plan_new, replan
+from actors.plan import plan_follow_ups, plan_new, replan
 from mail import unsubscribe
 from mail.message import own_id
 from models.email import moves
@@ -26,8 +27,9 @@ from models.store import database, vault
 from models.store.tables import Campaign, CampaignEmailQueue, CampaignLead, Hold, InboxCursor
 from models.store.tables import Inbox as InboxRow
 from models.store.tables import Incoming as Row
-from models.views import history, responses
+from models.views import conversation_lines, conversations, history, responses
 from models.views import incoming as views
+from reasons import Code, Reason
 from scheduling.window import warsaw_day
 from tests import factories as make
 from tests.conftest import Override
@@ -836,3 +838,45 @@ def test_views_tell_what_came_back(dovecot: Dovecot, user: str) -> None:
     assert views.of_email(first) == [lines[1]]
     assert [(it.lead, str(it.why)) for it in views.holds(lead=LEAD)] == [(LEAD, "the lead replied")]
     assert CampaignLead.select().count() == 2
+
+
+class TestAnAnswerThatIsReadTooLate:
+    """It came before its lead's follow-up was handed over, and after the look that allowed that."""
+
+    @pytest.mark.parametrize(("minutes", "late"), [(6, 1), (4, 0)], ids=["before the hand-over", "after it"])
+    def test_is_counted_shown_and_told(self, dovecot: Dovecot, user: str, minutes: int, late: int) -> None:
+        mailbox_id = a_mailbox(dovecot, user)
+        campaign_id = make.a_campaign([mailbox_id], leads=[LEAD], delay=0.001, follow_ups=["1 day", "1 day"])
+        [first] = make.planned(campaign_id, mailbox_id, make.now())
+        send(first)
+        make.everything_older(timedelta(days=2))
+        plan_follow_ups()
+        second = Q.get(Q.predecessor == first).id
+        read()
+        Q.update(scheduled_at=make.now()).where(Q.id == second).execute()
+        make.rested(campaign_id)
+        send(second)
+        make.everything_older(timedelta(minutes=5))
+        before = REGISTRY.get_sample_value(LATE) or 0.0
+
+        dovecot.receive(user, a_reply(first, "tak"), at=make.now() - timedelta(minutes=minutes))
+        read()
+
+        assert (REGISTRY.get_sample_value(LATE) or 0.0) - before == late
+        told = conversations.of_email(first)
+        assert told is not None
+        assert told.ended == Reason(Code.STOPPED, because=Reason(Code.REPLIED))
+        assert conversation_lines.line(told).count(", after letter 2 had left ") == late
+        plan_follow_ups()
+        assert Q.select().count() == 2
+
+
+LATE = "punktual_answers_read_late_total"
+
+
+def send(email_id: int) -> None:
+    claim = make.claimed(email_id)
+    content = deliver.compose(claim)
+    assert isinstance(content, bytes)
+    assert moves.hand_over(claim.held, content) is None
+    assert moves.accept(claim.held, make.YES)

@@ -548,6 +548,9 @@ class TestEmails:
         assert [move["move"] for move in shown["history"]] == ["plan", "claim", "hand_over", "accept"]
         assert shown["status"] == "sent"
         assert shown["content"] == "Subject: hello\n\nDear lead"
+        letter, ended = shown["conversation"].split(" → ")
+        assert letter.startswith("letter 1 sent ")
+        assert ended == "ended: all its letters were sent"
 
     def test_they_can_be_listed_by_campaign_and_status(self) -> None:
         email_id, _ = make.in_status(Status.UNKNOWN)

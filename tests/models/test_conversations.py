@@ -1,6 +1,6 @@
 """A lead's conversation: what was sent, what came back, what follows; and answers that come around each gate."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import count
@@ -15,11 +15,11 @@ from models.email.gates import LOOK_LASTS, Closed
 from models.inbox import incoming, looks
 from models.inbox.incoming import Found
 from models.inbox.matching import Match
-from models.owner import campaigns, suppressions
+from models.owner import campaigns, mailboxes, suppressions
 from models.owner.mailboxes import SentMail
 from models.states import Status
 from models.store.tables import CampaignEmailQueue, CampaignLead, CampaignStep, Inbox, Incoming
-from models.views import conversations
+from models.views import conversations, standings
 from models.views.conversations import Answer, Conversation
 from reasons import Code, Reason
 from scheduling.planner import Slot
@@ -329,3 +329,73 @@ class TestAConversation:
         assert [len(it.letters) for it in found] == [0, 1]
         assert (found[0].next, found[0].ended) == (None, None)
         assert conversations.of_person("nobody@klient.example") == []
+
+
+def _away(email_id: int) -> None:
+    answered(email_id, make.now(), "automatic")
+
+
+# What became of the last lead of a sequence -> what its campaign says, and once it is complete, if it ever is.
+FATES: dict[str, tuple[Callable[[int], object], Code, Code | None]] = {
+    "nothing yet": (lambda _: None, Code.TO_BE_PLANNED, None),
+    "it answered": (lambda it: answered(it, make.now()), Code.NOT_FOLLOWED_UP, Code.COMPLETED_UNFOLLOWED),
+    "it unsubscribed": (
+        lambda it: answered(it, make.now(), "unsubscribe"),
+        Code.NOT_FOLLOWED_UP,
+        Code.COMPLETED_UNFOLLOWED,
+    ),
+    "it is suppressed": (
+        lambda _: suppressions.add(LEAD, "by phone", "ola"),
+        Code.NOT_FOLLOWED_UP,
+        Code.COMPLETED_UNFOLLOWED,
+    ),
+    "it is away": (_away, Code.WAITING_UNTIL, None),
+    "its answer is unclear": (lambda it: answered(it, make.now(), "unclear"), Code.WAITING, None),
+    "its mailbox is paused": (lambda it: mailboxes.pause(make.row(it).mailbox_id, "ola"), Code.WAITING, None),
+    "its follow-up failed": (
+        lambda it: moves.reject(make.handed_over(_due(it)).held, make.no(550)),
+        Code.DONE,
+        Code.CAMPAIGN_STATUS,
+    ),
+    "its follow-up was cancelled": (
+        lambda it: moves.cancel(_due(it), "a test", "ola"),
+        Code.DONE,
+        Code.CAMPAIGN_STATUS,
+    ),
+    "its follow-up was sent": (lambda it: send(_due(it)), Code.DONE, Code.CAMPAIGN_STATUS),
+    "its follow-up is unknown": (
+        lambda it: moves.doubt(make.handed_over(_due(it)).held, "silence"),
+        Code.TO_BE_SETTLED,
+        None,
+    ),
+}
+
+
+def _due(email_id: int) -> int:
+    looked(make.row(email_id).mailbox_id, make.now())
+    return follow(email_id)
+
+
+@pytest.mark.parametrize("fate", FATES)
+def test_a_campaign_says_what_its_last_lead_waits_for_and_how_it_ended(fate: str) -> None:
+    campaign_id, _, first = a_sequence(steps=2)
+    happens, now, completed = FATES[fate]
+
+    happens(first)
+
+    before = standings.standing(campaigns.get(campaign_id))
+    assert isinstance(before.why, Reason)
+    assert before.why.code == now
+    assert "none of the remaining leads" not in before.sentence
+    assert campaigns.complete_finished("tests") == ([campaign_id] if completed else [])
+    after = standings.standing(campaigns.get(campaign_id)).why
+    assert after.code == (completed or now)
+
+
+def test_a_campaign_of_which_nobody_may_be_written_to_says_that() -> None:
+    campaign_id = make.a_campaign([make.a_mailbox()], leads=[LEAD], follow_ups=["1 day"])
+    suppressions.add(LEAD, "by phone", "ola")
+
+    assert standings.standing(campaigns.get(campaign_id)).why == Reason(
+        Code.WAITING, because=Reason(Code.NO_LEADS_LEFT)
+    )

@@ -107,6 +107,9 @@ class TestAConversation:
         assert [(each["step"], each["status"]) for each in it["letters"]] == [(1, "sent"), (2, "sent")]
         assert [each["after"]["email_id"] for each in it["answers"]] == [follow_up]
         assert it["ended"] == "not written to any more: the lead replied"
+        told = str(it["line"]).split(" → ")
+        assert [part.split(" ")[0] for part in told] == ["letter", "reply", "letter", "ended:"]
+        assert ", after letter 2 had left " in told[1]
         assert browser.get("/api/emails/999/conversation").status_code == 404
 
 
