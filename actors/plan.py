@@ -16,7 +16,6 @@ import config
 from actors.hint import hint_planned
 from models.email import former_mailboxes, recipients
 from models.email.batch_moves import FollowUp
-from models.health import heartbeats
 from models.inbox import holding, unread
 from models.planning import follow_ups, plans, usable
 from models.planning.plans import Situation
@@ -86,7 +85,7 @@ def _plan(campaign_ids: Collection[int]) -> None:
 
 def plan_follow_ups() -> None:
     """Give each sent e-mail's follow-up its time, days ahead."""
-    due = follow_ups.due(AT_ONCE, heartbeats.last("tick"))
+    due = follow_ups.due(AT_ONCE)
     by_campaign: defaultdict[int, list[Unfollowed]] = defaultdict(list)
     for it in due:
         by_campaign[it.campaign_id].append(it)

@@ -6,7 +6,6 @@ person decides: the sequences end there, or they go on from another mailbox, eac
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
 from models.email import moves, recipients, remaining
 from models.store.database import execute, fetch, rows
@@ -60,15 +59,6 @@ def cancel_ended(by: str, campaign_id: int | None = None) -> int:
     """Cancel planned follow-ups whose sequences were ended. Returns how many."""
     found = fetch(ENDED, {"campaign": campaign_id, "at_once": _AT_ONCE})
     return sum(moves.cancel(email_id, Reason(Code.ENDED_WITH_MAILBOX), by) for (email_id,) in found)
-
-
-# Campaigns in which something was decided since.
-DECIDED = "SELECT DISTINCT campaign_id FROM former_mailbox WHERE goes_on_from_id IS NOT NULL AND decided_at > %s"
-
-
-def decided_since(at: datetime) -> list[int]:
-    """Campaigns in which sequences go on from another mailbox since then."""
-    return [campaign_id for (campaign_id,) in fetch(DECIDED, (at,))]
 
 
 # Mailboxes that a campaign with follow-ups does not have any more, or that are paused.

@@ -2,9 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
-from datetime import datetime, timedelta
 
-from models.email import former_mailboxes
 from models.email.batch_moves import FollowUp
 from models.planning import unplanned
 from models.planning.plans import Situation
@@ -12,26 +10,19 @@ from models.planning.unplanned import Unfollowed
 from models.store.database import clock, execute, fetch
 from scheduling import planner
 
-# E-mails that were handed over so long before the last look are looked at again: their answers may have come late.
-_OVERLAP = timedelta(hours=2)
 # Once in so many minutes one campaign's whole past is looked at: an e-mail may be settled as sent after a long time.
 _EVERY_MINUTES = 10
 
 
-def due(most: int, last_look: datetime | None) -> list[Unfollowed]:
-    """Sent e-mails of active campaigns that are to be followed and have no follow-up yet, in the order of their times.
-
-    last_look: when this was last asked and all that was found planned.
-    """
+def due(most: int) -> list[Unfollowed]:
+    """Sent e-mails of active campaigns that are to be followed and have no follow-up, in the order of their times."""
     ids, now = unplanned.sequences(), clock()
     if not ids:
         return []
-    since = dict.fromkeys(ids, last_look - _OVERLAP) if last_look else {}
+    since = unplanned.unfollowed_since(ids)
     turn, is_its_turn = divmod(int(now.timestamp() // 60), _EVERY_MINUTES)
     if not is_its_turn:
         since.pop(ids[turn % len(ids)], None)
-    for campaign_id in former_mailboxes.decided_since(last_look - _OVERLAP) if last_look else ():
-        since.pop(campaign_id, None)
     return unplanned.follow_ups(ids, since, most)
 
 

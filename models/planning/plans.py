@@ -72,9 +72,14 @@ def situation(
             rows = [row for row in rows if row.id in emails]
         own = _taken(TAKEN_BY, [row.id for row in rows])
     plays_to_the_end = forecast and not again
-    due = [it.planned for it in unplanned.follow_ups([row.id for row in rows])] if plays_to_the_end else []
+    due = _due([row.id for row in rows]) if plays_to_the_end else []
     seen = _situation(rows, emails, own, due, now, to_the_end=again or forecast)
     return replace(seen, plays_to_the_end=plays_to_the_end)
+
+
+def _due(ids: Sequence[int]) -> list[FollowUp]:
+    """The follow-ups that the next tick plans. What they follow was sent lately, so the whole past is not read."""
+    return [it.planned for it in unplanned.follow_ups(ids, unplanned.unfollowed_since(ids))]
 
 
 def around(campaign_ids: Collection[int]) -> Situation:

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import accumulate
 from types import MappingProxyType
 from typing import NamedTuple
@@ -153,6 +153,39 @@ class Unfollowed:
     @property
     def _wait(self) -> Wait:
         return Wait(self.wait_count, Unit(self.wait_unit))
+
+
+# From when on sent e-mails may have no follow-up yet: the last tick planned the follow-ups of all before. Those of a
+# paused campaign, or of one just resumed, have not been planned since its pause. Where a hold ended lately, or
+# sequences go on from another mailbox, the whole past is looked at.
+SINCE = """
+SELECT c.id AS campaign_id, LEAST(tick.at, CASE WHEN c.status = 'paused' OR resumed.at > tick.at - %(margin)s
+                                           THEN paused.at END) - %(overlap)s AS since
+FROM campaign c JOIN heartbeat tick ON tick.name = 'tick'
+CROSS JOIN LATERAL (SELECT max(at) AS at FROM change WHERE campaign_id = c.id AND verb = 'resume') resumed
+CROSS JOIN LATERAL (SELECT max(at) AS at FROM change WHERE campaign_id = c.id AND verb = 'pause') paused
+WHERE c.id = ANY(%(ids)s)
+  AND NOT EXISTS (SELECT FROM former_mailbox f WHERE f.campaign_id = c.id AND f.goes_on_from_id IS NOT NULL
+                    AND f.decided_at > tick.at - %(margin)s)
+  AND NOT EXISTS (SELECT FROM hold h JOIN campaign_lead l ON l.lead_id = h.lead_id AND l.campaign_id = c.id
+                  WHERE NOT h.stops AND (h.lifted_at > tick.at - %(margin)s
+                        OR h.until > tick.at - %(margin)s AND h.until <= clock_timestamp()))
+"""
+_OVERLAP, _MARGIN = timedelta(hours=2), timedelta(minutes=2)
+
+
+class _Since(NamedTuple):
+    campaign_id: int
+    since: datetime
+
+
+def unfollowed_since(campaign_ids: Collection[int]) -> dict[int, datetime]:
+    """Campaign id -> when the first of its e-mails may have been handed over that has no follow-up yet.
+
+    Campaigns whose whole past is to be looked at are left out.
+    """
+    values = {"ids": list(campaign_ids), "overlap": _OVERLAP, "margin": _MARGIN}
+    return {it.campaign_id: it.since for it in rows(_Since, SINCE, values)}
 
 
 _EVER = datetime.min.replace(tzinfo=UTC)

@@ -432,7 +432,7 @@ def _index(name: str, *fields: Field | SQL, where: SQL, unique: bool = False) ->
 _Q = CampaignEmailQueue
 _index("one_successor", _Q.predecessor, where=SQL("predecessor_id IS NOT NULL"), unique=True)
 _index("one_first_email", _Q.campaign, _Q.campaign_lead, where=SQL("predecessor_id IS NULL"), unique=True)
-_index("follow_ups_by_campaign", _Q.campaign, _Q.id, where=SQL("predecessor_id IS NOT NULL"))
+_index("follow_ups_by_campaign", _Q.campaign, _Q.step, _Q.status, where=SQL("predecessor_id IS NOT NULL"))
 _index(
     "pending_follow_ups",
     _Q.mailbox,

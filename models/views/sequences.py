@@ -27,13 +27,13 @@ class StepProgress:
 STEPS = """
 SELECT id, position, subject, wait_count, wait_unit FROM campaign_step WHERE campaign_id = %s ORDER BY position
 """
+# Counted in indexes, however long a sequence has been running: the campaign's, as of its first step, and follow-ups.
 COUNTS = """
-SELECT step_id, status, count(*)::int AS emails FROM campaign_email_queue WHERE campaign_id = %(campaign)s GROUP BY 1, 2
-"""
-# The only step's e-mails are its campaign's, which are counted in an index.
-COUNTS_OF_ONE = """
-SELECT %(step)s::bigint AS step_id, status, count(*)::int AS emails
+SELECT %(first)s::bigint AS step_id, status, count(*)::int AS emails
 FROM campaign_email_queue WHERE campaign_id = %(campaign)s GROUP BY status
+UNION ALL
+SELECT step_id, status, count(*)::int
+FROM campaign_email_queue WHERE campaign_id = %(campaign)s AND predecessor_id IS NOT NULL GROUP BY 1, 2
 """
 
 # Follow-ups that have waited for a look into an inbox: overdue, or put off until later. Looks only at mailboxes whose
@@ -89,10 +89,11 @@ class _Held(NamedTuple):
 def steps(campaign_id: int) -> list[StepProgress]:
     """In order."""
     found = rows(_Step, STEPS, (campaign_id,))
-    counts: defaultdict[int, Counter[str]] = defaultdict(Counter)
-    query = COUNTS_OF_ONE if len(found) == 1 else COUNTS
-    for it in rows(_Count, query, {"campaign": campaign_id, "step": found[0].id}):
-        counts[it.step_id][it.status] = it.emails
+    first, counts = found[0].id, defaultdict[int, Counter[str]](Counter)
+    for it in rows(_Count, COUNTS, {"campaign": campaign_id, "first": first}):
+        counts[it.step_id][it.status] += it.emails
+        if it.step_id != first:
+            counts[first][it.status] -= it.emails
     held = {it.step_id: it.emails for it in rows(_Held, HELD, {"campaign": campaign_id, **_moments()})}
     answered = responses.of_steps(campaign_id, [it.id for it in found])
     return [

@@ -8,7 +8,7 @@ import pytest
 from actors.plan import plan_follow_ups, plan_new, replan
 from models.email import batch_moves, moves
 from models.email.gates import Closed
-from models.health import invariants
+from models.health import heartbeats, invariants
 from models.owner import campaigns, mailboxes, preview, suppressions
 from models.owner.campaigns import CampaignInvalid, LaterStep
 from models.planning import follow_ups
@@ -295,6 +295,45 @@ class TestAPausedCampaign:
         plan_follow_ups()
 
         assert count() == 2
+
+
+class TestTheTick:
+    """It looks at what was sent lately. What it could not plan at the time is found all the same, at once."""
+
+    @pytest.fixture
+    def sent_before_the_last_tick(self) -> tuple[int, int]:
+        campaign_id, mailbox_id = a_sequence(waits_for=("9 days",))
+        [email_id] = make.planned(campaign_id, mailbox_id, make.now())
+        send(email_id)
+        return campaign_id, email_id
+
+    def later(self) -> None:
+        make.everything_older(timedelta(days=3))
+        heartbeats.beat("tick")
+
+    def test_finds_what_was_sent_before_a_pause(self, sent_before_the_last_tick: tuple[int, int]) -> None:
+        campaign_id, email_id = sent_before_the_last_tick
+        campaigns.pause(campaign_id, "tests")
+        self.later()
+        database.execute("UPDATE change SET at = at - interval '3 days'")
+        assert [it.lead_id for it in forecast.forecast(campaign_id)] == [make.row(email_id).campaign_lead_id]
+        campaigns.resume(campaign_id, "tests")
+
+        plan_follow_ups()
+
+        assert follower_of(email_id).wait_ends_at > make.now()
+
+    def test_finds_what_was_held_when_the_hold_ends(self, sent_before_the_last_tick: tuple[int, int]) -> None:
+        _, email_id = sent_before_the_last_tick
+        make.came_back(email_id, "automatic")
+        plan_follow_ups()
+        assert count() == 1
+        self.later()
+        database.execute("UPDATE hold SET until = clock_timestamp()")
+
+        plan_follow_ups()
+
+        assert follower_of(email_id).wait_ends_at > make.now()
 
 
 class TestBeforeItsWaitEnds:

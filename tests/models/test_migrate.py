@@ -142,7 +142,10 @@ class TestMigrating:
     def test_one_outside_a_transaction_that_was_interrupted_is_applied_from_its_beginning(self, db: None) -> None:
         before = database.fetch(INDEXES, {"schema": "public"})
         # The later ones replace an index of the first.
-        again = ["0013_reads_of_a_full_day", "0061_pending_with_holds", "0131_indexes_of_sequences"]
+        again = [
+            *("0013_reads_of_a_full_day", "0061_pending_with_holds", "0131_indexes_of_sequences"),
+            "0161_follow_ups_by_step",
+        ]
         database.execute("DELETE FROM schema_migration WHERE name = ANY(%s)", (again,))
         database.execute("UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'moves_from_a_day'::regclass")
 
