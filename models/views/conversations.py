@@ -89,13 +89,19 @@ SELECT q.campaign_lead_id, q.id AS email_id, s.position AS step, q.status,
        COALESCE(q.sent_at, q.handed_over_at, q.scheduled_at) AS at, q.sent_at, q.handed_over_at, q.error, q.error_code,
        q.error_values, after.wait_count, after.wait_unit, COALESCE(f.ends, false) AS is_ended,
        m.status AS mailbox_status, EXISTS (
-           SELECT FROM campaign_mailbox cm WHERE cm.campaign_id = q.campaign_id AND cm.mailbox_id = m.id) AS has_mailbox
+           SELECT FROM campaign_mailbox cm
+           WHERE cm.campaign_id = q.campaign_id AND cm.mailbox_id = m.id) AS has_mailbox,
+       put_off.reason AS put_off, put_off.reason_code AS put_off_code, put_off.reason_values AS put_off_values
 FROM campaign_email_queue q JOIN campaign_step s ON s.id = q.step_id
 LEFT JOIN former_mailbox f ON f.campaign_id = q.campaign_id AND f.mailbox_id = q.mailbox_id
 JOIN mailbox m ON m.id = COALESCE(f.goes_on_from_id, q.mailbox_id)
 LEFT JOIN LATERAL (SELECT a.wait_count, a.wait_unit FROM campaign_step a
                    WHERE a.campaign_id = s.campaign_id AND a.position > s.position
                    ORDER BY a.position LIMIT 1) after ON true
+LEFT JOIN LATERAL (
+    SELECT h.reason, h.reason_code, h.reason_values FROM email_history h
+    WHERE h.email_id = q.id ORDER BY h.id DESC LIMIT 1
+) put_off ON q.status = 'pending' AND put_off.reason_code IN ('inbox_not_read', 'no_inbox')
 WHERE q.campaign_lead_id = ANY(%s) ORDER BY s.position, q.id
 """
 
@@ -117,6 +123,9 @@ class _Letter:
     is_ended: bool  # with its mailbox, by a person
     mailbox_status: MailboxStatus
     has_mailbox: bool  # its campaign
+    put_off: str | None  # why, if an answer may be unread
+    put_off_code: str | None
+    put_off_values: dict[str, Any] | None
 
     @property
     def letter(self) -> Letter:
@@ -191,6 +200,7 @@ def _conversation(
     goes_on = last is not None and last.status in (Status.PENDING, Status.SENDING)
     ended = None if goes_on else _ended(it, last, is_basis_required)
     is_held = it.hold_stops is False and ended is None
+    put_off = reason_columns.read(last.put_off, last.put_off_code, last.put_off_values) if last and goes_on else None
     wait = last.wait if last and last.sent_at and ended is None else None
     is_follow_up = wait is not None or (last is not None and last.step > 1 and last.status is Status.PENDING)
     stuck = last.waits_for_mailbox if last and is_follow_up and it.campaign_status in _RUNNING else None
@@ -205,8 +215,8 @@ def _conversation(
         expected_at=max(filter(None, (wait.ends(last.sent_at), it.hold_until)))
         if last and last.sent_at and wait and not stuck
         else None,
-        held=stuck or (it.hold if is_held else None),
-        held_until=it.hold_until if is_held and not stuck else None,
+        held=stuck or (it.hold if is_held else put_off),
+        held_until=None if stuck else it.hold_until if is_held else last.at if last and put_off else None,
         ended=ended,
     )
 

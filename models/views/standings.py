@@ -27,7 +27,7 @@ StandingName = gates.GateName | Literal["inactive", "disarmed", "unplanned", "un
 # What may keep an active campaign from sending.
 HOLDING: tuple[StandingName, ...] = (
     *("lead", "time", "downtime", "window", "limit", "mailbox", "mailbox_busy", "mailbox_gap", "pace", "smtp_host"),
-    *("held", "disarmed", "unplanned", "unknown", "last", "done"),
+    *("held", "inbox", "disarmed", "unplanned", "unknown", "last", "done"),
 )
 # Gates that open by themselves within moments.
 _MOMENTS = {"mailbox_busy", "mailbox_gap", "pace", "smtp_host"}
@@ -56,7 +56,7 @@ class Standing:
     @property
     def is_stuck(self) -> bool:
         """It has e-mails to send and will not send them until somebody acts."""
-        return self.gate in ("lead", "mailbox", "limit", "disarmed") and self.until is None
+        return self.gate in ("lead", "mailbox", "inbox", "limit", "disarmed") and self.until is None
 
 
 def standing(row: Campaign) -> Standing:
@@ -159,6 +159,8 @@ _PASSING: tuple[gates.Gate, ...] = (gates.mailbox_is_free, gates.campaign_keeps_
 def _of_mail(seen: Facts, rules: config.Sending, hands_over: bool) -> Standing:
     """What a claim would find now, and at its time. hands_over: its mailbox sends an e-mail of the same campaign."""
     is_due = seen.now >= seen.scheduled_at
+    if seen.follow_up and seen.follow_up.needs_inbox and not seen.follow_up.has_inbox:
+        return _waiting(Closed("inbox", gates.Action.WAIT, Reason(Code.NO_INBOX)), None)
     closed = gates.first_closed(_LASTING, seen, rules)
     passing = gates.first_closed(_PASSING, seen, rules)
     if closed is None and (late := gates.not_too_late(seen, rules)):

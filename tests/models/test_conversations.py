@@ -12,13 +12,13 @@ from models.email import batch_moves, facts, gates, moves, recipients
 from models.email.batch_moves import FollowUp
 from models.email.claims import Claim
 from models.email.gates import LOOK_LASTS, Closed
-from models.inbox import incoming, looks
+from models.inbox import incoming, looks, unread
 from models.inbox.incoming import Found
 from models.inbox.matching import Match
 from models.owner import campaigns, mailboxes, suppressions
 from models.owner.mailboxes import SentMail
 from models.states import Status
-from models.store.tables import CampaignEmailQueue, CampaignLead, CampaignStep, Inbox, Incoming
+from models.store.tables import CampaignEmailQueue, CampaignLead, CampaignStep, Inbox, Incoming, Mailbox
 from models.views import conversations, standings
 from models.views.conversations import Answer, Conversation
 from reasons import Code, Reason
@@ -399,3 +399,43 @@ def test_a_campaign_of_which_nobody_may_be_written_to_says_that() -> None:
     assert standings.standing(campaigns.get(campaign_id)).why == Reason(
         Code.WAITING, because=Reason(Code.NO_LEADS_LEFT)
     )
+
+
+class TestAMailboxThatLosesItsInbox:
+    def test_says_so_in_the_conversation_and_as_what_its_campaign_waits_for(self) -> None:
+        campaign_id, mailbox_id, first = a_sequence()
+        follow_up = follow(first, make.now() - 4 * MINUTE)
+        Mailbox.update(imap_host=None, imap_port=None, imap_security=None).where(Mailbox.id == mailbox_id).execute()
+
+        assert unread.put_off_unread("tests") == 1
+
+        told = conversation(first)
+        assert told.held == Reason(Code.NO_INBOX)
+        assert told.held_until == make.row(follow_up).scheduled_at
+        assert told.next is not None
+        standing = standings.standing(campaigns.get(campaign_id))
+        assert (standing.gate, standing.is_stuck) == ("inbox", True)
+        assert standing.why == Reason(Code.WAITING, because=Reason(Code.NO_INBOX))
+
+    def test_goes_on_where_its_campaign_allows_that(self) -> None:
+        campaign_id, mailbox_id, first = a_sequence()
+        follow_up = follow(first)
+        Mailbox.update(imap_host=None, imap_port=None, imap_security=None).where(Mailbox.id == mailbox_id).execute()
+        campaigns.edit(campaign_id, "ola", campaigns.Edit(follow_up_without_inbox=True))
+
+        send(follow_up)
+
+        assert conversation(first).held is None
+
+    def test_an_inbox_that_cannot_be_read_is_told_of_until_it_is(self) -> None:
+        _, mailbox_id, first = a_sequence()
+        follow_up = follow(first, make.now() - 4 * MINUTE)
+
+        unread.put_off_unread("tests")
+
+        assert isinstance(told := conversation(first).held, Reason)
+        assert told.code is Code.INBOX_NOT_READ
+        looked(mailbox_id, make.now())
+        Q.update(scheduled_at=make.now()).where(Q.id == follow_up).execute()
+        send(follow_up)
+        assert conversation(first).held is None
