@@ -307,7 +307,8 @@ BEGIN
         EXECUTE format('DELETE FROM %%I', name);
     END LOOP;
     PERFORM setval(seqrelid::regclass, 1, false) FROM pg_sequence
-    WHERE pg_sequence_last_value(seqrelid::regclass) IS NOT NULL;
+    WHERE pg_sequence_last_value(seqrelid::regclass) IS NOT NULL
+      AND seqrelid <> 'schema_migration_id_seq'::regclass;  -- its table is not emptied
 END $$
 """
 # A table without pages is empty, whoever has used it; VACUUM takes the pages of one that has been emptied.
