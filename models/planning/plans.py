@@ -26,7 +26,8 @@ from scheduling.window import Days, Window, warsaw_day
 
 Q = CampaignEmailQueue
 
-# A plan covers at most three Warsaw days, so a campaign plans at most three daily limits of new e-mails.
+# A plan covers at most three Warsaw days, so a campaign plans at most so many days' new e-mails. If a setting makes it
+# cover more, the next tick plans the rest.
 _DAYS_AHEAD = 3
 
 
@@ -475,9 +476,18 @@ def _new(
     rows: Sequence[Campaign], most_emails: int | Mapping[int, int | None] | None, forecast: bool
 ) -> dict[int, list[Email]]:
     if not forecast:
-        return unplanned.emails({row.id: _DAYS_AHEAD * row.daily_limit for row in rows})
+        return unplanned.emails({row.id: _DAYS_AHEAD * _most_on_a_day(row) for row in rows})
     by_id = most_emails if isinstance(most_emails, Mapping) else dict.fromkeys([row.id for row in rows], most_emails)
     return unplanned.emails({row.id: by_id[row.id] for row in rows})
+
+
+def _most_on_a_day(row: Campaign) -> int:
+    """New e-mails that its limit and its pace leave room for. A day can be an hour longer than its window says."""
+    open_seconds = (row.window_end_minute - row.window_start_minute + 60) * 60
+    shortest_delay = row.delay_seconds * (1 - planner.JITTER)
+    if shortest_delay * row.daily_limit <= open_seconds:
+        return row.daily_limit
+    return int(open_seconds / shortest_delay) + 1
 
 
 def _mailboxes_of(campaign_ids: Iterable[int]) -> defaultdict[int, list[int]]:

@@ -4,6 +4,7 @@ import itertools
 import re
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -105,6 +106,23 @@ class TestANewCampaign:
         days = [warsaw_day(row.scheduled_at) for row in Q.select()]
         assert days
         assert all(days.count(day) <= 3 for day in days)
+
+    @pytest.mark.parametrize(
+        ("delay", "window", "most"), [(7200, make.ALWAYS, 48), (600, Window(600, 720, frozenset(range(7))), 69)]
+    )
+    def test_only_as_many_leads_are_read_as_its_pace_leaves_room_for(
+        self, delay: float, window: Window, most: int
+    ) -> None:
+        campaign_id = make.a_campaign([make.a_mailbox()], leads=120, delay=delay, window=window)
+
+        seen = plans.situation()
+
+        [campaign] = seen.campaigns
+        everybody = replace(campaign, emails=unplanned.emails({campaign_id: None})[campaign_id])
+        slots, of_all = (list(planner.plan([it], seen.mailboxes, seen.taken, seen.now)) for it in (campaign, everybody))
+        assert len(campaign.emails) == most
+        assert slots == of_all
+        assert 0 < len(slots) < most
 
     def test_a_forecast_shows_the_whole_calendar_and_writes_nothing(self) -> None:
         campaign_id = make.a_campaign([make.a_mailbox()], leads=10, delay=1, limit=3, active=False)
