@@ -576,6 +576,7 @@ class Code(StrEnum):
     RESULT_TOO_LONG = "result_too_long", gettext_noop("%(where)s: the result is longer than %(most)d characters")
     TEMPLATE_FAILS = "template_fails", gettext_noop("%(where)s line %(line)d: the template fails: %(error)s")
     NO_SUCH_FIELD = "no_such_field", gettext_noop("%(where)s line %(line)d: %(error)s; the fields are %(fields)s")
+    FIELDS_DAMAGED = "fields_damaged", gettext_noop("the lead's fields are not names with texts")
     FINISHED_LINE = "finished_line", gettext_noop("the finished message has a line that is not allowed in e-mail")
     FINISHED_HEADERS = "finished_headers", gettext_noop("the finished message has other headers than intended")
     FINISHED_FIELDS = (

@@ -21,7 +21,7 @@ from mail import smtp, thread, unsubscribe
 from mail.address import on_the_wire
 from mail.compose import letter_of
 from mail.connection import Timeouts
-from mail.message import LetterInvalid
+from mail.message import LetterInvalid, SenderInvalid
 from mail.oauth import Away, NoToken
 from mail.outcome import Deferred, Outcome, Phase, Refused, Scope, no_reply
 from mail.render import Template, TemplateInvalid
@@ -107,7 +107,7 @@ def compose(claim: Claim) -> bytes | Refused | Deferred:
     try:
         keys = vault.derived_keys(unsubscribe.PURPOSE)
         return letter_of(claim, clock.now().astimezone(WARSAW), keys, config.settings().unsubscribe.url, _thread(claim))
-    except vault.KeyInvalid as error:
+    except (SenderInvalid, vault.KeyInvalid) as error:
         return Deferred(Scope.MAILBOX, Phase.COMPOSE, no_reply(why(error)))
     except (TemplateInvalid, LetterInvalid) as error:
         return Refused(Scope.CONTENT, Phase.COMPOSE, no_reply(_why_not_composed(error)))

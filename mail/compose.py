@@ -10,10 +10,11 @@ from typing import Protocol
 from uuid import UUID
 
 from mail import message, unsubscribe
-from mail.message import Letter, build, own_id
+from mail.message import Letter, LetterInvalid, build, own_id
 from mail.render import Template
 from mail.thread import Thread
 from mail.unsubscribe import FIELD, Unsubscribe
+from reasons import Code, Reason
 
 
 @dataclass(frozen=True)
@@ -101,6 +102,7 @@ def letter_of(it: Outgoing, date: datetime, keys: Sequence[bytes], url: str, thr
     keys: of unsubscribe.PURPOSE. url: of the public page for unsubscribing; "": there is none.
     thread: the letters that it follows; None: it has a subject.
     """
+    _check_fields(it.fields)
     token = unsubscribe.token(UUID(own_id(it.message_id)), keys)
     offered = unsubscribe.offer(token, it.sender, url, _language(it), one_click=it.one_click)
     return _composed(it, date, offered, thread=thread)
@@ -108,7 +110,14 @@ def letter_of(it: Outgoing, date: datetime, keys: Sequence[bytes], url: str, thr
 
 def test_letter_of(it: Outgoing, date: datetime, url: str) -> bytes:
     """The same as a test mail: marked as one, and its offer to unsubscribe changes nothing. Raises as compose()."""
+    _check_fields(it.fields)
     return _composed(it, date, unsubscribe.preview(it.sender, url, _language(it)), is_test=True)
+
+
+def _check_fields(fields: object) -> None:
+    """They are read from the database, where they can be any JSON."""
+    if not (isinstance(fields, dict) and all(isinstance(value, str) for value in fields.values())):
+        raise LetterInvalid(Reason(Code.FIELDS_DAMAGED))
 
 
 def _language(it: Outgoing) -> str:

@@ -41,6 +41,10 @@ class LetterInvalid(Exception):
     """No valid message can be built from this letter."""
 
 
+class SenderInvalid(LetterInvalid):
+    """No message can be sent from this mailbox: its address or name is wrong, whoever the lead is."""
+
+
 @dataclass(frozen=True)
 class Letter:
     sender_address: str
@@ -81,7 +85,6 @@ def check(letter: Letter) -> None:
     What build() writes is in its form by construction; check_finished() only makes sure.
     """
     _refuse_unfit(letter)
-    _address(letter.sender_address)
     _address(letter.recipient)
 
 
@@ -111,8 +114,9 @@ def _part(kind: str, text: str) -> str:
 
 
 def _refuse_unfit(letter: Letter) -> None:
-    for name in ("sender_address", "sender_name", "recipient", "subject"):
-        refuse_control_characters(name.replace("_", " "), getattr(letter, name))
+    _refuse_unfit_sender(letter)
+    for name in ("recipient", "subject"):
+        refuse_control_characters(name, getattr(letter, name))
     for name in ("text", "html"):
         refuse_control_characters(name, getattr(letter, name) or "", lines=True)
     if len(letter.subject) > LONGEST_SUBJECT + (len(thread.PREFIX) if letter.thread else 0):
@@ -122,6 +126,15 @@ def _refuse_unfit(letter: Letter) -> None:
             raise LetterInvalid(Reason(Code.PART_EMPTY, part=name))
     if letter.html is not None and is_blank_html(letter.html):
         raise LetterInvalid(Reason(Code.HTML_EMPTY))
+
+
+def _refuse_unfit_sender(letter: Letter) -> None:
+    try:
+        for name in ("sender_address", "sender_name"):
+            refuse_control_characters(name.replace("_", " "), getattr(letter, name))
+        _address(letter.sender_address)
+    except LetterInvalid as error:
+        raise SenderInvalid(*error.args) from None
 
 
 def check_sender_name(name: str) -> None:

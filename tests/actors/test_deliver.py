@@ -292,8 +292,35 @@ class TestTheContentsFault:
         assert (history.of_email(email_id)[-1].detail or {})["scope"] == "content"
         assert smtp.connections == 0
 
+    @pytest.mark.parametrize("fields", [5, "text", ["a"], {"name": 5}, {"name": None}])
+    def test_fields_that_are_no_texts_fail_their_lead_alone(self, smtp: SmtpServer, fields: Any) -> None:
+        [email_id] = due(smtp, "anna@leads.example")
+        CampaignLead.update(fields=fields).execute()
+
+        row = deliver(email_id)
+
+        assert (row.status, row.error) == (Status.FAILED, "the lead's fields are not names with texts")
+
 
 class TestTheMailboxesFault:
+    @pytest.mark.parametrize(
+        ("sender", "told"),
+        [
+            ({"name": "Ola\r\nBcc: x@y.example"}, "the sender name has a control character"),
+            ({"address": "ola"}, "'ola' cannot be used in a header: 'ola' is not an e-mail address"),
+        ],
+    )
+    def test_a_sender_that_no_letter_can_come_from_fails_no_lead(
+        self, smtp: SmtpServer, sender: dict[str, str], told: str
+    ) -> None:
+        [email_id] = due(smtp, "anna@leads.example")
+        Mailbox.update(**sender).execute()
+
+        row = deliver(email_id)
+
+        assert row.status == Status.PENDING
+        assert str(Mailbox.get_by_id(row.mailbox_id).closed_reason).startswith(told)
+
     @pytest.mark.parametrize("address", ["421@leads.example", "454@leads.example", "550-5.4.5@leads.example"])
     def test_closes_the_mailbox_and_gives_the_mail_back_unharmed(self, smtp: SmtpServer, address: str) -> None:
         [email_id] = due(smtp, address)
