@@ -43,7 +43,7 @@ QUICK := $(addprefix tests/,actors bench chaos mail models scheduling) $(wildcar
 
 test-quick: $(DEV_READY) ## Run the quick tests: pure rules, and what is done to rows
 	@$(BIN)/python -m ops.local install
-	@$(PYTEST) -n 2 -m "not slow" $(QUICK)
+	@$(PYTEST) -n 3 -m "not slow" $(QUICK)
 
 test-mail: $(DEV_READY) ## Run tests/mail on each other installed Python version that is supported
 	@$(BIN)/python -m tests.pythons

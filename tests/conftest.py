@@ -54,10 +54,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark tests that start processes or servers as slow."""
+    """Mark tests that start processes or servers as slow, and files whose tests take long."""
     for item in items:
-        wants = {"million_url", "serve", "punktual"} & set(getattr(item, "fixturenames", ()))
-        if wants or item.path.parent.name in ("pipeline", "ops") or item.path.name in _SLOW:
+        starts = {"million_url", "serve", "punktual", "dovecot"} & set(getattr(item, "fixturenames", ()))
+        starts_servers = starts or item.get_closest_marker("own_servers")
+        if starts_servers or item.path.parent.name in ("pipeline", "ops") or item.path.name in _SLOW:
             item.add_marker(pytest.mark.slow)
     if servers.PROCESS != "main":
         items.sort(key=_place)
@@ -71,10 +72,12 @@ def _place(item: pytest.Item) -> int:
 
 
 _SLOW = (
-    *("test_commands.py", "test_embedded.py", "test_faked.py", "test_interleavings.py", "test_pythons.py"),
+    *("test_commands.py", "test_embedded.py", "test_faked.py", "test_importing.py", "test_pythons.py"),
     # Those that wait for servers, or start some.
     *("test_channels.py", "test_database.py", "test_dial.py", "test_imap.py", "test_migrate.py", "test_serving.py"),
     "test_smtp.py",
+    # Those that compute for long.
+    *("test_interleavings.py", "test_reference.py", "test_world.py"),
 )
 
 

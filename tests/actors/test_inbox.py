@@ -657,6 +657,7 @@ class TestReading:
 
         assert len(read()) == 2
 
+    @pytest.mark.slow
     def test_killed_before_each_of_its_statements_loses_nothing_and_does_nothing_twice(
         self, dovecot: Dovecot, user: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -114,6 +114,7 @@ UPDATE campaign SET status = 'completed' WHERE id = %(ended)s;
 """
 
 
+@pytest.mark.slow
 class TestALongHistory:
     @pytest.mark.parametrize("read", [hints.due, hints.lost, plans.to_replan, plans.wanting])
     def test_is_not_read(

@@ -130,6 +130,7 @@ class TestACodeOnADevice:
 
         assert len(provider.forms) == 1
 
+    @pytest.mark.slow
     def test_that_nobody_enters_ends_with_its_time(self, provider: LoginServer) -> None:
         device, waited = oauth.begin_on_device(MICROSOFT), list[float]()
 

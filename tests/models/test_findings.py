@@ -87,6 +87,7 @@ class TestAnExamination:
 
         assert first.result(BOUND) == SLUGS
 
+    @pytest.mark.slow
     def test_keeps_the_old_finding_of_a_rule_that_takes_too_long(self) -> None:
         make.in_status(Status.SENT)
         findings.check_all()

@@ -236,6 +236,7 @@ class TestAPlanBesideAClaim:
         assert Q.select().count() == EmailHistory.select().count() == 20
 
 
+@pytest.mark.slow
 class TestEverythingAtOnce:
     """Two hundred operations on the same few rows: whoever took locks out of order would meet another who did not."""
 

@@ -97,6 +97,7 @@ def read_one_after_the_other(email_id: int, not_before: datetime) -> datetime:
 
 
 class TestTheMomentOfARetry:
+    @pytest.mark.slow
     def test_is_the_same_as_that_of_reads_one_after_the_other(self) -> None:
         for seed in range(25):
             it = RandomRows(seed)

@@ -383,6 +383,7 @@ def pending_of(campaign_id: int) -> list[int]:
 
 
 class TestWhateverTheState:
+    @pytest.mark.slow
     def test_sending_is_said_only_where_a_claim_succeeds_now_or_at_the_time_that_is_told(
         self, set_clock: SetClock, settings: Override
     ) -> None:

@@ -217,6 +217,7 @@ class World:
         self.unplanned = self.unplanned[len(found) :]
 
 
+@pytest.mark.slow
 class TestTheCalendarBeforeTheStart:
     @run_settings(max_examples=20)
     @given(worlds())
