@@ -87,6 +87,17 @@ def test_ids_begin_at_one_again(rolled_back: bool) -> None:
     assert make.an_email() == 1
 
 
+def test_the_migrations_that_were_applied_stay_and_keep_their_ids() -> None:
+    [(last,)] = database.fetch("SELECT max(id) FROM schema_migration")
+
+    make.nothing_left()
+
+    query = "INSERT INTO schema_migration (name, applied) VALUES ('another', now()) RETURNING id"
+    with database.database.atomic() as transaction:
+        assert database.fetch(query) == [(last + 1,)]
+        transaction.rollback()
+
+
 class TestTheSession:
     def test_keeps_nothing_that_was_set_prepared_or_locked(self) -> None:
         first = database.fetch("SELECT current_setting('enable_seqscan'), current_setting('lock_timeout')")
