@@ -143,6 +143,10 @@ class Code(StrEnum):
         "forwarded_bounce",
         gettext_noop("%(address)s bounced, to which the lead's address may be forwarded"),
     )
+    SUPPRESSED_BEFORE_RESTORE = (
+        "suppressed_before_restore",
+        gettext_noop("suppressed before a backup was restored"),
+    )
     BOUNCE_OF_ANOTHER_LETTER = (
         "bounce_of_another_letter",
         gettext_noop("a bounce names the lead's address, and a letter that is not ours"),

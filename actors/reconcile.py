@@ -1,11 +1,14 @@
 """Tick steps that settle stuck claims, reopen and cancel e-mails, and complete campaigns."""
 
 from actors import queues
+from actors.disk import suppressed
 from actors.disk.identity import is_alive, this_worker
+from actors.disk.jsonlines import LinesUnreadable
 from actors.readiness import work_off_journal
 from models.email import evidence, stuck
 from models.inbox import incoming
 from models.owner import campaigns, forgetting, reopening
+from models.store import vault
 from ops.watch import logs
 
 log = logs.get()
@@ -24,6 +27,22 @@ def reconcile() -> None:
         log.info("unknown_settled_by_messages", emails=count)
     for mailbox_id in evidence.due():
         queues.ask(queues.EVIDENCE, "seek_evidence", mailbox_id)
+
+
+def note_suppressions() -> None:
+    """Keep them on this machine's disk too, for a backup that may be restored."""
+    suppressed.note()
+
+
+def bring_back_suppressions() -> None:
+    """Suppress again what a restored backup lacks. A failure must not stop a worker: doctor tells what is missing."""
+    try:
+        count = suppressed.bring_back(BY)
+    except (LinesUnreadable, OSError, vault.KeyInvalid) as failure:
+        log.error("suppressions_not_brought_back", reason=str(failure))
+    else:
+        if count:
+            log.warning("suppressions_brought_back", count=count)
 
 
 def complete() -> None:

@@ -12,7 +12,7 @@ from actors.attention import ask_for_notices, protect
 from actors.hint import hint_due
 from actors.inbox import ask_for_inboxes
 from actors.plan import plan_follow_ups, plan_new, replan
-from actors.reconcile import complete, reconcile
+from actors.reconcile import complete, note_suppressions, reconcile
 from models.health import heartbeats
 from models.owner.lead_search import make_leads_searchable
 from models.store import database
@@ -30,6 +30,7 @@ STEPS: tuple[Callable[[], None], ...] = (
     hint_due,
     reconcile,
     complete,
+    note_suppressions,
     protect,
     ask_for_inboxes,
     ask_for_notices,

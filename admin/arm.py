@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from actors.disk import forgotten, handover_log
+from actors.disk import forgotten, handover_log, suppressed
 from actors.disk.identity import this_worker
 from admin import show
 from admin.person import who
@@ -46,6 +46,7 @@ def arm(
     """Allow sending again after a backup was restored. Asks what became of the e-mails sent since the backup."""
     if handover_log.agrees() and installation.disarmed_reason() is None:
         _forget_again()
+        _suppress_again()
         print("armed: the database has every hand-over in this machine's log")
         return
     lost = handover_log.forgotten()
@@ -60,6 +61,7 @@ def arm(
     handover_log.accept_loss()
     # After the recovery, which needs the addresses, and before anything is sent.
     _forget_again()
+    _suppress_again()
     print(f"of {len(lost)} forgotten e-mails of this machine, {count} are now {forgotten_as or Verdict.UNKNOWN}")
     # This machine cannot know what those have sent since the backup, and would send it again.
     others = recovery.hosts_that_sent() - {this_worker().host}
@@ -92,6 +94,12 @@ def _forget_again() -> None:
     keys = forgotten.keys()
     if not forgetting.is_repeated(keys):
         print(f"people who were forgotten and are forgotten again: {len(forgetting.again(keys, who()))}")
+
+
+def _suppress_again() -> None:
+    """Whom this machine has seen suppressed since the backup: by a person, a click or a reply."""
+    if count := suppressed.bring_back(who()):
+        print(f"suppressed again, as before the backup was restored: {count}")
 
 
 def _show(lost: list[HandOver]) -> None:

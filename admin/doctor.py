@@ -7,7 +7,7 @@ import typer
 
 import config
 from actors import queues
-from actors.disk import forgotten, handover_log, journal
+from actors.disk import forgotten, handover_log, journal, suppressed
 from actors.disk.journal import JournalUnusable
 from actors.disk.jsonlines import LinesUnreadable
 from actors.process.backlog import BrokerAway, backlog
@@ -15,7 +15,7 @@ from admin import show
 from models.email import hints
 from models.health import heartbeats, invariants
 from models.health.invariants import CheckResult
-from models.owner import authorizations, forgetting, mailboxes
+from models.owner import authorizations, forgetting, mailboxes, remembered
 from models.store import database, installation, migrate, vault
 from models.store.vault import KeyInvalid
 from ops import broker_check
@@ -101,6 +101,14 @@ def _forgotten() -> str | None:
         return str(error)
 
 
+def _suppressed() -> str | None:
+    try:
+        count = len(remembered.missing(suppressed.noted()))
+    except (LinesUnreadable, OSError, vault.KeyInvalid) as error:
+        return str(error)
+    return f"it lacks {count}: run `python -m admin arm`" if count else None
+
+
 def _broker() -> str | None:
     """Whether RabbitMQ answers, and, without a running worker, has the messages that the database expects."""
     if why := broker_check.why_not(_BROKER_SECONDS) or heartbeats.shared():
@@ -124,4 +132,5 @@ CHECKS: tuple[tuple[str, Callable[[], str | None]], ...] = (
     ("the journal is empty and has room", _journal),
     ("the database has every hand-over in this machine's log", _handover_log),
     ("the database has forgotten the people that this machine forgot", _forgotten),
+    ("the database has the suppressions that this machine has seen", _suppressed),
 )

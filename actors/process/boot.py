@@ -8,6 +8,7 @@ from dramatiq.middleware import Middleware
 from actors.disk import journal
 from actors.disk.identity import is_alive, this_worker
 from actors.readiness import work_off_journal
+from actors.reconcile import bring_back_suppressions
 from models.email import stuck
 from models.store import database
 from ops.watch import logs
@@ -25,6 +26,7 @@ class Boot(Middleware):
         threading.Thread(target=_keep_working_off, name="journal", daemon=True).start()
         worker = this_worker()
         work_off_journal()
+        bring_back_suppressions()
         ruled_on = stuck.settle_dead(worker.host, is_alive, str(worker))
         log.info("worker_booted", worker=str(worker), ruled_on=ruled_on)
         database.close()

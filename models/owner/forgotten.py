@@ -6,7 +6,9 @@ suppressed address, and an import can be compared with it.
 
 import hmac
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from datetime import datetime
+from functools import cache
 from hashlib import sha256
 
 from models.store import vault
@@ -36,7 +38,29 @@ def is_key(text: str) -> bool:
 def among(addresses: Collection[str]) -> dict[str, str]:
     """Those of the normalised addresses whose people were forgotten, each with what stands for it."""
     there_are = _every()
-    return {address: key for address in addresses for key in keys_of(address) if key in there_are} if there_are else {}
+    if not there_are:
+        return {}
+    keys = cache(keys_of)  # of domains, which many addresses share
+    return {
+        address: key
+        for address in addresses
+        for each in concerning(address)
+        for key in (keys(each) if each.startswith("@") else keys_of(each))
+        if key in there_are
+    }
+
+
+def concerning(address: str) -> Iterator[str]:
+    """The keys of suppressions that concern an address or a domain: itself, its domain, and those above."""
+    name, _, domain = address.rpartition("@")
+    labels = domain.split(".")
+    yield from [address] if name else []
+    yield from ("@" + ".".join(labels[first:]) for first in range(len(labels)))
+
+
+def is_of_a_known_key(key: str) -> bool:
+    """Whether it can be compared with addresses: its secret key is known."""
+    return is_key(key) and key.startswith(tuple(f"{PREFIX}{_sign_of(each)}:" for each in _secret_keys()))
 
 
 def is_anybody() -> bool:
@@ -63,6 +87,12 @@ def _every() -> set[str]:
 def lock_addresses() -> None:
     """Held by whoever forgets a person until the end of the transaction: no address is written down meanwhile."""
     execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
+
+
+def all_written_until() -> datetime | None:
+    """A moment until which every address that was written down is committed. None: one is being written."""
+    is_free, now = fetch("SELECT pg_try_advisory_xact_lock(%s), clock_timestamp()", (_LOCK,))[0]
+    return now if is_free else None
 
 
 def lock_forgetting() -> None:

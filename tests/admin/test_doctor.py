@@ -1,18 +1,19 @@
 """`python -m admin doctor` and `arm`, as a person types them."""
 
 import json
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from actors.disk import handover_log
+from actors.disk import handover_log, suppressed
 from models.email import recovery
 from models.inbox import looks
 from models.owner import arming
 from models.states import Status
 from models.store import database, installation
 from models.store.database import clock
-from models.store.tables import CampaignEmailQueue, EmailContent, EmailHistory
+from models.store.tables import CampaignEmailQueue, EmailContent, EmailHistory, Suppression
 from tests import factories as make
 from tests.admin.test_commands import done
 from tests.forking import admin
@@ -96,6 +97,21 @@ class TestArming:
         make.in_status(Status.SENT)
 
         assert done("arm").startswith("armed: the database has every hand-over")
+
+    def test_suppresses_again_whom_a_restored_backup_does_not_know_as_suppressed(self) -> None:
+        make.an_email(leads=["anna@leads.example"])
+        done("suppression", "add", "anna@leads.example", "--reason", "she asked us to")
+        Suppression.update(created_at=Suppression.created_at - timedelta(seconds=1)).execute()
+        suppressed.note()
+        database.execute("DELETE FROM suppression")
+        assert (
+            "FAIL  the database has the suppressions that this machine has seen: it lacks 1" in admin("doctor").stdout
+        )
+
+        assert done("arm").splitlines()[0] == "suppressed again, as before the backup was restored: 1"
+
+        assert [row.address for row in Suppression.select()] == ["anna@leads.example"]
+        assert "FAIL" not in admin("doctor").stdout
 
     def test_shows_what_was_forgotten_and_asks_what_becomes_of_it(self) -> None:
         email_id = forgotten_mail()

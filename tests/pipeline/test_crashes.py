@@ -199,6 +199,11 @@ def all_sent(punktual: Punktual) -> None:
     moves.accept(claim.held, make.YES)
 
 
+def suppressed_since_the_last_tick(punktual: Punktual) -> None:
+    suppressions.add("jan@leads.example", "he asked us to", "tests")
+    all_sent(punktual)
+
+
 def sent_and_not_followed_yet(punktual: Punktual) -> None:
     sequence = {"follow_ups": ["1 second"], "follow_up_without_inbox": True}
     claim = make.handed_over(mail_to("anna@leads.example", **sequence)(punktual))
@@ -322,6 +327,14 @@ SITUATIONS = (
         ends=(Status.SENT, Status.SENT, Status.SENT),
     ),
     Situation("completing", "timekeeper", all_sent, tick, END_OF_TICK, accepted=0),
+    Situation(
+        "noting a suppression",
+        "timekeeper",
+        suppressed_since_the_last_tick,
+        tick,
+        (*END_OF_TICK[:2], "suppressed.note", *END_OF_TICK[2:]),
+        accepted=0,
+    ),
     Situation(
         "asking for a notice",
         "timekeeper",
