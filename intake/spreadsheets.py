@@ -125,6 +125,9 @@ def _refuse_oversized(path: Path, archive: zipfile.ZipFile, largest_unpacked: in
             with archive.open(part) as text:
                 if any(int(count) > part.file_size for count in _DECLARED.findall(text.read(2000))):
                     raise FileInvalid(f"{path.name}: is damaged: it has fewer texts than it says")
+    if any(part.filename.lower() == "xl/workbook.bin" for part in archive.infolist()):
+        template = gettext_noop("%(file)s: is a binary Excel file (.xlsb); save it as .xlsx")
+        raise FileInvalid(Message(template, file=path.name))  # how far its cells reach cannot be told
     if (cells := extents.most_cells(archive)) > _MOST_CELLS:
         template = gettext_noop(
             "%(file)s: its table spans %(cells)s cells, and at most %(most)s are read; remove what stands far from it"

@@ -656,6 +656,13 @@ class TestASpreadsheet:
 
         assert add(content)[0] == "punktual: leads.csv: is damaged: it has fewer texts than it says"
 
+    def test_of_excels_binary_form_is_told_to_be_saved_as_another(self, add: Typed) -> None:
+        packed = io.BytesIO()
+        with ZipFile(packed, "w") as archive:
+            archive.writestr("xl/workbook.bin", b"")
+
+        assert add(packed.getvalue())[0] == "punktual: leads.csv: is a binary Excel file (.xlsb); save it as .xlsx"
+
     @pytest.mark.parametrize("stray", ["XFD1048576", "XFD20000", "AAA1048576"])
     def test_with_a_cell_far_from_the_others_is_refused_and_takes_no_memory(self, add: Typed, stray: str) -> None:
         cell = f'<row><c r="{stray}"><v>1</v></c></row></sheetData>'.encode()
