@@ -10,7 +10,7 @@ from models.planning.unplanned import Unfollowed
 from models.store.database import clock, execute, fetch
 from scheduling import planner
 
-# Once in so many minutes one campaign's whole past is looked at: an e-mail may be settled as sent after a long time.
+# Once in so many minutes the whole past of some campaigns is looked at: an e-mail may be settled as sent after long.
 _EVERY_MINUTES = 10
 
 
@@ -22,7 +22,8 @@ def due(most: int) -> list[Unfollowed]:
     since = unplanned.unfollowed_since(ids)
     turn, is_its_turn = divmod(int(now.timestamp() // 60), _EVERY_MINUTES)
     if not is_its_turn:
-        since.pop(ids[turn % len(ids)], None)
+        whole = unplanned.in_turn(ids, turn)
+        since = {it: at for it, at in since.items() if it not in whole}
     return unplanned.follow_ups(ids, since, most)
 
 

@@ -174,6 +174,23 @@ WHERE c.id = ANY(%(ids)s)
 _OVERLAP, _MARGIN = timedelta(hours=2), timedelta(minutes=2)
 
 
+SIZES = """
+SELECT c.id AS campaign_id, (SELECT count(*) FROM campaign_email_queue q WHERE q.campaign_id = c.id) AS emails
+FROM unnest(%s::bigint[]) AS c (id)
+"""
+
+
+class _Size(NamedTuple):
+    campaign_id: int
+    emails: int
+
+
+def in_turn(campaign_ids: Sequence[int], turn: int) -> set[int]:
+    """Those whose whole past is looked at this time: as many as have _COUNTED_AT_ONCE e-mails, next time others."""
+    sizes = {it.campaign_id: it.emails for it in rows(_Size, SIZES, (list(campaign_ids),))}
+    return set(_portion(sizes, turn))
+
+
 class _Since(NamedTuple):
     campaign_id: int
     since: datetime

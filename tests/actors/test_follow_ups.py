@@ -11,7 +11,7 @@ from models.email.gates import Closed
 from models.health import heartbeats, invariants
 from models.owner import campaigns, mailboxes, preview, suppressions
 from models.owner.campaigns import CampaignInvalid, LaterStep
-from models.planning import follow_ups
+from models.planning import follow_ups, unplanned
 from models.store import database
 from models.store.tables import CampaignEmailQueue, CampaignLead, CampaignStep, EmailHistory
 from models.views import calendars, forecast, overview
@@ -334,6 +334,20 @@ class TestTheTick:
         plan_follow_ups()
 
         assert follower_of(email_id).wait_ends_at > make.now()
+
+    def test_looks_at_the_whole_past_of_all_small_campaigns_in_each_turn(self) -> None:
+        ids = [a_sequence()[0] for _ in range(3)]
+
+        assert [unplanned.in_turn(ids, turn) for turn in (0, 1)] == [set(ids)] * 2
+
+    def test_finds_in_its_turn_what_was_settled_as_sent_after_days(self) -> None:
+        campaign_id, mailbox_id = a_sequence(waits_for=("9 days",))
+        [email_id] = make.planned(campaign_id, mailbox_id, make.now())
+        moves.doubt(make.handed_over(email_id).held, "silence")
+        self.later()
+        moves.settle_as_sent(email_id, "she has it", "tests")
+
+        assert [it.predecessor_id for it in unplanned.follow_ups([campaign_id])] == [email_id]
 
 
 class TestBeforeItsWaitEnds:
