@@ -13,6 +13,7 @@ from actors.disk import journal
 from actors.disk.identity import this_worker
 from actors.disk.journal import Unrecordable
 from actors.hint import hint_marked, is_soon
+from logins.conversations import conversation_of
 from mail.outcome import Accepted, Deferred, Outcome, Phase, Refused, Scope, Unanswered, Withdrawn
 from models.email import moves, stuck
 from models.email.attempts import Conversation
@@ -22,7 +23,6 @@ from models.email.locks import NoSuchEmail
 from models.owner import campaigns, mailboxes
 from models.planning import refusals
 from models.planning.refusals import Kind, Refusal
-from models.states import Result
 from models.store import database
 from ops.watch import logs, metrics
 from reasons import Code, Reason
@@ -73,23 +73,6 @@ def move(attempt: Attempt, outcome: Outcome) -> bool:
             return moves.doubt(held, reason, conversation)
         case Withdrawn(reason):
             return moves.release(held, reason, conversation)
-    assert_never(outcome)
-
-
-def conversation_of(outcome: Outcome) -> Conversation:
-    """The outcome as it is stored."""
-    seconds = {str(phase): round(took, 3) for phase, took in outcome.seconds.items()}
-    match outcome:
-        case Accepted(it):
-            return Conversation(Result.ACCEPTED, Phase.DOT, None, it.code, it.enhanced, it.text, seconds, it.instead)
-        case Deferred(scope, phase, it):
-            return Conversation(Result.DEFERRED, phase, scope, it.code, it.enhanced, it.text, seconds, it.instead)
-        case Refused(scope, phase, it):
-            return Conversation(Result.REFUSED, phase, scope, it.code, it.enhanced, it.text, seconds, it.instead)
-        case Unanswered():
-            return Conversation(Result.UNANSWERED, Phase.DOT, seconds=seconds)
-        case Withdrawn():
-            return Conversation(Result.WITHDRAWN, Phase.BODY, seconds=seconds)
     assert_never(outcome)
 
 

@@ -1,7 +1,6 @@
 """`mailbox calibrate`: one e-mail to another of our own mailboxes, read back there."""
 
 import threading
-from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Annotated
@@ -10,9 +9,9 @@ import typer
 
 import clock
 import config
-from admin.campaign.testing import converse, told
 from admin.person import who
 from logins import servers
+from logins.send_test import send, told
 from mail import calibration, imap, message, unsubscribe
 from mail.address import normalise
 from mail.calibration import Arrival, Finding
@@ -21,10 +20,10 @@ from mail.imap import Patience, SentFolderUnreadable
 from mail.message import Letter
 from mail.outcome import Accepted
 from models.health import calibrations
-from models.owner import mail_tests, mailboxes
+from models.owner import mailboxes
 from models.owner.mail_tests import TestMailRefused
 from models.owner.mailboxes import Edit, MailboxInvalid
-from models.store import database, vault
+from models.store import vault
 from models.store.tables import Mailbox
 from ops.terminal import escape_controls
 from scheduling.window import WARSAW
@@ -96,16 +95,11 @@ def look(sender: Mailbox, receiver: Mailbox, by: str, wait: int) -> list[Finding
 
 def _send(sender: Mailbox, receiver: Mailbox, by: str) -> str:
     """Returns its Message-ID."""
-    order = mail_tests.begin(None, sender.id, receiver.address, by)
-    try:
-        letter = _letter(sender, receiver, order.message_id)
-        content = message.build(letter, clock.now().astimezone(WARSAW))
-        outcome = converse(order, sender, receiver.address, content)
-    except vault.KeyInvalid as error:
-        raise TestMailRefused(f"{sender.address} cannot send it: {error}") from None
-    finally:
-        with suppress(*database.FAILURES):  # its lease ends it
-            mail_tests.abandon(order.id)
+
+    def compose(message_id: str) -> bytes:
+        return message.build(_letter(sender, receiver, message_id), clock.now().astimezone(WARSAW))
+
+    order, outcome = send(None, sender.id, receiver.address, by, compose)
     if not isinstance(outcome, Accepted):
         raise TestMailRefused(told(outcome, sender, receiver.address))
     return order.message_id

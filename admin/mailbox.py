@@ -298,7 +298,7 @@ def show_(address: Address, json: show.AsJson = False) -> None:
     if inbox and inbox.failures:
         pairs["inbox error"] = f"{inbox.failures} looks failed, the last at {inbox.failed_step}: {inbox.failed_reason}"
     pairs["came back"] = show.responses(pairs.pop("responses"))
-    show.pairs(pairs.items())
+    show.pairs((name, value) for name, value in pairs.items() if value not in (None, ""))
     if domain:
         print()
         show.table(("record", "state", "what its domain says"), domain, "")

@@ -43,6 +43,11 @@ def checked_letter(
     return None if is_as_it_was else Letter(subject, text, html, checked_to=last)
 
 
+def without_inbox(senders: Iterable[Mailbox]) -> list[str]:
+    """The addresses of those whose follow-ups would be sent although nobody would see an answer."""
+    return [it.address for it in senders if it.imap_host is None]
+
+
 def _named(leads: Sequence[str]) -> str:
     more = len(leads) - _SHOWN_LEADS
     return ", ".join(leads[:_SHOWN_LEADS]) + (f" and {more} more" if more > 0 else "")

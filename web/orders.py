@@ -1,26 +1,36 @@
 """Orders from the pages: form posts that carry out an order and redirect to the result."""
 
+import threading
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 
+from apiflask import abort
 from flask import Blueprint, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext
 
 import messages
+from logins import send_test as test_mail
+from mail.address import AddressInvalid, normalise
+from mail.message import LetterInvalid
+from mail.render import TemplateInvalid
 from messages import Message
 from models.email import former_mailboxes
 from models.inbox import incoming
 from models.inbox.incoming import CorrectionRefused
 from models.owner import campaigns, mailboxes, settlement
 from models.owner.campaigns import CampaignInvalid
+from models.owner.mail_tests import TestMailRefused
 from models.owner.settlement import MOST_REASON, SettlementRefused
-from reasons import Code, Reason
-from web import words
+from reasons import Code, Reason, gettext_noop
+from web import preview, words
 from web.guard import access, origin
 from web.pages import campaign_page, email_page, needs_you_page
 
 blueprint = Blueprint("orders", __name__)
 
+_TESTS_AT_ONCE = threading.BoundedSemaphore(2)  # each keeps a thread of the pages busy
 _CAMPAIGN: dict[str, Callable[[int, str, str | None], object]] = {
     "start": lambda campaign_id, by, _: campaigns.start(campaign_id, by),
     "pause": campaigns.pause,
@@ -60,6 +70,28 @@ def follow_ups(campaign_id: int) -> ResponseReturnValue:
     except CampaignInvalid as error:
         return campaign_page(campaign_id, gettext("Not done: %(because)s.", because=words.reason(messages.of(error))))
     return redirect(url_for("pages.campaign", campaign_id=campaign_id), 303)
+
+
+@blueprint.post("/campaigns/<int:campaign_id>/test")
+def send_test(campaign_id: int) -> ResponseReturnValue:
+    """As `campaign test`."""
+    row, to = campaigns.get(campaign_id), request.form.get("to", "").strip()
+    if (it := preview.of_lead(row, request.form.get("lead", "").strip())) is None:
+        return campaign_page(campaign_id, gettext("The campaign has no such lead."))
+    if not _TESTS_AT_ONCE.acquire(blocking=False):
+        abort(503, gettext_noop("Other test mails are being sent. Try again in a moment."))
+    try:
+        normalise(to)
+        it = replace(it, recipient=to)
+        preview.as_test(it, it.message_id)  # refused before anything is counted
+        order, _ = test_mail.send(
+            row.id, it.mailbox_id, to, access.person(), partial(preview.as_test, it), test_mail.QUICK
+        )
+    except (AddressInvalid, CampaignInvalid, LetterInvalid, TemplateInvalid, TestMailRefused) as error:
+        return campaign_page(campaign_id, gettext("Not done: %(because)s.", because=words.told(messages.of(error))))
+    finally:
+        _TESTS_AT_ONCE.release()
+    return redirect(url_for("pages.campaign", campaign_id=campaign_id, test=order.id), 303)
 
 
 @blueprint.post("/emails/<int:email_id>/settle")

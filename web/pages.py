@@ -12,7 +12,7 @@ from mail.address import AddressInvalid, normalise
 from models.email import former_mailboxes
 from models.inbox import incoming as messages
 from models.inbox import switches
-from models.owner import campaigns, changes, mailboxes, suppressions
+from models.owner import campaigns, changes, mail_tests, mailboxes, suppressions
 from models.owner.settlement import MOST_REASON
 from models.states import CampaignStatus, Status
 from models.store import database
@@ -113,6 +113,7 @@ def campaign_page(campaign_id: int, refusal: str | None = None) -> Response:
         preview=preview.of(row, letter_wanted) if row.status == CampaignStatus.DRAFT else None,
         letter_wanted=letter_wanted,
         refusal=refusal,
+        tested=mail_tests.of_campaign(row.id, _id(request.args.get("test", type=int))),
     )
 
 

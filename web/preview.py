@@ -1,12 +1,12 @@
 """Shows the letters of a draft lead by lead, composed as they will be sent."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import clock
 import config
 from mail import unsubscribe
 from mail.address import AddressInvalid, normalise
-from mail.compose import letter_of
+from mail.compose import letter_of, test_letter_of
 from mail.message import LetterInvalid
 from mail.render import TemplateInvalid
 from models.owner.campaigns import CampaignInvalid
@@ -32,10 +32,8 @@ class Preview:
 
 
 def of(row: Campaign, address: str) -> Preview | None:
-    """address: as typed, or a part that finds its lead; "": the first lead. None: there is no such lead."""
-    it = _lead(row, address)
-    if it is None and (found := found_leads.find(address, row.id, 1)) and found.leads:
-        it = _lead(row, found.leads[0].address)
+    """address: see of_lead(). None: there is no such lead."""
+    it = of_lead(row, address)
     if it is None:
         return None
     before, after = letters.beside(row.id, it.turn)
@@ -45,6 +43,21 @@ def of(row: Campaign, address: str) -> Preview | None:
     except (LetterInvalid, TemplateInvalid, vault.KeyInvalid) as error:
         return Preview(it, None, why(error), before, after)
     return Preview(it, letter.read(content), None, before, after)
+
+
+def of_lead(row: Campaign, address: str) -> LeadLetter | None:
+    """address: as typed, or a part that finds its lead; "": the first lead. None: there is no such lead."""
+    it = _lead(row, address)
+    if it is None and (found := found_leads.find(address, row.id, 1)) and found.leads:
+        return _lead(row, found.leads[0].address)
+    return it
+
+
+def as_test(it: LeadLetter, message_id: str) -> bytes:
+    """A lead's letter as a test mail. Raises LetterInvalid and TemplateInvalid."""
+    return test_letter_of(
+        replace(it, message_id=message_id), clock.now().astimezone(WARSAW), config.settings().unsubscribe.url
+    )
 
 
 def _lead(row: Campaign, address: str) -> LeadLetter | None:

@@ -249,6 +249,20 @@ WAITS: dict[Unit, Callable[[int], str]] = {
 }
 
 
+UNITS = {
+    Unit.SECONDS: gettext_noop("seconds"),
+    Unit.MINUTES: gettext_noop("minutes"),
+    Unit.HOURS: gettext_noop("hours"),
+    Unit.DAYS: gettext_noop("days"),
+    Unit.WORKING_DAYS: gettext_noop("working days"),
+}
+
+
+def unit(it: Unit) -> str:
+    """Of a wait, without a number."""
+    return word(UNITS[it])
+
+
 def wait(it: Wait) -> str:
     """Of a follow-up."""
     return WAITS[it.unit](it.count)

@@ -13,7 +13,7 @@ from admin.campaign import follow_ups, summary
 from admin.person import who
 from intake import texts
 from intake.campaign_file import CampaignFile, FileInvalid, edited, read_campaign
-from intake.edits import checked_letter, senders
+from intake.edits import checked_letter, senders, without_inbox
 from mail.address import AddressInvalid, normalise
 from mail.compose import Templates
 from mail.message import LetterInvalid
@@ -111,7 +111,7 @@ def _from_file(row: Campaign, file: Path) -> Edit:
 
 def check_inboxes(file: Path, campaign: CampaignFile, senders: Sequence[Mailbox]) -> None:
     """Raise FileInvalid if a follow-up could not be sent because nobody would see an answer to the letter before it."""
-    without = [it.address for it in senders if it.imap_host is None]
+    without = without_inbox(senders)
     if campaign.steps and without and not campaign.follow_up_without_inbox:
         raise FileInvalid(
             f"{file.name}: steps: nobody would see an answer to {', '.join(without)} before a follow-up: give it IMAP"

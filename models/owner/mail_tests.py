@@ -10,6 +10,7 @@ from typing import Any
 from uuid import uuid4
 
 import config
+from messages import Message, gettext_noop
 from models.email import facts, gates, limits, locks
 from models.email.attempts import Conversation
 from models.email.gates import Facts
@@ -59,7 +60,8 @@ def begin(campaign_id: int | None, mailbox_id: int, recipient: str, by: str) -> 
         if campaign_id is not None and not CampaignMailbox.select().where(
             CampaignMailbox.campaign == campaign_id, CampaignMailbox.mailbox == mailbox_id
         ):
-            raise TestMailRefused(f"{mailbox.address} is none of the campaign's mailboxes")
+            template = gettext_noop("%(mailbox)s is none of the campaign's mailboxes")
+            raise TestMailRefused(Message(template, mailbox=mailbox.address))
         _check(mailbox, recipient, _GATES)
         _end_those_of_dead_processes(mailbox_id)
         now, rules = clock(), config.settings()
@@ -109,6 +111,26 @@ def abandon(test_id: int) -> None:
         TestMail.update(ended_at=CLOCK, outcome=outcome).where(*open_ones, which).execute()
 
 
+@dataclass(frozen=True)
+class Ended:
+    """What became of a test mail."""
+
+    recipient: str
+    mailbox: str
+    outcome: Result | None  # None: it is still being sent
+    answer: str | None
+
+
+ENDED = """
+SELECT t.recipient, m.address AS mailbox, t.outcome, t.answer FROM test_mail t JOIN mailbox m ON m.id = t.mailbox_id
+WHERE t.id = %s AND t.campaign_id = %s
+"""
+
+
+def of_campaign(campaign_id: int, test_id: int) -> Ended | None:
+    return row(Ended, ENDED, (test_id, campaign_id))
+
+
 def _end_those_of_dead_processes(mailbox_id: int) -> None:
     """They may have arrived: they keep counting."""
     dead = TestMail.update(ended_at=CLOCK, outcome=Result.UNANSWERED)
@@ -153,7 +175,7 @@ WHERE m.id = %(mailbox)s
 def _check(mailbox: Mailbox, recipient: str, asked: tuple[gates.Gate, ...]) -> None:
     """Ask the gates that the worker asks, with nothing of a campaign in their way."""
     if disarmed := installation.disarmed_reason():
-        raise TestMailRefused(f"nothing is being sent: {disarmed}")
+        raise TestMailRefused(Message(gettext_noop("nothing is being sent: %(because)s"), because=disarmed))
     values = {"mailbox": mailbox.id, "host": mailbox.smtp_host, "recipient": recipient}
     around = row(_Around, AROUND, values)
     assert around is not None
@@ -196,8 +218,11 @@ def _check(mailbox: Mailbox, recipient: str, asked: tuple[gates.Gate, ...]) -> N
         raise TestMailRefused(_told(mailbox, closed))
 
 
-def _told(mailbox: Mailbox, closed: gates.Closed) -> str:
+def _told(mailbox: Mailbox, closed: gates.Closed) -> Message:
     if closed.gate == "lead":
-        return f"nothing may be sent to this address: {closed.reason}"
-    again = f"; try again from {warsaw(closed.until)}" if closed.until else ""
-    return f"{mailbox.address} cannot send it now: {closed.reason}{again}"
+        return Message(gettext_noop("nothing may be sent to this address: %(because)s"), because=closed.reason)
+    values = {"mailbox": mailbox.address, "because": closed.reason}
+    if closed.until is None:
+        return Message(gettext_noop("%(mailbox)s cannot send it now: %(because)s"), **values)
+    template = gettext_noop("%(mailbox)s cannot send it now: %(because)s; try again from %(at)s")
+    return Message(template, **values, at=warsaw(closed.until))

@@ -43,6 +43,12 @@ class _Letter(NamedTuple):
     html: str | None
 
 
+def of(campaign_id: int) -> list[LaterStep]:
+    rows = CampaignStep.select().where(CampaignStep.campaign == campaign_id, CampaignStep.position > 1)
+    waits = ((it, sequences.wait(it.wait_count, it.wait_unit)) for it in rows.order_by(CampaignStep.position))
+    return [LaterStep(wait, it.subject, it.text, it.html) for it, wait in waits if wait is not None]
+
+
 def change(campaign_id: int, wanted: Sequence[LaterStep]) -> dict[str, list[object]]:
     """Give a campaign these steps after its first. The caller holds its lock. What changed: name -> [old, new].
 

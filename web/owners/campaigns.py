@@ -12,13 +12,14 @@ from flask.typing import ResponseReturnValue
 import messages
 from intake import campaign_file, texts
 from intake.campaign_file import CampaignFile
-from intake.edits import checked_letter, senders
+from intake.edits import checked_letter, senders, without_inbox
 from intake.letters import check_unsubscribe_url
 from intake.texts import FileInvalid
 from mail.compose import Templates
 from mail.message import LetterInvalid
 from mail.render import TemplateInvalid
-from models.owner import campaigns, mailboxes, preview
+from messages import Message, gettext_noop
+from models.owner import campaigns, mailboxes, preview, steps
 from models.owner.campaigns import NO_END, CampaignInvalid, Edit, NewCampaign
 from models.owner.mailboxes import MailboxInvalid
 from models.owner.sentences import WEEKDAYS
@@ -28,14 +29,16 @@ from models.store.tables import Campaign, Mailbox
 from models.views import calendars, reports
 from models.views.calendars import Calendar
 from scheduling.planner import Unplannable
+from scheduling.waits import Unit
 from web import forms, words
 from web.forms import MISSING, Form
 from web.guard import access
+from web.owners import follow_ups
 from web.screen import show
 
 blueprint = Blueprint("campaigns", __name__)
 
-_LETTER = ("subject", "text", "html")
+_LETTER, _UPLOADED = ("subject", "text", "html"), ("text", "html")
 # A page plays no more e-mails that are not planned yet: each takes about 0.1 ms.
 _MOST_EMAILS = 20_000
 _EDITABLE = {CampaignStatus.DRAFT, CampaignStatus.ACTIVE, CampaignStatus.PAUSED}
@@ -64,6 +67,8 @@ def new() -> ResponseReturnValue:
         only = [row.address for row in mailboxes.every()]
         form = Form.filled({**_USUAL, "mailboxes": only if len(only) == 1 else ()})
         return _form_page(None, form)
+    if form.ticked("add_step"):
+        return _with_another_follow_up(None, form)
     if typed := _read(form):
         try:
             campaign_id = campaigns.add(_new(typed), [], access.person())
@@ -84,7 +89,16 @@ def _new(typed: _Typed) -> NewCampaign:
         window=file.window,
         delay_seconds=file.delay_between_emails_seconds,
         daily_limit=file.daily_limit,
+        later_steps=file.later_steps,
+        follow_up_without_inbox=file.follow_up_without_inbox,
     )
+
+
+def _with_another_follow_up(row: Campaign | None, form: Form) -> Response:
+    for name in _UPLOADED:
+        _put_uploaded(form, name)
+    follow_ups.add(form)
+    return _form_page(row, form)
 
 
 def _form_page(row: Campaign | None, form: Form, **values: Any) -> Response:
@@ -95,7 +109,8 @@ def _form_page(row: Campaign | None, form: Form, **values: Any) -> Response:
         form=form,
         mailboxes=mailboxes.every(),
         weekdays=[(name, words.weekdays([number])) for number, name in enumerate(WEEKDAYS)],
-        steps=len(campaigns.letters(row.id)) if row else 1,
+        follow_ups=follow_ups.numbers(form),
+        units=[(str(it), words.unit(it)) for it in reversed(Unit)],
         still=True,
         **values,
     )
@@ -103,8 +118,9 @@ def _form_page(row: Campaign | None, form: Form, **values: Any) -> Response:
 
 def _read(form: Form) -> _Typed | None:
     """What was typed, by the rules of a campaign file. None: something is wrong, and marked in the form."""
-    for name in ("text", "html"):
+    for name in _UPLOADED:
         _put_uploaded(form, name)
+    later = follow_ups.read(form)
     values: dict[str, Any] = {
         "name": form.get("name"),
         "subject": form.get("subject"),
@@ -118,15 +134,22 @@ def _read(form: Form) -> _Typed | None:
         "daily_limit": form.number("daily_limit"),
         "send_on_holidays": form.ticked("send_on_holidays"),
         "end_date": form.get("end_date") or None,
+        "steps": list(later.values()),
+        "follow_up_without_inbox": form.ticked("follow_up_without_inbox"),
     }
     for name, said in campaign_file.faults_in(values).items():
         form.refuse(name, MISSING if values[name] in (None, "") else said)
-    _check_letter(form, values)
+    letters = [_checked(form, values)]
+    letters += [_checked(form, step, f"step-{number}-") for number, step in later.items()]
+    _check_links(form, letters)
     found: list[Mailbox] = []
     try:
         found = senders(values["mailboxes"])
     except (MailboxInvalid, LetterInvalid) as error:
         form.refuse("mailboxes", messages.of(error))
+    if later and (blind := without_inbox(found)) and not values["follow_up_without_inbox"]:
+        template = gettext_noop("nobody would see an answer to %(mailboxes)s before a follow-up")
+        form.refuse("follow_up_without_inbox", Message(template, mailboxes=", ".join(blind)))
     return _Typed(CampaignFile(**values), found) if form.is_right else None
 
 
@@ -141,21 +164,25 @@ def _put_uploaded(form: Form, name: str) -> None:
         form.refuse(f"{name}_file", messages.of(error))
 
 
-def _check_letter(form: Form, values: Mapping[str, Any]) -> None:
-    letter = {name: values[name] for name in _LETTER}
+def _checked(form: Form, letter: Mapping[str, Any], place: str = "") -> Templates:
+    """place: how the names of its fields begin."""
     templates = Templates.of(letter["subject"], letter["text"], letter["html"])
     for name in _LETTER:
         part = getattr(templates, name)
         if damage := texts.damage(letter[name] or ""):
-            form.refuse(name, damage)
+            form.refuse(f"{place}{name}", damage)
         if part is not None:
             try:
                 part.check()
             except TemplateInvalid as error:
-                form.refuse(name, messages.of(error) if part.source.strip() else MISSING)
+                form.refuse(f"{place}{name}", messages.of(error) if part.source.strip() else MISSING)
+    return templates
+
+
+def _check_links(form: Form, letters: list[Templates]) -> None:
     if form.is_right:
         try:
-            check_unsubscribe_url([templates])
+            check_unsubscribe_url(letters)
         except FileInvalid as error:
             form.refuse("text", messages.of(error))
 
@@ -168,6 +195,10 @@ def edit(campaign_id: int) -> ResponseReturnValue:
         return redirect(url_for("pages.campaign", campaign_id=row.id), 303)
     if request.method == "GET":
         return _form_page(row, Form.filled(_as_it_is(row)))
+    if "steps" not in form.values:  # it was not sent by the form, and says nothing of them
+        form.values |= Form.filled(follow_ups.as_typed(steps.of(row.id))).values
+    if form.ticked("add_step"):
+        return _with_another_follow_up(row, form)
     if not (typed := _read(form)):
         return _form_page(row, form)
     try:
@@ -201,6 +232,8 @@ def _as_it_is(row: Campaign) -> dict[str, object]:
         "daily_limit": row.daily_limit,
         "send_on_holidays": row.send_on_holidays,
         "end_date": row.last_day,
+        "follow_up_without_inbox": row.follow_up_without_inbox,
+        **follow_ups.as_typed(steps.of(row.id)),
     }
 
 
@@ -208,7 +241,7 @@ def _change(row: Campaign, typed: _Typed) -> Edit:
     """Raises FileInvalid and CampaignInvalid for a letter that does not fit its leads."""
     file = typed.file
     letter = file.subject, file.text, file.html
-    others = [Templates.of(it.subject, it.text, it.html) for it in campaigns.letters(row.id)[1:]]
+    others = [Templates.of(it.subject, it.text, it.html) for it in file.steps]
     return Edit(
         name=file.name,
         letter=checked_letter(row, *letter, [Templates.of(*letter), *others]),
@@ -220,6 +253,8 @@ def _change(row: Campaign, typed: _Typed) -> Edit:
         daily_limit=file.daily_limit,
         send_on_holidays=file.send_on_holidays,
         last_day=file.end_date or NO_END,
+        later_steps=file.later_steps,
+        follow_up_without_inbox=file.follow_up_without_inbox if file.steps else None,
     )
 
 

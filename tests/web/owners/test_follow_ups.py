@@ -1,0 +1,84 @@
+"""Follow-ups in a campaign's form, block by block and without JavaScript."""
+
+from typing import Any
+
+from models.owner import campaigns, mailboxes, steps
+from models.owner.mailboxes import SentMail
+from models.store.tables import Campaign
+from tests import factories as make
+from tests.web.owners.conftest import Owner, wrong
+from tests.web.owners.test_campaigns import OLA, a_form, form_of
+
+IMAP = SentMail("imap.sender.example", 993, "tls", None)
+
+
+def block(number: int, **fields: Any) -> dict[str, Any]:
+    usual = {"count": "3", "unit": "working days", "subject": "", "text": "Still there, {{ name }}?"}
+    return {f"step-{number}-{name}": value for name, value in {**usual, **fields}.items()}
+
+
+def told(campaign_id: int) -> list[tuple[str, str | None, str]]:
+    return [(str(it.wait), it.subject, it.text) for it in steps.of(campaign_id)]
+
+
+class TestANewCampaign:
+    def test_has_the_follow_ups_that_are_filled_in(self, owner: Owner) -> None:
+        make.a_mailbox(OLA, username="ola", sent_mail=IMAP)
+        blocks = {**block(2), **block(3, count="", text=""), **block(4, count="1", unit="days", subject="Last one")}
+
+        owner.may("/campaigns/new", **a_form(steps="3", **blocks))
+
+        assert told(campaigns.find("Autumn").id) == [
+            ("3 working days", None, "Still there, {{ name }}?"),
+            ("1 day", "Last one", "Still there, {{ name }}?"),
+        ]
+
+    def test_gets_another_block_and_keeps_what_was_typed(self, owner: Owner) -> None:
+        make.a_mailbox(OLA)
+
+        page = owner.sends("/campaigns/new", **a_form(steps="1", add_step="1", **block(2, text="Kept")))
+
+        assert page.status_code == 200
+        assert ('name="steps" value="2"' in page.text, "Kept" in page.text) == (True, True)
+        assert 'id="step-3-count"' in page.text
+        assert not Campaign.select().exists()
+
+    def test_is_told_what_is_wrong_with_one_beside_its_field(self, owner: Owner) -> None:
+        make.a_mailbox(OLA)
+        blocks = {**block(2, count="0", text="{{ name"), **block(3, count="", text=""), **block(4, count="", unit="x")}
+
+        found = wrong(owner.may_not("/campaigns/new", **a_form(steps="3", **blocks)))
+
+        assert found["step-2-count"] == "Must be at least 1."
+        assert "line 1" in found["step-2-text"]
+        assert found["step-4-count"] == "Is missing."
+        assert "nobody would see an answer" in found["follow_up_without_inbox"].lower()
+
+    def test_may_write_again_without_an_inbox_if_that_is_ticked(self, owner: Owner) -> None:
+        make.a_mailbox(OLA)
+
+        owner.may("/campaigns/new", **a_form(steps="1", follow_up_without_inbox="yes", **block(2)))
+
+        assert campaigns.find("Autumn").follow_up_without_inbox
+
+
+class TestADraft:
+    def test_shows_its_follow_ups_and_changes_them(self, owner: Owner) -> None:
+        box = make.a_mailbox(username="ola", sent_mail=IMAP)
+        row = campaigns.get(make.a_campaign([box], leads=1, active=False, follow_ups=["2 days", "4 hours"]))
+        path = f"/campaigns/{row.id}/edit"
+        page = owner.browser.get(path).text
+
+        owner.may(path, **form_of(row, steps="2", **block(2, text="Changed"), **block(3, count="", text="")))
+
+        assert '<option value="hours" selected>' in page
+        assert told(row.id) == [("3 working days", None, "Changed")]
+
+    def test_keeps_them_if_they_are_not_sent(self, owner: Owner) -> None:
+        box = make.a_mailbox(username="ola", sent_mail=IMAP)
+        row = campaigns.get(make.a_campaign([box], leads=1, active=False, follow_ups=["2 days"]))
+
+        owner.may(f"/campaigns/{row.id}/edit", **form_of(row, subject="Another {{ name }}"))
+
+        assert [wait for wait, _, _ in told(row.id)] == ["2 days"]
+        assert mailboxes.of_campaign(row.id)[0].id == box
