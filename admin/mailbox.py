@@ -16,6 +16,7 @@ from admin import confirm, show
 from admin.authorize import authorize, describe
 from admin.calibrate import calibrate
 from admin.person import who
+from intake import learnt_ceilings
 from intake import mailboxes as settings
 from intake.mailboxes import PORTS, DayInvalid, Incomplete, Security
 from logins import check
@@ -285,6 +286,10 @@ def show_(address: Address, json: show.AsJson = False) -> None:
         )
         or None,
     }
+    if learnt := learnt_ceilings.proposed(row):
+        option = {"daily_limit": "--daily-limit", "gap_seconds": "--gap"}[learnt.setting]
+        keep = f"mailbox edit {row.address} {option} {learnt.value}"
+        server["learnt"] = f"{show.moment(learnt.at)}: {learnt.because}; to keep below it: {keep}"
     orders = changes.of_mailbox(row.id, show.FEW)
     if json:
         show.as_json({**vars(line), **server, "changes": orders})

@@ -15,6 +15,7 @@ import bounds
 import config
 import messages
 from bounds import OutOfBounds
+from intake import learnt_ceilings
 from intake import mailboxes as settings
 from intake.mailboxes import PORTS, DayInvalid, Incomplete, Security
 from logins import check
@@ -187,7 +188,8 @@ def _asked(row: Mailbox) -> list[ServerCheck]:
 
 @blueprint.get("/mailboxes/<int:mailbox_id>")
 def one(mailbox_id: int) -> Response:
-    return _page(mailboxes.get(mailbox_id))
+    """take: what its server taught is put into the form of its limits."""
+    return _page(mailboxes.get(mailbox_id), takes=bool(request.args.get("take")))
 
 
 def _page(
@@ -198,10 +200,11 @@ def _page(
     shifts: Collection[preview.Shift] | None = None,
     agreed: str = "",
     asked: str = "",
+    takes: bool = False,
 ) -> Response:
     """form: of what was typed, beside which the rest is as it is. asked: the form whose e-mails move, and how."""
     where = mailboxes.sent_mail(row)
-    as_it_is = {
+    as_it_is: dict[str, object] = {
         "name": row.name,
         "host": row.smtp_host,
         "port": row.smtp_port,
@@ -218,6 +221,9 @@ def _page(
         "ramp_step": row.ramp_step,
         "check": True,
     }
+    learnt = learnt_ceilings.proposed(row)
+    if takes and learnt:
+        as_it_is[{"gap_seconds": "gap"}.get(learnt.setting, learnt.setting)] = learnt.value
     shown = Form.filled(as_it_is)
     if form is not None:
         sent = form.values.get("form", [""])[0]
@@ -232,6 +238,7 @@ def _page(
         line=line,
         form=shown,
         results=results,
+        learnt=learnt,
         shifts=shifts,
         agreed=agreed,
         asked=asked,
