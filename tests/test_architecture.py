@@ -53,7 +53,7 @@ ALLOWED: dict[str, set[str]] = {
     },
     "ops.run": {"clock", "config", "models.store", "ops.terminal", "ops.watch"},
     "ops": {"clock", "config", "models.store"} | _OPS,
-    "logins": {"clock", "mail", "ops.watch"} | _DONE,
+    "logins": {"clock", "mail", "mail.address", "ops.watch"} | _DONE,
     "actors.disk": {"clock", "config", "mail"} | _DONE,
     "actors": {
         "actors.disk",

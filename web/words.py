@@ -5,13 +5,14 @@ from itertools import pairwise
 from typing import Any
 
 from babel import dates
-from flask_babel import get_locale, ngettext
+from flask_babel import get_locale, gettext, ngettext
 
 from messages import Message, Said
 from models.views import conversation_lines
 from models.views.conversations import Conversation
 from models.views.responses import Responses
 from reasons import Code, gettext_noop
+from scheduling.providers import PROVIDERS
 from scheduling.waits import Unit, Wait
 from web.language import duration_of_seconds, in_words, number, sentence, word
 
@@ -247,6 +248,13 @@ WAITS: dict[Unit, Callable[[int], str]] = {
     Unit.DAYS: lambda count: ngettext("after %(num)d day", "after %(num)d days", count),
     Unit.WORKING_DAYS: lambda count: ngettext("after %(num)d working day", "after %(num)d working days", count),
 }
+
+
+def provider(key: str) -> str:
+    """Its name, and what it lets a mailbox send."""
+    it = PROVIDERS[key]
+    limits = (gettext("%(most)s in %(length)s", most=number(limit.most), length=limit.length) for limit in it.limits)
+    return f"{it.name}: {', '.join(limits)}"
 
 
 UNITS = {

@@ -30,6 +30,7 @@ from models.store import database, vault
 from models.store.tables import Mailbox
 from models.views import overview
 from reasons import Why
+from scheduling.providers import PROVIDERS
 from scheduling.window import warsaw_day
 from web.forms import MISSING, Form
 from web.guard import access
@@ -60,6 +61,7 @@ def new() -> ResponseReturnValue:
     address = _address(form)
     values, where = _login_of(form, None)
     limits, ramp = _limits_of(form, None)
+    provider = _provider(form)
     if values.get("username") and not form.values.get("password", [""])[0]:
         form.refuse("password", MISSING)
     if not form.is_right:
@@ -74,6 +76,7 @@ def new() -> ResponseReturnValue:
                 sent_mail=where,
                 one_click=form.ticked("one_click"),
                 ramp=ramp if isinstance(ramp, Ramp) else None,
+                provider=provider,
             )
         except MailboxInvalid as error:
             form.refuse("address", messages.of(error))
@@ -84,7 +87,13 @@ def new() -> ResponseReturnValue:
 
 def _new_page(form: Form, results: list[ServerCheck] | None = None) -> Response:
     return show(
-        "mailbox_new.html", form.status, form=form, results=results or [], securities=list(Security), still=True
+        "mailbox_new.html",
+        form.status,
+        form=form,
+        results=results or [],
+        securities=list(Security),
+        providers=list(PROVIDERS),
+        still=True,
     )
 
 
@@ -158,6 +167,16 @@ def _limits_of(form: Form, row: Mailbox | None) -> tuple[dict[str, Any], Any]:
         return values, None
 
 
+def _provider(form: Form) -> str | None:
+    """As mailboxes.add() takes it: None: by its server; "": none whose limits are known."""
+    chosen = form.get("provider")
+    if chosen in ("", "found"):
+        return None
+    if chosen != "none" and chosen not in PROVIDERS:
+        form.refuse("provider", Message(gettext_noop("choose one")))
+    return "" if chosen == "none" else chosen
+
+
 def _in_bounds(form: Form, name: str, value: Any) -> Any:
     if isinstance(value, int | float):
         try:
@@ -217,6 +236,7 @@ def _page(
         "one_click": row.one_click,
         "daily_limit": row.daily_limit,
         "gap": row.gap_seconds,
+        "provider": row.provider or "none",
         "ramp_start": row.ramp_start,
         "ramp_step": row.ramp_step,
         "check": True,
@@ -244,6 +264,7 @@ def _page(
         asked=asked,
         names={it.id: it.name for it in campaigns.every()} if shifts else {},
         securities=list(Security),
+        providers=list(PROVIDERS),
         freezes=mailboxes.freezes(row.id, _today()),
         authorization=authorizations.of(row.id),
         changes=changes.of_mailbox(row.id),
@@ -284,9 +305,10 @@ def limit(mailbox_id: int) -> ResponseReturnValue:
     values, ramp = _limits_of(form, row)
     for name, said in settings.faults({"name": form.get("name")}):
         form.refuse(name, said)
+    provider = _provider(form)
     if not form.is_right:
         return _page(row, form)
-    change = Edit(name=form.get("name"), **values, ramp=ramp, one_click=form.ticked("one_click"))
+    change = Edit(name=form.get("name"), **values, ramp=ramp, one_click=form.ticked("one_click"), provider=provider)
     return _confirmed(row, form, partial(mailboxes.edit, row.id, access.person(), change), "daily_limit")
 
 
