@@ -119,7 +119,8 @@ class _Seen:
     new: Situation | None  # of its other e-mails, and those of the campaigns beside it
     most: int | None
     mailboxes: _Mailboxes
-    no_mailbox: Reason | None
+    no_mailbox: Reason | None  # why none sends today
+    until: datetime | None  # when one does again; None: not by itself
     left_out: tuple[list[LeftOut], int]
 
     @property
@@ -145,6 +146,7 @@ def _read(row: Campaign, most: int | None, most_left_out: int) -> _Seen:
         most=most,
         mailboxes=read_rows(_Mailboxes, MAILBOXES, (row.id,))[0],
         no_mailbox=shut.because if shut else None,
+        until=shut.until if shut else None,
         left_out=_left_out(row.id, most_left_out),
     )
 
@@ -210,7 +212,9 @@ def _play(seen: Situation, holds: dict[Slot, Hold]) -> Iterator[Slot]:
 
 
 def _standing(seen: _Seen, moved: Sequence[Slot]) -> list[Entry]:
-    """The pending e-mails that keep their times. After the campaign's last day they have none."""
+    """The pending e-mails that keep their times: not without a mailbox, nor after the campaign's last day."""
+    if seen.no_mailbox is not None and seen.until is None:
+        return []
     others = {(slot.lead_id, slot.step_id) for slot in moved}
     last = seen.row.last_day or date.max
     keep = (it for it in seen.pending if (it.campaign_lead_id, it.step_id) not in others)

@@ -9,10 +9,10 @@ import pytest
 from actors import plan as planning
 from models.owner import campaigns, mailboxes, suppressions
 from models.owner.mailboxes import Ramp
-from models.store.tables import Campaign, CampaignEmailQueue, CampaignLead
+from models.store.tables import Campaign, CampaignEmailQueue, CampaignLead, Mailbox
 from models.views import calendars
 from models.views.calendars import Calendar
-from reasons import Code
+from reasons import Code, Reason
 from scheduling.holidays import is_holiday
 from scheduling.window import Window, warsaw_day
 from tests import factories as make
@@ -227,6 +227,20 @@ class TestWhatHoldsIt:
         found = of(a_draft([box], 3))
 
         assert (found.entries, str(found.nowhere)) == ([], "all its mailboxes are paused")
+
+    @pytest.mark.parametrize(
+        ("change", "because"),
+        [({"status": "paused"}, Code.MAILBOXES_PAUSED), ({"daily_limit": 0}, Code.LIMITS_0)],
+    )
+    def test_is_why_none_of_those_that_are_planned_goes_either(self, change: dict[str, Any], because: Code) -> None:
+        mailbox_id = make.a_mailbox()
+        campaign_id = make.a_campaign([mailbox_id], leads=2)
+        make.planned(campaign_id, mailbox_id, make.now(), make.now() + timedelta(minutes=1))
+        Mailbox.update(**change).execute()
+
+        found = calendars.of(campaigns.get(campaign_id))
+
+        assert (found.entries, found.nowhere) == ([], Reason(because))
 
 
 class TestLeadsThatAreLeftOut:
