@@ -11,7 +11,7 @@ from dramatiq import get_broker
 from actors import tick
 from actors.hint import hint_due
 from models.email import hints
-from models.owner import campaigns, mailboxes, suppressions
+from models.owner import campaigns, lead_search, mailboxes, suppressions
 from models.planning import plans, unplanned
 from models.store import database
 from models.store.tables import CampaignEmailQueue, CampaignMailbox, EmailHistory
@@ -63,12 +63,14 @@ def never_planned(email_id: int) -> None:
 
 
 class TestASteadyTick:
-    """Nothing is due, and nothing to plan."""
+    """Nothing is due, nothing to plan, and every lead is searchable."""
 
     def takes(self, count: int) -> list[str]:
         make.nothing_left()
         for _ in range(count):
             all_planned()
+        while lead_search.waiting():
+            lead_search.make_leads_searchable()
         with statements() as seen:
             for step in tick.STEPS:
                 step()
