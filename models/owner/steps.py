@@ -83,11 +83,18 @@ def _told(it: CampaignStep) -> str:
 
 def _matched(old: Sequence[CampaignStep], wanted: Sequence[LaterStep]) -> dict[int, int]:
     """Place in the wanted order -> id of the step that it is."""
-    letters = [_Letter(it.subject, it.text, it.html) for it in old]
-    found: dict[int, int] = {}
-    for kind, i, j, k, m in SequenceMatcher(None, letters, [it.letter for it in wanted], autojunk=False).get_opcodes():
+    before, after = [_Letter(it.subject, it.text, it.html) for it in old], [it.letter for it in wanted]
+    # What is the same at both ends stays, and only the rest is compared: two steps may have the same letter.
+    most = min(len(before), len(after))
+    start = next((place for place in range(most) if before[place] != after[place]), most)
+    end = next((count for count in range(most - start) if before[~count] != after[~count]), most - start)
+    found = {place: old[place].id for place in range(start)}
+    found |= {len(after) - count: old[-count].id for count in range(1, end + 1)}
+    middle = before[start : len(before) - end], after[start : len(after) - end]
+    for kind, i, j, k, m in SequenceMatcher(None, *middle, autojunk=False).get_opcodes():
         if kind in ("equal", "replace"):
-            found |= {place: it.id for place, it in zip(range(k, m), old[i:j], strict=False)}
+            same = zip(range(start + k, start + m), old[start + i : start + j], strict=False)
+            found |= {place: it.id for place, it in same}
     return found
 
 

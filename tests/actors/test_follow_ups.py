@@ -577,6 +577,18 @@ class TestAnEdit:
         assert count() == 4
         assert broken() == []
 
+    def test_of_a_text_is_of_its_step_though_another_has_the_same_letter(self) -> None:
+        campaign_id, _ = a_sequence(waits_for=("1 hour", "1 hour", "1 hour"))
+        before = [it.id for it in CampaignStep.select().order_by(CampaignStep.position)]
+
+        for place in range(3):
+            edit(campaign_id, *(later("1 hour", "Another") if it == place else later("1 hour") for it in range(3)))
+
+            steps = list(CampaignStep.select().order_by(CampaignStep.position))
+            assert [it.id for it in steps] == before
+            assert [it.position for it in steps[1:] if it.text == "Another"] == [place + 2]
+            edit(campaign_id, *[later("1 hour")] * 3)
+
     def test_that_removes_a_step_with_emails_is_refused(self, followed: tuple[int, int, CampaignEmailQueue]) -> None:
         with pytest.raises(CampaignInvalid, match="step 2 has e-mails already"):
             edit(followed[0])
