@@ -204,6 +204,12 @@ def _conversation(
     wait = last.wait if last and last.sent_at and ended is None else None
     is_follow_up = wait is not None or (last is not None and last.step > 1 and last.status is Status.PENDING)
     stuck = last.waits_for_mailbox if last and is_follow_up and it.campaign_status in _RUNNING else None
+    if (
+        stuck is None
+        and it.campaign_status is CampaignStatus.PAUSED
+        and (wait or (last and last.status is Status.PENDING))
+    ):
+        stuck = Reason(Code.CAMPAIGN_STATUS, status=it.campaign_status)
     return Conversation(
         campaign_id=it.campaign_id,
         campaign=it.campaign,

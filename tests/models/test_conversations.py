@@ -19,7 +19,7 @@ from models.owner import campaigns, mailboxes, suppressions
 from models.owner.mailboxes import SentMail
 from models.states import Status
 from models.store.tables import CampaignEmailQueue, CampaignLead, CampaignStep, Inbox, Incoming, Mailbox
-from models.views import conversations, standings
+from models.views import conversation_lines, conversations, standings
 from models.views.conversations import Answer, Conversation
 from reasons import Code, Reason
 from scheduling.planner import Slot
@@ -399,6 +399,22 @@ def test_a_campaign_of_which_nobody_may_be_written_to_says_that() -> None:
     assert standings.standing(campaigns.get(campaign_id)).why == Reason(
         Code.WAITING, because=Reason(Code.NO_LEADS_LEFT)
     )
+
+
+@pytest.mark.parametrize("is_planned", [True, False])
+def test_a_conversation_waits_while_its_campaign_is_paused(is_planned: bool) -> None:
+    campaign_id, _, first = a_sequence()
+    if is_planned:
+        follow(first, make.now() + HOUR)
+    campaigns.pause(campaign_id, "ola")
+
+    told = conversation(first)
+    assert (told.held, told.held_until) == (Reason(Code.CAMPAIGN_STATUS, status="paused"), None)
+    assert conversation_lines.line(told).endswith(
+        "on hold until you decide: the campaign is paused → the next letter waits"
+    )
+    campaigns.resume(campaign_id, "ola")
+    assert conversation(first).held is None
 
 
 class TestAMailboxThatLosesItsInbox:
