@@ -115,6 +115,8 @@ _RANGE = re.compile(rf"(?<![\d.]){_NTH}\.?\s?-\s?(?={_NTH}(?:\.\s?\d|\.?(?: of)?
 _RANGE_OF_DATES = re.compile(
     r"(?<![\d.])\d{1,2}([./])\d{1,2}(?:\1|\1(?:20)?\d\d)?(?: ?r\.?)?(?: \d\d:\d\d)?\s?-\s?(?=\d{1,2}\1\d{1,2})"
 )
+_OPEN_END = re.compile(r"\bdo odwolania\b|\buntil further notice\b")
+_RANGE_OF_ROMAN_DATES = re.compile(r"(?<![\d.])\d{1,2} [ivx]{1,4}\s?-\s?(?=\d{1,2} [ivx]{1,4}\b)")
 _RANGE_OF_ISO_DATES = re.compile(r"20\d\d-\d\d-\d\d\s?-\s?(?=20\d\d-\d\d-\d\d)")
 _RANGE_AFTER_MONTH = re.compile(
     rf"\b({_MONTH}) {_NTH}(?:\s?-\s?| (?:to|through|thru|until|till) (?:the )?)"
@@ -127,7 +129,9 @@ def last_day_away(words: str, received: date) -> date | None:
     """The last day named as one until which, or on which, somebody is away or back. None: it names none."""
     # What stands in another paragraph belongs to another sentence.
     said = _ABBREVIATION.sub(r"\1", plain(re.sub(r"\n\s*\n", ". ", words))[:4000])
-    for pattern in (_RANGE_OF_ISO_DATES, _RANGE_OF_DATES, _RANGE):
+    if _OPEN_END.search(said):
+        return None
+    for pattern in (_RANGE_OF_ISO_DATES, _RANGE_OF_ROMAN_DATES, _RANGE_OF_DATES, _RANGE):
         said = pattern.sub("until ", said)
     said = _RANGE_AFTER_MONTH.sub(r"until \1 ", said)
     found = [day for day in _candidates(said, received) if received <= day <= received + _LONGEST_AWAY]

@@ -20,7 +20,7 @@ _COMMAND = re.compile(
     r"^(please |prosze |pls |plz )?(stop|stopp|stop all|stopall|unsubscribe|unsub|unsubscribe me|remove"
     r"|(remove|delete) ((me|us)|(my|our|this) (e-?mail|mail|address|e-?mail address))( now| immediately)?"
     r"|remove (me |us )?from (the |your |this )?(mailing )?(list|database)"
-    r"|opt ?-?out|cancel subscription|take me off"
+    r"|opt ?-?out|cancel subscription|take me off|no more( e-?mails?| mails?)?"
     r"|nie (wysylac|wysylaj|wysylajcie|przysylac|przesylac|spamowac|spamuj|spamujcie)( wiecej| juz)?"
     r"|wypisz|wypisz mnie|wypis|wypisac|wypisanie|wypisuje|wypisuje sie|wypisz nas|wypiszcie mnie|prosze o wypis"
     r"|odsubskryb(uj|ujcie|owac|owanie)( mnie| nas)?|wyrejestr(uj|ujcie|owac)( mnie| nas)?"
@@ -65,7 +65,9 @@ _REQUESTS = [
     ),
     (
         r"\b(prosze|prosimy|prosil[ae]m|prosilbym|prosilabym|zadam|zadamy|domagam sie|prosba)\b.{0,25}"
-        r"\b(zaprzesta\w*|przesta\w*|nie ?(wysyla|przesyla|przysyla|kontaktowa|pisa|nagabywa|spamowa|neka)ni\w+)"
+        r"\b(zaprzesta\w*|przesta\w*(?=$|[.,!]| (juz|do|mnie|mi|nam|nas|pisa|wysyl|przesyl|przysyl"
+        r"|spam|nek|kontakt|sla|zasyp))"
+        r"|nie ?(wysyla|przesyla|przysyla|kontaktowa|pisa|nagabywa|spamowa|neka)ni\w+)"
     ),
     (
         r"\b(prosze|prosimy|prosilbym|prosilabym|prosba)\b.{0,25}\bnie (pisac|wysylac|przesylac|przysylac|kontaktowac"
@@ -89,6 +91,11 @@ _REQUESTS = [
         rf"|odbierac|widziec)\b.{{0,40}}\b{_MAIL}"
     ),
     r"\bnie (chce|chcemy) (juz |wiecej |juz wiecej )?(otrzymywac|dostawac) (wiecej|juz|nic|zadnych|tego)",
+    (
+        r"\bnie zgadza(m|my) sie na (otrzymyw|przesyl|przysyl|wysyl|przetwarz|kontakt)\w*"
+        r"|\b(zabraniam|zabraniamy|zakazuje|zakazujemy)( \w+)? (wysyl|przesyl|przysyl|przetwarz|kontakt|pisan)\w*"
+        r"|\b(wypisac|wykreslic|skreslic) (mnie|nas)\b|\bnie zawraca(c|j|jcie) (mi|nam) (juz |wiecej )?(glowy|gitary)"
+    ),
     (
         r"\bnie (wyrazam|wyrazamy|wyrazalem|wyrazalam) (zgody|zgod)|\b(cofam|wycofuje|cofamy|odwoluje"
         r"|wycofujemy) .{0,20}zgod[eay]|\b(wnosze|zglaszam|skladam) (niniejszym )?sprzeciw|\bsprzeciwiam sie"
@@ -150,10 +157,20 @@ _REQUESTS = [
     ),
     (
         r"\bno (more|further) (e-?mails?|mails?|messages|contact|communication|correspondence|follow-?ups?)( please)?\b"
-        r"|\b(do not|don.?t|dont) (want|wish) .{0,25}\b(receive|get|hear|contacted|emails?|e-?mails?)\b"
+        r"|\b(do not|don.?t|dont) (want|wish) (to )?((receive|get|see)"
+        r" ((any|these|those|this|your|such|more|further|other|of) )*(e-?mails?|mails?|messages?|spam|newsletters?"
+        r"|this|these|anything|offers|them|it)\b|hear (from|more)|be (contacted|e-?mailed|bothered)"
+        r"|((any|these|your|such|more|further) )+(e-?mails?|mails?|messages?|spam|newsletters?))"
     ),
     (
-        r"\bcease and desist\b|\b(withdraw|revoke) (my|our) consent|\bobject to (the |any )?(processing|further"
+        r"\bcease (all |any )?(further )?(and desist|contact|communications?|correspondence|e-?mails?|e-?mailing"
+        r"|sending)\b"
+        r"|\bquit (e-?mailing|contacting|spamming|writing|messaging)\b"
+        r"|\blose (my|our) (e-?mail|address|number|contact)\b"
+        r"|\b(want|get me|get us|me|us) off (of )?(this|your|the) (mailing |e-?mail |contact )?list\b"
+    ),
+    (
+        r"\b(withdraw|revoke) (my|our) consent|\bobject to (the |any )?(processing|further"
         r"|being contacted|your)|\b(never|did not|didn.?t) (consent|agree|sign(ed)? up|subscribe|opt)\b.{0,60}\b(remove"
         r"|stop|delete|unsubscribe)"
     ),
@@ -174,7 +191,8 @@ _INSTEAD = re.compile(
 )
 _MENTION = re.compile(
     r"\bunsubscri\w*|\bwypis(z|uj|ac|anie|uje|emy)\w*"
-    r"(?! (prosze |nam |mi )?(faktur|rachun|zaswiadcz|dokument|recept|czek))|\bopt ?-?out\b"
+    r"(?! (prosze |nam |mi )?(faktur|rachun|zaswiadcz|dokument|recept|czek))"
+    r"|\b(uodo|uokik)\b|\b(zglosz|zglasza)\w* (to )?(jako )?spam|\bopt ?-?out\b"
 )
 
 

@@ -104,8 +104,13 @@ class TestARequestNotToWrite:
                 "odsubskrybuj",
             ),
             *(
+                "Quit emailing me",
+                "get me off this list",
+                "Please cease all communication.",
                 "Bitte nehmen Sie mich aus Ihrem Verteiler",
                 "Not interested. Stop.",
+                "Kategorycznie zabraniam wysyłania mi wiadomości",
+                "nie zgadzam się na otrzymywanie ofert",
                 "RODO: żądam usunięcia moich danych",
             ),
         ],
@@ -117,7 +122,12 @@ class TestARequestNotToWrite:
         "text",
         [
             *("Proszę o wypisanie faktury proforma.", "Proszę wykreślić punkt 3 z umowy.", "Wypisz proszę fakturę."),
-            *("Stop! Zanim pójdziemy dalej: ile to kosztuje?", "Czy można się wypisać z umowy po roku?"),
+            *(
+                "Proszę przestać liczyć VAT i podać ceny netto.",
+                "We don't want to get a bad offer, so be precise.",
+                "Stop! Zanim pójdziemy dalej: ile to kosztuje?",
+                "Czy można się wypisać z umowy po roku?",
+            ),
             *("Nie jestem zainteresowany", "Nie.", "Thanks for your email. Not interested at this time."),
             *("Please stop by our office on Tuesday.", "Proszę usunąć z oferty pozycję 3 i przesłać ponownie."),
             *("Czy Wasz system obsługuje wypisywanie (unsubscribe)?", "Proszę o kontakt po 20 sierpnia."),
@@ -162,6 +172,8 @@ class TestTheDayOfReturn:
             ("Biuro nieczynne 15.08. Zapraszamy 17.08.", date(2026, 8, 17)),
             ("Abwesend bis 14. August 2026", date(2026, 8, 14)),
             ("Zgłoszenie nr 12/08/2026 przyjęte. Odpowiemy do 3 dni roboczych.", None),
+            ("Od 4.08 do odwołania przebywam na L4", None),
+            ("Nieobecna 3 VIII - 14 VIII", date(2026, 8, 14)),
             ("I was away until 3 January 2025", None),
             ("Jestem na urlopie do 2 sierpnia", None),  # left switched on
             ("Faktura z dnia 12.08.2026. Jestem poza biurem.", None),
