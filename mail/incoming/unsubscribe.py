@@ -41,7 +41,8 @@ _REQUESTS = [
         r"\b(prosze|prosimy|prosilbym|prosilabym|poprosze|prosba|zadam|zadamy|domagam sie|uprzejmie prosze|wnosze"
         r"|wnioskuje)\b.{0,30}\b(wypisa\w*|wykresl\w*|skresl\w*|wyrejestrowa\w*)"
         r"(?=$|[.,!;:)-]| (mnie|nas|sie|moj\w*|nasz\w*|te[ng]\w*|adres\w*|e-?mail\w*|dan\w+|prosze|dziekuj\w+|pilnie"
-        r"|natychmiast\w*|pozdraw\w+)\b| ze? (?!umow|ofert|faktur|cennik|zamowien|projekt))"
+        r"|natychmiast\w*|pozdraw\w+)\b(?! ze? (kopi|dw|cc|umow|ofert|zamowien))"
+        r"| ze? (?!umow|ofert|faktur|cennik|zamowien|projekt|kopi|dw\b|cc\b))"
     ),
     (
         r"\b(mnie|nas|moj\w*|nasz\w*)( adres\w*| e-?mail\w*| dan\w+)? (usunac|wykreslic|skreslic|wypisac) ze?"
@@ -52,7 +53,8 @@ _REQUESTS = [
     r"\b(dosc|koniec) (tego |juz |z |tych )*(spam\w*|maili|e-?maili|wiadomosci)\b|\bzrezygnuj\w* z (wysyl|przesyl)\w+",
     (
         rf"\b(prosze|prosimy|prosilbym|prosilabym|poprosze|prosba|zadam|zadamy|domagam sie|wnosze"
-        rf"|wnioskuje)\b.{{0,20}}\b(usun|usuniec|usuwa)\w* .{{0,15}}\b({_ADDRESS}\b|adres|e-?mail|danych|dane|z (bazy"
+        rf"|wnioskuje)\b.{{0,20}}\b(usun|usuniec|usuwa)\w*(?! (bled|uster|pozycj|punkt|zalacz|literow))"
+        rf" .{{0,15}}\b({_ADDRESS}\b|adres|e-?mail|danych|dane|z (bazy"
         rf"|listy|waszej|panstwa))"
     ),
     (
@@ -70,8 +72,9 @@ _REQUESTS = [
         r"|nie ?(wysyla|przesyla|przysyla|kontaktowa|pisa|nagabywa|spamowa|neka)ni\w+)"
     ),
     (
-        r"\b(prosze|prosimy|prosilbym|prosilabym|prosba)\b.{0,25}\bnie (pisac|wysylac|przesylac|przysylac|kontaktowac"
-        r"|spamowac|nekac|zasmiecac|slac|nachodzic|niepokoic)\b"
+        r"\b(prosze|prosimy|prosilbym|prosilabym|prosba)\b.{0,25}\bnie"
+        r" (pisac|wysylac|przesylac|przysylac|kontaktowac(?! sie z (?!(mna|nami)\b))"
+        r"|spamowac|nekac|zasmiecac|slac|nachodzic|niepokoic)\b(?! (jeszcze|teraz|narazie|na razie)\b)"
     ),
     (
         r"\b(wypisz|wypiszcie|wykresl|wykreslcie|skresl|skreslcie|wyrejestruj|usun|usuncie)\b (prosze )?(mnie|nas|moj"
@@ -85,20 +88,28 @@ _REQUESTS = [
         r"\b(wypisuje|wyrejestrowuje) sie\b|\brezygnuje (z (otrzymywania|subskrypcji|newslettera|korespondencji|waszych"
         r"|panstwa))"
     ),
-    r"\bnie (zycze|zyczymy|zyczylbym|zyczylabym) sobie\b",
+    (
+        r"\bnie (zycze|zyczymy|zyczylbym|zyczylabym) sobie"
+        rf"(?=$|[.,!;]| (juz |wiecej |dalsz\w+ |zadn\w+ )*"
+        rf"({_MAIL}|otrzymyw|dostaw|kontakt|tego|takie|te\b|nicz|zeby|aby|by\b"
+        r"|wysyl|przesyl|przysyl|pisan|wasz|panstw|sie\b|w ten))"
+    ),
     (
         rf"\bnie (chce|chcemy|chcialbym|chcialabym|zamierzam|prosilem|prosilam)\b.{{0,25}}\b(otrzymywac|dostawac"
         rf"|odbierac|widziec)\b.{{0,40}}\b{_MAIL}"
     ),
     r"\bnie (chce|chcemy) (juz |wiecej |juz wiecej )?(otrzymywac|dostawac) (wiecej|juz|nic|zadnych|tego)",
     (
-        r"\bnie zgadza(m|my) sie na (otrzymyw|przesyl|przysyl|wysyl|przetwarz|kontakt)\w*"
+        r"\bnie zgadza(m|my) sie na (otrzymyw|przesyl|przysyl|wysyl|przetwarz|kontakt(?!\w* telef))\w*"
         r"|\b(zabraniam|zabraniamy|zakazuje|zakazujemy)( \w+)? (wysyl|przesyl|przysyl|przetwarz|kontakt|pisan)\w*"
-        r"|\b(wypisac|wykreslic|skreslic) (mnie|nas)\b|\bnie zawraca(c|j|jcie) (mi|nam) (juz |wiecej )?(glowy|gitary)"
+        r"|\b(wypisac|wykreslic|skreslic) (mnie|nas)\b(?! ze? (umow|ofert|zamowien|kopi|dw|cc)\w*)"
+        r"|\bnie zawraca(c|j|jcie) (mi|nam) (juz |wiecej )?(glowy|gitary)"
     ),
     (
-        r"\bnie (wyrazam|wyrazamy|wyrazalem|wyrazalam) (zgody|zgod)|\b(cofam|wycofuje|cofamy|odwoluje"
-        r"|wycofujemy) .{0,20}zgod[eay]|\b(wnosze|zglaszam|skladam) (niniejszym )?sprzeciw|\bsprzeciwiam sie"
+        r"\bnie (wyrazam|wyrazamy|wyrazalem|wyrazalam) (zgody|zgod)\b"
+        r"(?! na (podwyz|cen|waru|zmian|plat|term|montaz|koszt))|\b(cofam|wycofuje|cofamy|odwoluje"
+        r"|wycofujemy) .{0,20}zgod[eay]|\b(wnosze|zglaszam|skladam) (niniejszym )?sprzeciw"
+        r"|\bsprzeciwiam sie(?! (cen|podwyz|waru|zmian|koszt))"
     ),
     (
         r"\b(nie pisz|nie piszcie|nie wysylaj|nie wysylajcie|nie przysylaj|nie przysylajcie|nie kontaktuj"
@@ -144,7 +155,8 @@ _REQUESTS = [
         r"\bnie (chce|chcemy) (juz |wiecej |zadnych |waszych |panstwa |twoich |takich |tych )+"
         r"(maili|e-?maili|wiadomosci|ofert)"
     ),
-    r"\btake (me|us) off\b|\bopt(ing)? ?-?(me |us )?out\b(?! of (the )?(question|budget|scope))",
+    r"\btake (me|us) off\b(?! hold)",
+    r"\bopt(ing)? ?-?(me |us )?out\b(?! (of (the )?(question|budget|scope|old)|clause|option))",
     (
         r"\b(do not|don.?t|dont|never|please no|stop)\b ?(ever )?(e-?mail(ing)?"
         r"|contact(ing)?|writ(e|ing)|messag(e|ing)|send(ing)?|spam(ming)?|bother(ing)?|pester(ing)?)\b.{0,12}\b(me"
@@ -184,6 +196,15 @@ _NOT = re.compile(
     r"|\bnie (wypisuj|wypisujcie|usuwaj|usuwajcie|wykreslaj) (mnie|nas)|\b(prosze|prosimy) (mnie "
     r"|nas )?nie (wypisywac|usuwac|wykreslac|skreslac)|\b(don.?t|do not|nie) (stop|przestawaj\w*)\b"
 )
+# Who wants something besides is for a person to judge.
+_WANTS = re.compile(
+    r"\b(prosze|prosimy|poprosze) o (\w+ )?(ofert|propozycj|cennik|wycen|rabat|telefon|szczegol)|\brabat\b|\bpoza tym\b"
+    r"|\b(zadzwonie|oddzwonie|zdzwonmy|porozmawia\w*|umowmy|spotkajmy|chetnie|czekamy na|tylko ze mna|i wpisac"
+    r"|prosze pisac)\b"
+    r"|\b(happy to|call me|let'?s (talk|meet|speak)|(the )?new (one|number|address) is|discount"
+    r"|can you (explain|deliver))\b"
+    r"|\bsend (me |us |the |an? |your )*(offer|quote|details|proposal|price)"
+)
 _INSTEAD = re.compile(
     r"\b(instead|zamiast|natomiast|a na|(tylko|ale) (na|poczta|listownie|telefonicznie|do|by|via|to|through))\b"
     r"|\b(prosze|prosimy|please)( \w+)? (pisac|kontaktowac sie|kierowac|wysylac|write|contact|send|e-?mail"
@@ -206,7 +227,7 @@ def request(new_text: str, subject: str = "") -> Request | None:
     words = plain(_NEW_SENTENCE.sub(". ", new_text))[:3000]
     if found := _REQUEST.search(_NOT.sub(" ", words)):
         near = words[max(0, found.start() - 200) : found.end() + 200]
-        return Request.UNSURE if _INSTEAD.search(near) else Request.ASKED
+        return Request.UNSURE if _INSTEAD.search(near) or _WANTS.search(words) else Request.ASKED
     if _MENTION.search(words) and not _NOT.search(words) and "?" not in words:
         return Request.UNSURE
     return None

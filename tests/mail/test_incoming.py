@@ -123,6 +123,11 @@ class TestARequestNotToWrite:
         [
             *("Proszę o wypisanie faktury proforma.", "Proszę wykreślić punkt 3 z umowy.", "Wypisz proszę fakturę."),
             *(
+                "Proszę o usunięcie błędu w adresie dostawy.",
+                "Proszę nie wysyłać jeszcze oferty.",
+                "Proszę nie kontaktować się z Janem.",
+                "Nie wyrażam zgody na podwyżkę.",
+                "Opt-out clause in your contract: what is it?",
                 "Proszę przestać liczyć VAT i podać ceny netto.",
                 "We don't want to get a bad offer, so be precise.",
                 "Stop! Zanim pójdziemy dalej: ile to kosztuje?",
@@ -136,6 +141,11 @@ class TestARequestNotToWrite:
     )
     def test_is_none(self, text: str) -> None:
         assert a_reply(text).class_ is Class.HUMAN
+
+    def test_beside_another_wish_is_for_a_person_to_judge(self) -> None:
+        text = "Proszę usunąć nasz stary adres z bazy, nowy to jan@klient.example. Poproszę o ofertę."
+
+        assert a_reply(text).class_ is Class.UNCLEAR
 
 
 class TestTheDayOfReturn:
@@ -186,6 +196,10 @@ class TestTheDayOfReturn:
 
 def test_a_person_who_says_that_she_is_away_is_for_a_person_to_judge() -> None:
     assert a_reply("Jestem na urlopie, wrócę do Pani w poniedziałek.").class_ is Class.UNCLEAR
+
+
+def test_an_encrypted_reply_is_for_a_person_to_judge() -> None:
+    assert a_reply("-----BEGIN PGP MESSAGE-----\n\nhQEMA9\n-----END PGP MESSAGE-----").class_ is Class.UNCLEAR
 
 
 def test_ids_are_cited_in_order_of_trust() -> None:
