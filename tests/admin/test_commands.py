@@ -283,7 +283,7 @@ class TestAddingACampaign:
                 "{{ name" + "|upper" * 60 + " }}",
                 "autumn.toml: text: the template is nested too deeply",
             ),
-            ("Dear {{ name }}", "{{ name.__class__ }}", "autumn.toml: text line 1: getattr is not available"),
+            ("Dear {{ name }}", "{{ name.__class__ }}", "autumn.toml: text line 1: '.' is not available"),
         ],
     )
     def test_a_mistake_in_the_campaign_file_is_named_and_nothing_is_written(
