@@ -10,61 +10,6 @@ from scheduling.plan_types import Ceiling, whole
 _KEPT = 1024
 
 
-class Times:
-    """Times in order, by the hour: so that one more moves few of the others, of which there may be a million."""
-
-    def __init__(self) -> None:
-        self._hours: list[int] = []  # those with times, in order
-        self._of_hour: dict[int, list[datetime]] = {}
-        self._passed = 0  # so many of the first hour were passed
-
-    def add(self, at: datetime) -> None:
-        hour = _hour(at)
-        if (times := self._of_hour.get(hour)) is not None:
-            insort(times, at, lo=self._passed if hour == self._hours[0] else 0)
-            return
-        if self._passed and hour < self._hours[0]:
-            first = self._of_hour[self._hours[0]]
-            del first[: self._passed]
-            self._passed = 0
-        insort(self._hours, hour)
-        self._of_hour[hour] = [at]
-
-    @property
-    def first(self) -> datetime | None:
-        return self._of_hour[self._hours[0]][self._passed] if self._hours else None
-
-    def drop_first(self) -> None:
-        self._passed += 1
-        if self._passed == len(self._of_hour[self._hours[0]]):
-            del self._of_hour[self._hours.pop(0)]
-            self._passed = 0
-
-    def clear_of(self, at: datetime, gap: timedelta) -> datetime:
-        """The first time from `at` on that keeps the gap to those before and behind it."""
-        hours, of_hour, before = self._hours, self._of_hour, at - gap
-        hour = _hour(before)
-        place, number = bisect_left(hours, hour), 0
-        if place < len(hours) and hours[place] == hour:
-            number = bisect_right(of_hour[hour], before)
-        if place == 0:
-            number = max(number, self._passed)
-        while place < len(hours):
-            times = of_hour[hours[place]]
-            while number < len(times):
-                if times[number] >= at + gap:
-                    return at
-                at = whole(times[number] + gap)
-                number += 1
-            place, number = place + 1, 0
-        return at
-
-
-def _hour(at: datetime) -> int:
-    """The number of an instant's hour. All instants are in UTC."""
-    return at.toordinal() * 24 + at.hour
-
-
 class Track:
     """The taken times of one campaign or mailbox. None is ever given back."""
 
@@ -72,24 +17,27 @@ class Track:
 
     def __init__(self, gap: timedelta) -> None:
         self.gap = gap
-        self._times = Times()
-        self.first_at: datetime | None = None  # of those that were not passed
+        self._times: list[datetime] = []  # in order
+        self._first = 0  # the first that was not passed
+        self.first_at: datetime | None = None
         # Disjoint stretches without a free time, in order: where many times are taken, they are not searched again.
         self._full_from: list[datetime] = []
         self._full_to: list[datetime] = []
 
     def add(self, at: datetime) -> None:
-        self._times.add(at)
-        if self.first_at is None or at < self.first_at:
-            self.first_at = at
+        insort(self._times, at, lo=self._first)
+        self.first_at = self._times[self._first]
 
     def passed(self, at: datetime) -> datetime | None:
         """Pass the first time, and return it, if it is not after `at`."""
         first_at = self.first_at
         if first_at is None or first_at > at:
             return None
-        self._times.drop_first()
-        self.first_at = self._times.first
+        self._first += 1
+        if self._first == _KEPT:
+            del self._times[:_KEPT]
+            self._first = 0
+        self.first_at = self._times[self._first] if self._first < len(self._times) else None
         return first_at
 
     def free_from(self, at: datetime) -> datetime:
@@ -98,7 +46,10 @@ class Track:
         begins = at
         if place >= 0 and at < self._full_to[place]:
             at, begins = self._full_to[place], self._full_from[place]
-        at = self._times.clear_of(at, self.gap)
+        following = bisect_right(self._times, at - self.gap, lo=self._first)
+        while following < len(self._times) and self._times[following] < at + self.gap:
+            at = whole(self._times[following] + self.gap)
+            following += 1
         if at > begins:
             self._remember(begins, at)
         return at
