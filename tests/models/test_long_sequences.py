@@ -5,7 +5,6 @@ from datetime import timedelta
 
 import pytest
 
-from actors.plan import plan_follow_ups
 from models.email import moves
 from models.health import heartbeats
 from models.owner import campaigns
@@ -69,7 +68,8 @@ READS: dict[str, Callable[[int], object]] = {
     "its letters": sequences.steps,
     "its forecast": lambda it: forecast.future(it),
     "its calendar": lambda it: calendars.of(campaigns.get(it), 1000, 0),
-    "the tick's follow-ups": lambda _: plan_follow_ups(),
+    # But for those minutes in which a tick looks at the whole past.
+    "the tick's follow-ups": lambda it: unplanned.follow_ups([it], unplanned.unfollowed_since([it])),
     "the tick's new leads": lambda _: plans.situation(),
 }
 
