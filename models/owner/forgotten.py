@@ -89,10 +89,13 @@ def lock_addresses() -> None:
     execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
 
 
+UNTIL_NOW = "SELECT clock_timestamp() WHERE pg_try_advisory_xact_lock(%s)"
+
+
 def all_written_until() -> datetime | None:
     """A moment until which every address that was written down is committed. None: one is being written."""
-    is_free, now = fetch("SELECT pg_try_advisory_xact_lock(%s), clock_timestamp()", (_LOCK,))[0]
-    return now if is_free else None
+    found: list[tuple[datetime]] = fetch(UNTIL_NOW, (_LOCK,))
+    return found[0][0] if found else None
 
 
 def lock_forgetting() -> None:

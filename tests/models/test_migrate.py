@@ -113,6 +113,10 @@ def recorded(found: list[changes.RecordedChange]) -> dict[str, Any]:
     return {name: values for it in found if it.by == "migration" for name, values in it.values.items()}
 
 
+# The later ones replace an index of the first.
+READS_OF_A_FULL_DAY = ["0013_reads_of_a_full_day", "0061_pending_with_holds", "0131_indexes_of_sequences"]
+
+
 class TestMigrating:
     def test_a_second_time_there_is_nothing_to_apply(self, db: None) -> None:
         assert migrate.migrate() == []
@@ -141,11 +145,7 @@ class TestMigrating:
 
     def test_one_outside_a_transaction_that_was_interrupted_is_applied_from_its_beginning(self, db: None) -> None:
         before = database.fetch(INDEXES, {"schema": "public"})
-        # The later ones replace an index of the first.
-        again = [
-            *("0013_reads_of_a_full_day", "0061_pending_with_holds", "0131_indexes_of_sequences"),
-            "0161_follow_ups_by_step",
-        ]
+        again = [*READS_OF_A_FULL_DAY, "0161_follow_ups_by_step"]
         database.execute("DELETE FROM schema_migration WHERE name = ANY(%s)", (again,))
         database.execute("UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'moves_from_a_day'::regclass")
 
@@ -156,8 +156,7 @@ class TestMigrating:
 
     def test_lets_mail_pass_while_it_waits_for_a_table_that_a_backup_reads(self, db: None) -> None:
         make.a_mailbox()
-        # With the later one that drops an index of it again.
-        again = ["0006_reads", "0013_reads_of_a_full_day"]
+        again = ["0006_reads", *READS_OF_A_FULL_DAY]  # which drops an index of it again
         database.execute("DELETE FROM schema_migration WHERE name = ANY(%s)", (again,))
         reads, may_end = threading.Event(), threading.Event()
         applied: list[list[str]] = []

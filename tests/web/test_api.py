@@ -51,6 +51,8 @@ class TestReads:
         told = told_by_admin("email", "show", str(email_id))
 
         assert browser.get(f"/api/emails/{email_id}/history").json == told.pop("history")
+        conversation: Any = browser.get(f"/api/emails/{email_id}/conversation").json
+        assert conversation["line"] == told.pop("conversation")
         del told["content"]
         assert browser.get(f"/api/emails/{email_id}").json == told
 
