@@ -20,12 +20,8 @@ _MOST_BYTES = 512
 @contextmanager
 def serving(zone: Zone, *, failing: bool = False) -> Iterator[int]:
     """The port. zone: (name, type) -> values. failing: every answer is a failure of the server."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as datagrams, socket.socket() as listener:
-        datagrams.bind(("127.0.0.1", 0))
-        port: int = datagrams.getsockname()[1]
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(("127.0.0.1", port))
-        listener.listen()
+    with _on_one_port() as (listener, datagrams):
+        port: int = listener.getsockname()[1]
         threads = [
             threading.Thread(target=_over_udp, args=(datagrams, zone, failing), daemon=True),
             threading.Thread(target=_over_tcp, args=(listener, zone, failing), daemon=True),
@@ -37,6 +33,19 @@ def serving(zone: Zone, *, failing: bool = False) -> Iterator[int]:
         listener.shutdown(socket.SHUT_RDWR)
         for thread in threads:
             thread.join()
+
+
+@contextmanager
+def _on_one_port() -> Iterator[tuple[socket.socket, socket.socket]]:
+    """A TCP and a UDP socket. A port that is free for the one may be taken for the other."""
+    while True:
+        with socket.create_server(("127.0.0.1", 0)) as listener, socket.socket(type=socket.SOCK_DGRAM) as datagrams:
+            try:
+                datagrams.bind(listener.getsockname())
+            except OSError:
+                continue
+            yield listener, datagrams
+            return
 
 
 def _over_udp(server: socket.socket, zone: Zone, failing: bool) -> None:
