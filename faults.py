@@ -19,8 +19,8 @@ from messages import Message, Said, gettext_noop
 class TomlInvalid(Exception):
     """The text is not valid TOML."""
 
-    def __init__(self, line: int, because: str) -> None:
-        super().__init__(f"line {line}: {because}")
+    def __init__(self, line: int, because: Message) -> None:
+        super().__init__(Message(gettext_noop("line %(line)d: %(problem)s"), line=line, problem=because))
 
 
 class Fault(NamedTuple):
@@ -43,7 +43,7 @@ def within(bounds: Bounds) -> AfterValidator:
 
 def _no_boolean(value: object) -> object:
     if isinstance(value, bool):
-        raise ValueError("must be a number")
+        raise ValueError(Message(gettext_noop("must be a number")))
     return value
 
 
@@ -66,8 +66,10 @@ def of(error: ValidationError) -> list[Fault]:
 def _together(place: tuple[str, ...], found: Sequence[tuple[str, Said]]) -> Fault:
     """Join the errors of all alternatives. That the value may also be left out is only told if it is the only one."""
     told = [each for each in found if each[0] != "none_required"] or found
-    texts = list(dict.fromkeys(text for _, text in told))
-    return Fault(place, told[0][0], texts[0] if len(texts) == 1 else ", or ".join(map(str, texts)))
+    first, *others = dict.fromkeys(text for _, text in told)
+    for text in others:
+        first = Message(gettext_noop("%(this)s, or %(that)s"), this=first, that=text)
+    return Fault(place, told[0][0], first)
 
 
 # Pydantic's names for the branches of a union, which are not in the input.
@@ -147,9 +149,9 @@ def _is_list(context: Mapping[str, Any]) -> bool:
     return context.get("field_type") in ("List", "Tuple", "Set", "Dictionary")
 
 
-def suggestion(name: str, known: Iterable[str]) -> str:
+def suggestion(name: str, known: Iterable[str]) -> Said:
     nearest = difflib.get_close_matches(name, known, n=1)
-    return f"; did you mean {nearest[0]}?" if nearest else ""
+    return Message(gettext_noop("; did you mean %(name)s?"), name=nearest[0]) if nearest else ""
 
 
 def toml(text: str) -> dict[str, Any]:
@@ -157,40 +159,45 @@ def toml(text: str) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
     except RecursionError:
-        raise TomlInvalid(1, "lists or tables are nested too deeply in this file") from None
+        told = gettext_noop("lists or tables are nested too deeply in this file")
+        raise TomlInvalid(1, Message(told)) from None
     except tomllib.TOMLDecodeError as error:
         if place := re.search(r"\(at line (\d+), column \d+\)", str(error)):
             raise TomlInvalid(int(place[1]), _hint(str(error))) from None
-        raise TomlInvalid(
-            _last_beginning(text), "cannot be read as TOML: a text, list or table that begins here is not closed"
-        ) from None
+        told = gettext_noop("cannot be read as TOML: a text, list or table that begins here is not closed")
+        raise TomlInvalid(_last_beginning(text), Message(told)) from None
     except ValueError:
-        raise TomlInvalid(1, "a number in this file has too many digits") from None
+        raise TomlInvalid(1, Message(gettext_noop("a number in this file has too many digits"))) from None
 
 
+_TWICE = gettext_noop("this name is given twice")
+_A_VALUE = gettext_noop("a value is text in quotes, a number, true, false, or a list in brackets")
+_BACKSLASH = gettext_noop("a backslash in a text must be written twice")
 _HINTS = {
-    "Cannot overwrite a value": "this name is given twice",
-    "Cannot declare": "this name is given twice",
-    "Duplicate inline table key": "this name is given twice",
-    "Cannot redefine": "this name is given twice",
-    "Cannot mutate": "this name is given twice",
-    "Invalid value": "a value is text in quotes, a number, true, false, or a list in brackets",
-    "Invalid date": "a value is text in quotes, a number, true, false, or a list in brackets",
-    "Unescaped": "a backslash in a text must be written twice",
-    "Invalid hex value": "a backslash in a text must be written twice",
-    "Escaped character": "a backslash in a text must be written twice",
-    "Illegal character '\\n'": "a text must end on its line; a longer one needs three quotes on each side",
-    "Illegal character": "the line has a control character",
+    "Cannot overwrite a value": _TWICE,
+    "Cannot declare": _TWICE,
+    "Duplicate inline table key": _TWICE,
+    "Cannot redefine": _TWICE,
+    "Cannot mutate": _TWICE,
+    "Invalid value": _A_VALUE,
+    "Invalid date": _A_VALUE,
+    "Unescaped": _BACKSLASH,
+    "Invalid hex value": _BACKSLASH,
+    "Escaped character": _BACKSLASH,
+    "Illegal character '\\n'": gettext_noop(
+        "a text must end on its line; a longer one needs three quotes on each side"
+    ),
+    "Illegal character": gettext_noop("the line has a control character"),
 }
 
 
-def _hint(said: str) -> str:
+def _hint(said: str) -> Message:
     """What is wrong, without the line's content, which may contain a secret."""
     hint = next(
         (ours for theirs, ours in _HINTS.items() if said.startswith(theirs)),
-        "a line must look like name = value, with text in quotes",
+        gettext_noop("a line must look like name = value, with text in quotes"),
     )
-    return f"cannot be read as TOML: {hint}"
+    return Message(gettext_noop("cannot be read as TOML: %(hint)s"), hint=Message(hint))
 
 
 _MOST_LINES = 2000  # parsed repeatedly to find a line; more would be slow

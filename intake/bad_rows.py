@@ -2,7 +2,7 @@
 
 import csv
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import count
@@ -13,9 +13,10 @@ from types import TracebackType
 from intake.columns import names_of
 from intake.tables import Table
 from intake.texts import FileInvalid
-from messages import Said
+from messages import Message, Said, gettext_noop
 
-_REASON = "reason not imported"  # no field of a template, so that it is left out when the corrected file comes in
+# No field of a template, so that it is left out when the corrected file comes in.
+_REASON = gettext_noop("reason not imported")
 _SHOWN_LINES = 5
 _SHOWN_REASONS = 3
 MOST_REASONS = 20  # that are kept, and listed
@@ -82,8 +83,9 @@ class ErrorFile:
     It appears once it is kept, and never replaces an earlier one, in which somebody may have corrected rows.
     """
 
-    def __init__(self, table: Table) -> None:
-        self._input = table.path
+    def __init__(self, table: Table, written: Callable[[Said], str] = str) -> None:
+        """written: how the reasons are, in a person's language."""
+        self._input, self._written = table.path, written
         self._form = table.for_errors()
         self._count = len(names_of(table.header))
         self._header = table.header.cells[: self._count]
@@ -95,17 +97,18 @@ class ErrorFile:
                 "w", encoding=form.codec, errors="replace", newline="", dir=self._input.parent, delete=False
             )
         except OSError as error:
-            raise FileInvalid(f"{self._input.parent}: the bad rows cannot be written there: {error.strerror}") from None
+            raise self._unwritable(error) from None
         self._file.write(form.opening)
         self._rows = csv.writer(self._file, delimiter=form.delimiter)
-        self._rows.writerow([*self._header, _REASON])
+        self._rows.writerow([*self._header, self._written(Message(_REASON))])
         return self
 
     def add(self, cells: Sequence[str], line: int, because: Said) -> None:
         """Cells beyond the last column are put into it."""
         cells = [*cells, *[""] * (self._count - len(cells))]
         last = self._form.delimiter.join(cells[self._count - 1 :]).rstrip(self._form.delimiter)
-        self._rows.writerow([*cells[: self._count - 1], last, f"line {line}{because}"])
+        reason = Message(gettext_noop("line %(line)d%(said)s"), line=line, said=because)
+        self._rows.writerow([*cells[: self._count - 1], last, self._written(reason)])
 
     def keep(self) -> Path:
         try:
@@ -113,8 +116,12 @@ class ErrorFile:
             path = self._new_path()
             os.replace(self._file.name, path)
         except OSError as error:
-            raise FileInvalid(f"{self._input.parent}: the bad rows cannot be written there: {error.strerror}") from None
+            raise self._unwritable(error) from None
         return path
+
+    def _unwritable(self, error: OSError) -> FileInvalid:
+        template = gettext_noop("%(folder)s: the bad rows cannot be written there: %(error)s")
+        return FileInvalid(Message(template, folder=self._input.parent, error=error.strerror))
 
     def _new_path(self) -> Path:
         """leads.errors.csv, or the first of leads.errors-2.csv, … that there is not yet."""

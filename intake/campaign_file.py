@@ -26,7 +26,7 @@ from models.owner.sentences import WEEKDAYS
 from models.owner.steps import MOST_STEPS, LaterStep
 from models.store.tables import Campaign
 from scheduling import waits
-from scheduling.waits import Wait
+from scheduling.waits import Wait, WaitInvalid, WaitOutOfBounds
 from scheduling.window import Window, WindowInvalid
 
 _LETTER = ("subject", "text", "html")
@@ -37,8 +37,15 @@ _SHOWN_PROBLEMS = 3
 
 def _wait(value: object) -> Wait:
     if not isinstance(value, str):
-        raise ValueError('must be text like "3 working days"')
-    return waits.parsed(value)
+        raise ValueError(Message(gettext_noop('must be text like "3 working days"')))
+    try:
+        return waits.parsed(value)
+    except WaitOutOfBounds as error:
+        template = gettext_noop("a wait in %(unit)s must be between 1 and %(most)s")
+        raise ValueError(Message(template, unit=Message(error.unit), most=f"{error.most:,}")) from None
+    except WaitInvalid:
+        template = gettext_noop('%(text)s is not a wait like "3 working days", "2 days" or "4 hours"')
+        raise ValueError(Message(template, text=repr(value[:60]))) from None
 
 
 class StepFile(BaseModel):
@@ -130,7 +137,7 @@ def read_campaign(path: Path) -> tuple[CampaignFile, list[Templates]]:
     try:
         values = faults.toml(source)
     except faults.TomlInvalid as error:
-        raise FileInvalid(f"{path.name} {error}") from None
+        raise FileInvalid(Message("%(file)s %(said)s", file=path.name, said=messages.of(error))) from None
     if lifted := _begins_with_a_step(values):
         values = _with_first_step_as_letter(path.name, source, values)
     places = [_inline_letter(path, values, "step 1: " if lifted else "")]
@@ -144,7 +151,7 @@ def read_campaign(path: Path) -> tuple[CampaignFile, list[Templates]]:
         for templates in letters:
             templates.check()
     except TemplateInvalid as error:
-        raise FileInvalid(str(error)) from None
+        raise FileInvalid(*error.args) from None
     return campaign, letters
 
 
@@ -158,7 +165,7 @@ def _with_first_step_as_letter(where: str, source: str, values: Mapping[str, Any
     first, *later = values["steps"]
     for name in first:
         if name not in _LETTER:
-            raise FileInvalid(_told_of_step(where, source, 1, name, "", lifted=True))
+            raise FileInvalid(_told_of_step(where, source, 1, name, None, lifted=True))
     return {**values, **first, "steps": later}
 
 
@@ -188,13 +195,16 @@ def faults_in(values: Mapping[str, Any]) -> dict[str, Said]:
     return {}
 
 
-def _checked(where: str, values: Mapping[str, Any], source: str = "", *, lifted: bool = False) -> CampaignFile:
+def _checked(where: Said, values: Mapping[str, Any], source: str = "", *, lifted: bool = False) -> CampaignFile:
     """source: the TOML text of the values, to find line numbers for errors. lifted: its first step is the letter."""
     try:
         campaign = CampaignFile(**values)
         _ = campaign.window
-    except WindowInvalid as error:
-        raise FileInvalid(f"{where}: window_start, window_end: {error}") from None
+    except WindowInvalid:
+        template = gettext_noop(
+            "%(where)s: window_start, window_end: a window must start before it ends, between 00:00 and 24:00"
+        )
+        raise FileInvalid(Message(template, where=where)) from None
     except ValidationError as error:
         raise FileInvalid(joined(_told(where, source, fault, lifted=lifted) for fault in faults.of(error))) from None
     return campaign
@@ -204,30 +214,47 @@ def named(name: str) -> str:
     """A campaign's name, checked by the rules of a campaign file."""
     others = {"subject": "-", "text": "-", "mailboxes": ["-"], "window_start": "00:00", "window_end": "24:00"}
     pace = {"weekdays": ["mon"], "delay_between_emails_seconds": 1, "daily_limit": 1}
-    return _checked("the name", {"name": name, **others, **pace}).name
+    return _checked(Message(gettext_noop("the name")), {"name": name, **others, **pace}).name
 
 
-def _told(where: str, source: str, fault: faults.Fault, *, lifted: bool) -> str:
+def _told(where: Said, source: str, fault: faults.Fault, *, lifted: bool) -> Message:
     name, *inner = fault.place
     if name == "steps" and inner and inner[0].isdigit():
         field = inner[1] if len(inner) > 1 else ""
-        return _told_of_step(where, source, int(inner[0]) + 2, field, str(fault.text), lifted=lifted)
+        return _told_of_step(where, source, int(inner[0]) + 2, field, fault.text, lifted=lifted)
     if lifted and name in _LETTER:
-        return _told_of_step(where, source, 1, name, str(fault.text), lifted=True)
+        return _told_of_step(where, source, 1, name, fault.text, lifted=True)
     line = faults.line_of(source, [name])
-    entry = "".join(f", entry {int(each) + 1}" for each in inner if each.isdigit())
+    entry: Said = name
+    for each in filter(str.isdigit, inner):
+        entry = Message(gettext_noop("%(field)s, entry %(number)d"), field=entry, number=int(each) + 1)
     known = set(CampaignFile.model_fields)
-    text = f"there is no such field{faults.suggestion(name, known)}" if name not in known else str(fault.text)
-    return f"{where}{f' line {line}' if line else ''}: {name}{entry}: {text}"
+    text = fault.text if name in known else _no_such_field(name, known)
+    return _at_field(_at(where, line), entry, text)
 
 
-def _told_of_step(where: str, source: str, number: int, name: str, text: str, *, lifted: bool) -> str:
+def _at(where: Said, line: int | None) -> Said:
+    return Message(gettext_noop("%(file)s line %(line)d"), file=where, line=line) if line else where
+
+
+def _at_field(where: Said, field: Said, text: Said) -> Message:
+    return Message("%(where)s: %(field)s: %(said)s", where=where, field=field, said=text)
+
+
+def _no_such_field(name: str, known: set[str]) -> Message:
+    template = gettext_noop("there is no such field%(suggestion)s")
+    return Message(template, suggestion=faults.suggestion(name, known))
+
+
+def _told_of_step(where: Said, source: str, number: int, name: str, text: Said | None, *, lifted: bool) -> Message:
     """number: 1 for the first letter. lifted: it is one of the steps in the file."""
     line = _line_of_step(source, number - 1 if lifted else number - 2, name)
     known = set(_LETTER if number == 1 else StepFile.model_fields)
-    if name and name not in known:
-        text = f"there is no such field{faults.suggestion(name, known)}"
-    return f"{where}{f' line {line}' if line else ''}: step {number}{f': {name}' if name else ''}: {text}"
+    if text is None or (name and name not in known):
+        text = _no_such_field(name, known)
+    step = Message(gettext_noop("step %(number)d"), number=number)
+    field = Message("%(step)s: %(name)s", step=step, name=name) if name else step
+    return _at_field(_at(where, line), field, text)
 
 
 def _line_of_step(source: str, index: int, name: str) -> int | None:
@@ -267,7 +294,7 @@ def edited(
         "daily_limit": row.daily_limit if daily_limit is None else daily_limit,
         "end_date": None if end_date == NO_END_DATE else end_date,
     }
-    file = _checked("the change", values)
+    file = _checked(Message(gettext_noop("the change")), values)
     return Edit(
         name=name,
         window_start_minute=None if window_start is None else file.window.start_minute,
@@ -303,11 +330,12 @@ def _inline(path: Path, key: str, value: object) -> tuple[object, str]:
             try:
                 value, where = texts.read_beside(path, name), name
             except FileInvalid as error:
-                raise FileInvalid(f"{where}: {error}") from None
+                raise FileInvalid(Message("%(where)s: %(said)s", where=where, said=messages.of(error))) from None
         case Mapping():
-            raise FileInvalid(f'{where} must be text or {{ file = "NAME" }}')
+            template = gettext_noop('%(where)s must be text or { file = "NAME" }')
+            raise FileInvalid(Message(template, where=where))
     if isinstance(value, str) and (damage := texts.damage(value)):
-        raise FileInvalid(f"{where}: {damage}")
+        raise FileInvalid(Message("%(where)s: %(said)s", where=where, said=damage))
     return value, where
 
 
@@ -322,8 +350,15 @@ def _minute(value: str) -> int:
     return minutes
 
 
-def joined(problems: Iterable[str]) -> str:
-    found = list(problems)
-    more = len(found) - _SHOWN_PROBLEMS
-    rest = f"; and {more} more problem{'s' if more > 1 else ''}" if more > 0 else ""
-    return "; ".join(found[:_SHOWN_PROBLEMS]) + rest
+def joined(problems: Iterable[Message]) -> Message:
+    """The first of them, and how many more there are. problems: one at least."""
+    first, *others = problems
+    for each in others[: _SHOWN_PROBLEMS - 1]:
+        first = Message("%(this)s; %(that)s", this=first, that=each)
+    if more := len(others[_SHOWN_PROBLEMS - 1 :]):
+        one, many = (
+            gettext_noop("%(first)s; and 1 more problem"),
+            gettext_noop("%(first)s; and %(count)d more problems"),
+        )
+        return Message(one if more == 1 else many, first=first, count=more)
+    return first

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from intake.rows import DELIMITERS, Row
 from intake.tables import Table, name_of
-from intake.texts import FileInvalid
+from intake.texts import FileInvalid, at
 from mail.address import AddressInvalid, normalise
-from messages import Message, gettext_noop
+from messages import Message, Said, gettext_noop
 from models.owner.lead_import import LEGAL_BASIS
 
 LONGEST_NAME = 100
@@ -89,7 +89,7 @@ def names_of(header: Row) -> list[str]:
     return names
 
 
-def choose(where: str, names: Sequence[str], used: Collection[str], chosen: Mapping[str, str | None]) -> Choice:
+def choose(where: Said, names: Sequence[str], used: Collection[str], chosen: Mapping[str, str | None]) -> Choice:
     """where: file and line of the header, for errors. used: the fields of the letter.
 
     chosen: field -> name of its column; None: from no column. Of what was chosen, columns that there are not are
@@ -111,11 +111,12 @@ def choose(where: str, names: Sequence[str], used: Collection[str], chosen: Mapp
     return Choice(certain, suggested, open_)
 
 
-def _the_one(where: str, names: Sequence[str], name: str) -> int:
+def _the_one(where: Said, names: Sequence[str], name: str) -> int:
     found = [number for number, each in enumerate(names) if each == name]
     if len(found) > 1:
-        twice = " and ".join(str(number + 1) for number in found)
-        raise FileInvalid(f"{where}: the columns {twice} are all named {name!r}; rename all but one")
+        template = gettext_noop("%(where)s: the columns %(numbers)s are all named %(name)s; rename all but one")
+        numbers = ", ".join(str(number + 1) for number in found)
+        raise FileInvalid(Message(template, where=where, numbers=numbers, name=repr(name)))
     return found[0]
 
 
@@ -152,13 +153,14 @@ def _is_field(name: str) -> bool:
 def check_field(name: str) -> None:
     """Raise FileInvalid unless a template can use the name."""
     if not _is_field(name):
-        raise FileInvalid(f"--map: {name[:60]!r} is not a name that a template can use")
+        template = gettext_noop("--map: %(name)s is not a name that a template can use")
+        raise FileInvalid(Message(template, name=repr(name[:60])))
 
 
 def check_header(table: Table, names: Sequence[str]) -> None:
-    where = f"{table.path.name} line {table.header.line}"
+    where = at(table.path, table.header.line)
     if table.header.problem:
-        raise FileInvalid(f"{where}{table.header.problem}")
+        raise FileInvalid(Message("%(where)s: %(said)s", where=where, said=table.header.problem))
     if not names:
         template = gettext_noop("%(where)s: the first line is empty; it must name the columns, and one of them email")
         raise FileInvalid(Message(template, where=where))

@@ -13,7 +13,7 @@ import messages
 from intake import encodings, rows
 from intake.encodings import EncodingUnknown
 from intake.rows import DELIMITERS, Row
-from intake.tables import MOST_ROWS, Form, header_of, is_blank
+from intake.tables import MOST_ROWS, Form, header_of, is_blank, too_many_rows
 from intake.texts import FileInvalid, at, opened
 from messages import Message, gettext_noop
 
@@ -25,7 +25,6 @@ _SEVERAL = {
     "\t": gettext_noop("tabs"),
     "|": gettext_noop("pipes"),
 }
-_TOO_MANY_ROWS = f"more than {MOST_ROWS:,} rows; make several files of it"
 _OPENING = 65_536  # characters in which the header is looked for
 _EXCEL_SAYS = re.compile(r'"?sep=(.)"?[,;\t|]*', re.IGNORECASE)
 _IN_QUOTES = re.compile(r'"[^"]*"')
@@ -44,7 +43,10 @@ class Csv:
         lines = [line.removesuffix("\r") for line in opening.split(self._line_end)]
         if said := _EXCEL_SAYS.fullmatch(lines[0]):
             if said[1] not in DELIMITERS:
-                raise FileInvalid(f"{path.name} line 1: sep={said[1]}: columns must be separated by {_listed()}")
+                template = gettext_noop(
+                    "%(where)s: sep=%(sign)s: columns must be separated by commas, semicolons, tabs or pipes"
+                )
+                raise FileInvalid(Message(template, where=at(path, 1), sign=said[1]))
             self.delimiter, self._skipped = said[1], 1
             self.header = self._header_of(lines[1:], said[1], is_email)
         else:
@@ -69,10 +71,12 @@ class Csv:
         bare = _IN_QUOTES.sub("", lines[header.line - 1]) if header.line <= len(lines) else ""
         for other in DELIMITERS.keys() - {delimiter}:
             if len(header.cells) > 1 and bare.count(other) >= len(header.cells) - 1:
-                raise FileInvalid(
-                    f"{self.path.name} line {header.line}: the header has both {DELIMITERS[delimiter]}s and"
-                    f" {DELIMITERS[other]}s; its columns must be separated by one of them"
+                template = gettext_noop(
+                    "%(where)s: the header has both %(these)s and %(those)s; its columns must be separated by one of"
+                    " them"
                 )
+                these, those = Message(_SEVERAL[delimiter]), Message(_SEVERAL[other])
+                raise FileInvalid(Message(template, where=at(self.path, header.line), these=these, those=those))
         return delimiter, header
 
     def _header_of(self, lines: list[str], delimiter: str, is_email: Callable[[str], bool]) -> Row:
@@ -88,9 +92,10 @@ class Csv:
                 found = rows.read(islice(text, self._skipped, None), self.delimiter, is_a_row)
                 for count, row in enumerate(found):
                     if count > MOST_ROWS:
-                        raise problem or FileInvalid(f"{self.path.name}: {_TOO_MANY_ROWS}")
+                        raise problem or too_many_rows(self.path, MOST_ROWS)
                     if row.problem and problem is None:  # perhaps the rest of the file is one cell
-                        problem = FileInvalid(f"{self.path.name} line {row.line + self._skipped}{row.problem}")
+                        where = at(self.path, row.line + self._skipped)
+                        problem = FileInvalid(Message("%(where)s: %(said)s", where=where, said=row.problem))
                     if count % 1000 == 0:
                         self.share = file.tell() / size
                     line = row.line + self._skipped
@@ -100,8 +105,9 @@ class Csv:
             raise self._undecodable(error, line + 1) from None
 
     def _undecodable(self, error: UnicodeDecodeError, line: int) -> FileInvalid:
+        template = gettext_noop("%(file)s: is not %(encoding)s text behind line %(line)d")
         name = encodings.name_of(self._codec)
-        return FileInvalid(f"{self.path.name}: is not {name} text behind line {line}: {error.reason}")
+        return FileInvalid(Message(template, file=self.path.name, encoding=name, line=line))
 
     def described(self) -> Message:
         template = gettext_noop("%(encoding)s text, columns separated by %(separator)s")
@@ -115,20 +121,14 @@ class Csv:
         return Form(self._codec, self.delimiter, f"sep={self.delimiter}\r\n" if self._skipped else "")
 
 
-def _listed() -> str:
-    *most, last = (f"{name}s" for name in DELIMITERS.values())
-    return f"{', '.join(most)} or {last}"
-
-
 def _codec(path: Path, encoding: str | None) -> str:
     if encoding is not None:
         try:
             found = codecs.lookup(encoding)
             "".encode(found.name)
         except LookupError:
-            raise FileInvalid(
-                f"--encoding: there is no text encoding {encoding!r}; write for instance cp1250 or utf-8"
-            ) from None
+            template = gettext_noop("there is no text encoding %(name)s; write for instance cp1250 or utf-8")
+            raise FileInvalid(Message(template, name=repr(encoding))) from None
         return "utf-8-sig" if found.name == "utf-8" else found.name
     with opened(path, LARGEST_CSV) as file:
         try:

@@ -37,7 +37,7 @@ def damage(text: str) -> Message | None:
     for word in re.split(r"[ \t\n]+", text):
         # A closing quote after a letter only looks like a trace.
         if meanings := _meanings(word.rstrip("»“”’")):
-            meant = " or ".join(map(repr, meanings))
+            meant = " / ".join(map(repr, meanings))
             template = gettext_noop(
                 "%(word)s was %(meant)s before it was read in the wrong encoding; export it again as UTF-8"
             )

@@ -8,7 +8,7 @@ from intake.texts import FileInvalid
 from mail.address import normalise
 from mail.compose import Sender, Templates
 from mail.render import TemplateInvalid
-from messages import Message, Said
+from messages import Message, Said, gettext_noop
 from models.owner import campaigns, mailboxes
 from models.owner.campaigns import CampaignInvalid, Letter
 from models.store.tables import Campaign, Mailbox
@@ -39,7 +39,7 @@ def checked_letter(
         raise FileInvalid(*error.args) from None
     if problems:
         told = [Message("%(leads)s: %(said)s", leads=_named(them), said=said) for said, them in problems.items()]
-        raise CampaignInvalid(told[0] if len(told) == 1 else joined(map(str, told)))
+        raise CampaignInvalid(joined(told))
     return None if is_as_it_was else Letter(subject, text, html, checked_to=last)
 
 
@@ -48,9 +48,9 @@ def without_inbox(senders: Iterable[Mailbox]) -> list[str]:
     return [it.address for it in senders if it.imap_host is None]
 
 
-def _named(leads: Sequence[str]) -> str:
-    more = len(leads) - _SHOWN_LEADS
-    return ", ".join(leads[:_SHOWN_LEADS]) + (f" and {more} more" if more > 0 else "")
+def _named(leads: Sequence[str]) -> Said:
+    more, shown = len(leads) - _SHOWN_LEADS, ", ".join(leads[:_SHOWN_LEADS])
+    return Message(gettext_noop("%(leads)s and %(count)d more"), leads=shown, count=more) if more > 0 else shown
 
 
 def senders(addresses: Iterable[str]) -> list[Mailbox]:

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from typing import BinaryIO
 
 from intake.damage import damage
+from messages import Message, gettext_noop
 
 # In the order in which they are preferred. A text that none of them reads well is refused.
 _EIGHT_BIT = {"cp1250": "Windows-1250", "iso8859-2": "ISO-8859-2", "cp852": "CP852"}
@@ -33,7 +34,7 @@ _HEAD = 4096
 class EncodingUnknown(Exception):
     """None of the encodings can be the file's."""
 
-    def __init__(self, line: int | None, because: str) -> None:
+    def __init__(self, line: int | None, because: Message) -> None:
         super().__init__(because)
         self.line = line
 
@@ -52,7 +53,7 @@ def detect(file: BinaryIO) -> str:
     even, odd = head[0::2].count(0), head[1::2].count(0)
     if max(even, odd) > len(head) // 8:
         if min(even, odd) > len(head) // 8:
-            raise EncodingUnknown(None, "is UTF-32 text without a BOM, or no text at all")
+            raise EncodingUnknown(None, Message(gettext_noop("is UTF-32 text without a BOM, or no text at all")))
         return "utf-16-le" if odd > even else "utf-16-be"
     file.seek(0)
     line = _first_line_beyond_utf8(file)
@@ -61,7 +62,7 @@ def detect(file: BinaryIO) -> str:
     file.seek(0)
     if best := eight_bit(file):
         return best
-    raise EncodingUnknown(line, "is not UTF-8 text, nor in any other encoding of Polish")
+    raise EncodingUnknown(line, Message(gettext_noop("is not UTF-8 text, nor in any other encoding of Polish")))
 
 
 def _first_line_beyond_utf8(lines: Iterable[bytes]) -> int | None:

@@ -8,8 +8,7 @@ from intake.bad_rows import BadRows, ErrorFile
 from intake.columns import Columns
 from intake.leads import LeadLine, read_leads
 from intake.letters import fault
-from intake.tables import Table
-from intake.texts import FileInvalid
+from intake.tables import Table, too_many_rows
 from mail import unsubscribe
 from mail.compose import Templates
 from messages import Message, Said
@@ -45,7 +44,7 @@ def stage(
     bad, count, batch = BadRows(), 0, list[tuple[int, NewLead]]()
     for count, it in enumerate(read_leads(table, columns), start=1):
         if most_rows is not None and count > most_rows:
-            raise FileInvalid(f"{table.path.name}: more than {most_rows:,} rows; make several files of it")
+            raise too_many_rows(table.path, most_rows)
         because: Said | None
         if isinstance(it, LeadLine):
             reason = fault(it.lead.address, it.lead.fields, letters)

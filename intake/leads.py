@@ -86,14 +86,15 @@ def _check_cells(columns: Columns, row: Row, separator: str) -> None:
     """Raise ValueError unless each cell has a column and is unambiguous."""
     count = columns.count
     if row.problem:
-        raise ValueError(row.problem)
+        raise ValueError(Message(": %(said)s", said=row.problem))
     if row.doubtful is not None:
-        names = {number: name for name, number in columns.fields}
+        names: dict[int, Said] = {number: name for name, number in columns.fields}
         template = gettext_noop(
             ", %(name)s: has a quote in it and does not begin with one;"
             " put the whole cell in quotes, and write each quote within it twice"
         )
-        raise ValueError(Message(template, name=names.get(row.doubtful, f"cell {row.doubtful + 1}")))
+        cell = Message(gettext_noop("cell %(number)d"), number=row.doubtful + 1)
+        raise ValueError(Message(template, name=names.get(row.doubtful, cell)))
     if len(row.cells) < count:
         template = (
             gettext_noop(": 1 cell instead of %(count)d; an empty cell needs its %(separator)s too")

@@ -25,8 +25,8 @@ _A_SENDER = Sender("a-check@sender.example", "")
 def check_columns(file: Path, columns: Columns) -> None:
     """Raise FileInvalid if a column has the name of each lead's own link."""
     if unsubscribe.FIELD in dict(columns.fields):
-        name = unsubscribe.FIELD
-        raise FileInvalid(f"{file.name}: rename the column {name}: each lead's own link has that name in letters")
+        template = gettext_noop("%(file)s: rename the column %(name)s: each lead's own link has that name in letters")
+        raise FileInvalid(Message(template, file=file.name, name=unsubscribe.FIELD))
 
 
 def check_unsubscribe_url(letters: Sequence[Templates]) -> None:

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from intake.columns import Choice, Columns, check_header, choose, columns, names_of
 from intake.tables import Table
-from intake.texts import FileInvalid
+from intake.texts import FileInvalid, at
+from messages import Message, Said, gettext_noop
 from models.owner import column_mappings
 
 
@@ -13,7 +14,7 @@ from models.owner import column_mappings
 class Question:
     """What a person may be asked about a file's columns."""
 
-    where: str  # file and line of the header, for errors
+    where: Said  # file and line of the header, for errors
     names: Sequence[str]  # of its columns, as they are compared
     cells: Sequence[str]  # the same as they stand in the file
     choice: Choice
@@ -24,10 +25,11 @@ def question(table: Table, used: Collection[str], given: Mapping[str, str | None
     """used: the fields of the letter. given: field -> its column, as a person named it. Raises FileInvalid."""
     names = names_of(table.header)
     check_header(table, names)
-    where = f"{table.path.name} line {table.header.line}"
+    where = at(table.path, table.header.line)
     for name in given.values():
         if name is not None and name not in names:
-            raise FileInvalid(f"--map: {where} has no column {name!r}, only {', '.join(names)[:200]}")
+            template = gettext_noop("--map: %(where)s has no column %(name)s, only %(found)s")
+            raise FileInvalid(Message(template, where=where, name=repr(name), found=", ".join(names)[:200]))
     known = column_mappings.of(names)
     choice = choose(where, names, {*used, *given}, {**known, **given})
     return Question(where, names, [cell.strip() for cell in table.header.cells[: len(names)]], choice, known)
@@ -39,8 +41,9 @@ def agreed(it: Question, picked: Mapping[str, int | None], given: Collection[str
     given: the fields that a person named. Raises FileInvalid if no column has the addresses.
     """
     if picked.get("email") is None:
-        raise FileInvalid(f"{it.where}: no column is read as email, which each lead needs")
-    fresh = {field: it.names[at] if (at := picked[field]) is not None else None for field in (*given, *picked)}
+        template = gettext_noop("%(where)s: no column is read as email, which each lead needs")
+        raise FileInvalid(Message(template, where=it.where))
+    fresh = {field: it.names[place] if (place := picked[field]) is not None else None for field in (*given, *picked)}
     fresh = {field: name for field, name in fresh.items() if name != it.known.get(field, field)}
     if fresh:
         column_mappings.remember(it.names, fresh, by)

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from messages import gettext_noop
+from messages import Message, gettext_noop
 
 DELIMITERS = {
     ",": gettext_noop("comma"),
@@ -29,7 +29,7 @@ class Row:
     line: int  # its first line, or the one with the problem; counted from 1
     cells: list[str]
     doubtful: int | None = None  # index of an unquoted cell that contains quotes
-    problem: str = ""  # why it cannot be read; its cells are then split at each delimiter
+    problem: Message | None = None  # why it cannot be read; its cells are then split at each delimiter
 
 
 def read(lines: Iterable[str], delimiter: str, is_a_row: Callable[[str], bool] = lambda line: False) -> Iterator[Row]:
@@ -67,9 +67,9 @@ class _Lines:
 class _Broken(Exception):
     """The quotes of a row are wrong. opened: how many of its lines after the first the bad quote is in."""
 
-    def __init__(self, opened: int, because: str) -> None:
+    def __init__(self, opened: int, because: Message) -> None:
         super().__init__(because)
-        self.opened = opened
+        self.opened, self.because = opened, because
 
 
 class _Quoted:
@@ -88,7 +88,7 @@ class _Quoted:
         except _Broken as broken:
             self._source.give_back(self._lines[broken.opened + 1 :])
             read = "\n".join(self._lines[: broken.opened + 1])
-            return Row(self._first + broken.opened, read.split(self._delimiter), problem=str(broken))
+            return Row(self._first + broken.opened, read.split(self._delimiter), problem=broken.because)
 
     def _row(self) -> Row:
         at, cells, doubtful = 0, list[str](), None
@@ -115,8 +115,10 @@ class _Quoted:
         if self._text[end : end + 1] not in ("", self._delimiter):
             raise _Broken(opened, _behind(self._first + opened, self._first + len(self._lines) - 1, number))
         if "\n" in cell and any(map(self._is_a_row, cell.split("\n")[1:])):
-            because = "the quote that opens here is not closed: the cell contains whole lines of the file"
-            raise _Broken(opened, f", cell {number}: {because}")
+            template = gettext_noop(
+                "the quote that opens in cell %(number)d is not closed: the cell contains whole lines of the file"
+            )
+            raise _Broken(opened, Message(template, number=number))
         return cell.replace('""', '"').replace("\r", "\n"), end
 
     def _read_to_next_quote(self, start: int, opened: int, number: int) -> None:
@@ -127,16 +129,23 @@ class _Quoted:
             line = self._source.next()
             if line is None or length > _LONGEST_QUOTED:
                 self._lines += fresh if line is None else [*fresh, line]
-                raise _Broken(opened, f": the quote that opens in cell {number} is not closed")
+                template = gettext_noop("the quote that opens in cell %(number)d is not closed")
+                raise _Broken(opened, Message(template, number=number))
             fresh.append(line)
             length += len(line) + 1
         self._lines += fresh
         self._text = "\n".join((self._text, *fresh))
 
 
-def _behind(opens: int, closes: int, number: int) -> str:
-    where = "" if opens == closes else f" in line {closes}"
-    return (
-        f": the quote that opens in cell {number} is closed{where} and followed by text: either it is not closed where"
-        " it should be, or a quote within the text is not written twice"
+def _behind(opens: int, closes: int, number: int) -> Message:
+    if opens == closes:
+        template = gettext_noop(
+            "the quote that opens in cell %(number)d is closed and followed by text: either it is not closed where"
+            " it should be, or a quote within the text is not written twice"
+        )
+        return Message(template, number=number)
+    template = gettext_noop(
+        "the quote that opens in cell %(number)d is closed in line %(line)d and followed by text: either it is not"
+        " closed where it should be, or a quote within the text is not written twice"
     )
+    return Message(template, number=number, line=closes)

@@ -19,7 +19,7 @@ from python_calamine import (
 
 from intake import extents
 from intake.rows import Row
-from intake.tables import MOST_ROWS, Form, header_of, is_blank
+from intake.tables import MOST_ROWS, Form, header_of, is_blank, too_many_rows
 from intake.texts import FileInvalid, opened
 from messages import Message, gettext_noop
 
@@ -58,9 +58,9 @@ class Sheet:
             raise FileInvalid(
                 Message(gettext_noop("%(file)s: is protected by a password; save it without one"), file=path.name)
             ) from None
-        except _DAMAGED as error:
-            template = gettext_noop("%(file)s: cannot be read as a spreadsheet: %(error)s")
-            raise FileInvalid(Message(template, file=path.name, error=str(error))) from None
+        except _DAMAGED:
+            template = gettext_noop("%(file)s: cannot be read as a spreadsheet: it is damaged; save it again")
+            raise FileInvalid(Message(template, file=path.name)) from None
         self.name, self.header, self._sheet = found.name, found.header, found.sheet
 
     @staticmethod
@@ -86,7 +86,10 @@ class Sheet:
 
     def _choose(self, found: list[_Found], name: str | None) -> _Found:
         if not found:
-            raise FileInvalid(f"{self.path.name}: {'there is nothing in it' if name is None else f'{name!r} is empty'}")
+            if name is None:
+                raise FileInvalid(Message(gettext_noop("%(file)s: there is nothing in it"), file=self.path.name))
+            template = gettext_noop("%(file)s: sheet %(name)s is empty")
+            raise FileInvalid(Message(template, file=self.path.name, name=repr(name)))
         fitting = [it for it in found if it.has_email] or found
         if len(fitting) > 1:
             names = ", ".join(repr(it.name) for it in fitting)
@@ -124,7 +127,8 @@ def _refuse_oversized(path: Path, archive: zipfile.ZipFile, largest_unpacked: in
             # It makes room for as many strings as there are said to be; each takes several bytes of the part.
             with archive.open(part) as text:
                 if any(int(count) > part.file_size for count in _DECLARED.findall(text.read(2000))):
-                    raise FileInvalid(f"{path.name}: is damaged: it has fewer texts than it says")
+                    template = gettext_noop("%(file)s: is damaged: it has fewer texts than it says")
+                    raise FileInvalid(Message(template, file=path.name))
     if any(part.filename.lower() == "xl/workbook.bin" for part in archive.infolist()):
         template = gettext_noop("%(file)s: is a binary Excel file (.xlsb); save it as .xlsx")
         raise FileInvalid(Message(template, file=path.name))  # how far its cells reach cannot be told
@@ -139,7 +143,7 @@ def _rows(path: Path, sheet: CalamineSheet) -> Iterator[Row]:
     """The rows that are not blank, with their numbers as the spreadsheet shows them."""
     for number, cells in enumerate(sheet.iter_rows(), start=1):
         if number > MOST_ROWS:
-            raise FileInvalid(f"{path.name}: more than {MOST_ROWS:,} rows; make several files of it")
+            raise too_many_rows(path, MOST_ROWS)
         row = Row(number, [cell if isinstance(cell, str) else _written(cell) for cell in cells])
         if not is_blank(row):
             yield row

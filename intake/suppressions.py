@@ -67,7 +67,8 @@ def read(path: Path, reason: Why | None) -> Found:
         if not is_blank(row) and not row.cells[0].lstrip().startswith("#")
     ]
     if len(found) > MOST_LINES:
-        raise FileInvalid(f"{path.name}: more than {MOST_LINES:,} lines; make several files of them")
+        template = gettext_noop("%(file)s: more than %(most)s lines; make several files of them")
+        raise FileInvalid(Message(template, file=path.name, most=f"{MOST_LINES:,}"))
     columns, below = _columns(path, found)
     return _entries(columns, below, reason or Reason(Code.IMPORTED, file=path.name))
 
@@ -97,7 +98,7 @@ def _delimiter(lines: Iterable[str]) -> str:
 def _columns(path: Path, lines: Sequence[Row]) -> tuple[dict[str, int], Sequence[Row]]:
     """The places of the columns, and the rows below the header."""
     if not lines:
-        raise FileInvalid(f"{path.name}: there is no address or domain in it")
+        raise FileInvalid(Message(gettext_noop("%(file)s: there is no address or domain in it"), file=path.name))
     names = [cell.strip().lower() for cell in lines[0].cells]
     columns = {
         kind: place
@@ -108,10 +109,10 @@ def _columns(path: Path, lines: Sequence[Row]) -> tuple[dict[str, int], Sequence
     if "address" in columns:
         return columns, lines[1:]
     if len([name for name in names if name]) > 1:
-        raise FileInvalid(
-            f"{path.name} line {lines[0].line}: a file with several columns must begin with a header that names one of"
-            " them address"
+        template = gettext_noop(
+            "%(where)s: a file with several columns must begin with a header that names one of them address"
         )
+        raise FileInvalid(Message(template, where=texts.at(path, lines[0].line)))
     return _NO_HEADER, lines
 
 
@@ -131,7 +132,7 @@ def _entries(columns: dict[str, int], lines: Iterable[Row], reason: Why) -> Foun
 
 def _entry(columns: dict[str, int], row: Row, reason: Why) -> NewSuppression:
     if row.problem:
-        raise ValueError(row.problem.removeprefix(": ").removeprefix(", "))
+        raise ValueError(row.problem)
     if columns is _NO_HEADER and any(cell.strip() for cell in row.cells[1:]):
         raise ValueError(Message(gettext_noop("give one address or domain a line, or a header that names the columns")))
     cells = {name: row.cells[place].strip() if place < len(row.cells) else "" for name, place in columns.items()}

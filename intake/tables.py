@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Protocol
 
 from intake.rows import Row
-from messages import Message
+from intake.texts import FileInvalid
+from messages import Message, gettext_noop
 
 MOST_ROWS = 2_000_000
 _HEADER_WITHIN = 10  # rows that are not blank
@@ -57,3 +58,8 @@ def header_of(rows: Iterable[Row], is_email: Callable[[str], bool]) -> Row | Non
     """The first row with a column of addresses, below a title perhaps; else the first row of all. rows: not blank."""
     found = list(islice(rows, _HEADER_WITHIN))
     return next((row for row in found if any(map(is_email, row.cells))), found[0] if found else None)
+
+
+def too_many_rows(path: Path, most: int) -> FileInvalid:
+    template = gettext_noop("%(file)s: more than %(most)s rows; make several files of it")
+    return FileInvalid(Message(template, file=path.name, most=f"{most:,}"))

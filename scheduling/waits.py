@@ -46,7 +46,15 @@ _DAY = timedelta(days=1)
 
 
 class WaitInvalid(ValueError):
-    """No wait, or one that is not positive or too long."""
+    """No wait."""
+
+
+class WaitOutOfBounds(WaitInvalid):
+    """Not positive, or too long."""
+
+    def __init__(self, unit: Unit, most: int) -> None:
+        super().__init__(f"a wait in {unit} must be between 1 and {most:,}")
+        self.unit, self.most = unit, most
 
 
 @dataclass(frozen=True)
@@ -57,7 +65,7 @@ class Wait:
     def __post_init__(self) -> None:
         most = MOST[self.unit]
         if not 1 <= self.count <= most:
-            raise WaitInvalid(f"a wait in {self.unit} must be between 1 and {most:,}")
+            raise WaitOutOfBounds(self.unit, most)
 
     def __str__(self) -> str:
         return f"{self.count} {self.unit.removesuffix('s') if self.count == 1 else self.unit}"

@@ -16,6 +16,7 @@ from intake.columns import (
 )
 from intake.tables import Table, name_of
 from intake.texts import FileInvalid
+from messages import Said
 from ops.terminal import escape_controls
 
 
@@ -48,7 +49,7 @@ def agreed(table: Table, used: Collection[str], given: Mapping[str, str | None],
     return mapping.agreed(it, {**choice.certain, **answers}, given, who())
 
 
-def _taken(table: Table, where: str, choice: Choice) -> dict[str, int]:
+def _taken(table: Table, where: Said, choice: Choice) -> dict[str, int]:
     cells = [cell.strip() for cell in table.header.cells]
     for field, found in choice.open.items():
         which = " or ".join(repr(cells[at]) for at in found)

@@ -127,9 +127,9 @@ class TestAHeader:
             ("email;name,company\n", "line 1: the header has both semicolons and commas; its columns must be"),
             (
                 "email,name,name\na@b.example,A,B\n",
-                "line 1: the columns 2 and 3 are all named 'name'; rename all but one",
+                "line 1: the columns 2, 3 are all named 'name'; rename all but one",
             ),
-            ("email,Email\na@b.example,b@c.example\n", "line 1: the columns 1 and 2 are all named 'email'; rename"),
+            ("email,Email\na@b.example,b@c.example\n", "line 1: the columns 1, 2 are all named 'email'; rename"),
             ("email\x1b[2J,name\na@b.example,A\n", "no column `email`, only email\x1b[2j, name"),
             ("email," + ",".join(f"c{n}" for n in range(200)) + "\n", "line 1: 201 columns; at most 200"),
             ('email,"name\na@b.example,A\n', "line 1: the quote that opens in cell 2 is not closed"),
@@ -218,7 +218,7 @@ class TestAnUnclosedQuote:
         assert [it.line for it in found] == [2, 3, 5, 7]
         assert [it[:6] for it in bad.listed()] == ["line 4", "line 6"]
         assert next(bad.listed()).endswith(
-            "cell 2: the quote that opens here is not closed: the cell contains whole lines of the file"
+            "the quote that opens in cell 2 is not closed: the cell contains whole lines of the file"
         )
 
     @pytest.mark.parametrize(

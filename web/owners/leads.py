@@ -35,7 +35,7 @@ from models.owner.lead_uploads import LARGEST, Upload
 from models.owner.leads import LegalBasis
 from models.states import CampaignStatus
 from models.store.tables import Campaign
-from web import forms
+from web import forms, words
 from web.forms import Form
 from web.guard import access
 from web.screen import show
@@ -266,7 +266,7 @@ def errors(campaign_id: int) -> Response:
     if upload is None:
         abort(404)
     try:
-        with _read(row, upload) as it, lead_import.staging(), ErrorFile(it.table) as file:
+        with _read(row, upload) as it, lead_import.staging(), ErrorFile(it.table, words.reason) as file:
             fitting = _columns(it)
             if fitting is None:
                 abort(404)
