@@ -38,9 +38,7 @@ def run() -> None:
     exposition.serve_beside(config.settings().metrics.worker_port)
     log.info("embedded_started")
     try:
-        scheduler = periodiq.of(broker)
-        scheduler.schedule()
-        scheduler.loop()
+        periodiq.loop(periodiq.of(broker))
     except KeyboardInterrupt:
         log.info("embedded_stopping")
     finally:
