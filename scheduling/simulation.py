@@ -258,7 +258,8 @@ class Future:
                 best = box
         for box in used_up:
             del left[box]
-        return best, soonest if left else self.next_day(line)
+        # The next day all have room again.
+        return best, soonest if soonest < self._day_ends else self.next_day(line)
 
     def _first_in_order(self, line: Line, left: Mapping[Box, int], at: datetime) -> Box | None:
         for box in line.pool.in_order(at, self._day):

@@ -106,8 +106,8 @@ class _Count:
         """The first time from `at` on that does not lie with as many as the limit in one span."""
         times, span = self._times, self._span
         first = bisect_right(times, at - span)
-        while first + self._most <= len(times) and times[first + self._most - 1] - span < at:
-            if at < times[first] + span:
+        while first + self._most <= len(times) and (last := times[first + self._most - 1]) - span < at:
+            if at < times[first] + span and last - times[first] < span:  # they may lie around it, further apart
                 at = whole(times[first] + span)
             first += 1
         return at

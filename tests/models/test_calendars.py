@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -55,6 +56,13 @@ def foreseen(found: Calendar) -> list[tuple[datetime, int, int]]:
     return [(it.at, it.campaign_lead_id, it.mailbox_id) for it in found.entries]
 
 
+def sent_at_its_time(campaign_id: int, at: datetime, campaign_lead_id: int, mailbox_id: int) -> None:
+    """However far ahead that is: the clock cannot be moved."""
+    proof = {"claim_token": uuid4(), "claimed_at": at, "handed_over_at": at, "sent_at": at, "looked_at": at}
+    its = (Q.campaign == campaign_id, Q.campaign_lead == campaign_lead_id, Q.scheduled_at == at)
+    assert Q.update(status="sent", **proof).where(*its).execute() == 1
+
+
 def of(row: Campaign, most: int | None = None) -> Calendar:
     return calendars.of(Campaign.get_by_id(row.id), most)
 
@@ -104,6 +112,34 @@ class TestWhatItForesees:
         assert list(per_day.values())[:2] == [120, 240]
         times = [it.at for it in before.entries]
         assert min(later - at for at, later in zip(times, times[200:], strict=False)) >= timedelta(hours=1)
+
+    def test_of_a_sequence_is_what_is_planned_as_its_mails_are_sent_over_a_holiday_a_ramp_and_its_providers_limit(
+        self, settings: Override
+    ) -> None:
+        settings(PLANNING_HORIZON_HOURS=24 * 366)
+        today = warsaw_day(make.now())
+        days = [today + timedelta(days=number) for number in range(2, 366)]
+        holiday = next(day for day in days if is_holiday(day) and not is_holiday(day - timedelta(days=1)))
+        box = make.a_mailbox(smtp_host="smtp.office365.com", ramp=Ramp(33, 10, today))
+        mailboxes.freeze(box, today, holiday - timedelta(days=2), "tests")
+        open_daily = Window(540, 1020, frozenset(range(7)), on_holidays=False)
+        sequence = {"follow_ups": ["1 day", "2 days"], "follow_up_without_inbox": True, "follow_up_share": 4}
+        row = a_draft([box], 36, window=open_daily, delay=1.0, limit=1000, **sequence)
+
+        before = of(row)
+        campaigns.start(row.id, "tests")
+        plan_everything()
+        went = []
+        while waiting := planned(row.id):
+            went.append(waiting[0])
+            sent_at_its_time(row.id, *waiting[0])
+            planning.plan_follow_ups()
+
+        assert went == foreseen(before)
+        assert (len(went), before.follow_ups.total()) == (36 * 3, 36 * 2)
+        assert holiday not in before.days
+        times = [it.at for it in before.entries]
+        assert min(later - at for at, later in zip(times, times[30:], strict=False)) >= timedelta(minutes=1)
 
     def test_leaves_room_for_the_mails_that_another_campaign_has_still_to_plan(self, settings: Override) -> None:
         box = make.a_mailbox(daily_limit=10)

@@ -72,7 +72,7 @@ class _Box:
             most, span = ceiling.limit
             times = sorted([*ceiling.counted, *self.times])
             for first, last in zip(times, times[most - 1 :], strict=False):
-                if last - span < at < first + span:
+                if last - span < at < first + span and last - first < span:
                     return _whole(first + span)
         return at
 
@@ -188,7 +188,7 @@ class _Future:
             return self._unless_hopeless(line, line.next_day(at))
         free = {box.it.id: box.free_from(at) for box in boxes}
         if (soonest := min(free.values())) > at:
-            return self._unless_hopeless(line, soonest)
+            return self._unless_hopeless(line, min(soonest, line.next_day(at)))  # then others have room again
         box = self._best(line.current, [box for box in boxes if free[box.it.id] == at], day, at)
         return self._settle(line, box, at)
 

@@ -12,20 +12,27 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scheduling.planner import (
+    Bound,
     Campaign,
+    Ceiling,
     CurrentSlot,
     Email,
+    FollowUp,
     Mailbox,
     PlanInputInvalid,
     Slot,
+    Step,
     Taken,
     Unplannable,
+    follow,
     horizon,
     interval,
     jitter,
     plan,
     retry_moment,
 )
+from scheduling.providers import Limit
+from scheduling.waits import parsed
 from scheduling.window import WARSAW, Window, warsaw_day
 
 ALWAYS = Window(0, 1440, frozenset(range(7)))
@@ -396,6 +403,35 @@ class TestPlanningAnew:
 
         assert [slot.at.astimezone(WARSAW).day for slot in slots] == [24, 24, 25]
         assert all(abs(slot.at - retry.at) >= timedelta(seconds=30) for slot in slots)
+
+
+class TestALimitOfAProvider:
+    @staticmethod
+    def a_follow_up(taken: Sequence[timedelta], not_before: timedelta) -> datetime:
+        """Where one goes beside others, at most 3 a day. Counted from Tuesday."""
+        it = campaign(emails=0, steps=(Step(1), Step(2, parsed("1 hour"))), delay=timedelta(seconds=1))
+        box = mailbox(ceilings=(Ceiling(Limit(3, timedelta(hours=24))),))
+        beside = [Taken(1, 1, TUESDAY + after, lead_id=number) for number, after in enumerate(taken)]
+        due = [FollowUp(1, 9, 2, Bound(1, TUESDAY + not_before))]
+        [(_, slot)] = follow([it], [box], beside, due, TUESDAY)
+        return slot.at
+
+    def test_counts_those_before_and_behind_that_lie_in_one_span_with_it(self) -> None:
+        hours = timedelta(hours=1)
+
+        assert self.a_follow_up([0 * hours, 10 * hours, 20 * hours], 15 * hours) == TUESDAY + 24 * hours
+
+    def test_does_not_count_those_that_lie_around_it_too_far_apart(self) -> None:
+        hours = timedelta(hours=1)
+
+        assert self.a_follow_up([0 * hours, 10 * hours, 25 * hours], 15 * hours) == TUESDAY + 15 * hours
+
+    def test_does_not_hold_another_mailbox_that_has_room_again_the_next_day(self) -> None:
+        limited, other = mailbox(1, ceilings=(Ceiling(Limit(2, 2 * timedelta(hours=24))),)), mailbox(2, limit=1)
+
+        slots = run([campaign(emails=4, mailbox_ids=(1, 2))], [limited, other])
+
+        assert [(slot.mailbox_id, warsaw_day(slot.at).day) for slot in slots] == [(1, 24), (1, 24), (2, 24), (2, 25)]
 
 
 class TestUnplannableInput:

@@ -3,7 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
@@ -12,9 +12,11 @@ from hypothesis import given
 from hypothesis import settings as run_settings
 from hypothesis import strategies as st
 
+from scheduling.holidays import is_holiday
 from scheduling.planner import (
     Bound,
     Campaign,
+    Ceiling,
     CurrentSlot,
     Email,
     FollowUp,
@@ -26,8 +28,9 @@ from scheduling.planner import (
     horizon,
     plan,
 )
+from scheduling.providers import Limit
 from scheduling.waits import TIME_TO_LOOK, Wait, WaitInvalid, parsed
-from scheduling.window import WARSAW, warsaw_day
+from scheduling.window import WARSAW, Window, warsaw_day
 from tests.scheduling.test_planner import ALWAYS, MINUTE, OFFICE, TUESDAY, campaign, mailbox, nows
 
 FIRST = 1
@@ -185,10 +188,14 @@ class World:
         today = warsaw_day(self.now)
         used = [slot for slot in self.sent if warsaw_day(slot.at) == today]
         last = max((slot.at for slot in self.sent), default=None)
+        times = {
+            box.id: tuple(sorted(slot.at for slot in self.sent if slot.mailbox_id == box.id)) for box in self.boxes
+        }
         boxes = [
             replace(
                 box,
-                used={today: sum(slot.mailbox_id == box.id for slot in used)},
+                used={**box.used, today: box.used.get(today, 0) + sum(slot.mailbox_id == box.id for slot in used)},
+                ceilings=tuple(Ceiling(it.limit, times[box.id]) for it in box.ceilings),
                 used_to_follow={today: sum(slot.mailbox_id == box.id and slot.step_id != FIRST for slot in used)},
                 last_start=max((slot.at for slot in self.sent if slot.mailbox_id == box.id), default=None),
             )
@@ -225,6 +232,32 @@ class TestTheCalendarBeforeTheStart:
         it, boxes, now = world
 
         assert World(it, boxes, now).run() == calendar(it, boxes, now)
+
+    @pytest.mark.parametrize("waits", [("1 working day",), ("20 hours", "2 days")])
+    @pytest.mark.parametrize("share", [100, 50])
+    def test_is_what_happens_over_holidays_a_ramp_and_the_limits_of_a_provider(
+        self, waits: tuple[str, ...], share: int
+    ) -> None:
+        now = datetime(2026, 12, 22, 9, 5, tzinfo=UTC)
+        closed_on_holidays = Window(9 * 60, 17 * 60, frozenset(range(6)), on_holidays=False)
+        open_days = [day for day in (warsaw_day(now) + timedelta(days=it) for it in range(60)) if not is_holiday(day)]
+        ramp = {day: 12 - (2 + number) for number, day in enumerate(open_days) if 2 + number < 12}
+        limits = (Ceiling(Limit(2, timedelta(hours=1))), Ceiling(Limit(7, timedelta(hours=24))))
+        young, other = mailbox(1, limit=12, used=ramp, ceilings=limits), mailbox(2, limit=3)
+        it = a_sequence(
+            *waits, leads=40, window=closed_on_holidays, mailbox_ids=(1, 2), delay=MINUTE, follow_up_share=share
+        )
+
+        expected = calendar(it, [young, other], now)
+
+        assert World(it, [young, other], now).run() == expected
+        assert len(expected) == 40 * (len(waits) + 1)
+        assert not any(is_holiday(warsaw_day(slot.at)) for slot in expected)
+        by_young = [slot.at for slot in expected if slot.mailbox_id == 1]
+        assert min(later - at for at, later in zip(by_young, by_young[2:], strict=False)) >= timedelta(hours=1)
+        assert min(later - at for at, later in zip(by_young, by_young[7:], strict=False)) >= timedelta(hours=24)
+        per_day = Counter(map(warsaw_day, by_young))
+        assert [per_day[day] for day in sorted(per_day)[:2]] == [2, 3]
 
 
 class TestAWait:
