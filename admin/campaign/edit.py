@@ -18,7 +18,7 @@ from mail.address import AddressInvalid, normalise
 from mail.compose import Templates
 from mail.message import LetterInvalid
 from models.owner import campaigns, mailboxes
-from models.owner.campaigns import NO_END, CampaignInvalid, Edit, Letter
+from models.owner.campaigns import NO_BOUND, NO_END, CampaignInvalid, Edit, Letter
 from models.owner.mailboxes import MailboxInvalid
 from models.states import CampaignStatus
 from models.store.tables import Campaign, Mailbox
@@ -93,7 +93,7 @@ def _from_file(row: Campaign, file: Path) -> Edit:
         name=found.name,
         letter=checked_letter(row, found.subject, found.text, found.html, letters),
         later_steps=found.later_steps,
-        new_leads_per_day=found.new_leads_per_day,
+        new_leads_per_day=found.new_leads_per_day or NO_BOUND,
         follow_up_share=found.follow_up_share,
         follow_up_without_inbox=found.follow_up_without_inbox,
         mailbox_ids=[it.id for it in boxes],

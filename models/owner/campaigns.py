@@ -73,6 +73,8 @@ class FollowUpsOf:
 
 # As the last day of an edit: the campaign gets none.
 NO_END = date.max
+# As new leads per day: as many as the daily limit lets.
+NO_BOUND = 0
 
 
 @dataclass(frozen=True)
@@ -317,6 +319,8 @@ def edit(campaign_id: int, by: str, change: Edit) -> bool:
     letter, mailbox_ids = fresh.pop("letter", None), fresh.pop("mailbox_ids", None)
     fresh.pop("later_steps", None)
     fresh.pop("follow_ups_of", None)
+    if change.new_leads_per_day == NO_BOUND:
+        fresh["new_leads_per_day"] = None
     bounds.check({**bounds.CAMPAIGN, **bounds.SEQUENCE}, fresh)
     with database.atomic():
         row = _locked(campaign_id)

@@ -20,7 +20,7 @@ from mail.message import LetterInvalid
 from mail.render import TemplateInvalid
 from messages import Message, gettext_noop
 from models.owner import campaigns, mailboxes, preview, steps
-from models.owner.campaigns import NO_END, CampaignInvalid, Edit, NewCampaign
+from models.owner.campaigns import NO_BOUND, NO_END, CampaignInvalid, Edit, NewCampaign
 from models.owner.mailboxes import MailboxInvalid
 from models.owner.sentences import WEEKDAYS
 from models.planning import usable
@@ -48,7 +48,10 @@ _USUAL: Mapping[str, object] = {
     "weekdays": ("mon", "tue", "wed", "thu", "fri"),
     "delay_between_emails_seconds": 300,
     "daily_limit": 80,
+    "follow_up_share": 70,
 }
+# Shown in the form once there is a follow-up.
+_OF_FOLLOW_UPS = ("new_leads_per_day", "follow_up_share")
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,7 @@ def new() -> ResponseReturnValue:
         only = [row.address for row in mailboxes.every()]
         form = Form.filled({**_USUAL, "mailboxes": only if len(only) == 1 else ()})
         return _form_page(None, form)
+    _keep(form, _USUAL)
     if form.ticked("add_step"):
         return _with_another_follow_up(None, form)
     if typed := _read(form):
@@ -76,6 +80,12 @@ def new() -> ResponseReturnValue:
         except CampaignInvalid as error:
             form.refuse("name", messages.of(error))
     return _form_page(None, form)
+
+
+def _keep(form: Form, values: Mapping[str, object]) -> None:
+    """Settings of follow-ups that the form did not show."""
+    for name, typed in Form.filled({it: values.get(it) for it in _OF_FOLLOW_UPS}).values.items():
+        form.values.setdefault(name, typed)
 
 
 def _new(typed: _Typed) -> NewCampaign:
@@ -91,6 +101,8 @@ def _new(typed: _Typed) -> NewCampaign:
         daily_limit=file.daily_limit,
         later_steps=file.later_steps,
         follow_up_without_inbox=file.follow_up_without_inbox,
+        new_leads_per_day=file.new_leads_per_day,
+        follow_up_share=file.follow_up_share,
     )
 
 
@@ -136,6 +148,8 @@ def _read(form: Form) -> _Typed | None:
         "end_date": form.get("end_date") or None,
         "steps": list(later.values()),
         "follow_up_without_inbox": form.ticked("follow_up_without_inbox"),
+        "new_leads_per_day": form.number("new_leads_per_day"),
+        "follow_up_share": form.number("follow_up_share"),
     }
     for name, said in campaign_file.faults_in(values).items():
         form.refuse(name, MISSING if values[name] in (None, "") else said)
@@ -197,6 +211,7 @@ def edit(campaign_id: int) -> ResponseReturnValue:
         return _form_page(row, Form.filled(_as_it_is(row)))
     if "steps" not in form.values:  # it was not sent by the form, and says nothing of them
         form.values |= Form.filled(follow_ups.as_typed(steps.of(row.id))).values
+    _keep(form, _as_it_is(row))
     if form.ticked("add_step"):
         return _with_another_follow_up(row, form)
     if not (typed := _read(form)):
@@ -233,6 +248,8 @@ def _as_it_is(row: Campaign) -> dict[str, object]:
         "send_on_holidays": row.send_on_holidays,
         "end_date": row.last_day,
         "follow_up_without_inbox": row.follow_up_without_inbox,
+        "new_leads_per_day": row.new_leads_per_day,
+        "follow_up_share": row.follow_up_share,
         **follow_ups.as_typed(steps.of(row.id)),
     }
 
@@ -255,6 +272,8 @@ def _change(row: Campaign, typed: _Typed) -> Edit:
         last_day=file.end_date or NO_END,
         later_steps=file.later_steps,
         follow_up_without_inbox=file.follow_up_without_inbox if file.steps else None,
+        new_leads_per_day=(file.new_leads_per_day or NO_BOUND) if file.steps else None,
+        follow_up_share=file.follow_up_share if file.steps else None,
     )
 
 

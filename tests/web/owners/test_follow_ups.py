@@ -6,7 +6,7 @@ from models.owner import campaigns, mailboxes, steps
 from models.owner.mailboxes import SentMail
 from models.store.tables import Campaign
 from tests import factories as make
-from tests.web.owners.conftest import Owner, wrong
+from tests.web.owners.conftest import Owner, typed, wrong
 from tests.web.owners.test_campaigns import OLA, a_form, form_of
 
 IMAP = SentMail("imap.sender.example", 993, "tls", None)
@@ -61,8 +61,46 @@ class TestANewCampaign:
 
         assert campaigns.find("Autumn").follow_up_without_inbox
 
+    def test_has_its_share_of_follow_ups_and_its_new_leads_per_day(self, owner: Owner) -> None:
+        make.a_mailbox(OLA, username="ola", sent_mail=IMAP)
+        shown = owner.sends("/campaigns/new", **a_form(steps="0", add_step="1"))
+
+        owner.may("/campaigns/new", **a_form(steps="1", new_leads_per_day="12", follow_up_share="40", **block(2)))
+
+        assert typed(shown.text, "follow_up_share") == "70"
+        row = campaigns.find("Autumn")
+        assert (row.new_leads_per_day, row.follow_up_share) == (12, 40)
+
+    def test_is_told_what_is_wrong_with_them(self, owner: Owner) -> None:
+        make.a_mailbox(OLA, username="ola", sent_mail=IMAP)
+
+        page = owner.may_not(
+            "/campaigns/new", **a_form(steps="1", new_leads_per_day="0", follow_up_share="101", **block(2))
+        )
+
+        found = wrong(page)
+        assert found["new_leads_per_day"] == "Must be at least 1."
+        assert found["follow_up_share"] == "Must be at most 100."
+
 
 class TestADraft:
+    def test_changes_its_share_of_follow_ups_and_takes_its_new_leads_per_day_away(self, owner: Owner) -> None:
+        box = make.a_mailbox(username="ola", sent_mail=IMAP)
+        row = campaigns.get(make.a_campaign([box], leads=1, active=False, follow_ups=["2 days"]))
+        campaigns.edit(row.id, "tests", campaigns.Edit(new_leads_per_day=5, follow_up_share=30))
+        path = f"/campaigns/{row.id}/edit"
+        page = owner.browser.get(path).text
+        assert (typed(page, "new_leads_per_day"), typed(page, "follow_up_share")) == ("5", "30")
+
+        owner.may(path, **form_of(row, steps="1", **block(2)))
+        kept = campaigns.get(row.id)
+        owner.may(path, **form_of(row, steps="1", new_leads_per_day="", follow_up_share="60", **block(2)))
+
+        assert (kept.new_leads_per_day, kept.follow_up_share) == (5, 30)
+        it = campaigns.get(row.id)
+        assert (it.new_leads_per_day, it.follow_up_share) == (None, 60)
+        assert "new leads a day" in owner.sees(f"/campaigns/{row.id}")
+
     def test_shows_its_follow_ups_and_changes_them(self, owner: Owner) -> None:
         box = make.a_mailbox(username="ola", sent_mail=IMAP)
         row = campaigns.get(make.a_campaign([box], leads=1, active=False, follow_ups=["2 days", "4 hours"]))
