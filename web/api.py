@@ -12,6 +12,7 @@ from models.owner import campaigns, changes, mailboxes, settlement, suppressions
 from models.views import (
     conversation_lines,
     conversations,
+    found_leads,
     history,
     incoming,
     mails,
@@ -90,8 +91,9 @@ def emails(id: int, query: schemas.EmailQuery) -> Any:
     """List a campaign's e-mails by time, page by page"""
     campaigns.get(id)
     lead = None if query.lead is None else _address(query.lead)
+    places = None if query.search is None else _places(query.search, id)
     try:
-        page = mails.page(id, status=query.status, lead=lead, cursor=query.cursor, limit=query.limit)
+        page = mails.page(id, status=query.status, lead=lead, places=places, cursor=query.cursor, limit=query.limit)
     except CursorInvalid as error:
         return abort(422, detail={"query": {"cursor": [str(error)]}})
     return {"emails": page.lines, "next": page.next, "previous": page.previous}
@@ -102,6 +104,12 @@ def _address(text: str) -> str:
         return normalise(text)
     except AddressInvalid as error:
         return abort(422, detail={"query": {"lead": [str(error)]}})
+
+
+def _places(text: str, campaign_id: int) -> list[int]:
+    if (found := found_leads.find(text, campaign_id, limit=1000)) is None:
+        return abort(422, detail={"query": {"search": [f"needs a word of {found_leads.SHORTEST} characters or more"]}})
+    return [it.campaign_lead_id for it in found.leads]
 
 
 @blueprint.get("/campaigns/<int:id>/changes")

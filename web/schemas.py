@@ -410,6 +410,13 @@ class EmailQuery(Input):
         json_schema_extra={"format": "email"},
         description="Only e-mails to this address.",
     )
+    search: str | Omitted = Field(
+        None,
+        max_length=200,
+        pattern=_WITHOUT_NUL,
+        description="Only e-mails to leads with these words, or parts of them, in their address, name or another"
+        " column; one word at least has 3 characters. The first 1,000 leads that are found.",
+    )
     cursor: str | Omitted = Field(
         None,
         max_length=100,

@@ -15,7 +15,7 @@ from models.email import gates, moves
 from models.owner import campaigns, changes, lead_import, suppressions
 from models.owner.lead_import import NewLead
 from models.states import Status
-from models.store.tables import Campaign
+from models.store.tables import Campaign, CampaignLead
 from models.views import history, mails, overview
 from reasons import Code, Reason
 from tests import factories as make
@@ -146,11 +146,27 @@ class TestPages:
         assert [it["status"] for it in of_status] == ["cancelled"]
         assert [it["lead"] for it in of_lead] == [lead]
 
+    def test_they_may_be_of_leads_with_a_part_of_an_address_or_a_column(
+        self, browser: FlaskClient, campaign_id: int
+    ) -> None:
+        path = f"/api/campaigns/{campaign_id}/emails"
+        row = CampaignLead.select().where(CampaignLead.campaign == campaign_id).order_by(CampaignLead.id.desc()).get()
+        CampaignLead.update(fields={"company": "Zażółć Sp. z o.o."}).where(CampaignLead.id == row.id).execute()
+
+        of_address = (browser.get(f"{path}?search={row.address.partition('@')[0].upper()}").json or {})["emails"]
+        of_company = (browser.get(f"{path}?search=ZAZOLC&status=pending").json or {})["emails"]
+        of_nobody = (browser.get(f"{path}?search=nobody").json or {})["emails"]
+
+        assert row.address in [it["lead"] for it in of_address]
+        assert [it["lead"] for it in of_company] == [row.address]
+        assert of_nobody == []
+
     @pytest.mark.parametrize(
         ("query", "field"),
         [
             ("status=asleep", "status"),
             ("lead=nobody", "lead"),
+            ("search=ab", "search"),
             ("lead=a%00b@leads.example", "lead"),
             ("cursor=nonsense", "cursor"),
             ("cursor=" + "a" * 101, "cursor"),
