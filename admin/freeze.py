@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from admin import show
+from admin import days, show
 from admin.person import who
 from intake.campaign_file import day
 from mail.message import refuse_control_characters
@@ -15,14 +15,13 @@ from scheduling.window import Days
 
 app = typer.Typer(help="Days on which no campaign sends.", no_args_is_help=True)
 
-First = Annotated[str, typer.Argument(help="First day, like 2026-12-28.")]
-Last = Annotated[str | None, typer.Argument(help="Last day, included. Without it: the first day only.")]
-
 
 @app.command()
 def add(
-    first: First,
-    last: Last = None,
+    first: days.First = None,
+    last: days.Last = None,
+    since: days.From = None,
+    to: days.To = None,
     reason: Annotated[str, typer.Option(help="Why, like 'company holidays'. Shown in the list.")] = "",
 ) -> None:
     """Send nothing on these days. E-mails planned there move behind them.
@@ -32,20 +31,20 @@ def add(
     if len(reason) > MOST_REASON:
         raise typer.BadParameter(f"must have at most {MOST_REASON} characters", param_hint="--reason")
     refuse_control_characters("reason", reason)
-    days = _days(first, last)
-    closed_days.freeze(days, reason, who())
-    print(f"frozen: {_shown(days)}; what is planned then is planned again")
+    found = _days(first, last, since, to)
+    closed_days.freeze(found, reason, who())
+    print(f"frozen: {_shown(found)}; what is planned then is planned again")
 
 
 @app.command()
-def remove(first: First, last: Last = None) -> None:
+def remove(first: days.First = None, last: days.Last = None, since: days.From = None, to: days.To = None) -> None:
     """Allow sending on these days again. Active campaigns are planned again.
 
     Example: python -m admin freeze remove 2026-12-28 2026-12-31
     """
-    days = _days(first, last)
+    found = _days(first, last, since, to)
     print(
-        f"{_shown(days)}: {'no longer frozen' if closed_days.release(days, who()) else 'exactly this was not frozen'}"
+        f"{_shown(found)}: {'no longer frozen' if closed_days.release(found, who()) else 'exactly this was not frozen'}"
     )
 
 
@@ -63,8 +62,8 @@ def list_(json: show.AsJson = False) -> None:
     show.table(("first day", "last day", "reason"), cells, "no day is frozen")
 
 
-def _days(first: str, last: str | None) -> Days:
-    return Days(_day(first, "FIRST"), _day(first if last is None else last, "LAST"))
+def _days(first: str | None, last: str | None, since: str | None, to: str | None) -> Days:
+    return Days(*(_day(*it) for it in days.given(first, last, since, to)))
 
 
 def _day(text: str, argument: str) -> date:
@@ -74,5 +73,5 @@ def _day(text: str, argument: str) -> date:
         raise typer.BadParameter(str(error), param_hint=argument) from None
 
 
-def _shown(days: Days) -> str:
-    return str(days.first) if days.first == days.last else f"{days.first} to {days.last}"
+def _shown(found: Days) -> str:
+    return str(found.first) if found.first == found.last else f"{found.first} to {found.last}"

@@ -12,7 +12,7 @@ import typer
 import bounds
 import config
 from actors.domains import look, resolver
-from admin import confirm, show
+from admin import confirm, days, show
 from admin.authorize import authorize, describe
 from admin.calibrate import calibrate
 from admin.person import who
@@ -373,22 +373,24 @@ def read(address: Address) -> None:
 @app.command()
 def freeze(
     address: Address,
-    first: Annotated[str, typer.Option("--from", help="First day on which it sends nothing, like 2026-12-21.")],
-    last: Annotated[str, typer.Option("--to", help="Last such day.")],
+    first: days.First = None,
+    last: days.Last = None,
+    since: days.From = None,
+    to: days.To = None,
     yes: confirm.Yes = False,
 ) -> None:
     """Send nothing from a mailbox on some days. Shows first which e-mails move.
 
-    Example: python -m admin mailbox freeze ola@your-domain.pl --from 2026-12-21 --to 2027-01-03
+    Example: python -m admin mailbox freeze ola@your-domain.pl 2026-12-21 2027-01-03
     """
     row, today = mailboxes.find(normalise(address)), warsaw_day(database.clock())
-    days = _day(first, today, "--from"), _day(last, today, "--to")
-    if days[1] < today:
-        raise MailboxInvalid(f"--to: {days[1]} is over")
-    order = partial(mailboxes.freeze, row.id, *days, who())
+    begin, end = (_day(text, today, name) for text, name in days.given(first, last, since, to))
+    if end < today:
+        raise MailboxInvalid(f"--to: {end} is over")
+    order = partial(mailboxes.freeze, row.id, begin, end, who())
     confirm.moves(order, mailboxes.used_by(row.id), yes=yes)
     order()
-    print(f"froze {row.address} from {days[0]} to {days[1]}")
+    print(f"froze {row.address} from {begin} to {end}")
 
 
 @app.command()

@@ -255,6 +255,40 @@ class TestFreezing:
         )
         assert typed("freeze", "list")[1] == "no day is frozen\n"
 
+    @pytest.mark.parametrize(
+        "days",
+        [
+            ("FIRST", "LAST"),
+            ("FIRST", "--to", "LAST"),
+            ("--from", "FIRST", "--to", "LAST"),
+        ],
+    )
+    def test_of_all_and_of_one_mailbox_take_the_days_alike(self, typed: Typed, days: tuple[str, ...]) -> None:
+        make.a_mailbox("ola@sender.example")
+        first, last = (str(warsaw_day(make.now()) + timedelta(days=it)) for it in (10, 13))
+        days = tuple({"FIRST": first, "LAST": last}.get(it, it) for it in days)
+
+        assert f"frozen: {first} to {last}" in typed("freeze", "add", *days)[1]
+        assert "no longer frozen" in typed("freeze", "remove", *days)[1]
+        frozen = typed("mailbox", "freeze", "ola@sender.example", *days)[1]
+        assert f"from {first} to {last}" in frozen
+
+    @pytest.mark.parametrize(
+        ("days", "complaint"),
+        [
+            ((), "give the first day and the last, like 2026-12-28 2026-12-31"),
+            (("2026-12-28", "--from", "2026-12-29"), "is given as FIRST too; give it once"),
+            (("2026-12-28", "2026-12-29", "--to", "2026-12-29"), "is given as LAST too; give it once"),
+        ],
+    )
+    def test_of_days_that_are_not_said_or_said_twice_is_refused(
+        self, typed: Typed, days: tuple[str, ...], complaint: str
+    ) -> None:
+        make.a_mailbox("ola@sender.example")
+
+        assert complaint in str(typed("freeze", "add", *days)[0])
+        assert complaint in str(typed("mailbox", "freeze", "ola@sender.example", *days)[0])
+
     @pytest.mark.parametrize("day", ["28.12.2026", "2026-02-30", "tomorrow"])
     def test_of_what_is_no_day_is_refused(self, typed: Typed, day: str) -> None:
         assert f"{day!r} is not a day like 2026-12-31" in str(typed("freeze", "add", day)[0])
