@@ -74,6 +74,7 @@ class Code(StrEnum):
         "ended_with_mailbox",
         gettext_noop("a person ended its sequence with its mailbox, which the campaign does not have any more"),
     )
+    STEP_REMOVED = "step_removed", gettext_noop("its step was removed from the sequence")
     FOLLOW_UPS_WITHOUT_MAILBOX = (
         "follow_ups_without_mailbox",
         gettext_noop(

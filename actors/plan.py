@@ -14,7 +14,7 @@ from itertools import accumulate, groupby, islice
 import clock
 import config
 from actors.hint import hint_planned
-from models.email import former_mailboxes, recipients
+from models.email import former_mailboxes, recipients, removed_steps
 from models.email.batch_moves import FollowUp
 from models.inbox import holding, unread
 from models.planning import follow_ups, plans, usable
@@ -108,6 +108,7 @@ def replan() -> None:
     recipients.cancel_forbidden(BY)
     recipients.cancel_stopped(BY)
     former_mailboxes.cancel_ended(BY)
+    removed_steps.cancel_left(BY)
     holding.put_off_held(BY)
     unread.put_off_unread(BY)
     reasons, written = plans.to_replan(), _Written()

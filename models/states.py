@@ -13,7 +13,7 @@ class Status(StrEnum):
     SENDING = "sending"  # claimed by one worker; handed_over_at tells whether the final dot may have left
     SENT = "sent"  # the server answered 250 to the final dot
     FAILED = "failed"  # proved not accepted, and not to be tried again
-    CANCELLED = "cancelled"  # will not be sent: its campaign was cancelled, or its lead must not be written to
+    CANCELLED = "cancelled"  # will not be sent: its campaign or step is gone, or its lead must not be written to
     UNKNOWN = "unknown"  # the final dot may have left and no answer was recorded; a person or late proof decides
 
 

@@ -70,6 +70,7 @@ class Step(Output):
     )
     subject: str = Field(description="Its template.")
     answers: bool = Field(description="It has no subject of its own, and stays in the thread of the letters before it.")
+    removed: bool = Field(description="From the sequence, after it had e-mails.")
 
 
 class Campaign(Output):
@@ -111,7 +112,8 @@ class Email(Output):
 class StepProgress(Output):
     """A letter of a campaign's sequence, and what became of it."""
 
-    step: int = Field(description="Its place in the sequence, from 1.")
+    step: int = Field(description="Its place in the sequence, from 1. Removed letters keep theirs.")
+    removed: bool = Field(description="From the sequence, after it had e-mails.")
     subject: str | None = Field(description="Its template. null: it answers the letters before it, in their thread.")
     wait: Annotated[str | None, BeforeValidator(lambda wait: wait and str(wait))] = Field(
         description='How long it waits after the letter before it, like "3 working days". null: it is the first.'

@@ -238,7 +238,10 @@ def show_(name: Name, json: show.AsJson = False) -> None:
             ("came back", show.responses(line.responses)),
             ("today", f"{line.used_today}/{line.daily_limit}"),
             ("next e-mail", line.next_at),
-            *((f"step {it.number}", f"{it.after} later: {it.subject}") for it in line.steps[1:]),
+            *(
+                (f"step {it.number}", f"{it.after} later: {it.subject}{' (removed)' if it.removed else ''}")
+                for it in line.steps[1:]
+            ),
             *follow_ups.shown(line.id),
             *(("letter too large for", f"{mailboxes.get(id).address}: {why}") for id, why in too_small.items()),
         ]

@@ -17,7 +17,7 @@ from intake.edits import checked_letter, senders, without_inbox
 from mail.address import AddressInvalid, normalise
 from mail.compose import Templates
 from mail.message import LetterInvalid
-from models.owner import campaigns, mailboxes
+from models.owner import campaigns, mailboxes, steps
 from models.owner.campaigns import NO_BOUND, NO_END, CampaignInvalid, Edit, Letter
 from models.owner.mailboxes import MailboxInvalid
 from models.states import CampaignStatus
@@ -72,9 +72,12 @@ def edit(
 def _order(row: Campaign, change: Edit, *, yes: bool) -> None:
     order = partial(campaigns.edit, row.id, who(), change)
     moves = confirm.show_moves(order, [row.id])
+    if cancelled := steps.cancelled_by(row.id, change.later_steps or ()) if change.later_steps is not None else 0:
+        told = "planned e-mails of removed steps, cancelled"
+        print(f"{told}: {cancelled}; their leads go on with the next step, if there is one")
     if row.status != CampaignStatus.DRAFT:
         ends_differ = summary.print_difference(row, order)
-        if moves or ends_differ or change.letter is not None:
+        if moves or cancelled or ends_differ or change.letter is not None:
             confirm.ask("Make this change?", yes=yes)
     if not order():
         print(f"nothing was changed: {row.name!r} has these settings already")

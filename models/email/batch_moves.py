@@ -139,13 +139,13 @@ def wait(ends: Mapping[int, datetime]) -> None:
     execute(WAIT, {"emails": list(ends), "ends": list(ends.values())})
 
 
-CANCEL_PENDING = """
+_CANCEL = """
 WITH pending AS (
     SELECT id FROM campaign_email_queue
-    WHERE campaign_id = %(campaign)s AND status = 'pending' ORDER BY id FOR NO KEY UPDATE
+    WHERE campaign_id = %(campaign)s AND status = 'pending'{of} ORDER BY id FOR NO KEY UPDATE
 ), cancelled AS (
     UPDATE campaign_email_queue q
-    SET status = 'cancelled', error = %(reason)s, error_code = %(reason_code)s, error_values = %(reason_values)s
+    SET status = 'cancelled', error = %(reason)s, error_code = %(reason_code)s, error_values = %(reason_values)s{more}
     FROM pending WHERE q.id = pending.id
     RETURNING q.id, q.scheduled_at, q.mailbox_id
 )
@@ -156,12 +156,28 @@ SELECT id, 'cancel', 'pending', 'cancelled', %(reason)s, %(reason_code)s, %(reas
        scheduled_at, scheduled_at, mailbox_id, %(by)s
 FROM cancelled ORDER BY id
 """
+CANCEL_PENDING = _CANCEL.format(of="", more="")
+# Their leads go on with the next step.
+SKIP_REMOVED = _CANCEL.format(
+    of=""" AND predecessor_id IS NOT NULL AND step_id IN (
+        SELECT s.id FROM campaign_step s WHERE s.campaign_id = %(campaign)s AND s.removed_at IS NOT NULL)""",
+    more=", skipped = true",
+)
 
 
 def cancel_pending(campaign_id: int, reason: Why, by: str) -> int:
     """Cancel a campaign's pending e-mails."""
+    return _cancel(CANCEL_PENDING, campaign_id, reason, by)
+
+
+def skip_removed(campaign_id: int, by: str) -> int:
+    """Cancel a campaign's pending e-mails of steps that were removed from its sequence."""
+    return _cancel(SKIP_REMOVED, campaign_id, Reason(Code.STEP_REMOVED), by)
+
+
+def _cancel(statement: str, campaign_id: int, reason: Why, by: str) -> int:
     values = {"campaign": campaign_id, **reason_columns.for_sql(reason, "reason"), "by": by}
-    return _announced(Move.CANCEL, execute(CANCEL_PENDING, values), campaign_id, by, reason)
+    return _announced(Move.CANCEL, execute(statement, values), campaign_id, by, reason)
 
 
 # Only a refusal leads to failed. It is checked again, because a mistake here would send an e-mail twice.
@@ -172,7 +188,7 @@ WITH slot AS (
 ), before AS (
     SELECT q.id, q.status, q.scheduled_at AS old_at, slot.mailbox_id, slot.scheduled_at
     FROM campaign_email_queue q JOIN slot USING (campaign_lead_id, step_id)
-    WHERE q.campaign_id = %(campaign)s AND (q.status = 'cancelled' OR q.status = 'failed' AND (
+    WHERE q.campaign_id = %(campaign)s AND NOT q.skipped AND (q.status = 'cancelled' OR q.status = 'failed' AND (
         SELECT h.move FROM email_history h
         WHERE h.email_id = q.id AND h.move IN ('hand_over', 'doubt', 'recover', 'settle', 'accept', 'reject')
         ORDER BY h.id DESC LIMIT 1) = 'reject')

@@ -96,7 +96,7 @@ class Claim(Attempt):
 # For a row `s` of campaign_step: the subject of the letters that it answers.
 _EARLIER_SUBJECT = """
 (SELECT e.subject FROM campaign_step e
- WHERE e.campaign_id = s.campaign_id AND e.position < s.position AND e.subject IS NOT NULL
+ WHERE e.campaign_id = s.campaign_id AND e.position < s.position AND e.subject IS NOT NULL AND e.removed_at IS NULL
  ORDER BY e.position DESC LIMIT 1)
 """
 # From a follow-up's predecessor back to the first letter of their thread; nothing for a step with a subject, or where

@@ -33,6 +33,7 @@ _COLUMNS = f"""
            OR EXISTS (SELECT FROM test_mail t WHERE t.mailbox_id = m.id AND {counting.TEST_IS_UNDER_WAY})
            AS mailbox_busy,
        cm.mailbox_id IS NOT NULL AS mailbox_is_its_campaigns,
+       (SELECT its.removed_at IS NULL FROM campaign_step its WHERE its.id = q.step_id) AS step_is_its_campaigns,
        {limits.SENDING_AT_HOST} - (q.status = 'sending')::int AS host_sending,
        s.address AS suppressed_by, s.reason AS suppressed, s.reason_code AS suppressed_code,
        s.reason_values AS suppressed_values, l.legal_basis,
@@ -106,6 +107,7 @@ class _Around(WindowRow):
     inbox_read_at: datetime | None
     inbox_failed_reason: str | None
     mailbox_is_its_campaigns: bool
+    step_is_its_campaigns: bool
     mailbox_frozen_to: date | None
     provider: str | None
     ceiling_most: int | None  # all three, or none
@@ -227,6 +229,7 @@ def _facts(row: _Around, now: datetime, clock_off: timedelta, campaign_used: int
         hold=_hold(row),
         follow_up=_follow_up(row),
         mailbox_is_its_campaigns=row.mailbox_is_its_campaigns,
+        step_is_its_campaigns=row.step_is_its_campaigns,
         mailbox_frozen_to=row.mailbox_frozen_to,
         ceiling=reached(row.provider, row.ceiling_most, row.ceiling_seconds, row.ceiling_until),
     )

@@ -123,6 +123,7 @@ class Facts:
     hold: Hold | None
     follow_up: FollowUp | None = None  # None: it is the first to its lead
     mailbox_is_its_campaigns: bool = True  # False: it was taken from the campaign
+    step_is_its_campaigns: bool = True  # False: it was removed from the sequence
     mailbox_paused_reason: Why | None = None  # a Reason: Punktual itself paused it
     mailbox_frozen_to: date | None = None  # the last day of a freeze that today is in
     ceiling: Reached | None = None  # None: its mailbox is below all limits of its provider
@@ -162,6 +163,11 @@ def campaign_is_active(it: Facts, rules: config.Sending) -> Closed | None:
     if it.campaign_status == CampaignStatus.ACTIVE:
         return None
     return Closed("campaign", Action.DROP, Reason(Code.CAMPAIGN_STATUS, status=it.campaign_status))
+
+
+def step_is_its_campaigns(it: Facts, rules: config.Sending) -> Closed | None:
+    """The tick cancels the e-mail: see removed_steps.py."""
+    return None if it.step_is_its_campaigns else Closed("campaign", Action.DROP, Reason(Code.STEP_REMOVED))
 
 
 def lead_may_be_written_to(it: Facts, rules: config.Sending) -> Closed | None:
@@ -306,6 +312,7 @@ def host_is_full(it: Facts, sending: int) -> Closed:
 
 CLAIM: tuple[Gate, ...] = (
     campaign_is_active,
+    step_is_its_campaigns,
     lead_may_be_written_to,
     lead_is_not_held,
     predecessor_was_sent,

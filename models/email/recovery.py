@@ -103,7 +103,7 @@ BEFORE = """
 SELECT q.id FROM campaign_email_queue q
 JOIN campaign_step s ON s.id = q.step_id
 JOIN campaign_step this ON this.id = %(step)s AND s.position < this.position
-WHERE q.campaign_lead_id = %(lead)s ORDER BY s.position DESC LIMIT 1
+WHERE q.campaign_lead_id = %(lead)s AND NOT q.skipped ORDER BY s.position DESC LIMIT 1
 """
 OF_STEP = "SELECT id FROM campaign_email_queue WHERE campaign_lead_id = %s AND step_id = %s"
 

@@ -63,17 +63,19 @@ SELECT campaign_lead_id FROM campaign_email_queue GROUP BY campaign_lead_id, ste
 """
 
 # An e-mail, its lead and its step belong to one campaign, and its predecessor is the same lead's e-mail of an earlier
-# step. Each has at most one successor, and each lead has one e-mail without a predecessor.
+# step. Each has at most one successor, beside those skipped with their removed steps, and each lead has one e-mail
+# without a predecessor.
 STEPS_ARE_A_CHAIN = """
 SELECT q.id FROM campaign_email_queue q
 LEFT JOIN campaign_lead l ON l.id = q.campaign_lead_id
 LEFT JOIN campaign_step s ON s.id = q.step_id
 LEFT JOIN (campaign_email_queue p JOIN campaign_step before ON before.id = p.step_id) ON p.id = q.predecessor_id
 WHERE (l.campaign_id, s.campaign_id) IS DISTINCT FROM (q.campaign_id, q.campaign_id)
+   OR (q.skipped AND (s.removed_at IS NULL OR q.status IN ('pending', 'sending')))
    OR (q.predecessor_id IS NOT NULL AND NOT COALESCE(
        p.campaign_lead_id = q.campaign_lead_id AND before.position < s.position, false))
 UNION
-SELECT min(id) FROM campaign_email_queue GROUP BY campaign_lead_id, predecessor_id HAVING count(*) > 1
+SELECT min(id) FROM campaign_email_queue WHERE NOT skipped GROUP BY campaign_lead_id, predecessor_id HAVING count(*) > 1
 ORDER BY 1
 """
 

@@ -156,7 +156,7 @@ def _insert(new: NewCampaign, by: str) -> int:
     letter = {"subject": new.subject, "text": new.text, "html": new.html}
     CampaignStep.insert(campaign=campaign_id, position=1, **letter).execute()
     try:
-        steps.change(campaign_id, new.later_steps)
+        steps.change(campaign_id, new.later_steps, by)
     except steps.StepsInvalid as error:
         raise CampaignInvalid(str(error)) from None
     links = [{"campaign": campaign_id, "mailbox": mailbox} for mailbox in new.mailbox_ids]
@@ -237,8 +237,9 @@ SUBJECTS = """
 SELECT COALESCE(s.subject, 'Re: ' || (
     SELECT before.subject FROM campaign_step before
     WHERE before.campaign_id = s.campaign_id AND before.position < s.position AND before.subject IS NOT NULL
+      AND before.removed_at IS NULL
     ORDER BY before.position DESC LIMIT 1))
-FROM campaign_step s WHERE s.campaign_id = %s ORDER BY s.position
+FROM campaign_step s WHERE s.campaign_id = %s AND s.removed_at IS NULL ORDER BY s.position
 """
 
 
@@ -254,7 +255,9 @@ class StoredLetter:
     html: str | None
 
 
-LETTERS = "SELECT subject, text, html FROM campaign_step WHERE campaign_id = %s ORDER BY position"
+LETTERS = """
+SELECT subject, text, html FROM campaign_step WHERE campaign_id = %s AND removed_at IS NULL ORDER BY position
+"""
 
 
 def letters(campaign_id: int) -> list[StoredLetter]:
@@ -335,7 +338,7 @@ def edit(campaign_id: int, by: str, change: Edit) -> bool:
         others = ("name", *_STOPS, *SEQUENCE_SETTINGS)
         pace = {name: value for name, value in fresh.items() if name not in others}
         moved = _change_mailboxes(row, change.mailbox_ids) if mailbox_ids is not None else {}
-        more = {**(_change_letter(row, change.letter) if letter else {}), **_change_steps(row, change), **moved}
+        more = {**(_change_letter(row, change.letter) if letter else {}), **_change_steps(row, change, by), **moved}
         more |= _decide(row, change.follow_ups_of, by) if change.follow_ups_of else {}
         if not more and not changes.differ(row, fresh):
             return False
@@ -392,12 +395,12 @@ def _change_letter(row: Campaign, letter: Letter | None) -> dict[str, list[objec
     return changed
 
 
-def _change_steps(row: Campaign, change: Edit) -> dict[str, list[object]]:
+def _change_steps(row: Campaign, change: Edit, by: str) -> dict[str, list[object]]:
     """What changed: name -> [old, new]."""
     if change.later_steps is None:
         return {}
     try:
-        return steps.change(row.id, change.later_steps)
+        return steps.change(row.id, change.later_steps, by)
     except steps.StepsInvalid as error:
         raise CampaignInvalid(f"cannot edit the campaign {row.name!r}: {error}") from None
 
@@ -465,8 +468,9 @@ UNSENT = """
 SELECT l.position, l.address, l.fields FROM campaign_lead l
 WHERE l.campaign_id = %(campaign)s AND l.position > %(after)s
   AND NOT EXISTS (SELECT FROM campaign_email_queue q
-                  WHERE q.campaign_lead_id = l.id AND (q.status = 'cancelled' OR q.status = 'sent' AND q.step_id = (
-                      SELECT s.id FROM campaign_step s WHERE s.campaign_id = %(campaign)s
+                  WHERE q.campaign_lead_id = l.id AND NOT q.skipped
+                    AND (q.status = 'cancelled' OR q.status = 'sent' AND q.step_id = (
+                      SELECT s.id FROM campaign_step s WHERE s.campaign_id = %(campaign)s AND s.removed_at IS NULL
                       ORDER BY s.position DESC LIMIT 1)))
 ORDER BY l.position LIMIT 1000
 """
@@ -557,8 +561,8 @@ _COPIED = (
 # Those behind the first, which comes with the campaign.
 COPY_STEPS = """
 INSERT INTO campaign_step (campaign_id, position, subject, text, html, wait_count, wait_unit)
-SELECT %s, position, subject, text, html, wait_count, wait_unit FROM campaign_step
-WHERE campaign_id = %s AND position > 1
+SELECT %s, 1 + row_number() OVER (ORDER BY position), subject, text, html, wait_count, wait_unit FROM campaign_step
+WHERE campaign_id = %s AND position > 1 AND removed_at IS NULL
 """
 COPY_LEADS = """
 INSERT INTO campaign_lead (campaign_id, lead_id, position, address, fields)

@@ -2,12 +2,15 @@
 
 A text and a wait apply to every e-mail that is not claimed: follow-ups whose wait was edited get another time. An
 inserted step reaches the leads before it; one behind the last only those whose last letter is still to be sent.
+A removed step that has e-mails keeps its row for what was sent; what is pending is cancelled, and its leads go on.
 """
 
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from difflib import SequenceMatcher
+from itertools import count
 from typing import NamedTuple
 
 from models.email import batch_moves
@@ -44,25 +47,38 @@ class _Letter(NamedTuple):
 
 
 def of(campaign_id: int) -> list[LaterStep]:
-    rows = CampaignStep.select().where(CampaignStep.campaign == campaign_id, CampaignStep.position > 1)
-    waits = ((it, sequences.wait(it.wait_count, it.wait_unit)) for it in rows.order_by(CampaignStep.position))
+    waits = ((it, sequences.wait(it.wait_count, it.wait_unit)) for it in _later(campaign_id) if it.removed_at is None)
     return [LaterStep(wait, it.subject, it.text, it.html) for it, wait in waits if wait is not None]
 
 
-def change(campaign_id: int, wanted: Sequence[LaterStep]) -> dict[str, list[object]]:
+def _later(campaign_id: int) -> list[CampaignStep]:
+    """In order, with those that were removed."""
+    rows = CampaignStep.select().where(CampaignStep.campaign == campaign_id, CampaignStep.position > 1)
+    return list(rows.order_by(CampaignStep.position))
+
+
+def cancelled_by(campaign_id: int, wanted: Sequence[LaterStep]) -> int:
+    """How many planned e-mails change() would cancel now, with the steps that it removes."""
+    old = [it for it in _later(campaign_id) if it.removed_at is None]
+    gone = {it.id for it in old} - set(_matched(old, wanted).values())
+    return int(fetch(PLANNED_OF, {"campaign": campaign_id, "steps": sorted(gone)})[0][0])
+
+
+def change(campaign_id: int, wanted: Sequence[LaterStep], by: str) -> dict[str, list[object]]:
     """Give a campaign these steps after its first. The caller holds its lock. What changed: name -> [old, new].
 
     A step with another letter in the place of an old one is that step, edited.
     """
     if len(wanted) >= MOST_STEPS:
         raise StepsInvalid(f"a campaign has at most {MOST_STEPS} steps")
-    steps = CampaignStep.select().where(CampaignStep.campaign == campaign_id, CampaignStep.position > 1)
-    old = list(steps.order_by(CampaignStep.position))
+    every = _later(campaign_id)
+    old = [it for it in every if it.removed_at is None]
     before, after = [_told(it) for it in old], [f"{it.wait} later: {it.subject or 'Re:'}" for it in wanted]
     kept, new = _matched(old, wanted), list[tuple[int, LaterStep]]()
     gone = [it for it in old if it.id not in kept.values()]
-    _remove(gone)
-    _renumber(campaign_id, {step_id: place for place, step_id in kept.items()})
+    deleted = _remove(campaign_id, gone, by)
+    positions, added = _places([it.id for it in every if it.id not in deleted], kept, len(wanted))
+    _renumber(campaign_id, positions)
     changed = bool(gone)
     for place, step in enumerate(wanted):
         if place in kept:
@@ -72,7 +88,7 @@ def change(campaign_id: int, wanted: Sequence[LaterStep]) -> dict[str, list[obje
     for place, step in new:
         is_last = place > max(kept, default=-1) and _has_emails(campaign_id)
         its = {**step.letter._asdict(), "wait_count": step.wait.count, "wait_unit": step.wait.unit}
-        row = {"campaign": campaign_id, "position": place + 2, "since": CLOCK if is_last else None}
+        row = {"campaign": campaign_id, "position": added[place], "since": CLOCK if is_last else None}
         CampaignStep.insert({**row, **its}).execute()
     return {"steps": [before, after]} if changed or new else {}
 
@@ -102,24 +118,46 @@ def _has_emails(campaign_id: int) -> bool:
     return bool(fetch("SELECT EXISTS (SELECT FROM campaign_email_queue WHERE campaign_id = %s)", (campaign_id,))[0][0])
 
 
-HAS_EMAILS = "SELECT EXISTS (SELECT FROM campaign_email_queue WHERE step_id = %s)"
+HAS_EMAILS = "SELECT EXISTS (SELECT FROM campaign_email_queue WHERE campaign_id = %s AND step_id = %s)"
+PLANNED_OF = """
+SELECT count(*) FROM campaign_email_queue
+WHERE campaign_id = %(campaign)s AND step_id = ANY(%(steps)s::bigint[]) AND status = 'pending'
+  AND predecessor_id IS NOT NULL
+"""
 
 
-def _remove(gone: Sequence[CampaignStep]) -> None:
-    for it in gone:
-        if fetch(HAS_EMAILS, (it.id,))[0][0]:
-            raise StepsInvalid(
-                f"step {it.position} has e-mails already, so it cannot be removed; its letter can change"
-            )
-        CampaignStep.delete().where(CampaignStep.id == it.id).execute()
+def _remove(campaign_id: int, gone: Sequence[CampaignStep], by: str) -> set[int]:
+    """The ids of those without e-mails, which are deleted."""
+    removed = {it.id for it in gone if fetch(HAS_EMAILS, (campaign_id, it.id))[0][0]}
+    deleted = {it.id for it in gone} - removed
+    CampaignStep.delete().where(CampaignStep.id.in_(sorted(deleted))).execute()
+    if removed:
+        CampaignStep.update(removed_at=CLOCK, moves=False).where(CampaignStep.id.in_(sorted(removed))).execute()
+        batch_moves.skip_removed(campaign_id, by)
+    return deleted
 
 
-def _renumber(campaign_id: int, places: dict[int, int]) -> None:
+def _places(rows: Sequence[int], kept: Mapping[int, int], wanted: int) -> tuple[dict[int, int], dict[int, int]]:
+    """The positions of these steps by their ids, and of new ones by their places in the wanted order.
+
+    kept: place -> id. A new step is put before the removed ones that were there: who got one of them is past it.
+    """
+    positions, added, rest, numbers = dict[int, int](), dict[int, int](), deque(rows), count(2)
+    for place in range(wanted):
+        if place not in kept:
+            added[place] = next(numbers)
+            continue
+        while kept[place] not in positions:
+            positions[rest.popleft()] = next(numbers)
+    return positions | dict(zip(rest, numbers, strict=False)), added
+
+
+def _renumber(campaign_id: int, positions: Mapping[int, int]) -> None:
     """From high to low or the other way round, two steps may have one number for a moment: so by way of others."""
     far = CampaignStep.update(position=CampaignStep.position + 1000)
     far.where(CampaignStep.campaign == campaign_id, CampaignStep.position > 1).execute()
-    for step_id, place in places.items():
-        CampaignStep.update(position=place + 2).where(CampaignStep.id == step_id).execute()
+    for step_id, position in positions.items():
+        CampaignStep.update(position=position).where(CampaignStep.id == step_id).execute()
 
 
 def _edit(row: CampaignStep, step: LaterStep) -> bool:

@@ -10,8 +10,9 @@ from scheduling.waits import Unit, Wait
 
 STEPS = """
 SELECT campaign_id, id, wait_count, wait_unit FROM campaign_step s
-WHERE campaign_id = ANY(%s) AND EXISTS (
-    SELECT FROM campaign_step later WHERE later.campaign_id = s.campaign_id AND later.position > 1)
+WHERE campaign_id = ANY(%s) AND s.removed_at IS NULL AND EXISTS (
+    SELECT FROM campaign_step later
+    WHERE later.campaign_id = s.campaign_id AND later.position > 1 AND later.removed_at IS NULL)
 ORDER BY campaign_id, position
 """
 

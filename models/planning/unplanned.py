@@ -156,8 +156,8 @@ class Unfollowed:
 
 
 # From when on sent e-mails may have no follow-up yet: the last tick planned the follow-ups of all before. Those of a
-# paused campaign, or of one just resumed, have not been planned since its pause. Where a hold ended lately, or
-# sequences go on from another mailbox, the whole past is looked at.
+# paused campaign, or of one just resumed, have not been planned since its pause. Where a hold ended lately, a step was
+# removed, or sequences go on from another mailbox, the whole past is looked at.
 SINCE = """
 SELECT c.id AS campaign_id, LEAST(tick.at, CASE WHEN c.status = 'paused' OR resumed.at > tick.at - %(margin)s
                                            THEN paused.at END) - %(overlap)s AS since
@@ -167,6 +167,7 @@ CROSS JOIN LATERAL (SELECT max(at) AS at FROM change WHERE campaign_id = c.id AN
 WHERE c.id = ANY(%(ids)s)
   AND NOT EXISTS (SELECT FROM former_mailbox f WHERE f.campaign_id = c.id AND f.goes_on_from_id IS NOT NULL
                     AND f.decided_at > tick.at - %(margin)s)
+  AND NOT EXISTS (SELECT FROM campaign_step s WHERE s.campaign_id = c.id AND s.removed_at > tick.at - %(margin)s)
   AND NOT EXISTS (SELECT FROM hold h JOIN campaign_lead l ON l.lead_id = h.lead_id AND l.campaign_id = c.id
                   WHERE NOT h.stops AND (h.lifted_at > tick.at - %(margin)s
                         OR h.until > tick.at - %(margin)s AND h.until <= clock_timestamp()))

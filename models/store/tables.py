@@ -221,6 +221,7 @@ class CampaignStep(Table):
     wait_unit = TextField(null=True)
     since = MomentField(null=True)  # only for leads whose letter before was sent since then; null: for all
     moves = BooleanField(constraints=_default("false"))  # its wait was edited: what is planned of it is planned again
+    removed_at = MomentField(null=True)  # from the sequence, after it had e-mails; it keeps its place beside the others
 
     class Meta:
         constraints = [
@@ -234,6 +235,7 @@ class CampaignStep(Table):
                 "waits_are_positive",
             ),
             Check("position > 1 OR subject IS NOT NULL", "the_first_step_has_a_subject"),
+            Check("position > 1 OR removed_at IS NULL", "the_first_step_stays"),
         ]
         indexes = ((("campaign", "position"), True),)
 
@@ -389,6 +391,7 @@ class CampaignEmailQueue(Table):
     wait_ends_at = MomentField(null=True)  # of a follow-up: it is not sent before
     looked_at = MomentField(null=True)  # of a claimed follow-up: when the look into the inbox began that allowed it
     wire_message_id = TextField(null=True)  # as its lead got it, if the provider changed message_id
+    skipped = BooleanField(constraints=_default("false"))  # cancelled with its removed step: its sequence goes on
 
     class Meta:
         constraints = [
@@ -430,7 +433,7 @@ def _index(name: str, *fields: Field | SQL, where: SQL, unique: bool = False) ->
 
 
 _Q = CampaignEmailQueue
-_index("one_successor", _Q.predecessor, where=SQL("predecessor_id IS NOT NULL"), unique=True)
+_index("one_successor", _Q.predecessor, where=SQL("predecessor_id IS NOT NULL AND NOT skipped"), unique=True)
 _index("one_first_email", _Q.campaign, _Q.campaign_lead, where=SQL("predecessor_id IS NULL"), unique=True)
 _index("follow_ups_by_campaign", _Q.campaign, _Q.step, _Q.status, where=SQL("predecessor_id IS NOT NULL"))
 _index(

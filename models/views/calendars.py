@@ -383,7 +383,7 @@ JOIN lead p ON p.id = l.lead_id
 {forbidden.JOINS}
 LEFT JOIN campaign_email_queue q ON q.campaign_id = l.campaign_id AND q.campaign_lead_id = l.id
 WHERE l.campaign_id = %(campaign)s
-  AND (q.status = 'cancelled' OR (q.id IS NULL OR q.status = 'pending') AND NOT {MAY_BE_WRITTEN_TO})
+  AND (q.status = 'cancelled' AND NOT q.skipped OR (q.id IS NULL OR q.status = 'pending') AND NOT {MAY_BE_WRITTEN_TO})
 ORDER BY l.position LIMIT %(most)s
 """  # noqa: S608  # only our own words
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from messages import Message, gettext_noop
 from models.states import Status
 from models.views.conversations import Answer, Conversation, Letter
-from reasons import warsaw
+from reasons import Code, Reason, warsaw
 
 # What a message that came back is.
 CLASSES = {
@@ -23,6 +23,7 @@ _LETTERS = {
     Status.FAILED: gettext_noop("letter %(step)d failed %(at)s"),
     Status.UNKNOWN: gettext_noop("letter %(step)d unknown %(at)s"),
 }
+_SKIPPED = gettext_noop("letter %(step)d not sent: %(reason)s")
 _ARROW = " → "
 
 
@@ -44,6 +45,9 @@ def parts(it: Conversation) -> list[Part]:
 
 
 def _event(it: Letter | Answer) -> Part:
+    if isinstance(it, Letter) and it.is_skipped:
+        skipped = Message(_SKIPPED, step=it.step, reason=it.why or Reason(Code.STEP_REMOVED))
+        return Part(f"letter-of {it.status}", skipped, email_id=it.email_id)
     if isinstance(it, Letter):
         text = Message(_LETTERS[it.status], step=it.step, at=it.at)
         return Part(f"letter-of {it.status}", text, email_id=it.email_id)
@@ -63,7 +67,7 @@ def _held(it: Conversation) -> Iterator[Part]:
 
 
 def _then(it: Conversation) -> Part:
-    last = it.letters[-1] if it.letters else None
+    last = next((each for each in reversed(it.letters) if not each.is_skipped), None)
     if it.ended:
         return Part("ended", Message(gettext_noop("ended: %(reason)s"), reason=it.ended))
     if it.next and it.next.status is Status.SENDING:
@@ -72,9 +76,9 @@ def _then(it: Conversation) -> Part:
     if it.next:
         planned = Message(gettext_noop("next: letter %(step)d %(at)s"), step=it.next.step, at=it.next.at)
         return Part("next", planned, email_id=it.next.email_id)
-    if last and it.expected_at:
+    if it.expected_step and it.expected_at:
         expected = gettext_noop("next: letter %(step)d, after %(at)s")
-        return Part("next", Message(expected, step=last.step + 1, at=it.expected_at))
+        return Part("next", Message(expected, step=it.expected_step, at=it.expected_at))
     if last and last.status is Status.UNKNOWN:
         undecided = gettext_noop("nothing follows until you decide whether letter %(step)d was sent")
         return Part("next", Message(undecided, step=last.step))

@@ -26,6 +26,7 @@ class Letter:
     status: Status
     at: datetime  # sent, handed over or planned
     why: Why | None  # its error
+    is_skipped: bool = False  # cancelled with its removed step: the next one follows
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,8 @@ class Conversation:
     letters: list[Letter]  # by step
     answers: list[Answer]  # by time
     next: Letter | None  # planned, or being sent
-    expected_at: datetime | None  # when the wait, or the hold, for one that is not planned yet ends
+    expected_step: int | None  # of the letter that follows and is not planned yet
+    expected_at: datetime | None  # when the wait, or the hold, for it ends
     held: Why | None  # why it waits
     held_until: datetime | None  # None: until a person decides
     ended: Why | None  # why no more letters follow
@@ -57,7 +59,8 @@ class Conversation:
     @property
     def events(self) -> list[Letter | Answer]:
         """What happened, in order."""
-        over = [it for it in self.letters if it.status in (Status.SENT, Status.FAILED, Status.UNKNOWN)]
+        ends = (Status.SENT, Status.FAILED, Status.UNKNOWN)
+        over = [it for it in self.letters if it.status in ends or it.is_skipped]
         return sorted([*over, *self.answers], key=lambda it: it.at)
 
 
@@ -87,7 +90,8 @@ class _Lead(Forbidden):
 LETTERS = """
 SELECT q.campaign_lead_id, q.id AS email_id, s.position AS step, q.status,
        COALESCE(q.sent_at, q.handed_over_at, q.scheduled_at) AS at, q.sent_at, q.handed_over_at, q.error, q.error_code,
-       q.error_values, after.wait_count, after.wait_unit, COALESCE(f.ends, false) AS is_ended,
+       q.error_values, q.skipped AS is_skipped, after.position AS next_step, after.wait_count, after.wait_unit,
+       COALESCE(f.ends, false) AS is_ended,
        m.status AS mailbox_status, EXISTS (
            SELECT FROM campaign_mailbox cm
            WHERE cm.campaign_id = q.campaign_id AND cm.mailbox_id = m.id) AS has_mailbox,
@@ -95,8 +99,8 @@ SELECT q.campaign_lead_id, q.id AS email_id, s.position AS step, q.status,
 FROM campaign_email_queue q JOIN campaign_step s ON s.id = q.step_id
 LEFT JOIN former_mailbox f ON f.campaign_id = q.campaign_id AND f.mailbox_id = q.mailbox_id
 JOIN mailbox m ON m.id = COALESCE(f.goes_on_from_id, q.mailbox_id)
-LEFT JOIN LATERAL (SELECT a.wait_count, a.wait_unit FROM campaign_step a
-                   WHERE a.campaign_id = s.campaign_id AND a.position > s.position
+LEFT JOIN LATERAL (SELECT a.position, a.wait_count, a.wait_unit FROM campaign_step a
+                   WHERE a.campaign_id = s.campaign_id AND a.position > s.position AND a.removed_at IS NULL
                    ORDER BY a.position LIMIT 1) after ON true
 LEFT JOIN LATERAL (
     SELECT h.reason, h.reason_code, h.reason_values FROM email_history h
@@ -118,6 +122,8 @@ class _Letter:
     error: str | None
     error_code: str | None
     error_values: dict[str, Any] | None
+    is_skipped: bool
+    next_step: int | None
     wait_count: int | None
     wait_unit: str | None
     is_ended: bool  # with its mailbox, by a person
@@ -130,7 +136,7 @@ class _Letter:
     @property
     def letter(self) -> Letter:
         why = reason_columns.current(self.error, self.error_code, self.error_values)
-        return Letter(self.email_id, self.step, self.status, self.at, why)
+        return Letter(self.email_id, self.step, self.status, self.at, why, self.is_skipped)
 
     @property
     def wait(self) -> Wait | None:
@@ -196,7 +202,7 @@ def _conversation(
     it: _Lead, found: Sequence[_Letter], came_back: Sequence[_Answer], is_basis_required: bool
 ) -> Conversation:
     letters = {row.email_id: row.letter for row in found}
-    last = found[-1] if found else None
+    last = next((row for row in reversed(found) if not row.is_skipped), None)
     goes_on = last is not None and last.status in (Status.PENDING, Status.SENDING)
     ended = None if goes_on else _ended(it, last, is_basis_required)
     is_held = it.hold_stops is False and ended is None
@@ -218,6 +224,7 @@ def _conversation(
         letters=list(letters.values()),
         answers=[_answer(each, found, letters) for each in came_back],
         next=letters[last.email_id] if last and goes_on and not stuck else None,
+        expected_step=last.next_step if last else None,
         expected_at=max(filter(None, (wait.ends(last.sent_at), it.hold_until)))
         if last and last.sent_at and wait and not stuck
         else None,

@@ -132,6 +132,7 @@ class StepLine:
     after: str | None  # its wait, like "3 working days"; None: the first
     subject: str  # of one without its own: "Re: " and that of the letters that it answers
     answers: bool  # it has no subject of its own, and stays in their thread
+    removed: bool  # from the sequence, after it had e-mails
 
 
 @dataclass(frozen=True)
@@ -163,7 +164,10 @@ SELECT ids.id AS campaign_id, it.* FROM unnest(%s::bigint[]) AS ids (id) CROSS J
 """
 LEADS_AND_STEPS = """
 SELECT ids.id AS campaign_id, (SELECT count(*)::int FROM campaign_lead l WHERE l.campaign_id = ids.id) AS leads,
-       (SELECT count(*)::int FROM campaign_step s WHERE s.campaign_id = ids.id) AS steps
+       (SELECT count(*)::int FROM campaign_step s WHERE s.campaign_id = ids.id AND s.removed_at IS NULL) AS steps,
+       (SELECT count(*)::int FROM campaign_step s JOIN campaign_email_queue q
+            ON q.campaign_id = s.campaign_id AND q.step_id = s.id AND q.predecessor_id IS NOT NULL
+        WHERE s.campaign_id = ids.id AND s.removed_at IS NOT NULL) AS of_removed_steps
 FROM unnest(%s::bigint[]) AS ids (id)
 """
 
@@ -182,6 +186,7 @@ class _Size(NamedTuple):
     campaign_id: int
     leads: int
     steps: int
+    of_removed_steps: int  # e-mails
 
 
 def campaigns(rows: Sequence[Campaign]) -> list[CampaignLine]:
@@ -201,7 +206,7 @@ def campaigns(rows: Sequence[Campaign]) -> list[CampaignLine]:
             name=row.name,
             status=row.status,
             leads=sizes[row.id].leads,
-            emails=sizes[row.id].leads * sizes[row.id].steps,
+            emails=sizes[row.id].leads * sizes[row.id].steps + sizes[row.id].of_removed_steps,
             counts={status: counts.get(row.id, {}).get(status, 0) for status in Status},
             used_today=used.get(row.id, 0),
             daily_limit=row.daily_limit,
@@ -216,9 +221,11 @@ def campaigns(rows: Sequence[Campaign]) -> list[CampaignLine]:
 
 STEPS = """
 SELECT s.campaign_id, s.position AS number, s.wait_count, s.wait_unit, s.subject IS NULL AS answers,
+       s.removed_at IS NOT NULL AS removed,
        COALESCE(s.subject, 'Re: ' || (
            SELECT before.subject FROM campaign_step before
            WHERE before.campaign_id = s.campaign_id AND before.position < s.position AND before.subject IS NOT NULL
+             AND before.removed_at IS NULL
            ORDER BY before.position DESC LIMIT 1)) AS subject
 FROM campaign_step s WHERE s.campaign_id = ANY(%s) ORDER BY s.campaign_id, s.position
 """
@@ -231,6 +238,7 @@ class _Step:
     wait_count: int | None
     wait_unit: str | None
     answers: bool
+    removed: bool
     subject: str
 
 
@@ -239,7 +247,9 @@ def steps_of(campaign_ids: Sequence[int]) -> defaultdict[int, list[StepLine]]:
     found: defaultdict[int, list[StepLine]] = defaultdict(list)
     for it in read_rows(_Step, STEPS, (list(campaign_ids),)):
         wait = sequences.wait(it.wait_count, it.wait_unit)
-        found[it.campaign_id].append(StepLine(it.number, str(wait) if wait else None, it.subject, it.answers))
+        found[it.campaign_id].append(
+            StepLine(it.number, str(wait) if wait else None, it.subject, it.answers, it.removed)
+        )
     return found
 
 

@@ -17,6 +17,7 @@ from scheduling.waits import Unit, Wait
 @dataclass(frozen=True)
 class StepProgress:
     step: int
+    removed: bool  # from the sequence, after it had e-mails
     subject: str | None  # None: it answers the letters before it
     wait: Wait | None  # None: the first
     counts: dict[str, int]  # status -> e-mails; without those not planned yet
@@ -25,7 +26,8 @@ class StepProgress:
 
 
 STEPS = """
-SELECT id, position, subject, wait_count, wait_unit FROM campaign_step WHERE campaign_id = %s ORDER BY position
+SELECT id, position, removed_at IS NOT NULL AS removed, subject, wait_count, wait_unit FROM campaign_step
+WHERE campaign_id = %s ORDER BY position
 """
 # Counted in indexes, however long a sequence has been running: the campaign's, as of its first step, and follow-ups.
 COUNTS = """
@@ -70,6 +72,7 @@ SELECT step_id, count(*)::int AS emails FROM held GROUP BY step_id
 class _Step(NamedTuple):
     id: int
     position: int
+    removed: bool
     subject: str | None
     wait_count: int | None
     wait_unit: str | None
@@ -99,6 +102,7 @@ def steps(campaign_id: int) -> list[StepProgress]:
     return [
         StepProgress(
             step=it.position,
+            removed=it.removed,
             subject=it.subject,
             wait=Wait(it.wait_count, Unit(it.wait_unit)) if it.wait_count and it.wait_unit else None,
             counts={status: counts[it.id][status] for status in Status},

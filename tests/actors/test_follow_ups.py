@@ -9,12 +9,14 @@ from actors.plan import plan_follow_ups, plan_new, replan
 from models.email import batch_moves, moves
 from models.email.gates import Closed
 from models.health import heartbeats, invariants
-from models.owner import campaigns, mailboxes, preview, suppressions
-from models.owner.campaigns import CampaignInvalid, LaterStep
+from models.owner import campaigns, mailboxes, preview, steps, suppressions
+from models.owner.campaigns import LaterStep
 from models.planning import follow_ups, unplanned
 from models.store import database
 from models.store.tables import CampaignEmailQueue, CampaignLead, CampaignStep, EmailHistory
-from models.views import calendars, forecast, overview
+from models.views import calendars, conversation_lines, conversations, forecast, overview
+from models.views import sequences as sequence_views
+from reasons import Code, Reason
 from scheduling import waits
 from scheduling.window import WARSAW, Window
 from tests import factories as make
@@ -323,6 +325,21 @@ class TestTheTick:
 
         assert follower_of(email_id).wait_ends_at > make.now()
 
+    def test_finds_what_waited_for_a_step_that_was_removed(self) -> None:
+        campaign_id, mailbox_id = a_sequence(waits_for=("5 days", "1 hour"))
+        edit(campaign_id, later("5 days", "Second"), later("1 hour", "Third"))
+        [email_id] = make.planned(campaign_id, mailbox_id, make.now())
+        send(email_id)
+        plan_follow_ups()
+        self.later()
+        assert list(unplanned.unfollowed_since([campaign_id])) == [campaign_id]
+
+        edit(campaign_id, later("1 hour", "Third"))
+        assert unplanned.unfollowed_since([campaign_id]) == {}
+        plan_follow_ups()
+
+        assert Q.select().where(Q.predecessor == email_id, Q.status == "pending").count() == 1
+
     def test_finds_what_was_held_when_the_hold_ends(self, sent_before_the_last_tick: tuple[int, int]) -> None:
         _, email_id = sent_before_the_last_tick
         make.came_back(email_id, "automatic")
@@ -589,16 +606,161 @@ class TestAnEdit:
             assert [it.position for it in steps[1:] if it.text == "Another"] == [place + 2]
             edit(campaign_id, *[later("1 hour")] * 3)
 
-    def test_that_removes_a_step_with_emails_is_refused(self, followed: tuple[int, int, CampaignEmailQueue]) -> None:
-        with pytest.raises(CampaignInvalid, match="step 2 has e-mails already"):
-            edit(followed[0])
-
     def test_that_removes_a_step_without_emails_takes_it_away(self) -> None:
         campaign_id, _ = a_sequence(waits_for=("1 hour", "1 day"))
 
         assert edit(campaign_id, later("1 hour"))
 
         assert len(campaigns.letters(campaign_id)) == 2
+
+
+class TestAStepThatIsRemoved:
+    """Two leads and three steps: the first lead's second letter is planned."""
+
+    @pytest.fixture
+    def followed(self) -> tuple[int, int, CampaignEmailQueue]:
+        campaign_id, mailbox_id = a_sequence(leads=2, waits_for=("1 hour", "2 hours"))
+        edit(campaign_id, later("1 hour", "Second"), later("2 hours", "Third"))
+        [email_id] = make.planned(campaign_id, mailbox_id, make.now())
+        send(email_id)
+        plan_follow_ups()
+        return campaign_id, mailbox_id, follower_of(email_id)
+
+    def texts(self, campaign_lead_id: int) -> list[tuple[str, str]]:
+        """Of a lead's e-mails, each with its status, in the order of their steps."""
+        emails = Q.select(Q, CampaignStep).join(CampaignStep).where(Q.campaign_lead == campaign_lead_id)
+        in_order = emails.order_by(CampaignStep.position)
+        return [(it.step.text, it.status) for it in in_order if it.predecessor_id is not None]
+
+    def test_has_its_planned_emails_cancelled_and_their_leads_go_on_with_the_next(
+        self, followed: tuple[int, int, CampaignEmailQueue]
+    ) -> None:
+        campaign_id, _, second = followed
+        assert steps.cancelled_by(campaign_id, [later("2 hours", "Third")]) == 1
+
+        assert edit(campaign_id, later("2 hours", "Third"))
+        plan_follow_ups()
+        plan_follow_ups()
+
+        assert self.texts(second.campaign_lead_id) == [("Second", "cancelled"), ("Third", "pending")]
+        assert make.row(second.id).error_code == "step_removed"
+        [*_, last] = EmailHistory.select().where(EmailHistory.email == second.id).order_by(EmailHistory.id)
+        assert (last.move, last.reason_code) == ("cancel", "step_removed")
+        third = Q.get(Q.predecessor == second.predecessor_id, Q.status == "pending")
+        assert third.wait_ends_at == waits.parsed("2 hours").ends(sent_before(third).sent_at)
+        assert broken() == []
+        send(third.id)
+        plan_follow_ups()
+        assert count() == 3
+        told = conversations.of_email(third.id)
+        assert told is not None
+        assert told.ended == Reason(Code.SEQUENCE_OVER)
+        assert "letter 2 not sent: its step was removed from the sequence" in conversation_lines.line(told)
+        assert broken() == []
+
+    def test_still_counts_for_leads_that_got_it(self, followed: tuple[int, int, CampaignEmailQueue]) -> None:
+        campaign_id, _, second = followed
+        sent_at = send(second.id)
+
+        edit(campaign_id, later("2 hours", "Third"))
+        plan_follow_ups()
+
+        third = follower_of(second.id)
+        assert self.texts(second.campaign_lead_id) == [("Second", "sent"), ("Third", "pending")]
+        assert third.wait_ends_at == waits.parsed("2 hours").ends(sent_at)
+        told = [(it.step, it.removed, it.counts["sent"]) for it in sequence_views.steps(campaign_id)]
+        assert told == [(1, False, 1), (2, True, 1), (3, False, 0)]
+        assert [it.text for it in campaigns.letters(campaign_id)[1:]] == ["Third"]
+        [line] = overview.campaigns([campaigns.get(campaign_id)])
+        assert line.emails == 2 * 2 + 1
+        assert broken() == []
+
+    def test_leaves_new_leads_the_steps_that_remain(self, followed: tuple[int, int, CampaignEmailQueue]) -> None:
+        campaign_id, mailbox_id, _ = followed
+        edit(campaign_id, later("2 hours", "Third"))
+        plan_follow_ups()
+        [first, third] = CampaignStep.select().where(CampaignStep.removed_at.is_null()).order_by(CampaignStep.position)
+        entries = calendars.of(campaigns.get(campaign_id)).entries
+        assert sorted(it.step_id for it in entries) == sorted([first.id, third.id, third.id])
+        assert len(forecast.forecast(campaign_id)) == 2
+        [email_id] = make.planned(campaign_id, mailbox_id, make.now())
+
+        send(email_id)
+        plan_follow_ups()
+
+        assert self.texts(make.row(email_id).campaign_lead_id) == [("Third", "pending")]
+
+    def test_is_not_in_a_copy(self, followed: tuple[int, int, CampaignEmailQueue]) -> None:
+        edit(followed[0], later("2 hours", "Third"))
+
+        copy_id = campaigns.copy(followed[0], "Copy", "tests", with_leads=True)
+
+        found = CampaignStep.select().where(CampaignStep.campaign == copy_id).order_by(CampaignStep.position)
+        assert [(it.position, it.removed_at) for it in found] == [(1, None), (2, None)]
+        assert [it.text for it in campaigns.letters(copy_id)[1:]] == ["Third"]
+        assert campaigns.subjects(followed[0]) == campaigns.subjects(copy_id)
+
+    def test_leaves_what_is_being_sent_alone_until_it_is_put_off(
+        self, followed: tuple[int, int, CampaignEmailQueue]
+    ) -> None:
+        campaign_id, _, second = followed
+        make.everything_older(timedelta(hours=2))
+        make.rested(campaign_id)
+        batch_moves.replan(campaign_id, [make.slot(make.row(second.id), make.now())], "edited", "tests")
+        claimed = make.claimed(second.id)
+
+        edit(campaign_id, later("2 hours", "Third"))
+        assert make.row(second.id).status == "sending"
+        assert moves.release(claimed.held, "tests")
+        make.rested(campaign_id)
+        closed = moves.claim(second.id, make.row(second.id).scheduled_at, make.WORKER)
+        assert isinstance(closed, Closed)
+        assert closed.because == Reason(Code.STEP_REMOVED)
+        replan()
+        plan_follow_ups()
+
+        assert self.texts(second.campaign_lead_id) == [("Second", "cancelled"), ("Third", "pending")]
+        assert broken() == []
+
+    def test_at_the_end_lets_its_leads_be_through(self, followed: tuple[int, int, CampaignEmailQueue]) -> None:
+        campaign_id, mailbox_id, second = followed
+        [email_id] = make.planned(campaign_id, mailbox_id, make.now())
+        send(email_id)
+
+        edit(campaign_id)
+        plan_follow_ups()
+
+        assert self.texts(second.campaign_lead_id) == [("Second", "cancelled")]
+        assert CampaignStep.select().count() == 2  # the one without e-mails is gone
+        assert campaigns.complete_finished("tests") == [campaign_id]
+        assert broken() == []
+
+    @pytest.mark.parametrize("was_sent", [True, False])
+    def test_and_is_added_again_is_a_new_one_for_leads_before_it(
+        self, followed: tuple[int, int, CampaignEmailQueue], was_sent: bool
+    ) -> None:
+        campaign_id, _, second = followed
+        if was_sent:
+            send(second.id)
+        edit(campaign_id, later("2 hours", "Third"))
+
+        edit(campaign_id, later("1 hour", "Second"), later("2 hours", "Third"))
+        plan_follow_ups()
+
+        goes_on = [("Second", "sent"), ("Third", "pending")]
+        again = [("Second", "pending"), ("Second", "cancelled")]
+        assert self.texts(second.campaign_lead_id) == (goes_on if was_sent else again)
+        assert [it.position for it in CampaignStep.select().order_by(CampaignStep.position)] == [1, 2, 3, 4]
+        assert broken() == []
+
+    def test_does_not_revive_a_sequence_that_ended_with_it(self, followed: tuple[int, int, CampaignEmailQueue]) -> None:
+        campaign_id, _, second = followed
+        assert moves.cancel(second.id, "a person's words", "tests")
+
+        edit(campaign_id, later("2 hours", "Third"))
+        plan_follow_ups()
+
+        assert self.texts(second.campaign_lead_id) == [("Second", "cancelled")]
 
 
 class TestTheCalendar:

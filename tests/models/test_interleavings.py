@@ -43,9 +43,10 @@ from models.owner.settlement import SettlementRefused
 from models.planning import plans
 from models.states import FINAL, Status
 from models.store import database
-from models.store.tables import CampaignEmailQueue, CampaignLead
+from models.store.tables import CampaignEmailQueue, CampaignLead, CampaignStep
 from scheduling import planner
 from scheduling.planner import Slot
+from scheduling.waits import parsed
 from scheduling.window import WARSAW, Window, warsaw_day
 from tests import factories as make
 
@@ -75,7 +76,7 @@ TOO_LATE = Deferred(
 OWNERS_WORDS = (
     *("pause", "pause", "resume", "resume", "cancel", "close the window", "open the window", "open the window"),
     *("limit", "limit to what is used", "mailbox limit", "mailbox limit to what is used"),
-    *("pause mailbox", "resume mailbox", "resume mailbox", "suppress", "settle", "settle", "settle"),
+    *("pause mailbox", "resume mailbox", "resume mailbox", "suppress", "settle", "settle", "settle", "steps"),
 )
 ROWS = "SELECT id, status, mailbox_id, scheduled_at FROM campaign_email_queue ORDER BY id"
 LOOK = """
@@ -230,6 +231,7 @@ class Interleavings(RuleBasedStateMachine):
         if isinstance(claim, Closed):
             deliver.act_on_closed_gate(claim, email_id, scheduled_at)
         else:
+            assert CampaignStep.get_by_id(make.row(email_id).step_id).removed_at is None, "a claim of a removed step"
             process.doing = Try(claim)
             self.tries.append(process.doing)
         self.collect_hints()
@@ -451,6 +453,8 @@ class Interleavings(RuleBasedStateMachine):
                 self.settle(luck)
             case "suppress" if address is not None:
                 self.suppress(address)
+            case "steps":
+                self.remove_and_add_steps(luck)
 
     def concerned(self, luck: Random) -> tuple[int, int, str | None]:
         """Mostly those of a mail that is just being sent."""
@@ -473,6 +477,12 @@ class Interleavings(RuleBasedStateMachine):
             campaigns.edit(campaign_id, "ola", campaigns.Edit(daily_limit=limit, weekdays=sorted(window.weekdays)))
             self.limits[campaign_id] = limit
             (self.shut.add if is_shut else self.shut.discard)(campaign_id)
+
+    def remove_and_add_steps(self, luck: Random) -> None:
+        follow_ups = [campaigns.LaterStep(parsed("1 hour"), None, text, None) for text in ("Second", "Third")]
+        wanted = [it for it in follow_ups if mostly(luck)]
+        with suppress(CampaignInvalid):
+            campaigns.edit(self.sequence, "ola", campaigns.Edit(later_steps=wanted))
 
     def limit_mailbox(self, mailbox_id: int, limit: int) -> None:
         mailboxes.edit(mailbox_id, "ola", mailboxes.Edit(daily_limit=limit))

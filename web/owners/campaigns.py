@@ -217,10 +217,11 @@ def edit(campaign_id: int) -> ResponseReturnValue:
     if not (typed := _read(form)):
         return _form_page(row, form)
     try:
-        order = partial(campaigns.edit, row.id, access.person(), _change(row, typed))
+        change = _change(row, typed)
+        order = partial(campaigns.edit, row.id, access.person(), change)
         agreed = _fingerprint(row, form)
         if row.status != CampaignStatus.DRAFT and form.get("agreed") != agreed:
-            return _form_page(row, form, difference=_difference(row, order), agreed=agreed)
+            return _form_page(row, form, difference=_difference(row, change, order), agreed=agreed)
         order()
     except FileInvalid as error:
         form.refuse("text", messages.of(error))
@@ -286,15 +287,16 @@ def _fingerprint(row: Campaign, form: Form) -> str:
 @dataclass(frozen=True)
 class _Difference:
     shifts: list[preview.Shift]
+    cancelled: int  # planned e-mails of removed steps
     before: Calendar | None  # None: nothing can be planned
     after: Calendar | None
 
 
-def _difference(row: Campaign, order: Callable[[], object]) -> _Difference:
-    shifts = preview.of(order, [row.id])
+def _difference(row: Campaign, change: Edit, order: Callable[[], object]) -> _Difference:
+    shifts, cancelled = preview.of(order, [row.id]), steps.cancelled_by(row.id, change.later_steps or ())
     if usable.problem(row):
-        return _Difference(shifts, None, None)
-    return _Difference(shifts, calendars.of(row, _MOST_EMAILS), calendars.after(order, row.id, _MOST_EMAILS))
+        return _Difference(shifts, cancelled, None, None)
+    return _Difference(shifts, cancelled, calendars.of(row, _MOST_EMAILS), calendars.after(order, row.id, _MOST_EMAILS))
 
 
 @blueprint.get("/campaigns/<int:campaign_id>/calendar")

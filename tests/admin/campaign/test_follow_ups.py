@@ -1,16 +1,31 @@
 """`campaign follow-ups`: what becomes of the sequences of a mailbox that is gone."""
 
+from pathlib import Path
+
 import pytest
 
 from models.owner import campaigns
 from models.states import Status
 from models.store.tables import Campaign
 from tests import factories as make
-from tests.admin.test_commands import done, refused
+from tests.admin.test_commands import CAMPAIGN, done, refused
 from tests.forking import admin
 from tests.models.test_former_mailboxes import NEW, OLD, Sequence
 
 pytestmark = pytest.mark.usefixtures("db")
+
+
+class TestARemovedStep:
+    def test_is_named_with_what_it_cancels_before_and_shown_later(self, tmp_path: Path) -> None:
+        it = Sequence()
+        Campaign.update(name="Autumn").execute()
+        (tmp_path / "autumn.toml").write_text(CAMPAIGN.replace("ola@sender.example", OLD))
+
+        told = done("campaign", "edit", "Autumn", "--file", str(tmp_path / "autumn.toml"))
+
+        assert "planned e-mails of removed steps, cancelled: 1; their leads go on" in told
+        assert make.row(it.planned).error_code == "step_removed"
+        assert "(removed)" in done("campaign", "show", "Autumn")
 
 
 @pytest.fixture

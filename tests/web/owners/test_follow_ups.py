@@ -1,11 +1,20 @@
 """Follow-ups in a campaign's form, block by block and without JavaScript."""
 
+import re
+from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
+import pytest
+
+from models.email.batch_moves import FollowUp, follow
+from models.email.moves import accept
 from models.owner import campaigns, mailboxes, steps
 from models.owner.mailboxes import SentMail
-from models.store.tables import Campaign
+from models.store.tables import Campaign, CampaignEmailQueue, CampaignStep
+from scheduling.planner import Slot
 from tests import factories as make
+from tests.models.test_steps import OF_THE_VERSION_BEFORE, without
 from tests.web.owners.conftest import Owner, typed, wrong
 from tests.web.owners.test_campaigns import OLA, a_form, form_of
 
@@ -120,3 +129,35 @@ class TestADraft:
 
         assert [wait for wait, _, _ in told(row.id)] == ["2 days"]
         assert mailboxes.of_campaign(row.id)[0].id == box
+
+
+class TestARunningCampaign:
+    @pytest.fixture(autouse=True)
+    def sequences(self, db: None) -> Iterator[None]:
+        with without(OF_THE_VERSION_BEFORE):
+            yield
+
+    def test_says_what_a_removed_step_cancels_before_it_is_saved_and_shows_the_step_later(self, owner: Owner) -> None:
+        box = make.a_mailbox(username="ola", sent_mail=IMAP)
+        row = campaigns.get(make.a_campaign([box], leads=1, follow_ups=["2 days", "4 hours"]))
+        [first] = make.planned(row.id, box, make.now())
+        assert accept(make.handed_over(first).held, make.YES)
+        [_, second, third] = CampaignStep.select().order_by(CampaignStep.position)
+        CampaignStep.update(text="The last").where(CampaignStep.id == third.id).execute()
+        at = make.now() + timedelta(days=2)
+        lead = make.row(first).campaign_lead_id
+        assert follow(row.id, [FollowUp(first, Slot(row.id, lead, second.id, box, at), at)], "tests") == 1
+        its = {"steps": "1", **block(2, count="4", unit="hours", text="The last")}
+        path = f"/campaigns/{row.id}/edit"
+
+        asked = owner.sends(path, **form_of(row, **its)).text
+
+        assert "1 planned e-mail of removed letters is cancelled; its lead goes on with the next letter" in asked
+        assert not CampaignEmailQueue.select().where(CampaignEmailQueue.status == "cancelled").exists()
+        [agreed] = re.findall(r'name="agreed" value="(\w+)"', asked)
+        owner.may(path, **form_of(row, **its), agreed=agreed)
+        assert "removed from the sequence" in owner.sees(f"/campaigns/{row.id}")
+        email_id = CampaignEmailQueue.get(CampaignEmailQueue.status == "cancelled").id
+        assert "letter 2 not sent: its step was removed from the sequence" in owner.sees(f"/emails/{email_id}")
+        polish = owner.browser.get(f"/emails/{email_id}?lang=pl").text
+        assert "wiadomość 2 niewysłana: jej krok usunięto z sekwencji" in polish
