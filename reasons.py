@@ -301,6 +301,10 @@ class Code(StrEnum):
         "held_by_mailboxes",
         gettext_noop("held by its mailboxes' daily limits of %(mailboxes)d in all, daily_limit is %(limit)d"),
     )
+    HELD_BY_RAMP = (
+        "held_by_ramp",
+        gettext_noop("held by its mailboxes' ramps: %(today)d a day now, %(mailboxes)d at their end"),
+    )
     HELD_BY_SHARE = (
         "held_by_share",
         gettext_noop("held by other campaigns that send from the same mailboxes"),

@@ -11,13 +11,13 @@ from datetime import date, datetime
 from itertools import islice, pairwise
 from typing import Any, NamedTuple
 
-from models.email import recipients
+from models.email import limits, recipients
 from models.email.recipients import MAY_BE_WRITTEN_TO
 from models.planning import plans, usable
 from models.planning.plans import Situation
 from models.states import CampaignStatus
 from models.store import reason_columns
-from models.store.database import database, fetch
+from models.store.database import clock, database, fetch
 from models.store.database import rows as read_rows
 from models.store.tables import Campaign
 from models.views import forbidden, standings
@@ -105,6 +105,7 @@ class _Mailboxes(NamedTuple):
     """Those that the campaign may send from now."""
 
     allow: int  # e-mails a day, if no other campaign used them
+    today: int  # of these, as far as their ramps are
     providers: list[str] | None  # keys of scheduling/providers.py
 
 
@@ -144,7 +145,7 @@ def _read(row: Campaign, most: int | None, most_left_out: int) -> _Seen:
         again=plans.situation([row.id], again=True, orders=orders, forecast=True) if pending else None,
         new=plans.situation(beside, forecast=True, most_emails=_most(row.id, beside, most)) if is_plannable else None,
         most=most,
-        mailboxes=read_rows(_Mailboxes, MAILBOXES, (row.id,))[0],
+        mailboxes=read_rows(_Mailboxes, MAILBOXES, {"campaign": row.id, "today": warsaw_day(clock())})[0],
         no_mailbox=shut.because if shut else None,
         until=shut.until if shut else None,
         left_out=_left_out(row.id, most_left_out),
@@ -282,12 +283,13 @@ WITH RECURSIVE reached (id) AS (
 )
 SELECT id FROM reached
 """
-MAILBOXES = """
+MAILBOXES = f"""
 SELECT COALESCE(sum(m.daily_limit), 0)::int AS allow,
+       COALESCE(sum({limits.limit_on("%(today)s::date")}), 0)::int AS today,
        array_agg(DISTINCT m.provider ORDER BY m.provider) FILTER (WHERE m.provider IS NOT NULL) AS providers
 FROM campaign_mailbox cm JOIN mailbox m ON m.id = cm.mailbox_id
-WHERE cm.campaign_id = %s AND cm.closed_reason IS NULL AND m.status = 'active'
-"""
+WHERE cm.campaign_id = %(campaign)s AND cm.closed_reason IS NULL AND m.status = 'active'
+"""  # noqa: S608  # only our own words
 PENDING = f"""
 SELECT q.scheduled_at AS at, q.campaign_lead_id, q.step_id, q.mailbox_id, q.id AS email_id,
        q.predecessor_id IS NOT NULL AS is_follow_up
@@ -332,12 +334,14 @@ def _standing_held_by(seen: Situation | None, earlier: Entry, later: Entry, entr
 
 
 def _sentence(seen: _Seen, hold: Hold | None) -> Reason:
-    row, limits = seen.row, {"limit": seen.row.daily_limit, "mailboxes": seen.mailboxes.allow}
+    row, given = seen.row, {"limit": seen.row.daily_limit, "mailboxes": seen.mailboxes.allow}
     match hold:
         case Hold.DAILY_LIMIT:
-            return Reason(Code.HELD_BY_DAILY_LIMIT, **limits)
+            return Reason(Code.HELD_BY_DAILY_LIMIT, **given)
+        case Hold.MAILBOX_LIMIT if seen.mailboxes.today < seen.mailboxes.allow:
+            return Reason(Code.HELD_BY_RAMP, today=seen.mailboxes.today, mailboxes=seen.mailboxes.allow)
         case Hold.MAILBOX_LIMIT:
-            return Reason(Code.HELD_BY_MAILBOXES, **limits)
+            return Reason(Code.HELD_BY_MAILBOXES, **given)
         case Hold.SHARE:
             return Reason(Code.HELD_BY_SHARE)
         case Hold.WINDOW:
@@ -356,8 +360,8 @@ def _sentence(seen: _Seen, hold: Hold | None) -> Reason:
 def _held_by_provider(seen: _Seen) -> Reason:
     """Names those of its mailboxes' providers of which one held it."""
     found = [PROVIDERS[it] for it in seen.mailboxes.providers or () if it in PROVIDERS]
-    limits = "; ".join(", ".join(map(str, it.limits)) for it in found)
-    return Reason(Code.HELD_BY_PROVIDER, provider=", ".join(it.name for it in found), limits=limits)
+    told = "; ".join(", ".join(map(str, it.limits)) for it in found)
+    return Reason(Code.HELD_BY_PROVIDER, provider=", ".join(it.name for it in found), limits=told)
 
 
 @dataclass(frozen=True)

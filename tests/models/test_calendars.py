@@ -244,6 +244,13 @@ class TestWhatHoldsIt:
             # Also of mails that are planned already.
             assert after.held_by == before.held_by
 
+    def test_is_a_ramp_that_keeps_its_mailbox_below_its_limit(self) -> None:
+        box = make.a_mailbox(daily_limit=40, ramp=Ramp(3, 2, warsaw_day(make.now())))
+
+        found = of(a_draft([box], 8, limit=80)).held_by
+
+        assert str(found) == "held by its mailboxes' ramps: 3 a day now, 40 at their end"
+
     def test_may_be_another_campaign(self) -> None:
         box = make.a_mailbox(daily_limit=10)
         campaigns.start(a_draft([box], 100).id, "tests")
