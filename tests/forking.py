@@ -45,7 +45,8 @@ class Forked:
         self.send_signal(signal.SIGKILL)
 
     def send_signal(self, number: signal.Signals) -> None:
-        os.kill(self.pid, number)
+        if self.poll() is None:  # its id may be another process's afterwards: the fork server reaps it at once
+            os.kill(self.pid, number)
 
 
 def admin(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
