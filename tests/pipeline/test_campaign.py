@@ -33,7 +33,6 @@ def test_200_mails_on_two_workers_and_two_mailboxes_arrive_complete_and_once(pun
     punktual.listening()
 
     punktual.tick()
-    until(lambda: sum(punktual.messages().values()) > 5, "delayed messages in the buffer")
     punktual.smtp.arrived(200)
     until(lambda: all_sent(campaign_id), "the last answers to be recorded")
 
