@@ -4,12 +4,16 @@ For machines without docker, and for tests, which may kill it. Stopped by proces
 """
 
 import os
+import random
 import shutil
 import signal
 import socket
 import subprocess
 import threading
+from collections.abc import Iterator
+from contextlib import suppress
 from hashlib import blake2b
+from itertools import islice
 from pathlib import Path
 
 import psutil
@@ -72,7 +76,9 @@ class RabbitMQ:
                 )
             (self.home / "node.pid").write_text(str(process.pid))
             threading.Thread(target=process.wait, daemon=True).start()
-        self._wait_until(self._accepts, "did not start")
+        self._wait_until(lambda: self._accepts() or not self.is_running(), "did not start")
+        if not self._accepts():
+            raise RabbitMQFailed(f"RabbitMQ below {self.home} ended at once; see output.log and log/ there")
 
     def stop(self) -> None:
         """Stop the node, by force if necessary, and its Erlang name server (epmd)."""
@@ -127,10 +133,7 @@ class RabbitMQ:
         """Ports for AMQP, Erlang distribution, epmd, metrics and pages: free ones, chosen once."""
         file = self.home / "ports"
         known = [int(port) for port in file.read_text().split()] if file.exists() else []
-        sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(5 - len(known))]
-        ports = known + [each.getsockname()[1] for each in sockets]
-        for each in sockets:
-            each.close()
+        ports = known + list(islice(_free_ports(), 5 - len(known)))
         file.write_text(" ".join(map(str, ports)))
         return ports
 
@@ -170,6 +173,13 @@ class RabbitMQ:
             if clock.boottime() > until:
                 raise RabbitMQFailed(f"RabbitMQ below {self.home} {complaint}; see output.log and log/ there")
             threading.Event().wait(0.1)
+
+
+def _free_ports() -> Iterator[int]:
+    """Below those that Linux gives to outgoing connections, which could take them before RabbitMQ does."""
+    for port in random.SystemRandom().sample(range(32_000, 32_768), 768):
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            yield port
 
 
 def is_installed() -> bool:

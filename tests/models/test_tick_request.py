@@ -46,6 +46,8 @@ def listener() -> Iterator[Listener]:
     database.execute(f"SELECT pg_terminate_backend(pid) FROM ({LISTENERS}) listener")
     running.thread.join(BOUND)
     assert not running.thread.is_alive()
+    # Its client hears of the end before the session is gone, which the next test would take for its own listener.
+    until(lambda: not database.fetch(LISTENERS), "the session to end")
 
 
 def a_draft() -> int:
