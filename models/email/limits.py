@@ -19,16 +19,18 @@ def _but(besides: str | None) -> str:
 
 
 _ON_THE_DAY = counting.counts_between("%(starts)s", "%(ends)s")
-_HANDED_OVER_ON_THE_DAY = "handed_over_at >= %(starts)s AND handed_over_at < %(ends)s"
+
+
+def _between(moment: str) -> str:
+    return f"{moment} >= %(starts)s AND {moment} < %(ends)s"
 
 
 def _of_mailbox(which: str, besides: str | None) -> tuple[str, ...]:
     """SQL: what counts for a mailbox on the day, one row for each; but warm-up. which: SQL, like "= 1"."""
     return (
         f"campaign_email_queue WHERE mailbox_id {which} AND {_ON_THE_DAY}{_but(besides)}",
-        f"email_history WHERE mailbox_id {which} AND {_HANDED_OVER_ON_THE_DAY}",
-        f"test_mail WHERE mailbox_id {which} AND {counting.TEST_COUNTS}"
-        " AND started_at >= %(starts)s AND started_at < %(ends)s",
+        f"email_history WHERE mailbox_id {which} AND {_between('handed_over_at')}",
+        f"test_mail WHERE mailbox_id {which} AND {counting.TEST_COUNTS} AND {_between('started_at')}",
     )
 
 
@@ -45,7 +47,7 @@ def _of_campaign(which: str, besides: str | None) -> tuple[str, ...]:
     return (
         f"campaign_email_queue WHERE campaign_id {which} AND {_ON_THE_DAY}{_but(besides)}",
         "email_history h JOIN campaign_email_queue again ON again.id = h.email_id"
-        f" WHERE again.campaign_id {which} AND h.{_HANDED_OVER_ON_THE_DAY.replace('AND ', 'AND h.')}",
+        f" WHERE again.campaign_id {which} AND {_between('h.handed_over_at')}",
     )
 
 
