@@ -108,7 +108,7 @@ def suppressible(text: str) -> str:
     written = text.strip()
     found = _ANY_OF_DOMAIN.fullmatch(written)
     if found and found["domain"].lower().startswith("www."):
-        template = gettext_noop("%(address)s: leave out www., which is of a web page and of no address")
+        template = gettext_noop("%(address)s: leave out www., which belongs to a web page, not to an address")
         raise AddressInvalid(Message(template, address=repr(written[:80])))
     return f"@{_normalised_domain(found['domain'], written)}" if found else normalise(written)
 

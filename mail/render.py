@@ -204,7 +204,7 @@ def _complaint(node: nodes.Node) -> Message | None:
         name = type(node).__name__.lower()
         return Message(template, what=_TYPED.get(name, name))
     if isinstance(node, nodes.Name) and node.name == "self":
-        return Message(gettext_noop("'self' cannot be a field: it is a word of the templates' own"))
+        return Message(gettext_noop("'self' cannot be a field: templates reserve this word"))
     if isinstance(node, nodes.Filter) and node.name not in FILTERS:
         template = gettext_noop("the filter %(name)s is not one of %(known)s")
         return Message(template, name=repr(node.name), known=", ".join(sorted(FILTERS)))
