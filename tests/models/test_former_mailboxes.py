@@ -12,6 +12,7 @@ from models.inbox import looks, unread
 from models.owner import campaigns, changes, mailboxes
 from models.owner.campaigns import CampaignInvalid, Edit
 from models.owner.mailboxes import SentMail
+from models.planning import unplanned
 from models.states import Status
 from models.store.tables import CampaignEmailQueue, CampaignMailbox, EmailHistory, Inbox, Mailbox
 from models.views import conversations, sequences, standings
@@ -153,6 +154,13 @@ class TestASequenceThatIsEnded:
         assert campaigns.complete_finished("tests") == [it.id]
         assert changes.of_campaign(it.id)[1].values == {f"follow_ups_of {OLD}": [OLD, None]}
         assert broken() == []
+
+    def test_is_not_asked_to_go_on(self, it: Sequence) -> None:
+        assert unplanned.follow_ups([it.id])
+
+        it.decide(it.old, None)
+
+        assert unplanned.follow_ups([it.id]) == []
 
     def test_ends_for_a_letter_too_that_is_settled_as_sent_later(self) -> None:
         it = Sequence()
