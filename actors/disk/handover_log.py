@@ -63,9 +63,10 @@ def note(handed: HandOver, shown: HistoryPosition) -> None:
         _keep_mark(shown)
     path = _file()
     with jsonlines.locked(path) as file:
-        jsonlines.append(file, _plain(handed))
         if os.fstat(file).st_size > _LONGEST_BYTES:
             path.replace(_before(path))
+        # The database has the hand-over already: a line that stays although the disk failed does no harm.
+        jsonlines.append_and_unlock(file, _plain(handed))
 
 
 def forgotten() -> list[HandOver]:

@@ -3,7 +3,7 @@
 import fcntl
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -67,12 +67,30 @@ _READ_AND_APPEND = os.O_RDWR | os.O_CREAT | os.O_APPEND
 
 def append(file: int, *values: object) -> None:
     """Append values; they are on the disk when this returns. Raises OSError and leaves nothing behind if it is full."""
+    with _all_or_nothing(file):
+        _write(file, values)
+        os.fsync(file)
+
+
+def append_and_unlock(file: int, *values: object) -> None:
+    """The same for values that may be left behind by an error of the disk. Nobody waits for the disk but the caller."""
+    with _all_or_nothing(file):
+        _write(file, values)
+    fcntl.flock(file, fcntl.LOCK_UN)
+    os.fsync(file)
+
+
+def _write(file: int, values: Iterable[object]) -> None:
     lines = b"".join(json.dumps(value).encode() + b"\n" for value in values)
+    if os.write(file, lines) != len(lines):
+        raise OSError("the disk is full")
+
+
+@contextmanager
+def _all_or_nothing(file: int) -> Iterator[None]:
     before = os.fstat(file).st_size
     try:
-        if os.write(file, lines) != len(lines):
-            raise OSError("the disk is full")
-        os.fsync(file)
+        yield
     except OSError:
         # A partial line would make the whole file unreadable.
         os.ftruncate(file, before)
