@@ -27,7 +27,7 @@ from psycopg2.errors import DeadlockDetected, LockNotAvailable, QueryCanceled, R
 
 import config
 from clock import now
-from models.store import embedded
+from models.store import embedded, moments
 
 T = TypeVar("T")
 
@@ -37,6 +37,7 @@ class _Session(extensions.connection):
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
+        moments.read_on(self)
         self.begins = False  # BEGIN is sent with the next statement
         self.unsent: list[str] = []  # statements of this transaction that are sent with its next one or its COMMIT
         self.prepared: set[str] = set()

@@ -4,7 +4,7 @@ import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
@@ -15,13 +15,14 @@ from actors import plan, tick
 from actors.hint import hint_due
 from models.email import hints, locks
 from models.health import invariants
-from models.owner import campaigns, mailboxes
+from models.owner import campaigns, closed_days, mailboxes
 from models.planning import plans, usable
 from models.states import Move
 from models.store import database
 from models.store.tables import Campaign, CampaignEmailQueue, EmailHistory, Mailbox
 from models.views import overview
 from scheduling import planner
+from scheduling.window import Days, warsaw_day
 from tests import factories as make
 from tests.constraints import without_checks
 
@@ -317,6 +318,7 @@ BAD_CAMPAIGNS: dict[str, str] = {
     "a window that ends before it begins": "window_start_minute = 900, window_end_minute = 60",
     "a window beyond midnight": "window_end_minute = 3000",
     "a last start without end": "last_start_at = 'infinity'",
+    "a last start in a year of five digits": "last_start_at = '20000-01-01'",
 }
 BAD_MAILBOXES: dict[str, str] = {
     "a gap without end": "gap_seconds = 1e300",
@@ -324,6 +326,17 @@ BAD_MAILBOXES: dict[str, str] = {
     "a gap backwards": "gap_seconds = -1",
     "a gap that is no number": "gap_seconds = 'NaN'",
     "a closing without end": "closed_until = 'infinity'",
+    "a closing until a year of five digits": "closed_until = '20000-01-01'",
+}
+# Tables with dates, and the rows in them that belong to one campaign.
+DATED = {
+    "campaign": "id = %(bad)s",
+    "mailbox": "id = %(box)s",
+    "campaign_email_queue": "campaign_id = %(bad)s",
+    "lead": "id = (SELECT min(id) FROM lead)",
+    "hold": "true",
+    "frozen_days": "true",
+    "warmup_count": "true",
 }
 
 
@@ -338,6 +351,20 @@ def told() -> list[str]:
     """By the doctor and to monitoring: which rows nothing can be planned with."""
     [found] = [it for it in invariants.check() if it.rule == "the settings of campaigns and mailboxes are valid"]
     return re.findall(r"(?:campaign|mailbox) [0-9]+", found.broken_by or "")
+
+
+def columns_with_dates(table: str) -> list[str]:
+    """Its columns of dates and times that may hold any."""
+    found: list[str] = [
+        name
+        for [name] in database.fetch(
+            "SELECT column_name FROM information_schema.columns WHERE table_schema = current_schema()"
+            " AND table_name = %s AND data_type IN ('date', 'timestamp with time zone') ORDER BY 1",
+            (table,),
+        )
+    ]
+    assert found
+    return found
 
 
 class TestOneBadRow:
@@ -390,6 +417,30 @@ class TestOneBadRow:
         assert set(usable.problems()) == {("mailbox", bad)}
         assert told() == [f"mailbox {bad}"]
         assert overview.standings(campaigns.every())[with_bad].gate in ("mailbox", "unplanned")
+
+    @pytest.mark.parametrize(
+        ("table", "far"), [*((table, "20000-01-01") for table in DATED), ("campaign_email_queue", "0044-03-15 BC")]
+    )
+    def test_with_dates_beyond_the_calendar_stops_no_step(self, table: str, far: str) -> None:
+        box, other = make.a_mailbox(), make.a_mailbox()
+        bad = make.a_campaign([box], leads=3, follow_ups=["2 days"])
+        good = make.a_campaign([other], leads=3)
+        _, answered = make.planned(bad, box, make.now(), make.now() + MINUTE)
+        make.came_back(answered, "human")
+        closed_days.freeze(Days(date(2030, 1, 1), date(2030, 1, 2)), "a feast", "tests")
+        mailboxes.record_warmup(box, warsaw_day(make.now()), 2, "tests")
+        far_off = ", ".join(f"{column} = %(far)s" for column in columns_with_dates(table))
+        with without_checks(table):
+            written = f"UPDATE {table} SET {far_off} WHERE {DATED[table]}"
+            assert database.execute(written, {"far": far, "bad": bad, "box": box})
+
+            for step in tick.STEPS:
+                step()
+            overview.campaigns(campaigns.every())
+            invariants.check()
+
+            assert Q.select().where(Q.campaign == good).count() == 3
+        database.close()
 
     def test_at_which_the_planner_fails_for_a_reason_that_nobody_foresaw_is_left_out(self) -> None:
         mailbox_id = make.a_mailbox()
