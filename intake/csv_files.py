@@ -13,7 +13,7 @@ import messages
 from intake import encodings, rows
 from intake.encodings import EncodingUnknown
 from intake.rows import DELIMITERS, Row
-from intake.tables import MOST_ROWS, Form, header_of, is_blank, too_many_rows
+from intake.tables import MOST_ROWS, NONE_HIDDEN, Form, header_of, is_blank, too_many_rows
 from intake.texts import FileInvalid, at, opened
 from messages import Message, gettext_noop
 
@@ -34,7 +34,7 @@ class Csv:
     """A text file with delimiters."""
 
     def __init__(self, path: Path, is_email: Callable[[str], bool], encoding: str | None = None) -> None:
-        self.path, self.share = path, 0.0
+        self.path, self.share, self.hidden, self.without_hidden = path, 0.0, NONE_HIDDEN, False
         self._codec = _codec(path, encoding)
         self._line_end = ""  # not known yet
         self._skipped = 0  # lines before the header that are not rows

@@ -22,14 +22,14 @@ def most_cells(archive: ZipFile) -> int:
     found = [0]
     for part in archive.infolist():
         with archive.open(part) as file:
-            found.append(_of_excel(_tags(file, _CELL)))
+            found.append(_of_excel(tags(file, _CELL)))
         if part.filename == "content.xml":
             with archive.open(part) as file:
-                found += _of_libreoffice(_tags(file, _ODS_TAG))
+                found += _of_libreoffice(tags(file, _ODS_TAG))
     return max(found)
 
 
-def _tags(file: IO[bytes], tag: re.Pattern[bytes]) -> Iterator[re.Match[bytes]]:
+def tags(file: IO[bytes], tag: re.Pattern[bytes]) -> Iterator[re.Match[bytes]]:
     """Matches of a whole tag in a file that is read piece by piece."""
     rest = b""
     while piece := file.read(_CHUNK):

@@ -3,7 +3,8 @@
 import re
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from pathlib import Path
@@ -17,9 +18,9 @@ from python_calamine import (
     SheetVisibleEnum,
 )
 
-from intake import extents
+from intake import extents, hidden
 from intake.rows import Row
-from intake.tables import MOST_ROWS, Form, header_of, is_blank, too_many_rows
+from intake.tables import MOST_ROWS, Form, Hidden, header_of, is_blank, too_many_rows
 from intake.texts import FileInvalid, opened
 from messages import Message, gettext_noop
 
@@ -51,9 +52,10 @@ class Sheet:
         name: str | None = None,
         largest_unpacked: int | None = None,
     ) -> None:
-        self.path, self.share = path, 0.0
+        self.path, self.share, self.without_hidden = path, 0.0, False
         try:
             found = self._choose(self._sheets(path, is_email, name, largest_unpacked), name)
+            self.hidden = _hidden(path, found)
         except PasswordError:
             raise FileInvalid(
                 Message(gettext_noop("%(file)s: is protected by a password; save it without one"), file=path.name)
@@ -100,7 +102,7 @@ class Sheet:
     def below(self, is_a_row: Callable[[str], bool]) -> Iterator[Row]:
         height = max(self._sheet.total_height, 1)
         for row in _rows(self.path, self._sheet):
-            if row.line > self.header.line:
+            if row.line > self.header.line and not (self.without_hidden and row.line in self.hidden.rows):
                 self.share = row.line / height
                 yield row
 
@@ -137,6 +139,26 @@ def _refuse_oversized(path: Path, archive: zipfile.ZipFile, largest_unpacked: in
             "%(file)s: its table spans %(cells)s cells, and at most %(most)s are read; remove what stands far from it"
         )
         raise FileInvalid(Message(template, file=path.name, cells=f"{cells:,}", most=f"{_MOST_CELLS:,}"))
+
+
+def _hidden(path: Path, found: _Found) -> Hidden:
+    """What nobody sees of the chosen sheet. Rows above the header, and blank ones, do not count."""
+    with opened(path, LARGEST_SPREADSHEET) as file:
+        its = hidden.ranges(zipfile.ZipFile(file), found.name)
+    columns = (number for each in its.columns for number in each[: len(found.header.cells)])
+    names = [cell for number in columns if number < len(found.header.cells) and (cell := found.header.cells[number])]
+    lines = (row.line for row in _rows(path, found.sheet) if row.line > found.header.line) if its.rows else ()
+    return Hidden(frozenset(_within(lines, its.rows)), names)
+
+
+def _within(numbers: Iterable[int], ranges: Iterable[range]) -> Iterator[int]:
+    """numbers: in order."""
+    ahead = deque(sorted(ranges, key=lambda it: it.start))
+    for number in numbers:
+        while ahead and ahead[0].stop <= number:
+            ahead.popleft()
+        if ahead and number in ahead[0]:
+            yield number
 
 
 def _rows(path: Path, sheet: CalamineSheet) -> Iterator[Row]:

@@ -4,7 +4,7 @@ Knows nothing of what the columns mean.
 """
 
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -18,10 +18,26 @@ MOST_ROWS = 2_000_000
 _HEADER_WITHIN = 10  # rows that are not blank
 
 
+@dataclass(frozen=True)
+class Hidden:
+    """What a spreadsheet does not show, and is read like the rest of it."""
+
+    rows: frozenset[int]  # their numbers
+    columns: Sequence[str]  # as their header cells say
+
+    def __bool__(self) -> bool:
+        return bool(self.rows or self.columns)
+
+
+NONE_HIDDEN = Hidden(frozenset(), ())
+
+
 class Table(Protocol):
     path: Path
     header: Row
     share: float  # how much of the file is read, 0 to 1
+    hidden: Hidden
+    without_hidden: bool  # hidden rows are left out
 
     def below(self, is_a_row: Callable[[str], bool]) -> Iterator[Row]:
         """The rows below the header that are not blank. is_a_row: of a line in quotes, whether it is a row itself."""

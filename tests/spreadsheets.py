@@ -1,6 +1,6 @@
 """Spreadsheets in the form that Excel writes: a zip of XML, its texts in one table of strings (ECMA-376)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from html import escape
 from io import BytesIO
 from zipfile import ZipFile
@@ -13,8 +13,17 @@ _RELATIONS = 'xmlns="http://schemas.openxmlformats.org/package/2006/relationship
 _HEAD = '<?xml version="1.0" encoding="UTF-8" standalone="yes"?>\n'
 
 
-def workbook(sheets: Mapping[str, Rows], hidden: Sequence[str] = ()) -> bytes:
-    """sheets: name -> its rows of texts, numbers, and None for empty cells."""
+def workbook(
+    sheets: Mapping[str, Rows],
+    hidden: Sequence[str] = (),
+    *,
+    hidden_rows: Collection[int] = (),
+    hidden_columns: Collection[int] = (),
+) -> bytes:
+    """sheets: name -> its rows of texts, numbers, and None for empty cells.
+
+    hidden: sheets. hidden_rows, hidden_columns: of each sheet, counted from 1.
+    """
     strings: dict[str, int] = {}
     numbers = range(1, len(sheets) + 1)
     listed = "".join(
@@ -31,7 +40,7 @@ def workbook(sheets: Mapping[str, Rows], hidden: Sequence[str] = ()) -> bytes:
         "xl/workbook.xml": f'<workbook {_MAIN} xmlns:r="{_TYPE}"><sheets>{listed}</sheets></workbook>',
         "xl/_rels/workbook.xml.rels": f"<Relationships {_RELATIONS}>{related}</Relationships>",
         **{
-            f"xl/worksheets/sheet{n}.xml": _sheet(rows, strings)
+            f"xl/worksheets/sheet{n}.xml": _sheet(rows, strings, hidden_rows, hidden_columns)
             for n, rows in zip(numbers, sheets.values(), strict=True)
         },
     }
@@ -48,14 +57,16 @@ def _state(name: str, hidden: Sequence[str]) -> str:
     return "hidden" if name in hidden else "visible"
 
 
-def _sheet(rows: Rows, strings: dict[str, int]) -> str:
+def _sheet(rows: Rows, strings: dict[str, int], hidden: Collection[int], columns: Collection[int]) -> str:
     lines = []
+    cols = "".join(f'<col min="{each}" max="{each}" width="9" hidden="1" customWidth="1"/>' for each in columns)
     for number, row in enumerate(rows, start=1):
         cells = "".join(
             _cell(f"{chr(ord('A') + at)}{number}", it, strings) for at, it in enumerate(row) if it is not None
         )
-        lines.append(f'<row r="{number}">{cells}</row>' if cells else "")
-    return f"<worksheet {_MAIN}><sheetData>{''.join(lines)}</sheetData></worksheet>"
+        marks = ' hidden="1"' if number in hidden else ""
+        lines.append(f'<row r="{number}"{marks}>{cells}</row>' if cells else "")
+    return f"<worksheet {_MAIN}>{cols and f'<cols>{cols}</cols>'}<sheetData>{''.join(lines)}</sheetData></worksheet>"
 
 
 def _cell(place: str, value: object, strings: dict[str, int]) -> str:

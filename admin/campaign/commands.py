@@ -44,6 +44,7 @@ def add(
     legal_basis_date: importing.BasisDate = None,
     skip_bad: importing.SkipBad = False,
     skip_recent: importing.SkipRecent = False,
+    skip_hidden: importing.SkipHidden = False,
     yes: confirm.Yes = False,
 ) -> None:
     """Add a campaign and its leads as a draft. Nothing is written unless everything is valid.
@@ -72,7 +73,7 @@ def add(
         stop_colleagues=bool(campaign.stop_colleagues),
     )
     edit.check_inboxes(file, campaign, senders)
-    order = importing.Order(leads, map or (), sheet, encoding, basis, skip_bad, skip_recent, yes)
+    order = importing.Order(leads, map or (), sheet, encoding, basis, skip_bad, skip_recent, skip_hidden, yes)
     added = importing.bring_in(order, letters, new.name, None, partial(campaigns.add_staged, new, who()))
     if added is None:
         raise FileInvalid(f"{leads.name}: no lead is left, so {new.name!r} was not added")
@@ -92,6 +93,7 @@ def add_leads(
     legal_basis_date: importing.BasisDate = None,
     skip_bad: importing.SkipBad = False,
     skip_recent: importing.SkipRecent = False,
+    skip_hidden: importing.SkipHidden = False,
     yes: confirm.Yes = False,
 ) -> None:
     """Add leads to a campaign, behind those that it has.
@@ -104,7 +106,7 @@ def add_leads(
     basis = lead.checked_basis(legal_basis, legal_basis_source, legal_basis_date)
     row = campaigns.find(name)
     campaigns.check_takes_leads(row)
-    order = importing.Order(leads, map or (), sheet, encoding, basis, skip_bad, skip_recent, yes)
+    order = importing.Order(leads, map or (), sheet, encoding, basis, skip_bad, skip_recent, skip_hidden, yes)
     letters = [Templates.of(it.subject, it.text, it.html) for it in campaigns.letters(row.id)]
     added = importing.bring_in(order, letters, name, row, partial(campaigns.add_staged_leads, row.id, who()))
     if added is None:

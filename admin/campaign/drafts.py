@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from admin import confirm
+from admin.campaign.leads import counted
 from admin.person import who
 from intake.campaign_file import named
 from models.owner import campaigns
@@ -23,7 +24,7 @@ def delete(name: Name, yes: confirm.Yes = False) -> None:
     if row.status == CampaignStatus.DRAFT:
         confirm.ask(f"Delete the draft {name!r} and its leads for good?", yes=yes)
     count = campaigns.delete(row.id, who())
-    print(f"deleted the draft {name!r} and its {count} leads")
+    print(f"deleted the draft {name!r} and its {counted(count)}")
 
 
 def copy(
@@ -40,5 +41,5 @@ def copy(
     row = campaigns.find(name)
     copied = campaigns.get(campaigns.copy(row.id, named(new), who(), with_leads=with_leads))
     [line] = overview.campaigns([copied])
-    leads = f"with {line.leads} leads" if with_leads else "without leads"
+    leads = f"with {counted(line.leads)}" if with_leads else "without leads"
     print(f"copied {name!r} to {new!r}, as a draft {leads}")

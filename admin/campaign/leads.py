@@ -21,7 +21,7 @@ from intake.importing import LISTED, Findings, used_fields
 from intake.leads import LeadLine, read_leads
 from intake.leads_file import open_table
 from intake.letters import check_columns, check_unsubscribe_url
-from intake.tables import Table
+from intake.tables import Hidden, Table
 from intake.texts import FileInvalid
 from mail.compose import Templates
 from mail.render import TemplateInvalid
@@ -49,6 +49,9 @@ SkipBad = Annotated[
 SkipRecent = Annotated[
     bool, typer.Option("--skip-recent", help="Leave out leads that another campaign wrote to lately.")
 ]
+SkipHidden = Annotated[
+    bool, typer.Option("--skip-hidden", help="Leave out rows that are hidden in a spreadsheet, as by a filter.")
+]
 
 _SHOWN_ROWS = 5
 _SHOWN_FIELDS = 6
@@ -65,6 +68,7 @@ class Order:
     basis: LegalBasis | None = None  # of leads without one in the file
     skip_bad: bool = False
     skip_recent: bool = False
+    skip_hidden: bool = False
     yes: bool = False
 
     @property
@@ -84,8 +88,10 @@ def bring_in(
     used = used_fields(letters)
     campaign_id = None if row is None else row.id
     table, columns = _open(order, used)
+    table.without_hidden = order.skip_hidden
     check_columns(table.path, columns)
     check_unsubscribe_url(letters)
+    _tell_hidden(order, table.hidden)
     _show_first(table, columns, used)
     with lead_import.staging(), ExitStack() as stack:
         errors = stack.enter_context(ErrorFile(table)) if order.skip_bad else None
@@ -119,6 +125,16 @@ def _open(order: Order, used: set[str]) -> tuple[Table, Columns]:
 
     table = open_table(order.path, is_named_email, sheet=order.sheet, encoding=order.encoding)
     return table, mapping.agreed(table, used, given, ask=order.asks)
+
+
+def _tell_hidden(order: Order, hidden: Hidden) -> None:
+    if lines := sorted(hidden.rows):
+        then = "left out" if order.skip_hidden else "read like the others; leave out with --skip-hidden"
+        count = "1 row is" if len(lines) == 1 else f"{len(lines):,} rows are"
+        print(f"{count} hidden in the spreadsheet ({then}): {named(lines, len(lines))}")
+    if hidden.columns:
+        names = ", ".join(map(repr, hidden.columns))
+        print(f"hidden in the spreadsheet, and read like the others: column{'s' * (len(hidden.columns) > 1)} {names}")
 
 
 def _show_first(table: Table, columns: Columns, used: set[str]) -> None:

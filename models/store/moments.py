@@ -4,6 +4,7 @@ The driver raises for them, and one such row would end whatever reads it togethe
 """
 
 from datetime import UTC, date, datetime
+from typing import Any
 
 from psycopg2 import extensions
 
@@ -13,8 +14,8 @@ _TIMESTAMPTZ, _TIMESTAMPTZ_ARRAY = (1184,), (1185,)
 _DATE, _DATE_ARRAY = (1082,), (1182,)
 
 
-def _moment(value: str | None, _: object) -> datetime | None:
-    """value: as a session in UTC writes it."""
+def _moment(value: Any, _: object) -> datetime | None:
+    """value: text as a session in UTC writes it, or None."""
     if value is None:
         return None
     try:
@@ -24,7 +25,7 @@ def _moment(value: str | None, _: object) -> datetime | None:
     return found if _FIRST <= found <= _LAST else max(_FIRST, min(found, _LAST))
 
 
-def _day(value: str | None, _: object) -> date | None:
+def _day(value: Any, _: object) -> date | None:
     if value is None:
         return None
     try:

@@ -606,6 +606,35 @@ class TestASpreadsheet:
         assert (status, "sheet 'Nowe'" in said) == (None, True)
         assert written() == {"anna@leads.example": {"email": "anna@leads.example", "name": "Łucja"}}
 
+    def test_with_hidden_rows_and_columns_is_read_whole_and_says_so(self, add: Typed) -> None:
+        people = [(f"{name}@leads.example", name, "10 %") for name in ("anna", "jan", "ewa", "ola")]
+        rows = [("Klienci", None, None), ("email", "name", "Rabat"), *people, ("", None, None)]
+
+        _, said = add(workbook({"A": rows}, hidden_rows=[1, 4, 6, 7], hidden_columns=[3, 4]))
+
+        assert (
+            "2 rows are hidden in the spreadsheet (read like the others; leave out with --skip-hidden): lines 4, 6"
+            in said
+        )
+        assert "hidden in the spreadsheet, and read like the others: column 'Rabat'" in said
+        assert "added 'Autumn' with 4 leads" in said
+
+    def test_with_hidden_rows_is_read_without_them_where_that_is_asked_for(self, add: Typed) -> None:
+        rows = [
+            ("email", "name"),
+            ("anna@leads.example", "Anna"),
+            ("jan@leads.example", "Jan"),
+            ("not an address", "X"),
+        ]
+
+        _, said = add(workbook({"A": rows}, hidden_rows=[2, 4]), "--skip-hidden")
+
+        assert "2 rows are hidden in the spreadsheet (left out): lines 2, 4" in said
+        assert "added 'Autumn' with 1 lead," in said
+
+    def test_that_hides_nothing_says_nothing_of_it(self, add: Typed) -> None:
+        assert "hidden" not in add(workbook({"A": self.PEOPLE}))[1]
+
     def test_with_addresses_in_several_sheets_is_read_from_the_one_that_is_named(self, add: Typed) -> None:
         content = workbook({"Marzec": self.PEOPLE, "Maj": [("email", "name"), ("jan@leads.example", "Jan")]})
 

@@ -22,7 +22,7 @@ from intake.leads_file import open_table
 from intake.legal_basis import BasisInvalid
 from intake.letters import check_columns, check_unsubscribe_url
 from intake.mapping import Question
-from intake.tables import Table
+from intake.tables import Hidden, Table
 from intake.texts import FileInvalid
 from mail.compose import Templates
 from mail.message import LetterInvalid
@@ -57,6 +57,7 @@ class Checked:
     """An uploaded file, and what there is to say about it before it is imported."""
 
     described: Message
+    hidden: Hidden
     question: Question
     fields: list[str]  # that a person may choose columns for
     picked: dict[str, int | None]
@@ -95,7 +96,7 @@ def _opened(row: Campaign, upload: Upload, path: Path) -> _Read:
         raise FileInvalid(Message("%(where)s: %(said)s", where=it.where, said=without_email(it.names)))
     picked = {**it.choice.certain, **it.choice.suggested}
     fields = list(dict.fromkeys(("email", *sorted(used), *LEGAL_BASIS)))
-    return _Read(table, letters, Checked(table.described(), it, fields, picked))
+    return _Read(table, letters, Checked(table.described(), table.hidden, it, fields, picked))
 
 
 def _columns(it: _Read) -> Columns | None:
@@ -231,6 +232,7 @@ def _import(row: Campaign, upload: Upload, form: Form) -> bool:
             fitting = _columns(it)
             if fitting is None:
                 return False
+            it.table.without_hidden = form.ticked("skip_hidden")
             bad = _stage(it, fitting, basis)
             found = importing.look(row.id, skip_recent=form.ticked("skip_recent"))
             if bad.count and not form.ticked("skip_bad"):

@@ -196,6 +196,17 @@ class TestLeads:
 
         assert CampaignLead.select().count() == 2
 
+    def test_in_hidden_rows_of_a_spreadsheet_are_told_and_left_out_if_wanted(self, owner: Owner) -> None:
+        row = a_draft()
+        rows = [("email", "name", "Rabat"), ("a@leads.example", "A", 1), ("b@leads.example", "B", 2)]
+
+        page = self.upload(owner, row, workbook({"A": rows}, hidden_rows=[3], hidden_columns=[3]))
+        assert "1 row is hidden in the spreadsheet, as by a filter, and will be imported" in page
+        assert "Columns that are hidden in the spreadsheet, and will be imported Rabat" in page
+        owner.may(f"/campaigns/{row.id}/leads", step="import", skip_hidden="yes")
+
+        assert [it.address for it in CampaignLead.select()] == ["a@leads.example"]
+
     def test_that_another_campaign_wrote_to_lately_are_told_and_left_out_if_wanted(self, owner: Owner) -> None:
         make.in_status(Status.SENT)
         mailed = CampaignLead.get().address

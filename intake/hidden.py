@@ -1,0 +1,91 @@
+"""Finds the rows and columns of a spreadsheet that are hidden, by a filter or by hand. The library reads them too."""
+
+import re
+from collections.abc import Iterator, Mapping
+from html import unescape
+from posixpath import join, normpath
+from typing import NamedTuple
+from zipfile import ZipFile
+
+from intake.extents import tags
+
+_ATTRIBUTE = re.compile(rb"""([\w.:-]+)\s*=\s*(?:"([^"]*)"|'([^']*)')""")
+
+
+def _tag(*names: str) -> re.Pattern[bytes]:
+    return re.compile(rb"<(?:[\w.-]+:)?(%s)(?=[\s/>])([^<>]*)>" % "|".join(names).encode())
+
+
+_SHEET, _RELATIONSHIP, _OF_EXCEL = _tag("sheet"), _tag("Relationship"), _tag("row", "col")
+_OF_LIBREOFFICE = _tag("table", "table-row", "table-column")
+_NOTHING = {"0", "0.0"}
+
+
+class Ranges(NamedTuple):
+    rows: list[range]  # from 1, in order
+    columns: list[range]  # from 0, in order
+
+
+def ranges(archive: ZipFile, sheet: str) -> Ranges:
+    """Raises what reading an archive raises, and ValueError if it is no XML."""
+    names = archive.namelist()
+    if "content.xml" in names:
+        return _of_libreoffice(archive, sheet)
+    part = _part_of(archive, sheet)
+    return _of_excel(archive, part) if part in names else Ranges([], [])
+
+
+def _found(archive: ZipFile, part: str, tag: re.Pattern[bytes]) -> Iterator[tuple[str, Mapping[str, str]]]:
+    """The tags' names, and their attributes without namespaces."""
+    with archive.open(part) as file:
+        for name, attributes in (each.groups() for each in tags(file, tag)):
+            given = {
+                key.decode().rpartition(":")[2]: unescape((value or other).decode("utf-8", "replace"))
+                for key, value, other in _ATTRIBUTE.findall(attributes)
+            }
+            yield name.decode(), given
+
+
+def _part_of(archive: ZipFile, sheet: str) -> str | None:
+    """Where Excel keeps a sheet: found by its number among the workbook's relationships."""
+    ids = [it.get("id") for _, it in _found(archive, "xl/workbook.xml", _SHEET) if it.get("name") == sheet]
+    for _, it in _found(archive, "xl/_rels/workbook.xml.rels", _RELATIONSHIP):
+        if it.get("Id") in ids:
+            return normpath(join("/xl", it.get("Target", ""))).lstrip("/")
+    return None
+
+
+def _of_excel(archive: ZipFile, part: str) -> Ranges:
+    hidden, last = Ranges([], []), 0
+    for name, it in _found(archive, part, _OF_EXCEL):
+        if name == "col":
+            if _is_true(it, "hidden") or it.get("width") in _NOTHING:
+                hidden.columns.append(range(int(it["min"]) - 1, int(it["max"])))
+        else:
+            last = int(it.get("r", last + 1))
+            if _is_true(it, "hidden") or it.get("ht") in _NOTHING:
+                hidden.rows.append(range(last, last + 1))
+    return hidden
+
+
+def _is_true(given: Mapping[str, str], name: str) -> bool:
+    return given.get(name) in ("1", "true")
+
+
+def _of_libreoffice(archive: ZipFile, sheet: str) -> Ranges:
+    hidden, row, column, is_in_it = Ranges([], []), 1, 0, False
+    for name, it in _found(archive, "content.xml", _OF_LIBREOFFICE):
+        is_hidden = it.get("visibility") in ("collapse", "filter")
+        if name == "table":
+            row, column, is_in_it = 1, 0, it.get("name") == sheet
+        elif name == "table-row":
+            ends = row + int(it.get("number-rows-repeated", 1))
+            if is_hidden and is_in_it:
+                hidden.rows.append(range(row, ends))
+            row = ends
+        else:
+            ends = column + int(it.get("number-columns-repeated", 1))
+            if is_hidden and is_in_it:
+                hidden.columns.append(range(column, ends))
+            column = ends
+    return hidden
