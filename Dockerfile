@@ -7,6 +7,8 @@ COPY requirements.lock .
 RUN pip install --require-hashes -r requirements.lock
 
 COPY . .
+# Otherwise every start of a process would compile everything that it imports.
+RUN python -m compileall -q .
 RUN useradd --system --home-dir /punktual punktual && mkdir -p var && chown punktual var
 USER punktual
 

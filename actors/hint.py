@@ -79,7 +79,8 @@ _MOST_PORTIONS = 4
 
 def hint_due() -> None:
     """Publish a hint for each e-mail inside the buffer horizon that has none for its time or whose hint may be lost."""
-    count = 0
+    # First those that are overdue, while most of the others have minutes left.
+    count = _publish(hints.lost())
     for _ in range(_MOST_PORTIONS):
         portion = hints.due()
         count += _publish(portion)
@@ -87,7 +88,7 @@ def hint_due() -> None:
             break
     else:
         tick_request.ask_for_tick()
-    if count := count + _publish(hints.lost()):
+    if count:
         log.info("emails_hinted", count=count)
 
 

@@ -111,7 +111,10 @@ class Services:
             **({"BROKER_URL": broker_url} if broker_url else {}),
             **settings,
         }
-        return {**os.environ, **{f"{config.PREFIX}{name}": str(value) for name, value in values.items()}}
+        ours = {f"{config.PREFIX}{name}": str(value) for name, value in values.items()}
+        # Compiled once, as where Punktual is operated, whatever this shell has set; not beside the sources.
+        theirs = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+        return {**theirs, "PYTHONPYCACHEPREFIX": str(self.home / "bytecode"), **ours}
 
     def postgres_cpu(self) -> float:
         return cpu_seconds(int((self.home / "postgres" / "postmaster.pid").read_text().splitlines()[0]))

@@ -6,7 +6,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from dramatiq import get_broker
+from dramatiq import Broker, Message, get_broker
+from dramatiq.middleware import Middleware
 
 from actors import tick
 from actors.hint import hint_due
@@ -208,6 +209,31 @@ class TestHints:
         assert hinted() == 1 + 2
         assert make.row(new).hinted_for is not None
         assert {hint.email_id for hint in hints.lost()} <= set(late)
+
+    def test_of_overdue_mails_are_published_before_those_of_mails_that_have_minutes_left(self) -> None:
+        overdue = self.due(1, -2 * MINUTE)
+        hint_due()
+        get_broker().flush_all()
+        self.due(5)
+        published = Published()
+        get_broker().add_middleware(published)
+        try:
+            hint_due()
+        finally:
+            get_broker().middleware.remove(published)
+
+        assert published.email_ids[:1] == overdue
+        assert len(published.email_ids) == 6
+
+
+class Published(Middleware):
+    """The e-mails at which was hinted, in this order."""
+
+    def __init__(self) -> None:
+        self.email_ids: list[int] = []
+
+    def after_enqueue(self, broker: Broker, message: Message[Any], delay: int | None) -> None:
+        self.email_ids.append(message.args[0])
 
 
 UNUSABLE: dict[str, Callable[[int, int], object]] = {
