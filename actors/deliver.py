@@ -26,9 +26,10 @@ from mail.oauth import Away, NoToken
 from mail.outcome import Deferred, Outcome, Phase, Refused, Scope, no_reply
 from mail.render import Template, TemplateInvalid
 from mail.thread import Thread
-from models.email import moves, recovery
+from models.email import hints, moves, recovery
 from models.email.claims import Claim
 from models.email.gates import Action, Closed
+from models.email.hints import Hint
 from models.email.locks import NoSuchEmail
 from models.store import database, vault
 from models.store.installation import DatabaseDisagrees
@@ -80,6 +81,8 @@ def _claim(email_id: int, scheduled_at: datetime) -> Claim | Closed | None:
     seen = readiness.look()
     if seen is None:
         return None
+    if _may_be_outdated(scheduled_at) and (closed := hints.outdated(Hint(email_id, scheduled_at))):
+        return closed
     try:
         return moves.claim(email_id, scheduled_at, this_worker(), seen)
     except DatabaseDisagrees:
@@ -88,6 +91,11 @@ def _claim(email_id: int, scheduled_at: datetime) -> Claim | Closed | None:
         if readiness.may_claim():
             hint(email_id, scheduled_at, clock.now())
         return None
+
+
+def _may_be_outdated(scheduled_at: datetime) -> bool:
+    """After downtime thousands of such hints are in the queue before the first one of an e-mail that may be sent."""
+    return clock.now() - scheduled_at > timedelta(seconds=config.settings().sending.late_tolerance_seconds)
 
 
 def act_on_closed_gate(closed: Closed, email_id: int, scheduled_at: datetime) -> None:

@@ -1,17 +1,22 @@
 """After everything was killed: seconds to the first due e-mail, and until every late campaign is planned again.
 
-Worker, timekeeper, periodiq, RabbitMQ and Postgres are killed while e-mails are being sent; their rows are aged, as if
-the machine had been off for that long; then everything is started again.
+Worker, timekeeper, periodiq, RabbitMQ and Postgres are killed while e-mails are being sent; their rows and messages are
+aged, as if the machine had been off for that long; then everything is started again.
 """
 
 import argparse
+import json
 from collections.abc import Mapping
 from contextlib import ExitStack, closing
 from datetime import datetime, timedelta
 from math import ceil
 from typing import Any
 
+import pika
+from dramatiq.common import dq_name
+
 import clock
+from actors.queues import DELIVER
 from bench import product, receiver, rows
 from bench.processes import NotReached, Started, pause, until
 from bench.product import Ticking
@@ -75,6 +80,7 @@ def measure(services: Services, record: Recorder, it: argparse.Namespace) -> Non
         with closing(services.again(database)) as after:
             after.ask(OLDER, {"by": timedelta(seconds=it.down)})
             after.ask("VACUUM ANALYZE")
+        _make_messages_older(broker_url, it.down)
         services.kill()
         record.add(f"after {it.down:g} s of downtime", _recovered(services, database, environment, it, receiving))
     services.end_virtual_host(broker_url)
@@ -100,6 +106,24 @@ def _send_for_a_while(services: Services, database: Database, environment: Mappi
         pause(seconds)
         for each in crew:
             each.kill()
+
+
+def _make_messages_older(broker_url: str, seconds: float) -> None:
+    """The hints that RabbitMQ has kept."""
+    by = round(seconds * 1000)
+    with pika.BlockingConnection(pika.URLParameters(broker_url)) as connection:
+        channel = connection.channel()
+        channel.confirm_delivery()
+        for queue in (DELIVER, dq_name(DELIVER)):
+            for _ in range(channel.queue_declare(queue, passive=True).method.message_count):
+                found, properties, body = channel.basic_get(queue)
+                message = json.loads(body)
+                email_id, scheduled_at = message["args"]
+                message["args"] = email_id, scheduled_at - by
+                if "eta" in message["options"]:
+                    message["options"]["eta"] -= by
+                channel.basic_publish("", queue, json.dumps(message).encode(), properties)
+                channel.basic_ack(found.delivery_tag)
 
 
 def _first_email(database: Database, since: datetime, began: float, patience: float) -> float:

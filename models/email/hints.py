@@ -6,7 +6,9 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 import config
-from models.store.database import by_indexes, clock, execute, fetch, rows
+from models.email.gates import Action, Closed
+from models.store.database import by_indexes, clock, execute, fetch, row, rows
+from reasons import Code, Reason
 
 
 class Hint(NamedTuple):
@@ -22,17 +24,18 @@ _LOST_AFTER = timedelta(minutes=1)
 # The time is a parameter because Postgres uses no index range for a volatile function. Left out: e-mails that get
 # another time first, because they are too late (gates.not_too_late) or their campaign is to be replanned. The delay is
 # capped so that one campaign's absurd delay is not an error for all.
-_DUE = """
+_IN_TIME = "extract(epoch FROM %(now)s - q.scheduled_at) <= greatest(%(tolerance)s, 2 * least(c.delay_seconds, 1e9))"
+_DUE = f"""
 SELECT q.id AS email_id, q.scheduled_at
 FROM campaign_email_queue q JOIN campaign c ON c.id = q.campaign_id
 WHERE q.status = 'pending' AND c.status = 'active' AND c.replan_reason IS NULL
   AND (%(campaign)s::bigint IS NULL OR q.campaign_id = %(campaign)s)
   AND q.scheduled_at < %(horizon)s
-  AND {which}
-  AND extract(epoch FROM %(now)s - q.scheduled_at) <= greatest(%(tolerance)s, 2 * least(c.delay_seconds, 1e9))
+  AND {{which}}
+  AND {_IN_TIME}
 ORDER BY q.scheduled_at
 LIMIT %(at_once)s
-"""
+"""  # noqa: S608  # only our own words
 DUE = _DUE.format(which="q.hinted_for IS DISTINCT FROM q.scheduled_at")
 LOST = _DUE.format(which="q.hinted_for = q.scheduled_at AND q.scheduled_at < %(lost)s")
 
@@ -62,6 +65,29 @@ def _read(query: str, campaign_id: int | None = None) -> list[Hint]:
     }
     with by_indexes() if campaign_id is None else nullcontext():
         return rows(Hint, query, values)
+
+
+class _Late(NamedTuple):
+    is_current: bool
+    is_in_time: bool
+
+
+LATE = f"""
+SELECT q.status = 'pending' AND q.scheduled_at = %(at)s AS is_current,
+       {_IN_TIME.replace("%(now)s", "clock_timestamp()")} AS is_in_time
+FROM campaign_email_queue q JOIN campaign c ON c.id = q.campaign_id WHERE q.id = %(email)s
+"""  # noqa: S608  # only our own words
+
+
+def outdated(hint: Hint) -> Closed | None:
+    """Why a claim would be refused for this hint in any case. Reads one row, and takes no lock."""
+    tolerance = config.settings().sending.late_tolerance_seconds
+    found = row(_Late, LATE, {"email": hint.email_id, "at": hint.scheduled_at, "tolerance": tolerance})
+    if found is None or found == (True, True):
+        return None
+    if found.is_current:
+        return Closed("downtime", Action.REPLAN, Reason(Code.TOO_LATE))
+    return Closed("hint", Action.DROP, Reason(Code.STALE_HINT))
 
 
 def _buffer() -> timedelta:

@@ -13,9 +13,11 @@ import clock
 from actors import deliver as pipeline
 from actors.hint import AHEAD, wait_for
 from mail import unsubscribe
+from models.email import hints
+from models.email.gates import Action
 from models.owner import suppressions
 from models.states import Move, Status
-from models.store import vault
+from models.store import database, vault
 from models.store.tables import Campaign, CampaignEmailQueue, CampaignLead, CampaignStep, Mailbox
 from models.views import history, overview
 from tests import factories as make
@@ -400,3 +402,50 @@ class TestAClosedGate:
         row = deliver(email_id)
 
         assert (row.status, row.error) == (Status.CANCELLED, "suppressed: she asked us to")
+
+
+class TestAnOldHint:
+    """Its time was longer ago than any campaign allows without regard to its delay."""
+
+    @pytest.fixture
+    def late(self, smtp: SmtpServer) -> int:
+        [email_id] = due(smtp, "anna@leads.example")
+        make.age(email_id, timedelta(seconds=400))
+        return email_id
+
+    def claims(self, email_id: int) -> list[str]:
+        """The statements that lock something, while its hint is handled."""
+        seen: list[str] = []
+
+        def hook(query: Any) -> None:
+            seen.append(query.sql if hasattr(query, "sql") else str(query))
+
+        database.database.query_hooks.append(hook)
+        try:
+            deliver(email_id)
+        finally:
+            database.database.query_hooks.remove(hook)
+        return [sql for sql in seen if "lock_around" in sql]
+
+    def test_of_a_mail_that_is_too_late_locks_nothing(self, late: int) -> None:
+        assert self.claims(late) == []
+        assert make.row(late).status == Status.PENDING
+
+    def test_of_a_mail_that_may_be_sent_within_two_delays_of_its_campaign_sends_it(self, late: int) -> None:
+        Campaign.update(delay_seconds=300.0).execute()
+
+        assert self.claims(late) != []
+        assert make.row(late).status == Status.SENT
+
+    def test_of_a_mail_that_has_another_time_by_now_locks_nothing_and_leaves_it(self, late: int) -> None:
+        Campaign.update(delay_seconds=300.0).execute()
+        old = make.row(late).scheduled_at
+        Q.update(scheduled_at=make.now()).where(Q.id == late).execute()
+
+        seen = hints.outdated(hints.Hint(late, old))
+
+        assert seen is not None
+        assert (seen.gate, seen.action) == ("hint", Action.DROP)
+
+    def test_of_no_mail_is_left_to_the_claim(self) -> None:
+        assert hints.outdated(hints.Hint(0, make.now())) is None

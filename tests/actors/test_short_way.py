@@ -100,7 +100,7 @@ SITUATIONS = {
     ),
     "that is withdrawn": Situation("anna", Status.PENDING, Move.RELEASE, UNHANDED, it_will_be_withdrawn),
     "that is late": Situation(
-        "anna", Status.PENDING, None, Asked(round_trips=2, transactions=1), before=its_time_has_passed
+        "anna", Status.PENDING, None, Asked(round_trips=1, transactions=1), before=its_time_has_passed
     ),
 }
 
