@@ -256,7 +256,10 @@ def age(email_id: int, by: timedelta) -> None:
     """Make everything about an e-mail this much older."""
     Q = CampaignEmailQueue
     Q.update(
-        scheduled_at=Q.scheduled_at - by, claimed_at=Q.claimed_at - by, handed_over_at=Q.handed_over_at - by
+        scheduled_at=Q.scheduled_at - by,
+        hinted_for=Q.hinted_for - by,
+        claimed_at=Q.claimed_at - by,
+        handed_over_at=Q.handed_over_at - by,
     ).where(Q.id == email_id).execute()
     H = EmailHistory
     H.update(scheduled_from=H.scheduled_from - by, scheduled_to=H.scheduled_to - by).where(

@@ -386,6 +386,8 @@ def test_killed_there_and_started_again_no_mail_is_sent_twice_and_none_is_lost(
         it.act(victim)
     until(victim.is_dead, "the process to die")
     assert victim.effects() == it.effects[:number]
+    if it.effects[number - 1 : number + 1] == ("record.move", "publish deliver"):
+        age_lost_hint()
 
     punktual.consume("worker", **QUICK)
     punktual.consume("timekeeper", **QUICK)
@@ -400,6 +402,13 @@ def test_killed_there_and_started_again_no_mail_is_sent_twice_and_none_is_lost(
     assert not copies or max(copies.values()) == 1
     sent = Q.select().where(Q.status == Status.SENT)
     assert {row.message_id for row in sent} - set(copies) - sent_before == set() or it.accepted == 0
+
+
+def age_lost_hint() -> None:
+    """Of an e-mail that is marked as hinted. The tick hints again once it is overdue for a minute."""
+    [row] = Q.select()
+    assert row.hinted_for == row.scheduled_at
+    make.age(row.id, timedelta(minutes=2))
 
 
 def is_over(punktual: Punktual) -> bool:
