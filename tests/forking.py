@@ -17,7 +17,7 @@ from tempfile import TemporaryDirectory
 from tests.waiting import BOUND
 
 _CONTEXT = multiprocessing.get_context("forkserver")
-_CONTEXT.set_forkserver_preload(["admin.__main__", "actors.process.consume", "tests.pipeline.effects"])
+_CONTEXT.set_forkserver_preload(["admin.__main__", "actors.process.consume", "web.__main__", "tests.pipeline.effects"])
 
 
 class Forked:

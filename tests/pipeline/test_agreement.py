@@ -2,7 +2,6 @@
 
 import json
 import re
-import sys
 import urllib.request
 from collections.abc import Iterator
 from datetime import timedelta
@@ -47,7 +46,7 @@ def port(punktual: Punktual) -> int:
     found = free_port()
     punktual.run("worker")
     punktual.run("timekeeper")
-    punktual.start([sys.executable, "-m", "web"], PUNKTUAL_WEB_PORT=str(found))
+    punktual.fork("web", PUNKTUAL_WEB_PORT=str(found))
     punktual.listening("deliver", "deliver.DQ", "tick")
     punktual.tick()
     ends = [Status.SENT, Status.FAILED, Status.UNKNOWN]

@@ -2,7 +2,6 @@
 
 import os
 import re
-import sys
 import urllib.error
 from collections.abc import Iterator
 from pathlib import Path
@@ -50,7 +49,7 @@ def start_all(punktual: Punktual) -> dict[str, int]:
     worker, timekeeper, web = free_port(), free_port(), free_port()
     punktual.run("worker", PUNKTUAL_METRICS_WORKER_PORT=str(worker))
     punktual.run("timekeeper", PUNKTUAL_METRICS_TIMEKEEPER_PORT=str(timekeeper))
-    punktual.start([sys.executable, "-m", "web"], PUNKTUAL_WEB_PORT=str(web))
+    punktual.fork("web", PUNKTUAL_WEB_PORT=str(web))
     punktual.listening("deliver", "deliver.DQ", "tick", "upkeep")
     return {
         "punktual-web": web,

@@ -2,8 +2,7 @@
 
 import os
 import re
-import subprocess
-import sys
+import signal
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -18,8 +17,9 @@ from itsdangerous import URLSafeTimedSerializer
 
 import config
 from tests.conftest import Override
+from tests.forking import Forked
 from tests.scraping import free_port
-from tests.waiting import BOUND
+from tests.waiting import BOUND, until
 from web.app import create_app
 from web.guard import access
 
@@ -89,19 +89,13 @@ class Served:
 
     def __init__(self, log: Path, *arguments: str, **environment: str) -> None:
         self.port = free_port()
-        self.log = log
+        self.log, out = log, log.with_name(f"web-{self.port}.out")
+        out.touch()
+        log.touch()
         environment = {**os.environ, "PUNKTUAL_WEB_PORT": str(self.port), **environment}
-        with log.open("ab") as lines:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "web", *arguments],
-                cwd=config.ROOT,
-                env=environment,
-                stdout=subprocess.PIPE,
-                stderr=lines,
-                text=True,
-            )
-        assert self.process.stdout is not None
-        self.said = self.process.stdout.readline().strip()
+        self.process = Forked(("web", *arguments), environment, out=out, err=log)
+        until(lambda: "\n" in out.read_text() or self.process.poll() is not None, "the pages")
+        self.said = out.read_text().strip()
 
     @property
     def url(self) -> str:
@@ -117,10 +111,9 @@ class Served:
             return error.code, error.read().decode()
 
     def end(self) -> None:
-        self.process.terminate()
+        print(f"exit status before its end: {self.process.poll()}", self.log.read_text()[-20_000:], sep="\n")
+        self.process.send_signal(signal.SIGTERM)
         self.process.wait(BOUND)
-        assert self.process.stdout is not None
-        self.process.stdout.close()
 
 
 @pytest.fixture
