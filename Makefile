@@ -30,9 +30,9 @@ services: $(RUN_READY) ## Start a private RabbitMQ and Postgres in var/ and prin
 services-stop: $(RUN_READY) ## Stop what `make services` started
 	@$(BIN)/python -m ops.local stop
 
-# The tests mostly wait, so more processes than cores are faster.
+# The tests mostly wait, so more processes than cores are faster. Each starts others, which need not compile again.
 PROCESSES ?= 4
-PYTEST = $(if $(AT),$(BIN)/python -m tests.faked "$(AT)") $(BIN)/python -m pytest -n $(PROCESSES)
+PYTEST = PYTHONDONTWRITEBYTECODE= $(if $(AT),$(BIN)/python -m tests.faked "$(AT)") $(BIN)/python -m pytest -n $(PROCESSES)
 
 test: $(DEV_READY) ## Install what the tests need, and run all of them; AT="2026-11-26 23:58" runs them at that Warsaw time
 	@$(BIN)/python -m ops.local install
