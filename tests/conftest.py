@@ -157,7 +157,7 @@ def own_postgres(home: Path) -> Iterator[str]:
 @pytest.fixture
 def db(postgres: str, request: pytest.FixtureRequest) -> Iterator[None]:
     """An empty database, and no transaction left open."""
-    past_midnight(seconds=10)
+    past_midnight(seconds=30)
     own = request.node.get_closest_marker("own_servers")
     with servers.working_on(request.getfixturevalue("own_postgres")) if own else nullcontext():
         make.nothing_left()

@@ -19,6 +19,7 @@ from typing import Any, Self
 from urllib.parse import parse_qs, urlsplit
 
 from tests.certificates import Certificate
+from tests.waiting import BOUND
 
 # Instead of an answer, or a status and a body.
 Answer = tuple[int, bytes]
@@ -121,7 +122,7 @@ class LoginServer:
     def token(self, form: dict[str, str]) -> Answer:
         self.forms.append(form)
         if self.held:
-            self.held.wait(30)
+            self.held.wait(BOUND)
         with self._lock:
             return self.next_answers.pop(0) if self.next_answers else self._token(form)
 

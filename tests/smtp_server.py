@@ -189,7 +189,7 @@ class SmtpServer:
             return wish if times is None or self._asked[name] <= times else ""
 
     def stall(self) -> None:
-        self._closing.wait(60)
+        self._closing.wait(BOUND)
 
 
 class _Server(socketserver.ThreadingTCPServer):

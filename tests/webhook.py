@@ -6,6 +6,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 
 import clock
+from tests.waiting import BOUND
 
 
 class Webhook:
@@ -50,7 +51,7 @@ class _Call(BaseHTTPRequestHandler):
         webhook.reached.set()
         match webhook.answer:
             case "stall":
-                webhook.released.wait(60)
+                webhook.released.wait(BOUND)
             case "trickle":
                 while not webhook.released.wait(0.05):
                     self.wfile.write(b"H")

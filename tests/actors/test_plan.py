@@ -25,6 +25,7 @@ from scheduling import planner
 from scheduling.window import Days, warsaw_day
 from tests import factories as make
 from tests.constraints import without_checks
+from tests.waiting import BOUND
 
 Q = CampaignEmailQueue
 MINUTE = timedelta(minutes=1)
@@ -66,7 +67,7 @@ def beside(action: Callable[[], object]) -> None:
 
     thread = threading.Thread(target=on_its_own)
     thread.start()
-    thread.join(30)
+    thread.join(BOUND)
     assert not thread.is_alive()
 
 
@@ -170,18 +171,18 @@ class TestManyCampaignsAreLate:
             with database.database.atomic():
                 locks.lock_campaigns([first])
                 is_held.set()
-                may_go.wait(30)
+                may_go.wait(BOUND)
             database.close()
 
         holder = threading.Thread(target=hold)
         holder.start()
         try:
-            assert is_held.wait(30)
+            assert is_held.wait(BOUND)
             database.execute("SET lock_timeout = '200ms'")
             plan.replan()
         finally:
             may_go.set()
-            holder.join(30)
+            holder.join(BOUND)
             database.close()
 
         assert list(reasons()) == [second]

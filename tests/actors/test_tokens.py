@@ -26,7 +26,7 @@ from tests.conftest import Override
 from tests.login_server import LoginServer, login_server, no
 from tests.servers import lock_waits
 from tests.smtp_server import SmtpServer
-from tests.waiting import until
+from tests.waiting import BOUND, until
 
 OLA = "ola@sender.example"
 APP = App(Provider.MICROSOFT, "an-app")
@@ -210,13 +210,13 @@ class another_that_renews:
         try:
             with authorizations.lock(self._mailbox_id):
                 self._holds.set()
-                self._over.wait(60)
+                self._over.wait(BOUND)
         finally:
             database.close()
 
     def __enter__(self) -> None:
         self._thread.start()
-        assert self._holds.wait(60)
+        assert self._holds.wait(BOUND)
 
     def __exit__(self, *_: object) -> None:
         self._over.set()

@@ -24,7 +24,7 @@ from tests.conftest import Override
 from tests.forking import admin
 from tests.login_server import LoginServer, login_server
 from tests.smtp_server import SmtpServer
-from tests.waiting import until
+from tests.waiting import BOUND, until
 
 OLA = "ola@sender.example"
 SECRET = "GOCSPX-n0t-really-secret"
@@ -195,7 +195,7 @@ class Command:
         return next(line for line in "".join(said).splitlines() if line.startswith("https://"))
 
     def ends(self) -> Exception | None:
-        self._thread.join(60)
+        self._thread.join(BOUND)
         assert not self._thread.is_alive()
         return self._failure
 

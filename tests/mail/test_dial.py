@@ -9,7 +9,7 @@ import psutil
 import pytest
 
 from mail import dial
-from tests.waiting import until
+from tests.waiting import BOUND, until
 
 Hosts = Callable[..., None]
 
@@ -129,7 +129,7 @@ class TestAName:
 
     def test_that_the_name_server_keeps_silent_about_is_given_up(self, monkeypatch: pytest.MonkeyPatch) -> None:
         over = threading.Event()
-        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: over.wait(60) and [])
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: over.wait(BOUND) and [])
 
         with pytest.raises(TimeoutError, match=r"^no DNS server answered for mail\.example within 0\.1 s$"):
             dial.connect("mail.example", 25, 0.1)

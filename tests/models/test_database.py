@@ -18,7 +18,7 @@ from models.store.database import Prepared, packet_rows
 from tests import servers
 from tests.conftest import Override
 from tests.round_trips import Asked, CountingProxy
-from tests.waiting import until
+from tests.waiting import BOUND, until
 
 Another = Callable[[str], None]
 NAME = f"another_{servers.PROCESS}"
@@ -46,7 +46,7 @@ def test_a_server_that_does_not_answer_holds_up_each_thread_by_itself(silent: so
         thread.start()
 
     # All have come as far as the server before it has answered any of them.
-    silent.settimeout(5)
+    silent.settimeout(BOUND)
     connections = [silent.accept()[0] for _ in threads]
     for connection in connections:
         connection.close()

@@ -229,12 +229,12 @@ class TestMigrating:
                 locks.lock_mailboxes([mailbox_id])
                 database.execute("UPDATE mailbox SET gap_seconds = 1e300 WHERE id = %s", (mailbox_id,))
                 held.set()
-                may_end.wait(30)
+                may_end.wait(BOUND)
             database.close()
 
         writer = threading.Thread(target=version_before)
         writer.start()
-        held.wait(30)
+        held.wait(BOUND)
         applied: list[list[str]] = []
 
         def apply() -> None:

@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry
 from ops.watch import exposition
 from tests.conftest import Override
 from tests.scraping import free_port
+from tests.waiting import BOUND
 
 BASIC = {"Authorization": "Basic cHJvbWV0aGV1czpzM2NyZXQ="}  # prometheus:s3cret
 
@@ -25,7 +26,7 @@ def port() -> Iterator[int]:
 
 
 def status(port: int, host: str | None, **headers: str) -> int:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=BOUND)
     connection.putrequest("GET", "/metrics", skip_host=True)
     for name, value in ({"Host": host} if host is not None else {} | headers).items():
         connection.putheader(name, value)

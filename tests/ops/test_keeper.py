@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 import config
-from tests.waiting import until
+from tests.waiting import BOUND, until
 
 SLEEPER = "import signal; signal.pause()"
 # Ends in order once it is told, and says so.
@@ -51,7 +51,7 @@ def keeper(tmp_path: Path) -> Iterator[psutil.Popen]:
     for each in {*below, *(process.children() if process.is_running() else ()), process}:
         with contextlib.suppress(psutil.NoSuchProcess):
             each.kill()
-    process.wait(10)
+    process.wait(BOUND)
 
 
 def of(keeper: psutil.Popen, words: str) -> psutil.Process | None:
@@ -80,7 +80,7 @@ def test_told_to_end_it_tells_all_of_them_and_waits(
 
     keeper.send_signal(number)
 
-    assert keeper.wait(60) == 0
+    assert keeper.wait(BOUND) == 0
     assert not any(each.is_running() for each in below)
 
 

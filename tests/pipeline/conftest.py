@@ -23,7 +23,7 @@ from tests import factories as make
 from tests import servers
 from tests.forking import Forked, admin
 from tests.smtp_server import SmtpServer
-from tests.waiting import past_midnight, until
+from tests.waiting import BOUND, past_midnight, until
 
 # A queue that is asked for before anybody has declared it is nothing to warn of here.
 logging.getLogger("pika").setLevel(logging.CRITICAL)
@@ -120,7 +120,7 @@ class Punktual:
             each.suspend()
         for each in family:
             each.kill()
-        process.wait(10)
+        process.wait(BOUND)
 
     def end(self) -> None:
         for process in self.processes:

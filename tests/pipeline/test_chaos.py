@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import config
+from tests.waiting import BOUND
 
 
 def test_no_promise_breaks_while_servers_and_processes_do(home: Path) -> None:
@@ -22,7 +23,7 @@ def ended(command: list[str]) -> tuple[int, str]:
         command, cwd=config.ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
     )
     try:
-        said, _ = process.communicate(timeout=240)
+        said, _ = process.communicate(timeout=BOUND)
     except subprocess.TimeoutExpired:
         process.terminate()
         said, _ = process.communicate()

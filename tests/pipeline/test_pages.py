@@ -19,12 +19,11 @@ from tests import factories as make
 from tests.browser import Person, chromium, looking
 from tests.pipeline.conftest import Punktual
 from tests.smtp_server import SmtpServer
-from tests.waiting import BOUND, until
+from tests.waiting import until
 from tests.web.conftest import Served
 from tests.web.rows import something_of_everything
 
 Look = Callable[..., Person]
-AT_ONCE = 2_000  # milliseconds within which others' orders show
 
 
 @pytest.fixture(scope="module")
@@ -78,12 +77,12 @@ class TestToday:
         punktual.tick()
 
         expect(page.locator(".mark.pending")).not_to_have_count(0)
-        expect(page.locator(".mark.sent")).to_have_count(6, timeout=BOUND * 1000)
+        expect(page.locator(".mark.sent")).to_have_count(6)
         expect(page.locator(".totals .sent dd")).to_have_text("6")
         expect(page.locator(".notice")).to_have_count(0)
         assert not_reloaded()
 
-    def test_a_pause_said_elsewhere_shows_within_two_seconds(self, look: Look) -> None:
+    def test_a_pause_said_elsewhere_shows_without_a_reload(self, look: Look) -> None:
         campaign_id = make.a_campaign([make.a_mailbox()], leads=2)
         page = look().page
         not_reloaded = stays(page)
@@ -91,7 +90,7 @@ class TestToday:
 
         campaigns.pause(campaign_id, "somebody else")
 
-        expect(page.locator(f"#campaign-{campaign_id} .badge.paused")).to_be_visible(timeout=AT_ONCE)
+        expect(page.locator(f"#campaign-{campaign_id} .badge.paused")).to_be_visible()
         assert not_reloaded()
 
     def test_a_mark_is_reached_and_opened_with_the_keyboard(self, look: Look) -> None:
@@ -203,7 +202,7 @@ class TestDecisions:
         expect(again).to_be_disabled()
 
         make.age(email_id, timedelta(hours=1))
-        expect(again).to_be_enabled(timeout=AT_ONCE)
+        expect(again).to_be_enabled()
         page.get_by_label("How do you know?").fill("not in the Sent folder, and Anna has nothing")
         again.click()
 
@@ -244,7 +243,7 @@ class TestWhileAFormIsFilledIn:
         make.in_status(Status.UNKNOWN)
         emails_history_grows(email_id)
 
-        expect(page.locator("nav .count")).to_have_text("2", timeout=AT_ONCE)
+        expect(page.locator("nav .count")).to_have_text("2")
         expect(page.locator(".words").filter(has_text="other evidence")).to_be_visible()
         expect(page.get_by_label("How do you know?")).to_be_focused()
         page.keyboard.type("tence")
@@ -267,7 +266,7 @@ class TestWhenTheServerGoesAway:
         expect(connection).to_have_text(re.compile(r"^connection lost, last update \d\d:\d\d:\d\d$"))
         back = Served(tmp_path / "web.log", PUNKTUAL_WEB_PORT=str(served.port))
 
-        expect(connection).to_have_text("live", timeout=BOUND * 1000)
+        expect(connection).to_have_text("live")
         person.context.close()
         back.end()
         person.wrong = [each for each in person.wrong if "ERR_CONNECTION" not in each]

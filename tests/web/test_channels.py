@@ -11,7 +11,7 @@ import pytest
 from waitress import wasyncore
 from waitress.server import BaseWSGIServer, create_server
 
-from tests.waiting import until
+from tests.waiting import BOUND, until
 from web.guard import channels
 from web.guard.channels import Channel, ProxiedChannel
 
@@ -53,7 +53,7 @@ def start() -> Iterator[Start]:
 
 
 def connect(port: int, begin: bytes = b"GET / HTTP/1.1\r\nHost: localh", source: str = "127.0.0.1") -> socket.socket:
-    connection = socket.create_connection(("127.0.0.1", port), timeout=20, source_address=(source, 0))
+    connection = socket.create_connection(("127.0.0.1", port), timeout=BOUND, source_address=(source, 0))
     connection.sendall(begin)
     return connection
 
@@ -77,7 +77,7 @@ def is_closed(connection: socket.socket) -> bool:
 
 
 def status(port: int, source: str = "127.0.0.1") -> int:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20, source_address=(source, 0))
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=BOUND, source_address=(source, 0))
     connection.request("GET", "/")
     found = connection.getresponse().status
     connection.close()
