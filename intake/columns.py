@@ -46,6 +46,7 @@ _SAME = (
     {"legalbasissource", "zrodlopodstawyprawnej", "podstawaprawnazrodlo"},
     {"legalbasisdate", "datapodstawyprawnej", "podstawaprawnadata"},
 )
+_USUAL = frozenset().union(*_SAME) | {"fname", "lname", "mergefname", "vorname", "nachname", "prenom", "nom"}
 # What a field may be read from where there is nothing better.
 _INSTEAD = ((_NAME, _FIRST_NAME), (_FIRST_NAME, {"name"}))
 
@@ -75,6 +76,11 @@ def plain(name: str) -> str:
     """Without case, diacritics, spaces and signs."""
     letters = unicodedata.normalize("NFKD", name.casefold().replace("ł", "l"))
     return "".join(each for each in letters if each.isalnum())
+
+
+def is_usual(name: str) -> bool:
+    """Whether many leads files have a column of this name."""
+    return plain(name) in _USUAL
 
 
 def is_email(cell: str) -> bool:

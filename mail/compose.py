@@ -38,18 +38,18 @@ class Templates:
         )
 
     def check(self) -> None:
-        for template in self._each():
+        for template in self.parts():
             template.check()
 
     def fields(self) -> set[str]:
         """The fields that they use. The templates must have been checked."""
-        return set().union(*(template.fields() for template in self._each()))
+        return set().union(*(template.fields() for template in self.parts()))
 
     def place_of(self, field: str) -> str | None:
         """Where one of them uses a field: "letter.txt line 3"."""
-        return next((template.at(line) for template in self._each() for line in template.lines_of(field)), None)
+        return next((template.at(line) for template in self.parts() for line in template.lines_of(field)), None)
 
-    def _each(self) -> list[Template]:
+    def parts(self) -> list[Template]:
         return [template for template in (self.subject, self.text, self.html) if template is not None]
 
 

@@ -51,6 +51,12 @@ _TYPED = {
 _AFTER_A_FIELD = re.compile(r"expected token 'end of print statement', got '(.*)'")
 
 
+# A field with one brace before or behind it. The first kind is text for Jinja.
+_BRACE_MISSING = re.compile(r"(?<!\{)\{[ \t]*[^\W\d]\w*[ \t]*(?:\|[^{}\n]{0,60})?\}\}")
+_BRACE_MISSING_BEHIND = re.compile(r"\{\{[ \t]*[^\W\d]\w*[ \t]*(?:\|[^{}\n]{0,60})?\}(?!\})")
+_BRACE_TOO_MANY = re.compile(r"\{\{\{[ \t]*[^\W\d]\w*[ \t]*\}\}\}?")
+
+
 class TemplateInvalid(Exception):
     """A template is wrong for every lead. The message names the template's file and line."""
 
@@ -73,6 +79,33 @@ class Template:
             template = gettext_noop("%(where)s: there is a control character (%(character)s)")
             raise TemplateInvalid(Message(template, where=where, character=ascii(found[0])))
         _compiled(self)
+        if unbalanced := self._unbalanced():
+            line, written = unbalanced
+            raise TemplateInvalid(_one_brace(self.at(line), written))
+
+    def literals(self) -> list[tuple[int, str]]:
+        """What goes out as it is written, outside of {% raw %}: each piece with its first line. It must parse."""
+        return [(line, value) for line, kind, value in self._tokens() if kind == "data"]
+
+    def _tokens(self) -> Iterator[tuple[int, str, str]]:
+        is_raw = False
+        for line, kind, value in _TEXT.lex(self.source):
+            is_raw = kind == "raw_begin" or (is_raw and kind != "raw_end")
+            if not is_raw:
+                yield line, kind, value
+
+    def _unbalanced(self) -> tuple[int, str] | None:
+        """The line, and a field with a brace too few before it or too many behind it, which Jinja takes for text."""
+        before, opened = "", 0
+        for line, kind, value in self._tokens():
+            if kind == "data":
+                if before == "variable_end" and value.startswith("}") and opened <= 0:
+                    return line, "}}}"
+                if found := _BRACE_MISSING.search(value):
+                    return line + value.count("\n", 0, found.start()), found[0]
+                opened += value.count("{") - value.count("}")
+            before = kind
+        return None
 
     def fields(self) -> set[str]:
         """The fields that it uses. It must have been checked."""
@@ -162,6 +195,9 @@ def _compiled(template: Template) -> jinja2.Template:
         _check_tree(template, environment.parse(template.source))
         return environment.from_string(template.source)
     except TemplateSyntaxError as error:
+        for found in filter(None, (it.search(template.source) for it in (_BRACE_MISSING_BEHIND, _BRACE_TOO_MANY))):
+            where = template.at(template.source.count("\n", 0, found.start()) + 1)
+            raise TemplateInvalid(_one_brace(where, found[0])) from None
         raise TemplateInvalid(_syntax(template.at(error.lineno), error.message or "")) from None
     except (RecursionError, MemoryError, SyntaxError):
         # Python's parser and compiler have their own limits.
@@ -192,6 +228,11 @@ def _syntax(where: str, error: str) -> str | Message:
         )
         return Message(told, where=where, what=repr(found[1]))
     return f"{where}: {error}"
+
+
+def _one_brace(where: str, written: str) -> Message:
+    told = gettext_noop("%(where)s: %(written)s has not two braces on each side; a field is written {{ name }}")
+    return Message(told, where=where, written=written)
 
 
 def _too_deep(template: Template) -> TemplateInvalid:

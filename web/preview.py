@@ -4,11 +4,13 @@ from dataclasses import dataclass, replace
 
 import clock
 import config
+from intake.placeholders import foreign
 from mail import unsubscribe
 from mail.address import AddressInvalid, normalise
-from mail.compose import letter_of, test_letter_of
+from mail.compose import Templates, letter_of, test_letter_of
 from mail.message import LetterInvalid
 from mail.render import TemplateInvalid
+from messages import Message
 from models.owner.campaigns import CampaignInvalid
 from models.store import vault
 from models.store.tables import Campaign
@@ -27,6 +29,7 @@ class Preview:
     it: LeadLetter
     shown: ShownLetter | None
     problem: Why | None  # why its letter cannot be composed
+    foreign: list[Message]  # placeholders of other products
     before: str | None  # the addresses of the leads before and after this one
     after: str | None
 
@@ -41,8 +44,10 @@ def of(row: Campaign, address: str) -> Preview | None:
         keys = vault.derived_keys(unsubscribe.PURPOSE)
         content = letter_of(it, (it.at or clock.now()).astimezone(WARSAW), keys, config.settings().unsubscribe.url)
     except (LetterInvalid, TemplateInvalid, vault.KeyInvalid) as error:
-        return Preview(it, None, why(error), before, after)
-    return Preview(it, letter.read(content), None, before, after)
+        return Preview(it, None, why(error), [], before, after)
+    return Preview(
+        it, letter.read(content), None, foreign([Templates.of(it.subject, it.text, it.html)], it.fields), before, after
+    )
 
 
 def of_lead(row: Campaign, address: str) -> LeadLetter | None:

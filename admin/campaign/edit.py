@@ -10,10 +10,12 @@ import typer
 
 from admin import confirm
 from admin.campaign import follow_ups, summary
+from admin.campaign.leads import tell_foreign
 from admin.person import who
 from intake import texts
 from intake.campaign_file import CampaignFile, FileInvalid, edited, read_campaign
 from intake.edits import checked_letter, senders, without_inbox
+from intake.placeholders import foreign_in_change
 from mail.address import AddressInvalid, normalise
 from mail.compose import Templates
 from mail.message import LetterInvalid
@@ -70,6 +72,7 @@ def edit(
 
 
 def _order(row: Campaign, change: Edit, *, yes: bool) -> None:
+    tell_foreign(foreign_in_change(row, change))
     order = partial(campaigns.edit, row.id, who(), change)
     moves = confirm.show_moves(order, [row.id])
     if cancelled := steps.cancelled_by(row.id, change.later_steps or ()) if change.later_steps is not None else 0:

@@ -21,10 +21,12 @@ from intake.importing import LISTED, Findings, used_fields
 from intake.leads import LeadLine, read_leads
 from intake.leads_file import open_table
 from intake.letters import check_columns, check_unsubscribe_url
+from intake.placeholders import foreign
 from intake.tables import Hidden, Table
 from intake.texts import FileInvalid
 from mail.compose import Templates
 from mail.render import TemplateInvalid
+from messages import Message
 from models.owner import lead_import
 from models.owner.lead_import import Recent, Repeated
 from models.owner.leads import LegalBasis
@@ -93,6 +95,7 @@ def bring_in(
     check_unsubscribe_url(letters)
     _tell_hidden(order, table.hidden)
     _show_first(table, columns, used)
+    tell_foreign(foreign(letters, dict(columns.fields)))
     with lead_import.staging(), ExitStack() as stack:
         errors = stack.enter_context(ErrorFile(table)) if order.skip_bad else None
         bad = _stage(order, table, columns, letters, errors)
@@ -135,6 +138,12 @@ def _tell_hidden(order: Order, hidden: Hidden) -> None:
     if hidden.columns:
         names = ", ".join(map(repr, hidden.columns))
         print(f"hidden in the spreadsheet, and read like the others: column{'s' * (len(hidden.columns) > 1)} {names}")
+
+
+def tell_foreign(found: Iterable[Message]) -> None:
+    """Placeholders of other products in a letter."""
+    for each in found:
+        print(escape_controls(f"warning: {each}"))
 
 
 def _show_first(table: Table, columns: Columns, used: set[str]) -> None:

@@ -8,9 +8,11 @@ import typer
 import clock
 import config
 from admin import letter, show
+from admin.campaign.leads import tell_foreign
+from intake.placeholders import foreign
 from mail import unsubscribe
 from mail.address import normalise
-from mail.compose import letter_of, test_letter_of
+from mail.compose import Templates, letter_of, test_letter_of
 from mail.message import LetterInvalid
 from mail.render import TemplateInvalid
 from models.owner import campaigns
@@ -52,6 +54,7 @@ def preview(
     letter.print_readable(content)
     if it.html is not None:
         print("\nThis is its plain text. It has HTML too: --eml writes both.")
+    tell_foreign(foreign([Templates.of(it.subject, it.text, it.html)], it.fields))
 
 
 def _content(it: LeadLetter) -> bytes:

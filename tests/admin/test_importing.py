@@ -396,6 +396,28 @@ class TestMoreLeads:
         assert "line 2: 'name' is empty: fill it in, or give it a default in subject line 1" in str(said)
 
 
+class TestALetterWithPlaceholdersOfAnotherProduct:
+    def test_is_told_before_the_person_agrees(self, add: Typed, folder: Path) -> None:
+        (folder / "autumn.toml").write_text(CAMPAIGN.replace("how are you?", "how is *|KOD RABATOWY|*?"))
+
+        status, said = add(
+            "email,name,Kod rabatowy\nanna@leads.example,A,7\n", "--map", "Kod rabatowy=kod_rabatowy", answers="n\n"
+        )
+
+        told = "*|KOD RABATOWY|* goes out as it is written; for a lead's field write {{ kod_rabatowy }}"
+        assert f"warning: autumn.toml: text line 1: {told}" in said
+        assert status == 1
+        assert not Campaign.select().exists()
+
+    def test_is_taken_from_a_script(self, add: Typed, folder: Path) -> None:
+        (folder / "autumn.toml").write_text(CAMPAIGN.replace("how are you?", "how is {name}?"))
+
+        status, said = add("email,name\nanna@leads.example,A\n")
+
+        assert "text line 1: {name} goes out as it is written" in said
+        assert status is None or status == 0
+
+
 class TestLeadsThatAnotherCampaignWroteTo:
     @pytest.fixture(autouse=True)
     def sent(self, db: None) -> None:

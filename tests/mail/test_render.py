@@ -90,6 +90,32 @@ class TestAMistake:
             check("Dear\n{{ name\n")
 
     @pytest.mark.parametrize(
+        ("template", "written"),
+        [
+            ("{{ name }, hello", "{{ name }"),
+            ("{{name}", "{{name}"),
+            ("{{ name|default('you') } x", "{{ name|default('you') }"),
+            ("{ name }}", "{ name }}"),
+            ("{name|upper}}", "{name|upper}}"),
+            ("{{{name}}}", "{{{name}}}"),
+            ("{{ name }}}", "}}}"),
+        ],
+    )
+    def test_a_field_with_a_brace_too_few_or_too_many_is_told_with_its_line(self, template: str, written: str) -> None:
+        with pytest.raises(TemplateInvalid) as refused:
+            check(f"Dear {{{{ name }}}},\n{template}\n")
+
+        assert str(refused.value) == (
+            f"letter.txt line 2: {written} has not two braces on each side; a field is written {{{{ name }}}}"
+        )
+
+    @pytest.mark.parametrize(
+        "template", ["a {color: red} b", "{x: {{ name }}}", "{ {{ name }} }", "{name}", "{% raw %}{name}}{% endraw %}"]
+    )
+    def test_other_braces_are_text(self, template: str) -> None:
+        check(template)
+
+    @pytest.mark.parametrize(
         ("template", "told"),
         [
             ("{{ first name }}", r"'name' after a field's name; a name has letters, digits and _, like first_name"),

@@ -14,6 +14,7 @@ from intake import campaign_file, texts
 from intake.campaign_file import CampaignFile
 from intake.edits import checked_letter, senders, without_inbox
 from intake.letters import check_unsubscribe_url
+from intake.placeholders import foreign_in_change
 from intake.texts import FileInvalid
 from mail.compose import Templates
 from mail.message import LetterInvalid
@@ -290,13 +291,15 @@ class _Difference:
     cancelled: int  # planned e-mails of removed steps
     before: Calendar | None  # None: nothing can be planned
     after: Calendar | None
+    foreign: list[Message]  # placeholders of other products in its letters
 
 
 def _difference(row: Campaign, change: Edit, order: Callable[[], object]) -> _Difference:
     shifts, cancelled = preview.of(order, [row.id]), steps.cancelled_by(row.id, change.later_steps or ())
-    if usable.problem(row):
-        return _Difference(shifts, cancelled, None, None)
-    return _Difference(shifts, cancelled, calendars.of(row, _MOST_EMAILS), calendars.after(order, row.id, _MOST_EMAILS))
+    before = after = None
+    if not usable.problem(row):
+        before, after = calendars.of(row, _MOST_EMAILS), calendars.after(order, row.id, _MOST_EMAILS)
+    return _Difference(shifts, cancelled, before, after, foreign_in_change(row, change))
 
 
 @blueprint.get("/campaigns/<int:campaign_id>/calendar")

@@ -1,7 +1,7 @@
 """Leads of a campaign: uploaded, their columns agreed on, what is wrong with them seen and agreed to, then imported."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
@@ -22,6 +22,7 @@ from intake.leads_file import open_table
 from intake.legal_basis import BasisInvalid
 from intake.letters import check_columns, check_unsubscribe_url
 from intake.mapping import Question
+from intake.placeholders import foreign
 from intake.tables import Hidden, Table
 from intake.texts import FileInvalid
 from mail.compose import Templates
@@ -62,6 +63,7 @@ class Checked:
     fields: list[str]  # that a person may choose columns for
     picked: dict[str, int | None]
     wrong: Said | None = None  # why it cannot be read any further
+    foreign: Sequence[Message] = ()  # placeholders of other products in the letters
     shown: tuple[list[str], list[LeadLine]] = ([], [])
     count: int = 0
     bad: BadRows | None = None
@@ -108,6 +110,7 @@ def _columns(it: _Read) -> Columns | None:
     fitting = columns(found.question.names, found.picked)
     check_columns(it.table.path, fitting)
     check_unsubscribe_url(it.letters)
+    found.foreign = foreign(it.letters, dict(fitting.fields))
     names = sorted((name for name, _ in fitting.fields), key=lambda name: (name != "email", name not in found.fields))
     leads = (line for line in read_leads(it.table, fitting) if isinstance(line, LeadLine))
     found.shown = names[:_SHOWN_FIELDS], list(islice(leads, _SHOWN_ROWS))

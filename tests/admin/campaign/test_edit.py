@@ -51,6 +51,16 @@ def sentence() -> str:
 
 
 class TestADraft:
+    def test_is_told_of_placeholders_in_its_new_letter_that_go_out_as_they_are_written(
+        self, draft: Campaign, tmp_path: Path
+    ) -> None:
+        (tmp_path / "letter.txt").write_text("Dear {{ name }},\n%name%\n")
+
+        said = done("campaign", "edit", "Autumn", "--text-file", str(tmp_path / "letter.txt"))
+
+        assert "warning: text line 2: %name% goes out as it is written" in said
+        assert "warning" not in done("campaign", "edit", "Autumn", "--daily-limit", "7")
+
     def test_may_be_given_another_letter_name_and_mailbox_by_single_settings(
         self, draft: Campaign, tmp_path: Path
     ) -> None:

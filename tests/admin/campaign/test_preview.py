@@ -22,6 +22,7 @@ from models.store.tables import Campaign, CampaignEmailQueue, CampaignLead, Camp
 from models.views import letters, overview
 from scheduling.window import Window
 from tests import factories as make
+from tests.admin.test_commands import done
 from tests.forking import admin
 from tests.smtp_server import SmtpServer
 
@@ -159,6 +160,12 @@ class TestTheCommand:
 
         assert result.returncode == 1
         assert complaint in result.stderr
+
+    def test_warns_of_placeholders_that_go_out_as_they_are_written(self) -> None:
+        row = a_draft()
+        CampaignStep.update(text="Dear {{ name }},\n{name}!").execute()
+
+        assert "warning: text line 2: {name} goes out as it is written" in done("campaign", "preview", row.name)
 
     def test_refuses_a_campaign_without_leads(self) -> None:
         assert "has no leads" in admin("campaign", "preview", a_draft(leads=0).name).stderr

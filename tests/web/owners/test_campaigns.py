@@ -340,6 +340,22 @@ class TestAnEdit:
         assert typed(page, "daily_limit") == "1000"
         assert re.search(r'value="mon" checked', page)
 
+    def test_shows_placeholders_that_go_out_as_they_are_written_wherever_the_letter_is_looked_at(
+        self, owner: Owner
+    ) -> None:
+        told = "goes out as it is written; for a lead&#39;s field write {{ name }}."
+        row = a_draft(leads=1)
+
+        owner.may(f"/campaigns/{row.id}/edit", **form_of(row, text="Dear {{ name }},\n[name]"))
+        assert f"Text line 2: [name] {told}" in owner.sees(f"/campaigns/{row.id}")
+        upload = {"file": (LEADS, "leads.csv")}
+        assert f"Text line 2: [name] {told}" in owner.sees(
+            owner.may(f"/campaigns/{row.id}/leads", upload, step="upload")
+        )
+        campaigns.start(row.id, "tests")
+        difference = owner.sends(f"/campaigns/{row.id}/edit", **form_of(row, text="Dear {{ name }},\n\n%name%"))
+        assert f"Text line 3: %name% {told}" in text(difference.text)
+
     def test_of_a_running_campaign_shows_the_calendar_s_difference_first(self, owner: Owner) -> None:
         mailbox_id = make.a_mailbox()
         campaign_id = make.a_campaign([mailbox_id], leads=3)
