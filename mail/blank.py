@@ -9,7 +9,13 @@ _SEEN = re.compile(
     r"\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8\U0001bca0-\U0001bca3\U0001d159\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
 )
 _NEVER_SHOWN = frozenset({"head", "noframes", "script", "style", "template", "title"})
-_HIDING = re.compile(r"(?:display\s*:\s*none|visibility\s*:\s*hidden)\b", re.IGNORECASE)
+_HIDING = re.compile(
+    r"(?:display\s*:\s*none|visibility\s*:\s*hidden|opacity\s*:\s*0(?:\.0+)?)(?![\w.%])", re.IGNORECASE
+)
+_NO_HEIGHT = re.compile(r"(?<![\w-])(?:max-)?height\s*:\s*0(?:px)?(?![\w.%])", re.IGNORECASE)
+_CUT_OFF = re.compile(r"overflow\s*:\s*hidden\b", re.IGNORECASE)
+_A_PIXEL = re.compile(r"\s*[01](?:\.0)?\s*(?:px)?\s*", re.IGNORECASE)
+_STYLED_A_PIXEL = re.compile(r"(?<![\w-])(?:width|height)\s*:\s*[01](?:px)?(?![\w.%])", re.IGNORECASE)
 # Elements that end where the next one begins, even without an end tag.
 _END_LEFT_OUT = frozenset({"p", "li", "dt", "dd", "td", "th", "tr", "tbody", "option"})
 _VOID = frozenset({"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "wbr"})
@@ -48,7 +54,7 @@ class _Reader(HTMLParser):
         if self.hidden:
             return
         given = dict(attrs)
-        is_hidden = tag in _NEVER_SHOWN or "hidden" in given or _HIDING.search(given.get("style") or "")
+        is_hidden = tag in _NEVER_SHOWN or "hidden" in given or _is_hiding(given.get("style") or "")
         if is_hidden:
             self.hidden, self.depth = ("" if tag in _VOID else tag), 1
         elif tag == "svg" or (tag == "img" and _is_picture(given)):
@@ -64,6 +70,12 @@ class _Reader(HTMLParser):
             raise _SomethingSeen
 
 
+def _is_hiding(style: str) -> bool:
+    return bool(_HIDING.search(style) or (_NO_HEIGHT.search(style) and _CUT_OFF.search(style)))
+
+
 def _is_picture(given: dict[str, str | None]) -> bool:
     """Whether it is a picture that people see: one of one pixel only tracks who opens the letter."""
-    return bool((given.get("src") or "").strip()) and not {given.get("width"), given.get("height")} & {"0", "1"}
+    sizes = (given.get("width") or "", given.get("height") or "")
+    is_a_pixel = any(map(_A_PIXEL.fullmatch, sizes)) or _STYLED_A_PIXEL.search(given.get("style") or "")
+    return bool((given.get("src") or "").strip()) and not is_a_pixel

@@ -4,6 +4,7 @@ Templates get untrusted data, so they can only print fields, filter them and use
 assignments, which could run for ever or exhaust memory.
 """
 
+import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -159,6 +160,9 @@ class _EmptyField(Undefined):
     def __eq__(self, other: object) -> bool:
         return isinstance(other, _EmptyField) or other == ""
 
+    def __contains__(self, part: object) -> bool:
+        return self == part
+
 
 def _line(error: Exception) -> int:
     """The template's line that failed: Jinja puts template lines into the traceback."""
@@ -244,6 +248,8 @@ def _complaint(node: nodes.Node) -> Message | None:
         template = gettext_noop("%(what)s is not available; print fields, filter them, choose with if")
         name = type(node).__name__.lower()
         return Message(template, what=_TYPED.get(name, name))
+    if isinstance(node, nodes.Const) and isinstance(node.value, float) and not math.isfinite(node.value):
+        return Message(gettext_noop("a number is too large"))  # Jinja would write it as `inf`
     if isinstance(node, nodes.Name) and node.name == "self":
         return Message(gettext_noop("'self' cannot be a field: templates reserve this word"))
     if isinstance(node, nodes.Filter) and node.name not in FILTERS:

@@ -317,6 +317,8 @@ BLANK_HTML = [
         "<b hidden><b>x</b>y</b>",
         "<span hidden><b>x</b>",
     ),
+    *("<img src=a.png width='1px' height=\"1px\">", "<img src=a.png style='display:block;width:1px;height:1px'>"),
+    *("<p style='opacity: 0'>x</p>", "<div style='max-height:0px; overflow:hidden'>x</div>"),
     *("<img>", "<img src=''>", "<img src='https://a.example/' width=1 height=1>", "<!--[if mso]>x<![endif]-->"),
 ]
 SEEN_HTML = [
@@ -333,6 +335,7 @@ SEEN_HTML = [
     ),
     *("<head><title>t</title></head>x", "<style>p{}</style>x", "<p hidden>a<p>x", "<div hidden><div>a</div></div>x"),
     *("<td style='display:none'>a<td>x", "<input hidden>x", "<meta style='display:none'>x", "<div>x", "🎉"),
+    *("<img src=a.png style='width:100px;max-height:1px'>", "<p style='opacity:0.9;line-height:0;overflow:hidden'>x"),
     *("<img src=cid:1>", "<a href=x><img src='https://a.example/' width=600></a>", "<svg/>"),
 ]
 

@@ -52,6 +52,8 @@ class TestAnEmptyField:
             ("{% if '' == city %}none{% endif %}", "none"),
             ("{% if city == 'Łódź' %}{{ city }}{% else %}none{% endif %}", "none"),
             ("{% if city == town %}none{% endif %}", "none"),
+            ("{% if 'Ł' in city %}{{ city }}{% else %}none{% endif %}", "none"),
+            ("{% if '' in city %}none{% endif %}", "none"),
             ("{% if city|length > 0 %}{{ city }}{% else %}none{% endif %}", "none"),
         ],
     )
@@ -141,6 +143,11 @@ class TestAMistake:
     def test_what_is_the_template_itself_is_no_field(self, printed: str) -> None:
         with pytest.raises(TemplateInvalid, match=r"^letter\.txt line 1: 'self' cannot be a field"):
             render(f"{{{{ {printed} }}}}", {**FIELDS, "self": "x"}, html=False)
+
+    @pytest.mark.parametrize("used", ["1e400", "name|default(9e999)"])
+    def test_a_number_that_no_computer_holds_is_told_with_its_line(self, used: str) -> None:
+        with pytest.raises(TemplateInvalid, match=r"^letter\.txt line 2: a number is too large$"):
+            check(f"Dear\n{{{{ {used} }}}}")
 
     def test_an_unknown_filter_is_told_with_what_there_is(self) -> None:
         with pytest.raises(TemplateInvalid, match=r"^letter\.txt line 2: the filter 'replace' is not one of"):
