@@ -121,6 +121,11 @@ class Leads(Section):
     recent_days: Annotated[Float, within(Bounds(0, 3660))]
 
 
+class Retention(Section):
+    # What answers a letter is read better beside it.
+    letters_days: Annotated[Int, within(Bounds(30, 36_600))] | Literal["off"]
+
+
 class Smtp(Section):
     command_timeout_seconds: PositiveFloat
     conversation_timeout_seconds: PositiveFloat
@@ -245,6 +250,7 @@ class Settings(BaseSettings):
     planning: Planning
     sending: Sending
     leads: Leads
+    retention: Retention
     smtp: Smtp
     imap: Imap
     dns: Dns
@@ -383,6 +389,8 @@ def _contradictions(it: Settings) -> Iterator[str]:
         yield "metrics.host is open to other machines: set PUNKTUAL_METRICS_PASSWORD, or leave it at 127.0.0.1"
     if it.metrics.password is not None and not it.metrics.password.get_secret_value():
         yield "PUNKTUAL_METRICS_PASSWORD is empty"
+    if it.retention.letters_days != "off" and it.retention.letters_days < it.imap.inbox_days_back:
+        yield "retention.letters_days must not be shorter than imap.inbox_days_back: answers are read beside letters"
     yield from _open_to_strangers(it.web)
     if it.planning.horizon_hours * 60 < it.planning.buffer_minutes:
         yield "planning.horizon_hours must be longer than planning.buffer_minutes"

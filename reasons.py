@@ -48,6 +48,10 @@ class Code(StrEnum):
     TO_BE_FORGOTTEN = "to_be_forgotten", gettext_noop("the person is to be forgotten")
     FORGOTTEN = "forgotten", gettext_noop("the person was forgotten")
     ERASED = "erased", gettext_noop("erased, because the person was forgotten")
+    LETTER_DELETED = (
+        "letter_deleted",
+        gettext_noop("deleted on %(day)s, %(days)d days after it was handed over (retention.letters_days)"),
+    )
     IMPORTED = "imported", gettext_noop("imported from %(file)s")
     STOPPED = "stopped", gettext_noop("not written to any more: %(because)s")
     HELD = "held", gettext_noop("held: %(because)s")

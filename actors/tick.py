@@ -13,6 +13,7 @@ from actors.hint import hint_due
 from actors.inbox import ask_for_inboxes
 from actors.plan import plan_follow_ups, plan_new, replan
 from actors.reconcile import complete, note_suppressions, reconcile
+from actors.retention import delete_old_letters
 from models.health import heartbeats
 from models.owner.lead_search import make_leads_searchable
 from models.store import database
@@ -35,6 +36,7 @@ STEPS: tuple[Callable[[], None], ...] = (
     ask_for_inboxes,
     ask_for_notices,
     make_leads_searchable,
+    delete_old_letters,
 )
 for _step in STEPS:
     metrics.TICK_STEP_FAILURES.labels(_step.__name__)  # shown as 0 before the first failure

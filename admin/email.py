@@ -91,6 +91,7 @@ def show_(id: Id, json: show.AsJson = False) -> None:
     Example: python -m admin email show 17
     """
     line, moves, content = overview.email(id), history.of_email(id), overview.content(id)
+    gone = overview.why_no_content(id)
     told = {name: it for name, it in vars(line).items() if name != "why"}
     if conversation := conversations.of_email(id):
         told["conversation"] = conversation_lines.line(conversation)
@@ -100,6 +101,7 @@ def show_(id: Id, json: show.AsJson = False) -> None:
                 **told,
                 "history": [_move(move) for move in moves],
                 "content": None if content is None else readable(content),
+                "content_gone": None if gone is None else str(gone),
             }
         )
         return
@@ -110,6 +112,8 @@ def show_(id: Id, json: show.AsJson = False) -> None:
     if content is not None:
         print("\nHanded over to the server:\n")
         print_readable(content)
+    elif gone is not None:
+        print(f"\nHanded over to the server; its content is no longer kept: {gone}")
 
 
 def _why(it: PastMove) -> str | None:

@@ -286,6 +286,8 @@ UPDATE email_history
 SET at = at - %(by)s, scheduled_from = scheduled_from - %(by)s, scheduled_to = scheduled_to - %(by)s,
     handed_over_at = handed_over_at - %(by)s;
 UPDATE attempt SET started_at = started_at - %(by)s, ended_at = ended_at - %(by)s;
+UPDATE email_content SET recorded_at = recorded_at - %(by)s, deleted_at = deleted_at - %(by)s;
+UPDATE letter_deletion SET next_at = next_at - %(by)s;
 UPDATE campaign_step SET since = since - %(by)s;
 UPDATE inbox SET asked_at = asked_at - %(by)s, started_at = started_at - %(by)s, read_at = read_at - %(by)s;
 UPDATE domain_finding SET checked_at = checked_at - %(by)s, missing_since = missing_since - %(by)s;
@@ -301,6 +303,7 @@ def everything_older(by: timedelta) -> None:
 ONE_EMAIL = "campaign_email_queue_campaign_id_campaign_lead_id"
 
 
+KEPT = (tables.Installation, tables.LetterDeletion)  # their one row is the migration's
 EMPTY = """
 DO $$
 DECLARE name text;
@@ -312,6 +315,8 @@ BEGIN
     PERFORM setval(seqrelid::regclass, 1, false) FROM pg_sequence
     WHERE pg_sequence_last_value(seqrelid::regclass) IS NOT NULL
       AND seqrelid <> 'schema_migration_id_seq'::regclass;  -- its table is not emptied
+    UPDATE letter_deletion SET after_at = DEFAULT, after_id = DEFAULT, next_at = DEFAULT
+    WHERE (after_id, next_at) <> (0, 'epoch'::timestamptz);
 END $$
 """
 # A table without pages is empty, whoever has used it; VACUUM takes the pages of one that has been emptied.
@@ -343,7 +348,7 @@ def nothing_left() -> None:
     catalogue again. VACUUM gives the files' pages back; without it, rows would have another order on the disk in each
     run, which a query without ORDER BY shows.
     """
-    names = [table._meta.table_name for table in tables.TABLES if table is not tables.Installation]
+    names = [table._meta.table_name for table in tables.TABLES if table not in KEPT]
     filled = [name for (name,) in database.fetch(FILLED, (names,))]
     database.execute(EMPTY, {"filled": filled})
     if filled:

@@ -188,6 +188,7 @@ class TestContradictions:
             ("METRICS_PASSWORD", "", "PUNKTUAL_METRICS_PASSWORD is empty"),
             ("WEB_TOKEN", "", "at least 20"),
             ("WEB_PASSWORD_HASH", "", "what `python -m admin new-password` prints"),
+            ("RETENTION_LETTERS_DAYS", "29", r"retention\.letters_days.*at least 30.*'off'"),
             ("SENDING_PAUSE_AT_FAILED_PERCENT", "0", r"pause_at_failed_percent.*'off'"),
             ("SENDING_PAUSE_AT_FAILED_PERCENT", "101", r"pause_at_failed_percent.*'off'"),
             ("SENDING_PAUSE_AFTER_RESULTS", "1001", "pause_after_results"),

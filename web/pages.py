@@ -171,6 +171,7 @@ def email_page(email_id: int, refusal: str | None = None, typed: str = "") -> Re
         **_lead(line.lead, line.campaign_id),
         times=email_times.times(line, moves),
         letter=letter.read(content) if content is not None else None,
+        gone=overview.why_no_content(email_id) if content is None else None,
         unknown=unknowns.one(line.id) if line.status == Status.UNKNOWN else None,
         refusal=refusal,
         typed=typed,

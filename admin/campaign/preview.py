@@ -60,6 +60,8 @@ def preview(
 def _content(it: LeadLetter) -> bytes:
     if it.is_over and (content := it.content()) is not None:
         return content
+    if it.is_over and (gone := it.why_no_content()) is not None:
+        raise CampaignInvalid(f"the letter to {it.recipient} is no longer kept: {gone}")
     return composed(it, it.at or clock.now())
 
 

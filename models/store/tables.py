@@ -567,10 +567,28 @@ Attempt.add_index(
 class EmailContent(Table):
     """The message as handed over to the server, byte for byte, so that owners can see what a lead received."""
 
+    email_id: int
     email = ForeignKeyField(CampaignEmailQueue, primary_key=True)
     claim_token = UUIDField()
-    content = BlobField()
+    content = BlobField()  # empty: its person was forgotten, or, since deleted_at, it was old
     recorded_at = MomentField(constraints=_default("clock_timestamp()"))
+    deleted_at = MomentField(null=True)
+
+
+EmailContent.add_index(
+    EmailContent.index(
+        EmailContent.recorded_at, EmailContent.email, where=SQL("content <> ''::bytea"), name="letters_by_age"
+    )
+)
+
+
+class LetterDeletion(Table):
+    """Up to which old letter the deletion has got, and when it goes on. One row, created by the migration."""
+
+    single = BooleanField(primary_key=True, constraints=[*_default("true"), Check("single", "there_is_one_pass")])
+    after_at = MomentField(constraints=_default("'epoch'"))
+    after_id = BigIntegerField(constraints=_default("0"))
+    next_at = MomentField(constraints=_default("'epoch'"))
 
 
 class MailboxFreeze(Table):
@@ -921,6 +939,7 @@ TABLES: tuple[type[Table], ...] = (
     EmailHistory,
     Attempt,
     EmailContent,
+    LetterDeletion,
     MailboxFreeze,
     WarmupCount,
     TestMail,

@@ -13,7 +13,7 @@ from models.store.database import row as read_row
 from models.store.tables import Campaign
 from models.views import calendars, forbidden, overview
 from models.views.forbidden import Forbidden
-from reasons import Why
+from reasons import Reason, Why
 from scheduling.planner import Unplannable
 
 
@@ -44,8 +44,11 @@ class LeadLetter(Forbidden):
         return self.status not in (None, Status.PENDING)
 
     def content(self) -> bytes | None:
-        """As it was last handed over, byte for byte. None: never."""
+        """As it was last handed over, byte for byte. None: never, or it is gone."""
         return overview.content(self.email_id) if self.email_id is not None else None
+
+    def why_no_content(self) -> Reason | None:
+        return overview.why_no_content(self.email_id) if self.email_id is not None else None
 
     def why_not(self) -> Why | None:
         """Why it will not be sent, if its lead must not be written to."""

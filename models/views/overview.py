@@ -16,6 +16,7 @@ from models.planning import sequences
 from models.states import CampaignStatus, MailboxStatus, Status
 from models.store import reason_columns
 from models.store.database import clock, fetch_row
+from models.store.database import row as read_row
 from models.store.database import rows as read_rows
 from models.store.tables import Campaign, CampaignEmailQueue, Mailbox
 from models.views import incoming, responses
@@ -115,13 +116,34 @@ def email_lines(query: str, values: Mapping[str, object] | Sequence[object]) -> 
     return [row.line() for row in read_rows(EmailRow, query, values)]
 
 
-CONTENT = "SELECT content FROM email_content WHERE email_id = %s"
+CONTENT = "SELECT content FROM email_content WHERE email_id = %s AND content <> ''::bytea"
 
 
 def content(email_id: int) -> bytes | None:
-    """The message last handed over for this e-mail, byte for byte."""
+    """The message last handed over for this e-mail, byte for byte. None: nothing was, or it is gone."""
     row = fetch_row(CONTENT, (email_id,))
     return None if row is None else bytes(row[0])
+
+
+GONE = "SELECT recorded_at, deleted_at FROM email_content WHERE email_id = %s AND content = ''::bytea"
+
+
+@dataclass(frozen=True)
+class _Gone:
+    recorded_at: datetime
+    deleted_at: datetime | None
+
+
+def why_no_content(email_id: int) -> Reason | None:
+    """Why the message that was handed over is gone. None: it is kept, or nothing was handed over."""
+    it = read_row(_Gone, GONE, (email_id,))
+    if it is None:
+        return None
+    # An earlier one was deleted, if it was handed over again.
+    if it.deleted_at is None or it.deleted_at < it.recorded_at:
+        return Reason(Code.ERASED)
+    days = (it.deleted_at - it.recorded_at).days
+    return Reason(Code.LETTER_DELETED, day=f"{warsaw_day(it.deleted_at):%Y-%m-%d}", days=days)
 
 
 @dataclass(frozen=True)

@@ -53,6 +53,7 @@ TICK_STEP = Histogram(
     ["step"],
     buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 60),
 )
+LETTERS_DELETED = Counter("punktual_letters_deleted_total", "Letters whose content was deleted because of their age.")
 NOTICES = Counter("punktual_notices_total", "Notices to people, sent or failed.", ["result"])
 
 INCOMING = Counter("punktual_incoming_total", "Messages that came back and were kept, by class.", ["class"])

@@ -16,7 +16,7 @@ import pytest
 import config
 from admin import show
 from admin.person import who
-from models.email import moves
+from models.email import moves, retention
 from models.owner import mailboxes, suppressions
 from models.owner.mailboxes import SentMail
 from models.states import Status
@@ -551,6 +551,17 @@ class TestEmails:
         letter, ended = shown["conversation"].split(" → ")
         assert letter.startswith("letter 1 sent ")
         assert ended == "ended: all its letters were sent"
+
+    def test_one_says_that_its_letter_was_deleted_because_of_its_age(self) -> None:
+        email_id, _ = make.in_status(Status.SENT)
+        make.everything_older(timedelta(days=90, minutes=1))
+        retention.delete_letters(90)
+
+        shown = read("email", "show", str(email_id))
+
+        assert shown["content"] is None
+        assert shown["content_gone"].endswith("90 days after it was handed over (retention.letters_days)")
+        assert "its content is no longer kept: deleted on" in " ".join(done("email", "show", str(email_id)).split())
 
     def test_they_can_be_listed_by_campaign_and_status(self) -> None:
         email_id, _ = make.in_status(Status.UNKNOWN)

@@ -199,6 +199,11 @@ def all_sent(punktual: Punktual) -> None:
     moves.accept(claim.held, make.YES)
 
 
+def all_sent_long_ago(punktual: Punktual) -> None:
+    all_sent(punktual)
+    make.everything_older(timedelta(days=31))
+
+
 def suppressed_since_the_last_tick(punktual: Punktual) -> None:
     suppressions.add("jan@leads.example", "he asked us to", "tests")
     all_sent(punktual)
@@ -326,7 +331,15 @@ SITUATIONS = (
         (*HINT_IN_A_WHILE, "reopening.reopen_blamed", "reopening.reopen_blamed", *END_OF_TICK),
         ends=(Status.SENT, Status.SENT, Status.SENT),
     ),
-    Situation("completing", "timekeeper", all_sent, tick, END_OF_TICK, accepted=0),
+    Situation(
+        "completing, and deleting an old letter",
+        "timekeeper",
+        all_sent_long_ago,
+        tick,
+        (*END_OF_TICK[:2], "retention.delete_letters", *END_OF_TICK[2:]),
+        accepted=0,
+        environment={"PUNKTUAL_RETENTION_LETTERS_DAYS": "30"},
+    ),
     Situation(
         "noting a suppression",
         "timekeeper",

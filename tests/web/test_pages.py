@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from flask.testing import FlaskClient
 
-from models.email import batch_moves, moves
+from models.email import batch_moves, moves, retention
 from models.health import heartbeats
 from models.owner import arming, campaigns, changes, mailboxes, notices, suppressions
 from models.states import Status
@@ -302,6 +302,16 @@ class TestEmail:
         assert "Nothing has been handed over to a server yet." in said
         assert "how are you" not in said
         assert "iframe" not in page(browser, f"/emails/{email_id}")
+
+    def test_says_that_its_letter_was_deleted_because_of_its_age(self, browser: FlaskClient) -> None:
+        email_id, _ = make.in_status(Status.SENT)
+        make.everything_older(timedelta(days=90, minutes=1))
+        retention.delete_letters(90)
+
+        assert "The content is no longer kept: deleted on " in text(page(browser, f"/emails/{email_id}"))
+        assert "90 days after it was handed over" in text(page(browser, f"/emails/{email_id}"))
+        assert "90 dni po przekazaniu serwerowi" in text(page(browser, f"/emails/{email_id}?lang=pl"))
+        page(browser, f"/emails/{email_id}/html", 404)
 
     def test_does_not_call_sent_what_was_refused(self, browser: FlaskClient) -> None:
         email_id, _ = make.in_status(Status.FAILED)
