@@ -18,7 +18,7 @@ from models.store import database, migrate
 from models.store.database import database as peewee
 from scheduling.window import warsaw_day, warsaw_day_bounds
 
-BIG = ("campaign_email_queue", "email_history", "attempt", "campaign_lead", "lead", "lead_search")
+BIG = ("campaign_email_queue", "email_history", "attempt", "email_content", "campaign_lead", "lead", "lead_search")
 
 
 @dataclass(frozen=True)
@@ -105,6 +105,12 @@ SELECT id, scheduled_at, 'replan', 'pending', 'pending', 'downtime', scheduled_a
        mailbox_id, 'planner'
 FROM campaign_email_queue WHERE id %% 20 = 0 ORDER BY id;
 """
+# The letters of the campaigns that are over, which are the oldest, and of the unknown ones.
+LETTERS = """
+INSERT INTO email_content (email_id, claim_token, content, recorded_at)
+SELECT id, claim_token, 'Hello', claimed_at FROM campaign_email_queue
+WHERE campaign_id IN (3, 4) OR status = 'unknown' ORDER BY claimed_at;
+"""
 # Some of the draft's leads are in the index, which takes long; those of the first campaign wait for it.
 SEARCH = """
 INSERT INTO lead_search (campaign_lead_id, words)
@@ -135,6 +141,7 @@ def _fill() -> None:
     edges = [warsaw_day_bounds(today + timedelta(days=number))[0] for number in range(3)]
     values = dict(zip(("today", "tomorrow", "after"), edges, strict=True)) | {"full": Million.today}
     database.execute(MAILS, values)
+    database.execute(LETTERS)
     database.execute(SEARCH)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from models.email import facts, hints, recipients
+from models.email import facts, hints, recipients, retention
 from models.owner import campaigns, changes, lead_import, mailboxes, protection
 from models.owner.lead_import import NewLead
 from models.planning import plans, refusals
@@ -119,6 +119,19 @@ def test_a_campaign_that_has_ended_is_found_without_looking_at_its_mails(plans_o
     assert sum(it.rows_examined for it in found) <= A_FEW
     assert campaigns.get(IT.finished).status == "completed"
     assert campaigns.get(IT.in_doubt).status == "active"
+
+
+@pytest.mark.usefixtures("taken_back")
+def test_a_portion_of_old_letters_is_deleted_without_a_look_at_the_others(plans_of: PlansOf) -> None:
+    for _ in range(3):
+        assert retention.delete_letters(days=3) == retention.PORTION
+
+    found = plans_of(lambda: retention.delete_letters(days=3))
+
+    assert [it.sql for it in found if it.read_from_end_to_end & set(BIG)] == []
+    assert sum(it.rows_examined for it in found) <= 15 * retention.PORTION
+    [(deleted,)] = database.fetch("SELECT count(*) FROM email_content WHERE deleted_at IS NOT NULL")
+    assert deleted == 4 * retention.PORTION
 
 
 @pytest.mark.usefixtures("million")
