@@ -26,6 +26,18 @@ def _any(first: int, last: int) -> str:
 _TRACE = re.compile(_any(0xC2, 0xF4) + _any(0x80, 0xBF))
 
 
+# What spreadsheets show for a formula that failed; in Polish and German ones too, and by LibreOffice.
+_FAILED = re.compile(
+    r"#(?:N/[AD]|NV|REF|ADR|BEZUG|VALUE|ARG|WERT|NAME|NAZWA|DIV/0|DZIEL/0|NUM|LICZBA|ZAHL|NULL|ZERO|SPILL|ROZLANIE"
+    r"|CALC|OBL|FIELD|POLE|ERROR)[!?]?|#GETTING_DATA|Err:\d{3}",
+    re.IGNORECASE,
+)
+
+
+def is_failed_formula(text: str) -> bool:
+    return _FAILED.fullmatch(text) is not None
+
+
 def damage(text: str) -> Message | None:
     """How the text was damaged by a wrong encoding before, if that is certain."""
     if "\ufffd" in text:

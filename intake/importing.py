@@ -6,12 +6,13 @@ from dataclasses import dataclass, replace
 import config
 from intake.bad_rows import BadRows, ErrorFile
 from intake.columns import Columns
+from intake.damage import is_failed_formula
 from intake.leads import LeadLine, read_leads
 from intake.letters import fault
 from intake.tables import Table, too_many_rows
 from mail import unsubscribe
 from mail.compose import Templates
-from messages import Message, Said
+from messages import Message, Said, gettext_noop
 from models.email import recipients
 from models.owner import lead_import
 from models.owner.lead_import import Comparison, Difference, NewLead, Recent, Repeated
@@ -41,14 +42,16 @@ def stage(
     file for the bad rows. shown: is told of the progress. Raises TemplateInvalid, and FileInvalid for more rows than
     most_rows.
     """
+    used = sorted(used_fields(letters))
     bad, count, batch = BadRows(), 0, list[tuple[int, NewLead]]()
     for count, it in enumerate(read_leads(table, columns), start=1):
         if most_rows is not None and count > most_rows:
             raise too_many_rows(table.path, most_rows)
         because: Said | None
         if isinstance(it, LeadLine):
-            reason = fault(it.lead.address, it.lead.fields, letters)
-            because = None if reason is None else Message(": %(said)s", said=reason)
+            because = _failed_formula(it.lead, used)
+            if because is None and (reason := fault(it.lead.address, it.lead.fields, letters)) is not None:
+                because = Message(": %(said)s", said=reason)
             lead = _with_basis(it.lead, basis)
         else:
             because = it.because
@@ -64,6 +67,17 @@ def stage(
             shown(count, table.share)
     lead_import.stage(batch)
     return bad, count
+
+
+def _failed_formula(lead: NewLead, used: Sequence[str]) -> Message | None:
+    """Where its letters would print a spreadsheet's error, like #N/A."""
+    for name in used:
+        if is_failed_formula(value := lead.fields.get(name, "")):
+            template = gettext_noop(
+                ", %(name)s: %(value)s is the error of a formula in the spreadsheet; correct it there"
+            )
+            return Message(template, name=name, value=value)
+    return None
 
 
 def _with_basis(lead: NewLead, basis: LegalBasis | None) -> NewLead:

@@ -396,6 +396,21 @@ class TestMoreLeads:
         assert "line 2: 'name' is empty: fill it in, or give it a default in subject line 1" in str(said)
 
 
+class TestAFailedFormula:
+    @pytest.mark.parametrize("error", ["#N/A", "#N/D!", "#REF!", "#ADR!", "#NAZWA?", "#DIV/0!", "#dziel/0!", "Err:508"])
+    def test_in_a_field_of_the_letter_is_a_bad_row(self, add: Typed, error: str) -> None:
+        said, _ = add(f"email,name,notes\nanna@leads.example,A,{error}\njan@leads.example,{error},x\n")
+
+        told = f"name: {error} is the error of a formula in the spreadsheet; correct it there"
+        assert f"leads.csv line 3, {told}" in str(said)
+        assert "line 2" not in str(said)
+
+    def test_is_no_such_thing_where_it_only_looks_like_one(self, add: Typed) -> None:
+        _, said = add("email,name\nanna@leads.example,#Nazwa firmy\njan@leads.example,#1\n")
+
+        assert "added 'Autumn' with 2 leads" in said
+
+
 class TestALetterWithPlaceholdersOfAnotherProduct:
     def test_is_told_before_the_person_agrees(self, add: Typed, folder: Path) -> None:
         (folder / "autumn.toml").write_text(CAMPAIGN.replace("how are you?", "how is *|KOD RABATOWY|*?"))
