@@ -31,6 +31,7 @@ mailboxes = ["ola@sender.example"]
 window_start = "00:00"
 window_end = "24:00"
 weekdays = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+send_on_holidays = true
 delay_between_emails_seconds = 90
 daily_limit = 50
 """
