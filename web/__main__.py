@@ -14,15 +14,13 @@ from ops.run.pages import NO_PLACE_TO_LISTEN
 from ops.run.starting import starting
 from ops.terminal import say
 from ops.watch import logs, moves
-from web.app import MOST_PUBLIC_BYTES, create_app, create_public_app
+from web.app import ANSWER_SECONDS, MOST_PUBLIC_BYTES, create_app, create_public_app
 from web.guard import channels
 from web.guard.sizes import MOST_UPLOAD_BYTES
 
 log = logs.get()
-# Each uses a database connection while it answers.
+# Each keeps a database connection.
 _THREADS = 8
-# How long a page waits for a database that is away.
-_CONNECT_SECONDS = 3
 
 
 def main() -> None:
@@ -38,7 +36,7 @@ def main() -> None:
 def pages() -> None:
     with starting():
         settings = config.settings().web
-        database.open_database("punktual web", _CONNECT_SECONDS)
+        database.open_database("punktual web", ANSWER_SECONDS)
         migrate.check()
         database.close()
         logs.configure()
@@ -49,7 +47,7 @@ def pages() -> None:
 def public() -> None:
     with starting():
         settings = config.settings().unsubscribe
-        database.open_database("punktual public", _CONNECT_SECONDS)
+        database.open_database("punktual public", ANSWER_SECONDS)
         migrate.check()
         database.close()
         vault.derived_keys(PURPOSE)

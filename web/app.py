@@ -16,6 +16,10 @@ from web import api, errors, health, language, metrics, orders, owners, pages, u
 from web.guard import access, headers, sizes
 
 MOST_PUBLIC_BYTES = 4 * 1024
+# How long a page waits for a database that is away: once for its session, and once for another one.
+ANSWER_SECONDS = 3
+_WITHOUT_DATABASE = {"static", "health.live"}
+_ONLY_READ = {"GET", "HEAD", "OPTIONS"}
 
 
 class _Id(IntegerConverter):
@@ -38,6 +42,7 @@ def create_app() -> APIFlask:
     app = APIFlask("web", title="Punktual", version="1", spec_path="/api/openapi.json", docs_path=None)
     app.json = _Json(app)
     app.url_map.converters["int"] = _Id
+    _keep_sessions(app)
     headers.init(app)
     language.init(app)
     sizes.init(app)
@@ -53,7 +58,6 @@ def create_app() -> APIFlask:
     unsubscribe.init(app)
     access.csrf.exempt(unsubscribe.blueprint)
     app.before_request(_refuse_nul)
-    app.teardown_request(_give_back_connection)
     return app
 
 
@@ -61,12 +65,12 @@ def create_public_app() -> APIFlask:
     """The unsubscribe page and nothing else, for a port that is open to the world."""
     app = APIFlask("web", enable_openapi=False, static_folder=None)  # type: ignore[arg-type]  # as for Flask
     app.config.update(MAX_CONTENT_LENGTH=MOST_PUBLIC_BYTES, MAX_FORM_MEMORY_SIZE=MOST_PUBLIC_BYTES, MAX_FORM_PARTS=10)
+    _keep_sessions(app)
     headers.init(app)
     language.init(app)
     access.init_public(app, behind_https=config.settings().unsubscribe.behind_https)
     unsubscribe.init(app)
     app.error_processor(unsubscribe.refused)
-    app.teardown_request(_give_back_connection)
     return app
 
 
@@ -78,5 +82,21 @@ def _refuse_nul() -> None:
         abort(422, detail=faults)
 
 
-def _give_back_connection(failure: BaseException | None) -> None:
-    database.close()
+def _keep_sessions(app: APIFlask) -> None:
+    """Keep each thread's database session from request to request.
+
+    Call it before other functions that run before each request.
+    """
+    app.before_request(_replace_broken_session)
+    app.teardown_request(_close_changed_session)
+
+
+def _replace_broken_session() -> None:
+    if request.endpoint not in _WITHOUT_DATABASE:
+        database.replace_silent_session(ANSWER_SECONDS)
+
+
+def _close_changed_session(failure: BaseException | None) -> None:
+    """What reads leaves its session as it was. What writes may have set timeouts and made temporary tables."""
+    if failure is not None or request.method not in _ONLY_READ:
+        database.close()

@@ -100,6 +100,7 @@ def _sentence(error: HTTPError, fields: dict[str, list[str]], say: Callable[[str
 
 
 def _database_failed(failure: Exception) -> Response:
+    database.close()
     if not database.is_outage(failure):
         log.exception("request_failed", path=request.path)
         return _answer(HTTPError(500))

@@ -43,13 +43,13 @@ def check_readiness() -> dict[str, str | None]:
 
 def _database() -> dict[str, str | None]:
     try:
-        database.bound_statements(SECONDS)
-        lacks = migrate.missing()
-        return {
-            "database": READ_ONLY if database.takes_no_writes() else None,
-            "schema": f"missing migrations: {', '.join(lacks)}" if lacks else None,
-            "tick": None if lacks else _tick(),
-        }
+        with database.bounded_statements(SECONDS):
+            lacks = migrate.missing()
+            return {
+                "database": READ_ONLY if database.takes_no_writes() else None,
+                "schema": f"missing migrations: {', '.join(lacks)}" if lacks else None,
+                "tick": None if lacks else _tick(),
+            }
     except database.FAILURES as failure:
         why = READ_ONLY if database.is_read_only(failure) else "the database does not answer"
         return dict.fromkeys(("database", "schema", "tick"), why)

@@ -4,13 +4,16 @@ Sets sessions up, sends statements and converts rows. Does not know the tables.
 """
 
 import dataclasses
+import os
 import re
 import select
+import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 from functools import cache
+from threading import Timer
 from types import UnionType
 from typing import Any, NamedTuple, TextIO, TypeVar, get_args, get_type_hints
 from uuid import uuid4
@@ -254,6 +257,31 @@ def replace_dead_session() -> None:
         close()
 
 
+def replace_silent_session(seconds: float) -> None:
+    """The same, and close this thread's session if its server does not answer within so many seconds.
+
+    libpq itself waits for an answer without a bound.
+    """
+    replace_dead_session()
+    if database.is_closed():
+        return
+    with socket.socket(fileno=os.dup(_session_now().fileno())) as line:
+        overdue = Timer(seconds, _hang_up, (line,))
+        overdue.start()
+        try:
+            execute("SELECT 1")
+        except FAILURES:
+            close()
+        finally:
+            overdue.cancel()
+            overdue.join()
+
+
+def _hang_up(line: socket.socket) -> None:
+    with suppress(OSError):  # the other side may have done it already
+        line.shutdown(socket.SHUT_RDWR)
+
+
 def once_a_session(ask: Callable[[], T], *, again: bool = False) -> T:
     """The answer to a question about the database itself, asked once per session, or once more if `again`."""
     known = _session_now().known
@@ -268,9 +296,14 @@ def takes_no_writes() -> bool:
     return bool(fetch("SELECT current_setting('transaction_read_only')::boolean")[0][0])
 
 
-def bound_statements(seconds: float) -> None:
-    """Set the statement timeout of this thread's session."""
+@contextmanager
+def bounded_statements(seconds: float) -> Iterator[None]:
+    """Have the statements in it end after this time instead of that of the settings."""
     execute(f"SET statement_timeout = {round(seconds * 1000)}")
+    try:
+        yield
+    finally:
+        execute("RESET statement_timeout")
 
 
 _PARAMETER = re.compile(r"%\((\w+)\)s")
