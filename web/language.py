@@ -1,6 +1,6 @@
 """The language of the pages, Polish or English, and their formats of times and numbers. Times are Warsaw's."""
 
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from io import BytesIO
 from pathlib import Path
@@ -44,6 +44,7 @@ def init(app: APIFlask) -> None:
         moment=moment,
         minute=minute,
         second=second,
+        instant=instant,
         duration=duration,
         number=number,
         word=word,
@@ -124,6 +125,11 @@ def minute(at: datetime) -> str:
 
 def second(at: datetime) -> str:
     return f"{at.astimezone(WARSAW):%H:%M:%S}"
+
+
+def instant(at: datetime) -> str:
+    """For addresses of pages."""
+    return f"{at.astimezone(UTC):%Y-%m-%dT%H:%MZ}"
 
 
 def duration(length: timedelta) -> str:

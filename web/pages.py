@@ -2,6 +2,8 @@
 
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from apiflask import abort
@@ -32,7 +34,7 @@ from models.views import (
 from models.views import today as timeline
 from models.views.mails import CursorInvalid
 from reasons import gettext_noop
-from web import email_times, letter, outlook, picture, preview, words
+from web import crowds, email_times, letter, outlook, picture, preview, words
 from web.guard import headers
 from web.screen import show
 
@@ -40,6 +42,7 @@ blueprint = Blueprint("pages", __name__)
 blueprint.app_context_processor(lambda: {"words": words, "most_reason": MOST_REASON})
 
 _A_PAGE = 50
+_LONGEST_STRETCH = timedelta(hours=25)
 _ORDER = (
     CampaignStatus.ACTIVE,
     CampaignStatus.PAUSED,
@@ -54,17 +57,43 @@ _FIRST = {CampaignStatus.ACTIVE: 0, CampaignStatus.PAUSED: 1}
 @blueprint.get("/")
 def today() -> Response:
     rows = campaigns.every()
-    counts = timeline.counts(rows)
-    shown = [row for row in rows if row.status in _ON_THE_WAY or row.id in counts]
-    now, lines = timeline.now_and_lines(sorted(shown, key=lambda row: (_FIRST.get(row.status, 2), row.id)))
+    now = database.clock()
     hour = request.args.get("show") == "hour"
+    sight = timeline.between(*picture.hour_around(now), now) if hour else timeline.whole_day(now)
+    found = timeline.stretches(rows, sight, _finest(hour=hour))
+    counts = timeline.counts(rows, now) if hour else {id: timeline.by_status(each) for id, each in found.items()}
+    shown = [row for row in rows if row.status in _ON_THE_WAY or row.id in counts]
+    shown.sort(key=lambda row: (_FIRST.get(row.status, 2), row.id))
     return show(
         "today.html",
-        drawn=picture.draw(now, lines, hour=hour),
+        drawn=_drawn(shown, sight, found, hour=hour),
         counts=counts,
         totals=_totals(rows, counts),
         hour=hour,
     )
+
+
+def _drawn(
+    rows: list[Campaign], sight: timeline.Sight, found: dict[int, list[timeline.Stretch]], *, hour: bool
+) -> picture.Picture:
+    now, lines = sight.now, timeline.lines(rows, overview.heads(rows), sight.now)
+    every = [it for each in found.values() for it in each]
+    axis = picture.axis_around(now, every) if hour else picture.axis_of_day(now, lines, every)
+    few = crowds.few(found)
+    marks = timeline.marks([row for row in rows if row.id in few], sight)
+    crowded = {id: each for id, each in found.items() if id not in few}
+    return picture.draw(
+        now,
+        axis,
+        [replace(line, marks=marks[line.campaign.id]) for line in lines],
+        crowded,
+        timeline.moved_within(crowded, now),
+        _finest(hour=hour),
+    )
+
+
+def _finest(*, hour: bool) -> timedelta:
+    return picture.MINUTE if hour else picture.QUARTER
 
 
 def _totals(rows: Iterable[Campaign], counts: dict[int, Counter[str]]) -> dict[str, int]:
@@ -90,6 +119,7 @@ def campaign_page(campaign_id: int, refusal: str | None = None) -> Response:
     row = campaigns.get(campaign_id)
     status, lead = request.args.get("status", ""), request.args.get("lead", "").strip()
     letter_wanted = request.args.get("letter", "").strip()
+    stretch = _stretch()
     [line] = overview.campaigns([row])
     ahead = outlook.of(row)
     return show(
@@ -106,7 +136,8 @@ def campaign_page(campaign_id: int, refusal: str | None = None) -> Response:
         waiting=former_mailboxes.waiting([row.id]),
         changes=changes.of_campaign(row.id),
         stops=switches.of(row.id),
-        page=_mails(row.id, status, lead),
+        page=_mails(row.id, status, lead, stretch),
+        stretch=stretch,
         status=status,
         lead_wanted=lead,
         statuses=list(Status),
@@ -138,13 +169,29 @@ def export(campaign_id: int) -> Response:
     return response
 
 
-def _mails(campaign_id: int, status: str, lead: str) -> mails.Page:
+def _stretch() -> tuple[datetime, datetime] | None:
+    """The part of the timeline, of a day at most, whose e-mails are wanted."""
+    since, until = request.args.get("since"), request.args.get("until")
+    if since is None and until is None:
+        return None
+    try:
+        starts, ends = datetime.fromisoformat(since or ""), datetime.fromisoformat(until or "")
+        is_valid = timedelta(0) < ends.astimezone(UTC) - starts.astimezone(UTC) <= _LONGEST_STRETCH
+    except (ValueError, OverflowError):
+        is_valid = False
+    if not is_valid or starts.tzinfo is None or ends.tzinfo is None:
+        abort(400, gettext_noop("This link is not valid."))
+    return starts, ends
+
+
+def _mails(campaign_id: int, status: str, lead: str, stretch: tuple[datetime, datetime] | None) -> mails.Page:
     wanted = Status(status) if status in set(Status) else None
     try:
         return mails.page(
             campaign_id,
             status=wanted,
             places=found_leads.places(lead, campaign_id) if lead else None,
+            stretch=stretch,
             cursor=request.args.get("cursor") or None,
             limit=_A_PAGE,
         )

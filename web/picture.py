@@ -1,21 +1,23 @@
 """Layout of the day's timeline: times -> positions on an axis, in percent of its width. Pure."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import groupby
 
-from models.views.today import CampaignDay, MovedAway, TimeChange, TimelineMark
+from models.views.today import CampaignDay, MovedAway, Stretch, TimeChange, TimelineMark
 from reasons import Why
 from scheduling.window import WARSAW, warsaw_day, warsaw_day_bounds
+from web import crowds
+from web.crowds import Bar
 
 _HOUR = timedelta(hours=1)
-# (span around now, distance of labels): the smallest that contains all marks of the hour is used.
+# (span around now, distance of labels): the smallest that contains all e-mails of the hour is used.
 _AROUND = [(timedelta(minutes=whole), timedelta(minutes=step)) for whole, step in ((3, 1), (15, 1), (60, 5))]
 _MOST_LABELS = 13
-# With more visible marks than this they are drawn as thin strokes, and their moves only on hover.
-MANY = 120
+# Stretches whose e-mails are counted, of the whole day and of the hour around now. Bars are as long or longer.
+QUARTER, MINUTE = timedelta(minutes=15), timedelta(minutes=1)
 _ABOVE = {"sending", "failed", "unknown"}
 # With more moves than this on a line, they are drawn as bands with a count.
 FEW_MOVES = 12
@@ -76,10 +78,12 @@ class Drawn:
     line: CampaignDay
     open: tuple[float, float] | None
     marks: list[Placed]
+    bars: list[Bar]  # instead of marks, where there are too many to draw each one
     left: list[tuple[float, MovedAway]]
-    moved: Counter[Why | None]  # why -> number of this day's e-mails
+    moved: Counter[Why | None]  # why -> number of its marks
+    moved_within: Counter[Why | None]  # why -> number of e-mails that moved within the day; of a line with bars
+    overdue: int  # from before this day
     bands: list[Band]  # used when there are too many moves to draw each one
-    dense: bool
 
 
 @dataclass(frozen=True)
@@ -90,8 +94,8 @@ class Picture:
     lines: list[Drawn]
 
     @property
-    def dense(self) -> bool:
-        return any(line.dense for line in self.lines)
+    def crowded(self) -> bool:
+        return any(line.bars for line in self.lines)
 
     @property
     def follow_ups(self) -> bool:
@@ -102,39 +106,62 @@ class Picture:
         return any(line.bands for line in self.lines)
 
 
-def draw(now: datetime, lines: Sequence[CampaignDay], *, hour: bool = False) -> Picture:
-    """hour: show at most an hour around now instead of the day."""
-    axis = _around(now, lines) if hour else _whole_day(now, lines)
-    return Picture(axis, now, axis.place(now), [_drawn(line, axis) for line in lines])
+def hour_around(now: datetime) -> tuple[datetime, datetime]:
+    minute = now.replace(second=0, microsecond=0)
+    whole = _AROUND[-1][0]
+    return minute - whole / 3, minute + whole * 2 / 3
 
 
-def _around(now: datetime, lines: Sequence[CampaignDay]) -> Axis:
+def axis_around(now: datetime, found: Iterable[Stretch]) -> Axis:
+    """At most the hour around now. found: its stretches."""
     minute = now.replace(second=0, microsecond=0)
     *closer, hour = [Axis(minute - whole / 3, minute + whole * 2 / 3, step) for whole, step in _AROUND]
-    times = [mark.at for line in lines for mark in line.marks if hour.shows(mark.at)]
-    return next((axis for axis in closer if times and all(map(axis.shows, times))), hour)
+    times = [it.begins for it in found]
+    return next((axis for axis in closer if times and axis.start <= min(times) and max(times) < axis.end), hour)
 
 
-def _whole_day(now: datetime, lines: Sequence[CampaignDay]) -> Axis:
-    """From the first opening to the last closing, extended to include all marks, in whole hours."""
+def axis_of_day(now: datetime, lines: Sequence[CampaignDay], found: Iterable[Stretch]) -> Axis:
+    """From the first opening to the last closing, extended to include all e-mails, in whole hours.
+
+    Those that are overdue from the day before do not count: they are drawn at its left edge.
+    """
     begin, end = warsaw_day_bounds(warsaw_day(now))
-    times = [at for line in lines for at in _extent(line)] or [begin, end]
+    times = [at for line in lines for at in (line.opens, line.closes) if at]
+    times += [at for it in found if it.begins >= begin for at in (it.begins, it.begins + QUARTER)]
+    times = times or [begin, end]
     start = begin + (min(times) - begin) // _HOUR * _HOUR
     stop = begin - (begin - max(times)) // _HOUR * _HOUR
     start, stop = max(start, begin), min(max(stop, start + _HOUR), end)
     return Axis(start, stop, _HOUR * -(-((stop - start) // _HOUR) // _MOST_LABELS))
 
 
-def _extent(line: CampaignDay) -> Iterator[datetime]:
-    yield from (at for at in (line.opens, line.closes) if at)
-    yield from (mark.at for mark in (*line.marks[:1], *line.marks[-1:]))
+def draw(
+    now: datetime,
+    axis: Axis,
+    lines: Sequence[CampaignDay],
+    crowded: Mapping[int, Sequence[Stretch]],
+    moved_within: Mapping[int, Counter[Why | None]],
+    finest: timedelta,
+) -> Picture:
+    """lines: with the marks in sight. crowded: of those with bars instead, the stretches in sight, `finest` long."""
+    width = crowds.width_of_bars(axis.start, axis.end, len(crowded), finest)
+    return Picture(
+        axis,
+        now,
+        axis.place(now),
+        [_drawn(line, axis, crowded.get(line.campaign.id, ()), width, moved_within) for line in lines],
+    )
 
 
-def _drawn(line: CampaignDay, axis: Axis) -> Drawn:
-    in_sight = [mark for mark in line.marks if axis.shows(mark.at)]
+def _drawn(
+    line: CampaignDay,
+    axis: Axis,
+    crowd: Sequence[Stretch],
+    width: timedelta,
+    moved_within: Mapping[int, Counter[Why | None]],
+) -> Drawn:
     # Marks drawn last are on top.
-    in_sight.sort(key=lambda mark: mark.status in _ABOVE)
-    marks = [_placed(mark, axis) for mark in in_sight]
+    marks = [_placed(mark, axis) for mark in sorted(line.marks, key=lambda mark: mark.status in _ABOVE)]
     left = [(axis.place(each.at_from), each) for each in line.moved_away if axis.shows(each.at_from)]
     bands = [
         *_bands([(it.origin, it.mark.moved) for it in marks if it.origin is not None and it.mark.moved], is_away=False),
@@ -144,11 +171,17 @@ def _drawn(line: CampaignDay, axis: Axis) -> Drawn:
         line=line,
         open=(axis.place(line.opens), axis.place(line.closes)) if line.opens and line.closes else None,
         marks=marks,
+        bars=crowds.bars(crowd, axis.start, axis.end, width),
         left=[] if any(band.is_away for band in bands) else left,
         moved=Counter(mark.moved.why for mark in line.marks if mark.moved),
+        moved_within=moved_within.get(line.campaign.id, Counter()),
+        overdue=_overdue(line, crowd, axis),
         bands=bands,
-        dense=len(in_sight) > MANY,
     )
+
+
+def _overdue(line: CampaignDay, crowd: Sequence[Stretch], axis: Axis) -> int:
+    return sum(mark.at < axis.start for mark in line.marks) + sum(it.count for it in crowd if it.begins < axis.start)
 
 
 def _bands(moves: Sequence[tuple[float, TimeChange | MovedAway]], *, is_away: bool) -> Iterator[Band]:

@@ -379,7 +379,9 @@ class CampaignDay(Output):
     campaign: Campaign
     opens: Moment | None = Field(description="When today's window opens. null: closed all day.")
     closes: Moment | None
-    marks: list[TimelineMark] = Field(description="At most 1,000: those nearest to now.")
+    marks: list[TimelineMark] = Field(
+        description="At most 1,000: those nearest to now. Of an active campaign also what is overdue from before today."
+    )
     not_drawn: int = Field(description="E-mails of today that are not in `marks`.")
     moved_away: list[MovedAway] = Field(description="At most 1,000.")
     moved_away_not_listed: int = Field(description="E-mails that moved to another day and are not in `moved_away`.")

@@ -63,6 +63,7 @@ WHERE q.campaign_id = %(campaign)s
       SELECT l.id FROM campaign_lead l JOIN lead p ON p.id = l.lead_id
       WHERE l.campaign_id = %(campaign)s AND p.address = %(lead)s))
   AND (%(places)s::bigint[] IS NULL OR q.campaign_lead_id = ANY(%(places)s))
+  AND (%(starts)s::timestamptz IS NULL OR q.id IN (SELECT id FROM ({STANDING}) stand))
   AND (q.scheduled_at, q.id) {{beyond}} (%(at)s, %(id)s)
 ORDER BY q.scheduled_at {{order}}, q.id {{order}} LIMIT %(limit)s
 """  # noqa: S608  # only our own words
@@ -75,13 +76,25 @@ def page(
     status: Status | None = None,
     lead: str | None = None,
     places: list[int] | None = None,
+    stretch: tuple[datetime, datetime] | None = None,
     cursor: str | None = None,
     limit: int = 50,
 ) -> Page:
-    """A campaign's e-mails in order of time. lead: a normalised address. places: see found_leads.places()."""
+    """A campaign's e-mails in order of time. lead: a normalised address. places: see found_leads.places().
+
+    stretch: only those that stand on the timeline between these times.
+    """
     start = _START if cursor is None else _read(cursor)
-    values = {"campaign": campaign_id, "status": status, "lead": lead, "places": places, "limit": limit + 1}
-    place = {"at": start.scheduled_at, "id": start.id}
+    values: dict[str, object] = {
+        "campaign": campaign_id,
+        "status": status,
+        "lead": lead,
+        "places": places,
+        "limit": limit + 1,
+    }
+    starts, ends = stretch or (None, None)
+    values |= {"ids": [campaign_id], "starts": starts, "ends": ends}
+    place: dict[str, object] = {"at": start.scheduled_at, "id": start.id}
     found = email_lines(_FORWARD if start.forward else _BACK, values | place)
     goes_on, lines = len(found) > limit, found[:limit]
     if start.forward:

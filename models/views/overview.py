@@ -158,18 +158,24 @@ class StepLine:
 
 
 @dataclass(frozen=True)
-class CampaignLine:
+class CampaignHead:
+    """What is said of a campaign without counting all its leads and e-mails."""
+
     id: int
     name: str
     status: CampaignStatus
+    standing: Standing
+    responses: Responses
+
+
+@dataclass(frozen=True)
+class CampaignLine(CampaignHead):
     leads: int
     emails: int  # of all leads and steps, planned or not
     counts: dict[str, int]  # status -> e-mails; without those not planned yet
     used_today: int
     daily_limit: int
     next_at: datetime | None  # of the next pending e-mail
-    standing: Standing
-    responses: Responses
     steps: list[StepLine]
 
     @property
@@ -211,11 +217,15 @@ class _Size(NamedTuple):
     of_removed_steps: int  # e-mails
 
 
+def heads(rows: Sequence[Campaign]) -> list[CampaignHead]:
+    stands, responded = standings(rows), responses.of_campaigns([row.id for row in rows])
+    return [CampaignHead(row.id, row.name, row.status, stands[row.id], responded[row.id]) for row in rows]
+
+
 def campaigns(rows: Sequence[Campaign]) -> list[CampaignLine]:
     ids = [row.id for row in rows]
     sizes = {it.campaign_id: it for it in read_rows(_Size, LEADS_AND_STEPS, (ids,))}
-    used, stands = limits.campaigns_used(ids, warsaw_day(clock())), standings(rows)
-    responded, steps = responses.of_campaigns(ids), steps_of(ids)
+    used, steps = limits.campaigns_used(ids, warsaw_day(clock())), steps_of(ids)
     counts: dict[int, dict[str, int]] = {}
     next_at: dict[int, datetime] = {}
     for it in read_rows(CampaignCount, CAMPAIGN_COUNTS, (ids,)):
@@ -224,20 +234,16 @@ def campaigns(rows: Sequence[Campaign]) -> list[CampaignLine]:
             next_at[it.campaign_id] = it.earliest
     return [
         CampaignLine(
-            id=row.id,
-            name=row.name,
-            status=row.status,
+            **vars(head),
             leads=sizes[row.id].leads,
             emails=sizes[row.id].leads * sizes[row.id].steps + sizes[row.id].of_removed_steps,
             counts={status: counts.get(row.id, {}).get(status, 0) for status in Status},
             used_today=used.get(row.id, 0),
             daily_limit=row.daily_limit,
             next_at=next_at.get(row.id),
-            standing=stands[row.id],
-            responses=responded[row.id],
             steps=steps[row.id],
         )
-        for row in rows
+        for row, head in zip(rows, heads(rows), strict=True)
     ]
 
 

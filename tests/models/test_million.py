@@ -1,6 +1,7 @@
 """What people look at, asked of a million e-mails: by the plans of Postgres, never by the clock."""
 
 from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -24,6 +25,11 @@ A_FEW, A_PAGE, A_DAY = 50, 1_000, 50_000
 def the_middle() -> str:
     """The cursor of a page with hundreds of thousands of mails before it."""
     return str(mails.Cursor(True, database.clock().replace(microsecond=0), 0))
+
+
+def the_last_hour() -> tuple[datetime, datetime]:
+    now = database.clock()
+    return now - timedelta(hours=1), now
 
 
 def before_the_middle() -> str | None:
@@ -57,6 +63,12 @@ READS: dict[str, tuple[int, Callable[[], object]]] = {
     "the mailboxes": (A_DAY, lambda: overview.mailboxes(mailboxes.every())),
     "the campaigns": (A_DAY, lambda: overview.campaigns(campaigns.every())),
     "today's lines": (A_DAY, lambda: today.now_and_lines(campaigns.every())),
+    "the stretches of today": (
+        A_DAY,
+        lambda: today.stretches(campaigns.every(), today.whole_day(database.clock()), timedelta(minutes=15)),
+    ),
+    "what moved within today": (A_DAY, lambda: today.moved_within([IT.running], database.clock())),
+    "a stretch of a campaign": (A_DAY, lambda: mails.page(IT.running, stretch=the_last_hour())),
     "a week of a campaign": (2 * A_DAY, lambda: mails.days(IT.running, most=7)),
     "how many mails there are": (A_FEW, overview.counts),
     "what monitoring is told": (A_DAY, gauges.read),

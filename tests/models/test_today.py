@@ -1,6 +1,8 @@
 """Today's lines: which mails stand on them, where, and what became of those that moved."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
+from uuid import uuid4
 
 import pytest
 
@@ -9,7 +11,7 @@ from models.email import batch_moves, moves
 from models.owner import campaigns, mailboxes
 from models.states import Status
 from models.store.tables import CampaignEmailQueue, EmailHistory, Mailbox
-from models.views import mails, today
+from models.views import mails, overview, today
 from models.views.today import CampaignDay
 from reasons import Code, Reason
 from scheduling.window import Window, warsaw_day, warsaw_day_bounds
@@ -27,8 +29,15 @@ def noon() -> datetime:
 
 
 def line_of(campaign_id: int, now: datetime | None = None) -> CampaignDay:
-    [line] = today.lines([campaigns.get(campaign_id)], now or noon())
-    return line
+    """With its marks."""
+    rows, now = [campaigns.get(campaign_id)], now or noon()
+    [line] = today.lines(rows, overview.heads(rows), now)
+    return replace(line, marks=today.marks(rows, today.whole_day(now))[campaign_id])
+
+
+def stretches_of(campaign_id: int, sight: today.Sight, width: timedelta) -> list[tuple[str, datetime, int, int]]:
+    found = today.stretches([campaigns.get(campaign_id)], sight, width)
+    return [(it.status, it.begins, it.count, it.late) for it in found.get(campaign_id, [])]
 
 
 def put(email_id: int, **columns: datetime | None) -> None:
@@ -90,13 +99,14 @@ class TestTheMarks:
         lines = [line_of(make.row(email_id).campaign_id) for email_id in (late, early)]
 
         assert [[mark.email_id for mark in line.marks] for line in lines] == [[late], []]
-        assert [line.campaign.used_today for line in lines] == [1, 0]
+        used = overview.campaigns([campaigns.get(line.campaign.id) for line in lines])
+        assert [line.used_today for line in used] == [1, 0]
 
-    def test_those_of_yesterday_and_tomorrow_have_none(self) -> None:
+    def test_those_of_tomorrow_have_none(self) -> None:
         mailbox_id = make.a_mailbox()
-        campaign_id = make.a_campaign([mailbox_id], leads=2)
-        begin, end = warsaw_day_bounds(warsaw_day(make.now()))
-        make.planned(campaign_id, mailbox_id, begin - SECOND, end)
+        campaign_id = make.a_campaign([mailbox_id])
+        _, end = warsaw_day_bounds(warsaw_day(make.now()))
+        make.planned(campaign_id, mailbox_id, end)
 
         assert line_of(campaign_id).marks == []
 
@@ -140,6 +150,99 @@ class TestLateness:
         [mark] = line_of(make.row(email_id).campaign_id).marks
 
         assert not mark.late
+
+
+class TestOverdue:
+    """Pending e-mails from before this day."""
+
+    def overdue(self, before: timedelta = SECOND) -> tuple[int, int, datetime]:
+        """Its campaign, its id, and the day's first moment."""
+        begin, _ = warsaw_day_bounds(warsaw_day(make.now()))
+        email_id = make.an_email(begin - before)
+        return make.row(email_id).campaign_id, email_id, begin
+
+    @pytest.mark.parametrize("before", [2 * MINUTE, 30 * DAY])
+    def test_one_belongs_to_today_and_is_late(self, before: timedelta) -> None:
+        campaign_id, email_id, begin = self.overdue(before)
+
+        [mark] = line_of(campaign_id, begin + 5 * MINUTE).marks
+
+        assert (mark.email_id, mark.at, mark.late) == (email_id, begin - before, True)
+        assert today.counts([campaigns.get(campaign_id)], begin + 5 * MINUTE) == {campaign_id: {"pending": 1}}
+
+    def test_it_is_counted_in_a_stretch_before_the_day(self) -> None:
+        campaign_id, _, begin = self.overdue(3 * DAY)
+
+        found = stretches_of(campaign_id, today.whole_day(noon()), 15 * MINUTE)
+
+        assert found == [("pending", begin - 15 * MINUTE, 1, 1)]
+
+    def test_around_midnight_it_stands_where_it_was_planned(self) -> None:
+        campaign_id, _, begin = self.overdue(2 * MINUTE)
+        now = begin + 5 * MINUTE
+
+        found = stretches_of(campaign_id, today.between(now - 20 * MINUTE, now + 40 * MINUTE, now), MINUTE)
+
+        assert found == [("pending", begin - 2 * MINUTE, 1, 1)]
+
+    def test_what_is_not_around_now_is_not_there(self) -> None:
+        campaign_id, _, _ = self.overdue()
+
+        assert stretches_of(campaign_id, today.between(noon() - MINUTE, noon() + MINUTE, noon()), MINUTE) == []
+
+    def test_what_a_paused_campaign_holds_is_not_overdue(self) -> None:
+        campaign_id, _, _ = self.overdue()
+        campaigns.pause(campaign_id, "tests")
+
+        assert line_of(campaign_id).marks == []
+        assert today.counts([campaigns.get(campaign_id)]) == {}
+
+    @pytest.mark.parametrize("status", set(Status) - {Status.PENDING})
+    def test_what_is_done_stays_on_its_own_day(self, status: Status) -> None:
+        email_id, _ = make.in_status(status)
+        begin, _ = warsaw_day_bounds(warsaw_day(make.now()))
+        claimed = None if make.row(email_id).claimed_at is None else begin - SECOND
+        handed_over = None if make.row(email_id).handed_over_at is None else begin - SECOND
+        put(email_id, scheduled_at=begin - SECOND, claimed_at=claimed, handed_over_at=handed_over)
+
+        assert line_of(make.row(email_id).campaign_id).marks == []
+
+    def test_it_stays_on_its_own_day_in_a_campaigns_days(self) -> None:
+        campaign_id, _, begin = self.overdue()
+
+        assert [it.day for it in mails.days(campaign_id)] == [warsaw_day(begin - SECOND)]
+
+
+class TestStretches:
+    def test_count_what_stands_in_each_by_status(self) -> None:
+        mailbox_id = make.a_mailbox()
+        campaign_id = make.a_campaign([mailbox_id], leads=4)
+        make.planned(campaign_id, mailbox_id, *(noon() + each * MINUTE for each in (0, 1, 14, 15)))
+        sent = Q.get(Q.scheduled_at == noon() + MINUTE)
+        Q.update(
+            status="sent", claim_token=uuid4(), claimed_at=noon(), handed_over_at=noon() + 16 * MINUTE, sent_at=noon()
+        ).where(Q.id == sent.id).execute()
+
+        found = stretches_of(campaign_id, today.whole_day(noon() + 2 * MINUTE), 15 * MINUTE)
+
+        later = noon() + 15 * MINUTE
+        assert found == [("pending", noon(), 2, 1), ("pending", later, 1, 0), ("sent", later, 1, 0)]
+        assert today.by_status(
+            today.stretches([campaigns.get(campaign_id)], today.whole_day(noon()), MINUTE)[campaign_id]
+        ) == {
+            "pending": 3,
+            "sent": 1,
+        }
+
+    def test_moves_within_the_day_are_counted_once_an_email_by_the_latest(self) -> None:
+        email_id = make.an_email(noon())
+        moved(email_id, noon() + MINUTE, "downtime")
+        moved(email_id, noon() + 2 * MINUTE, "mailbox")
+        campaign_id = make.row(email_id).campaign_id
+
+        assert today.moved_within([campaign_id], noon()) == {campaign_id: {Reason(Code.MAILBOX): 1}}
+        moved(email_id, noon() + DAY, "limit")
+        assert today.moved_within([campaign_id], noon()) == {}
 
 
 class TestMoves:

@@ -2,6 +2,7 @@
 
 import re
 from datetime import timedelta
+from html import unescape
 
 import pytest
 from flask.testing import FlaskClient
@@ -28,7 +29,7 @@ from tests.constraints import without_checks
 from tests.waiting import until
 from tests.web.conftest import token_of
 from tests.web.rows import something_of_everything
-from web import outlook, words
+from web import crowds, outlook, words
 
 
 @pytest.fixture(autouse=True)
@@ -176,6 +177,49 @@ class TestToday:
 
         # In the first minute of a day none of its e-mails is late yet.
         until(lambda: f'id="mark-{email_id}" class="mark pending late"' in page(browser, "/"), "a late mark")
+
+    def test_draws_many_as_bars_that_lead_to_the_list_of_each(self, browser: FlaskClient) -> None:
+        mailbox_id, count = make.a_mailbox(), crowds.MOST_OF_LINE + 1
+        campaign_id = make.a_campaign([mailbox_id], leads=count)
+        begin, end = warsaw_day_bounds(warsaw_day(make.now()))
+        noon = begin + (end - begin) / 2
+        ids = make.planned(campaign_id, mailbox_id, *[noon + timedelta(seconds=each) for each in range(count)])
+
+        html = page(browser, "/")
+
+        assert 'id="mark-' not in html
+        [bar] = re.findall(rf'id="bar-{campaign_id}-[^>]+ href="([^"]+)"><title>([^<]+)', html)
+        assert f"{count} planned" in bar[1]
+        listed, address = [], unescape(bar[0])
+        while address:
+            found = page(browser, address)
+            listed += [int(id) for id in re.findall(r'href="/emails/(\d+)"', found)]
+            [address] = re.findall(r'rel="next" href="([^"]+)"', found) or [""]
+            address = unescape(address)
+        assert sorted(set(listed)) == sorted(ids)
+
+    @pytest.mark.parametrize(
+        "query",
+        [
+            *("since=2026-11-17T11:00Z", "since=x&until=y", "since=2026-11-17T11:00&until=2026-11-17T12:00"),
+            *("since=2026-11-17T12:00Z&until=2026-11-17T11:00Z", "since=2026-01-01T12:00Z&until=2026-11-17T11:00Z"),
+            "since=0001-01-01T00:00%2B23:00&until=0001-01-01T01:00%2B23:00",
+        ],
+    )
+    def test_a_stretch_that_makes_no_sense_is_refused(self, browser: FlaskClient, query: str) -> None:
+        campaign_id = make.a_campaign([make.a_mailbox()])
+
+        assert "This link is not valid." in page(browser, f"/campaigns/{campaign_id}?{query}", 400)
+
+    def test_tells_what_is_overdue_from_before(self, browser: FlaskClient) -> None:
+        begin, _ = warsaw_day_bounds(warsaw_day(make.now()))
+        email_id = make.an_email(begin - timedelta(hours=1))
+
+        html = page(browser, "/")
+
+        assert f'id="mark-{email_id}" class="mark pending late"' in html
+        assert "1 overdue from before today" in text(html)
+        assert "1 zaległa sprzed dzisiaj" in text(page(browser, "/?lang=pl"))
 
     def test_keeps_a_campaign_that_ended_today(self, browser: FlaskClient) -> None:
         make.in_status(Status.SENT)

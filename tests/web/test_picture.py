@@ -5,10 +5,10 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from models.states import CampaignStatus
-from models.views.overview import CampaignLine, Standing
+from models.states import CampaignStatus, Status
+from models.views.overview import CampaignHead, Standing
 from models.views.responses import Responses
-from models.views.today import CampaignDay, MovedAway, TimeChange, TimelineMark
+from models.views.today import CampaignDay, MovedAway, Stretch, TimeChange, TimelineMark
 from reasons import Code, Reason
 from scheduling.window import warsaw_day_bounds
 from web import picture
@@ -17,14 +17,29 @@ NOON = datetime(2026, 11, 17, 11, 0, tzinfo=UTC)  # 12:00 in Warsaw
 
 
 def a_line(*marks: TimelineMark, opens: datetime | None = None, closes: datetime | None = None) -> CampaignDay:
-    campaign = CampaignLine(
-        1, "Autumn", CampaignStatus.ACTIVE, 1, 1, {}, 0, 10, None, Standing(None, Reason(Code.SENDING)), Responses(), []
-    )
+    campaign = CampaignHead(1, "Autumn", CampaignStatus.ACTIVE, Standing(None, Reason(Code.SENDING)), Responses())
     return CampaignDay(campaign, opens, closes, list(marks), 0, [], 0)
 
 
 def a_mark(at: datetime, moved: TimeChange | None = None) -> TimelineMark:
     return TimelineMark(1, "anna@leads.example", "ola@sender.example", "pending", at, at, False, moved, 1)
+
+
+def stretches(*marks: TimelineMark, width: timedelta) -> list[Stretch]:
+    """Of one mark each."""
+    return [Stretch(1, Status.PENDING, NOON + (mark.at - NOON) // width * width, 1, 0) for mark in marks]
+
+
+def draw(now: datetime, lines: list[CampaignDay], *, hour: bool = False) -> picture.Picture:
+    marks = [mark for line in lines for mark in line.marks]
+    if hour:
+        start, end = picture.hour_around(now)
+        lines = [replace(line, marks=[it for it in line.marks if start <= it.at < end]) for line in lines]
+        in_sight = [it for it in marks if start <= it.at < end]
+        axis = picture.axis_around(now, stretches(*in_sight, width=picture.MINUTE))
+    else:
+        axis = picture.axis_of_day(now, lines, stretches(*marks, width=picture.QUARTER))
+    return picture.draw(now, axis, lines, {}, {}, picture.QUARTER)
 
 
 def labels(drawn: picture.Picture) -> list[str]:
@@ -36,7 +51,7 @@ class TestAWholeDay:
         early = a_line(opens=NOON - timedelta(hours=4), closes=NOON)
         late = a_line(opens=NOON, closes=NOON + timedelta(hours=6, minutes=30))
 
-        drawn = picture.draw(NOON, [early, late])
+        drawn = draw(NOON, [early, late])
 
         assert drawn.axis.start == NOON - timedelta(hours=4)
         assert drawn.axis.end == NOON + timedelta(hours=7)
@@ -45,7 +60,7 @@ class TestAWholeDay:
     def test_has_room_for_marks_outside_every_window(self) -> None:
         lonely = a_mark(NOON + timedelta(hours=3, minutes=5))
 
-        drawn = picture.draw(NOON, [a_line(lonely, opens=NOON, closes=NOON + timedelta(hours=1))])
+        drawn = draw(NOON, [a_line(lonely, opens=NOON, closes=NOON + timedelta(hours=1))])
 
         assert drawn.axis.end == NOON + timedelta(hours=4)
         assert drawn.lines[0].marks[0].x == pytest.approx(185 / 240 * 100, abs=0.001)
@@ -54,7 +69,7 @@ class TestAWholeDay:
     def test_is_as_long_as_the_day_that_the_clocks_change(self, when: date, hours: int) -> None:
         starts, ends = warsaw_day_bounds(when)
 
-        drawn = picture.draw(starts + timedelta(hours=12), [a_line(opens=starts, closes=ends)])
+        drawn = draw(starts + timedelta(hours=12), [a_line(opens=starts, closes=ends)])
 
         assert (drawn.axis.end - drawn.axis.start) == timedelta(hours=hours)
         assert drawn.axis.place(ends) == 100
@@ -62,7 +77,7 @@ class TestAWholeDay:
     def test_labels_no_more_hours_than_have_room(self) -> None:
         starts, ends = warsaw_day_bounds(NOON.date())
 
-        ticks = picture.draw(NOON, [a_line(opens=starts, closes=ends)]).axis.ticks
+        ticks = draw(NOON, [a_line(opens=starts, closes=ends)]).axis.ticks
 
         assert len(ticks) == 13
         assert [tick.minor for tick in ticks[:3]] == [False, True, False]
@@ -70,14 +85,26 @@ class TestAWholeDay:
     def test_keeps_now_at_the_edge_where_it_is_outside(self) -> None:
         closed = a_line(opens=NOON - timedelta(hours=4), closes=NOON - timedelta(hours=2))
 
-        assert picture.draw(NOON, [closed]).now_at == 100
+        assert draw(NOON, [closed]).now_at == 100
+
+
+class TestOverdue:
+    def test_stands_at_the_edge_and_does_not_make_the_day_longer(self) -> None:
+        begin, _ = warsaw_day_bounds(NOON.date())
+        overdue = a_mark(begin - timedelta(minutes=2))
+
+        drawn = draw(NOON, [a_line(overdue, opens=NOON, closes=NOON + timedelta(hours=4))])
+
+        assert drawn.axis.start == NOON
+        assert [placed.x for placed in drawn.lines[0].marks] == [0]
+        assert drawn.lines[0].overdue == 1
 
 
 class TestAroundNow:
     def test_shows_an_hour_and_only_its_marks(self) -> None:
         near, far = a_mark(NOON + timedelta(minutes=25)), a_mark(NOON + timedelta(hours=2))
 
-        drawn = picture.draw(NOON, [a_line(near, far)], hour=True)
+        drawn = draw(NOON, [a_line(near, far)], hour=True)
 
         assert [placed.mark for placed in drawn.lines[0].marks] == [near]
         assert drawn.now_at == pytest.approx(100 / 3, abs=0.001)
@@ -87,7 +114,7 @@ class TestAroundNow:
     def test_comes_as_close_as_the_marks_of_the_hour_let_it(self, minutes: int, whole: int) -> None:
         line = a_line(a_mark(NOON), a_mark(NOON + timedelta(minutes=minutes)))
 
-        drawn = picture.draw(NOON, [line], hour=True)
+        drawn = draw(NOON, [line], hour=True)
 
         assert drawn.axis.end - drawn.axis.start == timedelta(minutes=whole)
         assert len(drawn.lines[0].marks) == 2
@@ -98,7 +125,7 @@ class TestAMovedMail:
         moved = TimeChange(NOON + timedelta(hours=1), NOON + timedelta(hours=2), "downtime", Reason(Code.DOWNTIME))
         line = a_line(a_mark(NOON + timedelta(hours=2), moved), opens=NOON, closes=NOON + timedelta(hours=4))
 
-        [placed] = picture.draw(NOON, [line]).lines[0].marks
+        [placed] = draw(NOON, [line]).lines[0].marks
 
         assert (placed.origin, placed.x) == (25, 50)
 
@@ -106,21 +133,14 @@ class TestAMovedMail:
         moved = TimeChange(NOON - timedelta(days=1), NOON, "limit", Reason(Code.LIMIT))
         line = a_line(a_mark(NOON, moved), opens=NOON, closes=NOON + timedelta(hours=4))
 
-        assert picture.draw(NOON, [line]).lines[0].marks[0].origin is None
-
-
-def test_many_marks_are_drawn_thin() -> None:
-    marks = [a_mark(NOON + timedelta(seconds=20 * number)) for number in range(picture.MANY + 1)]
-
-    assert picture.draw(NOON, [a_line(*marks)]).dense
-    assert not picture.draw(NOON, [a_line(*marks[1:])]).dense
+        assert draw(NOON, [line]).lines[0].marks[0].origin is None
 
 
 def test_what_matters_lies_above_what_it_meets() -> None:
     unknown = TimelineMark(1, "a@b.example", "c@d.example", "unknown", NOON, NOON, False, None, 1)
     line = a_line(unknown, a_mark(NOON + timedelta(seconds=1)))
 
-    assert [placed.mark.status for placed in picture.draw(NOON, [line]).lines[0].marks] == ["pending", "unknown"]
+    assert [placed.mark.status for placed in draw(NOON, [line]).lines[0].marks] == ["pending", "unknown"]
 
 
 class TestManyMoves:
@@ -142,7 +162,7 @@ class TestManyMoves:
         return a_line(*marks, opens=NOON, closes=NOON + timedelta(hours=4))
 
     def test_are_one_band_that_tells_how_many_and_where_they_stood(self) -> None:
-        drawn = picture.draw(NOON, [self.line(*self.some(35))])
+        drawn = draw(NOON, [self.line(*self.some(35))])
 
         [band] = drawn.lines[0].bands
         assert (band.count, band.why, band.is_away) == (35, Reason(Code.DOWNTIME), False)
@@ -158,7 +178,7 @@ class TestManyMoves:
             if mark.moved
         ]
 
-        bands = picture.draw(NOON, [self.line(*self.some(14), *self.some(13, "mailbox"), *later)]).lines[0].bands
+        bands = draw(NOON, [self.line(*self.some(14), *self.some(13, "mailbox"), *later)]).lines[0].bands
 
         assert [(str(band.why), band.count) for band in bands] == [
             (Code.MAILBOX.template, 13),
@@ -173,13 +193,13 @@ class TestManyMoves:
         ]
         line = replace(self.line(), moved_away=away)
 
-        [drawn] = picture.draw(NOON, [line]).lines
+        [drawn] = draw(NOON, [line]).lines
 
         assert [(band.count, band.is_away) for band in drawn.bands] == [(35, True)]
         assert drawn.left == []
 
     def test_a_few_are_drawn_one_by_one(self) -> None:
-        [drawn] = picture.draw(NOON, [self.line(*self.some(picture.FEW_MOVES))]).lines
+        [drawn] = draw(NOON, [self.line(*self.some(picture.FEW_MOVES))]).lines
 
         assert drawn.bands == []
         assert all(placed.origin is not None for placed in drawn.marks)

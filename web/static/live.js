@@ -112,7 +112,7 @@ function arrange() {
 }
 
 function marksOf(line) {
-  const place = (mark) => parseFloat(mark.querySelector("[href='#hit']").getAttribute("x"));
+  const place = (mark) => parseFloat(mark.querySelector("[href='#hit'], .hit").getAttribute("x"));
   return [...line.querySelectorAll(".mark")].sort((one, other) => place(one) - place(other));
 }
 
