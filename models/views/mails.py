@@ -63,7 +63,7 @@ WHERE q.campaign_id = %(campaign)s
       SELECT l.id FROM campaign_lead l JOIN lead p ON p.id = l.lead_id
       WHERE l.campaign_id = %(campaign)s AND p.address = %(lead)s))
   AND (%(places)s::bigint[] IS NULL OR q.campaign_lead_id = ANY(%(places)s))
-  AND (%(starts)s::timestamptz IS NULL OR q.id IN (SELECT id FROM ({STANDING}) stand))
+  AND (%(starts)s::timestamptz IS NULL OR q.id = ANY(ARRAY(SELECT id FROM ({STANDING}) stand)))
   AND (q.scheduled_at, q.id) {{beyond}} (%(at)s, %(id)s)
 ORDER BY q.scheduled_at {{order}}, q.id {{order}} LIMIT %(limit)s
 """  # noqa: S608  # only our own words
