@@ -30,7 +30,7 @@ from scheduling.plan_types import (
     interval,
     whole,
 )
-from scheduling.simulation import JITTER, Future, Line, Unplannable, jitter, of
+from scheduling.simulation import FAULTS, JITTER, Future, Line, Unplannable, jitter, of
 from scheduling.window import Window, warsaw_day
 
 # Whoever plans needs this module alone.
@@ -94,7 +94,10 @@ def plan(
         if following.next_at <= at:
             yield from following.until(at)
         line = future.lines[campaign_id]
-        slot, later = of(line, future.advance, at)
+        try:
+            slot, later = future.advance(line, at)
+        except FAULTS as fault:
+            raise Unplannable(campaign_id) from fault
         if holds is not None:
             _note(holds, future, line, at, slot, later)
         if later is None:
@@ -102,7 +105,8 @@ def plan(
         else:
             heapq.heapreplace(waiting, (later, later if slot else since, campaign_id))
         if slot is not None:
-            following.sent(slot)
+            if line.steps:
+                following.sent(slot)
             yield slot
     yield from following.rest()
 

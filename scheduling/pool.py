@@ -14,6 +14,21 @@ _NOTHING: Counter[int] = Counter()
 class Box:
     """A mailbox in the simulation. Its time only goes forward."""
 
+    __slots__ = (
+        "ahead",
+        "day",
+        "following",
+        "free_at",
+        "held",
+        "it",
+        "latest",
+        "rank",
+        "room",
+        "shares",
+        "surplus",
+        "taken",
+    )
+
     is_limited = False  # whether it could reach a limit of its provider
 
     def __init__(self, it: Mailbox) -> None:
@@ -72,15 +87,17 @@ class Box:
 
     def free_from(self, at: datetime) -> datetime:
         """The first time from `at` on that keeps the gap to all of its e-mails."""
+        if self.ahead.first_at is None and not self.is_limited:
+            return self.free_at if self.free_at > at else at
         while (passed := self.ahead.passed(at)) is not None:
             self._pass(passed)
-        if self.free_at > at:
-            at = self.free_at
-        return self.ahead.free_from(at) if self.is_limited or self.ahead.first_at is not None else at
+        return self.ahead.free_from(max(at, self.free_at))
 
 
 class LimitedBox(Box):
     """A mailbox that could reach a limit of its provider."""
+
+    __slots__ = ()
 
     is_limited = True
 
@@ -107,17 +124,18 @@ class Pool:
     def with_room(self, day: date) -> list[Box]:
         return [box for box in self.boxes if box.room_on(day) > 0]
 
-    def in_order(self, at: datetime, day: date) -> Iterator[Box]:
-        """Those with room."""
+    def free_in_order(self, at: datetime, day: date) -> Iterator[Box]:
+        """Those with room that are free at this time."""
         if day != self._day:
             self._day, self._ranking = day, sorted((box.rank, box) for box in self.with_room(day))
         place = 0
         while place < len(self._ranking):
             rank, box = self._ranking[place]
-            box.free_from(at)
-            if rank == box.rank:
-                yield box
-                place += 1
-            else:
+            free_from = box.free_from(at)
+            if rank != box.rank:
                 del self._ranking[place]
                 insort(self._ranking, (box.rank, box))
+                continue
+            place += 1
+            if free_from == at:
+                yield box

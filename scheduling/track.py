@@ -13,6 +13,7 @@ _KEPT = 1024
 class Track:
     """The taken times of one campaign or mailbox. None is ever given back."""
 
+    __slots__ = ("_first", "_full_from", "_full_to", "_times", "first_at", "gap")
     is_at_ceiling = False  # whether a limit of its provider has put off what was asked for last
 
     def __init__(self, gap: timedelta) -> None:

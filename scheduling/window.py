@@ -3,7 +3,7 @@
 Pure. An instant is inside if its wall-clock time and weekday are, so the clock changes need no special rule.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
@@ -122,6 +122,16 @@ def _edge(day: date, minute: int, fold: int) -> datetime:
 
 def warsaw_day(at: datetime) -> date:
     return at.astimezone(WARSAW).date()
+
+
+def warsaw_days(times: Iterable[datetime]) -> Iterator[date]:
+    """The day of each time, for many times in order: each day is looked up once."""
+    day, ends = date.min, datetime.min.replace(tzinfo=UTC)
+    for at in times:
+        if at >= ends:
+            day = warsaw_day(at)
+            ends = warsaw_day_bounds(day)[1]
+        yield day
 
 
 def warsaw_day_bounds(day: date) -> tuple[datetime, datetime]:

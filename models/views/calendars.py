@@ -4,7 +4,7 @@ Plays what the tick would do next: pending e-mails keep their times unless they 
 follow them. Active campaigns that share its mailboxes are played beside it, because they take room too.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
@@ -26,7 +26,7 @@ from reasons import Code, Reason, Why
 from scheduling import planner
 from scheduling.planner import Email, Hold, Slot, Taken, Unplannable
 from scheduling.providers import PROVIDERS
-from scheduling.window import warsaw_day
+from scheduling.window import warsaw_day, warsaw_days
 
 # E-mails of other campaigns that are played beside its own, in all.
 _MOST_BESIDE = 100_000
@@ -233,14 +233,14 @@ def _played(seen: _Seen) -> Calendar:
     standing = _standing(seen, slots.moved)
     has_late_ones = len(standing) + len(slots.moved) < len(seen.pending)
     entries = sorted([*standing, *moving], key=lambda it: (it.at, it.campaign_lead_id))
-    days: dict[date, Counter[int]] = {}
+    days: defaultdict[date, Counter[int]] = defaultdict(Counter)
     follow_ups: Counter[date] = Counter()
-    for it in entries:
-        days.setdefault(warsaw_day(it.at), Counter())[it.mailbox_id] += 1
-        follow_ups[warsaw_day(it.at)] += it.is_follow_up
+    for it, day in _with_days(entries):
+        days[day][it.mailbox_id] += 1
+        follow_ups[day] += it.is_follow_up
     return Calendar(
         entries=entries,
-        days=days,
+        days=dict(days),
         follow_ups=follow_ups,
         steady=_steady(seen),
         goes_on=slots.goes_on,
@@ -249,6 +249,10 @@ def _played(seen: _Seen) -> Calendar:
         left_out=seen.left_out[0],
         left_out_count=seen.left_out[1],
     )
+
+
+def _with_days(entries: Sequence[Entry]) -> Iterator[tuple[Entry, date]]:
+    return zip(entries, warsaw_days(it.at for it in entries), strict=True)
 
 
 def _steady(seen: _Seen) -> Reason | None:
@@ -308,8 +312,8 @@ def _held_by(seen: _Seen, slots: _Slots, entries: Sequence[Entry]) -> Reason | N
         return None
     by = {(slot.lead_id, slot.step_id): slots.holds.get(slot) for slot in [*slots.moved, *slots.new]}
     put_off = Counter[Hold | None]()
-    for earlier, later in pairwise(entries):
-        if warsaw_day(earlier.at) != warsaw_day(later.at):
+    for (earlier, day), (later, next_day) in pairwise(_with_days(entries)):
+        if day != next_day:
             key = (later.campaign_lead_id, later.step_id)
             put_off[by[key] if key in by else _standing_held_by(seen.again, earlier, later, entries)] += 1
     if not put_off and Hold.PROVIDER in by.values():

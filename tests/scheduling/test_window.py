@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scheduling.window import DAY_MINUTES, WARSAW, Window, WindowInvalid, warsaw_day, warsaw_day_bounds
+from scheduling.window import DAY_MINUTES, WARSAW, Window, WindowInvalid, warsaw_day, warsaw_day_bounds, warsaw_days
 
 ANY_DAY = frozenset(range(7))
 WORKDAYS = frozenset(range(5))
@@ -140,3 +140,11 @@ class TestAWindowThatMakesNoSense:
     def test_without_a_weekday_is_refused(self, days: frozenset[int]) -> None:
         with pytest.raises(WindowInvalid, match="weekday"):
             Window(540, 1020, days)
+
+
+def test_the_days_of_many_times_in_order_are_those_of_each() -> None:
+    start = datetime(2026, 3, 27, 22, 59, 59, 999_999, tzinfo=UTC)
+    times = [start + number * timedelta(minutes=17, microseconds=1) for number in range(400)]
+
+    assert list(warsaw_days([times[0], *times])) == [warsaw_day(at) for at in [times[0], *times]]
+    assert list(warsaw_days([])) == []
