@@ -51,9 +51,9 @@ def fault(address: str, fields: Mapping[str, str], letters: Sequence[Templates])
     offered = unsubscribe.preview(_A_SENDER.address, config.settings().unsubscribe.url)
     envelope = Envelope(_A_SENDER, address, _AN_ID, offered)
     try:
-        for templates in letters:
+        for number, templates in enumerate(letters, start=1):
             check(templates, fields, envelope)
-            if templates.subject is not None:
+            if templates.subject is not None and number < len(letters):  # the next one may answer it
                 thread = Thread(_AN_ID, templates.subject.render(fields), (_AN_ID,))
                 envelope = replace(envelope, thread=thread)
     except LetterInvalid as error:

@@ -17,7 +17,7 @@ from models.store.database import FAILURES, copy_rows, execute, fetch, row, rows
 _LONGEST_STATEMENT_SECONDS = 1800.0  # of an import of millions; rows of others are locked far shorter
 _LOOKED_AT_ONCE = 10_000
 LEGAL_BASIS = ("legal_basis", "legal_basis_source", "legal_basis_date")
-_ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
+_ESCAPES = {"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"}  # the backslash first
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,12 @@ def stage(leads: Iterable[tuple[int, NewLead]]) -> None:
 
 
 def _cell(value: str | date | None) -> str:
-    return "\\N" if value is None else str(value).translate(_ESCAPES)
+    if value is None:
+        return "\\N"
+    text = str(value)
+    for character, escape in _ESCAPES.items():
+        text = text.replace(character, escape)
+    return text
 
 
 def stage_only(leads: Iterable[NewLead]) -> None:
