@@ -35,7 +35,7 @@ def check_moments(*moments: datetime | None) -> None:
         raise PlanInputInvalid("its last start, its closing or its time is thousands of years away")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Ceiling:
     """A limit of a mailbox's provider."""
 
@@ -43,7 +43,7 @@ class Ceiling:
     counted: tuple[datetime, ...] = ()  # when its e-mails that count were sent, in order; the last ones are enough
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Mailbox:
     id: int
     daily_limit: int
@@ -97,7 +97,7 @@ class FollowUp(NamedTuple):
     bound: Bound
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Campaign:
     id: int
     window: Window
