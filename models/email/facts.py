@@ -20,8 +20,6 @@ from scheduling.providers import PROVIDERS, Limit
 from scheduling.window import warsaw_day, warsaw_day_bounds
 
 # An e-mail's surroundings. The counts are complete because whoever adds to them holds the same locks.
-# Each e-mail being sent has a worker_host: asked for, so that Postgres takes the small index of what is being sent, and
-# not the mailbox's part of the one of what counts, which has that status after the time.
 _COLUMNS = f"""
        q.id AS email_id, q.campaign_id, q.mailbox_id, q.status, q.scheduled_at, q.handed_over_at,
        c.status AS campaign_status, {windows.COLUMNS}, c.delay_seconds,
@@ -31,7 +29,7 @@ _COLUMNS = f"""
        {limits.limit_on("%(day)s::date")} AS mailbox_limit, {limits.frozen_to("%(day)s::date")} AS mailbox_frozen_to,
        m.gap_seconds, m.last_start_at AS mailbox_last_start,
        EXISTS (SELECT FROM campaign_email_queue b
-               WHERE b.mailbox_id = m.id AND b.status = 'sending' AND b.worker_host IS NOT NULL AND b.id <> q.id)
+               WHERE b.mailbox_id = m.id AND b.status = 'sending' AND b.id <> q.id)
            OR EXISTS (SELECT FROM test_mail t WHERE t.mailbox_id = m.id AND {counting.TEST_IS_UNDER_WAY})
            AS mailbox_busy,
        cm.mailbox_id IS NOT NULL AS mailbox_is_its_campaigns,
