@@ -60,12 +60,13 @@ class RabbitMQ:
 
     def start(self) -> None:
         """Start the node unless it runs, and wait until it accepts connections."""
+        started = None
         if not self.is_running():
             ports = {"port": self.port, "metrics_port": self.metrics_port, "pages_port": self._pages_port}
             (self.home / "rabbitmq.conf").write_text(CONFIG.format(**ports))
             (self.home / "enabled_plugins").write_text(PLUGINS)
             with (self.home / "output.log").open("ab") as output:
-                process = subprocess.Popen(  # noqa: S603  # Debian's own script
+                started = subprocess.Popen(  # noqa: S603  # Debian's own script
                     [_script("rabbitmq-server")],
                     env=self._environment(),
                     cwd=self.home,
@@ -74,9 +75,14 @@ class RabbitMQ:
                     stderr=output,
                     start_new_session=True,
                 )
-            (self.home / "node.pid").write_text(str(process.pid))
-            threading.Thread(target=process.wait, daemon=True).start()
-        self._wait_until(lambda: self._accepts() or not self.is_running(), "did not start")
+            (self.home / "node.pid").write_text(str(started.pid))
+            threading.Thread(target=started.wait, daemon=True).start()
+
+        def has_ended() -> bool:
+            # A process that is just being replaced by exec has no environment, and would not be recognised.
+            return not self.is_running() if started is None else started.poll() is not None
+
+        self._wait_until(lambda: self._accepts() or has_ended(), "did not start")
         if not self._accepts():
             raise RabbitMQFailed(f"RabbitMQ below {self.home} ended at once; see output.log and log/ there")
 
