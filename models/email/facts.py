@@ -19,6 +19,10 @@ from scheduling.planner import check_moments, interval
 from scheduling.providers import PROVIDERS, Limit
 from scheduling.window import warsaw_day, warsaw_day_bounds
 
+# For a list, Postgres is to take the small index of what is being sent, by asking for the worker_host that each such
+# e-mail has. A claim must not: all that was sent since the last vacuum still has an entry there.
+_BEING_SENT = "b.mailbox_id = m.id AND b.status = 'sending'"
+_BEING_SENT_IN_A_LIST = f"{_BEING_SENT} AND b.worker_host IS NOT NULL"
 # An e-mail's surroundings. The counts are complete because whoever adds to them holds the same locks.
 _COLUMNS = f"""
        q.id AS email_id, q.campaign_id, q.mailbox_id, q.status, q.scheduled_at, q.handed_over_at,
@@ -28,8 +32,7 @@ _COLUMNS = f"""
        m.paused_reason, m.paused_reason_code, m.paused_reason_values,
        {limits.limit_on("%(day)s::date")} AS mailbox_limit, {limits.frozen_to("%(day)s::date")} AS mailbox_frozen_to,
        m.gap_seconds, m.last_start_at AS mailbox_last_start,
-       EXISTS (SELECT FROM campaign_email_queue b
-               WHERE b.mailbox_id = m.id AND b.status = 'sending' AND b.id <> q.id)
+       EXISTS (SELECT FROM campaign_email_queue b WHERE {{being_sent}} AND b.id <> q.id)
            OR EXISTS (SELECT FROM test_mail t WHERE t.mailbox_id = m.id AND {counting.TEST_IS_UNDER_WAY})
            AS mailbox_busy,
        cm.mailbox_id IS NOT NULL AS mailbox_is_its_campaigns,
@@ -58,7 +61,7 @@ LEFT JOIN LATERAL ({limits.ceiling_query(besides="q.id")}) ceiling ON true
 LEFT JOIN LATERAL {inboxes.LOOKS} looks ON true
 LEFT JOIN campaign_mailbox cm ON cm.campaign_id = q.campaign_id AND cm.mailbox_id = q.mailbox_id
 """  # only our own words
-FACTS = f"SELECT {_COLUMNS} {_AROUND} WHERE q.id = ANY(%(ids)s)"
+FACTS = f"SELECT {_COLUMNS.format(being_sent=_BEING_SENT_IN_A_LIST)} {_AROUND} WHERE q.id = ANY(%(ids)s)"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,7 +121,8 @@ class _Around(WindowRow):
 _ONE = f"""
 SELECT statement_timestamp() AS asked_at, clock_timestamp() AS now,
        {limits.campaign_used("q.campaign_id", besides="q.id")} AS campaign_used,
-       {limits.mailbox_used("q.mailbox_id", besides="q.id")} AS mailbox_used, {{more}}, {_COLUMNS} {_AROUND}
+       {limits.mailbox_used("q.mailbox_id", besides="q.id")} AS mailbox_used, {{more}},
+       {_COLUMNS.format(being_sent=_BEING_SENT)} {_AROUND}
 WHERE q.id = %(email)s
 """
 FACTS_OF_ONE = Prepared("facts_of_one", _ONE.format(more="true AS agrees"))
