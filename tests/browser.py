@@ -59,4 +59,4 @@ def looking(browser: Browser, url: str, **options: Any) -> Iterator[Person]:
     person = Person(browser, url, **options)
     yield person
     person.context.close()
-    assert person.wrong == []
+    assert person.wrong == [], person.wrong

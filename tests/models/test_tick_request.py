@@ -16,10 +16,7 @@ from tests.waiting import BOUND, until
 pytestmark = pytest.mark.usefixtures("db")
 # Seconds: less than the minute after which a listener looks again by itself.
 WITHOUT_WAITING = 40
-LISTENERS = """
-SELECT pid FROM pg_stat_activity
-WHERE datname = current_database() AND query ILIKE 'LISTEN punktual_tick' AND state = 'idle'
-"""
+LISTENS = "SELECT FROM pg_stat_activity WHERE pid = %s AND query ILIKE 'LISTEN punktual_tick' AND state = 'idle'"
 
 
 class Listener:
@@ -27,10 +24,12 @@ class Listener:
 
     def __init__(self) -> None:
         self.heard = 0
+        self.session = 0  # the process id of its server
         self.thread = threading.Thread(target=self._listen, daemon=True)
 
     def _listen(self) -> None:
         try:
+            self.session = database.fetch("SELECT pg_backend_pid()")[0][0]
             for _ in tick_request.heard():
                 self.heard += 1
         except database.FAILURES:
@@ -41,13 +40,12 @@ class Listener:
 def listener() -> Iterator[Listener]:
     running = Listener()
     running.thread.start()
-    until(lambda: database.fetch(LISTENERS), "the listener")
+    # Its own session: that of a timekeeper of another test may still be there.
+    until(lambda: database.fetch(LISTENS, (running.session,)), "the listener")
     yield running
-    database.execute(f"SELECT pg_terminate_backend(pid) FROM ({LISTENERS}) listener")
+    database.execute("SELECT pg_terminate_backend(%s)", (running.session,))
     running.thread.join(BOUND)
     assert not running.thread.is_alive()
-    # Its client hears of the end before the session is gone, which the next test would take for its own listener.
-    until(lambda: not database.fetch(LISTENERS), "the session to end")
 
 
 def a_draft() -> int:
