@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from waitress import wasyncore
+from waitress.adjustments import Adjustments
 from waitress.server import BaseWSGIServer, create_server
 
 from tests.waiting import BOUND, until
@@ -125,6 +126,29 @@ class TestARequestThatIsNotWholeInTime:
 
         rests.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert answered(rests) == 200
+
+
+class OnceSeen:
+    """An attribute that another thread takes as soon as it has been looked at."""
+
+    def __init__(self, value: object) -> None:
+        self.values = [value]
+
+    def __get__(self, channel: object, kind: type) -> object:
+        return self.values.pop() if self.values else None
+
+
+class TestAThreadThatAnswersMeanwhile:
+    def test_does_not_end_the_pages_by_taking_what_was_just_looked_at(self) -> None:
+        class Taken(Channel):
+            _waits_since = OnceSeen(0.0)  # type: ignore[assignment]
+            request = OnceSeen(channels.Parser(Adjustments()))  # type: ignore[assignment]
+            will_close = True
+
+        channel = Taken.__new__(Taken)
+        channel.requests = []
+
+        assert not channel.readable()
 
 
 class TestTooManyConnections:

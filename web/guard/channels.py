@@ -69,12 +69,14 @@ class Channel(HTTPChannel):
     @property
     def is_uploading(self) -> bool:
         """Whether a large request is on its way."""
-        return isinstance(self.request, Parser) and self.request.is_large
+        request = self.request  # once: a thread that answers may take it meanwhile
+        return isinstance(request, Parser) and request.is_large
 
     def readable(self) -> bool:
         """Called for each channel at least once a second."""
         seconds = UPLOAD_SECONDS if self.is_uploading else REQUEST_SECONDS
-        if self._waits_since is not None and monotonic() - self._waits_since > seconds and not self.requests:
+        since = self._waits_since  # once, too
+        if since is not None and monotonic() - since > seconds and not self.requests:
             self.will_close = True
         return bool(super().readable())
 
