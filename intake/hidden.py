@@ -28,15 +28,15 @@ class Ranges(NamedTuple):
 
 def ranges(archive: ZipFile, sheet: str) -> Ranges:
     """Raises what reading an archive raises, and ValueError if it is no XML."""
-    names = archive.namelist()
-    if "content.xml" in names:
+    if "content.xml" in archive.namelist():
         return _of_libreoffice(archive, sheet)
-    part = _part_of(archive, sheet)
-    return _of_excel(archive, part) if part in names else Ranges([], [])
+    return _of_excel(archive, _part_of(archive, sheet))
 
 
 def _found(archive: ZipFile, part: str, tag: re.Pattern[bytes]) -> Iterator[tuple[str, Mapping[str, str]]]:
-    """The tags' names, and their attributes without namespaces."""
+    """The tags' names, and their attributes without namespaces; nothing if there is no such part."""
+    if part not in archive.namelist():
+        return
     with archive.open(part) as file:
         for name, attributes in (each.groups() for each in tags(file, tag)):
             given = {
@@ -46,13 +46,13 @@ def _found(archive: ZipFile, part: str, tag: re.Pattern[bytes]) -> Iterator[tupl
             yield name.decode(), given
 
 
-def _part_of(archive: ZipFile, sheet: str) -> str | None:
-    """Where Excel keeps a sheet: found by its number among the workbook's relationships."""
+def _part_of(archive: ZipFile, sheet: str) -> str:
+    """Where Excel keeps a sheet: found by its number among the workbook's relationships. Empty: not found."""
     ids = [it.get("id") for _, it in _found(archive, "xl/workbook.xml", _SHEET) if it.get("name") == sheet]
     for _, it in _found(archive, "xl/_rels/workbook.xml.rels", _RELATIONSHIP):
         if it.get("Id") in ids:
             return normpath(join("/xl", it.get("Target", ""))).lstrip("/")
-    return None
+    return ""
 
 
 def _of_excel(archive: ZipFile, part: str) -> Ranges:
@@ -60,7 +60,7 @@ def _of_excel(archive: ZipFile, part: str) -> Ranges:
     for name, it in _found(archive, part, _OF_EXCEL):
         if name == "col":
             if _is_true(it, "hidden") or it.get("width") in _NOTHING:
-                hidden.columns.append(range(int(it["min"]) - 1, int(it["max"])))
+                hidden.columns.append(range(int(it.get("min", "")) - 1, int(it.get("max", ""))))
         else:
             last = int(it.get("r", last + 1))
             if _is_true(it, "hidden") or it.get("ht") in _NOTHING:

@@ -84,6 +84,15 @@ def test_a_sheet_that_is_not_found_hides_nothing() -> None:
     )
 
 
+def test_a_workbook_whose_parts_have_other_names_hides_nothing_that_is_known() -> None:
+    assert ranges(archive(**{"xl/book.xml": WORKBOOK}), "A & B") == Ranges([], [])
+
+
+def test_a_column_without_a_number_is_damage() -> None:
+    with pytest.raises(ValueError, match="invalid literal"):
+        ranges(excel('<cols><col hidden="1"/></cols>'), "A & B")
+
+
 def numbers(found: Ranges) -> Found:
     rows, columns = ([number for each in its for number in each] for its in found)
     return rows, columns
