@@ -32,6 +32,15 @@ class TestALineThatIsOnItsWayToTheDisk:
 
 
 @pytest.mark.parametrize("append", [jsonlines.append, jsonlines.append_and_unlock])
+def test_a_line_that_cannot_be_forced_to_the_disk_is_an_error(append: Callable[..., None]) -> None:
+    ends = os.pipe()  # takes what is written, and refuses fsync
+    with pytest.raises(OSError):  # noqa: PT011  # of whichever call
+        append(ends[1], ONE)
+    for end in ends:
+        os.close(end)
+
+
+@pytest.mark.parametrize("append", [jsonlines.append, jsonlines.append_and_unlock])
 def test_a_line_that_the_disk_has_no_room_for_leaves_nothing_behind(path: Path, append: Callable[..., None]) -> None:
     with jsonlines.locked(path) as file:
         jsonlines.append(file, ONE)
