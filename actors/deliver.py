@@ -81,7 +81,7 @@ def _claim(email_id: int, scheduled_at: datetime) -> Claim | Closed | None:
     seen = readiness.look()
     if seen is None:
         return None
-    if _may_be_outdated(scheduled_at) and (closed := hints.outdated(Hint(email_id, scheduled_at))):
+    if _is_old(scheduled_at) and (closed := hints.refused_anyway(Hint(email_id, scheduled_at))):
         return closed
     try:
         return moves.claim(email_id, scheduled_at, this_worker(), seen)
@@ -93,9 +93,9 @@ def _claim(email_id: int, scheduled_at: datetime) -> Claim | Closed | None:
         return None
 
 
-def _may_be_outdated(scheduled_at: datetime) -> bool:
-    """After downtime thousands of such hints are in the queue before the first one of an e-mail that may be sent."""
-    return clock.now() - scheduled_at > timedelta(seconds=config.settings().sending.late_tolerance_seconds)
+def _is_old(scheduled_at: datetime) -> bool:
+    """After downtime thousands of such hints are in the queue, and most of them are refused."""
+    return clock.now() - scheduled_at > hints.LOST_AFTER
 
 
 def act_on_closed_gate(closed: Closed, email_id: int, scheduled_at: datetime) -> None:

@@ -4,7 +4,7 @@ A hint may be duplicated, late or lost without harm. It carries an id and a time
 """
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 
@@ -77,12 +77,20 @@ def is_soon(at: datetime) -> bool:
 _MOST_PORTIONS = 4
 
 
-def hint_due() -> None:
-    """Publish a hint for each e-mail inside the buffer horizon that has none for its time or whose hint may be lost."""
+def hint_soon() -> None:
+    """Publish a hint for each e-mail that is due within minutes, or overdue with a hint that may be lost."""
     # First those that are overdue, while most of the others have minutes left.
-    count = _publish(hints.lost())
+    _publish_all(hints.soon, count=_publish(hints.lost()))
+
+
+def hint_due() -> None:
+    """Publish a hint for each e-mail inside the buffer horizon that has none for its time."""
+    _publish_all(hints.due)
+
+
+def _publish_all(read: Callable[[], list[Hint]], count: int = 0) -> None:
     for _ in range(_MOST_PORTIONS):
-        portion = hints.due()
+        portion = read()
         count += _publish(portion)
         if len(portion) < hints.AT_ONCE:
             break
@@ -93,9 +101,9 @@ def hint_due() -> None:
 
 
 def hint_planned(campaign_id: int) -> bool:
-    """Publish hints for a campaign's newly planned e-mails that are due soon. False: the broker is away."""
+    """Publish hints for a campaign's newly planned e-mails that are due within minutes. False: the broker is away."""
     try:
-        _publish(hints.due(campaign_id))
+        _publish(hints.soon(campaign_id))
     except FAILURES as failure:
         log.warning("hints_left_to_the_tick", campaign_id=campaign_id, error=str(failure))
         return False

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from actors import queues
 from actors.attention import ask_for_notices, protect
-from actors.hint import hint_due
+from actors.hint import hint_due, hint_soon
 from actors.inbox import ask_for_inboxes
 from actors.plan import plan_follow_ups, plan_new, replan
 from actors.reconcile import complete, note_suppressions, reconcile
@@ -22,9 +22,9 @@ from scheduling import timetable
 
 log = logs.get()
 
-# Hints for due e-mails are published before the long planning steps and again after them.
+# What is due soon is hinted at before the long planning steps, which may move the rest.
 STEPS: tuple[Callable[[], None], ...] = (
-    hint_due,
+    hint_soon,
     replan,
     plan_follow_ups,
     plan_new,
@@ -47,8 +47,10 @@ for _step in STEPS:
 def tick() -> None:
     failed: set[Callable[[], None]] = set()
     for step in STEPS:
-        # A failed step is left to the next tick: if the broker is away, each try costs its timeout.
-        if step not in failed and not run(step):
+        # If the broker is away, each try costs its timeout: both are left to the next tick.
+        if step is hint_due and hint_soon in failed:
+            continue
+        if not run(step):
             failed.add(step)
     if not failed:
         heartbeats.beat("tick")

@@ -294,11 +294,15 @@ def mailbox_is_free(it: Facts, rules: config.Sending) -> Closed | None:
     if it.mailbox_busy:
         because = Reason(Code.MAILBOX_BUSY)
         return Closed("mailbox_busy", Action.WAIT, because, it.now + _ASK_AGAIN)
-    return _after("mailbox_gap", it, it.mailbox_last_start, it.mailbox_gap, Reason(Code.MAILBOX_GAP))
+    return _after("mailbox_gap", it.now, it.mailbox_last_start, it.mailbox_gap, Reason(Code.MAILBOX_GAP))
 
 
 def campaign_keeps_its_pace(it: Facts, rules: config.Sending) -> Closed | None:
-    return _after("pace", it, it.campaign_last_start, it.delay * _LEAST_PACE, Reason(Code.PACE))
+    return keeps_pace(it.now, it.campaign_last_start, it.delay)
+
+
+def keeps_pace(now: datetime, last_start: datetime | None, delay: timedelta) -> Closed | None:
+    return _after("pace", now, last_start, delay * _LEAST_PACE, Reason(Code.PACE))
 
 
 def host_has_room(it: Facts, rules: config.Sending) -> Closed | None:
@@ -351,7 +355,7 @@ def tolerance(delay: timedelta, rules: config.Sending) -> timedelta:
     return max(timedelta(seconds=rules.late_tolerance_seconds), 2 * delay)
 
 
-def _after(gate: GateName, it: Facts, last: datetime | None, gap: timedelta, because: Reason) -> Closed | None:
-    if last is None or it.now >= last + gap:
+def _after(gate: GateName, now: datetime, last: datetime | None, gap: timedelta, because: Reason) -> Closed | None:
+    if last is None or now >= last + gap:
         return None
     return Closed(gate, Action.WAIT, because, last + gap)

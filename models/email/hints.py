@@ -6,9 +6,11 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 import config
+from models.email import gates
 from models.email.gates import Action, Closed
 from models.store.database import by_indexes, clock, execute, fetch, row, rows
 from reasons import Code, Reason
+from scheduling.planner import check_moments, interval
 
 
 class Hint(NamedTuple):
@@ -19,7 +21,9 @@ class Hint(NamedTuple):
 # Read, published and marked at once.
 AT_ONCE = 5000
 # An overdue e-mail whose hint was lost is hinted again; one that waits for a gate renews its own hint.
-_LOST_AFTER = timedelta(minutes=1)
+LOST_AFTER = timedelta(minutes=1)
+# What may fall due while a tick's planning steps run.
+_SOON = timedelta(minutes=5)
 
 # The time is a parameter because Postgres uses no index range for a volatile function. Left out: e-mails that get
 # another time first, because they are too late (gates.not_too_late) or their campaign is to be replanned. The delay is
@@ -36,30 +40,44 @@ WHERE q.status = 'pending' AND c.status = 'active' AND c.replan_reason IS NULL
 ORDER BY q.scheduled_at
 LIMIT %(at_once)s
 """  # noqa: S608  # only our own words
-DUE = _DUE.format(which="q.hinted_for IS DISTINCT FROM q.scheduled_at")
+_UNHINTED = "q.hinted_for IS DISTINCT FROM q.scheduled_at"
+SOON = _DUE.format(which=_UNHINTED)
+# Nor those behind one that is too late: their campaign is about to be planned again.
+DUE = _DUE.format(
+    which=f"""{_UNHINTED}
+  AND NOT EXISTS (
+      SELECT FROM campaign_email_queue late WHERE late.campaign_id = q.campaign_id AND late.status = 'pending'
+          AND late.scheduled_at < %(now)s - greatest(%(tolerance)s, 2 * least(c.delay_seconds, 1e9)) * interval '1 second'
+  )"""
+)
 LOST = _DUE.format(which="q.hinted_for = q.scheduled_at AND q.scheduled_at < %(lost)s")
 
 
-def due(campaign_id: int | None = None) -> list[Hint]:
-    """Pending e-mails inside the buffer horizon without a hint for their time, the earliest AT_ONCE first.
+def soon(campaign_id: int | None = None) -> list[Hint]:
+    """Pending e-mails that are overdue or due within minutes, without a hint for their time, the earliest AT_ONCE first.
 
     campaign_id: only those of this one.
     """
-    return _read(DUE, campaign_id)
+    return _read(SOON, min(_SOON, _buffer()), campaign_id)
+
+
+def due() -> list[Hint]:
+    """The same for all inside the buffer horizon, except of campaigns that are about to be planned again."""
+    return _read(DUE, _buffer())
 
 
 def lost() -> list[Hint]:
     """Overdue e-mails whose hint was published and may be lost. Bounded: a late worker may still have all of them."""
-    return _read(LOST)
+    return _read(LOST, timedelta(0))
 
 
-def _read(query: str, campaign_id: int | None = None) -> list[Hint]:
+def _read(query: str, within: timedelta, campaign_id: int | None = None) -> list[Hint]:
     now = clock()
     values = {
         "campaign": campaign_id,
         "now": now,
-        "horizon": now + _buffer(),
-        "lost": now - _LOST_AFTER,
+        "horizon": now + within,
+        "lost": now - LOST_AFTER,
         "tolerance": config.settings().sending.late_tolerance_seconds,
         "at_once": AT_ONCE,
     }
@@ -70,24 +88,31 @@ def _read(query: str, campaign_id: int | None = None) -> list[Hint]:
 class _Late(NamedTuple):
     is_current: bool
     is_in_time: bool
+    now: datetime
+    last_start: datetime | None  # of its campaign
+    delay_seconds: float
 
 
 LATE = f"""
 SELECT q.status = 'pending' AND q.scheduled_at = %(at)s AS is_current,
-       {_IN_TIME.replace("%(now)s", "clock_timestamp()")} AS is_in_time
+       {_IN_TIME.replace("%(now)s", "clock_timestamp()")} AS is_in_time,
+       clock_timestamp() AS now, c.last_start_at AS last_start, c.delay_seconds
 FROM campaign_email_queue q JOIN campaign c ON c.id = q.campaign_id WHERE q.id = %(email)s
 """  # noqa: S608  # only our own words
 
 
-def outdated(hint: Hint) -> Closed | None:
-    """Why a claim would be refused for this hint in any case. Reads one row, and takes no lock."""
+def refused_anyway(hint: Hint) -> Closed | None:
+    """Why a claim would be refused for this hint of an overdue e-mail. Reads two rows, and takes no lock."""
     tolerance = config.settings().sending.late_tolerance_seconds
     found = row(_Late, LATE, {"email": hint.email_id, "at": hint.scheduled_at, "tolerance": tolerance})
-    if found is None or found == (True, True):
+    if found is None:
         return None
-    if found.is_current:
+    if not found.is_current:
+        return Closed("hint", Action.DROP, Reason(Code.STALE_HINT))
+    if not found.is_in_time:
         return Closed("downtime", Action.REPLAN, Reason(Code.TOO_LATE))
-    return Closed("hint", Action.DROP, Reason(Code.STALE_HINT))
+    check_moments(found.last_start)
+    return gates.keeps_pace(found.now, found.last_start, interval(found.delay_seconds, "delay"))
 
 
 def _buffer() -> timedelta:

@@ -16,7 +16,7 @@ import config
 from models.email import batch_moves, facts, gates, limits, locks, windows
 from models.planning import ceilings, mailbox_days, sequences, unplanned, usable
 from models.states import CampaignStatus, MailboxStatus
-from models.store.database import by_indexes, clock, database, fetch
+from models.store.database import by_indexes, clock, database, fetch, with_next
 from models.store.database import rows as read_rows
 from models.store.tables import Campaign, CampaignEmailQueue, CampaignMailbox, CampaignStep, Mailbox
 from reasons import Code, Reason
@@ -142,6 +142,8 @@ def write_follow_ups(
 def _written(campaign_id: int, slots: Sequence[Slot], seen: Situation, order: Callable[[], int]) -> int | None:
     """Carry out the order under the locks, if the settings are still as they were seen."""
     with database.atomic():
+        # A plan that a crash of Postgres loses is made again, and its hints are refused as stale.
+        with_next("SET LOCAL synchronous_commit = off")
         campaigns = locks.lock_campaigns([campaign_id])
         mailboxes = locks.lock_mailboxes(slot.mailbox_id for slot in slots)
         if not _unchanged(campaigns, mailboxes, seen):

@@ -405,7 +405,7 @@ class TestAClosedGate:
 
 
 class TestAnOldHint:
-    """Its time was longer ago than any campaign allows without regard to its delay."""
+    """Its time was minutes ago."""
 
     @pytest.fixture
     def late(self, smtp: SmtpServer) -> int:
@@ -442,10 +442,19 @@ class TestAnOldHint:
         old = make.row(late).scheduled_at
         Q.update(scheduled_at=make.now()).where(Q.id == late).execute()
 
-        seen = hints.outdated(hints.Hint(late, old))
+        seen = hints.refused_anyway(hints.Hint(late, old))
 
         assert seen is not None
         assert (seen.gate, seen.action) == ("hint", Action.DROP)
 
-    def test_of_no_mail_is_left_to_the_claim(self) -> None:
-        assert hints.outdated(hints.Hint(0, make.now())) is None
+    def test_of_a_mail_whose_campaign_has_just_sent_another_locks_nothing_and_waits(self, late: int) -> None:
+        just_now = make.now()
+        Campaign.update(delay_seconds=300.0, last_start_at=just_now).execute()
+
+        assert self.claims(late) == []
+        seen = hints.refused_anyway(hints.Hint(late, make.row(late).scheduled_at))
+        assert seen is not None
+        assert (seen.gate, seen.action, seen.until) == ("pace", Action.WAIT, just_now + timedelta(seconds=240))
+
+    def test_of_no_mail_is_left_to_the_claim(self, db: None) -> None:
+        assert hints.refused_anyway(hints.Hint(0, make.now())) is None

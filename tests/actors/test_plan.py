@@ -206,6 +206,18 @@ class TestATick:
 
         assert hinted_before[0] == 1
 
+    def test_hints_once_at_what_it_plans_again(self) -> None:
+        mailbox_id = make.a_mailbox()
+        campaign_id = make.a_campaign([mailbox_id], leads=3, delay=60)
+        ahead = [make.now() + 10 * MINUTE, make.now() + 11 * MINUTE]
+        make.planned(campaign_id, mailbox_id, make.now() - timedelta(hours=2), *ahead)
+
+        for step in tick.STEPS:
+            step()
+
+        assert len(reasons()) == 1
+        assert hinted() == 3
+
     def test_hints_at_what_it_planned_itself(self) -> None:
         make.a_campaign([make.a_mailbox()], leads=1)
 
@@ -232,7 +244,7 @@ class TestATick:
 
         assert hints.due() == []
         plan.replan()
-        assert hints.due(campaign_id) == []  # hinted as it was written
+        assert hints.soon(campaign_id) == []  # hinted as it was written
         assert Q.get().hinted_for is not None
 
     def test_marks_nothing_where_there_is_nothing_to_hint_at(self) -> None:

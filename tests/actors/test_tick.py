@@ -10,7 +10,7 @@ from dramatiq import Broker, Message, get_broker
 from dramatiq.middleware import Middleware
 
 from actors import tick
-from actors.hint import hint_due
+from actors.hint import hint_due, hint_soon
 from models.email import hints
 from models.owner import campaigns, lead_search, mailboxes, suppressions
 from models.planning import plans, unplanned
@@ -119,7 +119,7 @@ UPDATE campaign SET status = 'completed' WHERE id = %(ended)s;
 
 @pytest.mark.slow
 class TestALongHistory:
-    @pytest.mark.parametrize("read", [hints.due, hints.lost, plans.to_replan, plans.wanting])
+    @pytest.mark.parametrize("read", [hints.soon, hints.due, hints.lost, plans.to_replan, plans.wanting])
     def test_is_not_read(
         self, plans_of: Callable[[Callable[[], object]], list[Plan]], read: Callable[[], object]
     ) -> None:
@@ -200,11 +200,11 @@ class TestHints:
 
     def test_of_overdue_mails_are_published_again_a_few_at_a_time_and_keep_no_other_waiting(self) -> None:
         late = self.due(5, -2 * MINUTE)
-        hint_due()
+        hint_soon()
         get_broker().flush_all()
         [new] = self.due(1)
 
-        hint_due()
+        hint_soon()
 
         assert hinted() == 1 + 2
         assert make.row(new).hinted_for is not None
@@ -212,13 +212,13 @@ class TestHints:
 
     def test_of_overdue_mails_are_published_before_those_of_mails_that_have_minutes_left(self) -> None:
         overdue = self.due(1, -2 * MINUTE)
-        hint_due()
+        hint_soon()
         get_broker().flush_all()
         self.due(5)
         published = Published()
         get_broker().add_middleware(published)
         try:
-            hint_due()
+            hint_soon()
         finally:
             get_broker().middleware.remove(published)
 

@@ -81,6 +81,7 @@ READS: dict[str, tuple[int, Callable[[], object]]] = {
     "which campaigns may have leads to plan": (A_FEW, plans.wanting),
     "which mails may not be sent any more": (A_FEW, recipients.forbidden),
     "which mails are to be planned again": (10 * A_PAGE, plans.to_replan),
+    "which hints are due soon": (A_DAY, hints.soon),
     "which hints are due": (A_DAY, hints.due),
     "which hints may be lost": (A_DAY, hints.lost),
     # The hundred links of campaigns to mailboxes are on one page here, which is read as a whole.

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from actors import tick
 from models.health import heartbeats
 from models.owner import campaigns
 from models.states import Status
@@ -23,7 +24,8 @@ from tests.waiting import until
 Q = CampaignEmailQueue
 PUBLISHED = "punktual_hints_published_total"
 NOT_PUBLISHED = "punktual_hint_failures_total"
-STEP_FAILED = 'punktual_tick_step_failures_total{step="hint_due"}'
+SOON_FAILED, DUE_FAILED = (f'punktual_tick_step_failures_total{{step="{step}"}}' for step in ("hint_soon", "hint_due"))
+LAST_STEP = f'punktual_tick_step_seconds_count{{step="{tick.STEPS[-1].__name__}"}}'
 
 
 @pytest.mark.own_servers
@@ -203,17 +205,17 @@ class TestPublishingATick:
 
     def test_that_a_crash_interrupts_is_told_and_caught_up_with(self, punktual: Punktual) -> None:
         port = free_port()
-        self.many_mails(punktual, 3000)
+        self.many_mails(punktual, 3000, minutes=8)
         timekeeper = punktual.run("timekeeper", PUNKTUAL_METRICS_TIMEKEEPER_PORT=str(port))
         punktual.listening("tick")
         until(lambda: PUBLISHED in scrape(port), "its metrics")
-        assert scrape(port)[STEP_FAILED] == 0
+        assert scrape(port)[DUE_FAILED] == 0
         punktual.tick()
         until(lambda: scrape(port)[PUBLISHED] > 50, "the first hints")
 
         punktual.node.kill()
 
-        until(lambda: scrape(port)[STEP_FAILED] == 1, "the step's failure")
+        until(lambda: scrape(port)[DUE_FAILED] == 1, "the step's failure")
         assert 50 < scrape(port)[PUBLISHED] == hinted() < 3000
         assert scrape(port)[NOT_PUBLISHED] == 1
         assert heartbeats.last("tick") is None
@@ -228,7 +230,7 @@ class TestPublishingATick:
 
     def test_that_an_alarm_blocks_fails_within_the_blocked_timeout(self, punktual: Punktual) -> None:
         port = free_port()
-        self.many_mails(punktual, 10)
+        self.many_mails(punktual, 10, minutes=3)
         timekeeper = punktual.run(
             "timekeeper", PUNKTUAL_METRICS_TIMEKEEPER_PORT=str(port), PUNKTUAL_BROKER_BLOCKED_TIMEOUT_SECONDS="12"
         )
@@ -240,7 +242,9 @@ class TestPublishingATick:
             punktual.node.ctl("set_vm_memory_high_watermark", "0.00001")
 
         try:
-            until(lambda: scrape(port)[STEP_FAILED] == 1, "the step's failure")
+            until(lambda: scrape(port)[SOON_FAILED] == 1, "the step's failure")
+            until(lambda: scrape(port)[LAST_STEP] == 1, "the end of the tick")
+            assert scrape(port)[DUE_FAILED] == 0
             assert hinted() == 0
         finally:
             punktual.node.ctl("set_vm_memory_high_watermark", "0.6")
@@ -249,10 +253,10 @@ class TestPublishingATick:
         until(lambda: heartbeats.last("tick"), "the end of that tick")
         assert timekeeper.poll() is None
 
-    def many_mails(self, punktual: Punktual, count: int) -> None:
+    def many_mails(self, punktual: Punktual, count: int, minutes: int) -> None:
         mailbox_id = punktual.mailbox()
         campaign_id = make.a_campaign([mailbox_id], leads=count, delay=0.001, limit=10_000)
-        soon = make.now() + timedelta(minutes=8)
+        soon = make.now() + timedelta(minutes=minutes)
         make.planned(campaign_id, mailbox_id, *[soon + timedelta(milliseconds=n) for n in range(count)])
 
 
