@@ -4,7 +4,7 @@ A hint may be duplicated, late or lost without harm. It carries an id and a time
 """
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 
@@ -100,12 +100,12 @@ def _publish_all(read: Callable[[], list[Hint]], count: int = 0) -> None:
         log.info("emails_hinted", count=count)
 
 
-def hint_planned(campaign_id: int) -> bool:
-    """Publish hints for a campaign's newly planned e-mails that are due within minutes. False: the broker is away."""
+def hint_planned(campaign_ids: Sequence[int]) -> bool:
+    """Publish hints for newly planned e-mails that are due within minutes. False: the broker is away."""
     try:
-        _publish(hints.soon(campaign_id))
+        _publish(hints.soon(campaign_ids))
     except FAILURES as failure:
-        log.warning("hints_left_to_the_tick", campaign_id=campaign_id, error=str(failure))
+        log.warning("hints_left_to_the_tick", campaigns=len(campaign_ids), error=str(failure))
         return False
     return True
 

@@ -30,6 +30,8 @@ BY = "planner"
 
 # E-mails planned per step, which takes seconds. If more are left, another tick is asked for at once.
 AT_ONCE = 100_000
+# Hints are published whenever so many e-mails have been written: few of one campaign's are due soon.
+HINTED_AT_ONCE = 1000
 # How often a step replans campaigns that changed while they were planned.
 _ROUNDS = 3
 
@@ -40,6 +42,8 @@ class _Written:
 
     mails: int = 0
     outdated: set[int] = field(default_factory=set)
+    unhinted: list[int] = field(default_factory=list)  # campaigns whose hints are still to be published
+    unhinted_mails: int = 0  # written of these
     hints: bool = True  # False: the broker is away, and each further hint would cost its timeout
 
     def write(self, campaign_id: int, slots: Sequence[Slot], seen: Situation, reason: str | None = None) -> None:
@@ -61,7 +65,16 @@ class _Written:
             log.info("plan_outdated", campaign_id=campaign_id)
         elif count:
             self.mails += count
-            self.hints = self.hints and hint_planned(campaign_id)
+            self.unhinted.append(campaign_id)
+            self.unhinted_mails += count
+            if self.unhinted_mails >= HINTED_AT_ONCE:
+                self.hint()
+
+    def hint(self) -> None:
+        """Publish the hints of what was written since the last time."""
+        if self.unhinted:
+            self.hints = self.hints and hint_planned(self.unhinted)
+            self.unhinted, self.unhinted_mails = [], 0
 
 
 def plan_new() -> None:
@@ -79,6 +92,7 @@ def _plan(campaign_ids: Collection[int]) -> None:
         for campaign_id, slots in _by_campaign(portion).items():
             played += len(slots)
             written.write(campaign_id, slots, seen)
+    written.hint()
     if played == AT_ONCE and written.mails:
         tick_request.ask_for_tick()
 
@@ -101,10 +115,14 @@ def _follow(due: Mapping[int, Sequence[Unfollowed]], campaign_ids: Collection[in
     asked = sorted((it for each in campaign_ids for it in due[each]), key=lambda it: (it.sent_at, it.predecessor_id))
     for campaign_id, found in follow_ups.placed(asked, seen).items():
         written.follow(campaign_id, found, seen)
+    written.hint()
 
 
-def replan() -> None:
-    """Replan pending e-mails where an owner's order or a gate requires it."""
+def replan() -> bool:
+    """Replan pending e-mails where an owner's order or a gate requires it.
+
+    Returns whether some are left to another tick, for which it has asked.
+    """
     recipients.cancel_forbidden(BY)
     recipients.cancel_stopped(BY)
     former_mailboxes.cancel_ended(BY)
@@ -120,8 +138,10 @@ def replan() -> None:
             break
         reasons = plans.to_replan()
         campaign_ids = [it for it in portion if it in written.outdated & reasons.keys()]
-    if len(portion) < len(reasons) and written.mails:
+    are_left = len(portion) < len(reasons) and written.mails > 0
+    if are_left:
         tick_request.ask_for_tick()
+    return are_left
 
 
 def _replan(reasons: Mapping[int, str], written: _Written, campaign_ids: Collection[int]) -> None:
@@ -131,6 +151,7 @@ def _replan(reasons: Mapping[int, str], written: _Written, campaign_ids: Collect
     # The campaign with the earliest slot is written first. Writing one without slots clears its replan request.
     for campaign_id in [*slots, *(it.id for it in seen.campaigns if it.id not in slots)]:
         written.write(campaign_id, slots.get(campaign_id, []), seen, reasons[campaign_id])
+    written.hint()
 
 
 def _portion(campaign_ids: Sequence[int]) -> list[int]:

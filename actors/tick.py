@@ -22,8 +22,10 @@ from scheduling import timetable
 
 log = logs.get()
 
+Step = Callable[[], bool | None]  # True: it left some to another tick, for which it has asked
+
 # What is due soon is hinted at before the long planning steps, which may move the rest.
-STEPS: tuple[Callable[[], None], ...] = (
+STEPS: tuple[Step, ...] = (
     hint_soon,
     replan,
     plan_follow_ups,
@@ -45,25 +47,26 @@ for _step in STEPS:
 
 @queues.actor(queues.TICK, timetable.TICK)
 def tick() -> None:
-    failed: set[Callable[[], None]] = set()
+    results: dict[Step, bool | None] = {}
     for step in STEPS:
-        # If the broker is away, each try costs its timeout: both are left to the next tick.
-        if step is hint_due and hint_soon in failed:
+        # Not if the broker is away, where each try costs its timeout, nor before a tick that moves e-mails at once.
+        if step is hint_due and (results[hint_soon] is None or results[replan]):
             continue
-        if not run(step):
-            failed.add(step)
-    if not failed:
+        results[step] = run(step)
+    if None not in results.values():
         heartbeats.beat("tick")
 
 
-def run(step: Callable[[], None]) -> bool:
-    """Run one step. Its failure (a broker that is away, say) must not stop the other steps."""
+def run(step: Step) -> bool | None:
+    """Run one step. Its failure (a broker that is away, say) must not stop the others.
+
+    None: it failed. Otherwise whether it left some to another tick.
+    """
     try:
         with metrics.TICK_STEP.labels(step.__name__).time():
-            step()
+            return bool(step())
     except Exception:
         log.exception("tick_step_failed", step=step.__name__)
         metrics.TICK_STEP_FAILURES.labels(step.__name__).inc()
         database.close()
-        return False
-    return True
+        return None

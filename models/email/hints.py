@@ -8,7 +8,7 @@ from typing import NamedTuple
 import config
 from models.email import gates
 from models.email.gates import Action, Closed
-from models.store.database import by_indexes, clock, execute, fetch, row, rows
+from models.store.database import by_indexes, clock, execute, fetch, row, rows, unflushed
 from reasons import Code, Reason
 from scheduling.planner import check_moments, interval
 
@@ -22,18 +22,19 @@ class Hint(NamedTuple):
 AT_ONCE = 5000
 # An overdue e-mail whose hint was lost is hinted again; one that waits for a gate renews its own hint.
 LOST_AFTER = timedelta(minutes=1)
-# What may fall due while a tick's planning steps run.
-_SOON = timedelta(minutes=5)
+# What may fall due while a tick's planning steps run, and the next one's.
+_SOON = timedelta(minutes=2)
 
 # The time is a parameter because Postgres uses no index range for a volatile function. Left out: e-mails that get
 # another time first, because they are too late (gates.not_too_late) or their campaign is to be replanned. The delay is
 # capped so that one campaign's absurd delay is not an error for all.
-_IN_TIME = "extract(epoch FROM %(now)s - q.scheduled_at) <= greatest(%(tolerance)s, 2 * least(c.delay_seconds, 1e9))"
+_TOLERANCE = "greatest(%(tolerance)s, 2 * least(c.delay_seconds, 1e9))"
+_IN_TIME = f"extract(epoch FROM %(now)s - q.scheduled_at) <= {_TOLERANCE}"
 _DUE = f"""
 SELECT q.id AS email_id, q.scheduled_at
 FROM campaign_email_queue q JOIN campaign c ON c.id = q.campaign_id
 WHERE q.status = 'pending' AND c.status = 'active' AND c.replan_reason IS NULL
-  AND (%(campaign)s::bigint IS NULL OR q.campaign_id = %(campaign)s)
+  AND (%(campaigns)s::bigint[] IS NULL OR q.campaign_id = ANY(%(campaigns)s))
   AND q.scheduled_at < %(horizon)s
   AND {{which}}
   AND {_IN_TIME}
@@ -44,25 +45,24 @@ _UNHINTED = "q.hinted_for IS DISTINCT FROM q.scheduled_at"
 SOON = _DUE.format(which=_UNHINTED)
 # Nor those behind one that is too late: their campaign is about to be planned again.
 DUE = _DUE.format(
-    which=f"""{_UNHINTED}
-  AND NOT EXISTS (
-      SELECT FROM campaign_email_queue late WHERE late.campaign_id = q.campaign_id AND late.status = 'pending'
-          AND late.scheduled_at < %(now)s - greatest(%(tolerance)s, 2 * least(c.delay_seconds, 1e9)) * interval '1 second'
-  )"""
+    which=f"""{_UNHINTED} AND NOT EXISTS (
+        SELECT FROM campaign_email_queue late WHERE late.campaign_id = q.campaign_id AND late.status = 'pending'
+            AND late.scheduled_at < %(now)s - {_TOLERANCE} * interval '1 second'
+    )"""
 )
 LOST = _DUE.format(which="q.hinted_for = q.scheduled_at AND q.scheduled_at < %(lost)s")
 
 
-def soon(campaign_id: int | None = None) -> list[Hint]:
-    """Pending e-mails that are overdue or due within minutes, without a hint for their time, the earliest AT_ONCE first.
+def soon(campaign_ids: Sequence[int] | None = None) -> list[Hint]:
+    """Pending e-mails overdue or due within minutes that have no hint for their time, the earliest AT_ONCE first.
 
-    campaign_id: only those of this one.
+    campaign_ids: only those of these.
     """
-    return _read(SOON, min(_SOON, _buffer()), campaign_id)
+    return _read(SOON, min(_SOON, _buffer()), campaign_ids)
 
 
 def due() -> list[Hint]:
-    """The same for all inside the buffer horizon, except of campaigns that are about to be planned again."""
+    """The same for all inside the buffer horizon, except behind an e-mail that is too late."""
     return _read(DUE, _buffer())
 
 
@@ -71,17 +71,17 @@ def lost() -> list[Hint]:
     return _read(LOST, timedelta(0))
 
 
-def _read(query: str, within: timedelta, campaign_id: int | None = None) -> list[Hint]:
+def _read(query: str, within: timedelta, campaign_ids: Sequence[int] | None = None) -> list[Hint]:
     now = clock()
     values = {
-        "campaign": campaign_id,
+        "campaigns": None if campaign_ids is None else list(campaign_ids),
         "now": now,
         "horizon": now + within,
         "lost": now - LOST_AFTER,
         "tolerance": config.settings().sending.late_tolerance_seconds,
         "at_once": AT_ONCE,
     }
-    with by_indexes() if campaign_id is None else nullcontext():
+    with by_indexes() if campaign_ids is None else nullcontext():
         return rows(Hint, query, values)
 
 
@@ -139,7 +139,8 @@ WHERE q.status = 'pending' AND c.status = 'active' AND q.hinted_for = q.schedule
 
 def mark(published: Sequence[Hint]) -> None:
     values = {"ids": [hint.email_id for hint in published], "times": [hint.scheduled_at for hint in published]}
-    execute(MARK, values)
+    with unflushed():
+        execute(MARK, values)
 
 
 def unmark(hint: Hint) -> None:

@@ -16,9 +16,9 @@ import config
 from models.email import batch_moves, facts, gates, limits, locks, windows
 from models.planning import ceilings, mailbox_days, sequences, unplanned, usable
 from models.states import CampaignStatus, MailboxStatus
-from models.store.database import by_indexes, clock, database, fetch, with_next
+from models.store.database import by_indexes, clock, execute, fetch, unflushed
 from models.store.database import rows as read_rows
-from models.store.tables import Campaign, CampaignEmailQueue, CampaignMailbox, CampaignStep, Mailbox
+from models.store.tables import Campaign, CampaignEmailQueue, CampaignMailbox, Mailbox
 from reasons import Code, Reason
 from scheduling import planner
 from scheduling.planner import Bound, CurrentSlot, Email, FollowUp, Slot, Taken
@@ -124,11 +124,16 @@ def write(campaign_id: int, slots: Sequence[Slot], seen: Situation, by: str, rea
             return batch_moves.plan(campaign_id, slots, by)
         why = "edited" if reason == WAIT_EDITED else reason
         count = batch_moves.replan(campaign_id, slots, why, by, seen_at=seen.now)
-        Campaign.update(replan_reason=None).where(Campaign.id == campaign_id).execute()
-        CampaignStep.update(moves=False).where(CampaignStep.campaign == campaign_id, CampaignStep.moves).execute()
+        execute(CARRIED_OUT, {"campaign": campaign_id})
         return count
 
     return _written(campaign_id, slots, seen, order)
+
+
+CARRIED_OUT = """
+WITH waits AS (UPDATE campaign_step SET moves = false WHERE campaign_id = %(campaign)s AND moves)
+UPDATE campaign SET replan_reason = NULL WHERE id = %(campaign)s AND replan_reason IS NOT NULL
+"""
 
 
 def write_follow_ups(
@@ -141,9 +146,8 @@ def write_follow_ups(
 
 def _written(campaign_id: int, slots: Sequence[Slot], seen: Situation, order: Callable[[], int]) -> int | None:
     """Carry out the order under the locks, if the settings are still as they were seen."""
-    with database.atomic():
-        # A plan that a crash of Postgres loses is made again, and its hints are refused as stale.
-        with_next("SET LOCAL synchronous_commit = off")
+    # A plan that a crash of Postgres loses is made again, and its hints are refused as stale.
+    with unflushed():
         campaigns = locks.lock_campaigns([campaign_id])
         mailboxes = locks.lock_mailboxes(slot.mailbox_id for slot in slots)
         if not _unchanged(campaigns, mailboxes, seen):
@@ -194,13 +198,24 @@ def to_replan() -> dict[int, str]:
         reasons.setdefault(campaign_id, "mailbox")
     for (campaign_id,) in fetch(ON_FROZEN_DAYS):
         reasons.setdefault(campaign_id, Code.HOLIDAY)
-    for seen in facts.read_pending(_first_overdue()).values():
+    overdue = _overdue()
+    # One reason is enough: after downtime the first e-mail of a campaign has it.
+    for first in (True, False):
+        ids = [it.email_id for it in overdue if it.is_first is first and it.campaign_id not in reasons]
+        reasons |= _closed_to(ids)
+    able = {campaign_id for (campaign_id,) in fetch(ABLE, (list(reasons),))} if reasons else set()
+    return {campaign_id: reason for campaign_id, reason in reasons.items() if campaign_id in able}
+
+
+def _closed_to(email_ids: Sequence[int]) -> dict[int, str]:
+    """Campaign id -> the gate that needs another time for one of these e-mails."""
+    reasons: dict[int, str] = {}
+    for seen in facts.read_pending(email_ids).values() if email_ids else ():
         closed = gates.first_closed(gates.CLAIM, seen, config.settings().sending)
         if closed is not None and closed.action is gates.Action.REPLAN and not _is_stuck(seen, closed):
             is_holiday = isinstance(closed.because, Reason) and closed.because.code is Code.CLOSED_DAY
             reasons.setdefault(seen.campaign_id, Code.HOLIDAY if is_holiday else closed.gate)
-    able = {campaign_id for (campaign_id,) in fetch(ABLE, (list(reasons),))} if reasons else set()
-    return {campaign_id: reason for campaign_id, reason in reasons.items() if campaign_id in able}
+    return reasons
 
 
 def _is_stuck(seen: gates.Facts, closed: gates.Closed) -> bool:
@@ -563,15 +578,24 @@ def _on_unusable_mailboxes() -> list[int]:
 
 
 # For each campaign and mailbox, the longest overdue e-mail: what holds it back also holds back those after it.
-FIRST_OVERDUE = """
-SELECT DISTINCT ON (q.campaign_id, q.mailbox_id) q.id
-FROM campaign_email_queue q JOIN campaign c ON c.id = q.campaign_id
-WHERE q.status = 'pending' AND q.scheduled_at < %(now)s AND c.status = 'active'
-ORDER BY q.campaign_id, q.mailbox_id, q.scheduled_at
+OVERDUE = """
+SELECT email_id, campaign_id, row_number() OVER (PARTITION BY campaign_id ORDER BY scheduled_at) = 1 AS is_first
+FROM (
+    SELECT DISTINCT ON (q.campaign_id, q.mailbox_id) q.id AS email_id, q.campaign_id, q.scheduled_at
+    FROM campaign_email_queue q JOIN campaign c ON c.id = q.campaign_id
+    WHERE q.status = 'pending' AND q.scheduled_at < %(now)s AND c.status = 'active'
+    ORDER BY q.campaign_id, q.mailbox_id, q.scheduled_at
+) overdue
 """
 
 
-def _first_overdue() -> list[int]:
+class _Overdue(NamedTuple):
+    email_id: int
+    campaign_id: int
+    is_first: bool  # of its campaign
+
+
+def _overdue() -> list[_Overdue]:
     now = clock()
     with by_indexes():
-        return [row[0] for row in fetch(FIRST_OVERDUE, {"now": now})]
+        return read_rows(_Overdue, OVERDUE, {"now": now})

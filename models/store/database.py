@@ -428,6 +428,18 @@ def with_next(query: str, values: Mapping[str, Any] | Sequence[Any] = ()) -> Non
         execute(query, values)
 
 
+@contextmanager
+def unflushed() -> Iterator[None]:
+    """A transaction whose COMMIT does not wait for the disk: for what is done again if a crash of Postgres loses it.
+
+    Not inside another one, whose COMMIT would not wait either.
+    """
+    assert not database.in_transaction()
+    with database.atomic():
+        with_next("SET LOCAL synchronous_commit = off")
+        yield
+
+
 def copy_rows(query: str, lines: TextIO) -> None:
     """Run a COPY … FROM STDIN of our own. lines: in its text format."""
     if database.in_transaction():

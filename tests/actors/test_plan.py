@@ -123,7 +123,8 @@ class TestManyCampaignsAreLate:
         assert all(after - before >= timedelta(seconds=30) for before, after in pairwise(at))
         assert len(ids) * 3 == len(at)
 
-    def test_the_first_is_hinted_at_before_the_last_is_written(self) -> None:
+    def test_the_first_is_hinted_at_before_the_last_is_written(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(plan, "HINTED_AT_ONCE", 3)
         late(3)
         hinted_before: list[int] = []
 
@@ -218,6 +219,20 @@ class TestATick:
         assert len(reasons()) == 1
         assert hinted() == 3
 
+    def test_leaves_what_is_due_later_to_the_next_one_if_that_plans_the_rest(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(plan, "AT_ONCE", 1)
+        late(2, leads=1)
+        make.an_email(make.now() + 10 * MINUTE)
+        hints.mark(hints.soon())
+
+        tick.tick()
+        assert hinted() == 1  # the one campaign that it has planned again
+
+        tick.tick()
+        assert hinted() == 3
+
     def test_hints_at_what_it_planned_itself(self) -> None:
         make.a_campaign([make.a_mailbox()], leads=1)
 
@@ -244,7 +259,7 @@ class TestATick:
 
         assert hints.due() == []
         plan.replan()
-        assert hints.soon(campaign_id) == []  # hinted as it was written
+        assert hints.soon([campaign_id]) == []  # hinted as it was written
         assert Q.get().hinted_for is not None
 
     def test_marks_nothing_where_there_is_nothing_to_hint_at(self) -> None:

@@ -31,7 +31,7 @@ from hypothesis.stateful import (
 import config
 from actors import deliver, plan
 from actors.disk import journal
-from actors.hint import hint_due
+from actors.hint import hint_due, hint_soon
 from actors.record import move
 from mail.outcome import Accepted, Deferred, Outcome, Phase, Refused, Reply, Scope, Unanswered, Withdrawn
 from models.email import moves, stuck
@@ -316,11 +316,12 @@ class Interleavings(RuleBasedStateMachine):
     def a_timekeeper_does_one_step(self, luck: Random) -> None:
         luck.choice(self.steps())()
 
-    def steps(self) -> list[Callable[[], None]]:
+    def steps(self) -> list[Callable[[], object]]:
         planning = (plan.replan, plan.plan_follow_ups, plan.plan_new)
         return [self.hint, *planning, self.hint, self.reconcile, self.complete]
 
     def hint(self) -> None:
+        hint_soon()
         hint_due()
         self.collect_hints()
 

@@ -135,16 +135,16 @@ class TestHints:
         assert hints.due() == []
 
     def test_what_is_due_within_minutes_can_be_asked_for(self) -> None:
-        overdue, soon = (make.an_email(make.now() + timedelta(minutes=minutes)) for minutes in (-2, 4))
-        make.an_email(make.now() + timedelta(minutes=6))
+        overdue, soon = (make.an_email(make.now() + timedelta(minutes=minutes)) for minutes in (-2, 1))
+        make.an_email(make.now() + timedelta(minutes=3))
 
         assert [hint.email_id for hint in hints.soon()] == [overdue, soon]
-        assert [hint.email_id for hint in hints.soon(make.row(soon).campaign_id)] == [soon]
+        assert [hint.email_id for hint in hints.soon([make.row(soon).campaign_id])] == [soon]
 
     def test_what_is_due_later_needs_none_behind_a_mail_that_is_too_late(self) -> None:
         mailbox_id = make.a_mailbox()
         campaign_id = make.a_campaign([mailbox_id], leads=3)
-        ahead = [make.now() + timedelta(minutes=minutes) for minutes in (4, 10)]
+        ahead = [make.now() + timedelta(minutes=minutes) for minutes in (1, 10)]
         soon, _ = make.planned(campaign_id, mailbox_id, *ahead)
         [other] = make.planned(make.a_campaign([mailbox_id], leads=1), mailbox_id, ahead[1])
         make.planned(campaign_id, mailbox_id, make.now() - timedelta(hours=1))

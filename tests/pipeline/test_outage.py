@@ -230,7 +230,7 @@ class TestPublishingATick:
 
     def test_that_an_alarm_blocks_fails_within_the_blocked_timeout(self, punktual: Punktual) -> None:
         port = free_port()
-        self.many_mails(punktual, 10, minutes=3)
+        self.many_mails(punktual, 10, minutes=1)
         timekeeper = punktual.run(
             "timekeeper", PUNKTUAL_METRICS_TIMEKEEPER_PORT=str(port), PUNKTUAL_BROKER_BLOCKED_TIMEOUT_SECONDS="12"
         )
