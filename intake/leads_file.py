@@ -9,6 +9,22 @@ from intake.tables import Table
 from intake.texts import FileInvalid, opened
 from messages import Message, gettext_noop
 
+_PACKED = gettext_noop("%(file)s: is a compressed file; unpack it first")
+_PICTURE = gettext_noop("%(file)s: is a picture or a PDF, and no table; save the table as .xlsx or CSV")
+# What a file begins with -> why it is no leads file.
+_OTHERS = {
+    b"\x1f\x8b": _PACKED,  # gzip
+    **{b"BZh%d" % level: _PACKED for level in range(1, 10)},  # bzip2
+    b"\xfd7zX": _PACKED,  # xz
+    b"7z\xbc\xaf": _PACKED,
+    b"Rar!": _PACKED,
+    b"\x28\xb5\x2f\xfd": _PACKED,  # zstd
+    b"%PDF": _PICTURE,
+    b"\x89PNG": _PICTURE,
+    b"\xff\xd8\xff": _PICTURE,  # JPEG
+    b"GIF8": _PICTURE,
+}
+
 
 def open_table(
     path: Path,
@@ -24,6 +40,8 @@ def open_table(
     """
     with opened(path, LARGEST_CSV) as file:
         kind = file.read(4)
+    if why := next((why for begins, why in _OTHERS.items() if kind.startswith(begins)), None):
+        raise FileInvalid(Message(why, file=path.name))
     if kind == OLE:
         # Read by the library, but texts that formulas computed come as 0.
         raise FileInvalid(

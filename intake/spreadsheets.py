@@ -71,7 +71,14 @@ class Sheet:
     ) -> list[_Found]:
         """The sheets that have rows and are not hidden; one that is named may be hidden."""
         with opened(path, LARGEST_SPREADSHEET) as file:
-            _refuse_oversized(path, zipfile.ZipFile(file), largest_unpacked or LARGEST_UNPACKED)
+            archive = zipfile.ZipFile(file)
+            if _is_something_else(archive):
+                template = gettext_noop(
+                    "%(file)s: is a ZIP file or a document, and no spreadsheet;"
+                    " unpack it, or save its table as .xlsx or CSV"
+                )
+                raise FileInvalid(Message(template, file=path.name))
+            _refuse_oversized(path, archive, largest_unpacked or LARGEST_UNPACKED)
             file.seek(0)
             book = CalamineWorkbook.from_filelike(file)
             sheets = {it.name: it.visible for it in book.sheets_metadata if it.typ == SheetTypeEnum.WorkSheet}
@@ -114,6 +121,13 @@ class Sheet:
 
     def for_errors(self) -> Form:
         return Form("utf-8-sig", ";")  # opens as columns in a Polish Excel
+
+
+def _is_something_else(archive: zipfile.ZipFile) -> bool:
+    """Whether it is plainly no spreadsheet: files packed together, or a document or slides."""
+    names = [each.lower().lstrip("/\\") for each in archive.namelist()]
+    may_be_one = any(each.startswith("xl/") or each in ("content.xml", "[content_types].xml") for each in names)
+    return not may_be_one or any(each.startswith(("word/", "ppt/")) for each in names)
 
 
 _DECLARED = re.compile(rb'[cC]ount="(\d+)"')

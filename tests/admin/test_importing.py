@@ -1,7 +1,10 @@
 """Leads from a file into a campaign, as a person or a script orders it: what is told, asked, written and left out."""
 
+import bz2
 import csv
+import gzip
 import io
+import lzma
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -568,6 +571,15 @@ class TestTheLinkToUnsubscribe:
         assert nothing_written()
 
 
+def packed(*names: str) -> bytes:
+    """A ZIP file with files of these names."""
+    archive = io.BytesIO()
+    with ZipFile(archive, "w") as file:
+        for name in names:
+            file.writestr(name, "email\n")
+    return archive.getvalue()
+
+
 def repacked(spreadsheet: bytes, before: bytes, after: bytes) -> bytes:
     """With something else in its parts."""
     packed = io.BytesIO()
@@ -758,6 +770,12 @@ class TestASpreadsheet:
         [
             (b"PK\x03\x04 and no more", "leads.csv: cannot be read as a spreadsheet: "),
             (b"\xd0\xcf\x11\xe0 and no more", "leads.csv: is an Excel file of before 2007, or protected by a password"),
+            (gzip.compress(b"email\n"), "leads.csv: is a compressed file; unpack it first"),
+            (bz2.compress(b"email\n"), "leads.csv: is a compressed file; unpack it first"),
+            (lzma.compress(b"email\n"), "leads.csv: is a compressed file; unpack it first"),
+            (b"%PDF-1.7\n\xff", "leads.csv: is a picture or a PDF, and no table; save the table as .xlsx or CSV"),
+            (packed("leads.csv", "leads.xlsx"), "leads.csv: is a ZIP file or a document, and no spreadsheet; unpack"),
+            (packed("[Content_Types].xml", "word/document.xml"), "leads.csv: is a ZIP file or a document, and no"),
         ],
     )
     def test_that_is_none_is_told(self, add: Typed, content: bytes, complaint: str) -> None:
