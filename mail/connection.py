@@ -168,7 +168,11 @@ class Connection(smtplib.SMTP):
     def write_dot(self, answer_seconds: float) -> tuple[int, bytes]:
         self._socket().settimeout(answer_seconds)
         self._socket().sendall(b".\r\n")
-        return self.getreply(answer_seconds)
+        answer = self.getreply(answer_seconds)
+        # Taken for a refusal, an answer that also says yes would have the letter sent twice.
+        if not (isinstance(self.file, _Replies) and self.file.has_one_code()):
+            raise smtplib.SMTPException(Reason(Code.NO_SMTP))
+        return answer
 
     def _socket(self) -> socket.socket:
         if self.sock is None:
@@ -199,10 +203,12 @@ class _Replies:
         self._buffer = b""
         self._until = 0.0
         self._lines_left = 0
+        self._begin: set[bytes] = set()  # what the lines of the last reply begin with
 
     def expect_within(self, seconds: float) -> None:
         self._until = clock.boottime() + seconds
         self._lines_left = _LONGEST_REPLY_LINES
+        self._begin = set()
 
     def readline(self, limit: int) -> bytes:
         self._lines_left -= 1
@@ -217,7 +223,12 @@ class _Replies:
             # Raised here: smtplib would turn it into a 500, which looks like the server's refusal of the lead.
             raise OSError(Reason(Code.ENDLESS_LINE))
         line, self._buffer = self._buffer[:end], self._buffer[end:]
+        self._begin.add(line[:4])
         return line
+
+    def has_one_code(self) -> bool:
+        """Whether each line of the last reply begins with the same code, of three digits (RFC 5321 section 4.2.1)."""
+        return len({it[:3] for it in self._begin}) == 1 and all(it[3:4] in b" -\t\r\n" for it in self._begin)
 
     def _receive(self) -> bytes:
         left = self._until - clock.boottime()

@@ -377,6 +377,13 @@ class _Conversation(socketserver.BaseRequestHandler):
             case "garbage-at-dot":
                 self.say("what a lovely mail")
                 raise _Gone
+            case "yes-and-no-at-dot":
+                self.say("250-queued")
+                self.say("550 no such user")
+                raise _Gone
+            case "four-digits-at-dot":
+                self.say("2500 queued")
+                raise _Gone
             case "trickle-at-dot":
                 while not self.owner._closing.wait(0.02):
                     self.sock.sendall(b"2")

@@ -321,7 +321,10 @@ class TestTheAnswerToTheDot:
         assert isinstance(outcome, Refused)
         assert (outcome.scope, outcome.phase) == (Scope.CONTENT, Phase.DOT)
 
-    @pytest.mark.parametrize("local", ["drop-after-dot", "reset-after-dot", "garbage-at-dot"])
+    @pytest.mark.parametrize(
+        "local",
+        ["drop-after-dot", "reset-after-dot", "garbage-at-dot", "yes-and-no-at-dot", "four-digits-at-dot"],
+    )
     def test_anything_but_an_answer_leaves_it_unknown(self, server: SmtpServer, local: str) -> None:
         outcome = send(server, f"{local}@leads.example")
 
