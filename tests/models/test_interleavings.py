@@ -594,6 +594,7 @@ class Interleavings(RuleBasedStateMachine):
         for mailbox_id in self.mailbox_limits:
             self.limit_mailbox(mailbox_id, ENOUGH)
             self.resume_mailbox(mailbox_id)
+        self.tick()  # what it takes from the journal, the next one follows up
         for _ in range(40):
             self.hints.clear()
             for mailbox_id in self.mailbox_limits:
