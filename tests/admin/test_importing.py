@@ -8,7 +8,7 @@ import lzma
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from zipfile import ZipFile
+from zipfile import ZipFile, ZipInfo
 
 import pytest
 
@@ -576,7 +576,7 @@ def packed(*names: str) -> bytes:
     archive = io.BytesIO()
     with ZipFile(archive, "w") as file:
         for name in names:
-            file.writestr(name, "email\n")
+            file.writestr(ZipInfo(name), "email\n")
     return archive.getvalue()
 
 
@@ -770,7 +770,7 @@ class TestASpreadsheet:
         [
             (b"PK\x03\x04 and no more", "leads.csv: cannot be read as a spreadsheet: "),
             (b"\xd0\xcf\x11\xe0 and no more", "leads.csv: is an Excel file of before 2007, or protected by a password"),
-            (gzip.compress(b"email\n"), "leads.csv: is a compressed file; unpack it first"),
+            (gzip.compress(b"email\n", mtime=0), "leads.csv: is a compressed file; unpack it first"),
             (bz2.compress(b"email\n"), "leads.csv: is a compressed file; unpack it first"),
             (lzma.compress(b"email\n"), "leads.csv: is a compressed file; unpack it first"),
             (b"%PDF-1.7\n\xff", "leads.csv: is a picture or a PDF, and no table; save the table as .xlsx or CSV"),
