@@ -33,8 +33,7 @@ _MOST_BESIDE = 100_000
 _PLANNABLE = {CampaignStatus.DRAFT, CampaignStatus.ACTIVE, CampaignStatus.PAUSED}
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(NamedTuple):
     """One e-mail that is still to go."""
 
     at: datetime
@@ -235,16 +234,18 @@ def _played(seen: _Seen) -> Calendar:
     entries = sorted([*standing, *moving], key=lambda it: (it.at, it.campaign_lead_id))
     days: defaultdict[date, Counter[int]] = defaultdict(Counter)
     follow_ups: Counter[date] = Counter()
-    for it, day in _with_days(entries):
+    dated = list(_with_days(entries))
+    for it, day in dated:
         days[day][it.mailbox_id] += 1
-        follow_ups[day] += it.is_follow_up
+        if it.is_follow_up:
+            follow_ups[day] += 1
     return Calendar(
         entries=entries,
         days=dict(days),
         follow_ups=follow_ups,
         steady=_steady(seen),
         goes_on=slots.goes_on,
-        held_by=_held_by(seen, slots, [it for it in entries if not it.is_follow_up]),
+        held_by=_held_by(seen, slots, [(it, day) for it, day in dated if not it.is_follow_up]),
         nowhere=_nowhere(seen) if slots.unplaced or has_late_ones else None,
         left_out=seen.left_out[0],
         left_out_count=seen.left_out[1],
@@ -306,23 +307,26 @@ def _pending(campaign_id: int) -> list[Entry]:
     return read_rows(Entry, PENDING, {**recipients.rules(), "campaign": campaign_id})
 
 
-def _held_by(seen: _Seen, slots: _Slots, entries: Sequence[Entry]) -> Reason | None:
+def _held_by(seen: _Seen, slots: _Slots, dated: Sequence[tuple[Entry, date]]) -> Reason | None:
     """The rule that most often put an e-mail off to another day; if all go on one day, what spaces them."""
-    if len(entries) < 2:
+    if len(dated) < 2:
         return None
-    by = {(slot.lead_id, slot.step_id): slots.holds.get(slot) for slot in [*slots.moved, *slots.new]}
-    put_off = Counter[Hold | None]()
-    for (earlier, day), (later, next_day) in pairwise(_with_days(entries)):
-        if day != next_day:
+    entries = [it for it, _ in dated]
+    put_off = [(earlier, later) for (earlier, day), (later, next_day) in pairwise(dated) if day != next_day]
+    if put_off:
+        leads = {later.campaign_lead_id for _, later in put_off}
+        its = [slot for slot in (*slots.moved, *slots.new) if slot.lead_id in leads]
+        by = {(slot.lead_id, slot.step_id): slots.holds.get(slot) for slot in its}
+        found = Counter[Hold | None]()
+        for earlier, later in put_off:
             key = (later.campaign_lead_id, later.step_id)
-            put_off[by[key] if key in by else _standing_held_by(seen.again, earlier, later, entries)] += 1
-    if not put_off and Hold.PROVIDER in by.values():
+            found[by[key] if key in by else _standing_held_by(seen.again, earlier, later, entries)] += 1
+        [(hold, _)] = found.most_common(1)
+        return _sentence(seen, hold)
+    holds = [slots.holds.get(slot) for slot in (*slots.moved, *slots.new)]
+    if Hold.PROVIDER in holds:
         return _held_by_provider(seen)
-    if not put_off:
-        gaps = sum(it is Hold.MAILBOX_GAP for it in by.values())
-        return Reason(Code.HELD_BY_GAP if gaps > len(by) / 2 else Code.HELD_BY_DELAY)
-    [(hold, _)] = put_off.most_common(1)
-    return _sentence(seen, hold)
+    return Reason(Code.HELD_BY_GAP if holds.count(Hold.MAILBOX_GAP) > len(holds) / 2 else Code.HELD_BY_DELAY)
 
 
 def _standing_held_by(seen: Situation | None, earlier: Entry, later: Entry, entries: Sequence[Entry]) -> Hold | None:
