@@ -302,6 +302,7 @@ def campaign_keeps_its_pace(it: Facts, rules: config.Sending) -> Closed | None:
 
 
 def keeps_pace(now: datetime, last_start: datetime | None, delay: timedelta) -> Closed | None:
+    """The same, of a campaign whose last e-mail started at last_start; None: none has."""
     return _after("pace", now, last_start, delay * _LEAST_PACE, Reason(Code.PACE))
 
 

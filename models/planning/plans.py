@@ -130,6 +130,7 @@ def write(campaign_id: int, slots: Sequence[Slot], seen: Situation, by: str, rea
     return _written(campaign_id, slots, seen, order)
 
 
+# The order for which its e-mails were planned again, and the edited waits, need nothing more.
 CARRIED_OUT = """
 WITH waits AS (UPDATE campaign_step SET moves = false WHERE campaign_id = %(campaign)s AND moves)
 UPDATE campaign SET replan_reason = NULL WHERE id = %(campaign)s AND replan_reason IS NOT NULL

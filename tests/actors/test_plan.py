@@ -19,7 +19,7 @@ from models.owner import campaigns, closed_days, mailboxes
 from models.planning import plans, usable
 from models.states import Move
 from models.store import database
-from models.store.tables import Campaign, CampaignEmailQueue, EmailHistory, Mailbox
+from models.store.tables import Campaign, CampaignEmailQueue, EmailHistory, Mailbox, WarmupCount
 from models.views import overview
 from scheduling import planner
 from scheduling.window import Days, warsaw_day
@@ -187,6 +187,17 @@ class TestManyCampaignsAreLate:
             database.close()
 
         assert list(reasons()) == [second]
+
+    def test_whose_first_mail_may_be_sent_is_planned_again_for_another_mailbox_that_is_full(self) -> None:
+        free, full = make.a_mailbox(), make.a_mailbox()
+        campaign_id = make.a_campaign([free, full], leads=2)
+        make.planned(campaign_id, free, make.now() - timedelta(seconds=20))
+        make.planned(campaign_id, full, make.now() - timedelta(seconds=10))
+        today = warsaw_day(make.now())
+        for day in (today, today + timedelta(days=1)):
+            WarmupCount.create(mailbox=full, day=day, count=1000)
+
+        assert plans.to_replan() == {campaign_id: "limit"}
 
     def test_one_that_no_mailbox_could_send_is_not_looked_at(self) -> None:
         late(1)
