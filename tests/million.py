@@ -92,13 +92,11 @@ SELECT id, claim_token, mailbox_id,
        CASE WHEN status = 'failed' THEN 'lead' END,
        CASE status WHEN 'sent' THEN 250 WHEN 'failed' THEN 550 END, scheduled_at, scheduled_at
 FROM campaign_email_queue WHERE status <> 'pending';
-ALTER TABLE email_history DISABLE TRIGGER record_attempt;
 INSERT INTO email_history (email_id, at, move, from_status, to_status, reason, scheduled_from, scheduled_to, mailbox_id,
                            claim_token, by)
 SELECT id, scheduled_at, CASE status WHEN 'sent' THEN 'accept' WHEN 'failed' THEN 'reject' ELSE 'doubt' END, 'sending',
        status, error, scheduled_at, scheduled_at, mailbox_id, claim_token, 'worker'
 FROM campaign_email_queue WHERE status <> 'pending';
-ALTER TABLE email_history ENABLE TRIGGER record_attempt;
 INSERT INTO email_history (email_id, at, move, from_status, to_status, reason, scheduled_from, scheduled_to, mailbox_id,
                            by)
 SELECT id, scheduled_at, 'replan', 'pending', 'pending', 'downtime', scheduled_at - interval '1 day', scheduled_at,

@@ -1,7 +1,5 @@
 """One row for each conversation with a mail server, whoever records its outcome, and however often."""
 
-from collections.abc import Iterator
-from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -14,10 +12,7 @@ from mail.outcome import Accepted, Deferred, Outcome, Phase, Refused, Reply, Sco
 from models.email import attempts, moves, stuck
 from models.email.claims import Attempt as Held
 from models.email.claims import Claim
-from models.health import invariants
 from models.owner import mailboxes
-from models.planning import refusals
-from models.planning.refusals import Kind
 from models.states import Result, Status
 from models.store import database, migrate, tables
 from models.store.tables import Attempt, EmailHistory
@@ -72,15 +67,7 @@ def rows(columns: str = COLUMNS) -> list[tuple[Any, ...]]:
     return database.fetch(f"SELECT {columns} FROM attempt ORDER BY ended_at, id")
 
 
-@pytest.fixture
-def no_trigger(db: None) -> Iterator[None]:
-    """As in a later version, which has no workers of the version before beside it."""
-    database.execute("ALTER TABLE email_history DISABLE TRIGGER record_attempt")
-    yield
-    database.execute("ALTER TABLE email_history ENABLE TRIGGER record_attempt")
-
-
-@pytest.mark.usefixtures("no_trigger")
+@pytest.mark.usefixtures("db")
 class TestAnOutcome:
     @pytest.mark.parametrize(("outcome", "told"), ENDS.values(), ids=ENDS)
     def test_is_a_row_of_columns(self, outcome: Outcome, told: tuple[Any, ...]) -> None:
@@ -241,40 +228,14 @@ def by_email() -> list[tuple[Any, ...]]:
     return database.fetch(f"SELECT {TOLD} FROM attempt ORDER BY email_id, id")
 
 
-class TestWhatTheVersionBeforeRecords:
-    def test_in_details_alone_is_the_same_row_at_once(self, db: None) -> None:
-        every_end()
-        written = by_email()
-        found = list(EmailHistory.select().order_by(EmailHistory.id).dicts())
-        database.execute("TRUNCATE email_history")
-        database.execute("TRUNCATE attempt")
+def as_before_the_migrations() -> None:
+    """That of the rows, and that which took their trigger away again."""
+    names = "'0023_attempts', '0231_attempts_without_trigger'"
+    database.execute(f"DELETE FROM schema_migration WHERE name IN ({names})")
 
-        for row in found:
-            EmailHistory.insert(row).execute()
 
-        assert len(written) == len(ENDS) + 1
-        assert by_email() == written
-
-    def test_beside_this_one_leaves_the_rows_of_this_one_alone(self, db: None) -> None:
-        every_end()
-
-        assert [outcome for outcome, *_ in rows()].count("accepted") == 2
-        assert [it.rule for it in invariants.check() if not it.holds] == []
-
-    @pytest.mark.parametrize("code", ["null", '"5xx"', "5.5", "{}"])
-    def test_is_recorded_whatever_its_detail_says(self, db: None, code: str) -> None:
-        claim = make.handed_over(make.an_email())
-        told = {"move": "reject", "from_status": "sending", "to_status": "failed", "by": "old", "reason": "no"}
-
-        database.execute(
-            "INSERT INTO email_history (email_id, move, from_status, to_status, by, reason, mailbox_id, claim_token,"
-            " detail) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, jsonb_build_object('code', %s::jsonb))",
-            (claim.held.email_id, *told.values(), claim.mailbox_id, str(claim.held.token), code),
-        )
-
-        assert rows("outcome, scope") == [("refused", "unclear")]
-
-    def test_before_the_migration_is_filled_in_some_thousand_moves_at_a_time(self, db: None) -> None:
+class TestAMoveFromBeforeTheMigration:
+    def test_is_filled_in_some_thousand_at_a_time(self, db: None) -> None:
         every_end()
         written, ids = by_email(), [row.id for row in EmailHistory.select().order_by(EmailHistory.id)]
         # As if there were a hundred thousand moves between them.
@@ -282,40 +243,38 @@ class TestWhatTheVersionBeforeRecords:
             query = "UPDATE email_history SET id = %s WHERE id = %s"
             database.execute(query, (1_000_000 - 2_000 * place, history_id))
         database.execute("DROP TABLE attempt")
-        database.execute("DROP TRIGGER record_attempt ON email_history")
-        database.execute("DELETE FROM schema_migration WHERE name = '0023_attempts'")
+        as_before_the_migrations()
 
-        assert migrate.migrate() == ["0023_attempts"]
+        assert migrate.migrate() == ["0023_attempts", "0231_attempts_without_trigger"]
 
         assert by_email() == written
         assert database.fetch("SELECT 1 FROM attempt WHERE started_at > ended_at") == []
+        assert database.fetch("SELECT 1 FROM pg_trigger WHERE tgname = 'record_attempt'") == []
 
-    def test_was_interrupted_in_its_migration_and_is_filled_in_from_the_beginning(self, db: None) -> None:
+    def test_is_filled_in_from_the_beginning_after_an_interruption(self, db: None) -> None:
         every_end()
         written = by_email()
         database.execute("DELETE FROM attempt WHERE mod(id, 2) = 0")
-        database.execute("DELETE FROM schema_migration WHERE name = '0023_attempts'")
+        as_before_the_migrations()
 
-        assert migrate.migrate() == ["0023_attempts"]
+        migrate.migrate()
 
         assert by_email() == written
 
-    def test_counts_against_its_mailbox(self, db: None) -> None:
-        """Answers that workers of both versions got are held against each other."""
-        mailbox_id = make.a_mailbox()
-        campaign_id = make.a_campaign([mailbox_id], leads=4, delay=0.001)
-        ids = make.planned(campaign_id, mailbox_id, *[make.now()] * 4)
-        for email_id in ids[:2]:
-            make.rested(campaign_id)
-            moves.reject(make.claimed(email_id).held, make.no(554, scope="unclear"))
-        found: list[Any] = list(EmailHistory.select().where(EmailHistory.move == "reject").dicts())
-        database.execute("DELETE FROM attempt")
-        database.execute("DELETE FROM email_history WHERE move = 'reject'")
-        for row in found:
-            EmailHistory.insert({**row, "at": make.now() - timedelta(seconds=1)}).execute()
+    @pytest.mark.parametrize("code", ["null", '"5xx"', "5.5", "{}"])
+    def test_is_filled_in_whatever_its_detail_says(self, db: None, code: str) -> None:
+        claim = make.handed_over(make.an_email())
+        told = {"move": "reject", "from_status": "sending", "to_status": "failed", "by": "old", "reason": "no"}
+        database.execute(
+            "INSERT INTO email_history (email_id, move, from_status, to_status, by, reason, mailbox_id, claim_token,"
+            " detail) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, jsonb_build_object('code', %s::jsonb))",
+            (claim.held.email_id, *told.values(), claim.mailbox_id, str(claim.held.token), code),
+        )
+        as_before_the_migrations()
 
-        kind = Kind("unclear", 554, None)
-        assert refusals.read(ids[2], kind).blames_mailbox(kind)
+        migrate.migrate()
+
+        assert rows("outcome, scope") == [("refused", "unclear")]
 
 
 def test_each_table_is_emptied_before_a_test(db: None) -> None:
