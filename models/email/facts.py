@@ -37,7 +37,7 @@ _COLUMNS = f"""
            AS mailbox_busy,
        cm.mailbox_id IS NOT NULL AS mailbox_is_its_campaigns,
        (SELECT its.removed_at IS NULL FROM campaign_step its WHERE its.id = q.step_id) AS step_is_its_campaigns,
-       {limits.SENDING_AT_HOST} - (q.status = 'sending')::int AS host_sending,
+       {{host_sending}} AS host_sending,
        s.address AS suppressed_by, s.reason AS suppressed, s.reason_code AS suppressed_code,
        s.reason_values AS suppressed_values, l.legal_basis,
        (SELECT requires_legal_basis FROM installation) AS requires_legal_basis,
@@ -61,7 +61,10 @@ LEFT JOIN LATERAL ({limits.ceiling_query(besides="q.id")}) ceiling ON true
 LEFT JOIN LATERAL {inboxes.LOOKS} looks ON true
 LEFT JOIN campaign_mailbox cm ON cm.campaign_id = q.campaign_id AND cm.mailbox_id = q.mailbox_id
 """  # only our own words
-FACTS = f"SELECT {_COLUMNS.format(being_sent=_BEING_SENT_IN_A_LIST)} {_AROUND} WHERE q.id = ANY(%(ids)s)"
+_IN_A_LIST = _COLUMNS.format(
+    being_sent=_BEING_SENT_IN_A_LIST, host_sending=f"{limits.SENDING_AT_HOST} - (q.status = 'sending')::int"
+)
+FACTS = f"SELECT {_IN_A_LIST} {_AROUND} WHERE q.id = ANY(%(ids)s)"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,11 +121,12 @@ class _Around(WindowRow):
     ceiling_until: datetime | None
 
 
+# What its host is sending is counted by the claim itself, under the host's lock.
 _ONE = f"""
 SELECT statement_timestamp() AS asked_at, clock_timestamp() AS now,
        {limits.campaign_used("q.campaign_id", besides="q.id")} AS campaign_used,
        {limits.mailbox_used("q.mailbox_id", besides="q.id")} AS mailbox_used, {{more}},
-       {_COLUMNS.format(being_sent=_BEING_SENT)} {_AROUND}
+       {_COLUMNS.format(being_sent=_BEING_SENT, host_sending="0")} {_AROUND}
 WHERE q.id = %(email)s
 """
 FACTS_OF_ONE = Prepared("facts_of_one", _ONE.format(more="true AS agrees"))
