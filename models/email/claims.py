@@ -118,7 +118,7 @@ SELECT array_agg(COALESCE(wire_message_id, message_id) ORDER BY back DESC) AS id
        COALESCE((array_agg(subject ORDER BY back DESC))[1], {_EARLIER_SUBJECT}) AS subject,
        (SELECT substr(e.content, 1, 16384) FROM email_content e
         WHERE e.email_id = (array_agg(before.id ORDER BY back DESC))[1]) AS head
- FROM before)
+ FROM before HAVING count(*) > 0)
 """  # noqa: S608  # only our own words
 # A claimed e-mail, read after the claim's commit.
 CLAIMED = f"""

@@ -44,10 +44,11 @@ def _warmup_of(which: str) -> str:
 
 def _of_campaign(which: str, besides: str | None) -> tuple[str, ...]:
     """The same for a campaign."""
+    its_campaign = "(SELECT again.campaign_id FROM campaign_email_queue again WHERE again.id = h.email_id)"
     return (
         f"campaign_email_queue WHERE campaign_id {which} AND {_ON_THE_DAY}{_but(besides)}",
-        "email_history h JOIN campaign_email_queue again ON again.id = h.email_id"
-        f" WHERE again.campaign_id {which} AND {_between('h.handed_over_at')}",
+        f"(SELECT {its_campaign} AS campaign_id FROM email_history h WHERE {_between('h.handed_over_at')}) h"  # noqa: S608
+        f" WHERE campaign_id {which}",
     )
 
 

@@ -30,12 +30,13 @@ HELD = "q.claim_token = %(token)s::uuid"
 ATTEMPT = f", attempted AS ({attempts.RECORD})"
 
 # The row must have been locked by an earlier statement: after waiting for a lock, this statement's guard would still be
-# checked against its old snapshot.
+# checked against its old snapshot. The statuses are a parameter: told what they are, Postgres looks for the e-mail in
+# the index of what is being sent, where all that was sent since the last vacuum still has an entry.
 _MOVED = """
 WITH moved AS (
     UPDATE campaign_email_queue q SET {changes}
     FROM campaign_email_queue before JOIN campaign c ON c.id = before.campaign_id
-    WHERE q.id = %(email)s AND before.id = q.id AND q.status IN ({sources}) AND {guard}
+    WHERE q.id = %(email)s AND before.id = q.id AND q.status = ANY(%(sources)s::text[]) AND {guard}
     RETURNING q.*, before.status AS from_status, before.scheduled_at AS scheduled_from, {counted} AS counted,
               COALESCE(q.claim_token, before.claim_token) AS token,
               COALESCE(before.claimed_at, before.handed_over_at) AS started_at
@@ -70,7 +71,7 @@ def build(
     if_cancelled: what changes instead if its campaign was cancelled; the campaign must be locked. counted: the time of
     a hand-over that still counts towards its day.
     """
-    sources, targets = PATHS[move]
+    _, targets = PATHS[move]
     assert to in targets, f"{move} does not lead to {to}"
     changes = {"status": f"'{to}'", **changes}
     if if_cancelled is not None:
@@ -79,11 +80,15 @@ def build(
     moved = _MOVED.format(
         move=move,
         changes=", ".join(f"{column} = {value}" for column, value in changes.items()),
-        sources=", ".join(f"'{status}'" for status in sorted(sources)),
         guard=guard,
         counted=counted,
     )
     return Prepared(name or move, "".join((moved, *then, _AFTER)))
+
+
+def sources(move: Move) -> list[str]:
+    """The parameter of its statement: the statuses that it may come from."""
+    return sorted(PATHS[move][0])
 
 
 def _either(condition: str, if_true: Changes, if_false: Changes) -> Changes:
@@ -114,6 +119,7 @@ def run(
     kept = recordable(detail or (conversation.detail() if conversation else None))
     values |= {
         "email": email_id,
+        "sources": sources(move),
         "by": by,
         "detail": Json(kept) if kept else None,
         **reason_columns.for_sql(reason, "reason"),

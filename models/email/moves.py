@@ -30,6 +30,7 @@ from models.email.move_statements import (
     Detail,
     build,
     run,
+    sources,
 )
 from models.states import Move, Status
 from models.store import reason_columns
@@ -74,7 +75,8 @@ CLAIM = build(
         "looked_at": "%(looked_at)s::timestamptz",
     },
     _STARTED,
-    guard=f"q.scheduled_at = %(scheduled_at)s AND {_HOST_HAS_ROOM}",
+    # Not "=": the e-mail is to be found by its id, and not by its time.
+    guard=f"q.scheduled_at IS NOT DISTINCT FROM %(scheduled_at)s::timestamptz AND {_HOST_HAS_ROOM}",
 )
 CLAIMED = Prepared("claimed", claims.CLAIMED)
 # A claim's COMMIT does not wait for the disk: nothing irrevocable follows it before the hand-over, whose COMMIT does,
@@ -100,6 +102,7 @@ def claim(email_id: int, scheduled_at: datetime, worker: Worker, seen: Seen = NO
         held = Held(email_id, uuid4(), str(worker))
         values = {
             "email": email_id,
+            "sources": sources(Move.CLAIM),
             "scheduled_at": scheduled_at,
             "token": str(held.token),
             "now": facts.now,

@@ -188,6 +188,8 @@ def _session(settings: config.Database) -> dict[str, str]:
         "lock_timeout": str(round(settings.lock_timeout_seconds * 1000)),
         "statement_timeout": str(round(settings.statement_timeout_seconds * 1000)),
         "idle_in_transaction_session_timeout": str(round(settings.idle_in_transaction_seconds * 1000)),
+        # Prepared statements are planned once. Left to its estimates, Postgres plans some of them each time.
+        "plan_cache_mode": "force_generic_plan",
     }
 
 

@@ -424,7 +424,7 @@ class CampaignEmailQueue(Table):
         )
 
 
-_COUNTED, _STARTED = SQL(counting.counts()), SQL(counting.counted_at())
+_STARTED = SQL(counting.counted_at())
 _PENDING = SQL("status = 'pending'")
 
 
@@ -458,8 +458,9 @@ _index(
 )
 # Covers the queries about a day's count: index-only scans.
 _OF_A_DAY = (_STARTED, _Q.id, _Q.status, _Q.handed_over_at, _Q.claimed_at)
-_index("used_by_campaign", _Q.campaign, *_OF_A_DAY, where=_COUNTED)
-_index("used_by_mailbox", _Q.mailbox, *_OF_A_DAY, where=_COUNTED)
+for _by, _field in (("campaign", _Q.campaign), ("mailbox", _Q.mailbox)):
+    # Always true, and it follows only from a query that names one: each query has one of the two to choose.
+    _index(f"used_by_{_by}", _field, *_OF_A_DAY, where=SQL(f"{counting.counts()} AND {_by}_id IS NOT NULL"))
 _index("unknown_by_id", _Q.id, where=SQL("status = 'unknown'"))
 _index(
     "deferred_by_campaign",

@@ -116,7 +116,7 @@ def recorded(found: list[changes.RecordedChange]) -> dict[str, Any]:
 # The later ones replace an index of an earlier one.
 READS_OF_A_FULL_DAY = [
     *("0013_reads_of_a_full_day", "0061_pending_with_holds", "0131_indexes_of_sequences"),
-    *("0161_follow_ups_by_step", "0163_successors_beside_skipped"),
+    *("0161_follow_ups_by_step", "0163_successors_beside_skipped", "0230_counts_by_their_index"),
 ]
 
 
