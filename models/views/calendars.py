@@ -11,7 +11,7 @@ from datetime import date, datetime
 from itertools import islice, pairwise
 from typing import Any, NamedTuple
 
-from models.email import limits, recipients
+from models.email import limits, recipients, remaining
 from models.email.recipients import MAY_BE_WRITTEN_TO
 from models.planning import plans, usable
 from models.planning.plans import Situation
@@ -137,17 +137,18 @@ def _read(row: Campaign, most: int | None, most_left_out: int) -> _Seen:
     orders = {row.id: reason} if reason in plans.ORDERS else {}
     beside = [campaign_id for (campaign_id,) in fetch(CONNECTED, (row.id,))]
     shut = standings.why_no_mailbox_sends([row])[row.id]
+    new = plans.situation(beside, forecast=True, most_emails=_most(row.id, beside, most)) if is_plannable else None
     return _Seen(
         row=row,
         pending=pending,
         reason=reason,
         again=plans.situation([row.id], again=True, orders=orders, forecast=True) if pending else None,
-        new=plans.situation(beside, forecast=True, most_emails=_most(row.id, beside, most)) if is_plannable else None,
+        new=new,
         most=most,
         mailboxes=read_rows(_Mailboxes, MAILBOXES, {"campaign": row.id, "today": warsaw_day(clock())})[0],
         no_mailbox=shut.because if shut else None,
         until=shut.until if shut else None,
-        left_out=_left_out(row.id, most_left_out),
+        left_out=([], 0) if _all_are_written_to(row.id, len(pending), new) else _left_out(row.id, most_left_out),
     )
 
 
@@ -181,11 +182,15 @@ def _slots(seen: _Seen) -> _Slots:
         Taken(campaign_id, it.mailbox_id, it.at, False, it.campaign_lead_id, it.step_id, it.step_id in later)
         for it in [*(_entry(it) for it in moved), *its]
     ]
-    wanted = next((len(it.emails) for it in seen.new.campaigns if it.id == campaign_id), 0)
+    wanted = _to_plan(seen.new, campaign_id)
     new = _own(replace(seen.new, taken=taken), campaign_id, wanted, holds, is_sequence=bool(later))
     goes_on = seen.most is not None and wanted > seen.most
     first = sum(it.step_id not in later for it in new)
     return _Slots(moved, new[: seen.most] if goes_on else new, holds, goes_on, first < wanted)
+
+
+def _to_plan(seen: Situation, campaign_id: int) -> int:
+    return next((len(it.emails) for it in seen.campaigns if it.id == campaign_id), 0)
 
 
 def _entry(it: Slot, email_id: int | None = None, *, is_follow_up: bool = False) -> Entry:
@@ -231,7 +236,7 @@ def _played(seen: _Seen) -> Calendar:
     ]
     standing = _standing(seen, slots.moved)
     has_late_ones = len(standing) + len(slots.moved) < len(seen.pending)
-    entries = sorted([*standing, *moving], key=lambda it: (it.at, it.campaign_lead_id))
+    entries = sorted([*standing, *moving])
     days: defaultdict[date, Counter[int]] = defaultdict(Counter)
     follow_ups: Counter[date] = Counter()
     dated = list(_with_days(entries))
@@ -398,6 +403,28 @@ WHERE l.campaign_id = %(campaign)s
   AND (q.status = 'cancelled' AND NOT q.skipped OR (q.id IS NULL OR q.status = 'pending') AND NOT {MAY_BE_WRITTEN_TO})
 ORDER BY l.position LIMIT %(most)s
 """  # noqa: S608  # only our own words
+
+
+# If all of them are to be planned or pending for a lead that may be written to, no lead has to be looked at.
+UNSENT = f"""
+SELECT {remaining.COUNT_OF_FIRST} AS unplanned,
+       (SELECT count(*) FROM campaign_email_queue q WHERE q.campaign_id = c.id AND q.status = 'pending') AS pending,
+       (SELECT count(*) FROM campaign_email_queue q
+        WHERE q.campaign_id = c.id AND q.status = 'cancelled' AND NOT q.skipped) AS cancelled
+FROM campaign c WHERE c.id = %s
+"""  # noqa: S608  # only our own words
+
+
+class _Unsent(NamedTuple):
+    unplanned: int
+    pending: int
+    cancelled: int
+
+
+def _all_are_written_to(campaign_id: int, pending: int, new: Situation | None) -> bool:
+    """pending, new: those for leads that may be written to."""
+    found = _Unsent(_to_plan(new, campaign_id) if new else 0, pending, 0)
+    return read_rows(_Unsent, UNSENT, (campaign_id,)) == [found]
 
 
 def _left_out(campaign_id: int, most: int) -> tuple[list[LeftOut], int]:

@@ -319,6 +319,16 @@ class TestLeadsThatAreLeftOut:
         assert [str(it.why) for it in found.left_out] == ["suppressed: she asked us to"]
         assert len(found.entries) == 2
 
+    def test_are_those_whose_mail_the_next_tick_cancels_too(self, settings: Override) -> None:
+        row = a_draft([make.a_mailbox()], 3)
+        campaigns.start(row.id, "tests")
+        plan_everything()
+        settings(SENDING_REQUIRE_LEGAL_BASIS="true")
+
+        found = of(row)
+
+        assert (found.entries, found.left_out_count) == ([], 3)
+
 
 def test_campaigns_beside_it_are_played_to_a_bound_however_many_there_are() -> None:
     assert calendars._most(1, [1, 2, 3], None) == {1: None, 2: 50_000, 3: 50_000}
