@@ -74,6 +74,8 @@ def _ticks(services: Services, record: Recorder, it: argparse.Namespace, history
         with Ticking(services, database, environment) as ticking:
             first = ticking.settle() | {"planned": ticking.planned() - past}
             record.add(f"first plan, beside {history:,} rows of history", first)
+            # Ticks also make the new leads searchable, some thousands each.
+            until(lambda: not database.one("SELECT count(*) FROM lead_search_backlog"), "searchable leads", 600)
             database.ask(POSTPONE)
             database.ask("VACUUM ANALYZE")
             for number in range(it.ticks):
