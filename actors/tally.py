@@ -2,6 +2,8 @@
 
 from typing import NamedTuple, assert_never
 
+from prometheus_client import Histogram
+
 from mail.outcome import Accepted, Deferred, Outcome, Phase, Refused, Reply, Scope, Unanswered, Withdrawn, no_reply
 from ops.watch import metrics
 
@@ -16,8 +18,8 @@ NAMES = (
 for _name in NAMES:
     metrics.OUTCOMES.labels(*_name)
 for _phase in PHASES:
-    metrics.SMTP_PHASE.labels(_phase)
     metrics.MAILBOX_CLOSURES.labels(_phase)
+_SECONDS: dict[Phase, Histogram] = {phase: metrics.SMTP_PHASE.labels(phase) for phase in PHASES}
 
 # Subject -> the highest detail in RFC 3463 and IANA's registry.
 _HIGHEST_DETAIL = {0: 0, 1: 10, 2: 4, 3: 6, 4: 7, 5: 6, 6: 10, 7: 30}
@@ -33,7 +35,7 @@ class LastReply(NamedTuple):
 def conversed(outcome: Outcome) -> None:
     """Count the server's answer and its times, whether or not it can be recorded."""
     for phase, seconds in outcome.seconds.items():
-        metrics.SMTP_PHASE.labels(phase).observe(seconds)
+        _SECONDS[phase].observe(seconds)
     if (last := _last_reply(outcome)) and last.phase in PHASES:
         metrics.SMTP_REPLIES.labels(last.phase, code(last.reply), enhanced(last.reply)).inc()
 

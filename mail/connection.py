@@ -8,6 +8,7 @@ import hmac
 import smtplib
 import socket
 import ssl
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Self
@@ -147,6 +148,13 @@ class Connection(smtplib.SMTP):
         status = login.error_status(words)
         code, words = self.docmd(to_base64(login.AFTER_ERROR[mechanism]))
         return code, words + f" (status {status})".encode() if status and code != 235 else words
+
+    def mail(self, sender: str, options: Sequence[str] = ()) -> tuple[int, bytes]:
+        """MAIL. Without smtplib's search for the address in a name: ours are bare ones (see address.on_the_wire)."""
+        return self.docmd("MAIL", " ".join((f"FROM:<{sender}>", *options)))
+
+    def rcpt(self, recip: str, options: Sequence[str] = ()) -> tuple[int, bytes]:
+        return self.docmd("RCPT", " ".join((f"TO:<{recip}>", *options)))
 
     def getreply(self, seconds: float | None = None) -> tuple[int, bytes]:
         if self.file is None:

@@ -47,7 +47,20 @@ def connect(host: str, port: int, seconds: float) -> socket.socket:
 
 
 def _look_up(host: str, port: int, seconds: float) -> list[_Address]:
-    """A host's addresses, families alternating. In a thread, because the system's resolver cannot be interrupted."""
+    """A host's addresses, families alternating."""
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
+    except (OSError, ValueError):  # it is a name, or not even a possible one
+        found = _ask(host, port, seconds)
+    families: dict[int, list[_Address]] = {}
+    for family, _, _, _, sockaddr in found:
+        families.setdefault(family, []).append(_Address(family, sockaddr))
+    in_turn = chain.from_iterable(zip_longest(*families.values()))
+    return [address for address in in_turn if address is not None][:_MOST_ADDRESSES]
+
+
+def _ask(host: str, port: int, seconds: float) -> list[Any]:
+    """What name servers say. In a thread, because the system's resolver cannot be interrupted."""
     answer: SimpleQueue[list[Any] | OSError | ValueError] = SimpleQueue()
 
     def ask() -> None:
@@ -64,11 +77,7 @@ def _look_up(host: str, port: int, seconds: float) -> list[_Address]:
     if isinstance(found, Exception):
         error = str(getattr(found, "strerror", None) or found)
         raise OSError(Reason(Code.NO_ADDRESS, host=host, error=error))
-    families: dict[int, list[_Address]] = {}
-    for family, _, _, _, sockaddr in found:
-        families.setdefault(family, []).append(_Address(family, sockaddr))
-    in_turn = chain.from_iterable(zip_longest(*families.values()))
-    return [address for address in in_turn if address is not None][:_MOST_ADDRESSES]
+    return found
 
 
 def _race(addresses: list[_Address], until: float, host: str, port: int) -> socket.socket:

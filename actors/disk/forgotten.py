@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import clock
-import config
 from actors.disk import jsonlines
 from actors.disk.jsonlines import LinesUnreadable
 from models.store import installation
@@ -41,4 +40,4 @@ def _keys(path: Path, lines: list[Any]) -> Iterator[str]:
 
 
 def _file() -> Path:
-    return config.settings().var / "journal" / f"forgotten-{installation.identity()}.jsonl"
+    return jsonlines.path_of(f"forgotten-{installation.identity()}.jsonl")

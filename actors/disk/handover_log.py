@@ -142,20 +142,19 @@ def _keep_mark(mark: HistoryPosition | None) -> None:
 
 
 def _is_fresh(path: Path) -> bool:
-    return path.exists() and path.stat().st_mtime > clock.now().timestamp() - _MARK_EVERY_SECONDS
+    try:
+        return os.stat(path).st_mtime > clock.now().timestamp() - _MARK_EVERY_SECONDS
+    except FileNotFoundError:
+        return False
 
 
 def _mark_file() -> Path:
-    return _folder() / f"seen-{installation.identity()}"
+    return jsonlines.path_of(f"seen-{installation.identity()}")
 
 
 def _file() -> Path:
-    return _folder() / f"handed-over-{installation.identity()}.jsonl"
+    return jsonlines.path_of(f"handed-over-{installation.identity()}.jsonl")
 
 
 def _before(path: Path) -> Path:
     return path.with_suffix(".before.jsonl")
-
-
-def _folder() -> Path:
-    return config.settings().var / "journal"

@@ -6,6 +6,7 @@ that a working database refuses goes to a second file, so that it does not hold 
 there.
 """
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -115,15 +116,18 @@ def refused_emails() -> list[int]:
 
 
 def path() -> Path:
-    return config.settings().var / "journal" / "outcomes.jsonl"
+    return jsonlines.path_of("outcomes.jsonl")
 
 
 def refused_path() -> Path:
-    return config.settings().var / "journal" / "refused.jsonl"
+    return jsonlines.path_of("refused.jsonl")
 
 
 def _is_empty(file: Path) -> bool:
-    return not file.exists() or not file.stat().st_size
+    try:
+        return not os.stat(file).st_size
+    except FileNotFoundError:
+        return True
 
 
 def _look(file: Path) -> list[tuple[Attempt, Outcome]]:

@@ -15,6 +15,16 @@ class LinesUnreadable(Exception):
     """The file does not consist of complete lines of JSON: a person must look at it."""
 
 
+def path_of(name: str) -> Path:
+    """The file of this name in this machine's journal."""
+    return _path(config.settings().var, name)
+
+
+@cache
+def _path(var: Path, name: str) -> Path:
+    return var / "journal" / name
+
+
 @contextmanager
 def locked(path: Path) -> Iterator[int]:
     """The open file, created if missing, locked against the machine's other processes."""
@@ -31,10 +41,12 @@ def locked(path: Path) -> Iterator[int]:
 
 def disk_of(path: Path) -> os.statvfs_result:
     """statvfs of the file's disk. The file is opened for writing, and created if missing."""
-    if not path.exists():
+    try:
+        file = os.open(path, os.O_RDWR | os.O_APPEND)
+    except FileNotFoundError:
         with locked(path):
             pass
-    file = os.open(path, os.O_RDWR | os.O_APPEND)
+        file = os.open(path, os.O_RDWR | os.O_APPEND)
     try:
         return os.fstatvfs(file)
     finally:
@@ -57,7 +69,7 @@ def _locked(path: Path) -> int:
 
 def _is_at(path: Path, file: int) -> bool:
     try:
-        return os.path.samestat(path.stat(), os.fstat(file))
+        return os.path.samestat(os.stat(path), os.fstat(file))
     except FileNotFoundError:
         return False
 

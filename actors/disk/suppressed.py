@@ -8,7 +8,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import config
 from actors.disk import jsonlines
 from actors.disk.jsonlines import LinesUnreadable
 from models.owner import remembered
@@ -53,4 +52,4 @@ def _noted(path: Path, lines: list[Any]) -> Iterator[tuple[str, datetime]]:
 
 
 def _file() -> Path:
-    return config.settings().var / "journal" / f"suppressed-{installation.identity()}.jsonl"
+    return jsonlines.path_of(f"suppressed-{installation.identity()}.jsonl")

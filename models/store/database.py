@@ -323,6 +323,7 @@ class Prepared:
         self.preparation = f"PREPARE {name} AS {numbered}"
         values = ", ".join(f"%({each})s" for each in names)
         self.call = f"EXECUTE {name} ({values})" if names else f"EXECUTE {name}"
+        self.columns: list[str] = []  # known once it has been run
 
 
 def packet_rows(
@@ -346,8 +347,9 @@ def packet_rows(
     if then and database.transaction_depth() == 1:
         calls.insert(-1, "COMMIT")
     cursor = _run("; ".join(calls), values)
-    names = [column.name for column in cursor.description]
-    return [kind(**dict(zip(names, found, strict=True))) for found in cursor]
+    last = prepared[-1]
+    last.columns = last.columns or [column.name for column in cursor.description]
+    return [kind(**dict(zip(last.columns, found, strict=True))) for found in cursor]
 
 
 def fetch(query: str, values: Mapping[str, Any] | Sequence[Any] = ()) -> list[tuple[Any, ...]]:

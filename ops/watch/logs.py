@@ -31,16 +31,13 @@ unbind = structlog.contextvars.clear_contextvars
 _ADDRESS = re.compile(r"[^\s<>()\[\]{}\"',;:=/@]{1,64}@[^\s<>()\[\]{}\"',;:=/]{1,255}")
 
 
-def _without_addresses(logger: object, method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
-    return {
-        key: _ADDRESS.sub("***", value) if isinstance(value, str) and "@" in value else value
-        for key, value in event.items()
-    }
+def _harmless(logger: object, method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """Without addresses, and with line breaks escaped: text of a server or an owner cannot fake a log line."""
+    return {key: _harmless_text(value) if isinstance(value, str) else value for key, value in event.items()}
 
 
-def _on_one_line(logger: object, method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
-    """Escape line breaks, so that text of a server or an owner cannot fake a log line."""
-    return {key: escape_controls(value) if isinstance(value, str) else value for key, value in event.items()}
+def _harmless_text(value: str) -> str:
+    return escape_controls(_ADDRESS.sub("***", value) if "@" in value else value)
 
 
 def _with_repeats(logger: object, method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
@@ -133,8 +130,7 @@ _SHARED: list[structlog.typing.Processor] = [
     structlog.stdlib.add_logger_name,
     structlog.stdlib.add_log_level,
     structlog.processors.TimeStamper(fmt="iso", utc=True),
-    _without_addresses,
-    _on_one_line,
+    _harmless,
 ]
 
 

@@ -4,6 +4,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from typing import Any
 
 import psutil
 import pytest
@@ -129,7 +130,13 @@ class TestAName:
 
     def test_that_the_name_server_keeps_silent_about_is_given_up(self, monkeypatch: pytest.MonkeyPatch) -> None:
         over = threading.Event()
-        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: over.wait(BOUND) and [])
+
+        def silent(*_: object, flags: int = 0, **__: object) -> list[Any]:
+            if flags & socket.AI_NUMERICHOST:
+                raise socket.gaierror(socket.EAI_NONAME, "it is a name")
+            return [over.wait(BOUND)]
+
+        monkeypatch.setattr(socket, "getaddrinfo", silent)
 
         with pytest.raises(TimeoutError, match=r"^no DNS server answered for mail\.example within 0\.1 s$"):
             dial.connect("mail.example", 25, 0.1)
