@@ -86,6 +86,7 @@ def files() -> str:
 
 
 _KINDS = {".py", ".html", ".svg", ".css", ".js", ".po"}
+_NOT_OURS = "node_modules"  # of the benchmark
 
 
 def _sources() -> Iterator[Path]:
@@ -93,7 +94,9 @@ def _sources() -> Iterator[Path]:
     yield from sorted(config.ROOT.glob("*.py"))
     for package in sorted(config.ROOT.glob("[a-z]*/__init__.py")):
         if package.parent.name != "tests":
-            found = (path for path in package.parent.rglob("*") if path.suffix in _KINDS)
+            found = (
+                path for path in package.parent.rglob("*") if path.suffix in _KINDS and _NOT_OURS not in path.parts
+            )
             yield from sorted((it for it in found if not it.stem[0].isdigit()), key=lambda path: (path.parent, path))
 
 

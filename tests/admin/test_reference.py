@@ -72,7 +72,12 @@ def code() -> list[Path]:
     """Every file in the code's folders, except the numbered migrations."""
     folders = [path.parent for path in config.ROOT.glob("[a-z]*/__init__.py") if path.parent.name != "tests"]
     kinds = {".py", ".html", ".svg", ".css", ".js", ".po"}
-    found = (path.relative_to(config.ROOT) for folder in folders for path in folder.rglob("*") if path.suffix in kinds)
+    found = (
+        path.relative_to(config.ROOT)
+        for folder in folders
+        for path in folder.rglob("*")
+        if path.suffix in kinds and "node_modules" not in path.parts
+    )
     return sorted(path for path in found if path.parent.name != "migrations" or path.name == "__init__.py")
 
 
