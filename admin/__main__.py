@@ -180,7 +180,7 @@ def status(json: show.AsJson = False) -> None:
 def main() -> None:
     if completion.VARIABLE in os.environ:
         completion.complete(app)
-    # A command ends soon. Looking for garbage among all that a forecast plays takes a twentieth of its time.
+    # A command ends soon, and garbage collection takes a twentieth of a long forecast.
     gc.set_threshold(100_000)
     with starting(*REFUSALS):
         if any(not each.isprintable() and _is_broken(each) for each in sys.argv):

@@ -86,7 +86,7 @@ def files() -> str:
 
 
 _KINDS = {".py", ".html", ".svg", ".css", ".js", ".po"}
-_NOT_OURS = "node_modules"  # of the benchmark
+_NOT_OURS = "node_modules"  # npm packages for the benchmark
 
 
 def _sources() -> Iterator[Path]:

@@ -459,7 +459,7 @@ _index(
 # Covers the queries about a day's count: index-only scans.
 _OF_A_DAY = (_STARTED, _Q.id, _Q.status, _Q.handed_over_at, _Q.claimed_at)
 for _by, _field in (("campaign", _Q.campaign), ("mailbox", _Q.mailbox)):
-    # Always true, and it follows only from a query that names one: each query has one of the two to choose.
+    # Always true. Postgres infers it only from a query that names the column, so no query can take the other index.
     _index(f"used_by_{_by}", _field, *_OF_A_DAY, where=SQL(f"{counting.counts()} AND {_by}_id IS NOT NULL"))
 _index("unknown_by_id", _Q.id, where=SQL("status = 'unknown'"))
 _index(

@@ -229,7 +229,7 @@ def by_email() -> list[tuple[Any, ...]]:
 
 
 def as_before_the_migrations() -> None:
-    """That of the rows, and that which took their trigger away again."""
+    """Have the migration that fills the table, and the one that removes its trigger, applied again."""
     names = "'0023_attempts', '0231_attempts_without_trigger'"
     database.execute(f"DELETE FROM schema_migration WHERE name IN ({names})")
 

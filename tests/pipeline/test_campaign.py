@@ -235,7 +235,10 @@ def test_a_mailbox_whose_provider_is_full_hands_its_mails_over_and_comes_back_by
         punktual.tick()
         # On a slow machine no tick may come while it is closed for the first time.
         moved = EmailHistory.select().where(EmailHistory.move == Move.REPLAN)
-        until(lambda: ticked(punktual) and Mailbox.get_by_id(sick).faults >= 2 and moved.exists(), "a failed probe")
+        until(
+            lambda: ticked(punktual) and Mailbox.get_by_id(sick).faults >= 2 and moved.exists(),
+            "a failed probe and a move",
+        )
         full.greeting = "220 ready"
         until(lambda: ticked(punktual) and all_sent(campaign_id), "all to be sent")
 
