@@ -148,6 +148,7 @@ def converse(claim: Claim, content: bytes) -> Iterator[Outcome]:
         return
     recipient, before_dot = on_the_wire(claim.recipient), partial(hand_over, claim, content)
     limits = Timeouts.configured()
+    database.give_back()  # others need no session more while the mail server is waited for
     with smtp.conversation(server, claim.sender, recipient, content, limits, before_dot) as outcome:
         yield outcome
         if claim.access is not None and _is_login_refused(outcome):
@@ -177,6 +178,7 @@ def hand_over(claim: Claim, content: bytes) -> Reason | None:
             log.exception("hand_over_failed", email_id=claim.held.email_id)
         # It may have been recorded all the same. As no dot follows, the e-mail can be released.
         return Reason(Code.HAND_OVER_NOT_RECORDED, error=type(failure).__name__)
+    database.give_back()
     if closed is None:
         return None
     log.info("hand_over_refused", email_id=claim.held.email_id, gate=closed.gate, reason=closed.reason)

@@ -125,18 +125,17 @@ def _broker(settings: config.Broker, middleware: list[Middleware]) -> dramatiq.B
 
 
 class DatabaseConnections(Middleware):
-    """Opens the database in every worker process, and keeps a thread's session from message to message."""
+    """Opens the database in every worker process, and keeps its sessions from message to message."""
 
     def after_process_boot(self, broker: dramatiq.Broker) -> None:
         database.open_database(f"punktual {this_worker()}")
 
-    def before_process_message(self, broker: dramatiq.Broker, message: Any) -> None:
-        database.replace_dead_session()
-
     def after_process_message(
         self, broker: dramatiq.Broker, message: Any, *, exception: BaseException | None = None, **_: Any
     ) -> None:
-        if exception is not None:
+        if exception is None:
+            database.give_back()
+        else:
             database.close()
 
 

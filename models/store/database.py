@@ -1,4 +1,4 @@
-"""The connection to Postgres: one session per thread, opened on first use and kept.
+"""The connection to Postgres: one session per thread, from its first use until the thread closes it or gives it back.
 
 Sets sessions up, sends statements and converts rows. Does not know the tables.
 """
@@ -51,6 +51,16 @@ class _Session(extensions.connection):
 class _Postgres(PostgresqlDatabase):
     """Peewee's database, but BEGIN and the statements of with_next() share a round trip with the next statement."""
 
+    def _connect(self) -> _Session:
+        with suppress(IndexError):
+            while True:
+                session = _given_back.pop()
+                if _is_usable(session):
+                    return session
+                session.close()
+        opened: _Session = super()._connect()  # type: ignore[misc]  # the stubs do not know it
+        return opened
+
     def begin(self, isolation_level: object = None) -> None:
         _session_now().begins = True
 
@@ -95,6 +105,8 @@ class _Postgres(PostgresqlDatabase):
 
 _BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED"
 database = _Postgres(None)
+# Sessions that no thread has now; the one used last is taken first.
+_given_back: list[_Session] = []
 
 
 def _session_now() -> _Session:
@@ -161,6 +173,7 @@ def open_database(name: str = "punktual", connect_seconds: int = 10) -> None:
     # Peewee lets one thread connect at a time, so one host that does not answer would block all threads. The lock is
     # not needed: each thread has its own connection state.
     database._lock = nullcontext()  # type: ignore[attr-defined]
+    _given_back.clear()
     settings = config.settings().database
     url = embedded.start(config.settings().var / "postgres") if settings.embedded else settings.url.get_secret_value()
     database.init(
@@ -224,11 +237,12 @@ def _is_session_shared() -> bool:
     """Whether another connection sees what this one has set: a pooler would give it the same session."""
     name, token = "punktual.session", str(uuid4())
     fetch("SELECT set_config(%s, %s, false)", (name, token))
-    other = database._connect()  # type: ignore[attr-defined]  # a second one, beside this thread's
+    other = database._connect()  # a second one, beside this thread's
     try:
         with other.cursor() as cursor:
             cursor.execute("SELECT current_setting(%s, true)", (name,))
-            return bool(cursor.fetchone()[0] == token)
+            [(found,)] = cursor.fetchall()
+            return bool(found == token)
     finally:
         other.close()
 
@@ -246,18 +260,34 @@ def close() -> None:
         database._state.reset()  # type: ignore[attr-defined]  # forget the dead connection without talking to it
 
 
+def give_back() -> None:
+    """Leave this thread's session, which is as it was opened, to the next thread of the process that needs one.
+
+    Threads that take turns use few sessions then. What is done once in each, above all planning the statements again
+    after an autovacuum, would otherwise delay as many e-mails as there are threads.
+    """
+    replace_dead_session()
+    if database.is_closed():
+        return
+    session = _session_now()
+    database._state.reset()  # type: ignore[attr-defined]  # this thread forgets it
+    _given_back.append(session)
+
+
 def replace_dead_session() -> None:
-    """Close this thread's session if it is dead or inside a transaction. Sends nothing to find out.
+    """Close this thread's session if it is dead or inside a transaction. Sends nothing to find out."""
+    if not database.is_closed() and not _is_usable(_session_now()):
+        close()
+
+
+def _is_usable(session: _Session) -> bool:
+    """Whether it lives and is outside a transaction.
 
     In an idle session a server only sends that it ends the session: if its socket is readable, the session is over.
     Keepalives detect a server that disappeared without closing the connection.
     """
-    if database.is_closed():
-        return
-    session = _session_now()
     is_idle = not session.closed and session.get_transaction_status() == extensions.TRANSACTION_STATUS_IDLE
-    if not is_idle or select.select([session], [], [], 0)[0]:
-        close()
+    return is_idle and not select.select([session], [], [], 0)[0]
 
 
 def replace_silent_session(seconds: float) -> None:

@@ -124,11 +124,17 @@ class Done(Middleware):
 
 @pytest.fixture
 def done(db: None, broker: Broker) -> Iterator[Done]:
-    """A worker with one thread, so that each message meets the session of the one before."""
+    """A worker with one thread."""
+    with a_worker(broker, threads=1) as done:
+        yield done
+
+
+@contextmanager
+def a_worker(broker: Broker, threads: int) -> Iterator[Done]:
     broker.flush_all()
     done = Done()
     broker.add_middleware(done, before=type(broker.middleware[0]))
-    working = Worker(broker, worker_threads=1, worker_timeout=10)
+    working = Worker(broker, worker_threads=threads, worker_timeout=10)
     working.start()
     yield done
     working.stop()
@@ -176,12 +182,30 @@ class TestASession:
         first, second, third, fourth = done.sessions
         assert first == second != third == fourth
 
+    @pytest.mark.parametrize("point", ["data", "dot"])
+    def test_serves_other_mails_while_a_mail_server_is_waited_for(self, db: None, broker: Broker, point: str) -> None:
+        """As many threads as wait would otherwise keep as many sessions, and plan each statement as often."""
+        with a_worker(broker, threads=3) as done, SmtpServer() as smtp:
+            slow, *others = due("slow@leads.example", "anna@leads.example", "eva@leads.example", port=smtp.port)
+            end_all_other_sessions()
+            with smtp.holding(point, "slow@leads.example") as held:
+                hint_now(slow)
+                held.wait()
+                for email_id in others:
+                    hint_now(email_id)
+                    done.wait()
+                in_all = database.fetch(f"SELECT count(*) {OTHERS}")
+            done.wait()
+
+        assert in_all == [(1,)]
+        assert [make.row(email_id).status for email_id in (slow, *others)] == [Status.SENT] * 3
+
     def test_that_ended_between_two_mails_is_replaced_and_the_next_mail_leaves_at_once(self, done: Done) -> None:
         with SmtpServer() as smtp:
             first, second = due("first@leads.example", "second@leads.example", port=smtp.port)
             hint_now(first)
             done.wait()
-            end_all_other_sessions()
+            assert end_all_other_sessions() > 0
             hint_now(second)
             done.wait()
 
@@ -197,9 +221,11 @@ def hint_now(email_id: int) -> None:
 OTHERS = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
 
 
-def end_all_other_sessions() -> None:
-    assert database.fetch(f"SELECT pg_terminate_backend(pid) {OTHERS}")
+def end_all_other_sessions() -> int:
+    """How many there were."""
+    ended = len(database.fetch(f"SELECT pg_terminate_backend(pid) {OTHERS}"))
     until(lambda: database.fetch(f"SELECT count(*) {OTHERS}") == [(0,)], "their end")
+    return ended
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Connections to Postgres: one per thread, and each for itself."""
+"""Connections to Postgres: each thread has one for itself while it needs it."""
 
 import os
 import socket
@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
 
@@ -241,12 +242,13 @@ def session() -> int:
 @pytest.fixture
 def beside(postgres: str) -> Iterator[Callable[[str], Any]]:
     """Runs a statement in a session of its own."""
-    other = database.database._connect()  # type: ignore[attr-defined]
+    other = database.database._connect()
 
     def run(sql: str) -> Any:
         with other.cursor() as cursor:
             cursor.execute(sql)
-            return cursor.fetchone()[0]
+            [(found,)] = cursor.fetchall()
+            return found
 
     yield run
     other.close()
@@ -286,6 +288,60 @@ class TestASessionThatIsKept:
         database.replace_dead_session()
 
         assert proxy.asked == before
+
+
+def session_of_another_thread() -> int:
+    def look() -> int:
+        found = session()
+        database.close()
+        return found
+
+    with ThreadPoolExecutor(1) as other:
+        return other.submit(look).result(BOUND)
+
+
+class TestASessionThatIsGivenBack:
+    def test_serves_the_thread_that_needs_one_next(self, db: None) -> None:
+        before = session()
+
+        database.give_back()
+
+        assert database.database.is_closed()
+        assert session_of_another_thread() == before
+        assert session() != before  # the other thread has closed it
+
+    def test_serves_no_thread_once_the_server_has_ended_it(self, db: None, beside: Callable[[str], Any]) -> None:
+        before = session()
+        database.give_back()
+
+        assert beside(f"SELECT pg_terminate_backend({before})")
+        until(lambda: beside(f"SELECT count(*) FROM pg_stat_activity WHERE pid = {before}") == 0, "its end")
+
+        assert session() != before
+
+    def test_is_closed_where_a_transaction_was_left_open(self, db: None) -> None:
+        before = session()
+        database.execute("BEGIN")
+
+        database.give_back()
+
+        assert session() != before
+
+    def test_serves_no_other_database(self, db: None) -> None:
+        """A process that has been forked opens the database again."""
+        before = session()
+        database.give_back()
+
+        database.open_database("tests")
+
+        assert session() != before
+
+    def test_may_have_been_none(self, db: None) -> None:
+        database.close()
+
+        database.give_back()
+
+        assert database.database.is_closed()
 
 
 class TestAPreparedStatement:

@@ -16,7 +16,6 @@ from models.store.database import Prepared
 from tests import factories as make
 
 STATEMENTS = (
-    facts.FACTS_OF_A_CLAIM,
     facts.FACTS_OF_ONE,
     moves.CLAIM,
     moves.CLAIMED,
