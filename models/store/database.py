@@ -266,10 +266,12 @@ def give_back() -> None:
     Threads that take turns use few sessions then. What is done once in each, above all planning the statements again
     after an autovacuum, would otherwise delay as many e-mails as there are threads.
     """
-    replace_dead_session()
     if database.is_closed():
         return
     session = _session_now()
+    if not _is_idle(session):
+        close()
+        return
     database._state.reset()  # type: ignore[attr-defined]  # this thread forgets it
     _given_back.append(session)
 
@@ -286,8 +288,11 @@ def _is_usable(session: _Session) -> bool:
     In an idle session a server only sends that it ends the session: if its socket is readable, the session is over.
     Keepalives detect a server that disappeared without closing the connection.
     """
-    is_idle = not session.closed and session.get_transaction_status() == extensions.TRANSACTION_STATUS_IDLE
-    return is_idle and not select.select([session], [], [], 0)[0]
+    return _is_idle(session) and not select.select([session], [], [], 0)[0]
+
+
+def _is_idle(session: _Session) -> bool:
+    return not session.closed and session.get_transaction_status() == extensions.TRANSACTION_STATUS_IDLE
 
 
 def replace_silent_session(seconds: float) -> None:
