@@ -13,8 +13,9 @@ from contextlib import contextmanager, nullcontext, suppress
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 from functools import cache
+from math import inf
 from operator import itemgetter
-from threading import Timer
+from threading import Condition, Timer
 from types import UnionType
 from typing import Any, NamedTuple, TextIO, TypeVar, get_args, get_type_hints
 from uuid import uuid4
@@ -30,7 +31,7 @@ from psycopg2 import extensions
 from psycopg2.errors import DeadlockDetected, LockNotAvailable, QueryCanceled, ReadOnlySqlTransaction
 
 import config
-from clock import now
+from clock import boottime, now
 from models.store import embedded, moments
 
 T = TypeVar("T")
@@ -46,20 +47,53 @@ class _Session(extensions.connection):
         self.unsent: list[str] = []  # statements of this transaction that are sent with its next one or its COMMIT
         self.prepared: set[str] = set()
         self.known: dict[Callable[[], Any], Any] = {}
+        self.given_back_at = 0.0  # by boottime()
+
+
+class _GivenBack:
+    """Sessions that no thread has now. The one used last is taken first: its statements are planned.
+
+    A vacuum or an ANALYZE of a table makes each session plan its statements again, 10 to 20 ms of CPU. E-mails that are
+    late because of it must not wake all the sessions that a busier time has left: that would make more of them late.
+    """
+
+    WARM_SECONDS = 30.0  # after its last use
+    # So long a thread waits for a warm session, while others give theirs back.
+    PATIENCE_SECONDS = 0.05
+    _FLOWING_SECONDS = 0.25
+
+    def __init__(self) -> None:
+        self._free: list[_Session] = []
+        self._changed = Condition()
+        self._last_at = -inf
+
+    def take(self) -> _Session | None:
+        with self._changed:
+            if boottime() - self._last_at < self._FLOWING_SECONDS:
+                self._changed.wait_for(self._has_warm, self.PATIENCE_SECONDS)
+            while self._free:
+                session = self._free.pop()
+                if _is_usable(session):
+                    return session
+                session.close()
+        return None
+
+    def add(self, session: _Session) -> None:
+        with self._changed:
+            session.given_back_at = self._last_at = boottime()
+            self._free.append(session)
+            self._changed.notify()
+
+    def _has_warm(self) -> bool:
+        return bool(self._free) and boottime() - self._free[-1].given_back_at < self.WARM_SECONDS
 
 
 class _Postgres(PostgresqlDatabase):
     """Peewee's database, but BEGIN and the statements of with_next() share a round trip with the next statement."""
 
     def _connect(self) -> _Session:
-        with suppress(IndexError):
-            while True:
-                session = _given_back.pop()
-                if _is_usable(session):
-                    return session
-                session.close()
-        opened: _Session = super()._connect()  # type: ignore[misc]  # the stubs do not know it
-        return opened
+        session: _Session = _given_back.take() or super()._connect()  # type: ignore[misc]  # the stubs do not know it
+        return session
 
     def begin(self, isolation_level: object = None) -> None:
         _session_now().begins = True
@@ -105,8 +139,7 @@ class _Postgres(PostgresqlDatabase):
 
 _BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED"
 database = _Postgres(None)
-# Sessions that no thread has now; the one used last is taken first.
-_given_back: list[_Session] = []
+_given_back = _GivenBack()
 
 
 def _session_now() -> _Session:
@@ -173,7 +206,8 @@ def open_database(name: str = "punktual", connect_seconds: int = 10) -> None:
     # Peewee lets one thread connect at a time, so one host that does not answer would block all threads. The lock is
     # not needed: each thread has its own connection state.
     database._lock = nullcontext()  # type: ignore[attr-defined]
-    _given_back.clear()
+    global _given_back
+    _given_back = _GivenBack()  # a fork has those of its parent, and others may lead to another database
     settings = config.settings().database
     url = embedded.start(config.settings().var / "postgres") if settings.embedded else settings.url.get_secret_value()
     database.init(
@@ -261,11 +295,7 @@ def close() -> None:
 
 
 def give_back() -> None:
-    """Leave this thread's session, which is as it was opened, to the next thread of the process that needs one.
-
-    Threads that take turns use few sessions then. What is done once in each, above all planning the statements again
-    after an autovacuum, would otherwise delay as many e-mails as there are threads.
-    """
+    """Leave this thread's session, which is as it was opened, to the next thread of the process that needs one."""
     if database.is_closed():
         return
     session = _session_now()
@@ -273,7 +303,7 @@ def give_back() -> None:
         close()
         return
     database._state.reset()  # type: ignore[attr-defined]  # this thread forgets it
-    _given_back.append(session)
+    _given_back.add(session)
 
 
 def replace_dead_session() -> None:

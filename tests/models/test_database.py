@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from math import inf
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from peewee import IntegrityError, ProgrammingError
 
 import config
 from models.store import database, installation
-from models.store.database import Prepared, packet_rows
+from models.store.database import Prepared, _GivenBack, packet_rows
 from tests import servers
 from tests.conftest import Override
 from tests.round_trips import Asked, CountingProxy
@@ -300,6 +301,27 @@ def session_of_another_thread() -> int:
         return other.submit(look).result(BOUND)
 
 
+@pytest.fixture
+def cold(db: None) -> int:
+    """A session that was used last a minute ago, and the only one that is free; this thread has another one."""
+    database.open_database("tests")
+    found = session()
+    with ThreadPoolExecutor(1) as other:
+        other.submit(session).result(BOUND)
+        database.give_back()
+        database._given_back._free[0].given_back_at -= 60
+        other.submit(database.give_back).result(BOUND)
+    assert session() != found
+    return found
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However slow the machine is, others count as giving theirs back, and are waited for."""
+    monkeypatch.setattr(_GivenBack, "PATIENCE_SECONDS", BOUND)
+    monkeypatch.setattr(_GivenBack, "_FLOWING_SECONDS", BOUND)
+
+
 class TestASessionThatIsGivenBack:
     def test_serves_the_thread_that_needs_one_next(self, db: None) -> None:
         before = session()
@@ -335,6 +357,46 @@ class TestASessionThatIsGivenBack:
         database.open_database("tests")
 
         assert session() != before
+
+    def test_that_was_used_last_is_waited_for_while_others_give_theirs_back(self, cold: int, patient: None) -> None:
+        """After a busier time most sessions are cold: each of them would have to plan its statements again."""
+        database.give_back()  # the warm one, at once taken by a thread that is slow to give it back
+        is_taken, may_end = threading.Event(), threading.Event()
+        with ThreadPoolExecutor(2) as threads:
+            slow = threads.submit(self.holds_one, is_taken, may_end)
+            try:
+                assert is_taken.wait(BOUND)
+                late = threads.submit(session_of_another_thread)
+                until(lambda: database._given_back._changed._waiters, "the wait")  # type: ignore[attr-defined]
+            finally:
+                may_end.set()
+
+            assert late.result(BOUND) == slow.result(BOUND) != cold
+
+    @staticmethod
+    def holds_one(is_taken: threading.Event, may_end: threading.Event) -> int:
+        found = session()
+        is_taken.set()
+        assert may_end.wait(BOUND)
+        database.give_back()
+        return found
+
+    def test_that_is_cold_is_taken_at_once_where_nothing_else_happens(
+        self, cold: int, patient: None, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(database._given_back, "_last_at", -inf)
+        database.close()
+        monkeypatch.setattr(database._given_back._changed, "wait_for", pytest.fail)
+
+        assert session() == cold
+
+    def test_that_is_cold_is_taken_where_no_other_comes_in_time(
+        self, cold: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(database._given_back, "PATIENCE_SECONDS", 0.0)
+        database.close()
+
+        assert session() == cold
 
     def test_may_have_been_none(self, db: None) -> None:
         database.close()
