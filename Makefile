@@ -54,7 +54,7 @@ chaos: $(DEV_READY) ## Run Punktual for MINUTES under random faults from SEED, a
 
 QUESTION ?= all
 
-bench: $(BENCH_READY) ## Measure a QUESTION (throughput, punctuality, import, planner, tick, recovery, scaling, machines) or all
+bench: $(BENCH_READY) ## Measure a QUESTION (throughput, punctuality, import, planner, tick, pages, recovery, scaling, machines) or all
 	@$(BIN)/python -m bench $(QUESTION) $(OPTIONS)
 
 bench-report: $(BENCH_READY) ## Write the tables and the chart of docs/performance.md from the last results

@@ -13,7 +13,7 @@ from types import FrameType, ModuleType
 from cryptography.fernet import Fernet
 
 import config
-from bench import importing, machines, planning, punctuality, recovery, report, scaling, throughput, tick
+from bench import importing, machines, pages, planning, punctuality, recovery, report, scaling, throughput, tick
 from bench.processes import Failed, NotReached
 from bench.results import recording
 from bench.services import Services
@@ -27,6 +27,7 @@ QUESTIONS: dict[str, ModuleType] = {
     "import": importing,
     "planner": planning,
     "tick": tick,
+    "pages": pages,
     "recovery": recovery,
     "scaling": scaling,
     "machines": machines,

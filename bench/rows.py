@@ -148,3 +148,8 @@ def timeline(database: Database, *, emails: int, end: datetime, apart: timedelta
     Each is sent with its whole history, or pending where its time is still to come. Run VACUUM ANALYZE afterwards.
     """
     database.ask(TIMELINE, {"emails": emails, "end": end, "apart": apart, "status": status})
+
+
+def sent_before(database: Database, emails: int, end: datetime) -> None:
+    """A timeline of a completed campaign, during the sixty days before."""
+    timeline(database, emails=emails, end=end, apart=timedelta(days=60) / emails, status="completed")

@@ -4,8 +4,8 @@ import os
 import sys
 import urllib.request
 from base64 import b64encode
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack, closing
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from socket import create_server
 from typing import Any, Self
@@ -14,7 +14,7 @@ from urllib.parse import urlsplit, urlunsplit
 import psycopg2
 
 import config
-from bench.processes import cpu_seconds, run, until
+from bench.processes import Started, cpu_seconds, run, until
 from models.store import embedded
 from ops.rabbitmq import RabbitMQ
 
@@ -118,6 +118,16 @@ class Services:
 
     def postgres_cpu(self) -> float:
         return cpu_seconds(int((self.home / "postgres" / "postmaster.pid").read_text().splitlines()[0]))
+
+    @contextmanager
+    def cpu_beside(self, process: Started, times: int = 1) -> Iterator[dict[str, float]]:
+        """CPU seconds of the process and of Postgres, each time; to be read afterwards."""
+        found: dict[str, float] = {}
+        before = process.cpu_seconds(), self.postgres_cpu()
+        yield found
+        own, postgres = process.cpu_seconds() - before[0], self.postgres_cpu() - before[1]
+        both = {"cpu": own, "postgres_cpu": postgres, "busy_s": own + postgres}
+        found |= {name: seconds / times for name, seconds in both.items()}
 
     def rabbitmq_cpu(self) -> float:
         return cpu_seconds(int((self.rabbitmq.home / "node.pid").read_text()))
