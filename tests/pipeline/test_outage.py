@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from actors import tick
+from models.email import locks
 from models.health import heartbeats
 from models.owner import campaigns
 from models.states import Status
@@ -61,7 +62,7 @@ def test_an_answer_read_while_the_database_is_away_survives_the_workers_death(pu
 class TestAWorkersConnectionToTheDatabaseDies:
     """In the middle of a message, with one thread, so that the next message meets the same thread."""
 
-    def test_before_the_hand_over_no_dot_follows_and_the_next_mail_leaves_without_a_restart(
+    def test_during_the_hand_over_no_dot_follows_and_the_next_mail_leaves_without_a_restart(
         self, punktual: Punktual
     ) -> None:
         [email_id] = self.planned(punktual, "held@leads.example")
@@ -71,7 +72,11 @@ class TestAWorkersConnectionToTheDatabaseDies:
         with punktual.smtp.holding("data", "held@leads.example") as held:
             self.hint(punktual, email_id)
             held.wait()
-            self.end_the_workers_sessions()
+            with database.database.atomic():
+                locks.lock_campaigns([make.row(email_id).campaign_id])
+                held.released.set()
+                until(lambda: self.has_sessions(1, "wait_event_type = 'Lock'"), "the hand-over's wait for the lock")
+                self.end_the_workers_sessions()
 
         self.hint(punktual, following)
 
@@ -79,6 +84,18 @@ class TestAWorkersConnectionToTheDatabaseDies:
         assert worker.poll() is None
         assert [mail.recipient for mail in punktual.smtp.accepted] == ["next@leads.example"]
         assert make.row(email_id).handed_over_at is None
+
+    def test_while_the_mail_server_is_waited_for_another_session_hands_it_over(self, punktual: Punktual) -> None:
+        [email_id] = self.planned(punktual, "held@leads.example")
+        punktual.run("worker", PUNKTUAL_WORKER_THREADS="1")
+        punktual.listening()
+        with punktual.smtp.holding("data", "held@leads.example") as held:
+            self.hint(punktual, email_id)
+            held.wait()
+            self.end_the_workers_sessions()
+
+        until(lambda: make.row(email_id).status == Status.SENT, "the mail")
+        assert len(punktual.smtp.accepted) == 1
 
     def test_before_the_answer_is_recorded_it_is_recorded_all_the_same(self, punktual: Punktual) -> None:
         [email_id] = self.planned(punktual, "held@leads.example")
@@ -99,14 +116,18 @@ class TestAWorkersConnectionToTheDatabaseDies:
     def hint(self, punktual: Punktual, email_id: int) -> None:
         punktual.hint(make.Hint(email_id, make.row(email_id).scheduled_at))
 
+    SESSIONS = """
+        FROM pg_stat_activity
+        WHERE datname = current_database() AND starts_with(application_name, 'punktual') AND pid <> pg_backend_pid()
+    """
+
+    def has_sessions(self, count: int, which: str = "true") -> bool:
+        database.fetch("SELECT pg_stat_clear_snapshot()")  # or a transaction would see what it saw before
+        return database.fetch(f"SELECT count(*) {self.SESSIONS} AND {which}") == [(count,)]
+
     def end_the_workers_sessions(self) -> None:
-        ended = database.fetch(
-            """
-            SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-            WHERE datname = current_database() AND starts_with(application_name, 'punktual') AND pid <> pg_backend_pid()
-            """
-        )
-        assert ended
+        assert database.fetch(f"SELECT pg_terminate_backend(pid) {self.SESSIONS}")
+        until(lambda: self.has_sessions(0), "their end")
 
 
 @pytest.mark.own_servers
