@@ -148,7 +148,7 @@ def converse(claim: Claim, content: bytes) -> Iterator[Outcome]:
         return
     recipient, before_dot = on_the_wire(claim.recipient), partial(hand_over, claim, content)
     limits = Timeouts.configured()
-    database.give_back()  # others need no session more while the mail server is waited for
+    database.give_back()  # not needed while the mail server is waited for
     with smtp.conversation(server, claim.sender, recipient, content, limits, before_dot) as outcome:
         yield outcome
         if claim.access is not None and _is_login_refused(outcome):

@@ -53,14 +53,14 @@ class _Session(extensions.connection):
 class _GivenBack:
     """Sessions that no thread has now. The one used last is taken first: its statements are planned.
 
-    A vacuum or an ANALYZE of a table makes each session plan its statements again, 10 to 20 ms of CPU. E-mails that are
-    late because of it must not wake all the sessions that a busier time has left: that would make more of them late.
+    A vacuum or an ANALYZE of a table makes each session plan its statements again, which takes 10 to 20 ms of CPU. If
+    the e-mails that are late because of it used all sessions, each of these would do so, and make more e-mails late.
     """
 
-    WARM_SECONDS = 30.0  # after its last use
-    # So long a thread waits for a warm session, while others give theirs back.
-    PATIENCE_SECONDS = 0.05
-    _FLOWING_SECONDS = 0.25
+    _WARM_SECONDS = 30.0  # a session is warm for so long after its last use
+    # A thread waits for a warm one so long, if a session was given back in the last so many seconds.
+    _PATIENCE_SECONDS = 0.05
+    _BUSY_SECONDS = 0.25
 
     def __init__(self) -> None:
         self._free: list[_Session] = []
@@ -69,8 +69,8 @@ class _GivenBack:
 
     def take(self) -> _Session | None:
         with self._changed:
-            if boottime() - self._last_at < self._FLOWING_SECONDS:
-                self._changed.wait_for(self._has_warm, self.PATIENCE_SECONDS)
+            if boottime() - self._last_at < self._BUSY_SECONDS:
+                self._changed.wait_for(self._has_warm, self._PATIENCE_SECONDS)
             while self._free:
                 session = self._free.pop()
                 if _is_usable(session):
@@ -85,7 +85,7 @@ class _GivenBack:
             self._changed.notify()
 
     def _has_warm(self) -> bool:
-        return bool(self._free) and boottime() - self._free[-1].given_back_at < self.WARM_SECONDS
+        return bool(self._free) and boottime() - self._free[-1].given_back_at < self._WARM_SECONDS
 
 
 class _Postgres(PostgresqlDatabase):

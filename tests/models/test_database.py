@@ -255,6 +255,11 @@ def beside(postgres: str) -> Iterator[Callable[[str], Any]]:
     other.close()
 
 
+def end(pid: int, beside: Callable[[str], Any]) -> None:
+    assert beside(f"SELECT pg_terminate_backend({pid})")
+    until(lambda: beside(f"SELECT count(*) FROM pg_stat_activity WHERE pid = {pid}") == 0, "its end")
+
+
 class TestASessionThatIsKept:
     def test_stays_where_nothing_is_wrong_with_it(self, db: None) -> None:
         before = session()
@@ -267,8 +272,7 @@ class TestASessionThatIsKept:
         self, db: None, beside: Callable[[str], Any]
     ) -> None:
         before = session()
-        assert beside(f"SELECT pg_terminate_backend({before})")
-        until(lambda: beside(f"SELECT count(*) FROM pg_stat_activity WHERE pid = {before}") == 0, "its end")
+        end(before, beside)
 
         database.replace_dead_session()
 
@@ -318,8 +322,8 @@ def cold(db: None) -> int:
 @pytest.fixture
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """However slow the machine is, others count as giving theirs back, and are waited for."""
-    monkeypatch.setattr(_GivenBack, "PATIENCE_SECONDS", BOUND)
-    monkeypatch.setattr(_GivenBack, "_FLOWING_SECONDS", BOUND)
+    monkeypatch.setattr(_GivenBack, "_PATIENCE_SECONDS", BOUND)
+    monkeypatch.setattr(_GivenBack, "_BUSY_SECONDS", BOUND)
 
 
 class TestASessionThatIsGivenBack:
@@ -336,8 +340,7 @@ class TestASessionThatIsGivenBack:
         before = session()
         database.give_back()
 
-        assert beside(f"SELECT pg_terminate_backend({before})")
-        until(lambda: beside(f"SELECT count(*) FROM pg_stat_activity WHERE pid = {before}") == 0, "its end")
+        end(before, beside)
 
         assert session() != before
 
@@ -393,7 +396,7 @@ class TestASessionThatIsGivenBack:
     def test_that_is_cold_is_taken_where_no_other_comes_in_time(
         self, cold: int, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(database._given_back, "PATIENCE_SECONDS", 0.0)
+        monkeypatch.setattr(database._given_back, "_PATIENCE_SECONDS", 0.0)
         database.close()
 
         assert session() == cold

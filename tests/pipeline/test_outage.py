@@ -85,23 +85,14 @@ class TestAWorkersConnectionToTheDatabaseDies:
         assert [mail.recipient for mail in punktual.smtp.accepted] == ["next@leads.example"]
         assert make.row(email_id).handed_over_at is None
 
-    def test_while_the_mail_server_is_waited_for_another_session_hands_it_over(self, punktual: Punktual) -> None:
+    @pytest.mark.parametrize("point", ["data", "dot"])
+    def test_while_the_mail_server_is_waited_for_the_mail_is_sent_and_recorded_by_another(
+        self, punktual: Punktual, point: str
+    ) -> None:
         [email_id] = self.planned(punktual, "held@leads.example")
         punktual.run("worker", PUNKTUAL_WORKER_THREADS="1")
         punktual.listening()
-        with punktual.smtp.holding("data", "held@leads.example") as held:
-            self.hint(punktual, email_id)
-            held.wait()
-            self.end_the_workers_sessions()
-
-        until(lambda: make.row(email_id).status == Status.SENT, "the mail")
-        assert len(punktual.smtp.accepted) == 1
-
-    def test_before_the_answer_is_recorded_it_is_recorded_all_the_same(self, punktual: Punktual) -> None:
-        [email_id] = self.planned(punktual, "held@leads.example")
-        punktual.run("worker", PUNKTUAL_WORKER_THREADS="1")
-        punktual.listening()
-        with punktual.smtp.holding("dot", "held@leads.example") as held:
+        with punktual.smtp.holding(point, "held@leads.example") as held:
             self.hint(punktual, email_id)
             held.wait()
             self.end_the_workers_sessions()
