@@ -121,7 +121,7 @@ def installed(postgres: str, last: str = LAST) -> Iterator[None]:
 
 def up_to(migration: str) -> None:
     """Apply the migrations that are missing, up to and with this one."""
-    Runner(database.database, str(migrate.FOLDER)).up(migration)  # type: ignore[no-untyped-call]
+    Runner(database.database, str(migrate.FOLDER)).up(migration)
     database.close()  # with what they set in its session
 
 

@@ -45,7 +45,7 @@ def _apply(names: list[str]) -> list[str]:
     while True:
         execute("SET lock_timeout = %s", (_TRY_MILLISECONDS,))
         try:
-            _runner().up()  # type: ignore[no-untyped-call]
+            _runner().up()
             return names
         except OperationalError as failure:
             if not took_too_long(failure):
@@ -55,7 +55,7 @@ def _apply(names: list[str]) -> list[str]:
 
 def missing() -> list[str]:
     """The names of the migrations not yet applied."""
-    found = _runner().status()  # type: ignore[no-untyped-call]
+    found = _runner().status()
     return [migration.name for migration in found if not migration.applied]
 
 
@@ -72,4 +72,4 @@ def _refuse_unsuitable() -> None:
 
 
 def _runner() -> Runner:
-    return Runner(database, str(FOLDER))  # type: ignore[no-untyped-call]
+    return Runner(database, str(FOLDER))

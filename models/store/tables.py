@@ -167,7 +167,7 @@ class Campaign(Table):
     name = TextField()
     window_start_minute = SmallIntegerField()  # minute of the Warsaw day
     window_end_minute = SmallIntegerField()
-    weekdays: Any = ArrayField(SmallIntegerField, index=False)  # type: ignore[no-untyped-call]  # 0 is Monday
+    weekdays: Any = ArrayField(SmallIntegerField, index=False)  # 0 is Monday
     delay_seconds = DoubleField()
     daily_limit = IntegerField()
     status = EnumField(CampaignStatus, constraints=_default("'draft'"))
@@ -753,7 +753,7 @@ class Notice(Table):
     closed_at = MomentField(null=True)  # when the cause was found to be over
     due_at = MomentField(null=True)  # when to send it (again); null: not now
     attempts = IntegerField(constraints=_default("0"))  # to send what is due
-    reached: Any = ArrayField(TextField, index=False, constraints=_default("'{}'"))  # type: ignore[no-untyped-call]  # the places that have been told what is due
+    reached: Any = ArrayField(TextField, index=False, constraints=_default("'{}'"))  # places told
     told_at = MomentField(null=True)  # when it last reached every notifier
     said = TextField(null=True)
     error = TextField(null=True)  # of the last attempt
