@@ -22,6 +22,7 @@ from models.states import CampaignStatus, Result, Status
 from models.store import database, tables, vault
 from models.store.tables import Campaign, CampaignEmailQueue, CampaignLead, CampaignStep, EmailHistory, Mailbox
 from scheduling import waits
+from scheduling.plan_types import whole
 from scheduling.planner import Slot
 from scheduling.window import Window
 
@@ -33,8 +34,11 @@ _numbers = count(1)
 
 
 def now() -> datetime:
-    at = database.clock()
-    return at.replace(microsecond=at.microsecond // 1000 * 1000)
+    """In whole milliseconds, and not before any time that a row has by now: Postgres rounds those up, too."""
+    at = whole(database.clock())
+    while database.clock() < at:
+        pass
+    return at
 
 
 @contextmanager
