@@ -53,24 +53,31 @@ class _Session(extensions.connection):
 class _GivenBack:
     """Sessions that no thread has now. The one used last is taken first: its statements are planned.
 
-    A vacuum or an ANALYZE of a table makes each session plan its statements again, which takes 10 to 20 ms of CPU. If
-    the e-mails that are late because of it used all sessions, each of these would do so, and make more e-mails late.
+    A vacuum or an ANALYZE of a table makes each session plan its statements again, which takes 10 to 20 ms of CPU, and
+    autovacuum works through a dozen tables in a second. If the e-mails that are late because of it used more and more
+    sessions, each of these would do so, and make more e-mails late. So a busy process takes another session into use
+    only now and then; an idle one does at once.
     """
 
-    _WARM_SECONDS = 30.0  # a session is warm for so long after its last use
-    # A thread waits for a warm one so long, if a session was given back in the last so many seconds.
+    _WARM_SECONDS = 2.0  # a session is warm for so long after its last use
+    _BUSY_SECONDS = 0.25  # the process is busy for so long after a session was given back
+    # A thread of a busy process waits for a warm session: at least so long, and until so long after another thread has
+    # taken a cold or a new one.
     _PATIENCE_SECONDS = 0.05
-    _BUSY_SECONDS = 0.25
+    _GROWTH_SECONDS = 0.5
 
     def __init__(self) -> None:
         self._free: list[_Session] = []
         self._changed = Condition()
-        self._last_at = -inf
+        self._given_back_at = self._grown_at = -inf
 
     def take(self) -> _Session | None:
         with self._changed:
-            if boottime() - self._last_at < self._BUSY_SECONDS:
-                self._changed.wait_for(self._has_warm, self._PATIENCE_SECONDS)
+            came_at = boottime()
+            while not self._has_warm() and (left := self._patience_left(came_at)) > 0:
+                self._changed.wait(left)
+            if not self._has_warm():
+                self._grown_at = boottime()
             while self._free:
                 session = self._free.pop()
                 if _is_usable(session):
@@ -80,12 +87,16 @@ class _GivenBack:
 
     def add(self, session: _Session) -> None:
         with self._changed:
-            session.given_back_at = self._last_at = boottime()
+            session.given_back_at = self._given_back_at = boottime()
             self._free.append(session)
             self._changed.notify()
 
     def _has_warm(self) -> bool:
         return bool(self._free) and boottime() - self._free[-1].given_back_at < self._WARM_SECONDS
+
+    def _patience_left(self, came_at: float) -> float:
+        ends = max(came_at + self._PATIENCE_SECONDS, self._grown_at + self._GROWTH_SECONDS)
+        return min(ends, self._given_back_at + self._BUSY_SECONDS) - boottime()
 
 
 class _Postgres(PostgresqlDatabase):

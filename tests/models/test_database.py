@@ -307,23 +307,25 @@ def session_of_another_thread() -> int:
 
 @pytest.fixture
 def cold(db: None) -> int:
-    """A session that was used last a minute ago, and the only one that is free; this thread has another one."""
+    """A session that was used last long ago, and the only one that is free; this thread has taken another one since."""
     database.open_database("tests")
     found = session()
     with ThreadPoolExecutor(1) as other:
         other.submit(session).result(BOUND)
         database.give_back()
-        database._given_back._free[0].given_back_at -= 60
+        database._given_back._free[0].given_back_at -= 10 * BOUND
         other.submit(database.give_back).result(BOUND)
     assert session() != found
     return found
 
 
-@pytest.fixture
-def patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """However slow the machine is, others count as giving theirs back, and are waited for."""
-    monkeypatch.setattr(_GivenBack, "_PATIENCE_SECONDS", BOUND)
-    monkeypatch.setattr(_GivenBack, "_BUSY_SECONDS", BOUND)
+@pytest.fixture(params=["_PATIENCE_SECONDS", "_GROWTH_SECONDS"])
+def patient(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However slow the machine is, others count as giving theirs back, and are waited for, for one reason."""
+    reasons = dict.fromkeys(("_PATIENCE_SECONDS", "_GROWTH_SECONDS"), 0.0)
+    times = reasons | dict.fromkeys(("_WARM_SECONDS", "_BUSY_SECONDS", request.param), BOUND)
+    for name, seconds in times.items():
+        monkeypatch.setattr(_GivenBack, name, seconds)
 
 
 class TestASessionThatIsGivenBack:
@@ -387,16 +389,17 @@ class TestASessionThatIsGivenBack:
     def test_that_is_cold_is_taken_at_once_where_nothing_else_happens(
         self, cold: int, patient: None, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(database._given_back, "_last_at", -inf)
+        monkeypatch.setattr(database._given_back, "_given_back_at", -inf)
         database.close()
-        monkeypatch.setattr(database._given_back._changed, "wait_for", pytest.fail)
+        monkeypatch.setattr(database._given_back._changed, "wait", pytest.fail)
 
         assert session() == cold
 
     def test_that_is_cold_is_taken_where_no_other_comes_in_time(
         self, cold: int, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(database._given_back, "_PATIENCE_SECONDS", 0.0)
+        monkeypatch.setattr(_GivenBack, "_PATIENCE_SECONDS", 0.0)
+        monkeypatch.setattr(_GivenBack, "_GROWTH_SECONDS", 0.0)
         database.close()
 
         assert session() == cold
