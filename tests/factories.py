@@ -34,7 +34,7 @@ _numbers = count(1)
 
 
 def now() -> datetime:
-    """In whole milliseconds, and not before any time that a row has by now: Postgres rounds those up, too."""
+    """In whole milliseconds, and no earlier than any row was written: Postgres rounds to the nearest millisecond."""
     at = whole(database.clock())
     while database.clock() < at:
         pass

@@ -54,15 +54,15 @@ class _GivenBack:
     """Sessions that no thread has now. The one used last is taken first: its statements are planned.
 
     A vacuum or an ANALYZE of a table makes each session plan its statements again, which takes 10 to 20 ms of CPU, and
-    autovacuum works through a dozen tables in a second. If the e-mails that are late because of it used more and more
-    sessions, each of these would do so, and make more e-mails late. So a busy process takes another session into use
-    only now and then; an idle one does at once.
+    autovacuum works through a dozen tables in a second. The e-mails that are late because of it would use more and more
+    sessions, each of which would plan, too, and make more e-mails late. So a busy process takes another session into
+    use at most twice a second. One that is not busy takes it at once.
     """
 
     _WARM_SECONDS = 2.0  # a session is warm for so long after its last use
     _BUSY_SECONDS = 0.25  # the process is busy for so long after a session was given back
-    # A thread of a busy process waits for a warm session: at least so long, and until so long after another thread has
-    # taken a cold or a new one.
+    # A thread of a busy process waits for a warm session until both have passed: so long since it began to wait, and
+    # so long since a thread took a cold or a new one.
     _PATIENCE_SECONDS = 0.05
     _GROWTH_SECONDS = 0.5
 

@@ -75,7 +75,7 @@ class TestAWorkersConnectionToTheDatabaseDies:
             with database.database.atomic():
                 locks.lock_campaigns([make.row(email_id).campaign_id])
                 held.released.set()
-                until(lambda: self.has_sessions(1, "wait_event_type = 'Lock'"), "the hand-over's wait for the lock")
+                until(lambda: self.sessions("wait_event_type = 'Lock'"), "the hand-over's wait for the lock")
                 self.end_the_workers_sessions()
 
         self.hint(punktual, following)
@@ -107,18 +107,23 @@ class TestAWorkersConnectionToTheDatabaseDies:
     def hint(self, punktual: Punktual, email_id: int) -> None:
         punktual.hint(make.Hint(email_id, make.row(email_id).scheduled_at))
 
-    SESSIONS = """
-        FROM pg_stat_activity
-        WHERE datname = current_database() AND starts_with(application_name, 'punktual') AND pid <> pg_backend_pid()
-    """
-
-    def has_sessions(self, count: int, which: str = "true") -> bool:
+    def sessions(self, which: str = "true") -> set[int]:
+        """The worker's, by process id. which: a condition on pg_stat_activity."""
         database.fetch("SELECT pg_stat_clear_snapshot()")  # or a transaction would see what it saw before
-        return database.fetch(f"SELECT count(*) {self.SESSIONS} AND {which}") == [(count,)]
+        found = database.fetch(
+            f"""
+            SELECT pid FROM pg_stat_activity
+            WHERE datname = current_database() AND starts_with(application_name, 'punktual') AND pid <> pg_backend_pid()
+              AND {which}
+            """
+        )
+        return {pid for (pid,) in found}
 
     def end_the_workers_sessions(self) -> None:
-        assert database.fetch(f"SELECT pg_terminate_backend(pid) {self.SESSIONS}")
-        until(lambda: self.has_sessions(0), "their end")
+        ended = self.sessions()
+        assert ended
+        database.fetch("SELECT pg_terminate_backend(pid) FROM unnest(%s) AS pid", (list(ended),))
+        until(lambda: not ended & self.sessions(), "their end")
 
 
 @pytest.mark.own_servers
