@@ -11,7 +11,6 @@ import socket
 import subprocess
 import threading
 from collections.abc import Iterator
-from contextlib import suppress
 from hashlib import blake2b
 from itertools import islice
 from pathlib import Path
@@ -35,6 +34,10 @@ management.tcp.ip = 127.0.0.1
 management.tcp.port = {pages_port}
 """
 PLUGINS = "[rabbitmq_management,rabbitmq_prometheus].\n"
+
+# Below those that Linux gives to outgoing connections, which could take them before RabbitMQ does.
+_PORTS = range(32_000, 32_768)
+_reserved: list[socket.socket] = []
 
 
 class RabbitMQFailed(Exception):
@@ -139,7 +142,9 @@ class RabbitMQ:
         """Ports for AMQP, Erlang distribution, epmd, metrics and pages: free ones, chosen once."""
         file = self.home / "ports"
         known = [int(port) for port in file.read_text().split()] if file.exists() else []
-        ports = known + list(islice(_free_ports(), 5 - len(known)))
+        ports = known + list(islice(_reserved_ports(), 5 - len(known)))
+        if len(ports) < 5:
+            raise RabbitMQFailed(f"fewer than 5 ports are free from {_PORTS.start} up to {_PORTS.stop}")
         file.write_text(" ".join(map(str, ports)))
         return ports
 
@@ -181,11 +186,19 @@ class RabbitMQ:
             threading.Event().wait(0.1)
 
 
-def _free_ports() -> Iterator[int]:
-    """Below those that Linux gives to outgoing connections, which could take them before RabbitMQ does."""
-    for port in random.SystemRandom().sample(range(32_000, 32_768), 768):
-        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
-            yield port
+def _reserved_ports() -> Iterator[int]:
+    """Free ports, which no other node takes as long as this process lives, even while its own node is down."""
+    for port in random.SystemRandom().sample(_PORTS, len(_PORTS)):
+        reserved = socket.socket()
+        try:
+            reserved.bind(("127.0.0.1", port))
+        except OSError:
+            reserved.close()
+            continue
+        # Set after the bind, which fails at any other socket's port. From now on RabbitMQ, which sets it too, may bind.
+        reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        _reserved.append(reserved)
+        yield port
 
 
 def is_installed() -> bool:

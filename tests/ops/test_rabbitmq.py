@@ -1,5 +1,6 @@
 """A private RabbitMQ node, which may be stopped, killed and started again."""
 
+import socket
 from collections.abc import Iterator
 from ipaddress import ip_address
 from pathlib import Path
@@ -8,7 +9,8 @@ import pika
 import psutil
 import pytest
 
-from ops.rabbitmq import RabbitMQ
+from ops import rabbitmq
+from ops.rabbitmq import RabbitMQ, RabbitMQFailed
 from tests.scraping import scrape
 from tests.waiting import until
 
@@ -56,6 +58,19 @@ def test_a_home_that_knows_fewer_ports_keeps_them(tmp_path: Path) -> None:
     assert ports[:3] == [61001, 61002, 61003]
     assert len(set(ports)) == 5
     assert RabbitMQ(tmp_path)._ports() == ports
+
+
+def test_its_ports_are_its_own_while_it_is_down(tmp_path: Path) -> None:
+    for port in RabbitMQ(tmp_path)._ports():
+        with socket.socket() as another, pytest.raises(OSError, match="in use"):
+            another.bind(("127.0.0.1", port))
+
+
+def test_without_five_free_ports_it_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rabbitmq, "_PORTS", range(32_000, 32_000))
+
+    with pytest.raises(RabbitMQFailed, match="fewer than 5 ports are free from 32000 up to 32000"):
+        RabbitMQ(tmp_path)
 
 
 def listening() -> dict[int, str]:
