@@ -39,17 +39,6 @@ class Conversation:
         """The reason for a move that only the answer decided."""
         return self.instead or Reason(Code.ANSWER, answer=self.answer)
 
-    def detail(self) -> dict[str, Any] | None:
-        """The same in the format of the previous version, whose workers may still be running."""
-        seconds = {"seconds": dict(self.seconds)} if self.seconds else {}
-        match self.result:
-            case Result.UNANSWERED | Result.WITHDRAWN:
-                return seconds or None
-            case Result.ACCEPTED if self.reply is None:
-                return seconds or None
-        answer = {"code": self.code, "enhanced": self.enhanced, "reply": self.reply, **seconds}
-        return answer if self.scope is None else {**answer, "scope": self.scope, "phase": self.phase}
-
 
 @dataclass(frozen=True)
 class Copy:

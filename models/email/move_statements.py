@@ -115,8 +115,7 @@ def run(
     conversation: the one that ended, recorded as an attempt. then: see packet_rows; it has a row if the guard held.
     values: the statement's other parameters. Returns whether the guard held.
     """
-    # Characters that Postgres refuses must not keep an answer from being recorded.
-    kept = recordable(detail or (conversation.detail() if conversation else None))
+    kept = recordable(detail)  # a folder's name may have characters that Postgres refuses
     values |= {
         "email": email_id,
         "sources": sources(move),

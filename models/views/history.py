@@ -37,8 +37,15 @@ class PastMove:
 
     @property
     def detail(self) -> dict[str, Any] | None:
-        told = self.conversation.detail() if self.conversation else None
-        return told or self.kept
+        """The answer and the times of its phases, or else what was kept."""
+        it = self.conversation
+        if it is None:
+            return self.kept
+        seconds = {"seconds": dict(it.seconds)} if it.seconds else {}
+        if it.result in (Result.UNANSWERED, Result.WITHDRAWN) or (it.result is Result.ACCEPTED and it.reply is None):
+            return seconds or self.kept
+        scope = {} if it.scope is None else {"scope": it.scope, "phase": it.phase}
+        return {"code": it.code, "enhanced": it.enhanced, "reply": it.reply, **seconds, **scope}
 
 
 # An attempt is shown with the last move about it: late proof says more than the doubt before it.

@@ -84,6 +84,15 @@ class TestAnOutcome:
         ]
         assert Attempt.get().ended_at >= claimed_at
 
+    @pytest.mark.parametrize("outcome", [outcome for outcome, _ in ENDS.values()], ids=ENDS)
+    def test_is_kept_once(self, outcome: Outcome) -> None:
+        claim = make.handed_over(make.an_email())
+
+        record.record(claim, outcome)
+
+        [past] = [it for it in history.of_email(claim.held.email_id) if it.conversation]
+        assert past.kept is None
+
     @pytest.mark.parametrize(("outcome", "told"), ENDS.values(), ids=ENDS)
     def test_recorded_twice_is_one_row(self, outcome: Outcome, told: tuple[Any, ...]) -> None:
         claim = make.handed_over(make.an_email())
@@ -210,14 +219,29 @@ def journaled(claim: Claim, outcome: Outcome) -> None:
     journal.append(Held(claim.held, claim.campaign_id, claim.mailbox_id, claim.attempts), outcome)
 
 
+# Before the table, an answer was kept in its move's detail.
+KEEP_IN_DETAILS = """
+UPDATE email_history h SET detail = NULLIF(
+    CASE WHEN a.outcome IN ('unanswered', 'withdrawn') OR (a.outcome = 'accepted' AND a.reply IS NULL) THEN '{}'::jsonb
+         WHEN a.scope IS NULL THEN jsonb_build_object('code', a.code, 'enhanced', a.enhanced, 'reply', a.reply)
+         ELSE jsonb_build_object('code', a.code, 'enhanced', a.enhanced, 'reply', a.reply, 'scope', a.scope,
+                                 'phase', a.phase) END
+    || CASE WHEN a.seconds = '{}' THEN '{}' ELSE jsonb_build_object('seconds', a.seconds) END, '{}')
+FROM attempt a
+WHERE a.claim_token = h.claim_token AND h.move IN ('accept', 'reject', 'retry', 'release', 'doubt')
+  AND (h.move = 'doubt') = (a.outcome = 'unanswered')
+"""
+
+
 def every_end() -> None:
-    """A mail for each way in which a conversation can end, and one whose proof came late."""
+    """A mail for each way in which a conversation can end, and one whose proof came late; answers kept in details."""
     for outcome, _ in ENDS.values():
         record.record(make.handed_over(make.an_email()), outcome)
     late = make.handed_over(make.an_email())
     record.record(late, Unanswered("timed out"))
     record.record(late, ENDS["accepted"][0])
     moves.release_unhanded(make.claimed(make.an_email()).held, "its worker died")
+    database.execute(KEEP_IN_DETAILS)
 
 
 # Without what only the columns of this version tell: a withdrawn mail whose phases took no time.
