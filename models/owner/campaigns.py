@@ -574,7 +574,8 @@ WHERE l.campaign_id = %s AND p.forgotten_at IS NULL
 def close_to_its_letter(attempt: Attempt, conversation: Conversation) -> bool | None:
     """Release an e-mail whose mailbox's server does not take its campaign's letter; send no more of them from there.
 
-    True: the campaign has no other mailbox, and was paused. None: the claim is no longer held.
+    True: the campaign has no other mailbox, and was paused. None: the claim is no longer held. A mailbox that was taken
+    from the campaign meanwhile sends no more of them anyway.
     """
     with database.transaction():
         why = conversation.reason
@@ -583,7 +584,9 @@ def close_to_its_letter(attempt: Attempt, conversation: Conversation) -> bool | 
         joined = CampaignMailbox.select(CampaignMailbox, Campaign, Mailbox)
         joined = joined.join_from(CampaignMailbox, Campaign).join_from(CampaignMailbox, Mailbox)
         links = {link.mailbox_id: link for link in joined.where(CampaignMailbox.campaign == attempt.campaign_id)}
-        this = links.pop(attempt.mailbox_id)
+        this = links.pop(attempt.mailbox_id, None)
+        if this is None:
+            return False
         closed = CampaignMailbox.update(reason_columns.written(why, "closed_reason"))
         with_next(
             *closed.where(CampaignMailbox.campaign == this.campaign, CampaignMailbox.mailbox == this.mailbox).sql()

@@ -6,7 +6,8 @@ import pytest
 from dramatiq import get_broker
 
 from actors import deliver as pipeline
-from actors import plan
+from actors import plan, record
+from mail.outcome import Deferred, Phase, Reply, Scope
 from models.email import moves
 from models.owner import campaigns, changes, mailboxes, notices, protection
 from models.states import Status
@@ -130,6 +131,20 @@ class TestOneOfTwoMailboxes:
             mailboxes.edit(narrow, "ola", mailboxes.Edit(smtp_port=large.port))
 
         assert (before, closed.count()) == (1, 0)
+
+
+def test_a_mailbox_taken_from_the_campaign_meanwhile_gives_its_email_back(db: None) -> None:
+    box, other = make.a_mailbox(), make.a_mailbox()
+    campaign_id = make.a_campaign([box, other])
+    [email_id] = make.planned(campaign_id, box, make.now())
+    claim = make.claimed(email_id)
+    campaigns.edit(campaign_id, "ola", campaigns.Edit(mailbox_ids=[other]))
+
+    record.record(claim, Deferred(Scope.CAMPAIGN, Phase.MAIL, Reply(552, "5.3.4", "too large")))
+
+    assert make.row(email_id).status == Status.PENDING
+    assert Campaign.get_by_id(campaign_id).status == "active"
+    assert mailboxes.too_small_for(campaign_id) == {}
 
 
 def test_an_answer_for_a_claim_that_is_over_closes_nothing(db: None) -> None:
