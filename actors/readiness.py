@@ -5,6 +5,7 @@ from actors.disk.handover_log import Disarmed
 from actors.disk.journal import JournalUnusable
 from actors.disk.jsonlines import LinesUnreadable
 from actors.record import merge_journal, retry_refused
+from models.store import database
 from models.store.installation import Seen
 from ops.watch import logs
 
@@ -24,10 +25,12 @@ def look() -> Seen | None:
 def _look(*, everything: bool) -> Seen | None:
     try:
         journal.check_room()
+        # Before the journal: it has outcomes of hand-overs that a person may have to recover first.
         if everything:
-            # Before the journal: it has outcomes of hand-overs that a person may have to recover first.
             handover_log.check()
             merge_journal()
+        else:
+            database.once_a_session(handover_log.check)
         return handover_log.seen()
     except (JournalUnusable, LinesUnreadable, Disarmed, OSError) as refusal:
         log.error("claiming_stopped", reason=str(refusal))
@@ -36,5 +39,9 @@ def _look(*, everything: bool) -> Seen | None:
 
 def work_off_journal() -> None:
     """Record all outcomes on this machine's disk, including those that the database refused before."""
-    if may_claim():
+    if not may_claim():
+        return
+    try:
         retry_refused()
+    except (JournalUnusable, OSError) as refusal:
+        log.error("refused_outcomes_not_retried", reason=str(refusal))

@@ -90,7 +90,8 @@ PATHS: dict[Move, Path] = {
     Move.CANCEL: _path({Status.PENDING}, Status.CANCELLED),
     Move.REPLAN: _path({Status.PENDING}, Status.PENDING),
     Move.SETTLE: _path({Status.UNKNOWN}, Status.SENT, Status.PENDING),
-    Move.RECOVER: _path({Status.PENDING, Status.SENDING}, Status.UNKNOWN),
+    # Whatever it was in the backup, unless it was sent: since then it may have been reopened or settled.
+    Move.RECOVER: _path(set(Status) - {Status.SENT}, Status.UNKNOWN),
     # Only a refusal leads to failed, and only what was not sent is cancelled: neither may have been accepted.
     Move.REOPEN: _path({Status.FAILED, Status.CANCELLED}, Status.PENDING),
 }

@@ -45,12 +45,17 @@ def check() -> None:
 
 
 def agrees() -> bool:
-    """Whether the database has this machine's last hand-over and the newest history row it has seen."""
-    return installation.knows(seen())
+    """Whether the database has this machine's last hand-overs and the newest history row it has seen."""
+    known = installation.knows(Seen(installation.identity(), _mark()))
+    return known and not recovery.forgotten(_latest())
 
 
 def seen() -> Seen:
-    """What the database must have before this machine may claim. Raises LinesUnreadable, OSError."""
+    """What the database must have before this machine may claim. Raises LinesUnreadable, OSError.
+
+    Threads log their hand-overs in another order than they commit them. So the last one is not enough where the
+    database may have gone back between two of them, for which it needs new sessions: check() looks at several.
+    """
     return Seen(installation.identity(), _mark(), _last())
 
 
@@ -91,14 +96,25 @@ def accept_loss() -> None:
 
 def _last() -> tuple[int, UUID] | None:
     path = _file()
+    # After it was replaced there is no new one until the next hand-over.
+    for each in (path, _before(path)):
+        if last := _read_end(each, lines=1):
+            return last[0].email_id, last[0].token
+    return None
+
+
+def _latest() -> list[HandOver]:
+    """More than all threads of the machine may have logged out of order."""
+    path, workers = _file(), config.settings().worker
+    lines = 4 * workers.processes * workers.threads
+    return [*_read_end(_before(path), lines), *_read_end(path, lines)]
+
+
+def _read_end(path: Path, lines: int) -> list[HandOver]:
     if not path.exists():
-        return None
+        return []
     with jsonlines.locked(path) as file:
-        last = jsonlines.read_last(path, file)
-    if last is None:
-        return None
-    handed = _hand_over(last)
-    return handed.email_id, handed.token
+        return list(map(_hand_over, jsonlines.read_end(path, file, lines)))
 
 
 def _read(path: Path) -> Iterator[HandOver]:
@@ -121,7 +137,7 @@ def _mark() -> HistoryPosition | None:
     try:
         lines = _mark_file().read_text(encoding="utf-8").splitlines()
         return HistoryPosition(int(lines[0]), int(lines[1]), lines[2])
-    except (FileNotFoundError, IndexError):
+    except (FileNotFoundError, IndexError, ValueError):  # the last two if it is damaged
         return None
 
 
@@ -135,7 +151,11 @@ def _keep_mark(mark: HistoryPosition | None) -> None:
     if mark:
         # Threads of several processes may write it at once: each has its own draft, and the last one wins.
         draft = path.with_suffix(f".{os.getpid()}-{threading.get_ident()}")
-        draft.write_text("\n".join(map(str, mark)), encoding="utf-8")
+        with draft.open("w", encoding="utf-8") as file:
+            file.write("\n".join(map(str, mark)))
+            file.flush()
+            # Part of a mark would look like a row that the database lacks.
+            os.fsync(file.fileno())
         draft.replace(path)
     else:
         path.unlink(missing_ok=True)

@@ -132,14 +132,15 @@ def read(path: Path, file: int) -> list[object]:
     return [_parsed(path, f"line {number}", line) for number, line in enumerate(lines, start=1)]
 
 
-def read_last(path: Path, file: int) -> object | None:
-    """The last value, whose line must have at most _LONGEST_LAST_LINE bytes. None: there is none."""
-    start = max(os.fstat(file).st_size - _LONGEST_LAST_LINE, 0)
-    lines = _complete(path, os.pread(file, _LONGEST_LAST_LINE, start))
-    return _parsed(path, "last line", lines[-1]) if lines else None
+def read_end(path: Path, file: int, count: int) -> list[object]:
+    """The last `count` values, or all that there are, in order. No line may be longer than _LONGEST_LINE bytes."""
+    most = count * _LONGEST_LINE
+    start = max(os.fstat(file).st_size - most, 0)
+    lines = _complete(path, os.pread(file, most, start))
+    return [_parsed(path, "one of its last lines", line) for line in lines[-count:]]
 
 
-_LONGEST_LAST_LINE = 4096
+_LONGEST_LINE = 4096
 
 
 def _complete(path: Path, content: bytes) -> list[bytes]:

@@ -21,8 +21,8 @@ def note() -> int:
     """Note what was suppressed since the last time. Returns how many. Raises OSError, LinesUnreadable."""
     path = _file()
     with jsonlines.locked(path) as file:
-        last = jsonlines.read_last(path, file)
-        after = None if last is None else next(_noted(path, [last]))[1]
+        last = jsonlines.read_end(path, file, 1)
+        after = next(_noted(path, last))[1] if last else None
         found = remembered.new_since(after, _MOST)
         if found:
             jsonlines.append(file, *({"key": key, "at": at.isoformat()} for key, at in found))

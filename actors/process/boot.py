@@ -35,10 +35,16 @@ class Boot(Middleware):
 def _keep_working_off() -> None:
     while True:
         threading.Event().wait(_LOOK_SECONDS)
-        try:
-            if not journal.is_empty():
-                work_off_journal()
-        except database.FAILURES as failure:
-            log.warning("journal_waits", error=type(failure).__name__)
-        finally:
-            database.close()
+        _try_to_work_off()
+
+
+def _try_to_work_off() -> None:
+    try:
+        if not journal.is_empty():
+            work_off_journal()
+    except database.FAILURES as failure:
+        log.warning("journal_waits", error=type(failure).__name__)
+    except Exception:  # whatever it is: nothing else calls this thread back to life
+        log.exception("journal_waits")
+    finally:
+        database.close()

@@ -73,7 +73,7 @@ def forgotten(those: Sequence[HandOver]) -> list[HandOver]:
 def recover(those: Sequence[HandOver], reason: Why, by: str) -> list[int]:
     """Make the e-mails unknown, all or none, and return their ids.
 
-    An e-mail whose lead or step is missing, or that already has a result, is skipped.
+    An e-mail that was sent, or whose lead or step is missing, is skipped. Of several hand-overs of one the last counts.
     """
     found = []
     with database.atomic():

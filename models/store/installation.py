@@ -117,15 +117,18 @@ def set_disarmed_reason(reason: Why | None) -> None:
     execute(SET_DISARMED, reason_columns.for_sql(reason, "disarmed_reason"))
 
 
-# Not a claim, which a crash of Postgres may lose (models/email/moves.py): it would look like a restored backup.
-LATEST = """
-SELECT id AS history_id, email_id, at::text AS at FROM email_history WHERE move <> 'claim' ORDER BY id DESC LIMIT 1
-"""
+LATEST = "SELECT id AS history_id, email_id, at::text AS at FROM email_history ORDER BY id DESC LIMIT 1"
+# Writes to Postgres's log and nothing else.
+FLUSH = "SELECT pg_logical_emit_message(true, 'punktual', '')"
 
 
 def latest() -> HistoryPosition | None:
-    """The newest row of email_history that is on Postgres's disk for certain."""
-    return row(HistoryPosition, LATEST)
+    """The newest row of email_history. When this returns, it is on Postgres's disk. Not inside a transaction."""
+    newest = row(HistoryPosition, LATEST)
+    # Claims and plans are committed without waiting for the disk. If a crash lost this row, it would look like a
+    # restored backup. This commit waits, and Postgres writes its log in order.
+    execute(FLUSH)
+    return newest
 
 
 KNOWN = f"SELECT {KNOWS} FROM installation i"  # noqa: S608  # only our own words

@@ -3,21 +3,21 @@
 import json
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from dramatiq import get_broker
 
 from actors import deliver as pipeline
-from actors import readiness
+from actors import plan, readiness, record
 from actors.disk import handover_log, journal
-from mail.outcome import Accepted, Deferred, Phase, Reply, Scope
-from models.email import limits, recovery
+from mail.outcome import Accepted, Deferred, Phase, Refused, Reply, Scope, Unanswered
+from models.email import limits, moves, recovery
 from models.email.claims import Attempt, Held
-from models.owner import arming, campaigns
+from models.owner import arming, campaigns, reopening
 from models.states import Status
-from models.store import database, installation, tables
+from models.store import database, embedded, installation, tables
 from models.store.tables import CampaignEmailQueue, CampaignLead, EmailContent, EmailHistory
 from models.views import history
 from scheduling.window import warsaw_day
@@ -60,6 +60,28 @@ def go_back_before_its_plan(email_id: int) -> None:
     EmailHistory.delete().where(EmailHistory.email == email_id).execute()
     tables.Attempt.delete().where(tables.Attempt.email == email_id).execute()
     Q.delete().where(Q.id == email_id).execute()
+
+
+def claim_one() -> None:
+    make.claimed(make.an_email())
+
+
+def plan_one() -> None:
+    make.a_campaign([make.a_mailbox()])
+    plan.plan_new()
+    get_broker().flush_all()
+
+
+def refuse(email_id: int) -> None:
+    record.record(make.handed_over(email_id), Refused(Scope.LEAD, Phase.RCPT, Reply(550, "5.1.1", "no such user")))
+
+
+def lose_sight_of(email_id: int) -> None:
+    record.record(make.handed_over(email_id), Unanswered("timed out"))
+
+
+def cancel(email_id: int) -> None:
+    assert moves.cancel(email_id, "she asked us to", "tests")
 
 
 def in_a_thread_of_its_own(email_id: int) -> None:
@@ -169,6 +191,30 @@ class TestADatabaseThatForgotAHandOver:
 
         assert recovery.recover(handover_log.forgotten(), "restored", "tests") == []
 
+    @pytest.mark.parametrize("end", [refuse, cancel, lose_sight_of])
+    def test_that_had_ended_is_not_reopened_and_sent_twice(
+        self, smtp: SmtpServer, end: Callable[[int], object]
+    ) -> None:
+        """So it was in the backup, since which it was reopened or settled, and accepted."""
+        first, _ = sent_mails(smtp, 2)
+        accepted = make.row(first).claim_token
+        go_back_before_its_claim(first)
+        end(first)
+
+        assert recovery.recover(handover_log.forgotten(), "restored", "tests") == [first]
+
+        assert (make.row(first).status, make.row(first).claim_token) == (Status.UNKNOWN, accepted)
+        with pytest.raises(reopening.ReopeningRefused):
+            reopening.one(first, "a mistake", "tests")
+
+    def test_that_it_knows_as_sent_stays_so(self, smtp: SmtpServer) -> None:
+        first, _ = sent_mails(smtp, 2)
+        EmailHistory.delete().where(EmailHistory.email == first, EmailHistory.move == "hand_over").execute()
+
+        assert recovery.recover(handover_log.forgotten(), "restored", "tests") == []
+
+        assert make.row(first).status == Status.SENT
+
 
 class TestAnAnswerInTheJournal:
     """Read while the database was away, which was then put back to an earlier state."""
@@ -211,6 +257,25 @@ class TestAnAnswerInTheJournal:
         assert journal.count() == 0
 
 
+class TestHandOversLoggedInAnotherOrderThanCommitted:
+    def test_are_both_looked_for_in_a_new_session(self, smtp: SmtpServer) -> None:
+        """A standby that lagged takes over: it has the first and not the second, which was logged before it."""
+        mailbox_ids = [make.a_mailbox(smtp_port=smtp.port) for _ in range(2)]
+        [first], [second] = (make.planned(make.a_campaign([it]), it, make.now()) for it in mailbox_ids)
+        assert readiness.may_claim()  # takes its mark, before both
+        claims = [make.handed_over(first), make.handed_over(second)]
+        for claim in reversed(claims):
+            handover_log.note(recovery.of(claim, make.now()), claim.history_position)
+        go_back_before_its_claim(second)
+        make.rested(make.row(second).campaign_id)
+        database.close()
+
+        deliver(second)
+
+        assert smtp.accepted == []
+        assert "is behind" in str(installation.disarmed_reason())
+
+
 class TestADatabaseThatBecameAnother:
     def test_in_the_middle_of_a_session_is_noticed_by_the_next_claim_which_is_made_again(
         self, smtp: SmtpServer
@@ -237,11 +302,20 @@ class TestADatabaseThatForgotNothing:
         assert handover_log.forgotten() == []
         assert make.row(first).status == Status.SENT
 
-    def test_but_a_claim_that_was_not_on_its_disk_is_not_disarmed(self) -> None:
-        email_id = make.an_email()
-        with make.lost_in_a_crash():
-            make.claimed(email_id)
-            handover_log.check()
+    @pytest.mark.own_servers
+    @pytest.mark.parametrize("commit", [claim_one, plan_one], ids=["a claim", "a plan"])
+    def test_is_not_disarmed_by_a_crash_that_loses_what_does_not_wait_for_its_disk(
+        self, commit: Callable[[], object], home: Path
+    ) -> None:
+        make.an_email()
+        database.execute("ALTER SYSTEM SET wal_writer_delay = '10s'")
+        database.execute("SELECT pg_reload_conf()")
+        commit()
+        handover_log.check()  # takes its mark
+
+        embedded.stop(home / "postgres", "immediate")
+        embedded.start(home / "postgres")
+        database.close()
 
         assert handover_log.agrees()
 
@@ -299,6 +373,31 @@ class TestTheRecordOnTheDisk:
         written = "".join(file.read_text() for file in (home / "journal").iterdir())
         assert "leads" not in written
         assert "@campaign" not in written
+
+    def test_that_was_replaced_still_tells_the_last_hand_over(
+        self, smtp: SmtpServer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        _, second = sent_mails(smtp, 2)
+        with monkeypatch.context() as full:
+            full.setattr(handover_log, "_LONGEST_BYTES", 1)
+            deliver(second)
+        make.rested(make.row(second).campaign_id)
+        go_back_before_its_claim(second)
+
+        deliver(second)
+
+        assert len(smtp.accepted) == 2
+        assert "is behind" in str(installation.disarmed_reason())
+
+    @pytest.mark.parametrize("content", [b"", b"\0" * 40, b"x", b"1\n"], ids=["empty", "zeros", "a word", "half"])
+    def test_of_what_was_seen_does_no_harm_damaged(self, content: bytes, home: Path) -> None:
+        assert readiness.may_claim()
+        make.an_email()
+        assert readiness.may_claim()
+        [mark] = (home / "journal").glob("seen-*")
+        mark.write_bytes(content)
+
+        assert readiness.may_claim()
 
     def test_cut_off_it_stops_claiming(self, smtp: SmtpServer, home: Path) -> None:
         _, second = sent_mails(smtp, 2)

@@ -3,13 +3,17 @@
 import os
 import resource
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
+from unittest.mock import Mock
 from uuid import uuid4
 
 import pytest
 
 import config
+from actors import reconcile
 from actors.disk import journal
+from actors.process import boot
 from actors.record import merge_journal
 from mail.outcome import Accepted, Deferred, Outcome, Phase, Refused, Reply, Scope, Withdrawn
 from models.email.claims import Attempt, Held
@@ -75,6 +79,26 @@ class TestWhatIsAppended:
 
 
 class TestAJournalThatCannotBeTrusted:
+    def test_of_refused_outcomes_stops_no_tick(self, db: None, file: Path) -> None:
+        email_id = make.an_email()
+        make.claimed(email_id)
+        make.age(email_id, timedelta(hours=2))
+        file.with_name("refused.jsonl").write_bytes(b'{"cut off')
+        try:
+            reconcile.reconcile()
+        finally:
+            file.with_name("refused.jsonl").unlink()
+
+        assert make.row(email_id).status == Status.PENDING
+
+    def test_does_not_end_the_thread_that_works_it_off(
+        self, db: None, file: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        journal.append(attempt(), Accepted(REPLY))
+        monkeypatch.setattr(boot, "work_off_journal", Mock(side_effect=RuntimeError("a bug")))
+
+        boot._try_to_work_off()
+
     def test_cut_off_in_its_last_line_it_stops_and_says_where(self, file: Path) -> None:
         journal.append(attempt(), Accepted(REPLY))
         file.write_bytes(file.read_bytes() + b'{"email_id": 4')
