@@ -62,9 +62,10 @@ class _GivenBack:
     _WARM_SECONDS = 2.0  # a session is warm for so long after its last use
     _BUSY_SECONDS = 0.25  # the process is busy for so long after a session was given back
     # A thread of a busy process waits for a warm session until both have passed: so long since it began to wait, and
-    # so long since a thread took a cold or a new one.
+    # so long since a thread took a cold or a new one. It never waits longer than the last of these.
     _PATIENCE_SECONDS = 0.05
     _GROWTH_SECONDS = 0.5
+    _MOST_SECONDS = 1.0
 
     def __init__(self) -> None:
         self._free: list[_Session] = []
@@ -96,7 +97,7 @@ class _GivenBack:
 
     def _patience_left(self, came_at: float) -> float:
         ends = max(came_at + self._PATIENCE_SECONDS, self._grown_at + self._GROWTH_SECONDS)
-        return min(ends, self._given_back_at + self._BUSY_SECONDS) - boottime()
+        return min(ends, came_at + self._MOST_SECONDS, self._given_back_at + self._BUSY_SECONDS) - boottime()
 
 
 class _Postgres(PostgresqlDatabase):
@@ -329,7 +330,14 @@ def _is_usable(session: _Session) -> bool:
     In an idle session a server only sends that it ends the session: if its socket is readable, the session is over.
     Keepalives detect a server that disappeared without closing the connection.
     """
-    return _is_idle(session) and not select.select([session], [], [], 0)[0]
+    return _is_idle(session) and not _is_readable(session, 0)
+
+
+def _is_readable(session: _Session, seconds: float) -> bool:
+    """Whether it is within so many seconds. Unlike select(), poll() takes descriptors above 1,023."""
+    waiting = select.poll()
+    waiting.register(session, select.POLLIN)
+    return bool(waiting.poll(seconds * 1000))
 
 
 def _is_idle(session: _Session) -> bool:
@@ -553,7 +561,7 @@ def notify(channel: str) -> None:
 def notifications(channel: str) -> Iterator[None]:
     """Yield forever, once per notification on a channel; several at once count as one. Raises FAILURES."""
     execute(f"LISTEN {channel}")
-    connection = database.connection()  # type: ignore[no-untyped-call]
+    connection = _session_now()
     while True:
         # Before it waits: a notification may have come in one packet with the answer to LISTEN.
         with __exception_wrapper__:  # converts the driver's exceptions
@@ -562,7 +570,7 @@ def notifications(channel: str) -> Iterator[None]:
             connection.notifies.clear()
             yield
         else:
-            select.select([connection], [], [], 60)
+            _is_readable(connection, 60)
 
 
 def clock() -> datetime:

@@ -1,6 +1,7 @@
 """Connections to Postgres: each thread has one for itself while it needs it."""
 
 import os
+import resource
 import socket
 import subprocess
 import sys
@@ -323,7 +324,7 @@ def cold(db: None) -> int:
 def patient(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """However slow the machine is, others count as giving theirs back, and are waited for, for one reason."""
     reasons = dict.fromkeys(("_PATIENCE_SECONDS", "_GROWTH_SECONDS"), 0.0)
-    times = reasons | dict.fromkeys(("_WARM_SECONDS", "_BUSY_SECONDS", request.param), BOUND)
+    times = reasons | dict.fromkeys(("_WARM_SECONDS", "_BUSY_SECONDS", "_MOST_SECONDS", request.param), BOUND)
     for name, seconds in times.items():
         monkeypatch.setattr(_GivenBack, name, seconds)
 
@@ -403,6 +404,31 @@ class TestASessionThatIsGivenBack:
         database.close()
 
         assert session() == cold
+
+    def test_that_is_cold_is_taken_by_who_has_waited_longest(
+        self, cold: int, patient: None, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Others may be faster each time."""
+        monkeypatch.setattr(_GivenBack, "_MOST_SECONDS", 0.0)
+        database.close()
+
+        assert session() == cold
+
+    def test_may_have_any_descriptor(self, db: None) -> None:
+        """select() refuses those above 1,023."""
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 4096), hard))
+        database.close()
+        taken = [os.open(os.devnull, os.O_RDONLY) for _ in range(1100)]
+        try:
+            before = session()
+            database.give_back()
+
+            assert session() == before
+        finally:
+            for descriptor in taken:
+                os.close(descriptor)
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
     def test_may_have_been_none(self, db: None) -> None:
         database.close()
