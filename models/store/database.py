@@ -9,7 +9,7 @@ import re
 import select
 import socket
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 from functools import cache
@@ -32,9 +32,15 @@ from psycopg2.errors import DeadlockDetected, LockNotAvailable, QueryCanceled, R
 
 import config
 from clock import boottime, now
-from models.store import embedded, moments
+from models.store import embedded, moments, silence
 
 T = TypeVar("T")
+
+
+class _Cursor(extensions.cursor):
+    def execute(self, *arguments: Any) -> None:
+        with silence.waiting(self.connection):
+            super().execute(*arguments)
 
 
 class _Session(extensions.connection):
@@ -42,6 +48,7 @@ class _Session(extensions.connection):
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
+        self.cursor_factory = _Cursor
         moments.read_on(self)
         self.begins = False  # BEGIN is sent with the next statement
         self.unsent: list[str] = []  # statements of this transaction that are sent with its next one or its COMMIT
@@ -353,7 +360,7 @@ def replace_silent_session(seconds: float) -> None:
     if database.is_closed():
         return
     with socket.socket(fileno=os.dup(_session_now().fileno())) as line:
-        overdue = Timer(seconds, _hang_up, (line,))
+        overdue = Timer(seconds, silence.hang_up, (line,))
         overdue.start()
         try:
             execute("SELECT 1")
@@ -362,11 +369,6 @@ def replace_silent_session(seconds: float) -> None:
         finally:
             overdue.cancel()
             overdue.join()
-
-
-def _hang_up(line: socket.socket) -> None:
-    with suppress(OSError):  # the other side may have done it already
-        line.shutdown(socket.SHUT_RDWR)
 
 
 def once_a_session(ask: Callable[[], T], *, again: bool = False) -> T:

@@ -1,0 +1,50 @@
+"""A database server that takes a question and does not answer."""
+
+import socket
+from concurrent.futures import ThreadPoolExecutor
+
+from models.store import database, silence
+from tests.waiting import BOUND, until
+
+
+def test_a_wait_that_lasts_too_long_is_an_outage_for_who_waits_and_for_nobody_else(db: None) -> None:
+    other = database.fetch("SELECT pg_backend_pid()")
+
+    with ThreadPoolExecutor(1) as threads:
+        asked = threads.submit(database.fetch, f"SELECT pg_sleep({BOUND})")
+        until(lambda: silence._waits, "the question")
+        silence.hang_up_on_silent(0)
+        failure = asked.exception(BOUND)
+        threads.submit(database.close).result(BOUND)
+
+        assert isinstance(failure, Exception)
+        assert database.is_outage(failure)
+        assert threads.submit(database.fetch, "SELECT 1").result(BOUND) == [(1,)]
+        threads.submit(database.close).result(BOUND)
+    assert database.fetch("SELECT pg_backend_pid()") == other
+
+
+def test_a_wait_of_usual_length_goes_on(db: None) -> None:
+    with silence.waiting(database._session_now()):
+        silence.hang_up_on_silent(BOUND)
+
+    assert database.fetch("SELECT 1") == [(1,)]
+
+
+def test_a_wait_that_has_just_ended_ends_no_other_connection() -> None:
+    ours, others = socket.socketpair()
+    with ours, others:
+        silence._hang_up_if_waiting(ours, since=0.0)
+
+        others.sendall(b"still there")
+        assert ours.recv(11) == b"still there"
+
+
+def test_the_connection_of_a_session_that_is_closed_is_left_alone(db: None) -> None:
+    session = database._session_now()
+    database.close()
+
+    with silence.waiting(session):
+        silence.hang_up_on_silent(-1)
+
+    assert database.fetch("SELECT 1") == [(1,)]
