@@ -88,8 +88,7 @@ def accept_loss() -> None:
         # Read under the same lock: an e-mail claimed before may be handed over right now.
         here = map(_hand_over, jsonlines.read(path, file))
         kept = [_plain(it) for it in [*_read(_before(path)), *here] if it.token not in lost]
-        jsonlines.empty(file)
-        jsonlines.append(file, *kept)
+        jsonlines.replace(path, *kept)
     _before(path).unlink(missing_ok=True)
     _keep_mark(installation.latest())
 
