@@ -332,14 +332,22 @@ RECOVER = build(
         "mailbox_id": "%(mailbox)s",
         **ERROR,
     },
-    guard="true",
+    # Not if a later hand-over was recovered before, from another machine's log.
+    guard="""
+    NOT (q.status = 'unknown' AND q.handed_over_at > %(handed_over_at)s::timestamptz AND EXISTS (
+        SELECT FROM email_history h WHERE h.email_id = q.id AND h.claim_token = q.claim_token AND h.move = 'recover'))
+    """,
+    counted="CASE WHEN before.status = 'unknown' THEN before.handed_over_at END",
 )
 
 
 def recover(
     email_id: int, token: UUID, handed_over_at: datetime, message_id: str, mailbox_id: int, reason: Why, by: str
 ) -> bool:
-    """For a hand-over that the database lacks; it is not known whether it was answered."""
+    """For a hand-over that the database lacks; it is not known whether it was answered.
+
+    An earlier one that the database has still counts towards its day.
+    """
     values: dict[str, Any] = {"token": str(token), "message_id": message_id, "mailbox": mailbox_id}
     return run(Move.RECOVER, [LOCK_EMAIL, RECOVER], email_id, by, reason, handed_over_at=handed_over_at, **values)
 

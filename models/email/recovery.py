@@ -75,7 +75,7 @@ def recover(those: Sequence[HandOver], reason: Why, by: str) -> list[int]:
 
     An e-mail that was sent, or whose lead or step is missing, is skipped. Of several hand-overs of one the last counts.
     """
-    found = []
+    found: dict[int, None] = {}
     with database.atomic():
         # All campaigns before the first e-mail, to keep the lock order.
         locks.lock_campaigns(it.campaign_id for it in those)
@@ -85,8 +85,8 @@ def recover(those: Sequence[HandOver], reason: Why, by: str) -> list[int]:
             if email_id is not None and moves.recover(
                 email_id, it.token, it.at, it.message_id, it.mailbox_id, reason, by
             ):
-                found.append(email_id)
-    return found
+                found[email_id] = None
+    return list(found)
 
 
 def hosts_that_sent() -> set[str]:

@@ -200,15 +200,17 @@ UNION ALL
 SELECT 'mailbox ' || id || ' (closed until ' || closed_until || ')' FROM mailbox WHERE closed_until >= %(end)s
 """
 
+# What a restored backup tells of a lead may be older than a hand-over that a machine's log brought back.
+_NOT_RECOVERED = "NOT EXISTS (SELECT FROM email_history m WHERE m.email_id = q.id AND m.move = 'recover')"
 # Both are written under the campaign's lock, so the times tell which came first.
-STOPPED_IS_STOPPED = """
+STOPPED_IS_STOPPED = f"""
 SELECT q.id FROM campaign_email_queue q
 JOIN campaign_lead l ON l.id = q.campaign_lead_id
 JOIN hold h ON h.lead_id = l.lead_id AND (h.campaign_id IS NULL OR h.campaign_id = q.campaign_id) AND h.stops
 WHERE q.predecessor_id IS NOT NULL AND q.handed_over_at > h.created_at
-  AND q.handed_over_at < COALESCE(h.lifted_at, 'infinity')
+  AND q.handed_over_at < COALESCE(h.lifted_at, 'infinity') AND {_NOT_RECOVERED}
 GROUP BY q.id ORDER BY q.id
-"""
+"""  # noqa: S608  # only our own words
 
 FOLLOW_UPS_WAIT = """
 SELECT q.id FROM campaign_email_queue q JOIN campaign_email_queue p ON p.id = q.predecessor_id
@@ -224,9 +226,7 @@ WHERE q.status = 'sent' AND e.email_id IS NULL AND NOT EXISTS (
 ORDER BY q.id
 """
 
-# The hand-over checks the same under the locks under which a lead is stopped. An e-mail that a machine's log brought
-# back after a restore may be older than its row says.
-_NOT_RECOVERED = "NOT EXISTS (SELECT FROM email_history m WHERE m.email_id = q.id AND m.move = 'recover')"
+# The hand-over checks the same under the locks under which a lead is stopped.
 STOPPED_ARE_LEFT_ALONE = f"""
 SELECT q.id FROM hold h
 JOIN campaign_lead l ON {holds.OF_LEAD.format(l="l")}

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from models.email import recovery
 from models.email.recovery import HandOver
-from models.owner import changes, settlement
+from models.owner import campaigns, changes, settlement
 from models.store import installation, tick_request
 from models.store.database import database, fetch
 from reasons import Why
@@ -53,6 +53,9 @@ def rule_on(lost: Sequence[HandOver], verdict: Verdict, reason: Why, by: str) ->
     """
     with database.atomic():
         found = [] if verdict is Verdict.PENDING else recovery.recover(lost, reason, by)
+        # Their campaigns may have been completed in the backup.
+        for campaign_id in sorted({it.campaign_id for it in lost} if found else ()):
+            campaigns.reactivate(campaign_id, by, reason)
         if verdict is Verdict.SENT:
             for email_id in found:
                 settlement.sent(email_id, reason, by)

@@ -48,6 +48,8 @@ def may_send_again_from(handed_over_at: datetime) -> datetime:
 def _refusal(row: CampaignEmailQueue) -> Reason | None:
     if row.status != Status.UNKNOWN:
         return _not_unknown(row)
+    if row.skipped:
+        return Reason(Code.STEP_REMOVED)
     until = may_send_again_from(row.handed_over_at)
     if clock() < until:
         return Reason(Code.ANSWER_MAY_COME, until=until)

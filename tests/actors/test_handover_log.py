@@ -5,6 +5,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from dramatiq import get_broker
@@ -14,8 +15,9 @@ from actors import plan, readiness, record
 from actors.disk import handover_log, journal
 from mail.outcome import Accepted, Deferred, Phase, Refused, Reply, Scope, Unanswered
 from models.email import limits, moves, recovery
-from models.email.claims import Attempt, Held
+from models.email.claims import Attempt, Claim, Held
 from models.owner import arming, campaigns, reopening
+from models.owner.arming import Verdict
 from models.states import Status
 from models.store import database, embedded, installation, tables
 from models.store.tables import CampaignEmailQueue, CampaignLead, EmailContent, EmailHistory
@@ -60,6 +62,17 @@ def go_back_before_its_plan(email_id: int) -> None:
     EmailHistory.delete().where(EmailHistory.email == email_id).execute()
     tables.Attempt.delete().where(tables.Attempt.email == email_id).execute()
     Q.delete().where(Q.id == email_id).execute()
+
+
+LATER = Deferred(Scope.LEAD, Phase.DOT, Reply(451, "4.7.1", "greylisted"))
+
+
+def handed_over_and_logged(email_id: int) -> Claim:
+    make.rested(make.row(email_id).campaign_id)
+    Q.update(scheduled_at=make.now()).where(Q.id == email_id).execute()
+    claim = make.handed_over(email_id)
+    handover_log.note(recovery.of(claim, make.now()), claim.history_position)
+    return claim
 
 
 def claim_one() -> None:
@@ -214,6 +227,69 @@ class TestADatabaseThatForgotAHandOver:
         assert recovery.recover(handover_log.forgotten(), "restored", "tests") == []
 
         assert make.row(first).status == Status.SENT
+
+
+class TestTwoForgottenHandOversOfOneEmail:
+    @pytest.fixture
+    def claims(self, smtp: SmtpServer) -> list[Claim]:
+        """Handed over twice since the backup; the first was answered with a refusal for now."""
+        mailbox_id = make.a_mailbox(smtp_port=smtp.port)
+        [email_id] = make.planned(make.a_campaign([mailbox_id]), mailbox_id, make.now())
+        first = handed_over_and_logged(email_id)
+        record.record(first, LATER)
+        second = handed_over_and_logged(email_id)
+        go_back_before_its_claim(email_id)
+        return [first, second]
+
+    def test_are_one_email_for_who_says_that_it_was_sent(self, claims: list[Claim]) -> None:
+        lost = handover_log.forgotten()
+
+        assert arming.rule_on(lost, Verdict.SENT, "restored", "tests") == 1
+
+        assert (len(lost), make.row(claims[0].held.email_id).status) == (2, Status.SENT)
+
+    def test_in_two_machines_logs_leave_the_last_one_whichever_is_asked_first(
+        self, smtp: SmtpServer, claims: list[Claim]
+    ) -> None:
+        """The earlier one's answer is still in a journal, and would put an e-mail back that was accepted."""
+        first, second = claims
+        email_id = first.held.email_id
+        for lost in reversed(handover_log.forgotten()):
+            arming.rule_on([lost], Verdict.UNKNOWN, "restored", "tests")
+        handover_log.accept_loss()
+        journal.append(Attempt(first.held, first.campaign_id, first.mailbox_id, 0), LATER)
+
+        assert readiness.may_claim()
+
+        assert (make.row(email_id).status, make.row(email_id).claim_token) == (Status.UNKNOWN, second.held.token)
+
+    def test_count_both_where_the_backup_has_one(self) -> None:
+        email_id = make.an_email()
+        record.record(make.handed_over(email_id), Unanswered("timed out"))
+        backup: dict[str, Any] = next(iter(Q.select().where(Q.id == email_id).dicts()))
+        moves.settle_to_send_again(email_id, make.now(), "again", "tests")
+        make.rested(backup["campaign"])
+        lost = handed_over_and_logged(email_id)
+        EmailHistory.delete().where(EmailHistory.claim_token == lost.held.token).execute()
+        EmailHistory.delete().where(EmailHistory.move == "settle").execute()
+        Q.update(**backup).where(Q.id == email_id).execute()
+
+        recovery.recover(handover_log.forgotten(), "restored", "tests")
+
+        assert limits.mailboxes_used([lost.mailbox_id], warsaw_day(make.now())) == {lost.mailbox_id: 2}
+
+
+def test_a_completed_campaign_whose_email_was_handed_over_since_the_backup_is_active_again(smtp: SmtpServer) -> None:
+    first, _ = sent_mails(smtp, 2)
+    campaign_id = make.row(first).campaign_id
+    go_back_before_its_claim(first)
+    for email_id in Q.select(Q.id).where(Q.campaign == campaign_id):
+        cancel(email_id.id)
+    assert campaigns.complete_finished("tests") == [campaign_id]
+
+    arming.rule_on(handover_log.forgotten(), Verdict.UNKNOWN, "restored", "tests")
+
+    assert campaigns.get(campaign_id).status == "active"
 
 
 class TestAnAnswerInTheJournal:

@@ -1,6 +1,7 @@
 """A step is removed beside a claim, a hand-over, a plan or a reopening of its e-mails."""
 
 from datetime import timedelta
+from uuid import uuid4
 
 import pytest
 
@@ -9,7 +10,7 @@ from models.email import batch_moves, locks, moves, recovery
 from models.email.claims import Claim
 from models.email.gates import Closed
 from models.health import invariants
-from models.owner import campaigns, reopening, steps
+from models.owner import campaigns, reopening, settlement, steps
 from models.planning import plans
 from models.states import Status
 from models.store import database
@@ -70,6 +71,17 @@ class TestARemoval:
         assert isinstance(waiter.result(BOUND), Closed)
         go_on()
         assert of_its_lead(second) == [Status.SENT, Status.CANCELLED, Status.PENDING]
+
+    def test_keeps_an_email_that_a_log_brought_back_from_being_sent_again(self, second: int) -> None:
+        """It was handed over since the backup, in which its step was then removed."""
+        remove(second)
+        row, long_ago = make.row(second), make.now() - timedelta(hours=1)
+        assert moves.recover(second, uuid4(), long_ago, row.message_id, row.mailbox_id, "restored", "tests")
+
+        with pytest.raises(settlement.SettlementRefused, match="its step was removed"):
+            settlement.again(second, "it is wanted", "ola")
+
+        assert make.row(second).status == Status.UNKNOWN
 
     def test_that_waited_for_a_claim_leaves_the_email_alone(self, second: int, beside: Beside) -> None:
         with database.database.atomic():
