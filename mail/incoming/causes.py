@@ -64,7 +64,7 @@ _NO_PERSON = re.compile(
     r"|does not have (an|a) \S+ account|doesn.t have (an|a) \S+ account|no account by that name"
     r"|account (has been )?(disabled|discontinued|terminated)|not listed in"
     r"|(uzytkownik|konto|adres|skrzynka|odbiorca|adresat)\w*( (odbiorcy|adresata|pocztow\w+|e-?mail|o (podanym"
-    r"|tym) adresie|docelow\w+|\S+@\S+))*( (jest|juz|tam|zostal\w*|tu))* (nie istnieje|nieistniej|nieznan\w*"
+    r"|tym) adresie|docelow\w+|[^\s@]+@\S+))*( (jest|juz|tam|zostal\w*|tu))* (nie istnieje|nieistniej|nieznan\w*"
     r"|nie zostal\w* (znalezion\w*|odnalezion\w*)|nieaktywn\w*|usuniet\w*|zablokowan\w* na stale|niepoprawn\w*"
     r"|nieprawidlow\w*|wygas)"
     r"|(nie ma|brak|nie znaleziono|nie odnaleziono) (tu |tam |na serwerze )?(takiego |takiej |takich |podanego "

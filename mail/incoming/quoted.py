@@ -36,8 +36,8 @@ _ATTRIBUTION = re.compile(
 )
 _WROTE = re.compile(r"wrote|writes|pisze|napisa|schr|ecrit|escribio|ha scritto|@\S+>\s?:?$")
 _BRIEF_ATTRIBUTION = re.compile(
-    r"^.{0,120}[<(]\S+@\S+[>)].{0,40}(wrote|napisal(a|\(a\)|/a)?|pisze|schrieb|ecrit)\s?:?$"
-    r"|^\d{4}-\d\d-\d\d.{0,200}<\S+@\S+>\s?:?$"
+    r"^.{0,120}[<(][^\s@<>()]+@[^\s@<>()]+[>)].{0,40}(wrote|napisal(a|\(a\)|/a)?|pisze|schrieb|ecrit)\s?:?$"
+    r"|^\d{4}-\d\d-\d\d.{0,200}<[^\s@<>]+@[^\s@<>]+>\s?:?$"
 )
 _SIGNATURE = re.compile(
     r"^(sent (from|with|via) |wyslane? (z|przez|za pomoca) |wyslano (z|przez|za pomoca) |get outlook for"
@@ -85,6 +85,7 @@ def _without_quotations(lines: list[str], ours: list[str]) -> tuple[list[str], b
     """The lines that are left, and whether there was a quotation."""
     kept: list[str] = []
     index, quotes = 0, False
+    last = _last_of_a_quotation(lines, ours)
     while index < len(lines):
         line = lines[index]
         words = plain(line)
@@ -100,9 +101,8 @@ def _without_quotations(lines: list[str], ours: list[str]) -> tuple[list[str], b
             return kept, True
         if span := _attribution(lines, index):
             index, quotes = index + span, True
-            rest = lines[index:]
             # Without a mark of its own the quotation goes to the end, unless what we sent tells what is ours.
-            if not any(_QUOTE.match(each) for each in rest) and not _any_is_ours(rest, ours):
+            if last < index:
                 break
             continue
         if _QUOTE.match(line):
@@ -150,8 +150,14 @@ def _attribution(lines: list[str], index: int) -> int:
     return 0
 
 
-def _any_is_ours(lines: Iterable[str], ours: list[str]) -> bool:
-    return any(len(words) >= _LONG and words in it for it in ours for words in map(plain, lines))
+def _last_of_a_quotation(lines: list[str], ours: list[str]) -> int:
+    """The place of the last line that is marked as quoted, or is ours; -1: there is none."""
+    found = (index for index, line in enumerate(lines) if _QUOTE.match(line) or _is_ours(plain(line), ours))
+    return max(found, default=-1)
+
+
+def _is_ours(words: str, ours: list[str]) -> bool:
+    return len(words) >= _LONG and any(words in it for it in ours)
 
 
 def _without_ours(lines: list[str], ours: list[str]) -> list[str]:

@@ -91,7 +91,7 @@ def _address(value: str) -> str:
         kind, address = "", value
     if kind.strip().lower() == "utf-8":
         address = _UNICODE.sub(_character, address)
-    found = addresses.normalised(re.sub(r"\(.*?\)", "", address))
+    found = addresses.normalised(re.sub(r"\([^()]*\)", "", address))
     return found if "@" in found else next(iter(addresses.in_text(address)), "")
 
 

@@ -19,6 +19,7 @@ _MOST_PARTS, _DEEPEST = 100, 10
 _LONGEST_HEAD = 64_000  # bytes
 _MOST_FIELDS = 500
 _LONGEST_VALUE = 4_000  # characters
+_LONGEST_PARAMETERS = 1_000  # characters; the library takes quadratic time for them
 _END_OF_HEAD = re.compile(rb"\A(?=\r?\n)|\r?\n(?=\r?\n)")
 _LINE_END = re.compile(rb"\r?\n")
 
@@ -123,6 +124,8 @@ def _pieces(body: bytes, boundary: bytes) -> list[bytes]:
 def _head(head: bytes) -> tuple[Message, Headers]:
     try:
         message = BytesHeaderParser(policy=compat32).parsebytes(head + b"\r\n\r\n")
+        for name in {"content-type", "content-disposition"} & {each.lower() for each in message}:
+            message.replace_header(name, str(message[name])[:_LONGEST_PARAMETERS])
         fields = [(name.lower(), _text(str(value))) for name, value in list(message.raw_items())[:_MOST_FIELDS]]
     except Exception:  # noqa: BLE001  # whatever a broken header makes the library raise
         return Message(), Headers(())

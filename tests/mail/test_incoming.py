@@ -6,6 +6,7 @@ tests/mail/corpus holds them; expected.toml says what each is.
 import tomllib
 from datetime import date, datetime
 from functools import cache
+from time import process_time
 from typing import Any
 
 import pytest
@@ -237,6 +238,46 @@ def test_a_hostile_message_is_only_unclear_or_a_persons(what: str) -> None:
     raw = f"From: {LEAD}\r\n{HOSTILE[what]}".encode()[:262_144]
 
     assert classify(raw, facts_of(raw)).class_ in (Class.HUMAN, Class.UNCLEAR)
+
+
+_BOUNCE = "Return-Path: <>\r\nSubject: Undelivered Mail\r\n"
+_REPORT = (
+    f"{_BOUNCE}Content-Type: multipart/report; boundary=b\r\n\r\n"
+    "--b\r\nContent-Type: message/delivery-status\r\n\r\nReporting-MTA: dns; mx.example\r\n\r\n"
+)
+_PARTS = "Content-Type: multipart/mixed; boundary=b\r\n\r\n"
+_REPLY = f"In-Reply-To: {OUR_ID}\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n"
+# What takes long where the time grows faster than the size.
+SLOW = {
+    "addresses after the word account": f"{_BOUNCE}\r\n550 konto " + "a@@a " * 24 + "x\r\n",
+    "a parameter of semicolons": 'Content-Type: text/plain; a="' + ";" * 60_000 + "\r\n\r\nabc",
+    "an attached file's parameter of semicolons": 'Content-Disposition: attachment; a="' + ";" * 60_000 + "\r\n\r\nabc",
+    "many parameters of semicolons": _PARTS
+    + ('--b\r\nContent-Type: text/plain; a="' + ";" * 15_000 + "\r\n\r\nabc\r\n") * 16,
+    "many marks above a letter": f"{_REPLY}a" + "\u0301\u0323" * 25_000,
+    "letters that are two marks": f"{_REPLY}a" + "\u0f73" * 25_000,
+    "addresses within addresses": _REPLY + ("<@>" * 130 + "\r\n") * 600,
+    "many attributions": _REPLY + "On 1 Aug Bb wrote:\r\n" * 1_900 + LETTER.splitlines()[2],
+    "nested comments in recipients": _REPORT
+    + ("Final-Recipient: rfc822; " + "(" * 3_900 + "\r\nAction: failed\r\n\r\n") * 60,
+}
+
+
+def cpu_seconds(tail: str) -> float:
+    raw = f"From: {LEAD}\r\n{tail}".encode()[:262_144]
+    facts = facts_of(raw)
+    start = process_time()
+    classify(raw, facts)
+    return process_time() - start
+
+
+@pytest.mark.parametrize("what", HOSTILE | SLOW)
+def test_a_hostile_message_takes_about_as_long_as_an_ordinary_one(what: str) -> None:
+    ordinary = cpu_seconds(_REPLY + "A line of a letter, in which nothing is asked for.\r\n" * 5_000)
+
+    hostile = cpu_seconds((HOSTILE | SLOW)[what])
+
+    assert hostile < 10 * ordinary
 
 
 @pytest.mark.parametrize("raw", [b"", b"\xff\xfe\x00" * 1000, b"\r\n\r\n", b":\r\n:\r\n\r\n"])
