@@ -4,7 +4,7 @@ import re
 from email.utils import parseaddr
 
 from mail.address import AddressInvalid, normalise
-from mail.incoming.structure import Structure
+from mail.incoming.structure import Structure, readable
 
 _ADDRESS = re.compile(r"[\w.!#$%&'*+/=?^`{|}~-]{1,64}@[\w.-]{1,253}\.[\w-]{2,63}")
 _LONGEST = 1000  # characters of a header's value
@@ -24,11 +24,15 @@ def sender(message: Structure) -> str:
 def of(value: str) -> str:
     """The address of a header's value, in the form in which addresses are compared."""
     value = value[:_LONGEST]
+    return _first(value) or _first(readable(value))  # some programs encode the address too
+
+
+def _first(value: str) -> str:
     try:
         address = parseaddr(value)[1]
     except (RecursionError, ValueError, IndexError):  # nested comments, broken groups
         address = ""
-    return normalised(address or next(iter(_ADDRESS.findall(value)), ""))
+    return normalised(address) or normalised(next(iter(_ADDRESS.findall(value)), ""))
 
 
 def normalised(address: str) -> str:

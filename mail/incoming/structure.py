@@ -20,13 +20,15 @@ _LONGEST_HEAD = 64_000  # bytes
 _MOST_FIELDS = 500
 _LONGEST_VALUE = 4_000  # characters
 _LONGEST_PARAMETERS = 1_000  # characters; the library takes quadratic time for them
+# Parsed first, and then decoded: a decoded name may have commas and addresses in it (RFC 2047 section 6.2).
+_OF_ADDRESSES = frozenset({"from", "sender"})
 _END_OF_HEAD = re.compile(rb"\A(?=\r?\n)|\r?\n(?=\r?\n)")
 _LINE_END = re.compile(rb"\r?\n")
 
 
 @dataclass(frozen=True)
 class Headers:
-    fields: tuple[tuple[str, str], ...]  # lower-case name, decoded value; in the message's order
+    fields: tuple[tuple[str, str], ...]  # lower-case name, value; in the message's order. Decoded, but for addresses
 
     def get(self, name: str) -> str:
         """The first value; "" if there is none."""
@@ -126,16 +128,21 @@ def _head(head: bytes) -> tuple[Message, Headers]:
         message = BytesHeaderParser(policy=compat32).parsebytes(head + b"\r\n\r\n")
         for name in {"content-type", "content-disposition"} & {each.lower() for each in message}:
             message.replace_header(name, str(message[name])[:_LONGEST_PARAMETERS])
-        fields = [(name.lower(), _text(str(value))) for name, value in list(message.raw_items())[:_MOST_FIELDS]]
+        values = [(name.lower(), _text(str(value))) for name, value in list(message.raw_items())[:_MOST_FIELDS]]
+        fields = [(name, value if name in _OF_ADDRESSES else readable(value)) for name, value in values]
     except Exception:  # noqa: BLE001  # whatever a broken header makes the library raise
         return Message(), Headers(())
     return message, Headers(tuple(fields))
 
 
 def _text(value: str) -> str:
-    """A header's value as people read it: unfolded, encoded words decoded (RFC 2047), 8-bit bytes as UTF-8."""
+    """A header's value unfolded, 8-bit bytes as UTF-8."""
     value = " ".join(value[:_LONGEST_VALUE].split())
-    value = value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    return value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+def readable(value: str) -> str:
+    """With its encoded words decoded (RFC 2047)."""
     if "=?" not in value:
         return value
     try:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import config
-from mail.incoming.classify import cited, classify
+from mail.incoming.classify import cited, classify, sender
 from mail.incoming.result import Citation, Class, Facts, Incoming, Kind, Letter
 from scheduling.window import WARSAW
 
@@ -212,6 +212,26 @@ def test_ids_are_cited_in_order_of_trust() -> None:
         Citation("<1@x>", "References"),
         Citation(UNIQUE, "X-Punktual-Id"),
     )
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        f"=?utf-8?Q?=C5=BB=C3=B3=C5=82kowska=2C_Anna?= <{LEAD}>",
+        f"=?iso-8859-2?B?r/Oza293c2thLCBBbm5h?= <{LEAD}>",
+        f"=?utf-8?Q?Anna_=28anna=40elsewhere=2Eexample=29?= <{LEAD}>",
+        f"=?utf-8?Q?Anna=0D=0ABcc=3A_anna=40elsewhere=2Eexample?= <{LEAD}>",
+        f"=?utf-8?Q?=3Canna=40elsewhere=2Eexample=3E?= <{LEAD}>",
+        f'"anna@elsewhere.example" <{LEAD}>',
+        f"{LEAD} (=?utf-8?Q?anna=40elsewhere=2Eexample=29_=3Canna=40elsewhere=2Eexample=3E?=)",
+        f"Żółkowska, Anna <{LEAD}>",
+        f"=?utf-8?Q?=C5=BB=C3=B3=C5=82kowska?=, Anna <{LEAD}>",
+        "=?utf-8?Q?Anna_=3Canna=2Ekowalska=40klient=2Eexample=3E?=",  # against RFC 2047 section 5, but seen
+    ],
+)
+@pytest.mark.parametrize("header", ["From", "Sender"])
+def test_the_address_of_a_sender_does_not_depend_on_its_name(header: str, value: str) -> None:
+    assert sender(f"{header}: {value}\r\n\r\nhi".encode()) == LEAD
 
 
 _NESTED = "".join(f'Content-Type: multipart/mixed; boundary="b{n}"\r\n\r\n--b{n}\r\n' for n in range(5000))
