@@ -7,6 +7,7 @@ for what is not ours, and for when the letter is not known.
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import NamedTuple
 
 from mail.incoming.text import REST_IS_QUOTED
@@ -27,11 +28,12 @@ _SEPARATOR = re.compile(
     r"|^(begin forwarded message|poczatek przekazywanej wiadomosci|poczatek przekazanej wiadomosci)\b"
 )
 _RULE = re.compile(r"^[-_=]{8,}$")
-# "On ... wrote:", "W dniu ... pisze:", also broken over up to three lines.
+# "On ... wrote:", "W dniu ... pisze:", also broken over up to three lines. With numbers or an address in it, and at its
+# end a colon or nothing: a person's sentence may begin so, and ask for something after it.
 _ATTRIBUTION = re.compile(
-    r"^(on|at|w dniu|dnia|le|am|il|el|wiadomosc napisana|uzytkownik|op)\b.{4,300}"
-    r"(wrote|writes|pisze|napisal(a|\(a\)|/a)?|napisano|schrieb|ecrit|escribio|ha scritto|schreef)\b.{0,80}:?$"
-    r"|^(pon|wt|sr|czw|pt|sob|niedz|nd|mon|tue|wed|thu|fri|sat|sun)\w*\.?,? .{4,200}"
+    r"^((on|at|w dniu|dnia|le|am|il|el|op)\b(?=.*(\d.*:$|\d:\d\d|@))|wiadomosc napisana\b|uzytkownik\b).{4,300}"
+    r"(wrote|writes|pisze|napisal(a|\(a\)|/a)?|napisano|schrieb|ecrit|escribio|ha scritto|schreef)(\b.{0,80}:)?$"
+    r"|^(pon|wt|sr|czw|pt|sob|niedz|nd|mon|tue|wed|thu|fri|sat|sun)\w*\.?,? (?=.*\d).{4,200}"
     r"(wrote|pisze|napisal(a|\(a\)|/a)?)\b.{0,80}:$"
 )
 _WROTE = re.compile(r"wrote|writes|pisze|napisa|schr|ecrit|escribio|ha scritto|@\S+>\s?:?$")
@@ -56,6 +58,20 @@ _DISCLAIMER = re.compile(
     r"|have received this)"
     r"|pomysl,? zanim wydrukujesz|please consider the environment|wolne od wirusow|virus-free"
     r"|ten e-?mail zostal sprawdzony)"
+)
+# What a disclaimer is about. Other words may begin like one.
+_OF_DISCLAIMERS = re.compile(
+    r"confidential|privileged|proprietary|intended|addressee|recipient|unauthori[sz]ed|disclaimer|disclos|liab|legal"
+    r"|in error|virus|malware|scanned|encrypted|environment"
+    r"|poufn|tajemnic|adresat|przeznaczon|omylkow|pomylk|przetwarz|administrator|klauzul|rodo|gdpr|osobow|kodeks|prawn"
+    r"|zastrzezon|stanowi|wirus|wydruk"
+)
+# A disclaimer may ask to delete it, but not to do something for a person. Nor does a server's warning.
+_OF_A_PERSON = re.compile(
+    r"\b((remove|delete|unsubscribe|take) (me|us|my|our)|stop (sending|writing|e-?mailing|contacting)"
+    r"|(usun|wypis|wykresl|skresl)\w* (mnie|nas)|(mnie|nas) (usun|wypis|wykresl|skresl)\w*|zadam|zadamy|cofam"
+    r"|(wnosze|zglaszam) sprzeciw|nie (zgadzam|wyrazam|zycze)|(mo(ich|je)|nasz(ych|e)) dan(ych|e)"
+    r"|(do mnie|do nas|prosze) nie pis\w+)\b"
 )
 # What a server writes above a message from outside.
 _BANNER = re.compile(
@@ -92,10 +108,11 @@ def _without_quotations(lines: list[str], ours: list[str]) -> tuple[list[str], b
         if _is_signature(line):
             break
         is_top = not any(each.strip() for each in kept)
-        if is_top and _BANNER.match(words):
+        if is_top and _BANNER.match(words) and not _OF_A_PERSON.search(words):
             index += 1
             continue
-        if _is_disclaimer(words) and not is_top:  # at the top it may be a person's first words
+        # At the top it may be a person's first words.
+        if not is_top and _is_disclaimer(words, lines[index : index + 9]):
             break
         if _separates(words, lines, index):
             return kept, True
@@ -117,8 +134,12 @@ def _is_signature(line: str) -> bool:
     return line.rstrip("\r") in ("-- ", "--")
 
 
-def _is_disclaimer(words: str) -> bool:
-    return len(words) > 30 and _DISCLAIMER.match(words) is not None
+def _is_disclaimer(words: str, ahead: list[str]) -> bool:
+    """ahead: this line and those after it."""
+    if len(words) <= 30 or not _DISCLAIMER.match(words):
+        return False
+    paragraph = plain(" ".join(takewhile(str.strip, ahead)))
+    return _OF_DISCLAIMERS.search(paragraph) is not None and not _OF_A_PERSON.search(paragraph)
 
 
 def _separates(words: str, lines: list[str], index: int) -> bool:

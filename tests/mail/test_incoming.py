@@ -143,10 +143,98 @@ class TestARequestNotToWrite:
     def test_is_none(self, text: str) -> None:
         assert a_reply(text).class_ is Class.HUMAN
 
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "This email is unsolicited. Please remove me from your list.",
+            "This message is intended for somebody else, I think. Please delete my address.",
+            "The information in this email is wrong. Stop writing to me.",
+            "If you have received this address from a broker, remove me from your list.",
+            "If you are not the owner of the list, have him remove us from your list.",
+            "Notice: stop sending me emails, I never signed up for this.",
+            "Informacja dotycząca mojego adresu: proszę mnie usunąć z bazy.",
+            "Informacja o przetwarzaniu: proszę o usunięcie moich danych.",
+            "Ta wiadomość to spam, proszę mnie usunąć z bazy.",
+            "Niniejsza wiadomość to spam.\nProszę więcej do mnie nie pisać.",
+            "Treść tej wiadomości mnie nie interesuje, proszę nie pisać.",
+            "Jeśli nie jesteście w stanie mnie wypisać, zgłoszę to. Proszę mnie usunąć z bazy.",
+            "Uwaga: żądam usunięcia moich danych z Państwa bazy.",
+            "Uwaga: nie wyrażam zgody na przetwarzanie moich danych.",
+        ],
+    )
+    def test_is_one_although_it_begins_like_a_disclaimer(self, text: str) -> None:
+        assert a_reply(f"Dzień dobry,\n\n{text}\n\nAnna").class_ is Class.UNSUBSCRIBE
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "Ta wiadomość jest spoza zakresu naszych potrzeb, proszę mnie usunąć z bazy.",
+            "This email is from outside the company, stop sending me such emails.",
+        ],
+    )
+    def test_is_one_although_it_begins_like_a_servers_warning(self, text: str) -> None:
+        assert a_reply(f"{text}\n\nAnna").class_ is Class.UNSUBSCRIBE
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "On Monday you wrote to me again. Please remove me from your list.",
+            "On Monday one of your colleagues wrote\nto me. Please remove me from your list.",
+            "At last someone wrote to us, and our answer is short:\nplease remove us from your list.",
+            "W dniu wczorajszym ktoś od Państwa napisał do mnie ponownie. Proszę mnie usunąć z bazy.",
+            "Dnia 3 sierpnia Pani kolega napisał to samo.\nProszę mnie usunąć z bazy.",
+            "Dnia 3 sierpnia Pani kolega napisał\ndo mnie. Proszę mnie usunąć z bazy.",
+            "Wtedy też Pani kolega napisał do mnie, więc krótko:\nproszę mnie usunąć z bazy.",
+            "Am Montag schrieb mir Ihre Kollegin. Bitte löschen Sie meine Daten.",
+        ],
+    )
+    def test_is_one_although_it_begins_like_an_attribution(self, text: str) -> None:
+        assert a_reply(f"Dzień dobry,\n\n{text}\n\nAnna").class_ is Class.UNSUBSCRIBE
+
     def test_beside_another_wish_is_for_a_person_to_judge(self) -> None:
         text = "Proszę usunąć nasz stary adres z bazy, nowy to jan@klient.example. Poproszę o ofertę."
 
         assert a_reply(text).class_ is Class.UNCLEAR
+
+
+class TestTheNewText:
+    @pytest.mark.parametrize(
+        "disclaimer",
+        [
+            "This e-mail and any attachments may contain information that is\nprivileged. Please delete it.",
+            "This message is intended for its addressee only. If you are not, delete it and stop reading.",
+            "If you are not the intended recipient, please remove this message from your system.",
+            "If you have received this in error, please notify us and delete it.",
+            "Notice: the sender accepts no liability for any damage by a virus.",
+            "Please consider the environment before printing this e-mail.",
+            "Ta wiadomość jest przeznaczona tylko dla adresata. Proszę o jej usunięcie.",
+            "Niniejsza wiadomość nie stanowi oferty w rozumieniu Kodeksu cywilnego.",
+            "Uwaga: treść jest poufna. Jeżeli nie jest Pan adresatem, proszę usunąć ją ze skrzynki i mnie powiadomić.",
+            "Informacja o przetwarzaniu danych osobowych znajduje się na naszej stronie.",
+            "Administratorem Państwa danych jest Klient sp. z o.o.",
+            "Klauzula informacyjna RODO znajduje się na naszej stronie.",
+        ],
+    )
+    def test_ends_before_a_disclaimer(self, disclaimer: str) -> None:
+        assert a_reply(f"Proszę o ofertę.\n\n{disclaimer}\n").excerpt == "Proszę o ofertę."
+
+    @pytest.mark.parametrize(
+        "attribution",
+        [
+            f"On Tue, 4 Aug 2026 at 09:58, Ola Nowak <{US}> wrote:",
+            "On 4 August 2026 Ola Nowak wrote to Anna:",
+            "On Tue, 4 Aug 2026, 9:58 Ola Nowak wrote",
+            "W dniu 04.08.2026 o 09:58, Ola Nowak pisze:",
+            "Dnia 4 sierpnia 2026 09:58 Ola Nowak napisał(a):",
+            "Użytkownik Ola Nowak napisał:",
+            f"Wiadomość napisana przez Ola Nowak <{US}>\nw dniu 4 sie 2026, o godz. 09:58, napisano:",
+            "wt., 4 sie 2026 o 09:58 Ola Nowak napisał(a):",
+            f"Am Di., 4. Aug. 2026 um 09:58 Uhr schrieb Ola Nowak <{US}>:",
+            f"Ola Nowak <{US}> napisał:",
+        ],
+    )
+    def test_ends_before_an_attribution(self, attribution: str) -> None:
+        assert a_reply(f"Proszę o ofertę.\n\n{attribution}\n\nUnsubscribe.\n").excerpt == "Proszę o ofertę."
 
 
 class TestTheDayOfReturn:
