@@ -152,9 +152,9 @@ class Code(StrEnum):
         "suppressed_before_restore",
         gettext_noop("suppressed before a backup was restored"),
     )
-    BOUNCE_OF_ANOTHER_LETTER = (
-        "bounce_of_another_letter",
-        gettext_noop("a bounce names the lead's address, and a letter that is not ours"),
+    REPORT_OF_ANOTHER_LETTER = (
+        "bounce_of_another_letter",  # as the rows have it that were written when only bounces were held
+        gettext_noop("a bounce or a complaint names the lead's address, and a letter that is not ours"),
     )
     BOUNCED = "bounced", gettext_noop("the address bounced: %(answer)s")
     COMPLAINED = "complained", gettext_noop("the lead marked an e-mail as spam")

@@ -49,7 +49,7 @@ def is_one(message: Structure) -> bool:
     """Whether a mail server wrote it about a letter: by its sender, and by what it says."""
     sender, subject = addresses.sender(message), plain(message.headers.get("subject"))
     by_daemon = addresses.is_daemon(sender) or _is_null(message.headers.get("return-path"))
-    if message.headers.has("x-failed-recipients"):
+    if by_daemon and message.headers.has("x-failed-recipients"):
         return True
     if not by_daemon and not addresses.is_no_reply(sender):
         return False

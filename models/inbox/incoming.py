@@ -164,7 +164,7 @@ def _follow(it: _Kept, by: str) -> None:
     """What a message of this class leads to."""
     match it.class_name:
         case "complaint":
-            _suppress(it, Reason(Code.COMPLAINED), by)
+            _complained(it, by)
         case "unsubscribe":
             _suppress(it, Reason(Code.ASKED_TO_STOP), by)
         case "bounce" if it.kind == "address":
@@ -178,14 +178,24 @@ def _follow(it: _Kept, by: str) -> None:
             holding.hold(it.lead_id, it.id, None, Reason(Code.UNCLEAR_REPLY), by)
 
 
+def _complained(it: _Kept, by: str) -> None:
+    if it.lead_id is not None and _is_about_another_letter(it):
+        holding.hold(it.lead_id, it.id, None, Reason(Code.REPORT_OF_ANOTHER_LETTER), by)
+    else:
+        _suppress(it, Reason(Code.COMPLAINED), by)
+
+
+def _is_about_another_letter(it: _Kept) -> bool:
+    """Found by the address alone, although it names a letter: somebody may have sent that in our name."""
+    return it.evidence.get("matched") == "" and bool(it.evidence.get("cited")) and not it.is_corrected
+
+
 def _address_bounced(it: _Kept, by: str) -> None:
     recipients = it.evidence.get("recipients") or []
-    # Found by the address alone, although it names a letter: somebody may have sent that in our name.
-    is_anothers = it.evidence.get("matched") == "" and bool(it.evidence.get("cited"))
     if it.address is None:
         return
-    if is_anothers and it.lead_id is not None and not it.is_corrected:
-        holding.hold(it.lead_id, it.id, None, Reason(Code.BOUNCE_OF_ANOTHER_LETTER), by)
+    if it.lead_id is not None and _is_about_another_letter(it):
+        holding.hold(it.lead_id, it.id, None, Reason(Code.REPORT_OF_ANOTHER_LETTER), by)
     elif it.is_corrected or not recipients or it.address in recipients:
         _suppress(it, Reason(Code.BOUNCED, answer=str(it.evidence.get("diagnostic") or it.kind)), by)
     elif it.lead_id is not None:

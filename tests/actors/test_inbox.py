@@ -105,11 +105,11 @@ def a_bounce(email_id: int, status: str = "5.1.1", words: str = "550 5.1.1 User 
     ).encode()
 
 
-def a_complaint(email_id: int) -> bytes:
+def a_complaint(email_id: int, to: str = LEAD) -> bytes:
     return (
         "From: feedback@isp.example\r\nContent-Type: multipart/report; report-type=feedback-report; boundary=b\r\n\r\n"
         "--b\r\nContent-Type: text/plain\r\n\r\nA report.\r\n--b\r\nContent-Type: message/feedback-report\r\n\r\n"
-        "Feedback-Type: abuse\r\n\r\n--b\r\nContent-Type: message/rfc822\r\n\r\n"
+        f"Feedback-Type: abuse\r\nOriginal-Rcpt-To: {to}\r\n\r\n--b\r\nContent-Type: message/rfc822\r\n\r\n"
         f"Message-ID: {make.row(email_id).message_id}\r\n\r\nhello\r\n--b--\r\n"
     ).encode()
 
@@ -551,6 +551,36 @@ def test_a_complaint_suppresses_and_is_told_at_once(dovecot: Dovecot, user: str)
     due = notices.claim_due(timedelta(minutes=1))
     assert due is not None
     assert (due.kind, due.count) == ("complaint", 1)
+
+
+class TestAComplaint:
+    def test_about_a_letter_that_is_not_ours_holds_the_lead_for_a_person(self, dovecot: Dovecot, user: str) -> None:
+        [email_id] = sent(a_mailbox(dovecot, user), LEAD)
+        ours = str(make.row(email_id).message_id).encode()
+        dovecot.receive(user, a_complaint(email_id).replace(ours, b"<forged@elsewhere.example>"))
+
+        [row] = read()
+
+        assert (row.class_, row.matched_by, suppressions.every()) == ("complaint", "recipient", [])
+        assert [it.id for it in views.needs_a_person()] == [row.id]
+
+    def test_about_one_that_a_person_confirms_suppresses(self, dovecot: Dovecot, user: str) -> None:
+        [email_id] = sent(a_mailbox(dovecot, user), LEAD)
+        ours = str(make.row(email_id).message_id).encode()
+        dovecot.receive(user, a_complaint(email_id).replace(ours, b"<forged@elsewhere.example>"))
+        [row] = read()
+
+        incoming.correct(row.id, "complaint", "ola", "she wrote to us")
+
+        assert ([it.address for it in suppressions.every()], views.needs_a_person()) == ([LEAD], [])
+
+    def test_without_a_letter_suppresses_the_address_that_it_names(self, dovecot: Dovecot, user: str) -> None:
+        [email_id] = sent(a_mailbox(dovecot, user), LEAD)
+        dovecot.receive(user, a_complaint(email_id).partition(b"--b\r\nContent-Type: message/rfc822")[0] + b"--b--\r\n")
+
+        read()
+
+        assert [it.address for it in suppressions.every()] == [LEAD]
 
 
 def test_a_request_not_to_write_suppresses(dovecot: Dovecot, user: str) -> None:

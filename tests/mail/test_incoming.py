@@ -287,6 +287,13 @@ def test_a_person_who_says_that_she_is_away_is_for_a_person_to_judge() -> None:
     assert a_reply("Jestem na urlopie, wrócę do Pani w poniedziałek.").class_ is Class.UNCLEAR
 
 
+def test_a_header_of_failed_recipients_makes_no_bounce_of_a_persons_mail() -> None:
+    headers = f"X-Failed-Recipients: {LEAD}\r\n"
+
+    assert a_reply("Please call me.", headers=headers).class_ is Class.HUMAN
+    assert a_reply("Please call me.", "Undelivered mail", headers).class_ is Class.HUMAN
+
+
 def test_an_encrypted_reply_is_for_a_person_to_judge() -> None:
     assert a_reply("-----BEGIN PGP MESSAGE-----\n\nhQEMA9\n-----END PGP MESSAGE-----").class_ is Class.UNCLEAR
 
