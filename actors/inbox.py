@@ -188,5 +188,7 @@ def _header(cited: Iterable[Citation], message_id: str) -> str:
 
 
 def letter(match: Match) -> Letter:
-    content = structure.read(bytes(match.content)) if match.content is not None else None
-    return Letter(match.recipient, text.all_of(content) if content else ())
+    if match.content is None:
+        return Letter(match.recipient, ())
+    content = structure.read(bytes(match.content))
+    return Letter(match.recipient, text.all_of(content), content.headers.get("subject"))

@@ -122,8 +122,8 @@ _CHALLENGE = re.compile(
 )
 
 
-def by_header(message: Structure) -> str | None:
-    """The rule by which its headers say so."""
+def by_header(message: Structure, subject: str) -> str | None:
+    """The rule by which its headers say so. subject: without our own, which may speak of holidays too."""
     headers = message.headers
     submitted = headers.get("auto-submitted").split(";")[0].strip().lower()
     if submitted.startswith("auto-"):
@@ -138,7 +138,7 @@ def by_header(message: Structure) -> str | None:
         return "Exchange: an inbox rule's reply"
     if _is_null_sender(headers):
         return "RFC 3834 section 3.3: empty return path"
-    if _SUBJECT.search(plain(headers.get("subject"))):
+    if _SUBJECT.search(plain(subject)):
         return "the subject of an automatic reply"
     if headers.get("precedence").strip().lower() in ("bulk", "junk") and headers.has("in-reply-to", "references"):
         return "Precedence of a program, in a reply"

@@ -3,6 +3,7 @@
 The rules are asked in the order of `_RULES`; the first that knows decides, and is named in the result.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -35,11 +36,20 @@ class _Read:
         self.subject = self.message.headers.get("subject")
         letters = [*facts.letters.values(), *([facts.unnamed] if facts.unnamed else [])]
         self.recipients = {letter.recipient for letter in letters}
+        self.subject_before_ours = _before(self.subject, [letter.subject for letter in letters])
         sent = [each for letter in letters for each in letter.texts]
         body = text.body(self.message)
         split = quoted.split(body, sent)
         self.new_text, self.quotes = split.new, split.quotes
         self.is_reply = bool(facts.letters) or self.message.headers.has("in-reply-to", "references")
+
+
+def _before(subject: str, ours: list[str]) -> str:
+    """What stands before our own subject: "Re: ", or a program's "Automatic reply: "."""
+    words = plain(subject)
+    for each in ours:
+        words = words.removesuffix(re.sub(r"^(re: ?)+", "", plain(each)))
+    return words
 
 
 def cited(raw: bytes) -> tuple[Citation, ...]:
@@ -170,13 +180,13 @@ def _unsubscribe_command(it: _Read) -> Incoming | None:
 
 
 def _automatic_by_header(it: _Read) -> Incoming | None:
-    rule = automatic.by_header(it.message)
+    rule = automatic.by_header(it.message, it.subject_before_ours)
     return _automatic(it, rule) if rule else None
 
 
 def _automatic(it: _Read, rule: str) -> Incoming:
     kind = Kind.GONE if automatic.is_gone(it.new_text) else None
-    words = f"{it.subject}.\n\n{it.new_text}" if not it.quotes else it.new_text
+    words = f"{it.subject_before_ours}.\n\n{it.new_text}" if not it.quotes else it.new_text
     day = dates.last_day_away(words, it.facts.received_at.date())
     return Incoming(Class.AUTOMATIC, rule, kind=kind, returns_on=day)
 

@@ -40,6 +40,7 @@ class Letter:
 
     recipient: str  # normalised
     texts: tuple[str, ...]  # its bodies as text
+    subject: str = ""
 
 
 @dataclass(frozen=True)

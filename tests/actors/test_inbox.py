@@ -18,7 +18,7 @@ from mail.message import own_id
 from models.email import moves
 from models.email.claims import Claim
 from models.email.gates import Closed
-from models.inbox import holding, incoming, looks, switches
+from models.inbox import holding, incoming, looks, matching, switches
 from models.owner import forgetting, lead_import, mailboxes, notices, protection, suppressions
 from models.owner.mailboxes import SentMail
 from models.planning import plans
@@ -249,6 +249,15 @@ class TestAReply:
         [row] = read()
 
         assert (row.class_, row.email_id, row.matched_by) == ("human", email_id, "sender")
+
+    def test_is_judged_by_our_letters_texts_and_subject(self, dovecot: Dovecot, user: str) -> None:
+        [email_id] = sent(a_mailbox(dovecot, user), LEAD)
+        [match] = matching.named([str(make.row(email_id).message_id)])
+
+        ours = inbox.letter(match)
+
+        assert (ours.recipient, ours.subject) == (LEAD, f"Hello Lead {LEAD}")
+        assert "how are you?" in ours.texts[0]
 
     def test_before_anything_was_sent_to_its_sender_is_none(self, dovecot: Dovecot, user: str) -> None:
         sent(a_mailbox(dovecot, user), LEAD)

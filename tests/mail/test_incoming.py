@@ -197,6 +197,42 @@ class TestARequestNotToWrite:
         assert a_reply(text).class_ is Class.UNCLEAR
 
 
+class TestASubjectThatIsOurs:
+    """A campaign may be about holidays, or about programs that answer."""
+
+    OURS = (
+        *(
+            "Out of office days planner",
+            "Absence management for Klient",
+            "Auto-reply for your shop",
+            "On leave: a guide",
+        ),
+        *("Urlop dla zespołu w Tatrach", "Nieobecność w pracy do 21.08.", "Autoresponder dla Państwa sklepu"),
+    )
+
+    @staticmethod
+    def answered(ours: str, subject: str, text: str) -> Incoming:
+        raw = (
+            f"From: {LEAD}\r\nSubject: {subject}\r\nIn-Reply-To: {OUR_ID}\r\n"
+            f"Content-Type: text/plain; charset=utf-8\r\n\r\n{text}"
+        ).encode()
+        return classify(raw, Facts(RECEIVED, frozenset({US}), {OUR_ID: Letter(LEAD, (LETTER,), ours)}))
+
+    @pytest.mark.parametrize("prefix", ["", "Re: ", "Odp: ", "RE: Odp: ", "AW: ", "[EXTERNAL] Re: "])
+    @pytest.mark.parametrize("ours", [*OURS, f"Re: {OURS[0]}"])
+    def test_makes_no_reply_automatic(self, ours: str, prefix: str) -> None:
+        subject = f"{prefix}{ours.removeprefix('Re: ').upper()}"
+
+        assert self.answered(ours, subject, "Nie, dziękuję.").class_ is Class.HUMAN
+        assert self.answered(ours, subject, "Proszę mnie usunąć z bazy.").class_ is Class.UNSUBSCRIBE
+
+    @pytest.mark.parametrize("ours", OURS)
+    def test_leaves_what_stands_before_it(self, ours: str) -> None:
+        it = self.answered(ours, f"Automatic reply: {ours}", "Wracam 17.08.")
+
+        assert (it.class_, it.returns_on) == (Class.AUTOMATIC, date(2026, 8, 17))
+
+
 class TestTheNewText:
     @pytest.mark.parametrize(
         "disclaimer",
