@@ -16,7 +16,7 @@ _STATUS = re.compile(r"(?<![\d.])([245]\.\d{1,3}\.\d{1,3})(?![\d.])")
 _CODE = re.compile(r"(?<![\d.-])([45]\d\d)(?=[\s-])")
 
 # Status codes that tell by themselves (RFC 3463, and what Exchange and Gmail document).
-_ADDRESS = re.compile(r"5\.(1\.([1236]|10|12|13|20)|2\.1|4\.14)|5\.0\.[12]")
+_ADDRESS = re.compile(r"5\.(1\.([1236]|10|12|13|20)|2\.1)|5\.0\.[12]")
 _TEMPORARY = re.compile(r"4\.\d+\.\d+|5\.2\.2|5\.4\.(300|7)|5\.3\.1")
 _POLICY = re.compile(r"5\.(7\.\d+|1\.[789]|3\.[45]|6\.\d+|5\.\d+|2\.[34])")
 
@@ -49,6 +49,7 @@ _NO_DOMAIN = re.compile(
     r"|unrouteable (mail )?(address|domain)|nxdomain|name service error .{0,80}(not found|nxdomain)|does not resolve"
     r"|dns error.{0,40}(domain|nxdomain)"
     r"|couldn'?t find any host|domain .{0,60}couldn'?t be found|null mx|does not accept mail|nie ma takiej domeny"
+    r"|mx records point to non-?existent hosts|mx or srv record indicated no smtp service"
     r"|domena .{0,60}nie istnieje|nieznana domena"
 )
 _NO_PERSON = re.compile(

@@ -1,4 +1,4 @@
-"""The day until which an automatic reply says its sender is away, in Polish or English."""
+"""The day until which an automatic reply says its sender is away, in Polish, English or German."""
 
 import re
 from calendar import monthrange
@@ -30,13 +30,13 @@ _ROMAN = {
     for number, name in enumerate(["i", "ii", "iii", "iv", "v", "vi", "vii", "viii", "ix", "x", "xi", "xii"], 1)
 }
 _WEEKDAYS = {
-    **dict.fromkeys(("poniedzialek", "poniedzialku", "monday", "mon"), 0),
-    **dict.fromkeys(("wtorek", "wtorku", "tuesday", "tue", "tues"), 1),
-    **dict.fromkeys(("sroda", "srode", "srody", "wednesday", "wed"), 2),
-    **dict.fromkeys(("czwartek", "czwartku", "thursday", "thu", "thurs"), 3),
-    **dict.fromkeys(("piatek", "piatku", "friday", "fri"), 4),
-    **dict.fromkeys(("sobota", "sobote", "soboty", "saturday", "sat"), 5),
-    **dict.fromkeys(("niedziela", "niedziele", "niedzieli", "sunday", "sun"), 6),
+    **dict.fromkeys(("poniedzialek", "poniedzialku", "montag", "monday", "mon"), 0),
+    **dict.fromkeys(("wtorek", "wtorku", "dienstag", "tuesday", "tue", "tues"), 1),
+    **dict.fromkeys(("sroda", "srode", "srody", "mittwoch", "wednesday", "wed"), 2),
+    **dict.fromkeys(("czwartek", "czwartku", "donnerstag", "thursday", "thu", "thurs"), 3),
+    **dict.fromkeys(("piatek", "piatku", "freitag", "friday", "fri"), 4),
+    **dict.fromkeys(("sobota", "sobote", "soboty", "samstag", "saturday", "sat"), 5),
+    **dict.fromkeys(("niedziela", "niedziele", "niedzieli", "sonntag", "sunday", "sun"), 6),
 }
 _MONTH = "|".join(sorted(_MONTHS, key=len, reverse=True))
 _WEEKDAY = "|".join(sorted(_WEEKDAYS, key=len, reverse=True))
@@ -60,8 +60,8 @@ _DATE = re.compile(
 _UNTIL = re.compile(
     r"\b(do|until|till|til|thru|through|to|by|przed|before|end(ing|s)?( on)?|konczy sie|bis|-"
     r"|(?:between|pomiedzy|miedzy)\b.{3,30}\b(?:and|a|i))(?: (dnia|konca dnia|dn\.?"
-    r"|the|including|and including|wlacznie|on|day|i wlacznie z))*"
-    rf"[ :,]*(?:({_WEEKDAY})\b[ .,()]*)?(?:the |dnia )?$"
+    r"|the|including|and including|wlacznie|on|day|i wlacznie z|zum|einschliesslich|inklusive))*"
+    rf"[ :,]*(?:({_WEEKDAY})\b[ .,()]*)?(?:the |dnia |den )?$"
 )
 _BACK = re.compile(
     r"\b(wroce|wracam|wracamy|powroce|powrot|powrotu|powracam|bede (z powrotem|dostepn\w+|ponownie|obecn\w+"
@@ -104,7 +104,8 @@ _IN_MONTH = re.compile(
 )
 _END_OF_MONTH = re.compile(rf"\b(do|until|till|through)( the)? (konca|end of) (?P<month>{_MONTH})\b")
 _ON_WEEKDAY = re.compile(
-    r"\b(wroce|wracam|powrot|do|until|till|back|return(ing)?|bede (dostepn\w+|w (biurze|pracy)|z powrotem)|available)"
+    r"\b(wroce|wracam|powrot|do|until|till|bis|ab|back|return(ing)?|bede (dostepn\w+|w (biurze|pracy)|z powrotem)"
+    r"|available)"
     rf"( \w+){{0,3}}? (w |we |on |do |by |in )?(najblizszy |przyszly |next |this |coming )?(?P<day>{_WEEKDAY})\b"
 )
 

@@ -43,6 +43,9 @@ _COPY = re.compile(
     r"|^(return-path|received|x-punktual-id|mime-version|dkim-signature): |^original message headers:"
     r"|^oryginalne naglowki"
 )
+# Our subject in its words, and what stands before it in its own.
+_OUR_SUBJECT = re.compile(r"^[ \t>*]*(subject|temat|betreff):.*$", re.IGNORECASE | re.MULTILINE)
+_OWN_SUBJECT = re.compile(r"^((re|warning|ostrzezenie): )?[^:]*")
 
 
 def is_one(message: Structure) -> bool:
@@ -64,7 +67,8 @@ def failure(message: Structure, own: Collection[str], wanted: Collection[str]) -
     said = plain(words)
     found = causes.of(None, diagnostic, words) if diagnostic else causes.of(None, "", words)
     # A warning names the last answer, which a report of a failure may name too.
-    about_delay = _DELAY.search(said) or _DELAY.search(plain(message.headers.get("subject")))
+    subject = _OWN_SUBJECT.match(plain(message.headers.get("subject")))
+    about_delay = _DELAY.search(said) or (subject and _DELAY.search(subject[0]))
     kind = Kind.TEMPORARY if about_delay else found.kind
     return reports.Failure(
         kind, found.status, diagnostic or " ".join(words.split())[:500], _failed(message, words, own, wanted)
@@ -82,7 +86,7 @@ def _words(message: Structure) -> str:
         if _COPY.search(plain(line)):
             break
         kept.append(line)
-    return "\n".join(kept)[:8000]
+    return _OUR_SUBJECT.sub("", "\n".join(kept))[:8000]
 
 
 _ANSWER = re.compile(

@@ -3,7 +3,8 @@
 import re
 import unicodedata
 
-_OTHER = str.maketrans({"ł": "l", "Ł": "L", "’": "'", "‘": "'", "„": '"', "”": '"', "“": '"', "–": "-", "—": "-"})
+_LETTERS = {"ł": "l", "Ł": "L", "ß": "ss"}
+_OTHER = str.maketrans({**_LETTERS, "’": "'", "‘": "'", "„": '"', "”": '"', "“": '"', "–": "-", "—": "-"})
 _SPACE = re.compile(r"[\s\u00ad\u200b-\u200f\u2060\ufeff]+")
 
 

@@ -306,6 +306,13 @@ class TestTheDayOfReturn:
             ("Dziś nie ma mnie w biurze", date(2026, 8, 4)),
             ("Biuro nieczynne 15.08. Zapraszamy 17.08.", date(2026, 8, 17)),
             ("Abwesend bis 14. August 2026", date(2026, 8, 14)),
+            ("Ich bin bis zum 28.08.2026 nicht im Büro.", date(2026, 8, 28)),
+            ("Ich bin bis einschließlich 28.08.2026 im Urlaub.", date(2026, 8, 28)),
+            ("Ich bin bis einschließlich Freitag, den 28. August im Urlaub.", date(2026, 8, 28)),
+            ("Ich bin vom 3. bis 28. August 2026 im Urlaub.", date(2026, 8, 28)),
+            ("Ab dem 31.08.2026 bin ich wieder erreichbar.", date(2026, 8, 31)),
+            ("Wir haben Betriebsferien bis Freitag.", date(2026, 8, 7)),
+            ("Ich bin ab Montag, den 17.08. wieder im Büro.", date(2026, 8, 17)),
             ("Zgłoszenie nr 12/08/2026 przyjęte. Odpowiemy do 3 dni roboczych.", None),
             ("Od 4.08 do odwołania przebywam na L4", None),
             ("Nieobecna 3 VIII - 14 VIII", date(2026, 8, 14)),
@@ -317,6 +324,87 @@ class TestTheDayOfReturn:
     )
     def test_is_the_last_one_named(self, text: str, day: date | None) -> None:
         assert a_reply(text, headers="Auto-Submitted: auto-replied\r\n").returns_on == day
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Ich arbeite nicht mehr bei der Klient GmbH.",
+        "Frau Kowalska ist nicht mehr in unserem Unternehmen tätig. Bitte wenden Sie sich an jan@klient.example.",
+        "Frau Kowalska ist nicht mehr bei uns beschäftigt.",
+        "Herr Nowak hat das Unternehmen verlassen.",
+        "Diese E-Mail-Adresse ist nicht mehr aktiv.",
+        "Thank you for your message. I have left.",
+        "Please note that Anna has left, and will not read this.",
+        "Please note that Anna has now left us.",
+        "Pani Anna Kowalska już u nas nie pracuje.",
+    ],
+)
+def test_an_automatic_reply_tells_that_somebody_has_left(text: str) -> None:
+    it = a_reply(text, headers="Auto-Submitted: auto-replied\r\n")
+
+    assert (it.class_, it.kind) == (Class.AUTOMATIC, Kind.GONE)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Anna has left for lunch.",
+        "Away. We spend the budget that we have left.",
+        "We have left the office for today.",
+        "Wir arbeiten nicht mehr am Freitag.",
+    ],
+)
+def test_an_automatic_reply_of_somebody_who_stays_tells_that_not(text: str) -> None:
+    assert a_reply(text, headers="Auto-Submitted: auto-replied\r\n").kind is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Vielen Dank für Ihre Nachricht. Ich bin bis einschließlich 28.08.2026 im Urlaub. In dringenden Fällen wenden "
+        "Sie sich bitte an info@klient.example. Ihre E-Mail wird nicht weitergeleitet.",
+        "Ich bin derzeit nicht im Büro. Ihre Nachricht wird nicht gelesen.",
+        "Ich befinde mich in Elternzeit. Bitte kontaktieren Sie meine Kollegin.",
+        "Danke für Ihre E-Mail. Ich bin auf Dienstreise und antworte nach meiner Rückkehr.",
+    ],
+)
+def test_a_german_absence_reply_is_known_by_its_words(text: str) -> None:
+    assert a_reply(text).class_ is Class.AUTOMATIC
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["Ich bin im Urlaub, melde mich danach bei Ihnen.", "Ich bin nicht mehr bei Klient tätig, fragen Sie Jan."],
+)
+def test_a_german_who_may_be_a_person_is_for_a_person_to_judge(text: str) -> None:
+    assert a_reply(text).class_ is Class.UNCLEAR
+
+
+def test_a_reply_that_an_inbox_rule_redirects_is_a_persons() -> None:
+    it = a_reply("Proszę o telefon.", headers="X-MS-Exchange-Inbox-Rules-Loop: anna@klient.example\r\n")
+
+    assert it.class_ is Class.HUMAN
+
+
+def a_bounce_in_words(subject: str, words: str) -> Incoming:
+    raw = f"From: postmaster@klient.example\r\nReturn-Path: <>\r\nSubject: {subject}\r\n\r\n{words}".encode()
+    return classify(raw, facts_of(raw))
+
+
+class TestABounceInWords:
+    NO_ACCOUNT = f"did not reach the following recipient(s):\r\n\r\n{LEAD}\r\n  550 5.1.1 No such user\r\n"
+
+    @pytest.mark.parametrize("ours", ["Delayed payments in your company?", "Warning only: opóźnienia w dostawach"])
+    @pytest.mark.parametrize("field", ["Subject", "Temat", "Betreff", "> Subject"])
+    def test_is_not_taken_for_a_delay_by_our_subject(self, ours: str, field: str) -> None:
+        words = f"Your message\r\n\r\n  To: {LEAD}\r\n  {field}: {ours}\r\n\r\n{self.NO_ACCOUNT}"
+
+        assert a_bounce_in_words(f"Undeliverable: {ours}", words).kind is Kind.ADDRESS
+
+    @pytest.mark.parametrize("subject", ["Delivery delayed: hello", "Warning: message 1abC delayed 24 hours"])
+    def test_is_a_delay_by_its_own_subject(self, subject: str) -> None:
+        assert a_bounce_in_words(subject, self.NO_ACCOUNT).kind is Kind.TEMPORARY
 
 
 def test_a_person_who_says_that_she_is_away_is_for_a_person_to_judge() -> None:
@@ -455,6 +543,8 @@ class TestABounceIs:
             ("5.4.4", "unable to look up host klient.example: Name or service not known"),
             ("5.1.6", "551 5.1.6 recipient has moved"),
             ("5.0.0", "550 Konto nie istnieje"),
+            ("5.0.0", "all relevant MX records point to non-existent hosts"),
+            ("5.0.0", "an MX or SRV record indicated no SMTP service"),
             ("5.5.0", "550 user does not exist"),
         ],
     )
@@ -473,6 +563,8 @@ class TestABounceIs:
             ("5.0.0", "550 Sender address rejected: Domain not found"),
             ("5.3.4", "552 5.3.4 message file too big"),
             ("5.4.6", "554 5.4.6 Hop count exceeded - possible mail loop"),
+            ("5.4.14", "554 5.4.14 Hop count exceeded - possible mail loop ATTR34"),
+            ("5.0.0", "554 5.4.12 SMTP; Container hop count exceeded"),
             ("5.1.0", "550 5.1.0 Address rejected"),
         ],
     )
