@@ -17,18 +17,23 @@ class Request(Enum):
 
 # All that a line says.
 _COMMAND = re.compile(
-    r"^(please |prosze |pls |plz )?(stop|stopp|stop all|stopall|unsubscribe|unsub|unsubscribe me|remove"
+    r"^(please |prosze |pls |plz |bitte |kindly )?(stop|stopp|stop all|stopall|stop (the )?spam(ming)?"
+    r"|unsubscribe|unsub|unsubscribe me|remove"
     r"|(remove|delete) ((me|us)|(my|our|this) (e-?mail|mail|address|e-?mail address))( now| immediately)?"
     r"|remove (me |us )?from (the |your |this )?(mailing )?(list|database)"
     r"|opt ?-?out|cancel subscription|take me off|no more( e-?mails?| mails?)?"
     r"|nie (wysylac|wysylaj|wysylajcie|przysylac|przesylac|spamowac|spamuj|spamujcie)( wiecej| juz)?"
     r"|wypisz|wypisz mnie|wypis|wypisac|wypisanie|wypisuje|wypisuje sie|wypisz nas|wypiszcie mnie|prosze o wypis"
     r"|odsubskryb(uj|ujcie|owac|owanie)( mnie| nas)?|wyrejestr(uj|ujcie|owac)( mnie| nas)?"
-    r"|usun|usun mnie|usuniecie|usunac|rezygnuje|rezygnacja|rezygnujemy|nie pisz|nie pisz do mnie|nie pisac"
-    r"|abmelden|desabonner|koniec|dosc)(,? (please|pls|plz|prosze|dziekuje|dzieki|thanks|thank you))?$"
+    r"|usun|usun mnie|usuniecie|usunac|(s|wy)kasuj( mnie| nas)?|rezygnuje|rezygnacja|rezygnujemy"
+    r"|nie pisz|nie pisz do mnie|nie pisac"
+    r"|(newsletter )?(abmelden|austragen|abbestellen)|loe?schen|keine (weiteren )?(e-?mails?|mails?|werbung)( mehr)?"
+    r"|desabonner|koniec|dosc)(,? (please|pls|plz|prosze|dziekuje|dzieki|thanks|thank you|bitte|danke))?$"
 )
 # These are also said of something else than mail: "Stop! What does it cost?"
-_WEAK = re.compile(r"^(stop|stopp|koniec|dosc|remove|usun|usunac|usuniecie|rezygnuj\w*|rezygnacja)$")
+_WEAK = re.compile(
+    r"^(stop|stopp|koniec|dosc|remove|usun|usunac|(s|wy)kasuj|loe?schen|usuniecie|rezygnuj\w*|rezygnacja)$"
+)
 _MAIL = (
     r"(wiadomosc\w*|mail\w*|e-?mail\w*|ofert\w*|newsletter\w*|reklam\w*|spam\w*|korespondenc\w*|materialow"
     r"|informacj\w* (handlow|marketing|reklam)\w*|tego typu|takich|tych|od (was|panstwa|pani|pana|ciebie))"
@@ -53,17 +58,17 @@ _REQUESTS = [
     r"\b(dosc|koniec) (tego |juz |z |tych )*(spam\w*|maili|e-?maili|wiadomosci)\b|\bzrezygnuj\w* z (wysyl|przesyl)\w+",
     (
         rf"\b(prosze|prosimy|prosilbym|prosilabym|poprosze|prosba|zadam|zadamy|domagam sie|wnosze"
-        rf"|wnioskuje)\b.{{0,20}}\b(usun|usuniec|usuwa)\w*(?! (bled|uster|pozycj|punkt|zalacz|literow))"
+        rf"|wnioskuje)\b.{{0,20}}\b(usun|usuwa|(s|wy)kasowa|wymaza)\w*(?! (bled|uster|pozycj|punkt|zalacz|literow))"
         rf" .{{0,15}}\b({_ADDRESS}\b|adres|e-?mail|danych|dane|z (bazy"
         rf"|listy|waszej|panstwa))"
     ),
     (
         r"\b(prosze|prosimy|prosilbym|prosilabym|poprosze|zadam|zadamy)( bardzo| uprzejmie| pilnie)?"
-        r" (mnie|nas) (usunac|skreslic|wykreslic)\b"
+        r" (mnie|nas) (usunac|(s|wy)kasowac|skreslic|wykreslic)\b"
     ),
     (
         r"\b(adres\w*|e-?mail\w*|dan(e|ych)|kontakt\w*|numer\w*)\b.{0,80}\b(prosze|prosimy|zadam|zadamy)( o)?"
-        r" (jego|jej|je|ich|go) usun\w*"
+        r" (jego|jej|je|ich|go) (usun|(s|wy)kasowa)\w*"
     ),
     (
         r"\b(prosze|prosimy|prosil[ae]m|prosilbym|prosilabym|zadam|zadamy|domagam sie|prosba)\b.{0,25}"
@@ -77,7 +82,8 @@ _REQUESTS = [
         r"|spamowac|nekac|zasmiecac|slac|nachodzic|niepokoic)\b(?! (jeszcze|teraz|narazie|na razie)\b)"
     ),
     (
-        r"\b(wypisz|wypiszcie|wykresl|wykreslcie|skresl|skreslcie|wyrejestruj|usun|usuncie)\b (prosze )?(mnie|nas|moj"
+        r"\b(wypisz|wypiszcie|wykresl|wykreslcie|skresl|skreslcie|wyrejestruj|usun|usuncie|(s|wy)kasuj(cie)?)\b"
+        r" (prosze )?(mnie|nas|moj"
         r"|nasz|ten adres|moje|nasze)\b"
     ),
     (
@@ -127,9 +133,21 @@ _REQUESTS = [
     r"\bodczep(cie)? sie\b|\bsie odczepi(c|l|la|li)\b",
     # German.
     (
-        r"\b(nehmen|streichen|loschen|entfernen) sie (mich|uns|meine|unsere)\b.{0,60}\b(verteiler|liste|adress\w*"
-        r"|daten\w*)|\bkeine (weiteren |mehr )?(e-?mails?|mails?|werbung|nachrichten)\b"
+        r"\b(nehmen|streichen|loe?schen|entfernen) sie (bitte )?(alle )?(mich|uns|meine|unsere)\b.{0,60}\b(verteiler"
+        r"|liste|adress\w*|daten\w*)|\bkeine (weiteren |mehr )?(e-?mails?|mails?|werbung|nachrichten)\b"
         r"|\b(mich|uns) (bitte )?(nicht mehr|nie wieder) (an(zu)?schreiben|kontaktieren|zu kontaktieren)"
+    ),
+    (
+        r"\b(kontaktieren|schreiben|mailen|belaestigen|belastigen|senden|schicken) sie (mich|mir|uns) (bitte )?"
+        r"(nicht mehr|nie (mehr|wieder)|nichts mehr|keine (weiteren|werbe)|nicht (wieder|weiter))"
+        r"|\b(tragen|melden) sie (mich|uns)( [^.!?]{1,60})? (aus|ab)(?=$|[.,!])"
+        r"|\b(newsletter|verteiler|liste|mails)\w* ab(zu)?(melden|bestellen)\b|\b(mich|uns) abmelden(?=$|[.,!])"
+        r"|\blassen sie (mich|uns)( bitte)? in ruhe\b|\bhoe?ren sie( bitte)? auf\b.{0,20}\b(mir|uns|mich)\b"
+        r"|\b(loe?schen|entfernen|streichen) sie (bitte )?(mich|uns)(?=$|[.,!])"
+        r"|\bnicht mehr (an)?(schreiben|kontaktieren)(?=$|[.,!])"
+        r"|\b(moe?chten?|will|wollen) [^.!?]{0,30}\bnichts? mehr (erhalten|bekommen)\b"
+        r"|\bwiderspreche\b.{0,30}\b(verarbeitung|nutzung|verwendung|speicherung)\b"
+        r"|\b(unterlassen sie|sehen sie von)\b.{0,20}\b(weiteren?|e-?mails?|mails|werbung|kontakt\w*)\b"
     ),
     # English.
     (
@@ -150,10 +168,10 @@ _REQUESTS = [
     ),
     r"\b(asked|want|wanted|like|wish|need|request(ed)?) to be (removed|unsubscribed|deleted|taken off)\b",
     r"\bremoved from (this|your|the) (e-?mail |mailing )?(list|database)|\bleave (me|us) alone\b",
-    r"\bdaj(cie)? (mi|nam) spokoj\b",
+    r"\bda(c|j|jcie) (mi|nam) (juz )?spokoj\b",
     (
         r"\bnie (chce|chcemy) (juz |wiecej |zadnych |waszych |panstwa |twoich |takich |tych )+"
-        r"(maili|e-?maili|wiadomosci|ofert)"
+        r"(maili|e-?maili|wiadomosci|ofert|kontakt(u|ow)(?! telef))"
     ),
     r"\btake (me|us) off\b(?! hold)",
     r"\bopt(ing)? ?-?(me |us )?out\b(?! (of (the )?(question|budget|scope|old)|clause|option))",
@@ -162,6 +180,16 @@ _REQUESTS = [
         r"|contact(ing)?|writ(e|ing)|messag(e|ing)|send(ing)?|spam(ming)?|bother(ing)?|pester(ing)?)\b.{0,12}\b(me"
         r"|us|to (me|us)|again|any ?more|these|this|such|any|emails?|e-?mails?|messages|mails?"
         r"|here|anything|further|your)\b"
+    ),
+    (
+        r"\b(refrain from|discontinue)( \w+)? (e-?mail|mail|messag|contact|writ|send|spam)\w*"
+        r"|\b(if you (would|could|will) (not|stop|no longer)|if you wouldn.?t|rather you (did not|didn.?t))"
+        r" (e-?mail|contact|writ|messag)\w*( to)? (me|us)\b"
+        r"|\b(do not|don.?t|dont|stop) follow(ing)?[ -]?up(?=$|[.,!]| (with (me|us)|again|any ?more|further|please)\b)"
+        r"|\bnot (receiving|to receive) (any|further|more|such|these|your)\b"
+        r"|\b(like|prefer|want|wish|ask) not to be contacted"
+        r"|\b(i am|i'm|we are|we're) not (contacted|e-?mailed) (again|any ?more|further)"
+        r"|\bno longer (want|wish|like|interested in)( to)? (receiv|get|hear|be (contacted|e-?mailed))"
     ),
     (
         r"\bstop (e-?mailing|contacting|spamming|messaging|harassing|bothering|writing)\b|\b(please )?stop (these|this"
