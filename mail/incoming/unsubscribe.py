@@ -134,7 +134,9 @@ _REQUESTS = [
     # German.
     (
         r"\b(nehmen|streichen|loe?schen|entfernen) sie (bitte )?(alle )?(mich|uns|meine|unsere)\b.{0,60}\b(verteiler"
-        r"|liste|adress\w*|daten\w*)|\bkeine (weiteren |mehr )?(e-?mails?|mails?|werbung|nachrichten)\b"
+        r"|liste|adress\w*|daten\w*)|\bkeine (weiteren |mehr )(e-?mails?|mails?|werbung|nachrichten)\b"
+        r"|\bkeine (e-?mails?|mails?|werbung|nachrichten)\b(?!.{0,60}\b(erhalten|bekommen|angekommen|eingegangen)\b)"
+        r"|\b(moe?chten?|will|wollen|wue?nschen?) .{0,30}\bkeine .{0,20}\b(e-?mails?|mails?|werbung|nachrichten)\b"
         r"|\b(mich|uns) (bitte )?(nicht mehr|nie wieder) (an(zu)?schreiben|kontaktieren|zu kontaktieren)"
     ),
     (
@@ -223,6 +225,14 @@ _NOT = re.compile(
     r"|\b(do not|don.?t|dont|please don.?t|never) (want to )?(unsubscribe|remove me|take me off|delete me|opt)"
     r"|\bnie (wypisuj|wypisujcie|usuwaj|usuwajcie|wykreslaj) (mnie|nas)|\b(prosze|prosimy) (mnie "
     r"|nas )?nie (wypisywac|usuwac|wykreslac|skreslac)|\b(don.?t|do not|nie) (stop|przestawaj\w*)\b"
+    r"|\b(we|i) (do not|don.?t|dont|never) (send|e-?mail|contact|spam|bother|pester|write to)\b"
+    r"|\b(not|don.?t|dont|never|no reason to) object\b"
+    # The footer of the lead's own mail.
+    r"|\bif you (do not|don.?t|would|no longer)?( \w+)? ?(want|wish|like|prefer)( not)? to (receive|get|hear"
+    r"|unsubscribe|opt)\b[^.!?]{0,80}\bclick\b[^.!?]*|\bto (unsubscribe|opt out),? (please )?click\b[^.!?]*"
+    r"|\bclick (here|below|(on )?(the|this) link)( \w+){0,2} to (unsubscribe|opt out)\b[^.!?]*"
+    r"|\b((jesli|jezeli) nie (chc|zycz)\w+|aby|zeby)\b[^.!?]{0,60}\b(otrzymywac|dostawac|wypisac|zrezygnowac)\b"
+    r"[^.!?]{0,60}\bklikni(j|ecie)\b[^.!?]*"
 )
 # Who wants something besides is for a person to judge.
 _WANTS = re.compile(
@@ -232,6 +242,20 @@ _WANTS = re.compile(
     r"|\b(happy to|call me|let'?s (talk|meet|speak)|(the )?new (one|number|address) is|discount"
     r"|can you (explain|deliver))\b"
     r"|\bsend (me |us |the |an? |your )*(offer|quote|details|proposal|price)"
+    r"|\b(i am|i'm|we are|we're) (very |quite |still )?interested\b|\b(haben?|besteht) interesse\b"
+    r"|(?<!nie )\b((jestem|jestesmy)( \w+)? zainteresowan\w*|zamawia(m|my)|akceptuj(e|emy)|podpisz\w*)\b"
+    r"|\bile (to )?koszt"
+    r"|\b(can|will|ready to|do (i|we)) sign\b(?! up)|\blike to (start|order|proceed|go ahead|buy)\b"
+    r"|\bhow much (would|does|do|is)\b|\bwhat (would|does|do) (it|that|they|you) (cost|charge)\b|\bplease write then\b"
+)
+# What else than an address or mail may be removed or not be sent, in the sentence of the request; or for how long.
+_SOMETHING_ELSE = re.compile(
+    r"\b(logos?|mock-?ups?|photos?|pictures?|items?|paragraph|clause|attachments?|wrong thread"
+    r"|(previous|earlier|duplicate) (e-?mail|mail|message|order|quote)|invoices?|contract|insurance"
+    r"|(medical|health) plan|couriers?|parcels?|samples?|before (the|we|you|our|it)|(until|till) (?!now)\w+"
+    r"|vertrag|rechnung|anhang|position|bevor)\b"
+    r"|\b(kurier|paczk|przesylk|towar|faktur|wizualizac|testow|zapis\b|umow|zalacznik|pozycj|punkt|zdjec|probk|dopoki"
+    r"|do czasu|przed\b)|\bnie pisac do (?!(mnie|nas|tego|tej|moj\w+|nasz\w+|firmy)\b)"
 )
 _INSTEAD = re.compile(
     r"\b(instead|zamiast|natomiast|a na|(tylko|ale) (na|poczta|listownie|telefonicznie|do|by|via|to|through))\b"
@@ -253,12 +277,22 @@ def request(new_text: str, subject: str = "") -> Request | None:
     if any(_COMMAND.match(each) for each in said[:6] + sentences) or (len(said) <= 3 and is_command(subject)):
         return Request.ASKED
     words = plain(_NEW_SENTENCE.sub(". ", new_text))[:3000]
-    if found := _REQUEST.search(_NOT.sub(" ", words)):
-        near = words[max(0, found.start() - 200) : found.end() + 200]
-        return Request.UNSURE if _INSTEAD.search(near) or _WANTS.search(words) else Request.ASKED
+    left = _NOT.sub(" ", words)
+    if found := list(_REQUEST.finditer(left)):
+        is_unsure = (
+            _WANTS.search(words)
+            or any(_INSTEAD.search(left[max(0, each.start() - 200) : each.end() + 200]) for each in found)
+            or all(_SOMETHING_ELSE.search(_to_its_end(left, each)) for each in found)
+        )
+        return Request.UNSURE if is_unsure else Request.ASKED
     if _MENTION.search(words) and not _NOT.search(words) and "?" not in words:
         return Request.UNSURE
     return None
+
+
+def _to_its_end(words: str, found: re.Match[str]) -> str:
+    """The sentence, from where it asks."""
+    return re.split(r"[.!?]", words[found.start() :], maxsplit=1)[0]
 
 
 def _sentences(new_text: str) -> list[str]:

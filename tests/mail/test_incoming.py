@@ -187,6 +187,10 @@ class TestARequestNotToWrite:
                 "You didn't email me the quote.",
                 "We did not receive any emails from you.",
                 "Die Ware können wir nicht mehr erhalten.",
+                "We do not object to your terms. Where do I sign?",
+                "We do not send emails ourselves, our agency does. How much would it cost?",
+                "Wir haben leider keine E-Mail mit Ihrem Angebot erhalten. Wir haben Interesse.",
+                "Bei uns ist keine Nachricht angekommen.",
                 "Please don't follow up on the invoice, it is paid.",
                 "Proszę skasować pozycję 3 z oferty.",
                 "Nie chcemy kontaktu telefonicznego, tylko mailowy.",
@@ -199,6 +203,60 @@ class TestARequestNotToWrite:
     )
     def test_is_none(self, text: str) -> None:
         assert a_reply(text).class_ is Class.HUMAN
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "Please delete my previous message, it went to the wrong thread. We are interested, what would it cost?",
+            "Please remove our logo from the mock-up, then we can sign.",
+            "Please remove our logo from the picture.",
+            "Can our employees opt out of the medical plan? If so, we would like to start in September.",
+            "I don't want to see it before the budget is approved in September. Please write then.",
+            "Please do not contact us until September.",
+            "Please do not send any more parcels to the old address.",
+            "Proszę nie wysyłać kuriera w piątek, nikogo nie będzie. Poniedziałek pasuje.",
+            "Proszę nie pisać do Jana, przejąłem jego sprawy.",
+            "Proszę nie pisać do mnie przed wrześniem.",
+            "Proszę usunąć nasze logo z wizualizacji, reszta jest w porządku - zamawiamy.",
+            "Proszę usunąć dane testowe z panelu, od jutra pracujemy na właściwych.",
+            "Nie wyrażamy zgody na zapis o karach w umowie. Resztę akceptujemy.",
+            "Proszę usunąć mój stary adres. Jestem zainteresowana ofertą.",
+            "Bitte löschen Sie meine Adresse aus dem Vertrag. Wir haben Interesse.",
+        ],
+    )
+    def test_that_may_be_about_something_else_is_for_a_person_to_judge(self, text: str) -> None:
+        assert a_reply(text).class_ is Class.UNCLEAR
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "I am not interested. Please remove me from your list.",
+            "We're no longer interested in this. Please remove us.",
+            "Nie jestem zainteresowana. Proszę mnie usunąć z bazy.",
+            "Proszę usunąć nasze logo z oferty. I proszę mnie wypisać z listy.",
+            "Please remove me from your list, as I asked before.",
+            "Proszę usunąć nasz adres z bazy. Niczego nie podpiszemy i nie akceptujemy.",
+            "Kein Interesse. Bitte löschen Sie meine Daten.",
+            "If you do not have an unsubscribe link, remove me from your list.",
+            "We do not send emails like these. Stop sending me yours.",
+            "Make sure that they do not contact me again.",
+        ],
+    )
+    def test_is_one_whatever_else_it_says(self, text: str) -> None:
+        assert a_reply(text).class_ is Class.UNSUBSCRIBE
+
+    @pytest.mark.parametrize(
+        "footer",
+        [
+            "If you do not wish to receive our newsletter e-mails, click here to unsubscribe from our mailing list.",
+            "To unsubscribe, click here: https://klient.example/u",
+            "Click here to unsubscribe from our mailing list.",
+            "Jeśli nie chcesz otrzymywać od nas wiadomości, kliknij tutaj.",
+            "Aby wypisać się z naszego newslettera, kliknij w link.",
+        ],
+    )
+    def test_is_no_footer_of_the_leads_own_mail(self, footer: str) -> None:
+        assert a_reply(f"Yes, we'd like to go ahead.\n\nAnna\n\n{footer}").class_ is Class.HUMAN
 
     @pytest.mark.parametrize(
         "text",
