@@ -17,7 +17,7 @@ from mail import inbox, unsubscribe
 from mail.inbox import Bounds, Folder, Inbox, InboxUnreadable, Message
 from mail.incoming import classify, structure, text
 from mail.incoming.result import Citation, Class, Facts, Incoming, Letter
-from models.inbox import incoming, looks, matching
+from models.inbox import holding, incoming, looks, matching
 from models.inbox.incoming import Found
 from models.inbox.looks import Cursor, Look
 from models.inbox.matching import Match
@@ -134,6 +134,7 @@ def judge(mailbox_id: int, message: Message) -> Found:
             own_addresses=matching.own_addresses(),
             letters={match.cited: letter(match) for match in named},
             unnamed=letter(by_sender) if by_sender else None,
+            public_domains=holding.PUBLIC_DOMAINS,
         ),
     )
     match, matched_by = _match(it, named, by_sender, mailbox_id, message)

@@ -109,7 +109,8 @@ def for_people(message: Structure) -> str:
 
 
 def is_receipt(message: Structure) -> bool:
-    return bool(message.of_type(*_DISPOSITION))
+    # In another kind of message it is attached to what a person writes.
+    return message.type in ("multipart/report", *_DISPOSITION) and bool(message.of_type(*_DISPOSITION))
 
 
 def is_feedback(message: Structure) -> bool:

@@ -51,6 +51,7 @@ class Facts:
     own_addresses: frozenset[str] = frozenset()  # of all our mailboxes, normalised
     letters: Mapping[str, Letter] = field(default_factory=dict)  # of the cited ids that are ours
     unnamed: Letter | None = None  # our last one to its sender, if it cites none
+    public_domains: frozenset[str] = frozenset()  # of mailboxes that anybody can have
 
 
 @dataclass(frozen=True)

@@ -54,7 +54,7 @@ class Part:
 
     @property
     def is_text(self) -> bool:
-        return self.type in ("text/plain", "text/html") and not self.name
+        return self.type in ("text/plain", "text/html")
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,11 @@ class Structure:
     type: str
     parameters: dict[str, str]
     parts: tuple[Part, ...]
+
+    def texts(self) -> list[Part]:
+        """What a person wrote: texts with a name are attached, unless the message begins with one and has no other."""
+        found = [part for part in self.parts if part.is_text and not part.name]
+        return found or [part for part in self.parts[:1] if part.is_text]
 
     def of_type(self, *types: str) -> list[Part]:
         return [part for part in self.parts if part.type in types]
@@ -177,7 +182,8 @@ def _filename(message: Message) -> str:
 
 
 def _decoded(body: bytes, headers: Headers) -> bytes:
-    match headers.get("content-transfer-encoding").strip().lower():
+    encoding = re.sub(r"\([^()]*\)", "", headers.get("content-transfer-encoding"))
+    match encoding.strip(' ";').lower():
         case "quoted-printable":
             return quopri.decodestring(body)
         case "base64":

@@ -17,7 +17,7 @@ _POLISH = "ąćęłńóśźżĄĆĘŁŃÓŚŹŻ"
 
 def body(message: Structure) -> str:
     """The text that a person would read: plain if there is any, else HTML's."""
-    texts = [part for part in message.parts if part.is_text]
+    texts = message.texts()
     plain = [of(part) for part in texts if part.type == "text/plain"]
     if any(each.strip() for each in plain):
         return "\n".join(plain)[:LONGEST]
@@ -26,8 +26,7 @@ def body(message: Structure) -> str:
 
 def all_of(message: Structure) -> tuple[str, ...]:
     """Its plain text and its HTML's text, each by itself."""
-    texts = [part for part in message.parts if part.is_text]
-    return tuple(of(part) if part.type == "text/plain" else of_html(of(part)) for part in texts)
+    return tuple(of(part) if part.type == "text/plain" else of_html(of(part)) for part in message.texts())
 
 
 def of(part: Part) -> str:
@@ -63,8 +62,11 @@ def _polish_letters(text: str) -> int:
 
 
 _BLOCKS = frozenset({"p", "div", "br", "li", "tr", "table", "ul", "ol", "h1", "h2", "h3", "h4", "hr", "pre"})
+_OF_A_BODY = _BLOCKS | {"body"}
 _UNSEEN = frozenset({"head", "script", "style", "title"})
 _VOID = frozenset({"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "wbr"})
+# html.unescape raises ValueError for a number of thousands of digits.
+_HUGE_NUMBER = re.compile(r"&#\d{20,};?")
 # Containers of the quoted message, by class or id.
 _QUOTE = re.compile(r"gmail_quote|yahoo_quoted|moz-cite|protonmail_quote|tutanota_quote|zmail_extra|quoted-message")
 # From here to the end everything is quoted.
@@ -120,6 +122,8 @@ class _Reader:
         return "\n".join(self._lines)
 
     def read_tag(self, tag: str, whole: str, *, is_end: bool) -> None:
+        if self._unseen == "head" and tag in _OF_A_BODY:  # it need not be closed
+            self._unseen = ""
         if self._unseen:
             self._unseen = "" if is_end and tag == self._unseen else self._unseen
             return
@@ -156,6 +160,6 @@ class _Reader:
             self._line.append(words)
 
     def _end_line(self) -> None:
-        words = " ".join(html.unescape("".join(self._line)).split())
+        words = " ".join(html.unescape(_HUGE_NUMBER.sub("", "".join(self._line))).split())
         self._line.clear()
         self._lines.append(f"> {words}" if self._quote and words else words)

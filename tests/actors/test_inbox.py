@@ -604,6 +604,15 @@ def test_a_request_not_to_write_suppresses(dovecot: Dovecot, user: str) -> None:
     assert make.row(elsewhere).status == Status.CANCELLED
 
 
+def test_a_request_by_somebody_else_at_the_same_public_domain_is_held(dovecot: Dovecot, user: str) -> None:
+    [email_id] = sent(a_mailbox(dovecot, user), "anna@gmail.com")
+    dovecot.receive(user, a_reply(email_id, "unsubscribe", sender="jan@gmail.com"))
+
+    [row] = read()
+
+    assert (row.class_, suppressions.every()) == ("unclear", [])
+
+
 class TestReading:
     def test_marks_moves_and_deletes_nothing(self, dovecot: Dovecot, user: str) -> None:
         [email_id] = sent(a_mailbox(dovecot, user), LEAD)

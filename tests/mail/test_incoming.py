@@ -4,6 +4,7 @@ tests/mail/corpus holds them; expected.toml says what each is.
 """
 
 import tomllib
+from base64 import b64encode
 from datetime import date, datetime
 from functools import cache
 from time import process_time
@@ -592,6 +593,50 @@ def test_a_hostile_message_is_only_unclear_or_a_persons(what: str) -> None:
     raw = f"From: {LEAD}\r\n{HOSTILE[what]}".encode()[:262_144]
 
     assert classify(raw, facts_of(raw)).class_ in (Class.HUMAN, Class.UNCLEAR)
+
+
+def test_somebody_else_at_a_public_domain_may_not_speak_for_the_lead() -> None:
+    letters = {OUR_ID: Letter("anna@gmail.com", (LETTER,))}
+    facts = Facts(RECEIVED, frozenset({US}), letters, public_domains=frozenset({"gmail.com"}))
+
+    found = [
+        classify(f"From: {sender}@gmail.com\r\nIn-Reply-To: {OUR_ID}\r\n\r\nunsubscribe".encode(), facts)
+        for sender in ("anna", "jan")
+    ]
+
+    assert [it.class_ for it in found] == [Class.UNSUBSCRIBE, Class.UNCLEAR]
+
+
+REMOVE_ME = b64encode(b"Please remove me from your list.").decode()
+
+
+@pytest.mark.parametrize(
+    "tail",
+    [
+        f"Content-Transfer-Encoding: base64 (by x)\r\n\r\n{REMOVE_ME}",
+        f'Content-Transfer-Encoding: "base64"\r\n\r\n{REMOVE_ME}',
+        f"Content-Transfer-Encoding: base64;\r\n\r\n{REMOVE_ME}",
+        "Content-Transfer-Encoding: Quoted-Printable (x)\r\n\r\nPlease rem=6Fve me.",
+        "Content-Type: text/html\r\n\r\n<html><head><meta charset=utf-8><body>Please remove me.</body></html>",
+        "Content-Type: text/html\r\n\r\n<head><title>x</title><p>Please remove me.</p>",
+        "Content-Type: text/html\r\n\r\n<p>Please&nbsp;remove me.</p>&#" + "1" * 5_000,
+        'Content-Type: text/plain; name="message.txt"\r\n\r\nPlease remove me.',
+        "Content-Disposition: inline; filename=message.txt\r\n\r\nPlease remove me.",
+        "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nPlease remove me.\r\n--b\r\n"
+        "Content-Type: message/disposition-notification\r\n\r\nDisposition: manual-action; displayed\r\n--b--\r\n",
+    ],
+)
+def test_a_request_is_read_however_the_message_was_made(tail: str) -> None:
+    raw = f"From: {LEAD}\r\nIn-Reply-To: {OUR_ID}\r\n{tail}".encode()
+
+    assert classify(raw, facts_of(raw)).class_ is Class.UNSUBSCRIBE
+
+
+def test_an_attached_text_is_not_read_beside_the_persons() -> None:
+    attached = "--b\r\nContent-Type: text/plain; name=list.txt\r\n\r\nunsubscribe\r\n--b--\r\n"
+    raw = f"From: {LEAD}\r\nIn-Reply-To: {OUR_ID}\r\n{_PARTS}--b\r\n\r\nHere it is.\r\n{attached}".encode()
+
+    assert classify(raw, facts_of(raw)).excerpt == "Here it is."
 
 
 _BOUNCE = "Return-Path: <>\r\nSubject: Undelivered Mail\r\n"
