@@ -37,13 +37,12 @@ def _read(file: Path) -> Caught:
 
 
 class Catcher:
-    """Listens on loopback until stopped. port: 0 chooses a free one."""
+    """Listens on loopback until stopped. port: 0 chooses a free one. Raises OSError if it cannot listen there."""
 
     def __init__(self, folder: Path, host: str = "127.0.0.1", port: int = 0) -> None:
         self.folder = folder
         self.count = 0
-        config.private_folder(folder)
-        self.port = port or _free_port(host)
+        self.port = _free_port(host, port)
         self._controller = Controller(
             self,
             hostname=host,
@@ -54,6 +53,7 @@ class Catcher:
         )
 
     def __enter__(self) -> "Catcher":
+        config.private_folder(self.folder)
         # aiosmtpd warns of an attribute of its own at every login.
         logging.getLogger("mail.log").addFilter(lambda record: "login_data" not in record.getMessage())
         self._controller.start()
@@ -72,6 +72,10 @@ class Catcher:
         return "250 2.0.0 caught"
 
 
-def _free_port(host: str) -> int:
-    with socket.create_server((host, 0)) as found:
-        return int(found.getsockname()[1])
+def _free_port(host: str, port: int) -> int:
+    """Tried before, because aiosmtpd waits for its whole timeout where it cannot listen."""
+    family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    with socket.socket(family) as tried:
+        tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        tried.bind(address)
+        return int(tried.getsockname()[1])

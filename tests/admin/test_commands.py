@@ -73,6 +73,15 @@ def mailbox() -> int:
     return make.a_mailbox("ola@sender.example")
 
 
+class TestTheCatcher:
+    def test_says_at_once_why_it_cannot_listen(self) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            port = str(taken.getsockname()[1])
+            assert f"cannot listen on 127.0.0.1:{port}: Address already in use" in refused("catcher", "--port", port)
+        assert "cannot listen on 192.0.2.1:1025: Cannot assign" in refused("catcher", "--host", "192.0.2.1")
+        assert refused("catcher", "--port", "80000") == "punktual: port: must be at most 65,535"
+
+
 class TestMailboxes:
     def test_one_can_be_added_shown_paused_and_resumed(self) -> None:
         done(
