@@ -34,6 +34,7 @@ class Answer:
     """A message that came back."""
 
     incoming_id: int
+    email_id: int | None  # of the letter that it answers
     class_name: str
     kind: str | None
     at: datetime
@@ -58,10 +59,11 @@ class Conversation:
 
     @property
     def events(self) -> list[Letter | Answer]:
-        """What happened, in order."""
+        """What happened, in order: an answer behind its letter, though servers' times are of whole seconds."""
         ends = (Status.SENT, Status.FAILED, Status.UNKNOWN)
         over = [it for it in self.letters if it.status in ends or it.is_skipped]
-        return sorted([*over, *self.answers], key=lambda it: it.at)
+        left: dict[int | None, datetime] = {it.email_id: it.at for it in over}
+        return sorted([*over, *self.answers], key=lambda it: max(it.at, left.get(it.email_id, it.at)))
 
 
 LEADS = f"""
@@ -262,4 +264,4 @@ def _answer(it: _Answer, letters: Sequence[_Letter], shown: Mapping[int, Letter]
         ),
         None,
     )
-    return Answer(it.incoming_id, it.class_name, it.kind, it.at, it.read_at, after)
+    return Answer(it.incoming_id, it.email_id, it.class_name, it.kind, it.at, it.read_at, after)

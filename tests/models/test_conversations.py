@@ -262,6 +262,15 @@ class TestAConversation:
         assert (told.next.email_id, told.next.step, told.next.at) == (email_id, 1, at)
         assert (told.steps, told.events, told.ended, told.held) == (1, [], None, None)
 
+    def test_has_an_answer_behind_its_letter_though_the_servers_time_is_of_whole_seconds(self) -> None:
+        _, _, first = a_sequence()
+
+        answered(first, make.row(first).sent_at.replace(microsecond=0) - SECOND)
+
+        told = conversation(first)
+        assert [type(it).__name__ for it in told.events] == ["Letter", "Answer"]
+        assert conversation_lines.line(told).startswith("letter 1 sent ")
+
     def test_of_one_letter_is_over_when_it_is_sent(self) -> None:
         email_id, _ = make.in_status(Status.SENT)
 
