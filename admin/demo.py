@@ -115,6 +115,7 @@ def _worker(log: Path) -> Iterator[subprocess.Popen[bytes]]:
     try:
         yield process
     finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the catcher must stay until it has answered
         process.send_signal(signal.SIGTERM)
         process.wait()
 

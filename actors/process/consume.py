@@ -1,7 +1,7 @@
 """`python -m actors.process.consume ROLE THREADS`: consumes the queues of a role until it is stopped.
 
 Uses Dramatiq's Worker without its command line, whose master stops all processes when one dies; ops/run/keeper.py
-restarts them one by one. The first SIGTERM finishes running messages, the second stops at once.
+restarts them one by one. SIGTERM finishes running messages; a second one does not cut them off.
 """
 
 import gc
@@ -26,8 +26,6 @@ class StopSignal:
         self.received = False
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
-        if self.received:
-            sys.exit(f"punktual: ended by a second {signal.Signals(number).name}")
         self.received = True
 
 

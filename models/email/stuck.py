@@ -34,6 +34,12 @@ def settle_dead(host: str, is_alive: Callable[[Worker], bool], by: str) -> int:
     return sum(_rule_on(row, _DEAD, by) for row in dead)
 
 
+def count_held_by(worker: Worker) -> int:
+    """The e-mails that this worker is sending."""
+    its = (Q.worker_host == worker.host) & (Q.worker_pid == worker.pid)
+    return int(Q.select().where(Q.status == Status.SENDING, its).count())
+
+
 def hold(held: Held, worker: Worker) -> bool:
     """Transfer a claim that was not handed over to this worker.
 

@@ -69,7 +69,7 @@ class Keeper:
 
     def __init__(self, commands: Mapping[str, Sequence[str]], forget: Callable[[int], object]) -> None:
         self._commands, self._forget = commands, forget
-        self._told = 0
+        self._is_told = False
 
     def run(self) -> None:
         """Run until SIGTERM, Ctrl-C or SIGHUP, then wait for the last process to end."""
@@ -77,12 +77,11 @@ class Keeper:
             if signal.getsignal(number) is not signal.SIG_IGN:  # ignored under nohup
                 signal.signal(number, self._end)
         kept = [_Supervised(name, command) for name, command in self._commands.items()]
-        passed_on = 0
+        passed_on = False
         while not (passed_on and all(each.ended() for each in kept)):
             threading.Event().wait(_LOOK_SECONDS)
-            if self._told > passed_on:
-                # Every signal is passed on: a second one ends a process at once.
-                passed_on = self._told
+            if self._is_told and not passed_on:
+                passed_on = True
                 for each in kept:
                     each.process.terminate()
             elif not passed_on:
@@ -91,5 +90,5 @@ class Keeper:
                         self._forget(pid)
 
     def _end(self, number: int, frame: FrameType | None) -> None:
-        """Only count the signal; run() passes it on, also to a process that is just being started."""
-        self._told += 1
+        """Only note the signal; run() passes it on, also to a process that is just being started."""
+        self._is_told = True

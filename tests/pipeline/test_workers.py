@@ -1,15 +1,18 @@
 """What a worker process looks at before it claims anything: its clock, and what its machine left behind."""
 
+import signal
 import socket
 import subprocess
 import sys
+
+import pytest
 
 from actors.disk.identity import this_worker
 from models.email.claims import Worker
 from models.states import Status
 from tests import factories as make
 from tests.pipeline.conftest import Punktual, runs
-from tests.waiting import until
+from tests.waiting import BOUND, until
 
 
 class TestAClockTwoSecondsOff:
@@ -76,3 +79,28 @@ def pid_of_the_dead() -> int:
     process = subprocess.Popen([sys.executable, "-c", ""])
     process.wait()
     return process.pid
+
+
+@pytest.mark.parametrize("name", ["worker", "embedded"])
+def test_told_to_end_several_times_it_waits_for_the_answer_to_what_it_handed_over(
+    punktual: Punktual, name: str
+) -> None:
+    mailbox_id = punktual.mailbox()
+    [awaited] = make.planned(make.a_campaign([mailbox_id], leads=["held@leads.example"]), mailbox_id, make.now())
+    punktual.environment["PUNKTUAL_BROKER_URL"] = punktual.broker_url if name == "worker" else "embedded"
+    with punktual.smtp.holding("dot", "held@leads.example") as held:
+        process = punktual.run(name)
+        if name == "worker":
+            punktual.hint(make.Hint(awaited, make.row(awaited).scheduled_at))
+        held.wait()
+
+        process.send_signal(signal.SIGTERM)
+        if name == "embedded":
+            until(lambda: "waiting for the answer to 1 e-mail\n" in punktual.log.read_text(), "its word about it")
+        for _ in range(3):
+            process.send_signal(signal.SIGTERM)
+            with pytest.raises(subprocess.TimeoutExpired):
+                process.wait(0.5)  # longer than the keeper takes to pass it on
+    assert process.wait(BOUND) == 0
+    assert make.row(awaited).status == Status.SENT
+    assert "Traceback" not in punktual.log.read_text()
