@@ -6,6 +6,7 @@ Defines and validates every setting. Secrets come only from the environment and 
 import os
 import re
 import stat
+from base64 import urlsafe_b64decode
 from collections.abc import Iterator, Mapping
 from functools import cache, cached_property
 from ipaddress import ip_address
@@ -278,6 +279,11 @@ class Settings(BaseSettings):
             raise ValueError(contradiction)
         return self
 
+    @property
+    def secret_keys(self) -> list[str]:
+        """The current one first, then those that it replaced. Empty: none is set."""
+        return re.split(r"[\s,]+", self.secret_key.get_secret_value().strip()) if self.secret_key else []
+
     @cached_property
     def var(self) -> Path:
         return ROOT / self.data_dir
@@ -391,9 +397,19 @@ def _contradictions(it: Settings) -> Iterator[str]:
         yield "PUNKTUAL_METRICS_PASSWORD is empty"
     if it.retention.letters_days != "off" and it.retention.letters_days < it.imap.inbox_days_back:
         yield "retention.letters_days must not be shorter than imap.inbox_days_back: answers are read beside letters"
+    if not all(map(_is_key, it.secret_keys)):
+        yield "PUNKTUAL_SECRET_KEY must be what `python -m admin new-key` prints; earlier keys may follow, after commas"
     yield from _open_to_strangers(it.web)
     if it.planning.horizon_hours * 60 < it.planning.buffer_minutes:
         yield "planning.horizon_hours must be longer than planning.buffer_minutes"
+
+
+def _is_key(text: str) -> bool:
+    """Whether Fernet takes it."""
+    try:
+        return len(urlsafe_b64decode(text)) == 32
+    except ValueError:
+        return False
 
 
 def _open_to_strangers(web: Web) -> Iterator[str]:

@@ -5,6 +5,7 @@ import stat
 from pathlib import Path
 
 import pytest
+from cryptography.fernet import Fernet
 
 import config
 from config import SettingsInvalid, load, shown
@@ -186,6 +187,10 @@ class TestContradictions:
             ("METRICS_WORKER_PORT", "0", r"metrics\.worker_port"),
             ("METRICS_HOST", "0.0.0.0", "set PUNKTUAL_METRICS_PASSWORD"),
             ("METRICS_PASSWORD", "", "PUNKTUAL_METRICS_PASSWORD is empty"),
+            ("SECRET_KEY", "short", "SECRET_KEY must be what `python -m admin new-key` prints"),
+            ("SECRET_KEY", " ", "SECRET_KEY must be"),
+            ("SECRET_KEY", f"{'k' * 43}=, short", "SECRET_KEY must be"),
+            ("SECRET_KEY", f"short,{'k' * 43}=", "SECRET_KEY must be"),
             ("WEB_TOKEN", "", "at least 20"),
             ("WEB_PASSWORD_HASH", "", "what `python -m admin new-password` prints"),
             ("RETENTION_LETTERS_DAYS", "29", r"retention\.letters_days.*at least 30.*'off'"),
@@ -241,7 +246,7 @@ class TestSecrets:
         assert shown(load())["database"]["url"] == told
 
     def test_never_print(self, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setenv("PUNKTUAL_SECRET_KEY", "s3cret-key")
+        monkeypatch.setenv("PUNKTUAL_SECRET_KEY", f"s3cret{'k' * 37}=")
         monkeypatch.setenv("PUNKTUAL_DATABASE_URL", "postgresql://ola:s3cret-db@host/name")
         monkeypatch.setenv("PUNKTUAL_BROKER_URL", "amqp://ola:s3cret-mq@host:5672/%2F")
         monkeypatch.setenv("PUNKTUAL_NOTICES_URLS", "json://s3cret-place")
@@ -250,6 +255,19 @@ class TestSecrets:
 
         assert "s3cret" not in repr(settings) + str(settings) + repr(shown(settings))
         assert shown(settings)["database"]["url"] == "postgresql://ola:***@host/name"
+
+
+@pytest.mark.parametrize(
+    "given",
+    ["", Fernet.generate_key().decode(), f"{'k' * 43}=,\n{'+/' * 21}w="],
+    ids=["none", "generated", "several"],
+)
+def test_secret_keys_that_can_be_used_do_not_stop_the_start(
+    file: Path, monkeypatch: pytest.MonkeyPatch, given: str
+) -> None:
+    monkeypatch.setenv("PUNKTUAL_SECRET_KEY", given)
+
+    assert [Fernet(each) for each in load().secret_keys] or not given
 
 
 class TestAPrivateFolder:

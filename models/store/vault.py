@@ -1,7 +1,6 @@
 """Encrypts stored mailbox passwords with a key that is not in the database."""
 
 import os
-import re
 from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
@@ -61,8 +60,7 @@ def _fernet_of(keys: Iterable[str]) -> MultiFernet:
 
 def _secret_keys() -> list[str]:
     """The current one first, then those that it replaced."""
-    given = config.settings().secret_key
-    return re.split(r"[\s,]+", given.get_secret_value().strip()) if given else [_embedded_key()]
+    return config.settings().secret_keys or [_embedded_key()]
 
 
 def _embedded_key() -> str:
