@@ -12,6 +12,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 
 import bounds
+import clock
 import faults
 import messages
 from intake import texts
@@ -27,7 +28,7 @@ from models.owner.steps import MOST_STEPS, LaterStep
 from models.store.tables import Campaign
 from scheduling import waits
 from scheduling.waits import Wait, WaitInvalid, WaitOutOfBounds
-from scheduling.window import Window, WindowInvalid
+from scheduling.window import Window, WindowInvalid, warsaw_day
 
 _LETTER = ("subject", "text", "html")
 # As an end date on the command line: the campaign gets none.
@@ -111,6 +112,13 @@ class CampaignFile(BaseModel):
     @classmethod
     def _check_end_date(cls, value: object) -> object:
         return day(value) if isinstance(value, str) else value
+
+    @field_validator("end_date")
+    @classmethod
+    def _refuse_past(cls, value: date | None) -> date | None:
+        if value is not None and value < warsaw_day(clock.now()):
+            raise ValueError(Message(gettext_noop("%(day)s is over"), day=value))
+        return value
 
     @property
     def window(self) -> Window:

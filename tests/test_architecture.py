@@ -38,7 +38,17 @@ ALLOWED: dict[str, set[str]] = {
     "models.inbox": {"config", "models.email", "models.owner", "models.planning", "scheduling"} | _STORED,
     "models.health": {"models.email", "scheduling"} | _STORED,
     "models.views": {"config", "models.health", "scheduling"} | _DONE,
-    "intake": {"bounds", "config", "faults", "mail", "mail.address", "mail.unsubscribe", "messages", "scheduling"}
+    "intake": {
+        "bounds",
+        "clock",
+        "config",
+        "faults",
+        "mail",
+        "mail.address",
+        "mail.unsubscribe",
+        "messages",
+        "scheduling",
+    }
     | _SEEN,
     "ops.terminal": set(),
     "ops.watch": {

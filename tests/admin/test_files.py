@@ -72,6 +72,8 @@ class TestAField:
             ("Autumn", " \u200b ", "autumn.toml line 2: name: must not be empty"),
             ("= 50", "= 50\nend_date = 2026-12-01T10:00:00", "autumn.toml line 11: end_date: must be a day like"),
             ("= 50", "= 50\nend_date = 5", "autumn.toml line 11: end_date: must be a day like 2026-12-31"),
+            ("= 50", "= 50\nend_date = 2020-12-31", "autumn.toml line 11: end_date: 2020-12-31 is over"),
+            ("= 50", '= 50\nend_date = "2020-12-31"', "autumn.toml line 11: end_date: 2020-12-31 is over"),
             ("Autumn", "x" * 201, "autumn.toml line 2: name: must have at most 200 characters"),
             ("Autumn", "Au\\u0000tumn", "autumn.toml line 2: name: the name has a control character"),
             ("Dear", "MichaĹ‚", "autumn.toml: text: 'MichaĹ‚' was 'Michał' before it was read in the wrong encoding"),

@@ -88,6 +88,7 @@ class TestANewCampaign:
             ({"daily_limit": "1.5"}, "daily_limit", "Must be a whole number"),
             ({"daily_limit": ""}, "daily_limit", "Is missing"),
             ({"end_date": "31.12.2099"}, "end_date", "is not a day like"),
+            ({"end_date": "2020-12-31"}, "end_date", "2020-12-31 is over"),
         ],
     )
     def test_that_is_wrong_is_told_beside_its_field_and_what_was_typed_is_kept(
