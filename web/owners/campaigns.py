@@ -16,6 +16,7 @@ from intake.edits import checked_letter, senders, without_inbox
 from intake.letters import check_unsubscribe_url
 from intake.placeholders import foreign_in_change
 from intake.texts import FileInvalid
+from mail.address import AddressInvalid
 from mail.compose import Templates
 from mail.message import LetterInvalid
 from mail.render import TemplateInvalid
@@ -160,7 +161,7 @@ def _read(form: Form) -> _Typed | None:
     found: list[Mailbox] = []
     try:
         found = senders(values["mailboxes"])
-    except (MailboxInvalid, LetterInvalid) as error:
+    except (AddressInvalid, MailboxInvalid, LetterInvalid) as error:
         form.refuse("mailboxes", messages.of(error))
     if later and (blind := without_inbox(found)) and not values["follow_up_without_inbox"]:
         template = gettext_noop("nobody would see an answer to %(mailboxes)s before a follow-up")

@@ -78,6 +78,7 @@ class TestANewCampaign:
             ({"text": "Dear {{ unsubscribe_url }}"}, "text", "needs a public page"),
             ({"html": "<p>{% for x in y %}"}, "html", "html line 1"),
             ({"mailboxes": []}, "mailboxes", "Must not be empty"),
+            ({"mailboxes": ["3"]}, "mailboxes", "'3' is not an e-mail address"),
             ({"mailboxes": ["x@y.example"]}, "mailboxes", "there is no mailbox"),
             ({"window_start": "9"}, "window_start", "is not a time of day like 09:00"),
             ({"window_start": "17:00", "window_end": "09:00"}, "window_end", "Must be later than the start"),
