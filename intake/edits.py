@@ -1,7 +1,8 @@
-"""What a person changes of a campaign: a new letter fits each lead who may still get it; its mailboxes can send."""
+"""What a person changes or starts: its letters fit each lead who may still get one, and its mailboxes can send."""
 
 from collections.abc import Iterable, Sequence
 
+import messages
 from intake.campaign_file import joined
 from intake.letters import check_sender, check_unsubscribe_url, fault
 from intake.texts import FileInvalid
@@ -11,6 +12,7 @@ from mail.render import TemplateInvalid
 from messages import Message, Said, gettext_noop
 from models.owner import campaigns, mailboxes
 from models.owner.campaigns import CampaignInvalid, Letter
+from models.states import CampaignStatus
 from models.store.tables import Campaign, Mailbox
 
 _SHOWN_LEADS = 3
@@ -27,20 +29,48 @@ def checked_letter(
     is_as_it_was = (subject, text, html) == campaigns.letter(row.id)
     if is_as_it_was and len(letters) == 1:
         return None
-    last, problems = campaigns.last_turn(row.id), dict[Said, list[str]]()
+    last = campaigns.last_turn(row.id)
     try:
         for templates in letters:
             templates.check()
         check_unsubscribe_url(letters)
-        for _, address, fields in campaigns.unsent_leads(row.id):
-            if because := fault(address, fields, letters):
-                problems.setdefault(because, []).append(address)
+        problems = _problems(row, letters)
     except TemplateInvalid as error:
         raise FileInvalid(*error.args) from None
     if problems:
-        told = [Message("%(leads)s: %(said)s", leads=_named(them), said=said) for said, them in problems.items()]
-        raise CampaignInvalid(joined(told))
+        raise CampaignInvalid(joined(problems))
     return None if is_as_it_was else Letter(subject, text, html, checked_to=last)
+
+
+def start(campaign_id: int, by: str) -> None:
+    """Raises CampaignInvalid also for letters that would fail one by one when they are sent."""
+    if because := why_not_started(campaigns.get(campaign_id)):
+        raise CampaignInvalid(because)
+    campaigns.start(campaign_id, by)
+
+
+def why_not_started(row: Campaign) -> Message | None:
+    """Of a draft whose letters cannot be composed for each lead: a copy gets its leads as they are."""
+    if row.status != CampaignStatus.DRAFT:
+        return None
+    letters = [Templates.of(it.subject, it.text, it.html) for it in campaigns.letters(row.id)]
+    try:
+        problems = _problems(row, letters)
+    except TemplateInvalid as error:
+        problems = [Message("%(said)s", said=messages.of(error))]
+    template = gettext_noop(
+        "cannot start the campaign %(name)s: %(said)s; add these leads again with what is missing, or change the letter"
+    )
+    return Message(template, name=repr(row.name), said=joined(problems)) if problems else None
+
+
+def _problems(row: Campaign, letters: Sequence[Templates]) -> list[Message]:
+    """Why letters cannot be composed, each with the leads who may still get one. Raises TemplateInvalid."""
+    found = dict[Said, list[str]]()
+    for _, address, fields in campaigns.unsent_leads(row.id):
+        if because := fault(address, fields, letters):
+            found.setdefault(because, []).append(address)
+    return [Message("%(leads)s: %(said)s", leads=_named(them), said=said) for said, them in found.items()]
 
 
 def without_inbox(senders: Iterable[Mailbox]) -> list[str]:

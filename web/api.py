@@ -5,6 +5,7 @@ from typing import Any
 from apiflask import APIBlueprint, APIFlask, abort
 from flask import request
 
+from intake import edits
 from mail.address import AddressInvalid, normalise, suppressible
 from models.inbox import incoming as messages
 from models.inbox.incoming import NoSuchIncoming
@@ -244,7 +245,7 @@ def suppress(order: schemas.Suppress) -> Any:
 @blueprint.output(schemas.Campaign)
 def start(id: int, empty: schemas.Empty) -> Any:
     """Start a draft campaign"""
-    campaigns.start(id, access.person())
+    edits.start(id, access.person())
     return _campaign(id)
 
 

@@ -11,6 +11,7 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext
 
 import messages
+from intake import edits
 from logins import send_test as test_mail
 from mail.address import AddressInvalid, normalise
 from mail.message import LetterInvalid
@@ -32,7 +33,7 @@ blueprint = Blueprint("orders", __name__)
 
 _TESTS_AT_ONCE = threading.BoundedSemaphore(2)  # each keeps a thread of the pages busy
 _CAMPAIGN: dict[str, Callable[[int, str, str | None], object]] = {
-    "start": lambda campaign_id, by, _: campaigns.start(campaign_id, by),
+    "start": lambda campaign_id, by, _: edits.start(campaign_id, by),
     "pause": campaigns.pause,
     "resume": lambda campaign_id, by, _: campaigns.resume(campaign_id, by),
     "cancel": campaigns.cancel,

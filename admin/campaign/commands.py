@@ -10,11 +10,12 @@ from admin import confirm, lead, show
 from admin.campaign import drafts, edit, follow_ups, preview, report, summary, testing
 from admin.campaign import leads as importing
 from admin.person import who
+from intake import edits
 from intake.campaign_file import FileInvalid, read_campaign
 from mail.compose import Templates
 from models.inbox import switches
 from models.owner import campaigns, changes, mailboxes
-from models.owner.campaigns import AddedLeads, NewCampaign
+from models.owner.campaigns import AddedLeads, CampaignInvalid, NewCampaign
 from models.states import CampaignStatus
 from models.store.tables import Campaign
 from models.views import overview
@@ -130,6 +131,8 @@ def start(name: Name, yes: confirm.Yes = False) -> None:
     Example: python -m admin campaign start Autumn
     """
     row = campaigns.find(name)
+    if because := edits.why_not_started(row):
+        raise CampaignInvalid(because)
     if row.status == CampaignStatus.DRAFT:
         summary.print_if_started(row)
         confirm.ask("Start it?", yes=yes)

@@ -7,10 +7,12 @@ import typer
 from admin import confirm
 from admin.campaign.leads import counted
 from admin.person import who
+from intake import edits
 from intake.campaign_file import named
 from models.owner import campaigns
 from models.states import CampaignStatus
 from models.views import overview
+from ops.terminal import escape_controls
 
 Name = Annotated[str, typer.Argument(help="The campaign's name.")]
 
@@ -43,3 +45,5 @@ def copy(
     [line] = overview.campaigns([copied])
     leads = f"with {counted(line.leads)}" if with_leads else "without leads"
     print(f"copied {name!r} to {new!r}, as a draft {leads}")
+    if because := edits.why_not_started(copied):
+        print(escape_controls(str(because)))

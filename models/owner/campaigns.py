@@ -465,8 +465,8 @@ def letter(campaign_id: int) -> tuple[str, str, str | None]:
 
 
 UNSENT = """
-SELECT l.position, l.address, l.fields FROM campaign_lead l
-WHERE l.campaign_id = %(campaign)s AND l.position > %(after)s
+SELECT l.position, l.address, l.fields FROM campaign_lead l JOIN lead p ON p.id = l.lead_id
+WHERE l.campaign_id = %(campaign)s AND l.position > %(after)s AND p.forgotten_at IS NULL
   AND NOT EXISTS (SELECT FROM campaign_email_queue q
                   WHERE q.campaign_lead_id = l.id AND NOT q.skipped
                     AND (q.status = 'cancelled' OR q.status = 'sent' AND q.step_id = (

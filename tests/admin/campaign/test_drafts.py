@@ -1,11 +1,13 @@
 """`campaign delete` and `campaign copy`, and the names that are free again."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from models.owner import campaigns, changes
 from models.owner.campaigns import CampaignInvalid
+from models.states import CampaignStatus
 from models.store import tables
 from models.store.tables import Campaign, CampaignLead, CampaignMailbox, CampaignStep, Lead
 from tests import factories as make
@@ -141,3 +143,39 @@ class TestACopy:
 
         assert "name: " in refused("campaign", "copy", "Autumn", name)
         assert Campaign.select().count() == 1
+
+
+class TestADraftWhoseLetterDoesNotFitEachLead:
+    """A letter that prints what leads lack who were written to already, and a copy to write to them again."""
+
+    @pytest.fixture(autouse=True)
+    def copied(self, db: None) -> str:
+        row = a_campaign()
+        CampaignStep.update(text="Dear {{ name }} of {{ company }}").execute()
+        CampaignLead.update(fields={"name": "Anna", "company": ""}).where(CampaignLead.position > 1).execute()
+        CampaignLead.update(fields={"name": "Jan", "company": "Kłos"}).where(CampaignLead.position == 1).execute()
+        return done("campaign", "copy", row.name, "Winter", "--with-leads")
+
+    def test_is_told_of_when_it_is_copied(self, copied: str) -> None:
+        addresses = [
+            it.address for it in CampaignLead.select().where(CampaignLead.position > 1).order_by(CampaignLead.id)
+        ][:2]
+        assert f"cannot start the campaign 'Winter': {', '.join(addresses)}: 'company' is empty" in copied
+
+    @pytest.mark.parametrize("order", ["start", "forecast"])
+    def test_is_not_started(self, order: str) -> None:
+        assert "'company' is empty: fill it in" in refused("campaign", order, "Winter")
+        assert campaigns.find("Winter").status == CampaignStatus.DRAFT
+
+    def test_is_started_with_another_letter(self, tmp_path: Path) -> None:
+        letter = tmp_path / "letter.txt"
+        letter.write_text("Dear {{ name }}")
+        done("campaign", "edit", "Winter", "--text-file", str(letter))
+
+        done("campaign", "start", "Winter", "--yes")
+
+    def test_is_started_if_those_leads_were_forgotten(self) -> None:
+        for it in CampaignLead.select().where(CampaignLead.position > 1):
+            Lead.update(forgotten_at=make.now()).where(Lead.id == it.lead_id).execute()
+
+        done("campaign", "start", "Winter", "--yes")

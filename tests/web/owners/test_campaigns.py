@@ -9,7 +9,7 @@ import pytest
 from models.owner import campaigns, lead_uploads, mailboxes
 from models.states import CampaignStatus, Status
 from models.store import database
-from models.store.tables import Campaign, CampaignLead, ColumnMapping
+from models.store.tables import Campaign, CampaignLead, CampaignStep, ColumnMapping
 from tests import factories as make
 from tests.spreadsheets import workbook
 from tests.web.owners.conftest import Owner, text, typed, wrong
@@ -319,6 +319,19 @@ class TestACalendar:
 
         assert (answer.status_code, campaigns.get(row.id).status) == (409, CampaignStatus.DRAFT)
         assert "has no leads" in text(answer.text)
+
+    def test_of_a_draft_whose_letter_does_not_fit_a_lead_cannot_be_started(self, owner: Owner) -> None:
+        row = a_draft(leads=1)
+        CampaignStep.update(text="Dear {{ company }}").execute()
+        CampaignLead.update(fields={"name": "Anna", "company": ""}).execute()
+
+        answer = owner.sends(f"/campaigns/{row.id}/start")
+        told = owner.browser.post(f"/api/campaigns/{row.id}/start", json={})
+
+        assert (answer.status_code, told.status_code) == (409, 409)
+        assert campaigns.get(row.id).status == CampaignStatus.DRAFT
+        assert "&#39;company&#39; is empty: fill it in" in text(answer.text)
+        assert "'company' is empty: fill it in" in (told.json or {})["message"]
 
 
 class TestAnEdit:
