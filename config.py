@@ -383,25 +383,30 @@ def _is_well_formed(url: str) -> bool:
 
 def _contradictions(it: Settings) -> Iterator[str]:
     if it.smtp.conversation_timeout_seconds >= it.sending.claim_lease_seconds:
-        yield "sending.claim_lease_seconds must be longer than smtp.conversation_timeout_seconds"
+        yield f"{_where('sending.claim_lease_seconds')} must be longer than smtp.conversation_timeout_seconds"
     until_answer = it.smtp.hand_over_to_dot_seconds + it.smtp.answer_timeout_seconds
     if until_answer >= it.sending.answer_lease_seconds:
-        yield "sending.answer_lease_seconds must be longer than smtp.answer_timeout_seconds and the hand-over before it"
+        yield (
+            f"{_where('sending.answer_lease_seconds')} must be longer than smtp.answer_timeout_seconds and the"
+            " hand-over before it"
+        )
     if it.smtp.command_timeout_seconds > it.smtp.conversation_timeout_seconds:
-        yield "smtp.command_timeout_seconds must not be longer than smtp.conversation_timeout_seconds"
+        yield f"{_where('smtp.command_timeout_seconds')} must not be longer than smtp.conversation_timeout_seconds"
     if it.imap.command_timeout_seconds > it.imap.conversation_timeout_seconds:
-        yield "imap.command_timeout_seconds must not be longer than imap.conversation_timeout_seconds"
+        yield f"{_where('imap.command_timeout_seconds')} must not be longer than imap.conversation_timeout_seconds"
     if it.metrics.password is None and not is_loopback(it.metrics.host):
-        yield "metrics.host is open to other machines: set PUNKTUAL_METRICS_PASSWORD, or leave it at 127.0.0.1"
+        wanted = "set PUNKTUAL_METRICS_PASSWORD, or leave it at 127.0.0.1"
+        yield f"{_where('metrics.host')} is open to other machines: {wanted}"
     if it.metrics.password is not None and not it.metrics.password.get_secret_value():
         yield "PUNKTUAL_METRICS_PASSWORD is empty"
     if it.retention.letters_days != "off" and it.retention.letters_days < it.imap.inbox_days_back:
-        yield "retention.letters_days must not be shorter than imap.inbox_days_back: answers are read beside letters"
+        because = "answers are read beside letters"
+        yield f"{_where('retention.letters_days')} must not be shorter than imap.inbox_days_back: {because}"
     if not all(map(_is_key, it.secret_keys)):
         yield "PUNKTUAL_SECRET_KEY must be what `python -m admin new-key` prints; earlier keys may follow, after commas"
     yield from _open_to_strangers(it.web)
     if it.planning.horizon_hours * 60 < it.planning.buffer_minutes:
-        yield "planning.horizon_hours must be longer than planning.buffer_minutes"
+        yield f"{_where('planning.horizon_hours')} must be longer than planning.buffer_minutes"
 
 
 def _is_key(text: str) -> bool:
@@ -415,9 +420,9 @@ def _is_key(text: str) -> bool:
 def _open_to_strangers(web: Web) -> Iterator[str]:
     wanted = "set PUNKTUAL_WEB_PASSWORD_HASH (`python -m admin new-password`) or PUNKTUAL_WEB_TOKEN"
     if not web.protected and not is_loopback(web.host):
-        yield f"web.host is open to other machines: {wanted}, or leave it at 127.0.0.1"
+        yield f"{_where('web.host')} is open to other machines: {wanted}, or leave it at 127.0.0.1"
     if not web.protected and web.behind_https:
-        yield f"web.behind_https opens the pages to other machines: {wanted}"
+        yield f"{_where('web.behind_https')} opens the pages to other machines: {wanted}"
     if web.password_hash is not None and not _ARGON2ID.fullmatch(web.password_hash.get_secret_value()):
         yield (
             "PUNKTUAL_WEB_PASSWORD_HASH must be what `python -m admin new-password` prints, in single quotes where a"
@@ -506,6 +511,10 @@ def _place(path: Path, place: tuple[str, ...]) -> str:
         return f"{dotted} ({variable})"
     line = faults.line_of(_text(path), place)
     return f"{path.name}{f' line {line}' if line else ''}: {dotted}"
+
+
+def _where(setting: str) -> str:
+    return _place(_config_file(), tuple(setting.split(".")))
 
 
 def _dotted_names() -> Iterator[str]:

@@ -586,6 +586,10 @@ class Code(StrEnum):
         "field_empty",
         gettext_noop("'%(field)s' is empty: fill it in, or give it a default in %(where)s line %(line)d"),
     )
+    FIELD_HAS_BREAK = (
+        "field_has_break",
+        gettext_noop("'%(field)s' has a line break, and the subject prints it; remove the line break"),
+    )
     RESULT_TOO_LONG = "result_too_long", gettext_noop("%(where)s: the result is longer than %(most)d characters")
     TEMPLATE_FAILS = "template_fails", gettext_noop("%(where)s line %(line)d: the template fails: %(error)s")
     NO_SUCH_FIELD = "no_such_field", gettext_noop("%(where)s line %(line)d: %(error)s; the fields are %(fields)s")

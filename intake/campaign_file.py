@@ -212,7 +212,7 @@ def _checked(where: Said, values: Mapping[str, Any], source: str = "", *, lifted
         template = gettext_noop(
             "%(where)s: window_start, window_end: a window must start before it ends, between 00:00 and 24:00"
         )
-        raise FileInvalid(Message(template, where=where)) from None
+        raise FileInvalid(Message(template, where=_at(where, faults.line_of(source, ["window_start"])))) from None
     except ValidationError as error:
         raise FileInvalid(joined(_told(where, source, fault, lifted=lifted) for fault in faults.of(error))) from None
     return campaign
@@ -243,6 +243,11 @@ def _told(where: Said, source: str, fault: faults.Fault, *, lifted: bool) -> Mes
 
 def _at(where: Said, line: int | None) -> Said:
     return Message(gettext_noop("%(file)s line %(line)d"), file=where, line=line) if line else where
+
+
+def place_of(path: Path, name: str) -> Said:
+    """A field of a file that was read already."""
+    return Message("%(where)s: %(name)s", where=_at(path.name, faults.line_of(texts.read(path), [name])), name=name)
 
 
 def _at_field(where: Said, field: Said, text: Said) -> Message:
@@ -341,7 +346,7 @@ def _inline(path: Path, key: str, value: object) -> tuple[object, str]:
                 raise FileInvalid(Message("%(where)s: %(said)s", where=where, said=messages.of(error))) from None
         case Mapping():
             template = gettext_noop('%(where)s must be text or { file = "NAME" }')
-            raise FileInvalid(Message(template, where=where))
+            raise FileInvalid(Message(template, where=where if ":" in key else place_of(path, key)))
     if isinstance(value, str) and (damage := texts.damage(value)):
         raise FileInvalid(Message("%(where)s: %(said)s", where=where, said=damage))
     return value, where

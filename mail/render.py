@@ -55,6 +55,7 @@ _AFTER_A_FIELD = re.compile(r"expected token 'end of print statement', got '(.*)
 # A field with one brace before or behind it. The first kind is text for Jinja.
 _BRACE_MISSING = re.compile(r"(?<!\{)\{[ \t]*[^\W\d]\w*[ \t]*(?:\|[^{}\n]{0,60})?\}\}")
 _BRACE_MISSING_BEHIND = re.compile(r"\{\{[ \t]*[^\W\d]\w*[ \t]*(?:\|[^{}\n]{0,60})?\}(?!\})")
+_BREAK = re.compile(r"[\r\n]")
 _BRACE_TOO_MANY = re.compile(r"\{\{\{[ \t]*[^\W\d]\w*[ \t]*\}\}\}?")
 
 
@@ -119,11 +120,12 @@ class Template:
     def render(self, fields: Mapping[str, str]) -> str:
         """The text for one lead. An empty field counts as missing.
 
-        Raises TemplateInvalid if it prints a field that no lead has, LetterInvalid if this lead lacks a printed field.
+        Raises TemplateInvalid if it prints a field that no lead has, LetterInvalid if this lead lacks a printed field,
+        or has one with a line break for a subject.
         """
         empty = {name: _EmptyField(hint=name, exc=_Empty) for name, value in fields.items() if is_blank(value)}
         try:
-            return "".join(self._bounded(_compiled(self).generate({**fields, **empty})))
+            result = "".join(self._bounded(_compiled(self).generate({**fields, **empty})))
         except _Empty as error:
             name, line = str(error.message), _line(error)
             raise LetterInvalid(Reason(Code.FIELD_EMPTY, field=name, where=self.where, line=line)) from None
@@ -133,6 +135,14 @@ class Template:
         except (TemplateError, TypeError, ValueError) as error:
             line = _line(error)
             raise TemplateInvalid(Reason(Code.TEMPLATE_FAILS, where=self.where, line=line, error=str(error))) from None
+        if not self.lines and _BREAK.search(result):
+            self._refuse_breaks(fields)
+        return result
+
+    def _refuse_breaks(self, fields: Mapping[str, str]) -> None:
+        for name in sorted(self.fields()):
+            if _BREAK.search(fields.get(name, "")):
+                raise LetterInvalid(Reason(Code.FIELD_HAS_BREAK, field=name))
 
     def at(self, line: int) -> str:
         return f"{self.where} line {line}"

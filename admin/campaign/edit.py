@@ -13,7 +13,7 @@ from admin.campaign import follow_ups, summary
 from admin.campaign.leads import tell_foreign
 from admin.person import who
 from intake import texts
-from intake.campaign_file import CampaignFile, FileInvalid, edited, read_campaign
+from intake.campaign_file import CampaignFile, FileInvalid, edited, place_of, read_campaign
 from intake.edits import checked_letter, senders, without_inbox
 from intake.placeholders import foreign_in_change
 from mail.address import AddressInvalid, normalise
@@ -120,8 +120,8 @@ def check_inboxes(file: Path, campaign: CampaignFile, senders: Sequence[Mailbox]
     without = without_inbox(senders)
     if campaign.steps and without and not campaign.follow_up_without_inbox:
         raise FileInvalid(
-            f"{file.name}: steps: nobody would see an answer to {', '.join(without)} before a follow-up: give it IMAP"
-            " settings (mailbox edit --imap-host), or set follow_up_without_inbox = true"
+            f"{place_of(file, 'steps')}: nobody would see an answer to {', '.join(without)} before a follow-up: give it"
+            " IMAP settings (mailbox edit --imap-host), or set follow_up_without_inbox = true"
         )
 
 
@@ -160,4 +160,4 @@ def senders_of(file: Path, campaign: CampaignFile) -> list[Mailbox]:
     try:
         return senders(campaign.mailboxes)
     except (MailboxInvalid, AddressInvalid, LetterInvalid) as error:
-        raise FileInvalid(f"{file.name}: mailboxes: {error}") from None
+        raise FileInvalid(f"{place_of(file, 'mailboxes')}: {error}") from None

@@ -280,8 +280,8 @@ class TestAddingACampaign:
         ("old", "new", "complaint"),
         [
             ("daily_limit = 50", "daily_limit = 0", "autumn.toml line 10: daily_limit: must be at least 1"),
-            ('"17:00"', '"08:00"', "window_start, window_end: a window must start before it ends"),
-            ("ola@sender", "eva@sender", "mailboxes: there is no mailbox eva@sender.example"),
+            ('"17:00"', '"08:00"', "autumn.toml line 6: window_start, window_end: a window must start before"),
+            ("ola@sender", "eva@sender", "autumn.toml line 5: mailboxes: there is no mailbox eva@sender.example"),
             ("Hello {{ name }}", "Hello {{ name", "autumn.toml: subject line 1"),
             ("Hello {{ name }}", "Hello {{ nick }}", "autumn.toml: subject line 1: 'nick' is undefined"),
             ('text = "Dear', 'text = { file = "nowhere.txt" }\n#', "nowhere.txt: there is no such file"),
@@ -311,7 +311,7 @@ class TestAddingACampaign:
             ("name\nAnna\n", "punktual: leads.csv line 1: the header has no column `email`, only name"),
             (
                 LEADS + '"evil@leads.example","Eve\r\nBcc: all@leads.example"\n',
-                "line 4: the subject has a control character",
+                "line 4: 'name' has a line break, and the subject prints it; remove the line break",
             ),
             (LEADS + "eve@leads.example,\x1b[2JEve\n", "line 4: the name has a control character"),
             (LEADS + "eve@leads.example,\n", "leads.csv line 4: 'name' is empty"),

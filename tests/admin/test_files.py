@@ -63,7 +63,7 @@ class TestAField:
             ('"09:00"', '"09:77"', "autumn.toml line 6: window_start: '09:77' is not a time of day"),
             ('"09:00"', '"٠٩:00"', "autumn.toml line 6: window_start: '٠٩:00' is not a time of day"),
             ('"09:00"', "09:00:00", "autumn.toml line 6: window_start: must be text"),
-            ('"17:00"', '"08:00"', "autumn.toml: window_start, window_end: a window must start before it"),
+            ('"17:00"', '"08:00"', "autumn.toml line 6: window_start, window_end: a window must start before it"),
             ('"mon"', '"monday"', "autumn.toml line 8: weekdays: 'monday' is not one of mon, tue"),
             ('["mon", "tue", "wed", "thu", "fri"]', '"mon"', "autumn.toml line 8: weekdays: must be a list"),
             ('["mon", "tue", "wed", "thu", "fri"]', "[]", "autumn.toml line 8: weekdays: must not be empty"),
@@ -186,7 +186,7 @@ class TestAFileBeside:
 
     @pytest.mark.parametrize("value", ["{ file = 5 }", "{ }", '{ file = "a", also = "b" }', '{ path = "a" }'])
     def test_is_named_in_one_way(self, file: Path, value: str) -> None:
-        assert refusal(with_text(file, value)) == 'autumn.toml: text must be text or { file = "NAME" }'
+        assert refusal(with_text(file, value)) == 'autumn.toml line 4: text must be text or { file = "NAME" }'
 
 
 @given(st.integers(0, len(CAMPAIGN)), st.sampled_from('"[]{}=\\\n#.x9'))
