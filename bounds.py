@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from math import isnan
 
-from messages import Message, Said, gettext_noop, of
+from messages import Message, Number, Said, gettext_noop, of
 
 
 class OutOfBounds(ValueError):
@@ -29,9 +29,9 @@ class Bounds:
         if isnan(value):
             raise OutOfBounds(Message(gettext_noop("must be a number")))
         if value < self.least:
-            raise OutOfBounds(Message(gettext_noop("must be at least %(bound)s"), bound=written(self.least)))
+            raise OutOfBounds(Message(gettext_noop("must be at least %(bound)s"), bound=Number(self.least)))
         if value > self.most:
-            raise OutOfBounds(Message(gettext_noop("must be at most %(bound)s"), bound=written(self.most)))
+            raise OutOfBounds(Message(gettext_noop("must be at most %(bound)s"), bound=Number(self.most)))
 
 
 _DAY = 86_400
@@ -64,8 +64,3 @@ def check(bounds: Mapping[str, Bounds], values: Mapping[str, object]) -> None:
                 bounds[name].check(value)
             except OutOfBounds as error:
                 raise OutOfBounds(of(error), name) from None
-
-
-def written(number: float) -> str:
-    """Formatted for people, without an exponent: 1,000,000 and 0.001."""
-    return f"{int(number):,}" if number == round(number) else f"{number:,}"

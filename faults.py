@@ -12,8 +12,8 @@ from typing import Annotated, Any, NamedTuple
 from pydantic import AfterValidator, BeforeValidator, ValidationError
 
 import messages
-from bounds import Bounds, written
-from messages import Message, Said, gettext_noop
+from bounds import Bounds
+from messages import Message, Number, Said, gettext_noop
 
 
 class TomlInvalid(Exception):
@@ -134,7 +134,7 @@ _WITH_VALUES: dict[str, Callable[[Mapping[str, Any]], Message]] = {
 
 
 def _bound(template: str, bound: float) -> Message:
-    return Message(template, bound=written(bound))
+    return Message(template, bound=Number(bound))
 
 
 def _least(count: int, template: str) -> Message:

@@ -33,6 +33,19 @@ class Message:
         return translate(self.template) % filled(self.values, translate, moment)
 
 
+class Number(Message):
+    """Formatted for people, without an exponent; in English 1,000,000 and 0.001."""
+
+    def __init__(self, number: float) -> None:
+        super().__init__("%(number)s", number=int(number) if number == round(number) else number)
+
+    def text(self, translate: Callable[[str], str], moment: Callable[[datetime], str]) -> str:
+        separators = str.maketrans({",": translate(_THOUSANDS), ".": translate(_POINT)})
+        return f"{self.values['number']:,}".translate(separators)
+
+
+_THOUSANDS, _POINT = gettext_noop(","), gettext_noop(".")
+
 Said = Message | str
 
 

@@ -337,7 +337,7 @@ def check_(address: Address) -> None:
     """
     results = check.of_servers(mailboxes.find(normalise(address)))
     for it in results:
-        print(f"{it.server}  {escape_controls(it.says)}")
+        print(f"{it.server}  {escape_controls(str(it.says))}")
     if not all(it.works for it in results):
         raise typer.Exit(1)
 

@@ -21,7 +21,7 @@ from mail.blank import is_blank
 from mail.compose import Templates
 from mail.message import LetterInvalid, refuse_control_characters
 from mail.render import TemplateInvalid
-from messages import Message, Said, gettext_noop
+from messages import Message, Number, Said, gettext_noop
 from models.owner.campaigns import NO_END, Edit
 from models.owner.sentences import WEEKDAYS
 from models.owner.steps import MOST_STEPS, LaterStep
@@ -43,7 +43,7 @@ def _wait(value: object) -> Wait:
         return waits.parsed(value)
     except WaitOutOfBounds as error:
         template = gettext_noop("a wait in %(unit)s must be between 1 and %(most)s")
-        raise ValueError(Message(template, unit=Message(error.unit), most=f"{error.most:,}")) from None
+        raise ValueError(Message(template, unit=Message(error.unit), most=Number(error.most))) from None
     except WaitInvalid:
         template = gettext_noop('%(text)s is not a wait like "3 working days", "2 days" or "4 hours"')
         raise ValueError(Message(template, text=repr(value[:60]))) from None

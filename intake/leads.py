@@ -16,7 +16,7 @@ from intake.rows import Row
 from intake.tables import Table
 from mail.address import AddressInvalid, normalise
 from mail.message import LetterInvalid, control_character, refuse_control_characters
-from messages import Message, Said, gettext_noop
+from messages import Message, Number, Said, gettext_noop
 from models.owner.lead_import import LEGAL_BASIS, NewLead
 
 LONGEST_FIELD = 10_000
@@ -125,7 +125,7 @@ def _check_fields(fields: dict[str, str]) -> None:
 def _check_field(name: str, value: str) -> None:
     if len(value) > LONGEST_FIELD:
         template = gettext_noop(", %(name)s: is longer than %(most)s characters")
-        raise ValueError(Message(template, name=name, most=f"{LONGEST_FIELD:,}"))
+        raise ValueError(Message(template, name=name, most=Number(LONGEST_FIELD)))
     if damage := texts.damage(value):
         raise ValueError(Message(", %(name)s: %(damage)s", name=name, damage=damage))
     if "\r" in value:

@@ -9,7 +9,7 @@ from math import ceil
 
 from mail.reply import Reply
 from mail.stated_limit import stated_limit
-from messages import Message, gettext_noop
+from messages import Message, Number, gettext_noop
 from models.store.tables import Mailbox
 from models.views import refused_mailboxes
 from scheduling.providers import DAY, Limit, limits_of
@@ -31,7 +31,7 @@ class Proposal:
             if self.is_stated
             else gettext_noop("its server refused more after %(most)s e-mails in %(length)s: %(words)s")
         )
-        return Message(template, most=f"{self.limit.most:,}", length=self.limit.length, words=self.words)
+        return Message(template, most=Number(self.limit.most), length=self.limit.length, words=self.words)
 
 
 def proposed(row: Mailbox) -> Proposal | None:

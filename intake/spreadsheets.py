@@ -22,7 +22,7 @@ from intake import extents, hidden
 from intake.rows import Row
 from intake.tables import MOST_ROWS, Form, Hidden, header_of, is_blank, too_many_rows
 from intake.texts import FileInvalid, opened
-from messages import Message, gettext_noop
+from messages import Message, Number, gettext_noop
 
 LARGEST_SPREADSHEET = 200_000_000  # bytes
 LARGEST_UNPACKED = 2_000_000_000
@@ -137,7 +137,7 @@ def _refuse_oversized(path: Path, archive: zipfile.ZipFile, largest_unpacked: in
     """Raise FileInvalid for what the library would run out of memory with, which ends the process."""
     if sum(each.file_size for each in archive.infolist()) > largest_unpacked:
         template = gettext_noop("%(file)s: unpacks to more than %(most)s MB")
-        raise FileInvalid(Message(template, file=path.name, most=f"{largest_unpacked // 1_000_000:,}"))
+        raise FileInvalid(Message(template, file=path.name, most=Number(largest_unpacked // 1_000_000)))
     for part in archive.infolist():
         if part.filename.endswith("sharedStrings.xml"):
             # It makes room for as many strings as there are said to be; each takes several bytes of the part.
@@ -152,7 +152,7 @@ def _refuse_oversized(path: Path, archive: zipfile.ZipFile, largest_unpacked: in
         template = gettext_noop(
             "%(file)s: its table spans %(cells)s cells, and at most %(most)s are read; remove what stands far from it"
         )
-        raise FileInvalid(Message(template, file=path.name, cells=f"{cells:,}", most=f"{_MOST_CELLS:,}"))
+        raise FileInvalid(Message(template, file=path.name, cells=Number(cells), most=Number(_MOST_CELLS)))
 
 
 def _hidden(path: Path, found: _Found) -> Hidden:

@@ -18,7 +18,7 @@ from intake.tables import is_blank
 from intake.texts import FileInvalid
 from mail.address import AddressInvalid, suppressible
 from mail.message import LetterInvalid, refuse_control_characters
-from messages import Message, gettext_noop
+from messages import Message, Number, gettext_noop
 from models.owner import forgotten
 from models.owner.suppressions import LONGEST_REASON, NewSuppression, Suppressed
 from reasons import Code, Reason, Why
@@ -68,7 +68,7 @@ def read(path: Path, reason: Why | None) -> Found:
     ]
     if len(found) > MOST_LINES:
         template = gettext_noop("%(file)s: more than %(most)s lines; make several files of them")
-        raise FileInvalid(Message(template, file=path.name, most=f"{MOST_LINES:,}"))
+        raise FileInvalid(Message(template, file=path.name, most=Number(MOST_LINES)))
     columns, below = _columns(path, found)
     return _entries(columns, below, reason or Reason(Code.IMPORTED, file=path.name))
 

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from intake.rows import Row
 from intake.texts import FileInvalid
-from messages import Message, gettext_noop
+from messages import Message, Number, gettext_noop
 
 MOST_ROWS = 2_000_000
 _HEADER_WITHIN = 10  # rows that are not blank
@@ -78,4 +78,4 @@ def header_of(rows: Iterable[Row], is_email: Callable[[str], bool]) -> Row | Non
 
 def too_many_rows(path: Path, most: int) -> FileInvalid:
     template = gettext_noop("%(file)s: more than %(most)s rows; make several files of it")
-    return FileInvalid(Message(template, file=path.name, most=f"{most:,}"))
+    return FileInvalid(Message(template, file=path.name, most=Number(most)))

@@ -14,6 +14,7 @@ from mail.message import Letter, LetterInvalid, build, own_id
 from mail.render import Template
 from mail.thread import Thread
 from mail.unsubscribe import FIELD, Unsubscribe
+from messages import Message
 from reasons import Code, Reason
 
 
@@ -45,7 +46,7 @@ class Templates:
         """The fields that they use. The templates must have been checked."""
         return set().union(*(template.fields() for template in self.parts()))
 
-    def place_of(self, field: str) -> str | None:
+    def place_of(self, field: str) -> Message | None:
         """Where one of them uses a field: "letter.txt line 3"."""
         return next((template.at(line) for template in self.parts() for line in template.lines_of(field)), None)
 

@@ -144,8 +144,8 @@ class Template:
             if _BREAK.search(fields.get(name, "")):
                 raise LetterInvalid(Reason(Code.FIELD_HAS_BREAK, field=name))
 
-    def at(self, line: int) -> str:
-        return f"{self.where} line {line}"
+    def at(self, line: int) -> Message:
+        return Message(gettext_noop("%(file)s line %(line)d"), file=self.where, line=line)
 
     def _bounded(self, parts: Iterator[str]) -> Iterator[str]:
         length = 0
@@ -235,16 +235,18 @@ def _check_tree(template: Template, tree: nodes.Template) -> None:
     raise _too_deep(template)
 
 
-def _syntax(where: str, error: str) -> str | Message:
+def _syntax(where: Message, error: str) -> Message:
     if found := _AFTER_A_FIELD.fullmatch(error):
         told = gettext_noop(
             "%(where)s: %(what)s after a field's name; a name has letters, digits and _, like first_name"
         )
         return Message(told, where=where, what=repr(found[1]))
-    return f"{where}: {error}"
+    if error.startswith("unexpected end of template"):
+        return Message(gettext_noop("%(where)s: a field or condition is not closed"), where=where)
+    return Message("%(where)s: %(complaint)s", where=where, complaint=error.removesuffix("."))
 
 
-def _one_brace(where: str, written: str) -> Message:
+def _one_brace(where: Message, written: str) -> Message:
     told = gettext_noop("%(where)s: %(written)s has not two braces on each side; a field is written {{ name }}")
     return Message(told, where=where, written=written)
 

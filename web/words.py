@@ -309,6 +309,25 @@ def class_(name: str) -> str:
     return word(conversation_lines.CLASSES.get(name, name))
 
 
+# By which a message that came back was read, in our own words. The others name a standard.
+_RULES = {
+    gettext_noop("a mail server's words"),
+    gettext_noop("a message that cannot be read"),
+    gettext_noop("a notification from an address that takes no replies"),
+    gettext_noop("a request not to write, from somebody else than the lead"),
+    gettext_noop("no new text"),
+    gettext_noop("none of the other rules"),
+    gettext_noop("our own address"),
+    gettext_noop("the words of a request not to write"),
+    gettext_noop("words of a receipt that it was read"),
+    gettext_noop("words that may be a request not to write"),
+}
+
+
+def rule(text: str) -> str:
+    return word(text) if text in _RULES else text
+
+
 def conversation(it: Conversation) -> list[conversation_lines.Part]:
     """In one line."""
     return conversation_lines.parts(it)

@@ -12,6 +12,7 @@ from peewee import DataError, IntegrityError
 
 import bounds
 from bounds import Bounds, OutOfBounds
+from messages import Number
 from models.owner import campaigns, mailboxes
 from models.store import database
 from models.store.tables import Campaign, Mailbox, WarmupCount
@@ -106,4 +107,4 @@ def test_a_number_is_taken_where_it_is_between_its_bounds_and_nowhere_else(value
     [(0.001, "0.001"), (1, "1"), (1_000_000, "1,000,000"), (86_400.0, "86,400"), (2.5, "2.5"), (0, "0")],
 )
 def test_a_bound_is_written_without_an_exponent(number: float, written: str) -> None:
-    assert bounds.written(number) == written
+    assert str(Number(number)) == written

@@ -25,7 +25,7 @@ POLISH = CATALOGUES / "pl" / "LC_MESSAGES" / "messages.po"
 
 def sources() -> Iterator[tuple[str, Path]]:
     yield from (("jinja2", path) for path in sorted((config.ROOT / "web" / "templates").iterdir()))
-    yield from (("python", config.ROOT / f"{name}.py") for name in ("bounds", "faults", "reasons"))
+    yield from (("python", config.ROOT / f"{name}.py") for name in ("bounds", "faults", "messages", "reasons"))
     for folder in ("web", "models", "mail", "intake", "logins"):
         yield from (("python", path) for path in sorted((config.ROOT / folder).rglob("*.py")))
 

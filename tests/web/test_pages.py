@@ -409,6 +409,13 @@ class TestEmail:
         assert make.row(email_id).status == Status.UNKNOWN
 
 
+def test_the_rule_that_read_a_message_is_told_in_polish(browser: FlaskClient) -> None:
+    email_id, _ = make.in_status(Status.SENT)
+    make.came_back(email_id, "human", rule="none of the other rules")
+
+    assert "rozstrzygnęło: żadna z pozostałych reguł" in text(page(browser, "/incoming?lang=pl"))
+
+
 class TestJudging:
     @pytest.fixture
     def message_id(self, db: None) -> int:

@@ -35,6 +35,7 @@ from scheduling.waits import Unit
 from web import forms, words
 from web.forms import MISSING, Form
 from web.guard import access
+from web.language import word
 from web.owners import follow_ups
 from web.screen import show
 
@@ -182,7 +183,7 @@ def _put_uploaded(form: Form, name: str) -> None:
 
 def _checked(form: Form, letter: Mapping[str, Any], place: str = "") -> Templates:
     """place: how the names of its fields begin."""
-    templates = Templates.of(letter["subject"], letter["text"], letter["html"])
+    templates = Templates.of(letter["subject"], letter["text"], letter["html"], {name: word(name) for name in _LETTER})
     for name in _LETTER:
         part = getattr(templates, name)
         if damage := texts.damage(letter[name] or ""):

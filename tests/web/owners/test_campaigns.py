@@ -113,6 +113,22 @@ class TestANewCampaign:
 
         assert wrong(page)["name"] == "Kampania 'Autumn' już istnieje."
 
+    @pytest.mark.parametrize(
+        ("name", "typed", "said"),
+        [
+            ("subject", "Hello {{ name }", "Temat, wiersz 1: {{ name } nie ma dwóch"),
+            ("text", "Hello {{ name", "Tekst, wiersz 1: pole lub warunek nie są zamknięte."),
+            ("delay_between_emails_seconds", "0", "Musi wynosić co najmniej 0,001."),
+            ("daily_limit", "9999999", "Musi wynosić najwyżej 1\xa0000\xa0000."),
+        ],
+    )
+    def test_that_is_wrong_is_told_in_polish(self, owner: Owner, name: str, typed: str, said: str) -> None:
+        make.a_mailbox(OLA)
+
+        page = owner.may_not("/campaigns/new?lang=pl", **a_form(**{name: typed}))
+
+        assert wrong(page)[name].startswith(said)
+
     def test_takes_its_letter_from_files(self, owner: Owner) -> None:
         make.a_mailbox(OLA)
         files = {"text_file": ("Zażółć {{ name }}\r\n".encode(), "letter.txt"), "html_file": (b"<p>Hi</p>", "a.html")}

@@ -234,6 +234,8 @@ class TestAMailbox:
         answer = owner.sends(f"/mailboxes/{mailbox_id}/check")
 
         assert "SMTP ok" in text(answer.text)
+        told = text(owner.sends(f"/mailboxes/{mailbox_id}/check?lang=pl").text)
+        assert "IMAP brak serwera: o wiadomościach o nieznanym wyniku musi zdecydować człowiek" in told
         assert server.accepted == []
 
     def test_that_there_is_not_is_not_found(self, owner: Owner) -> None:
