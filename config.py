@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeGuard, TypeVar
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, SecretStr, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, SecretStr, ValidationError, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -238,12 +238,18 @@ class Log(Section):
     format: Literal["auto", "text", "json"]
 
 
+def _not_empty(value: object) -> object:
+    if value == "":  # pathlib takes it for the folder of the program
+        raise ValueError("must not be empty")
+    return value
+
+
 class Settings(BaseSettings):
     model_config = SettingsConfigDict(
         env_prefix=PREFIX, env_nested_delimiter="_", env_nested_max_split=1, extra="forbid", frozen=True
     )
 
-    data_dir: Path
+    data_dir: Annotated[Path, BeforeValidator(_not_empty)]
     secret_key: SecretStr | None = None
     database: Database
     broker: Broker
@@ -321,6 +327,7 @@ def _close(folder: Path) -> None:
 
 def load() -> Settings:
     _refuse_secrets_in_file(_config_file())
+    _refuse_wrong_types(_config_file())
     _refuse_unknown_variables(os.environ)
     try:
         return Settings()  # type: ignore[call-arg]  # the sources give the values
@@ -456,6 +463,21 @@ def _refuse_secrets_in_file(path: Path) -> None:
             raise SettingsInvalid(f"{path.name}: {secret} belongs in the environment, as {name}")
 
 
+def _refuse_wrong_types(path: Path) -> None:
+    """The environment has only texts, so Settings() converts them; in the file a value has its type."""
+    values = _values(path)
+    for name, section in Settings.model_fields.items():
+        if not _is_section(section.annotation):
+            continue
+        try:
+            section.annotation.model_validate(values.get(name, {}), strict=True)
+        except ValidationError as error:
+            for fault in faults.of(error):
+                place = (name, *fault.place)
+                if fault.kind.endswith("_type") and _variable(place) not in map(str.upper, os.environ):
+                    raise SettingsInvalid(f"{_place(path, place)}: {fault.text}") from None
+
+
 def _values(path: Path) -> dict[str, Any]:
     try:
         return faults.toml(_text(path))
@@ -506,11 +528,15 @@ def _sentences(error: ValidationError) -> Iterator[str]:
 
 
 def _place(path: Path, place: tuple[str, ...]) -> str:
-    dotted, variable = ".".join(place), f"{PREFIX}{'_'.join(place)}".upper()
-    if variable in {name.upper() for name in os.environ}:
+    dotted, variable = ".".join(place), _variable(place)
+    if variable in map(str.upper, os.environ):
         return f"{dotted} ({variable})"
     line = faults.line_of(_text(path), place)
     return f"{path.name}{f' line {line}' if line else ''}: {dotted}"
+
+
+def _variable(place: tuple[str, ...]) -> str:
+    return f"{PREFIX}{'_'.join(place)}".upper()
 
 
 def _where(setting: str) -> str:

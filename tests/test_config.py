@@ -83,6 +83,33 @@ class TestASettingThatIsGone:
 
 
 class TestTheFile:
+    @pytest.mark.parametrize(
+        ("old", "new", "complaint"),
+        [
+            ("threads = ", 'threads = "8" #', r"config.toml line \d+: worker.threads: must be a whole number"),
+            ("require_legal_basis = ", 'require_legal_basis = "no" #', "require_legal_basis: must be true or false"),
+            ("behind_https = ", "behind_https = 1 #", "web.behind_https: must be true or false"),
+            ("gap_seconds = ", 'gap_seconds = "1" #', "mailbox_gap_seconds: must be a number"),
+            ("data_dir = ", 'data_dir = "" #', r"config.toml line \d+: data_dir: must not be empty"),
+        ],
+    )
+    def test_with_a_wrong_type_stops_the_start(
+        self, file: Path, monkeypatch: pytest.MonkeyPatch, old: str, new: str, complaint: str
+    ) -> None:
+        monkeypatch.delenv("PUNKTUAL_SENDING_REQUIRE_LEGAL_BASIS")
+        file.write_text(file.read_text().replace(old, new))
+
+        with pytest.raises(SettingsInvalid, match=complaint):
+            load()
+
+    def test_does_not_matter_where_the_environment_overrides_it(
+        self, file: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        file.write_text(file.read_text().replace("threads = ", 'threads = "many" #'))
+        monkeypatch.setenv("PUNKTUAL_WORKER_THREADS", "8")
+
+        assert load().worker.threads == 8
+
     def test_with_an_unknown_key_stops_the_start_with_a_suggestion(self, file: Path) -> None:
         file.write_text(file.read_text().replace("retry_factor =", "retry_facter ="))
 
