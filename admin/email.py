@@ -63,6 +63,8 @@ def list_(
     campaign_id = row.id if row else None
     if limit is None and not (csv or every):
         limit = _A_PAGE
+    if csv and json:
+        raise typer.BadParameter("give either --csv or --json")
     if semicolons and not csv:
         raise typer.BadParameter("--semicolons wants --csv")
     places = None if search is None else lead.searched(search, campaign_id)

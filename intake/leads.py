@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime
 
+import clock
 import messages
 from intake import texts
 from intake.columns import Columns, is_address
@@ -18,6 +19,7 @@ from mail.address import AddressInvalid, normalise
 from mail.message import LetterInvalid, control_character, refuse_control_characters
 from messages import Message, Number, Said, gettext_noop
 from models.owner.lead_import import LEGAL_BASIS, NewLead
+from scheduling.window import warsaw_day
 
 LONGEST_FIELD = 10_000
 
@@ -77,9 +79,13 @@ def date_of(text: str) -> date:
     for form, pattern in _DATES.items():
         with suppress(ValueError):
             if pattern.fullmatch(text) and (found := datetime.strptime(text, form).date()).year > 1900:  # noqa: DTZ007
-                return found
-    template = gettext_noop("%(text)s is not a date like 2026-11-17 or 17.11.2026")
-    raise ValueError(Message(template, text=repr(text[:40])))
+                break
+    else:
+        template = gettext_noop("%(text)s is not a date like 2026-11-17 or 17.11.2026")
+        raise ValueError(Message(template, text=repr(text[:40])))
+    if found > warsaw_day(clock.now()):
+        raise ValueError(Message(gettext_noop("%(day)s is in the future"), day=found))
+    return found
 
 
 def _check_cells(columns: Columns, row: Row, separator: str) -> None:

@@ -42,7 +42,7 @@ _NAMES = {
     "ramp_from": "the ramp's first day",
 }
 # Said by the verb, or long: that they changed is enough.
-_UNSAID = {"status", "closed_until", "closed_reason", "closed_phase", "closed_code", "faults"}
+_UNSAID = {"status", "closed_until", "closed_reason", "closed_phase", "closed_code", "faults", "suppressed"}
 _LONG = {"text", "html", "password"}
 
 
@@ -53,6 +53,11 @@ def of(by: str, verb: str, values: Mapping[str, Sequence[Any]], reason: str | No
     if verb == "freeze":
         [(name, (_, last))] = values.items()
         return f"{by} froze it from {name.removeprefix('freeze ')} to {last}"
+    if verb == "suppress" and "suppressed" in values:
+        return f"{by} suppressed it: {values['suppressed'][1]}"
+    if verb == "forget":
+        counts = ", ".join(f"{name} {count}" for name, (_, count) in values.items())
+        return f"{by} erased what was known about it: {counts}"
     parts: dict[str, list[str]] = {}
     for name, (old, new) in values.items() if verb != "add" else ():
         for what, said in _parts(name, old, new):

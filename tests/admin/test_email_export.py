@@ -129,6 +129,7 @@ def test_json_has_the_leads_own_columns_too() -> None:
 
 
 def test_semicolons_without_a_csv_file_are_refused() -> None:
+    assert "either --csv or --json" in refused("email", "list", "--csv", "--json")
     assert "--semicolons wants --csv" in refused("email", "list", "--semicolons")
 
 

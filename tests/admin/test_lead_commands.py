@@ -65,6 +65,7 @@ class TestTheLegalBasis:
             ("consent,form,yesterday", "line 2, legal_basis_date: 'yesterday' is not a date like 2026-11-17"),
             ("consent,form,2026-02-30", "line 2, legal_basis_date: '2026-02-30' is not a date"),
             ("consent,form,11/17/2026", "line 2, legal_basis_date: '11/17/2026' is not a date"),
+            ("consent,form,2099-12-31", "line 2, legal_basis_date: 2099-12-31 is in the future"),
             (",form,", "line 2, legal_basis: is empty, and has a source or a date"),
             (",,2026-09-01", "line 2, legal_basis: is empty, and has a source or a date"),
         ],

@@ -267,6 +267,16 @@ class TestAddresses:
             ("marek", "unsuppress", {"suppressed": ["she asked us to", None]}),
             ("ola", "suppress", {"suppressed": [None, "she asked us to"]}),
         ]
+        assert [it.sentence for it in changes.of_address(self.ANNA)] == [
+            "marek removed it from the suppressed addresses",
+            "ola suppressed it: she asked us to",
+        ]
+
+    def test_what_was_forgotten_is_counted(self) -> None:
+        changes.record_of_address(self.ANNA, {"emails": [None, 2], "answers": [None, 1]}, "ola", "forget")
+
+        [it] = changes.of_address(self.ANNA)
+        assert it.sentence == "ola erased what was known about it: emails 2, answers 1"
 
     def test_what_changes_nothing_is_no_order(self) -> None:
         suppressions.remove(self.ANNA, "marek")

@@ -444,12 +444,14 @@ class TestACampaign:
         assert [it.id for it in campaigns.every()] == [running]
 
     def test_has_a_report(self, owner: Owner) -> None:
-        email_id, _ = make.in_status(Status.FAILED)
+        email_id, _ = make.in_status(Status.SENT)
         row = make.row(email_id)
+        make.came_back(email_id, "human")
 
         page = owner.sees(f"/campaigns/{row.campaign_id}/report")
 
-        assert "failed" in page
+        assert "sent" in page
+        assert "What came back 1 replied" in page
 
     def test_of_no_such_number_is_not_found(self, owner: Owner) -> None:
         for page in ("edit", "leads", "calendar", "copy", "report", "leads/errors.csv"):
