@@ -386,12 +386,16 @@ class TestADatabaseThatForgotNothing:
         make.an_email()
         database.execute("ALTER SYSTEM SET wal_writer_delay = '10s'")
         database.execute("SELECT pg_reload_conf()")
-        commit()
-        handover_log.check()  # takes its mark
+        try:
+            commit()
+            handover_log.check()  # takes its mark
 
-        embedded.stop(home / "postgres", "immediate")
-        embedded.start(home / "postgres")
-        database.close()
+            embedded.stop(home / "postgres", "immediate")
+            embedded.start(home / "postgres")
+            database.close()
+        finally:
+            database.execute("ALTER SYSTEM RESET wal_writer_delay")
+            database.execute("SELECT pg_reload_conf()")
 
         assert handover_log.agrees()
 
