@@ -13,10 +13,10 @@ from typing import Protocol
 
 from psycopg2 import InterfaceError
 
+import config
 from clock import boottime
 
-# Longer than the timeouts of everything that a worker or a timekeeper asks the database.
-_LONGEST_SECONDS = 300.0
+_LEAST_SECONDS = 300.0
 _LOOK_SECONDS = 10.0
 
 
@@ -44,7 +44,12 @@ def watch() -> None:
 def _watch() -> None:
     while True:
         threading.Event().wait(_LOOK_SECONDS)
-        hang_up_on_silent(_LONGEST_SECONDS)
+        hang_up_on_silent(longest_wait())
+
+
+def longest_wait() -> float:
+    """In seconds. Longer than everything that a worker or a timekeeper asks may take by its own timeout."""
+    return max(_LEAST_SECONDS, 2 * config.settings().database.statement_timeout_seconds)
 
 
 def hang_up_on_silent(seconds: float) -> None:

@@ -3,7 +3,11 @@
 import socket
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
+
+from models.health import findings
 from models.store import database, silence
+from tests.conftest import Override
 from tests.waiting import BOUND, until
 
 
@@ -29,6 +33,13 @@ def test_a_wait_of_usual_length_goes_on(db: None) -> None:
         silence.hang_up_on_silent(BOUND)
 
     assert database.fetch("SELECT 1") == [(1,)]
+
+
+@pytest.mark.parametrize("seconds", [1, 900])
+def test_a_wait_lasts_longer_than_any_timeout_of_a_statement(settings: Override, seconds: float) -> None:
+    settings(DATABASE_STATEMENT_TIMEOUT_SECONDS=seconds)
+
+    assert silence.longest_wait() > max(seconds, findings.LONGEST_SECONDS)
 
 
 def test_a_wait_that_has_just_ended_ends_no_other_connection() -> None:
