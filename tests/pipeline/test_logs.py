@@ -7,9 +7,9 @@ from typing import Any
 
 import psutil
 
-from models.states import Move
+from models.states import Move, Result
 from models.store import vault
-from models.store.tables import CampaignEmailQueue, EmailHistory, Mailbox
+from models.store.tables import Attempt, CampaignEmailQueue, EmailHistory, Mailbox
 from tests import factories as make
 from tests.pipeline.conftest import Punktual
 from tests.smtp_server import SmtpServer
@@ -71,8 +71,7 @@ def test_a_line_of_a_move_says_what_was_done_why_and_how_long_it_took(punktual: 
     assert (accepted["from_status"], accepted["to_status"], accepted["code"]) == ("sending", "sent", 250)
     assert accepted["seconds"].keys() == {"connect", "mail", "rcpt", "data", "body", "dot"}
     assert [rejected[name] for name in ("code", "enhanced", "phase", "scope")] == [550, "5.1.1", "rcpt", "lead"]
-    [history] = H.select().where(H.move == Move.ACCEPT)
-    assert history.detail["seconds"] == accepted["seconds"]
+    assert Attempt.get(Attempt.outcome == Result.ACCEPTED).seconds == accepted["seconds"]
 
 
 def statuses() -> list[str]:
