@@ -134,9 +134,9 @@ def read(path: Path, file: int) -> list[object]:
 
 def read_end(path: Path, file: int, count: int) -> list[object]:
     """The last `count` values, or all that there are, in order. No line may be longer than _LONGEST_LINE bytes."""
-    most = count * _LONGEST_LINE
-    start = max(os.fstat(file).st_size - most, 0)
-    lines = _complete(path, os.pread(file, most, start))
+    size = os.fstat(file).st_size
+    most = min(count * _LONGEST_LINE, size)
+    lines = _complete(path, os.pread(file, most, size - most))
     return [_parsed(path, "one of its last lines", line) for line in lines[-count:]]
 
 

@@ -31,6 +31,14 @@ class TestALineThatIsOnItsWayToTheDisk:
             os.close(beside)
 
 
+def test_the_end_of_a_file_takes_no_more_memory_than_there_is_to_read(path: Path) -> None:
+    with jsonlines.locked(path) as file:
+        jsonlines.append(file, ONE, TWO)
+
+        assert jsonlines.read_end(path, file, 10**12) == [ONE, TWO]
+        assert jsonlines.read_end(path, file, 1) == [TWO]
+
+
 @pytest.mark.parametrize("append", [jsonlines.append, jsonlines.append_and_unlock])
 def test_a_line_that_cannot_be_forced_to_the_disk_is_an_error(append: Callable[..., None]) -> None:
     ends = os.pipe()  # takes what is written, and refuses fsync
