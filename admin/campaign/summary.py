@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from admin import show
-from intake.edits import why_not_started
 from models.owner import campaigns, mailboxes
 from models.owner.campaigns import CampaignInvalid
 from models.planning import usable
@@ -36,8 +35,6 @@ def forecast(
     row = campaigns.find(name)
     if because := usable.problem(row):
         raise CampaignInvalid(f"{name!r} cannot be planned: {because}")
-    if unfit := why_not_started(row):
-        raise CampaignInvalid(unfit)
     found = calendars.of(row, most_left_out=1000)
     if not (every or json):
         print_summary(found)
