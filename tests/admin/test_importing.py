@@ -533,13 +533,13 @@ class TestMoreLeadsWhoGetNoEmail:
     ) -> None:
         settings(SENDING_REQUIRE_LEGAL_BASIS="true")
 
-        _, said = add_more(self.MORE, "--legal-basis", "contract", "--legal-basis-date", "2026-10-01")
+        _, said = add_more(self.MORE, "--legal-basis", "contract", "--legal-basis-date", "2020-10-01")
 
         assert "without a legal basis" not in said
         assert {it.address: (it.legal_basis, str(it.legal_basis_date)) for it in Lead if it.legal_basis} == {
-            "zoe@leads.example": ("contract", "2026-10-01"),
+            "zoe@leads.example": ("contract", "2020-10-01"),
             "eve@leads.example": ("consent", "None"),
-            "bo@x.example": ("contract", "2026-10-01"),
+            "bo@x.example": ("contract", "2020-10-01"),
         }
 
 

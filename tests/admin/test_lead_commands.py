@@ -38,8 +38,8 @@ class TestTheLegalBasis:
         add = files(
             tmp_path,
             "email,name,legal_basis,legal_basis_source,legal_basis_date\n"
-            "anna@leads.example,Anna,consent,our form,2026-09-01\n"
-            "jan@leads.example,Jan,contract,,7.11.2026\n"
+            "anna@leads.example,Anna,consent,our form,2020-09-01\n"
+            "jan@leads.example,Jan,contract,,07.11.2020\n"
             "ewa@leads.example,Ewa,,,\n",
         )
 
@@ -50,13 +50,13 @@ class TestTheLegalBasis:
             "--legal-basis-source",
             "fair",
             "--legal-basis-date",
-            "2026-10-01",
+            "2020-10-01",
         )
 
         assert {it.address: str((it.legal_basis, it.legal_basis_source, str(it.legal_basis_date))) for it in Lead} == {
-            "anna@leads.example": "('consent', 'our form', '2026-09-01')",
-            "jan@leads.example": "('contract', None, '2026-11-07')",
-            "ewa@leads.example": "('legitimate interest', 'fair', '2026-10-01')",
+            "anna@leads.example": "('consent', 'our form', '2020-09-01')",
+            "jan@leads.example": "('contract', None, '2020-11-07')",
+            "ewa@leads.example": "('legitimate interest', 'fair', '2020-10-01')",
         }
 
     @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ class TestTheLegalBasis:
             ("consent,form,11/17/2026", "line 2, legal_basis_date: '11/17/2026' is not a date"),
             ("consent,form,2099-12-31", "line 2, legal_basis_date: 2099-12-31 is in the future"),
             (",form,", "line 2, legal_basis: is empty, and has a source or a date"),
-            (",,2026-09-01", "line 2, legal_basis: is empty, and has a source or a date"),
+            (",,2020-09-01", "line 2, legal_basis: is empty, and has a source or a date"),
         ],
     )
     def test_that_cannot_be_read_is_told_with_its_line(self, tmp_path: Path, row: str, fault: str) -> None:
@@ -85,8 +85,8 @@ class TestTheLegalBasis:
             "\n1 lead is without a legal basis, and so without an e-mail (sending.require_legal_basis): line 3\n"
             "added 'Autumn' with 2 leads, as a draft\n"
         ) in told
-        done("lead", "basis", "JAN@leads.example", "--basis", "contract", "--source", "order 7", "--date", "2026-11-07")
-        assert known("jan@leads.example")["basis"] == {"basis": "contract", "source": "order 7", "date": "2026-11-07"}
+        done("lead", "basis", "JAN@leads.example", "--basis", "contract", "--source", "order 7", "--date", "2020-11-07")
+        assert known("jan@leads.example")["basis"] == {"basis": "contract", "source": "order 7", "date": "2020-11-07"}
 
     @pytest.mark.parametrize(
         ("options", "fault"),
