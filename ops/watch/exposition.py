@@ -6,14 +6,17 @@ Nothing depends on it: if its port is taken, e-mails are still sent.
 import base64
 import hmac
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
-from prometheus_client import REGISTRY, CollectorRegistry, make_wsgi_app
+from prometheus_client import REGISTRY, CollectorRegistry, Metric, make_wsgi_app
 from prometheus_client.exposition import ThreadingWSGIServer
 from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
 
 import config
 from ops.watch import logs
@@ -52,9 +55,33 @@ def serve_beside(port: int) -> None:
 
 def serve_merged(folder: str, port: int) -> None:
     """Serve the merged metrics of all processes that share this folder, as soon as the port is free."""
+    threading.Thread(target=_serve_for_ever, args=(merged(folder), port), daemon=True).start()
+
+
+def merged(folder: str) -> CollectorRegistry:
     registry = CollectorRegistry()
-    MultiProcessCollector(registry, folder)  # type: ignore[no-untyped-call]
-    threading.Thread(target=_serve_for_ever, args=(registry, port), daemon=True).start()
+    registry.register(_Merged(folder))
+    return registry
+
+
+class _Merged(Collector):
+    """The metrics of all processes that share a folder.
+
+    A file is empty between its creation and its first write, and stays so if its process was killed there. With an
+    empty file MultiProcessCollector raises at every scrape (prometheus/client_python#1199).
+    """
+
+    def __init__(self, folder: str) -> None:
+        self._folder = Path(folder)
+
+    def collect(self) -> Iterable[Metric]:
+        return MultiProcessCollector.merge(list(self._written()))  # type: ignore[no-untyped-call,no-any-return]
+
+    def _written(self) -> Iterator[str]:
+        for file in self._folder.glob("*.db"):
+            with suppress(FileNotFoundError):  # an ended process's file was removed
+                if file.stat().st_size:
+                    yield str(file)
 
 
 def _serve_for_ever(registry: CollectorRegistry, port: int) -> None:

@@ -3,13 +3,15 @@
 import http.client
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.mmap_dict import MmapedDict, mmap_key
 
 from ops.watch import exposition
 from tests.conftest import Override
-from tests.scraping import free_port
+from tests.scraping import free_port, samples
 from tests.waiting import BOUND
 
 BASIC = {"Authorization": "Basic cHJvbWV0aGV1czpzM2NyZXQ="}  # prometheus:s3cret
@@ -55,3 +57,25 @@ class TestWithAPassword:
 
         assert status(port, "worker:9191") == 401
         assert status(port, "worker:9191", **BASIC) == 200
+
+
+class TestTheMergedPage:
+    def test_shows_the_other_processes_beside_one_that_was_killed_before_it_counted_anything(
+        self, tmp_path: Path
+    ) -> None:
+        counted(tmp_path / "counter_1.db", 3)
+        counted(tmp_path / "counter_2.db", 4)
+        (tmp_path / "counter_3.db").touch()
+
+        page = generate_latest(exposition.merged(str(tmp_path)))
+
+        assert samples(page.decode()) == {"punktual_hints_total": 7}
+
+    def test_is_empty_before_any_process_has_begun(self, tmp_path: Path) -> None:
+        assert generate_latest(exposition.merged(str(tmp_path))) == b""
+
+
+def counted(file: Path, count: int) -> None:
+    """A process's file, as prometheus_client writes it."""
+    name = "punktual_hints_total"
+    MmapedDict(str(file)).write_value(mmap_key(name, name, [], [], "counted"), count, 0)  # type: ignore[no-untyped-call]
