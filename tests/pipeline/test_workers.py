@@ -1,5 +1,6 @@
 """What a worker process looks at before it claims anything: its clock, and what its machine left behind."""
 
+import re
 import signal
 import socket
 import subprocess
@@ -15,18 +16,19 @@ from tests.pipeline.conftest import Punktual, runs
 from tests.waiting import BOUND, until
 
 
-class TestAClockTwoSecondsOff:
+class TestAClockTenSecondsOff:
     def test_claims_nothing_and_says_so_while_another_worker_sends(self, punktual: Punktual) -> None:
         mailbox_id = punktual.mailbox()
         [email_id] = make.planned(make.a_campaign([mailbox_id]), mailbox_id, make.now())
         hint = make.Hint(email_id, make.row(email_id).scheduled_at)
-        wrong = punktual.altered_worker("two_seconds_fast")
+        wrong = punktual.altered_worker("ten_seconds_fast")
         punktual.listening()
 
         punktual.hint(hint)
 
-        until(lambda: "claim_refused" in punktual.log.read_text(), "the refusal")
-        assert "this worker's clock is 2.0 s off the database's" in punktual.log.read_text()
+        # It measures the least difference, so a slow answer of the database hides a part of the ten seconds.
+        said = re.compile(r"this worker's clock is [\d.]+ s off the database's")
+        until(lambda: said.search(punktual.log.read_text()), "the refusal")
         assert make.row(email_id).status == Status.PENDING
         assert punktual.smtp.connections == 0
 
