@@ -100,8 +100,8 @@ WORDINGS = {
     ),
     Kind.FOLLOW_UPS: Wording(
         "{count} follow-ups wait for the mailbox {name}",
-        "They have waited for two working days, and go from no other mailbox. Resume it, or give it back to its"
-        " campaign, or cancel the campaign.",
+        "They go from no other mailbox. Resume it, or give it back to its campaign, or cancel the campaign. If it has"
+        " no IMAP settings, add them, or set follow_up_without_inbox for its campaign.",
         "/mailboxes#mailbox-{subject}",
     ),
     Kind.DISARMED: Wording("nothing is being sent", "{words}", "/"),

@@ -337,8 +337,11 @@ def edit(campaign_id: int, by: str, change: Edit) -> bool:
             _check_last_day(row, change.last_day)
         others = ("name", *_STOPS, *SEQUENCE_SETTINGS)
         pace = {name: value for name, value in fresh.items() if name not in others}
-        moved = _change_mailboxes(row, change.mailbox_ids) if mailbox_ids is not None else {}
+        its = _mailbox_ids(row.id)
+        moved = _change_mailboxes(row, its, change.mailbox_ids) if mailbox_ids is not None else {}
         more = {**(_change_letter(row, change.letter) if letter else {}), **_change_steps(row, change, by), **moved}
+        if moved and steps.of(row.id) and not fresh.get("follow_up_without_inbox", row.follow_up_without_inbox):
+            _check_inboxes(row, _mailbox_ids(row.id) - its)
         more |= _decide(row, change.follow_ups_of, by) if change.follow_ups_of else {}
         if not more and not changes.differ(row, fresh):
             return False
@@ -354,7 +357,7 @@ def decision(campaign_id: int, mailbox_id: int, goes_on_from: int | None) -> Edi
 
     It takes the first from the campaign and adds the other, where that is not so already.
     """
-    its = {it.mailbox_id for it in CampaignMailbox.select().where(CampaignMailbox.campaign == campaign_id)}
+    its = _mailbox_ids(campaign_id)
     wanted = (its - {mailbox_id}) | ({goes_on_from} if goes_on_from else set())
     order = FollowUpsOf(mailbox_id, goes_on_from)
     return Edit(follow_ups_of=order, mailbox_ids=None if wanted == its else sorted(wanted))
@@ -405,9 +408,23 @@ def _change_steps(row: Campaign, change: Edit, by: str) -> dict[str, list[object
         raise CampaignInvalid(f"cannot edit the campaign {row.name!r}: {error}") from None
 
 
-def _change_mailboxes(row: Campaign, wanted: Sequence[int] | None) -> dict[str, list[object]]:
+def _mailbox_ids(campaign_id: int) -> set[int]:
+    return {it.mailbox_id for it in CampaignMailbox.select().where(CampaignMailbox.campaign == campaign_id)}
+
+
+def _check_inboxes(row: Campaign, mailbox_ids: Collection[int]) -> None:
+    """Follow-ups from a mailbox whose inbox nobody reads would wait for ever."""
+    blind = Mailbox.select().where(Mailbox.id.in_(sorted(mailbox_ids)), Mailbox.imap_host.is_null())
+    if addresses := [it.address for it in blind.order_by(Mailbox.address)]:
+        template = gettext_noop(
+            "nobody would see an answer to %(mailbox)s before a follow-up: give it IMAP settings, or set"
+            " follow_up_without_inbox for %(name)s"
+        )
+        raise CampaignInvalid(Message(template, name=repr(row.name), mailbox=", ".join(addresses)))
+
+
+def _change_mailboxes(row: Campaign, before: set[int], wanted: Sequence[int] | None) -> dict[str, list[object]]:
     """What changed: name -> [old, new], by address. A removed one's pending e-mails are not claimed any more."""
-    before = {it.mailbox_id for it in CampaignMailbox.select().where(CampaignMailbox.campaign == row.id)}
     after = set(wanted or ())
     if not after:
         raise CampaignInvalid(Message(gettext_noop("the campaign %(name)s needs a mailbox"), name=repr(row.name)))
@@ -430,19 +447,14 @@ def _addresses(ids: Collection[int]) -> dict[int, str]:
 
 def _decide(row: Campaign, order: FollowUpsOf, by: str) -> dict[str, list[object]]:
     """What changed: name -> [old, new], by address."""
-    its = {it.mailbox_id for it in CampaignMailbox.select().where(CampaignMailbox.campaign == row.id)}
+    its = _mailbox_ids(row.id)
     addresses = _addresses({order.mailbox_id, order.goes_on_from or order.mailbox_id})
     names = {"name": repr(row.name), "mailbox": addresses[order.mailbox_id]}
     if order.goes_on_from is not None and order.goes_on_from not in its:
         template = gettext_noop("%(mailbox)s is none of the mailboxes of %(name)s")
         raise CampaignInvalid(Message(template, name=names["name"], mailbox=addresses[order.goes_on_from]))
-    new = Mailbox.get_by_id(order.goes_on_from) if order.goes_on_from else None
-    if new is not None and new.imap_host is None and not row.follow_up_without_inbox:
-        template = gettext_noop(
-            "nobody would see an answer to %(mailbox)s before a follow-up: give it IMAP settings, or set"
-            " follow_up_without_inbox for %(name)s"
-        )
-        raise CampaignInvalid(Message(template, name=names["name"], mailbox=new.address))
+    if order.goes_on_from is not None and not row.follow_up_without_inbox:
+        _check_inboxes(row, {order.goes_on_from})
     if order.mailbox_id in its:
         raise CampaignInvalid(Message(gettext_noop("%(mailbox)s is still a mailbox of %(name)s"), **names))
     if not former_mailboxes.decide(row.id, order.mailbox_id, order.goes_on_from):

@@ -21,7 +21,7 @@ from models.planning import refusals
 from models.planning.refusals import Refusal
 from models.states import CampaignStatus, MailboxStatus
 from models.store import reason_columns, tick_request
-from models.store.database import clock, database, with_next
+from models.store.database import clock, database, fetch, with_next
 from models.store.tables import (
     Campaign,
     CampaignMailbox,
@@ -36,6 +36,10 @@ from scheduling import providers
 
 class MailboxInvalid(Exception):
     """An order about a mailbox cannot be carried out."""
+
+
+class NoInbox(MailboxInvalid):
+    """Follow-ups go from it only while somebody reads its inbox."""
 
 
 class NoSuchMailbox(LookupError):
@@ -201,7 +205,7 @@ def edit(mailbox_id: int, by: str, change: Edit) -> None:
 
     A new limit or gap replans its campaigns from now on. A new login opens the mailbox, because its faults were those
     of the old one, and replans what waited for it. A password replaces OAuth2. A new Sent folder is searched for copies
-    at the next tick. Raises OutOfBounds for its numbers.
+    at the next tick. Raises OutOfBounds for its numbers, and NoInbox.
     """
     fresh = change.columns()
     bounds.check(bounds.MAILBOX | bounds.RAMP, fresh)
@@ -218,6 +222,8 @@ def _edit(mailbox_id: int, fresh: dict[str, object], by: str, verb: str = "edit"
     with database.atomic():
         campaigns = locks.lock_campaigns(used_by(mailbox_id))
         row = _locked(mailbox_id)
+        if row.imap_host is not None and fresh.get("imap_host", row.imap_host) is None:
+            _check_nothing_needs_its_inbox(row)
         if "smtp_host" in fresh and "provider" not in fresh:
             fresh["provider"] = providers.of(str(fresh["smtp_host"]), row.address)
         is_new_pace = changes.differ(row, {name: fresh[name] for name in _PACE & fresh.keys()})
@@ -234,6 +240,24 @@ def _edit(mailbox_id: int, fresh: dict[str, object], by: str, verb: str = "edit"
             notices.over(Kind.MAILBOX, mailbox_id)
         if _LOOK & fresh.keys():
             evidence.forget(mailbox_id)
+
+
+# Campaigns whose next letters would wait for it for ever.
+NEEDING = """
+SELECT c.name FROM campaign_mailbox b JOIN campaign c ON c.id = b.campaign_id
+WHERE b.mailbox_id = %s AND c.status IN ('draft', 'active', 'paused') AND NOT c.follow_up_without_inbox
+  AND EXISTS (SELECT FROM campaign_step s WHERE s.campaign_id = c.id AND s.position > 1 AND s.removed_at IS NULL)
+ORDER BY c.name
+"""
+
+
+def _check_nothing_needs_its_inbox(row: Mailbox) -> None:
+    if names := [repr(name) for (name,) in fetch(NEEDING, (row.id,))]:
+        template = gettext_noop(
+            "%(mailbox)s must keep its IMAP settings: without them nobody would see an answer before a follow-up of"
+            " %(names)s; take it from there first, or set follow_up_without_inbox there"
+        )
+        raise NoInbox(Message(template, mailbox=row.address, names=", ".join(names)))
 
 
 def authorize(mailbox_id: int, by: str, username: str, authorization: Mapping[str, object]) -> None:

@@ -15,7 +15,7 @@ from models.states import PROTECTION
 from models.store import reason_columns
 from models.store.database import clock, execute, fetch, row, rows
 from models.store.recordable import recordable
-from reasons import Why
+from reasons import Code, Reason, Why
 from scheduling.waits import working_days_before
 
 
@@ -31,7 +31,7 @@ class Kind(StrEnum):
     INBOX = "inbox"  # a mailbox's inbox cannot be read
     CALIBRATION = "calibration"  # a mailbox's calibration mail shows that receivers mistrust it
     DOMAIN = "domain"  # DNS records of a mailbox's domain are missing or wrong
-    FOLLOW_UPS = "follow_ups"  # follow-ups wait for their mailbox, which is paused or was taken from its campaign
+    FOLLOW_UPS = "follow_ups"  # they wait for their mailbox: paused, taken from its campaign, or without an inbox
 
 
 @dataclass(frozen=True)
@@ -88,12 +88,20 @@ cause AS (
     FROM inbox i JOIN mailbox m ON m.id = i.mailbox_id
     WHERE m.imap_host IS NOT NULL AND i.failures >= %(failed_looks)s
     UNION ALL
-    SELECT 'follow_ups', m.id, m.address, count(*)::int, NULL, NULL, NULL
+    SELECT 'follow_ups', m.id, m.address, count(DISTINCT waiting.campaign_lead_id)::int,
+           max(waiting.words), max(waiting.code), NULL
     FROM mailbox m
-    JOIN (SELECT q.mailbox_id, q.campaign_lead_id
+    JOIN (SELECT q.mailbox_id, q.campaign_lead_id, NULL AS words, NULL AS code
           FROM campaign_email_queue q JOIN campaign c ON c.id = q.campaign_id AND c.status = 'active'
           WHERE q.status = 'pending' AND q.predecessor_id IS NOT NULL AND q.scheduled_at < %(overdue)s
-          UNION {former_mailboxes.OVERDUE}) waiting ON waiting.mailbox_id = m.id
+          UNION ALL SELECT *, NULL, NULL FROM ({former_mailboxes.OVERDUE}) former
+          -- Put off again and again, so that its time says nothing.
+          UNION ALL
+          SELECT q.mailbox_id, q.campaign_lead_id, %(no_inbox)s, %(no_inbox_code)s
+          FROM mailbox blind JOIN campaign_email_queue q ON q.mailbox_id = blind.id AND q.status = 'pending'
+              AND q.predecessor_id IS NOT NULL AND q.wait_ends_at < clock_timestamp()
+          JOIN campaign c ON c.id = q.campaign_id AND c.status = 'active' AND NOT c.follow_up_without_inbox
+          WHERE blind.imap_host IS NULL) waiting ON waiting.mailbox_id = m.id
     GROUP BY m.id, m.address
     UNION ALL
     SELECT 'domain', min(m.id), f.domain, count(DISTINCT f.record)::int, string_agg(DISTINCT f.reason, '; '), NULL, NULL
@@ -262,5 +270,7 @@ def _values() -> dict[str, object]:
         "protection": PROTECTION,
         "before_consent_ends": _BEFORE_CONSENT_ENDS,
         "failed_looks": _FAILED_LOOKS,
+        "no_inbox": str(Reason(Code.NO_INBOX)),
+        "no_inbox_code": str(Code.NO_INBOX),
         "overdue": working_days_before(clock(), _WAITING_DAYS),
     }

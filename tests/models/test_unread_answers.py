@@ -1,6 +1,7 @@
 """A follow-up never goes out past an answer that may be unread: not at its claim, and not at its hand-over."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -13,8 +14,13 @@ from models.email.gates import Closed
 from models.health import invariants
 from models.inbox import looks, unread
 from models.inbox.looks import Look
+from models.owner import campaigns, mailboxes, notices
+from models.owner.campaigns import CampaignInvalid, Edit
+from models.owner.mailboxes import NoInbox
+from models.owner.notices import Kind
 from models.store import database
 from models.store.tables import CampaignEmailQueue, CampaignLead, CampaignStep, EmailHistory
+from reasons import Code, Reason
 from tests import factories as make
 from tests.actors.test_follow_ups import send
 
@@ -268,3 +274,52 @@ class TestTheDoctor:
         Q.update(looked_at=row.wait_ends_at - SECOND).where(Q.id == row.id).execute()
 
         assert "each follow-up was sent after its wait and a look for an answer" in self.broken()
+
+
+class TestAMailboxWithoutImap:
+    """Nothing but a person's decision lets its follow-ups go, so nobody may bring this about unseen."""
+
+    def test_whose_follow_up_waits_needs_a_person_although_its_time_moves(self) -> None:
+        row = due(imap=False, waited=timedelta(days=7))
+        make.age(row.id, unread.PATIENCE + MINUTE)
+        assert unread.put_off_unread("tests") == 1
+
+        [cause] = notices.causes()
+
+        assert (cause.kind, cause.subject, cause.count) == (Kind.FOLLOW_UPS, row.mailbox_id, 1)
+        assert cause.why == Reason(Code.NO_INBOX)
+        campaigns.edit(row.campaign_id, "ola", Edit(follow_up_without_inbox=True))
+        assert notices.causes() == []
+
+    def test_needs_nobody_before_a_follow_ups_wait_has_ended(self) -> None:
+        due(imap=False, waited=-MINUTE)
+
+        assert notices.causes() == []
+
+    @pytest.mark.parametrize("more", [{"follow_ups": ["1 day"], "follow_up_without_inbox": True}, {}])
+    def test_is_added_to_a_campaign_that_may_follow_up_unseen_or_does_not_follow_up(self, more: dict[str, Any]) -> None:
+        seen, unseen = make.a_listening_mailbox(), make.a_mailbox()
+        campaign_id = make.a_campaign([seen], **more)
+
+        assert campaigns.edit(campaign_id, "ola", Edit(mailbox_ids=[seen, unseen]))
+
+    def test_is_not_added_to_a_campaign_that_follows_up(self) -> None:
+        seen, unseen = make.a_listening_mailbox(), make.a_mailbox("jan@sender.example")
+        campaign_id = make.a_campaign([seen], follow_ups=["1 day"])
+
+        with pytest.raises(CampaignInvalid, match=r"nobody would see an answer to jan@sender\.example"):
+            campaigns.edit(campaign_id, "ola", Edit(mailbox_ids=[seen, unseen]))
+
+        assert mailboxes.used_by(unseen) == []
+
+    def test_comes_not_about_while_a_campaign_follows_up_from_it(self) -> None:
+        mailbox_id = make.a_listening_mailbox()
+        campaign_id = make.a_campaign([mailbox_id], follow_ups=["1 day"])
+
+        with pytest.raises(NoInbox, match=r"a follow-up of 'campaign \d+'"):
+            mailboxes.edit(mailbox_id, "ola", mailboxes.Edit(sent_mail="nowhere"))
+
+        assert mailboxes.get(mailbox_id).imap_host is not None
+        campaigns.edit(campaign_id, "ola", Edit(follow_up_without_inbox=True))
+        mailboxes.edit(mailbox_id, "ola", mailboxes.Edit(sent_mail="nowhere"))
+        assert mailboxes.get(mailbox_id).imap_host is None

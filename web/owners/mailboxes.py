@@ -23,7 +23,7 @@ from logins.check import ServerCheck
 from mail.address import AddressInvalid, normalise
 from messages import Message, gettext_noop
 from models.owner import authorizations, campaigns, changes, mailboxes, preview
-from models.owner.mailboxes import Edit, MailboxInvalid, Ramp, SentMail
+from models.owner.mailboxes import Edit, MailboxInvalid, NoInbox, Ramp, SentMail
 from models.owner.settlement import MOST_REASON
 from models.states import MailboxStatus
 from models.store import database, vault
@@ -347,7 +347,7 @@ def _ordered(row: Mailbox, form: Form, order: Callable[[], object], field: str) 
     try:
         order()
     except MailboxInvalid as error:
-        form.refuse(field, messages.of(error))
+        form.refuse("imap_host" if isinstance(error, NoInbox) else field, messages.of(error))
         return _page(row, form)
     return redirect(url_for("mailboxes.one", mailbox_id=row.id), 303)
 

@@ -189,6 +189,15 @@ class TestAMailbox:
 
         assert where in wrong(page)
 
+    def test_keeps_its_inbox_while_a_campaign_follows_up_from_it(self, owner: Owner) -> None:
+        mailbox_id = make.a_listening_mailbox()
+        make.a_campaign([mailbox_id], follow_ups=["1 day"])
+        form = {"form": "login", "host": "smtp.new.example", "security": "tls", "imap_security": "tls"}
+
+        page = owner.may_not(f"/mailboxes/{mailbox_id}/login", **form, username="ola", imap_host="")
+
+        assert "must keep its IMAP settings" in wrong(page)["imap_host"]
+
     def test_is_frozen_for_days_and_that_is_taken_back(self, owner: Owner) -> None:
         mailbox_id = make.a_mailbox(OLA)
         today = warsaw_day(make.now())
