@@ -38,6 +38,10 @@ class CampaignInvalid(Exception):
     """An order about a campaign cannot be carried out."""
 
 
+class NameTaken(CampaignInvalid):
+    """Another campaign has this name."""
+
+
 class NoSuchCampaign(LookupError):
     """There is no campaign with this id."""
 
@@ -466,7 +470,7 @@ def _decide(row: Campaign, order: FollowUpsOf, by: str) -> dict[str, list[object
 
 def _refusal(error: IntegrityError, name: str | None) -> Exception:
     if "campaign_name" in str(error):
-        return CampaignInvalid(Message(gettext_noop("there is a campaign %(name)s already"), name=repr(name)))
+        return NameTaken(Message(gettext_noop("there is a campaign %(name)s already"), name=repr(name)))
     return error
 
 
@@ -549,33 +553,19 @@ def copy(campaign_id: int, name: str, by: str, *, with_leads: bool) -> int:
             subject=subject,
             text=text,
             html=html,
-            mailbox_ids=[it.mailbox_id for it in CampaignMailbox.select().where(CampaignMailbox.campaign == row.id)],
+            mailbox_ids=sorted(_mailbox_ids(row.id)),
             window=windows.window_of(row, ()),
             delay_seconds=row.delay_seconds,
             daily_limit=row.daily_limit,
+            later_steps=steps.of(row.id),
+            **{name: getattr(row, name) for name in (*_STOPS, *SEQUENCE_SETTINGS)},
         )
         copy_id = _insert(new, by)
-        Campaign.update({name: getattr(row, name) for name in _COPIED}).where(Campaign.id == copy_id).execute()
-        execute(COPY_STEPS, (copy_id, row.id))
         if with_leads:
             execute(COPY_LEADS, (copy_id, row.id))
         return copy_id
 
 
-# Its settings beside those that a new campaign is given.
-_COPIED = (
-    "stop_in_all_campaigns",
-    "stop_colleagues",
-    "follow_up_without_inbox",
-    "new_leads_per_day",
-    "follow_up_share",
-)
-# Those behind the first, which comes with the campaign.
-COPY_STEPS = """
-INSERT INTO campaign_step (campaign_id, position, subject, text, html, wait_count, wait_unit)
-SELECT %s, 1 + row_number() OVER (ORDER BY position), subject, text, html, wait_count, wait_unit FROM campaign_step
-WHERE campaign_id = %s AND position > 1 AND removed_at IS NULL
-"""
 COPY_LEADS = """
 INSERT INTO campaign_lead (campaign_id, lead_id, position, address, fields)
 SELECT %s, l.lead_id, l.position, l.address, l.fields FROM campaign_lead l JOIN lead p ON p.id = l.lead_id

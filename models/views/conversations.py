@@ -68,7 +68,7 @@ class Conversation:
 
 LEADS = f"""
 SELECT cl.id, cl.campaign_id, c.name AS campaign, c.status AS campaign_status, cl.address AS lead,
-       (SELECT count(*)::int FROM campaign_step s WHERE s.campaign_id = c.id) AS steps,
+       (SELECT count(*)::int FROM campaign_step s WHERE s.campaign_id = c.id AND s.removed_at IS NULL) AS steps,
        {forbidden.COLUMNS}
 FROM campaign_lead cl
 JOIN campaign c ON c.id = cl.campaign_id

@@ -72,6 +72,13 @@ class TestARemoval:
         go_on()
         assert of_its_lead(second) == [Status.SENT, Status.CANCELLED, Status.PENDING]
 
+    def test_leaves_a_conversation_of_the_letters_that_remain(self, second: int) -> None:
+        assert conversation(second).steps == 3
+
+        remove(second)
+
+        assert conversation(second).steps == 2
+
     def test_keeps_an_email_that_a_log_brought_back_from_being_sent_again(self, second: int) -> None:
         """It was handed over since the backup, in which its step was then removed."""
         remove(second)

@@ -22,7 +22,7 @@ from mail.message import LetterInvalid
 from mail.render import TemplateInvalid
 from messages import Message, gettext_noop
 from models.owner import campaigns, mailboxes, preview, steps
-from models.owner.campaigns import NO_BOUND, NO_END, CampaignInvalid, Edit, NewCampaign
+from models.owner.campaigns import NO_BOUND, NO_END, CampaignInvalid, Edit, NameTaken, NewCampaign
 from models.owner.mailboxes import MailboxInvalid
 from models.owner.sentences import WEEKDAYS
 from models.planning import usable
@@ -229,7 +229,7 @@ def edit(campaign_id: int) -> ResponseReturnValue:
     except FileInvalid as error:
         form.refuse("text", messages.of(error))
     except CampaignInvalid as error:
-        form.refuse("name" if "already" in str(error) else "", messages.of(error))
+        form.refuse("name" if isinstance(error, NameTaken) else "", messages.of(error))
     if not form.is_right:
         return _form_page(row, form)
     then = "leads.leads" if row.status == CampaignStatus.DRAFT else "pages.campaign"

@@ -413,6 +413,15 @@ class TestAnEdit:
         assert "surname" in wrong(page)["text"]
         assert campaigns.letter(row.id)[1] != "Dear {{ surname }}"
 
+    def test_that_is_refused_for_a_leads_field_is_not_told_beside_the_campaigns_name(self, owner: Owner) -> None:
+        row = campaigns.get(make.a_campaign([make.a_mailbox()], leads=["already@leads.example"], active=False))
+        CampaignLead.update(fields={"name": "Ola", "city": ""}).execute()
+
+        page = owner.may_not(f"/campaigns/{row.id}/edit", **form_of(row, text="Greetings to {{ city }}"))
+
+        assert "already@leads.example" in text(page)
+        assert "name" not in wrong(page)
+
     def test_is_not_offered_for_what_is_over(self, owner: Owner) -> None:
         campaign_id = make.a_campaign([make.a_mailbox()])
         campaigns.cancel(campaign_id, "tests")
