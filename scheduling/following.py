@@ -11,8 +11,8 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from scheduling.plan_types import END, GIVE_UP_AFTER, Bound, Email, FollowUp, Slot, Taken, whole
-from scheduling.pool import Box
-from scheduling.simulation import LAST_MINUTE, Future, Line, of
+from scheduling.pool import MailboxState
+from scheduling.simulation import LAST_MINUTE, CampaignState, Future, run_step
 from scheduling.window import Window, warsaw_day, warsaw_day_bounds
 
 _DAY = timedelta(days=1)
@@ -43,28 +43,28 @@ class Following:
     def expect(self, taken: Iterable[Taken]) -> None:
         """Pending e-mails will be sent, and followed."""
         for it in taken:
-            line = self._future.lines.get(it.campaign_id)
-            if line is not None and it.step_id in line.steps:
+            state = self._future.states.get(it.campaign_id)
+            if state is not None and it.step_id in state.steps:
                 self._push(_Sent(it.at, *_named(it), it.mailbox_id, is_told=False))
 
-    def book(self, line: Line, emails: Iterable[Email]) -> None:
+    def book(self, state: CampaignState, emails: Iterable[Email]) -> None:
         """Follow-ups that are planned again: those that can stay where they are, then the others, both in order."""
         moving = []
         for email in emails:
-            if email.bound is not None and not self._stands(line, email, email.bound):
+            if email.bound is not None and not self._stands(state, email, email.bound):
                 moving.append(email)
         for email in moving:
             assert email.bound is not None
-            self._place(line, email.lead_id, email.step_id, email.bound, is_told=True)
+            self._place(state, email.lead_id, email.step_id, email.bound, is_told=True)
 
     def follow(self, it: FollowUp) -> Slot | None:
         """The slot of a follow-up whose e-mail was sent. None: its mailbox cannot be used, or no place is free."""
-        line = self._future.lines[it.campaign_id]
-        return of(line, self._place, it.lead_id, it.step_id, it.bound, self._expected)
+        state = self._future.states[it.campaign_id]
+        return run_step(state, self._place, it.lead_id, it.step_id, it.bound, self._expected)
 
     def sent(self, slot: Slot) -> None:
         """An e-mail that is being planned."""
-        if slot.step_id in self._future.lines[slot.campaign_id].steps:
+        if slot.step_id in self._future.states[slot.campaign_id].steps:
             self._push(_Sent(slot.at, *_named(slot), slot.mailbox_id, is_told=False))
 
     def until(self, at: datetime) -> Iterator[Slot]:
@@ -74,10 +74,10 @@ class Following:
             self.next_at = self._ahead[0].at if self._ahead else END
             if it.is_told:
                 yield Slot(it.campaign_id, it.lead_id, it.step_id, it.mailbox_id, it.at)
-            line = self._future.lines[it.campaign_id]
-            if (step := line.steps.get(it.step_id)) is not None and step.wait is not None:
+            state = self._future.states[it.campaign_id]
+            if (step := state.steps.get(it.step_id)) is not None and step.wait is not None:
                 bound = Bound(it.mailbox_id, step.wait.due(step.wait.ends(it.at)))
-                of(line, self._place, it.lead_id, step.id, bound, self._expected)
+                run_step(state, self._place, it.lead_id, step.id, bound, self._expected)
 
     def rest(self) -> Iterator[Slot]:
         """When nothing else is to be placed."""
@@ -94,62 +94,64 @@ class Following:
         heapq.heappush(self._ahead, it)
         self.next_at = self._ahead[0].at
 
-    def _stands(self, line: Line, email: Email, bound: Bound) -> bool:
+    def _stands(self, state: CampaignState, email: Email, bound: Bound) -> bool:
         """Book its current slot, if it can stay there."""
-        box, current = self._box(line, bound), email.current
+        box, current = self._box(state, bound), email.current
         if box is None or current is None or current.mailbox_id != bound.mailbox_id:
             return False
         at, day = current.at, warsaw_day(current.at)
-        if not bound.not_before <= at < END or self._first_at(line, box, at) > at:
+        if not bound.not_before <= at < END or self._first_at(state, box, at) > at:
             return False
-        if not line.it.window.is_open(at) or not self._has_room(line, box, day):
+        if not state.campaign.window.is_open(at) or not self._has_room(state, box, day):
             return False
-        if line.ahead.free_from(at) > at or box.ahead.free_from(at) > at:
+        if state.ahead.free_from(at) > at or box.ahead.free_from(at) > at:
             return False
-        self._book(line, box, Slot(line.it.id, email.lead_id, email.step_id, box.it.id, at), day, is_told=True)
+        self._book(
+            state, box, Slot(state.campaign.id, email.lead_id, email.step_id, box.mailbox.id, at), day, is_told=True
+        )
         return True
 
-    def _place(self, line: Line, lead_id: int, step_id: int, bound: Bound, is_told: bool) -> Slot | None:
-        box = self._box(line, bound)
+    def _place(self, state: CampaignState, lead_id: int, step_id: int, bound: Bound, is_told: bool) -> Slot | None:
+        box = self._box(state, bound)
         if box is None:
             return None
-        hours = self._hours_of(line.it.window)
-        at = self._first_at(line, box, bound.not_before)
+        hours = self._hours_of(state.campaign.window)
+        at = self._first_at(state, box, bound.not_before)
         give_up_at = at + GIVE_UP_AFTER
         while at < give_up_at:
             later, day = hours.open_from(at)
             if later == at:
-                if self._has_room(line, box, day):
-                    later = box.ahead.free_from(line.ahead.free_from(at))
+                if self._has_room(state, box, day):
+                    later = box.ahead.free_from(state.ahead.free_from(at))
                 else:
                     later = hours.ends(day)
             if later == at:
-                slot = Slot(line.it.id, lead_id, step_id, box.it.id, at)
-                self._book(line, box, slot, day, is_told=is_told)
+                slot = Slot(state.campaign.id, lead_id, step_id, box.mailbox.id, at)
+                self._book(state, box, slot, day, is_told=is_told)
                 return slot
             at = later
         return None
 
-    def _box(self, line: Line, bound: Bound) -> Box | None:
-        return self._future.boxes.get(bound.mailbox_id) if bound.mailbox_id in line.it.mailbox_ids else None
+    def _box(self, state: CampaignState, bound: Bound) -> MailboxState | None:
+        return self._future.boxes.get(bound.mailbox_id) if bound.mailbox_id in state.campaign.mailbox_ids else None
 
-    def _first_at(self, line: Line, box: Box, not_before: datetime) -> datetime:
+    def _first_at(self, state: CampaignState, box: MailboxState, not_before: datetime) -> datetime:
         at = max(whole(not_before), self._future.now, box.free_at)
-        return at if line.started is None else max(at, whole(line.started + line.ahead.gap))
+        return at if state.started is None else max(at, whole(state.started + state.ahead.gap))
 
-    def _has_room(self, line: Line, box: Box, day: date) -> bool:
-        most = max(1, box.it.daily_limit * line.it.follow_up_share // 100)
-        return box.following[day] < most and line.left_on(day) > 0 and box.left_on(day) > 0
+    def _has_room(self, state: CampaignState, box: MailboxState, day: date) -> bool:
+        most = max(1, box.mailbox.daily_limit * state.campaign.follow_up_share // 100)
+        return box.following[day] < most and state.left_on(day) > 0 and box.left_on(day) > 0
 
-    def _book(self, line: Line, box: Box, slot: Slot, day: date, *, is_told: bool) -> None:
-        line.book_ahead(slot.at, day)
+    def _book(self, state: CampaignState, box: MailboxState, slot: Slot, day: date, *, is_told: bool) -> None:
+        state.book_ahead(slot.at, day)
         box.book_ahead(slot.campaign_id, slot.at, day)
-        if day == line.day and line.left is not None and box in line.left:
-            if line.left[box] > 0:
-                line.left[box] -= 1
+        if day == state.day and state.left is not None and box in state.left:
+            if state.left[box] > 0:
+                state.left[box] -= 1
             else:
                 box.surplus -= 1
-        if is_told or slot.step_id in line.steps:
+        if is_told or slot.step_id in state.steps:
             self._push(_Sent(slot.at, *_named(slot), slot.mailbox_id, is_told))
 
     def _hours_of(self, window: Window) -> "_Hours":

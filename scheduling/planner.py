@@ -30,7 +30,7 @@ from scheduling.plan_types import (
     interval,
     whole,
 )
-from scheduling.simulation import FAULTS, JITTER, Future, Line, Unplannable, jitter, of
+from scheduling.simulation import FAULTS, JITTER, CampaignState, Future, Unplannable, jitter, run_step
 from scheduling.window import Window, warsaw_day
 
 # Whoever plans needs this module alone.
@@ -80,12 +80,14 @@ def plan(
     """
     future = Future(campaigns, mailboxes, taken, now)
     following = Following(future, expected=expected)
-    for line in future.lines.values():
-        of(line, following.book, line.it.emails)
+    for state in future.states.values():
+        run_step(state, following.book, state.campaign.emails)
     for each in due:
         following.follow(each)
     following.expect(taken)
-    first = {line.it.id: of(line, future.first_moment) for line in future.lines.values() if line.to_place}
+    first = {
+        state.campaign.id: run_step(state, future.first_moment) for state in future.states.values() if state.to_place
+    }
     # (time, waiting since, campaign): a contested mailbox goes to the campaign that asked first.
     waiting = [(at, at, campaign_id) for campaign_id, at in first.items()]
     heapq.heapify(waiting)
@@ -93,19 +95,19 @@ def plan(
         at, since, campaign_id = waiting[0]
         if following.next_at <= at:
             yield from following.until(at)
-        line = future.lines[campaign_id]
+        state = future.states[campaign_id]
         try:
-            slot, later = future.advance(line, at)
+            slot, later = future.advance(state, at)
         except FAULTS as fault:
             raise Unplannable(campaign_id) from fault
         if holds is not None:
-            _note(holds, future, line, at, slot, later)
+            _note(holds, future, state, at, slot, later)
         if later is None:
             heapq.heappop(waiting)
         else:
             heapq.heapreplace(waiting, (later, later if slot else since, campaign_id))
         if slot is not None:
-            if line.steps:
+            if state.steps:
                 following.sent(slot)
             yield slot
     yield from following.rest()
@@ -130,16 +132,21 @@ def follow(
 
 
 def _note(
-    holds: dict[Slot, Hold], future: Future, line: Line, at: datetime, slot: Slot | None, later: datetime | None
+    holds: dict[Slot, Hold],
+    future: Future,
+    state: CampaignState,
+    at: datetime,
+    slot: Slot | None,
+    later: datetime | None,
 ) -> None:
     """Remember what put off the campaign's next e-mail from `at`; or, if it got its slot, note what did for longest."""
     if slot is not None:
-        if line.put_off is not None:
-            holds[slot] = line.put_off[1]
-        line.put_off = None
+        if state.put_off is not None:
+            holds[slot] = state.put_off[1]
+        state.put_off = None
         future.senders[slot.mailbox_id, future.day_of(slot.at)].add(slot.campaign_id)
-    elif later is not None and (line.put_off is None or later - at > line.put_off[0]):
-        line.put_off = (later - at, of(line, future.why_not, at))
+    elif later is not None and (state.put_off is None or later - at > state.put_off[0]):
+        state.put_off = (later - at, run_step(state, future.why_not, at))
 
 
 def horizon(window: Window, now: datetime, at_least: timedelta) -> datetime:
@@ -162,11 +169,11 @@ def retry_moment(campaign: Campaign, mailbox: Mailbox, taken: Iterable[Taken], n
     """
     campaign = replace(campaign, window=replace(campaign.window, last_day=None))
     future = Future([campaign], [mailbox], taken, not_before)
-    line, box = future.lines[campaign.id], future.boxes[mailbox.id]
-    at = first = future.next_allowed(line, whole(not_before))
+    state, box = future.states[campaign.id], future.boxes[mailbox.id]
+    at = first = future.next_allowed(state, whole(not_before))
     while at < not_before + GIVE_UP_AFTER:
-        later = future.next_day(line) if box.room_on(future.day_of(at)) <= 0 else box.free_from(at)
+        later = future.next_day(state) if box.room_on(future.day_of(at)) <= 0 else box.free_from(at)
         if later == at:
             return at
-        at = future.next_allowed(line, later)
+        at = future.next_allowed(state, later)
     return first

@@ -11,7 +11,7 @@ from scheduling.track import LimitedTrack, Track
 _NOTHING: Counter[int] = Counter()
 
 
-class Box:
+class MailboxState:
     """A mailbox in the simulation. Its time only goes forward."""
 
     __slots__ = (
@@ -20,8 +20,8 @@ class Box:
         "following",
         "free_at",
         "held",
-        "it",
         "latest",
+        "mailbox",
         "rank",
         "room",
         "shares",
@@ -31,24 +31,26 @@ class Box:
 
     is_limited = False  # whether it could reach a limit of its provider
 
-    def __init__(self, it: Mailbox) -> None:
-        self.it = it
-        self.ahead = Track(it.gap)  # e-mails planned for later
-        self.following: Counter[date] = Counter(it.used_to_follow)  # follow-ups by day
+    def __init__(self, mailbox: Mailbox) -> None:
+        self.mailbox = mailbox
+        self.ahead = Track(mailbox.gap)  # e-mails planned for later
+        self.following: Counter[date] = Counter(mailbox.used_to_follow)  # follow-ups by day
         self.taken: dict[date, Counter[int]] = {}  # day -> campaign -> its e-mails planned before
-        self.latest = it.last_start or BEGIN
-        self.free_at = whole(max(it.open_from or BEGIN, it.last_start + it.gap if it.last_start else BEGIN))
+        self.latest = mailbox.last_start or BEGIN
+        self.free_at = whole(
+            max(mailbox.open_from or BEGIN, mailbox.last_start + mailbox.gap if mailbox.last_start else BEGIN)
+        )
         self.day = date.min
         self.room = 0  # of this day, as all below
         self.held = _NOTHING
-        self.rank = (0, BEGIN, it.id)
+        self.rank = (0, BEGIN, mailbox.id)
         self.shares: Mapping[int, int] | None = None  # campaign -> slots; None: nobody has asked for one
         self.surplus = 0  # slots that are in nobody's share
 
     def room_on(self, day: date) -> int:
         if day != self.day:
             self.day, self.shares, self.surplus, self.held = day, None, 0, self.taken.get(day, _NOTHING)
-            self.room = self.it.daily_limit - self.it.used.get(day, 0) - self.held.total()
+            self.room = self.mailbox.daily_limit - self.mailbox.used.get(day, 0) - self.held.total()
             self._rank()
         return self.room
 
@@ -72,18 +74,18 @@ class Box:
         """Its room on this day or a later one."""
         if day == self.day:
             return self.room
-        return self.it.daily_limit - self.it.used.get(day, 0) - self.taken.get(day, _NOTHING).total()
+        return self.mailbox.daily_limit - self.mailbox.used.get(day, 0) - self.taken.get(day, _NOTHING).total()
 
     def _pass(self, at: datetime) -> None:
         self.latest = at
-        free_at = whole(at + self.it.gap)
+        free_at = whole(at + self.mailbox.gap)
         if free_at > self.free_at:
             self.free_at = free_at
         self._rank()
 
     def _rank(self) -> None:
         """The least goes first: the one with the most room left, and among equals the one idle longest."""
-        self.rank = (-self.room, self.latest, self.it.id)
+        self.rank = (-self.room, self.latest, self.mailbox.id)
 
     def free_from(self, at: datetime) -> datetime:
         """The first time from `at` on that keeps the gap to all of its e-mails."""
@@ -94,16 +96,16 @@ class Box:
         return self.ahead.free_from(max(at, self.free_at))
 
 
-class LimitedBox(Box):
+class LimitedMailboxState(MailboxState):
     """A mailbox that could reach a limit of its provider."""
 
     __slots__ = ()
 
     is_limited = True
 
-    def __init__(self, it: Mailbox) -> None:
-        super().__init__(it)
-        self.ahead: LimitedTrack = LimitedTrack(it.gap, it.ceilings)
+    def __init__(self, mailbox: Mailbox) -> None:
+        super().__init__(mailbox)
+        self.ahead: LimitedTrack = LimitedTrack(mailbox.gap, mailbox.ceilings)
 
     def book(self, at: datetime) -> None:
         super().book(at)
@@ -116,15 +118,15 @@ class Pool:
     A rank only gets worse during a day. So it is enough to look again at those that seem to be first.
     """
 
-    def __init__(self, boxes: list[Box]) -> None:
+    def __init__(self, boxes: list[MailboxState]) -> None:
         self.boxes = boxes
         self._day = date.min
-        self._ranking: list[tuple[tuple[int, datetime, int], Box]] = []
+        self._ranking: list[tuple[tuple[int, datetime, int], MailboxState]] = []
 
-    def with_room(self, day: date) -> list[Box]:
+    def with_room(self, day: date) -> list[MailboxState]:
         return [box for box in self.boxes if box.room_on(day) > 0]
 
-    def free_in_order(self, at: datetime, day: date) -> Iterator[Box]:
+    def free_in_order(self, at: datetime, day: date) -> Iterator[MailboxState]:
         """Those with room that are free at this time."""
         if day != self._day:
             self._day, self._ranking = day, sorted((box.rank, box) for box in self.with_room(day))

@@ -21,7 +21,7 @@ from scheduling.plan_types import (
     Taken,
     whole,
 )
-from scheduling.pool import Box, LimitedBox, Pool
+from scheduling.pool import LimitedMailboxState, MailboxState, Pool
 from scheduling.sharing import max_min
 from scheduling.track import Track
 from scheduling.window import Window, warsaw_day, warsaw_day_bounds
@@ -46,15 +46,15 @@ class Unplannable(Exception):
         self.campaign_id = campaign_id
 
 
-class Line:
+class CampaignState:
     """A campaign in the simulation. Its time only goes forward."""
 
     # With slots a plan of a thousand campaigns takes a sixth less time: fewer places of memory are read.
     __slots__ = (
         "ahead",
+        "campaign",
         "day",
         "delay",
-        "it",
         "last_minute_from",
         "left",
         "open_until",
@@ -71,25 +71,27 @@ class Line:
         "to_place",
     )
 
-    def __init__(self, it: Campaign) -> None:
-        self.it = it
+    def __init__(self, campaign: Campaign) -> None:
+        self.campaign = campaign
         self.pool = Pool([])
-        self.previous = it.last_start
-        self.to_place = deque(email for email in it.emails if email.bound is None)
+        self.previous = campaign.last_start
+        self.to_place = deque(email for email in campaign.emails if email.bound is None)
         self.taken: Counter[date] = Counter()
         self.taken_new: Counter[date] = Counter()  # first e-mails among them
         # Slots that an e-mail keeps its distance to on both sides: of follow-ups, and in a sequence of others too.
-        self.ahead = Track(it.delay * (1 - JITTER))
-        self.started = it.last_start  # the last e-mail that the simulation has come to
-        self.delay = it.delay // _MICROSECOND  # times a float it is found five times as fast as a timedelta
-        self.steps = {step.id: following for step, following in pairwise(it.steps)}
+        self.ahead = Track(campaign.delay * (1 - JITTER))
+        self.started = campaign.last_start  # the last e-mail that the simulation has come to
+        self.delay = campaign.delay // _MICROSECOND  # times a float it is found five times as fast as a timedelta
+        self.steps = {step.id: following for step, following in pairwise(campaign.steps)}
         self.placed_at: datetime | None = None  # the last one
         self.put_off: tuple[timedelta, Hold] | None = None  # the longest of the next e-mail, if that is asked for
         # Cache of the open stretch found last: most times are in it.
         self.open_until = self.last_minute_from = BEGIN
         self.day = date.min
         self.room = self.room_for_new = 0  # of this day, as the next
-        self.left: dict[Box, int] | None = None  # what is left of its shares of mailboxes it can use; None: not shared
+        self.left: dict[MailboxState, int] | None = (
+            None  # what is left of its shares of mailboxes it can use; None: not shared
+        )
 
     @property
     def current(self) -> CurrentSlot | None:
@@ -107,12 +109,12 @@ class Line:
         return self.room if day == self.day else self._room_on(day)
 
     def _room_on(self, day: date) -> int:
-        return self.it.daily_limit - self.it.used.get(day, 0) - self.taken[day]
+        return self.campaign.daily_limit - self.campaign.used.get(day, 0) - self.taken[day]
 
     def _room_for_new_on(self, day: date) -> int:
-        if self.it.new_per_day is None:
-            return self.it.daily_limit
-        return self.it.new_per_day - self.it.used_new.get(day, 0) - self.taken_new[day]
+        if self.campaign.new_per_day is None:
+            return self.campaign.daily_limit
+        return self.campaign.new_per_day - self.campaign.used_new.get(day, 0) - self.taken_new[day]
 
     def book_ahead(self, at: datetime, day: date) -> None:
         """A follow-up, at a time to which the simulation has not come."""
@@ -143,9 +145,9 @@ class Future:
         # (mailbox, day) -> campaigns that send from it then, if it is asked for what put off slots.
         self.senders: defaultdict[tuple[int, date], set[int]] = defaultdict(set)
         self._open_for: dict[tuple[Window, date], timedelta] = {}
-        self.boxes = {it.id: LimitedBox(it) if it.ceilings else Box(it) for it in mailboxes}
-        self.lines = {it.id: Line(it) for it in campaigns}
-        self.users: dict[Box, tuple[Line, ...]] = {}  # whose mailbox it is; equal ones are one tuple
+        self.boxes = {it.id: LimitedMailboxState(it) if it.ceilings else MailboxState(it) for it in mailboxes}
+        self.states = {it.id: CampaignState(it) for it in campaigns}
+        self.users: dict[MailboxState, tuple[CampaignState, ...]] = {}  # whose mailbox it is; equal ones are one tuple
         self._link()
         for each in sorted((it for it in taken if it.at < END), key=lambda it: it.at):
             self._take(each, self.day_of(each.at))
@@ -154,30 +156,30 @@ class Future:
     def _link(self) -> None:
         """Each campaign to its mailboxes and back; campaigns with the same mailboxes share a pool."""
         pools: dict[tuple[int, ...], Pool] = {}
-        users: defaultdict[Box, list[Line]] = defaultdict(list)
-        for line in self.lines.values():
-            ids = line.it.mailbox_ids
+        users: defaultdict[MailboxState, list[CampaignState]] = defaultdict(list)
+        for state in self.states.values():
+            ids = state.campaign.mailbox_ids
             if ids not in pools:
                 pools[ids] = Pool([self.boxes[it] for it in ids if it in self.boxes])
-            line.pool = pools[ids]
-            for box in line.pool.boxes:
-                users[box].append(line)
-        same: dict[tuple[Line, ...], tuple[Line, ...]] = {}
-        for box, lines in users.items():
-            self.users[box] = same.setdefault(tuple(lines), tuple(lines))
+            state.pool = pools[ids]
+            for box in state.pool.boxes:
+                users[box].append(state)
+        same: dict[tuple[CampaignState, ...], tuple[CampaignState, ...]] = {}
+        for box, states in users.items():
+            self.users[box] = same.setdefault(tuple(states), tuple(states))
 
     def _take(self, taken: Taken, day: date) -> None:
         if box := self.boxes.get(taken.mailbox_id):
             box.ahead.add(taken.at)
             box.taken.setdefault(day, Counter())[taken.campaign_id] += 1
             box.following[day] += taken.is_follow_up
-        if line := self.lines.get(taken.campaign_id):
-            line.taken[day] += 1
-            line.taken_new[day] += not taken.is_follow_up
-            if line.steps and not taken.is_retry:
-                line.ahead.add(taken.at)
+        if state := self.states.get(taken.campaign_id):
+            state.taken[day] += 1
+            state.taken_new[day] += not taken.is_follow_up
+            if state.steps and not taken.is_retry:
+                state.ahead.add(taken.at)
             if not taken.is_retry and not taken.is_follow_up:
-                line.follow(taken.at)
+                state.follow(taken.at)
 
     def day_of(self, at: datetime) -> date:
         if at >= self._day_ends:
@@ -185,91 +187,91 @@ class Future:
             self._day_ends = warsaw_day_bounds(self._day)[1]
         return self._day
 
-    def first_moment(self, line: Line) -> datetime:
-        return self.now if line.previous is None and line.current is None else self.next_moment(line)
+    def first_moment(self, state: CampaignState) -> datetime:
+        return self.now if state.previous is None and state.current is None else self.next_moment(state)
 
-    def next_moment(self, line: Line) -> datetime:
+    def next_moment(self, state: CampaignState) -> datetime:
         """The next e-mail's wanted time: its current slot if it can stay, else one delay after the previous e-mail."""
-        email = line.to_place[0]
-        if email.current is not None and self._can_stand(line, email.current.at):
+        email = state.to_place[0]
+        if email.current is not None and self._can_stand(state, email.current.at):
             return email.current.at
-        return self._after_previous(line, jitter(line.it.id, email))
+        return self._after_previous(state, jitter(state.campaign.id, email))
 
-    def _can_stand(self, line: Line, at: datetime) -> bool:
-        return self._after_previous(line, 1 - JITTER) <= at < END and line.it.window.is_open(at)
+    def _can_stand(self, state: CampaignState, at: datetime) -> bool:
+        return self._after_previous(state, 1 - JITTER) <= at < END and state.campaign.window.is_open(at)
 
-    def _after_previous(self, line: Line, delays: float) -> datetime:
-        if line.previous is None:
+    def _after_previous(self, state: CampaignState, delays: float) -> datetime:
+        if state.previous is None:
             return self.now
-        at = whole(line.previous + _MICROSECOND * round(line.delay * delays))
+        at = whole(state.previous + _MICROSECOND * round(state.delay * delays))
         return at if at > self.now else self.now
 
-    def advance(self, line: Line, at: datetime) -> tuple[Slot | None, datetime | None]:
+    def advance(self, state: CampaignState, at: datetime) -> tuple[Slot | None, datetime | None]:
         """The next e-mail's slot at `at`, if there is one; and when to go on. None: never."""
-        if at >= (line.it.until or END):
+        if at >= (state.campaign.until or END):
             return None, None
-        later = self.next_allowed(line, at)
+        later = self.next_allowed(state, at)
         if later > at:
-            return None, self._unless_hopeless(line, later)
-        if line.ahead.first_at is not None and (later := self._clear_of_follow_ups(line, at)) > at:
-            return None, self._unless_hopeless(line, later)
-        box, later = self._choose(line, at)
+            return None, self._unless_hopeless(state, later)
+        if state.ahead.first_at is not None and (later := self._clear_of_follow_ups(state, at)) > at:
+            return None, self._unless_hopeless(state, later)
+        box, later = self._choose(state, at)
         if box is None:
-            return None, self._unless_hopeless(line, later)
-        slot = self._settle(line, box, at)
-        return slot, self.next_moment(line) if line.to_place else None
+            return None, self._unless_hopeless(state, later)
+        slot = self._settle(state, box, at)
+        return slot, self.next_moment(state) if state.to_place else None
 
-    def next_allowed(self, line: Line, at: datetime) -> datetime:
+    def next_allowed(self, state: CampaignState, at: datetime) -> datetime:
         """The first time from `at` on that window and daily limit allow."""
-        if at >= line.open_until:
-            opening = line.it.window.next_opening(at)
+        if at >= state.open_until:
+            opening = state.campaign.window.next_opening(at)
             if opening > at:
                 return opening
-            line.open_until = line.it.window.closing(at)
-            is_long = line.it.window.end_minute - line.it.window.start_minute > 2
-            line.last_minute_from = line.open_until - LAST_MINUTE if is_long else line.open_until
-        if at > line.last_minute_from and not line.stands_at(at):
-            return line.it.window.next_opening(line.open_until)
-        return at if line.room_on(self.day_of(at)) > 0 else self.next_day(line)
+            state.open_until = state.campaign.window.closing(at)
+            is_long = state.campaign.window.end_minute - state.campaign.window.start_minute > 2
+            state.last_minute_from = state.open_until - LAST_MINUTE if is_long else state.open_until
+        if at > state.last_minute_from and not state.stands_at(at):
+            return state.campaign.window.next_opening(state.open_until)
+        return at if state.room_on(self.day_of(at)) > 0 else self.next_day(state)
 
-    def _clear_of_follow_ups(self, line: Line, at: datetime) -> datetime:
+    def _clear_of_follow_ups(self, state: CampaignState, at: datetime) -> datetime:
         """`at`, or later if a slot before or behind it is too near."""
-        before = line.started
-        while (passed := line.ahead.passed(at)) is not None:
-            line.started = passed
-            line.follow(passed)
-        if line.started != before:
-            delays = 1 - JITTER if line.stands_at(at) else jitter(line.it.id, line.to_place[0])
-            at = max(at, self._after_previous(line, delays))
-        following = line.ahead.first_at
-        return following if following is not None and following < at + line.ahead.gap else at
+        before = state.started
+        while (passed := state.ahead.passed(at)) is not None:
+            state.started = passed
+            state.follow(passed)
+        if state.started != before:
+            delays = 1 - JITTER if state.stands_at(at) else jitter(state.campaign.id, state.to_place[0])
+            at = max(at, self._after_previous(state, delays))
+        following = state.ahead.first_at
+        return following if following is not None and following < at + state.ahead.gap else at
 
-    def next_day(self, line: Line) -> datetime:
-        return line.it.window.next_opening(self._day_ends)
+    def next_day(self, state: CampaignState) -> datetime:
+        return state.campaign.window.next_opening(self._day_ends)
 
-    def why_not(self, line: Line, at: datetime) -> Hold:
+    def why_not(self, state: CampaignState, at: datetime) -> Hold:
         """Why advance() has just found no slot at `at`."""
-        if self.next_allowed(line, at) > at:
-            is_full = line.it.window.is_open(at) and line.room_on(self.day_of(at)) <= 0
+        if self.next_allowed(state, at) > at:
+            is_full = state.campaign.window.is_open(at) and state.room_on(self.day_of(at)) <= 0
             return Hold.DAILY_LIMIT if is_full else Hold.WINDOW
-        if line.left:
-            if any(box.ahead.is_at_ceiling for box in line.left):
+        if state.left:
+            if any(box.ahead.is_at_ceiling for box in state.left):
                 return Hold.PROVIDER
-            is_closed = all((box.it.open_from or BEGIN) > at for box in line.left)
+            is_closed = all((box.mailbox.open_from or BEGIN) > at for box in state.left)
             return Hold.MAILBOX_CLOSED if is_closed else Hold.MAILBOX_GAP
-        senders = {it for box in line.pool.boxes for it in (*box.held, *self.senders[box.it.id, self._day])}
-        return Hold.SHARE if senders - {line.it.id} else Hold.MAILBOX_LIMIT
+        senders = {it for box in state.pool.boxes for it in (*box.held, *self.senders[box.mailbox.id, self._day])}
+        return Hold.SHARE if senders - {state.campaign.id} else Hold.MAILBOX_LIMIT
 
-    def _choose(self, line: Line, at: datetime) -> tuple[Box | None, datetime]:
+    def _choose(self, state: CampaignState, at: datetime) -> tuple[MailboxState | None, datetime]:
         """A mailbox for its next e-mail: the current one, or of those that may take it now the one that ranks first.
 
         Without one: when to ask again.
         """
-        left = self._shares_of(line) if line.left is None else line.left
-        current = line.to_place[0].current
-        if len(left) > _FEW and current is None and (box := self._first_in_order(line, left, at)):
+        left = self._shares_of(state) if state.left is None else state.left
+        current = state.to_place[0].current
+        if len(left) > _FEW and current is None and (box := self._first_in_order(state, left, at)):
             return box, at
-        best: Box | None = None
+        best: MailboxState | None = None
         soonest, used_up = END, []
         for box, share in left.items():
             if box.room <= 0 or (share <= 0 and box.surplus <= 0):
@@ -277,7 +279,7 @@ class Future:
             elif (free_from := box.free_from(at)) > at:
                 if free_from < soonest:
                     soonest = free_from
-            elif current is not None and box.it.id == current.mailbox_id:
+            elif current is not None and box.mailbox.id == current.mailbox_id:
                 return box, at
             elif best is None or box.rank < best.rank:
                 best = box
@@ -286,45 +288,49 @@ class Future:
         if best is not None:
             return best, at
         # The next day all have room again.
-        return None, soonest if soonest < self._day_ends else self.next_day(line)
+        return None, soonest if soonest < self._day_ends else self.next_day(state)
 
-    def _first_in_order(self, line: Line, left: Mapping[Box, int], at: datetime) -> Box | None:
-        free = line.pool.free_in_order(at, self._day)
+    def _first_in_order(
+        self, state: CampaignState, left: Mapping[MailboxState, int], at: datetime
+    ) -> MailboxState | None:
+        free = state.pool.free_in_order(at, self._day)
         return next((box for box in free if box.room > 0 and (box.surplus > 0 or left.get(box, 0) > 0)), None)
 
-    def _shares_of(self, line: Line) -> dict[Box, int]:
+    def _shares_of(self, state: CampaignState) -> dict[MailboxState, int]:
         """What it may still use today of each of its mailboxes that have room."""
-        boxes = line.pool.with_room(self._day)
+        boxes = state.pool.with_room(self._day)
         if any(box.shares is None for box in boxes):
             _Sharing(self._day, self).share(boxes)
-        line.left = {
-            box: box.shares.get(line.it.id, 0) - box.held[line.it.id] for box in boxes if box.shares is not None
+        state.left = {
+            box: box.shares.get(state.campaign.id, 0) - box.held[state.campaign.id]
+            for box in boxes
+            if box.shares is not None
         }
-        return line.left
+        return state.left
 
-    def pace_capacity(self, line: Line) -> int:
+    def pace_capacity(self, state: CampaignState) -> int:
         """How many e-mails fit into the rest of today's window, by the campaign's delay alone."""
-        key = (line.it.window, self._day)
+        key = (state.campaign.window, self._day)
         if key not in self._open_for:
             self._open_for[key] = _open_for(*key, self.now)
-        return ceil(self._open_for[key] / line.it.delay)
+        return ceil(self._open_for[key] / state.campaign.delay)
 
-    def _settle(self, line: Line, box: Box, at: datetime) -> Slot:
-        assert line.left is not None
-        if line.left[box] > 0:
-            line.left[box] -= 1
+    def _settle(self, state: CampaignState, box: MailboxState, at: datetime) -> Slot:
+        assert state.left is not None
+        if state.left[box] > 0:
+            state.left[box] -= 1
         else:
             box.surplus -= 1
         box.book(at)
-        line.room -= 1
-        line.room_for_new -= 1
-        line.follow(at)
-        line.placed_at = line.started = at
-        email = line.to_place.popleft()
-        return Slot(line.it.id, email.lead_id, email.step_id, box.it.id, at)
+        state.room -= 1
+        state.room_for_new -= 1
+        state.follow(at)
+        state.placed_at = state.started = at
+        email = state.to_place.popleft()
+        return Slot(state.campaign.id, email.lead_id, email.step_id, box.mailbox.id, at)
 
-    def _unless_hopeless(self, line: Line, later: datetime) -> datetime | None:
-        return later if later < (line.placed_at or self.now) + GIVE_UP_AFTER else None
+    def _unless_hopeless(self, state: CampaignState, later: datetime) -> datetime | None:
+        return later if later < (state.placed_at or self.now) + GIVE_UP_AFTER else None
 
 
 class _Sharing:
@@ -332,37 +338,40 @@ class _Sharing:
 
     def __init__(self, day: date, future: Future) -> None:
         self._day, self._future = day, future
-        self._demands: dict[Line, int] = {}
+        self._demands: dict[CampaignState, int] = {}
         self._with_room: dict[Pool, int] = {}
         self._shares: dict[tuple[object, int], Mapping[int, int]] = {}
 
-    def share(self, boxes: Iterable[Box]) -> None:
+    def share(self, boxes: Iterable[MailboxState]) -> None:
         """Share each mailbox's room among the campaigns that can use it today; the rest is free for all."""
         for box in boxes:
             if box.shares is None:
-                held = {who: it for who, it in box.held.items() if who in self._future.lines}
+                held = {who: it for who, it in box.held.items() if who in self._future.states}
                 capacity = box.room + sum(held.values())
                 box.shares = self._alike(box, capacity) if not held else self._shared(box, capacity, held)
                 box.surplus = capacity - sum(box.shares.values())
 
-    def _alike(self, box: Box, capacity: int) -> Mapping[int, int]:
+    def _alike(self, box: MailboxState, capacity: int) -> Mapping[int, int]:
         """Mailboxes of the same campaigns with as much room are shared alike."""
         key = (self._future.users[box], capacity)
         if key not in self._shares:
             self._shares[key] = self._shared(box, capacity, {})
         return self._shares[key]
 
-    def _shared(self, box: Box, capacity: int, held: Mapping[int, int]) -> Mapping[int, int]:
-        demands = {line.it.id: held.get(line.it.id, 0) + of(line, self._demand) for line in self._future.users[box]}
+    def _shared(self, box: MailboxState, capacity: int, held: Mapping[int, int]) -> Mapping[int, int]:
+        demands = {
+            state.campaign.id: held.get(state.campaign.id, 0) + run_step(state, self._demand)
+            for state in self._future.users[box]
+        }
         return max_min(capacity, demands, held, turn=self._day.toordinal())
 
-    def _demand(self, line: Line) -> int:
+    def _demand(self, state: CampaignState) -> int:
         """How many more e-mails it could use today from each of its mailboxes with room."""
-        if line not in self._demands:
-            wanted = min(line.room_on(self._day), len(line.to_place), self._future.pace_capacity(line))
-            boxes = self._count(line.pool)
-            self._demands[line] = max(ceil(wanted / boxes), 0) if boxes else 0
-        return self._demands[line]
+        if state not in self._demands:
+            wanted = min(state.room_on(self._day), len(state.to_place), self._future.pace_capacity(state))
+            boxes = self._count(state.pool)
+            self._demands[state] = max(ceil(wanted / boxes), 0) if boxes else 0
+        return self._demands[state]
 
     def _count(self, pool: Pool) -> int:
         if pool not in self._with_room:
@@ -377,12 +386,12 @@ def _open_for(window: Window, day: date, since: datetime) -> timedelta:
     return sum((max(stop - max(start, since), timedelta(0)) for start, stop in stretches), timedelta(0))
 
 
-def of(line: Line, step: Callable[..., T], *arguments: object) -> T:
+def run_step(state: CampaignState, step: Callable[..., T], *arguments: object) -> T:
     """Run one step for a campaign; a failure is raised as Unplannable with its id."""
     try:
-        return step(line, *arguments)
+        return step(state, *arguments)
     except FAULTS as fault:
-        raise Unplannable(line.it.id) from fault
+        raise Unplannable(state.campaign.id) from fault
 
 
 def jitter(campaign_id: int, email: Email) -> float:
