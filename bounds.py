@@ -1,4 +1,4 @@
-"""Minimum and maximum of every input number, from files, commands, settings or the API. Imports only messages.
+"""Minimum and maximum of every input, from files, commands, settings or the API. Imports only messages.
 
 The database's CHECKs have the same bounds; a test compares both.
 """
@@ -54,6 +54,7 @@ RAMP = {"ramp_start": Bounds(1, 1_000_000), "ramp_step": Bounds(1, 1_000_000)}
 WARMUP = {"count": Bounds(0, 1_000_000)}
 PORT = Bounds(1, 65_535)
 HIGHEST_ID = 2**63 - 1  # Postgres bigint
+LONGEST_REASON = 1000  # characters of a person's reason
 
 
 def check(bounds: Mapping[str, Bounds], values: Mapping[str, object]) -> None:

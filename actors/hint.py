@@ -53,7 +53,7 @@ AHEAD = timedelta(milliseconds=40)
 
 
 def wait_for(scheduled_at: datetime) -> None:
-    """Until that time, if its hint came ahead of it."""
+    """Wait until that time if the hint came early."""
     left = scheduled_at - clock.now()
     if timedelta(0) < left <= AHEAD:
         threading.Event().wait(left.total_seconds())

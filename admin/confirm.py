@@ -7,9 +7,9 @@ from typing import Annotated
 import typer
 
 from admin import show
+from bounds import LONGEST_REASON
 from models.owner import campaigns, preview
 from models.owner.preview import Shift
-from models.owner.settlement import MOST_REASON
 from ops.terminal import escape_controls
 
 Reason = Annotated[str | None, typer.Option("--reason", help="Why. Kept with the change, and shown.")]
@@ -48,6 +48,6 @@ def _described(it: Shift, name: str) -> str:
 def checked(reason: str | None) -> str | None:
     """A reason without spaces around it; None: none was given."""
     reason = (reason or "").strip()
-    if len(reason) > MOST_REASON:
-        raise typer.BadParameter(f"--reason: a reason has at most {MOST_REASON} characters")
+    if len(reason) > LONGEST_REASON:
+        raise typer.BadParameter(f"--reason: a reason has at most {LONGEST_REASON} characters")
     return reason or None

@@ -7,10 +7,10 @@ import typer
 
 from admin import days, show
 from admin.person import who
+from bounds import LONGEST_REASON
 from intake.campaign_file import day
 from mail.message import refuse_control_characters
 from models.owner import closed_days
-from models.owner.settlement import MOST_REASON
 from scheduling.window import Days
 
 app = typer.Typer(help="Days on which no campaign sends.", no_args_is_help=True)
@@ -28,8 +28,8 @@ def add(
 
     Example: python -m admin freeze add 2026-12-28 2026-12-31 --reason "company holidays"
     """
-    if len(reason) > MOST_REASON:
-        raise typer.BadParameter(f"must have at most {MOST_REASON} characters", param_hint="--reason")
+    if len(reason) > LONGEST_REASON:
+        raise typer.BadParameter(f"must have at most {LONGEST_REASON} characters", param_hint="--reason")
     refuse_control_characters("reason", reason)
     found = _days(first, last, since, to)
     closed_days.freeze(found, reason, who())

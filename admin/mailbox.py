@@ -197,7 +197,7 @@ def edit(
     _check_server(host=host, imap_host=imap_host, username=username, name=name, sent_folder=sent_folder)
     about_smtp = (host, port, security, username, name, daily_limit, gap)
     about_imap = (imap_host, imap_port, imap_security, sent_folder)
-    if (*about_smtp, *about_imap, one_click, ramp_start, ramp_step, provider) == (None,) * 15:
+    if all(it is None for it in (*about_smtp, *about_imap, one_click, ramp_start, ramp_step, provider)):
         raise typer.BadParameter("give at least one option to change")
     row = mailboxes.find(normalise(address))
     _warn_if_in_clear(host or row.smtp_host, security or (row.smtp_security if host else ""))
@@ -211,7 +211,7 @@ def edit(
         password_encrypted=vault.encrypt(_password()) if username else None,
         daily_limit=daily_limit,
         gap_seconds=gap,
-        sent_mail=None if about_imap == (None,) * 4 else where or "nowhere",
+        sent_mail=None if all(it is None for it in about_imap) else where or "nowhere",
         one_click=one_click,
         ramp=_ramp(row, ramp_start, ramp_step),
         provider=_provider(provider),

@@ -20,8 +20,6 @@ import clock
 from bench.processes import Started, started, until
 from bench.services import Services, free_port
 
-_PACKAGE = "postfix"
-
 
 class Receiver(Protocol):
     """port: on 127.0.0.1."""

@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 
 import messages
+from bounds import LONGEST_REASON
 from intake import rows, texts
 from intake.rows import DELIMITERS, Row
 from intake.tables import is_blank
@@ -20,7 +21,7 @@ from mail.address import AddressInvalid, suppressible
 from mail.message import LetterInvalid, refuse_control_characters
 from messages import Message, Number, gettext_noop
 from models.owner import forgotten
-from models.owner.suppressions import LONGEST_REASON, NewSuppression, Suppressed
+from models.owner.suppressions import NewSuppression, Suppressed
 from reasons import Code, Reason, Why
 
 MOST_LINES = 1_000_000

@@ -35,7 +35,7 @@ ALLOWED: dict[str, set[str]] = {
     "models.email": {"config", "scheduling"} | _STORED,
     "models.planning": {"config", "models.email", "scheduling"} | _STORED,
     "models.owner": {"bounds", "config", "models.email", "models.planning", "scheduling"} | _STORED,
-    "models.inbox": {"config", "models.email", "models.owner", "models.planning", "scheduling"} | _STORED,
+    "models.inbox": {"bounds", "config", "models.email", "models.owner", "models.planning", "scheduling"} | _STORED,
     "models.health": {"models.email", "scheduling"} | _STORED,
     "models.views": {"config", "models.health", "scheduling"} | _DONE,
     "intake": {

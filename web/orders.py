@@ -11,6 +11,7 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext
 
 import messages
+from bounds import LONGEST_REASON
 from intake import edits
 from logins import send_test as test_mail
 from mail.address import AddressInvalid, normalise
@@ -23,7 +24,7 @@ from models.inbox.incoming import CorrectionRefused
 from models.owner import campaigns, mailboxes, settlement
 from models.owner.campaigns import CampaignInvalid
 from models.owner.mail_tests import TestMailRefused
-from models.owner.settlement import MOST_REASON, SettlementRefused
+from models.owner.settlement import SettlementRefused
 from reasons import Code, Reason, gettext_noop
 from web import preview, words
 from web.guard import access, origin
@@ -44,8 +45,8 @@ _VERDICTS: dict[str, Callable[[int, str, str], None]] = {"sent": settlement.sent
 @blueprint.post("/campaigns/<int:campaign_id>/<any(start, pause, resume, cancel):order>")
 def order(campaign_id: int, order: str) -> ResponseReturnValue:
     reason = request.form.get("reason", "").strip()
-    if len(reason) > MOST_REASON:
-        because = words.reason(Reason(Code.REASON_TOO_LONG, most=MOST_REASON))
+    if len(reason) > LONGEST_REASON:
+        because = words.reason(Reason(Code.REASON_TOO_LONG, most=LONGEST_REASON))
         return campaign_page(campaign_id, gettext("Not done: %(because)s.", because=because))
     try:
         _CAMPAIGN[order](campaign_id, access.person(), reason or None)

@@ -9,13 +9,12 @@ from typing import Any
 from apiflask import abort
 from flask import Blueprint, Response, make_response, request
 
-from bounds import HIGHEST_ID
+from bounds import HIGHEST_ID, LONGEST_REASON
 from mail.address import AddressInvalid, normalise
 from models.email import former_mailboxes
 from models.inbox import incoming as messages
 from models.inbox import switches
 from models.owner import campaigns, changes, mail_tests, mailboxes, suppressions
-from models.owner.settlement import MOST_REASON
 from models.states import CampaignStatus, Status
 from models.store import database
 from models.store.tables import Campaign
@@ -39,7 +38,7 @@ from web.guard import headers
 from web.screen import show
 
 blueprint = Blueprint("pages", __name__)
-blueprint.app_context_processor(lambda: {"words": words, "most_reason": MOST_REASON})
+blueprint.app_context_processor(lambda: {"words": words, "most_reason": LONGEST_REASON})
 
 _A_PAGE = 50
 _LONGEST_STRETCH = timedelta(hours=25)

@@ -6,8 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, StringConstraints, WithJsonSchema
 from pydantic.json_schema import SkipJsonSchema
 
-from bounds import HIGHEST_ID
-from models.owner.settlement import MOST_REASON
+from bounds import HIGHEST_ID, LONGEST_REASON
 from models.states import CampaignStatus, Move, Status
 from models.views.overview import StandingName
 from scheduling.window import WARSAW
@@ -19,7 +18,7 @@ Moment = Annotated[
 ]
 # Postgres text cannot contain NUL.
 _WITHOUT_NUL = r"^[^\x00]*$"
-Reason = Annotated[str, StringConstraints(max_length=MOST_REASON, pattern=_WITHOUT_NUL)]
+Reason = Annotated[str, StringConstraints(max_length=LONGEST_REASON, pattern=_WITHOUT_NUL)]
 Id = Annotated[int, Field(ge=1, le=HIGHEST_ID)]
 # For optional query parameters, which cannot be null. Bounds of one stand in its type, for the document to have them.
 Omitted = SkipJsonSchema[None]

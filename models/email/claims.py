@@ -94,7 +94,7 @@ class Claim(Attempt):
 
 
 # For a row `s` of campaign_step: the subject of the letters that it answers.
-_EARLIER_SUBJECT = """
+EARLIER_SUBJECT = """
 (SELECT e.subject FROM campaign_step e
  WHERE e.campaign_id = s.campaign_id AND e.position < s.position AND e.subject IS NOT NULL AND e.removed_at IS NULL
  ORDER BY e.position DESC LIMIT 1)
@@ -115,7 +115,7 @@ _THREAD = f"""
 )
 SELECT array_agg(COALESCE(wire_message_id, message_id) ORDER BY back DESC) AS ids,
        (array_agg(message_id ORDER BY back DESC))[1] AS first_id,
-       COALESCE((array_agg(subject ORDER BY back DESC))[1], {_EARLIER_SUBJECT}) AS subject,
+       COALESCE((array_agg(subject ORDER BY back DESC))[1], {EARLIER_SUBJECT}) AS subject,
        (SELECT substr(e.content, 1, 16384) FROM email_content e
         WHERE e.email_id = (array_agg(before.id ORDER BY back DESC))[1]) AS head
  FROM before HAVING count(*) > 0)
@@ -124,7 +124,7 @@ SELECT array_agg(COALESCE(wire_message_id, message_id) ORDER BY back DESC) AS id
 CLAIMED = f"""
 SELECT q.campaign_id, q.mailbox_id, q.attempts, q.campaign_lead_id, s.id AS step_id, s.position AS step,
        q.scheduled_at, q.claimed_at AS started_at, recorded.id AS history_id, recorded.at::text AS history_at,
-       q.message_id, COALESCE(s.subject, CASE WHEN thread.ids IS NULL THEN {_EARLIER_SUBJECT} END) AS subject,
+       q.message_id, COALESCE(s.subject, CASE WHEN thread.ids IS NULL THEN {EARLIER_SUBJECT} END) AS subject,
        s.text, s.html, cl.address AS recipient, cl.fields, m.address AS sender,
        m.name AS sender_name, m.one_click, m.smtp_host, m.smtp_port, m.smtp_security, m.username,
        m.password_encrypted, o.access_token_encrypted, o.access_ends_at,

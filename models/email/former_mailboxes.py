@@ -22,12 +22,12 @@ ON CONFLICT DO NOTHING
 
 
 def left(campaign_id: int, mailbox_ids: Collection[int]) -> None:
-    """They were taken from the campaign. The caller holds its lock; so below."""
+    """Record that the campaign no longer has these mailboxes. The caller holds its lock, here and below."""
     execute(LEFT, {"campaign": campaign_id, "mailboxes": list(mailbox_ids)})
 
 
 def joined(campaign_id: int, mailbox_ids: Collection[int]) -> None:
-    """They are the campaign's again: their sequences go on, as far as they were not ended."""
+    """Record that the campaign has them again: their sequences go on, unless they were ended."""
     gone = "DELETE FROM former_mailbox WHERE campaign_id = %s AND mailbox_id = ANY(%s)"
     execute(gone, (campaign_id, list(mailbox_ids)))
 

@@ -201,7 +201,7 @@ def predecessor_was_sent(it: Facts, rules: config.Sending) -> Closed | None:
 
 
 def no_answer_is_unread(it: Facts, rules: config.Sending) -> Closed | None:
-    """An e-mail that is overdue because of this gate gets another time from the tick: see models/inbox/blind.py."""
+    """An e-mail that is overdue because of this gate gets another time from the tick: see models/inbox/unread.py."""
     if it.follow_up is None or not it.follow_up.needs_inbox:
         return None
     if not it.follow_up.has_inbox:
@@ -302,7 +302,7 @@ def campaign_keeps_its_pace(it: Facts, rules: config.Sending) -> Closed | None:
 
 
 def keeps_pace(now: datetime, last_start: datetime | None, delay: timedelta) -> Closed | None:
-    """The same, of a campaign whose last e-mail started at last_start; None: none has."""
+    """Closed until the campaign's delay since `last_start` has passed. None: none of its e-mails has started."""
     return _after("pace", now, last_start, delay * _LEAST_PACE, Reason(Code.PACE))
 
 

@@ -1,7 +1,7 @@
-"""How many e-mails count towards a daily limit: the only place with this rule.
+"""Counts of e-mails per mailbox and campaign, and the limits that they are compared with.
 
-An e-mail counts on the Warsaw day of its hand-over, or of its claim until it is handed over. A hand-over that a person
-decided to repeat still counts, and so do test mails and warm-up e-mails of another system.
+Which e-mails count, and on which day: store/counting.py. A hand-over that a person decided to repeat still counts, and
+so do test mails and warm-up e-mails of another system.
 """
 
 from collections.abc import Iterable

@@ -64,7 +64,7 @@ class _Remembered(NamedTuple):
 
 
 def forgotten(those: Sequence[HandOver]) -> list[HandOver]:
-    """Those that the database lacks."""
+    """The hand-overs that the database lacks."""
     values = {"ids": [it.email_id for it in those], "tokens": [str(it.token) for it in those]}
     remembered = set(rows(_Remembered, REMEMBERED, values))
     return [it for it in those if _Remembered(it.email_id, it.token) not in remembered]

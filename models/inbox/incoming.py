@@ -12,6 +12,7 @@ from uuid import UUID
 from psycopg2.extras import Json
 
 import config
+from bounds import LONGEST_REASON
 from models.email import attempts, holds, moves
 from models.email.attempts import Cited
 from models.email.claims import Held
@@ -28,7 +29,6 @@ from scheduling.window import warsaw_day_bounds
 BY = "inbox"
 CLASSES = ("human", "automatic", "bounce", "complaint", "unsubscribe", "unclear", "other")
 BOUNCES = ("address", "policy", "temporary")
-MOST_REASON = 1000  # characters
 
 
 class CorrectionRefused(Exception):
@@ -315,8 +315,8 @@ def _check_correction(class_: str, kind: str | None, reason: Why) -> None:
         raise CorrectionRefused(f"there is no class {class_[:40]!r}; the classes are {', '.join(CLASSES)}")
     if (class_ == "bounce") != (kind is not None) or (kind is not None and kind not in BOUNCES):
         raise CorrectionRefused(f"a bounce, and nothing else, has a kind: {', '.join(BOUNCES)}")
-    if not str(reason).strip() or len(str(reason)) > MOST_REASON:
-        raise CorrectionRefused(f"a correction needs a reason of at most {MOST_REASON} characters")
+    if not str(reason).strip() or len(str(reason)) > LONGEST_REASON:
+        raise CorrectionRefused(f"a correction needs a reason of at most {LONGEST_REASON} characters")
 
 
 class _About(NamedTuple):

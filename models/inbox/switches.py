@@ -23,7 +23,7 @@ def of(campaign_id: int) -> Stops:
 
 
 def change(campaign_id: int, by: str, *, in_all_campaigns: bool | None = None, colleagues: bool | None = None) -> Stops:
-    """For replies that are read from now on. None: as it is."""
+    """Set what replies that are read from now on stop. None leaves a switch unchanged."""
     given = {"stop_in_all_campaigns": in_all_campaigns, "stop_colleagues": colleagues}
     fresh: dict[str, object] = {name: value for name, value in given.items() if value is not None}
     with database.atomic():

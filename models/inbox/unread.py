@@ -26,7 +26,7 @@ ORDER BY q.mailbox_id, q.id LIMIT %(at_once)s
 
 
 def put_off_unread(by: str) -> int:
-    """Returns how many."""
+    """Give overdue follow-ups whose inbox is unread another time. Returns how many."""
     now = clock()
     values = {"overdue": now - PATIENCE, "stale": now - gates.LOOK_LASTS, "at_once": _AT_ONCE}
     with by_indexes():

@@ -8,14 +8,14 @@ from types import MappingProxyType
 from peewee import IntegrityError, fn
 
 import bounds
+from bounds import LONGEST_REASON
 from messages import Message, gettext_noop
 from models.email import batch_moves, former_mailboxes, locks, moves, recipients, remaining, windows
 from models.email.attempts import Conversation
-from models.email.claims import Attempt
+from models.email.claims import EARLIER_SUBJECT, Attempt
 from models.owner import changes, forgotten, lead_import, notices, steps
 from models.owner.lead_import import NewLead as NewLead
 from models.owner.notices import Kind
-from models.owner.settlement import MOST_REASON
 from models.owner.steps import LaterStep as LaterStep
 from models.states import PROTECTION, CampaignStatus
 from models.store import reason_columns, tick_request
@@ -174,7 +174,7 @@ _STOPS = ("stop_in_all_campaigns", "stop_colleagues")
 
 
 def _stops(new: NewCampaign) -> dict[str, object]:
-    """Those that are on."""
+    """The stop switches that are on."""
     return {name: True for name in _STOPS if getattr(new, name)}
 
 
@@ -237,14 +237,10 @@ def every() -> list[Campaign]:
     return list(Campaign.select().order_by(Campaign.id))
 
 
-SUBJECTS = """
-SELECT COALESCE(s.subject, 'Re: ' || (
-    SELECT before.subject FROM campaign_step before
-    WHERE before.campaign_id = s.campaign_id AND before.position < s.position AND before.subject IS NOT NULL
-      AND before.removed_at IS NULL
-    ORDER BY before.position DESC LIMIT 1))
+SUBJECTS = f"""
+SELECT COALESCE(s.subject, 'Re: ' || {EARLIER_SUBJECT})
 FROM campaign_step s WHERE s.campaign_id = %s AND s.removed_at IS NULL ORDER BY s.position
-"""
+"""  # noqa: S608  # only our own words
 
 
 def subjects(campaign_id: int) -> list[str]:
@@ -298,7 +294,7 @@ def _paused(by: str, reason: Why | None) -> dict[str, object]:
 
 def resume(campaign_id: int, by: str) -> None:
     """Replan its pending e-mails from now on, in the same order, in new slots. Earlier refusals no longer count."""
-    resumed = {**_ACTIVE, "replan_reason": "resumed"}
+    resumed = {**_ACTIVE, "replan_reason": Code.RESUMED}
     row = get(campaign_id)
     if row.status == CampaignStatus.PAUSED and _is_over(row.last_day):
         template = gettext_noop("cannot resume the campaign %(name)s: its last day %(day)s is over")
@@ -323,9 +319,8 @@ def edit(campaign_id: int, by: str, change: Edit) -> bool:
     Raises OutOfBounds, and CampaignInvalid for what is impossible beside what stays as it is.
     """
     fresh = changes.given(change)
-    letter, mailbox_ids = fresh.pop("letter", None), fresh.pop("mailbox_ids", None)
-    fresh.pop("later_steps", None)
-    fresh.pop("follow_ups_of", None)
+    for its_own in ("letter", "mailbox_ids", "later_steps", "follow_ups_of"):
+        fresh.pop(its_own, None)
     if change.new_leads_per_day == NO_BOUND:
         fresh["new_leads_per_day"] = None
     bounds.check({**bounds.CAMPAIGN, **bounds.SEQUENCE}, fresh)
@@ -333,7 +328,7 @@ def edit(campaign_id: int, by: str, change: Edit) -> bool:
         row = _locked(campaign_id)
         if row.status in _ENDED:
             raise CampaignInvalid(f"cannot edit the campaign {row.name!r}: it is {row.status}")
-        if (change.window_start_minute, change.window_end_minute, change.weekdays) != (None,) * 3:
+        if {"window_start_minute", "window_end_minute", "weekdays"} & fresh.keys():
             _check_window(row, change)
         if change.last_day == NO_END:
             fresh["last_day"] = None
@@ -342,14 +337,15 @@ def edit(campaign_id: int, by: str, change: Edit) -> bool:
         others = ("name", *_STOPS, *SEQUENCE_SETTINGS)
         pace = {name: value for name, value in fresh.items() if name not in others}
         its = _mailbox_ids(row.id)
-        moved = _change_mailboxes(row, its, change.mailbox_ids) if mailbox_ids is not None else {}
-        more = {**(_change_letter(row, change.letter) if letter else {}), **_change_steps(row, change, by), **moved}
+        moved = {} if change.mailbox_ids is None else _change_mailboxes(row, its, change.mailbox_ids)
+        letter = {} if change.letter is None else _change_letter(row, change.letter)
+        more = {**letter, **_change_steps(row, change, by), **moved}
         if moved and steps.of(row.id) and not fresh.get("follow_up_without_inbox", row.follow_up_without_inbox):
             _check_inboxes(row, _mailbox_ids(row.id) - its)
         more |= _decide(row, change.follow_ups_of, by) if change.follow_ups_of else {}
         if not more and not changes.differ(row, fresh):
             return False
-        replan = {"replan_reason": "edited"} if moved or changes.differ(row, pace) else {}
+        replan = {"replan_reason": Code.EDITED} if moved or changes.differ(row, pace) else {}
         if change.name is not None:
             _rename(row, change.name)
         _write(row, {**fresh, **replan}, by, "edit", more=more)
@@ -372,7 +368,7 @@ def _is_over(last_day: date | None) -> bool:
 
 
 def _check_last_day(row: Campaign, day: date | None) -> None:
-    """It would end at once, and for good."""
+    """Refuse a last day in the past: it would end the campaign at once."""
     if _is_over(day):
         template = gettext_noop("cannot edit the campaign %(name)s: %(day)s is over; to end it now, cancel it")
         raise CampaignInvalid(Message(template, name=repr(row.name), day=day))
@@ -386,9 +382,8 @@ def _rename(row: Campaign, name: str) -> None:
         raise _refusal(error, name) from None
 
 
-def _change_letter(row: Campaign, letter: Letter | None) -> dict[str, list[object]]:
+def _change_letter(row: Campaign, letter: Letter) -> dict[str, list[object]]:
     """What changed: name -> [old, new]."""
-    assert letter is not None
     if last_turn(row.id) > letter.checked_to:
         template = gettext_noop("leads were added to %(name)s while its letter was checked: try again")
         raise CampaignInvalid(Message(template, name=repr(row.name)))
@@ -427,9 +422,9 @@ def _check_inboxes(row: Campaign, mailbox_ids: Collection[int]) -> None:
         raise CampaignInvalid(Message(template, name=repr(row.name), mailbox=", ".join(addresses)))
 
 
-def _change_mailboxes(row: Campaign, before: set[int], wanted: Sequence[int] | None) -> dict[str, list[object]]:
+def _change_mailboxes(row: Campaign, before: set[int], wanted: Sequence[int]) -> dict[str, list[object]]:
     """What changed: name -> [old, new], by address. A removed one's pending e-mails are not claimed any more."""
-    after = set(wanted or ())
+    after = set(wanted)
     if not after:
         raise CampaignInvalid(Message(gettext_noop("the campaign %(name)s needs a mailbox"), name=repr(row.name)))
     if before == after:
@@ -625,8 +620,8 @@ def _change(
     by: str,
     reason: Why | None = None,
 ) -> None:
-    if isinstance(reason, str) and len(reason) > MOST_REASON:
-        raise CampaignInvalid(str(Reason(Code.REASON_TOO_LONG, most=MOST_REASON)))
+    if isinstance(reason, str) and len(reason) > LONGEST_REASON:
+        raise CampaignInvalid(str(Reason(Code.REASON_TOO_LONG, most=LONGEST_REASON)))
     with database.atomic():
         row = _locked(campaign_id)
         if row.status not in allowed:

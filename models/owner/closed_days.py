@@ -9,6 +9,7 @@ from models.states import CampaignStatus
 from models.store import tick_request
 from models.store.database import database, execute, rows
 from models.store.tables import Campaign
+from reasons import Code
 from scheduling.window import Days
 
 
@@ -52,7 +53,7 @@ def release(days: Days, by: str) -> bool:
         for each in found:
             _order(each, by, is_frozen=False)
         if found:
-            Campaign.update(replan_reason="edited").where(Campaign.status == CampaignStatus.ACTIVE).execute()
+            Campaign.update(replan_reason=Code.EDITED).where(Campaign.status == CampaignStatus.ACTIVE).execute()
     return bool(found)
 
 

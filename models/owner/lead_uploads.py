@@ -58,5 +58,5 @@ def remove(campaign_id: int) -> None:
 
 
 def remove_all() -> None:
-    """Nobody can tell who is in them."""
+    """Delete all uploads: a forgotten person may be in any of them."""
     execute("DELETE FROM lead_upload")

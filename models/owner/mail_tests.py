@@ -132,7 +132,7 @@ def of_campaign(campaign_id: int, test_id: int) -> Ended | None:
 
 
 def _end_those_of_dead_processes(mailbox_id: int) -> None:
-    """They may have arrived: they keep counting."""
+    """End test mails whose process died. They may have arrived, so they still count."""
     dead = TestMail.update(ended_at=CLOCK, outcome=Result.UNANSWERED)
     dead.where(TestMail.mailbox == mailbox_id, TestMail.ended_at.is_null(), TestMail.lease_ends_at <= CLOCK).execute()
 
@@ -161,8 +161,7 @@ AROUND = f"""
 SELECT EXISTS (SELECT FROM campaign_email_queue b WHERE b.mailbox_id = %(mailbox)s AND b.status = 'sending')
            OR EXISTS (SELECT FROM test_mail t WHERE t.mailbox_id = %(mailbox)s AND {counting.TEST_IS_UNDER_WAY})
            AS mailbox_busy,
-       (SELECT count(*) FROM campaign_email_queue h JOIN mailbox o ON o.id = h.mailbox_id
-        WHERE h.status = 'sending' AND o.smtp_host = %(host)s) AS host_sending,
+       {limits.SENDING_AT_HOST} AS host_sending,
        s.address AS suppressed_by, s.reason, s.reason_code, s.reason_values,
        m.provider, ceiling.ceiling_most, ceiling.ceiling_seconds, ceiling.ceiling_until
 FROM mailbox m
@@ -176,8 +175,7 @@ def _check(mailbox: Mailbox, recipient: str, asked: tuple[gates.Gate, ...]) -> N
     """Ask the gates that the worker asks, with nothing of a campaign in their way."""
     if disarmed := installation.disarmed_reason():
         raise TestMailRefused(Message(gettext_noop("nothing is being sent: %(because)s"), because=disarmed))
-    values = {"mailbox": mailbox.id, "host": mailbox.smtp_host, "recipient": recipient}
-    around = row(_Around, AROUND, values)
+    around = row(_Around, AROUND, {"mailbox": mailbox.id, "recipient": recipient})
     assert around is not None
     now = clock()
     of_day = limits.mailboxes_on([mailbox.id], warsaw_day(now))[mailbox.id]

@@ -233,7 +233,7 @@ def _edit(mailbox_id: int, fresh: dict[str, object], by: str, verb: str = "edit"
         _write(mailbox_id, fresh, by, verb)
         if is_new_pace or is_opened:
             ids = [row.id for row in campaigns if row.status == CampaignStatus.ACTIVE]
-            reason = "resumed" if is_opened else "edited"
+            reason = Code.RESUMED if is_opened else Code.EDITED
             Campaign.update(replan_reason=reason).where(Campaign.id.in_(ids)).execute()
         if is_new_login:
             _open_to_letters(mailbox_id)
@@ -325,7 +325,7 @@ def _replanned(mailbox_id: int, values: Mapping[str, list[object]], by: str, ver
         Mailbox.update(revision=Mailbox.revision + 1).where(Mailbox.id == mailbox_id).execute()
         changes.record_of_mailbox(mailbox_id, values, by, verb)
         ids = [row.id for row in campaigns if row.status == CampaignStatus.ACTIVE]
-        Campaign.update(replan_reason="edited").where(Campaign.id.in_(ids)).execute()
+        Campaign.update(replan_reason=Code.EDITED).where(Campaign.id.in_(ids)).execute()
         tick_request.ask_for_tick()
 
 
@@ -349,7 +349,7 @@ def reopen(mailbox_id: int, by: str, more: Mapping[str, object] = MappingProxyTy
         opened = {"status": MailboxStatus.ACTIVE, "paused_by": None, **reason_columns.written(None, "paused_reason")}
         _order(mailbox_id, {**opened, **more}, by, "resume")
         ids = [row.id for row in campaigns if row.status == CampaignStatus.ACTIVE]
-        Campaign.update(replan_reason=fn.COALESCE(Campaign.replan_reason, "resumed")).where(
+        Campaign.update(replan_reason=fn.COALESCE(Campaign.replan_reason, Code.RESUMED)).where(
             Campaign.id.in_(ids)
         ).execute()
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
+from bounds import LONGEST_REASON
 from models.email import batch_moves, locks, recipients
 from models.owner import campaigns
 from models.planning import plans
@@ -17,8 +18,6 @@ from models.store.database import database, execute, fetch, rows
 from models.store.tables import Campaign
 from reasons import Code, Reason, Why
 from scheduling.planner import Email
-
-MOST_REASON = 1000  # characters
 
 
 class ReopeningRefused(Exception):
@@ -68,8 +67,8 @@ def of_campaign(campaign_id: int, code: int, enhanced: str | None, reason: str, 
 def _by_a_person(campaign_id: int, email_ids: Sequence[int], reason: str, by: str) -> Reopened:
     if not reason.strip():
         raise ReopeningRefused(Reason(Code.RETRY_NEEDS_REASON))
-    if len(reason) > MOST_REASON:
-        raise ReopeningRefused(Reason(Code.REASON_TOO_LONG, most=MOST_REASON))
+    if len(reason) > LONGEST_REASON:
+        raise ReopeningRefused(Reason(Code.REASON_TOO_LONG, most=LONGEST_REASON))
     if Campaign.get_by_id(campaign_id).status == CampaignStatus.CANCELLED:
         raise ReopeningRefused(Reason(Code.ITS_CAMPAIGN_CANCELLED))
     tick_request.ask_for_tick()

@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 
 import config
+from bounds import LONGEST_REASON
 from models.email import locks, moves
 from models.planning import refusals
 from models.states import CampaignStatus, Status
@@ -10,8 +11,6 @@ from models.store import tick_request
 from models.store.database import clock, database
 from models.store.tables import Campaign, CampaignEmailQueue
 from reasons import Code, Reason, Why
-
-MOST_REASON = 1000  # characters
 
 
 class SettlementRefused(Exception):
@@ -62,8 +61,8 @@ def _check_reason(why: Why) -> None:
     reason = str(why)
     if not reason.strip():
         raise SettlementRefused(Reason(Code.RULING_NEEDS_REASON))
-    if len(reason) > MOST_REASON:
-        raise SettlementRefused(Reason(Code.REASON_TOO_LONG, most=MOST_REASON))
+    if len(reason) > LONGEST_REASON:
+        raise SettlementRefused(Reason(Code.REASON_TOO_LONG, most=LONGEST_REASON))
 
 
 def _not_unknown(row: CampaignEmailQueue) -> Reason:

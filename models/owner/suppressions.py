@@ -15,8 +15,6 @@ from models.store.database import database, fetch_row, rows
 from models.store.tables import Suppression
 from reasons import Why
 
-LONGEST_REASON = 1000  # characters
-
 
 @dataclass(frozen=True)
 class NewSuppression:

@@ -122,7 +122,7 @@ def write(campaign_id: int, slots: Sequence[Slot], seen: Situation, by: str, rea
     def order() -> int:
         if reason is None:
             return batch_moves.plan(campaign_id, slots, by)
-        why = "edited" if reason == WAIT_EDITED else reason
+        why = Code.EDITED if reason == WAIT_EDITED else reason
         count = batch_moves.replan(campaign_id, slots, why, by, seen_at=seen.now)
         execute(CARRIED_OUT, {"campaign": campaign_id})
         return count
@@ -165,9 +165,9 @@ def _written(campaign_id: int, slots: Sequence[Slot], seen: Situation, order: Ca
 # An edited wait: what is planned of its step is planned again, the rest stays where it is.
 WAIT_EDITED = "wait_edited"
 # Why e-mails are replanned: an owner's order, or the gate that makes their time impossible.
-REASONS = ("resumed", "edited", "downtime", "window", "limit", "mailbox", "holiday")
+REASONS = (Code.RESUMED, Code.EDITED, Code.DOWNTIME, Code.WINDOW, Code.LIMIT, Code.MAILBOX, Code.HOLIDAY)
 # Owner's orders: pending e-mails are planned again from now on, even those whose slots would still fit.
-ORDERS = {"resumed", "edited"}
+ORDERS = {Code.RESUMED, Code.EDITED}
 
 
 ASKED_FOR = """
@@ -460,7 +460,7 @@ def _pending(
             staying.append(it.taken)
         elif it.campaign_id not in orders:
             emails[it.campaign_id].append(Email(it.lead_id, it.step_id, it.current, it.bound))
-        elif it.is_retry and it.at > now and orders[it.campaign_id] == "edited":
+        elif it.is_retry and it.at > now and orders[it.campaign_id] == Code.EDITED:
             staying.append(it.taken)
         else:
             emails[it.campaign_id].append(Email(it.lead_id, it.step_id, None, it.bound))

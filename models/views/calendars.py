@@ -133,7 +133,7 @@ class _Seen:
 def _read(row: Campaign, most: int | None, most_left_out: int) -> _Seen:
     is_plannable = row.status in _PLANNABLE and not usable.problem(row)
     pending = _pending(row.id) if is_plannable else []
-    reason = "resumed" if row.status == CampaignStatus.PAUSED else plans.to_replan().get(row.id) if pending else None
+    reason = Code.RESUMED if row.status == CampaignStatus.PAUSED else plans.to_replan().get(row.id) if pending else None
     orders = {row.id: reason} if reason in plans.ORDERS else {}
     beside = [campaign_id for (campaign_id,) in fetch(CONNECTED, (row.id,))]
     shut = standings.why_no_mailbox_sends([row])[row.id]

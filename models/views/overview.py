@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from models.email import limits
+from models.email.claims import EARLIER_SUBJECT
 from models.email.locks import NoSuchEmail
 from models.health import calibrations, domains
 from models.health.calibrations import CalibrationFinding
@@ -247,16 +248,12 @@ def campaigns(rows: Sequence[Campaign]) -> list[CampaignLine]:
     ]
 
 
-STEPS = """
+STEPS = f"""
 SELECT s.campaign_id, s.position AS number, s.wait_count, s.wait_unit, s.subject IS NULL AS answers,
        s.removed_at IS NOT NULL AS removed,
-       COALESCE(s.subject, 'Re: ' || (
-           SELECT before.subject FROM campaign_step before
-           WHERE before.campaign_id = s.campaign_id AND before.position < s.position AND before.subject IS NOT NULL
-             AND before.removed_at IS NULL
-           ORDER BY before.position DESC LIMIT 1)) AS subject
+       COALESCE(s.subject, 'Re: ' || {EARLIER_SUBJECT}) AS subject
 FROM campaign_step s WHERE s.campaign_id = ANY(%s) ORDER BY s.campaign_id, s.position
-"""
+"""  # noqa: S608  # only our own words
 
 
 @dataclass(frozen=True)

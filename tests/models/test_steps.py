@@ -1,7 +1,6 @@
-"""An e-mail is a step of a campaign for one of its leads: what is asked of a campaign that has two of them.
+"""What a campaign of two steps asks of plans, moves and invariants.
 
-No campaign gets a second step yet, and a unique index that the version before needs keeps a lead to one e-mail a
-campaign. Here it is away, as it will be once that version is.
+A unique index that the version before needs keeps a lead to one e-mail a campaign: it is dropped here.
 """
 
 from collections.abc import Iterator

@@ -14,7 +14,7 @@ from flask.typing import ResponseReturnValue
 import bounds
 import config
 import messages
-from bounds import OutOfBounds
+from bounds import LONGEST_REASON, OutOfBounds
 from intake import learnt_ceilings
 from intake import mailboxes as settings
 from intake.mailboxes import PORTS, DayInvalid, Incomplete, Security
@@ -24,7 +24,6 @@ from mail.address import AddressInvalid, normalise
 from messages import Message, gettext_noop
 from models.owner import authorizations, campaigns, changes, mailboxes, preview
 from models.owner.mailboxes import Edit, MailboxInvalid, NoInbox, Ramp, SentMail
-from models.owner.settlement import MOST_REASON
 from models.states import MailboxStatus
 from models.store import database, vault
 from models.store.tables import Mailbox
@@ -59,7 +58,7 @@ def new() -> ResponseReturnValue:
         usual = {"security": Security.STARTTLS, "imap_security": Security.TLS, "check": True}
         return _new_page(Form.filled({**usual, "gap": config.settings().planning.mailbox_gap_seconds}))
     address = _address(form)
-    values, where = _login_of(form, None)
+    values, where = _login_of(form)
     limits, ramp = _limits_of(form, None)
     provider = _provider(form)
     if values.get("username") and not form.values.get("password", [""])[0]:
@@ -107,8 +106,8 @@ def _address(form: Form) -> str:
     return address
 
 
-def _login_of(form: Form, row: Mailbox | None) -> tuple[dict[str, Any], SentMail | None]:
-    """The columns of its SMTP server and login, and its Sent folder. row: the mailbox, if there is one yet."""
+def _login_of(form: Form) -> tuple[dict[str, Any], SentMail | None]:
+    """The columns of its SMTP server and login, and its Sent folder."""
     texts = {name: form.get(name) or None for name in ("host", "imap_host", "username", "sent_folder", "name")}
     if texts["host"] is None:
         form.refuse("host", MISSING)
@@ -207,7 +206,7 @@ def _asked(row: Mailbox) -> list[ServerCheck]:
 
 @blueprint.get("/mailboxes/<int:mailbox_id>")
 def one(mailbox_id: int) -> Response:
-    """take: what its server taught is put into the form of its limits."""
+    """Show a mailbox. ?take=1 puts the limit learnt from its server's refusals into the form."""
     return _page(mailboxes.get(mailbox_id), takes=bool(request.args.get("take")))
 
 
@@ -281,7 +280,7 @@ _TICKS = {"login": ("check",), "limits": ("one_click",)}
 def log_in(mailbox_id: int) -> ResponseReturnValue:
     """Its servers, user name and password, as `mailbox edit`."""
     row, form = mailboxes.get(mailbox_id), Form.sent()
-    values, where = _login_of(form, row)
+    values, where = _login_of(form)
     if row.username is not None and values["username"] is None:
         form.refuse("username", Message(gettext_noop("cannot be removed")))
     if values["username"] not in (None, row.username) and values["password_encrypted"] is None:
@@ -364,8 +363,8 @@ def order(mailbox_id: int, order: str) -> ResponseReturnValue:
     reason: Why | None = form.get("reason") or None
     if order == "resume":
         mailboxes.resume(mailbox_id, access.person())
-    elif len(form.get("reason")) > MOST_REASON:
-        form.refuse("reason", Message(gettext_noop("must have at most %(bound)s characters"), bound=MOST_REASON))
+    elif len(form.get("reason")) > LONGEST_REASON:
+        form.refuse("reason", Message(gettext_noop("must have at most %(bound)s characters"), bound=LONGEST_REASON))
         return _page(mailboxes.get(mailbox_id), form)
     else:
         mailboxes.pause(mailbox_id, access.person(), reason)

@@ -4,6 +4,7 @@ from flask import Blueprint, Response, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
 import messages
+from bounds import LONGEST_REASON
 from intake import suppressions as lists
 from intake.suppressions import ReasonInvalid
 from intake.texts import FileInvalid
@@ -11,8 +12,6 @@ from mail.address import AddressInvalid
 from mail.message import LetterInvalid
 from messages import Message, gettext_noop
 from models.owner import suppressions
-from models.owner.settlement import MOST_REASON
-from models.owner.suppressions import LONGEST_REASON
 from reasons import Why
 from web import forms
 from web.forms import MISSING, Form
@@ -74,8 +73,8 @@ def remove() -> ResponseReturnValue:
     key, reason = _key(form, "removed"), form.get("why")
     if not reason:
         form.refuse("why", MISSING)
-    if len(reason) > MOST_REASON:
-        form.refuse("why", Message(gettext_noop("must have at most %(bound)s characters"), bound=MOST_REASON))
+    if len(reason) > LONGEST_REASON:
+        form.refuse("why", Message(gettext_noop("must have at most %(bound)s characters"), bound=LONGEST_REASON))
     if form.is_right and not suppressions.remove(key, access.person(), reason):
         form.refuse("removed", Message(gettext_noop("is not suppressed")))
     return redirect(url_for("suppressions.listed"), 303) if form.is_right else _page(form)
