@@ -3,14 +3,13 @@
 What is sent of them meanwhile is waited for: an e-mail whose outcome is not known keeps all that its proof needs.
 """
 
-import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
 from models.email import moves
-from models.owner import changes, forgotten, lead_uploads, suppressions
+from models.owner import changes, forgotten, lead_uploads, mentions, suppressions
 from models.owner.suppressions import NewSuppression
 from models.states import Status
 from models.store import reason_columns, tick_request
@@ -50,19 +49,26 @@ def forget(address: str, by: str, keep: Callable[[str], object]) -> Receipt:
     """
     key = forgotten.keys_of(address)[0]
     found = _lead_of(address)
-    if found is None and not fetch_row(KNOWN, {"address": address}):
-        raise NothingToForget(f"nothing is known about {address}")
     if found is not None:
         # Before anything else, so that nothing new begins. Committed, so that it holds if this is refused.
         with database.atomic():
             suppressions.add_silently([NewSuppression(address, Reason(Code.TO_BE_FORGOTTEN))], by)
+    pattern = mentions.pattern_of(address)
+    messages = mentions.look_through_incoming(pattern)
     with database.atomic():
         forgotten.lock_addresses()
-        _erase_from_shared_rows(address)
+        erased = mentions.erase_from_shared_rows(pattern)
+        if found is not None:
+            execute(LOCK_LEAD, {"lead": found})
+        mentions.lock_emails(pattern, found)
         counts = _erase_lead(found, key, by) if found is not None else _NOTHING
+        erased += mentions.erase_from_rows_of_people(pattern)
+        erased += mentions.erase_from_incoming(address, pattern, messages)
+        erased += execute(FORGET_SUPPRESSION, {"address": address})
+        erased += execute(FORGET_CHANGES, {"address": address, "key": key})
+        if found is None and not erased:
+            raise NothingToForget(f"nothing is known about {address}")
         lead_uploads.remove_all()
-        execute(FORGET_SUPPRESSION, {"address": address})
-        execute(FORGET_CHANGES, {"address": address, "key": key})
         suppressions.add_silently([NewSuppression(key, Reason(Code.FORGOTTEN))], by)
         changes.record_of_address(key, {name: [None, count] for name, count in counts.items()}, by, "forget")
         at = clock()
@@ -104,13 +110,13 @@ def erase_late_words() -> int:
 
 
 _NOTHING = {"campaigns": 0, "emails": 0, "letters": 0, "answers": 0}
-KNOWN = """
-SELECT 1 FROM suppression WHERE address = %(address)s UNION SELECT 1 FROM change WHERE address = %(address)s
-"""
 ADDRESSES = """
 SELECT address FROM lead
 UNION SELECT address FROM suppression
 UNION SELECT address FROM change WHERE address IS NOT NULL
+UNION SELECT recipient FROM test_mail
+UNION SELECT sender FROM incoming
+UNION SELECT jsonb_array_elements_text(evidence -> 'recipients') FROM incoming
 """
 MISSING = """
 SELECT 1 FROM unnest(%(keys)s::text[]) AS k (key)
@@ -129,22 +135,21 @@ def _lead_of(address: str) -> int | None:
     return None if row is None else int(row[0])
 
 
-# The lead, then its e-mails in the order in which everybody locks e-mails.
 LOCK_LEAD = "SELECT id FROM lead WHERE id = %(lead)s FOR UPDATE"
-LOCK_EMAILS = """
+EMAILS = """
 SELECT q.id AS email_id, q.status FROM campaign_email_queue q JOIN campaign_lead l ON l.id = q.campaign_lead_id
-WHERE l.lead_id = %(lead)s ORDER BY q.id FOR NO KEY UPDATE OF q
+WHERE l.lead_id = %(lead)s ORDER BY q.id
 """
 
 
-class _Locked(NamedTuple):
+class _Email(NamedTuple):
     email_id: int
     status: Status
 
 
 def _erase_lead(lead_id: int, key: str, by: str) -> dict[str, int]:
-    execute(LOCK_LEAD, {"lead": lead_id})
-    emails = rows(_Locked, LOCK_EMAILS, {"lead": lead_id})
+    """The lead and its e-mails must be locked."""
+    emails = rows(_Email, EMAILS, {"lead": lead_id})
     for email_id, status in emails:
         if status is Status.SENDING:
             raise ForgettingRefused(
@@ -208,7 +213,10 @@ WORDS: Mapping[str, str] = {
     "incoming": """
         UPDATE incoming
         SET sender = '', subject = '', excerpt = '', message_id = NULL, suppressed = NULL, evidence = '{{}}'
-        WHERE (lead_id = ANY(%(people)s) OR email_id IN {theirs}) AND (sender, excerpt, subject) <> ('', '', '')
+        WHERE id IN (SELECT id FROM incoming WHERE lead_id = ANY(%(people)s)
+                     UNION SELECT id FROM incoming WHERE email_id IN {theirs})
+          AND ((sender, excerpt, subject) <> ('', '', '') OR num_nonnulls(message_id, suppressed) > 0
+               OR evidence <> '{{}}')
     """,
     # Leads who were stopped because of this one stay stopped, without the domain.
     "hold": """
@@ -224,23 +232,6 @@ WORDS: Mapping[str, str] = {
     # The row stays, as proof that an e-mail was sent.
     "email_content": "UPDATE email_content SET content = '' WHERE email_id IN {theirs} AND content <> ''",
 }
-# Table -> columns of rows about others, where a server's or a person's words may name the address. In the lock order.
-SHARED: Mapping[str, tuple[str, ...]] = {
-    "campaign": ("paused_reason", "paused_reason_values"),
-    "campaign_mailbox": ("closed_reason", "closed_reason_values"),
-    "mailbox": ("closed_reason", "closed_reason_values", "paused_reason", "paused_reason_values"),
-    "test_mail": ("recipient", "answer"),
-    "change": ("values", "reason", "reason_values"),
-    "suppression": ("reason", "reason_values", "proof"),
-    "notice": ("said", "error"),
-    "finding": ("example",),
-    "installation": ("disarmed_reason", "disarmed_reason_values"),
-    "column_mapping": ("columns",),
-}
-REPLACE = """
-UPDATE {table} SET {column} = regexp_replace({column}::text, %(pattern)s, 'erased', 'gi')::{kind}
-WHERE {column}::text ~* %(pattern)s
-"""
 # Forgotten people of whose e-mails something was recorded since.
 LATE = """
 SELECT DISTINCT p.id FROM lead p
@@ -258,12 +249,3 @@ def _erase_words(people: list[int]) -> dict[str, int]:
     values: dict[str, Any] = {"people": people, **_WORDS}
     counts = {table: execute(statement.format(theirs=_THEIRS), values) for table, statement in WORDS.items()}
     return {"letters": counts["email_content"], "answers": counts["attempt"]}
-
-
-def _erase_from_shared_rows(address: str) -> None:
-    """Where the words in rows about others have the address, put "erased" in its place."""
-    pattern = rf"(?<![a-z0-9.+_-]){re.escape(address)}(?![a-z0-9-]|\.[a-z0-9])"
-    for table, columns in SHARED.items():
-        for column in columns:
-            kind = "jsonb" if column.endswith(("values", "columns")) else "text"
-            execute(REPLACE.format(table=table, column=column, kind=kind), {"pattern": pattern})

@@ -462,6 +462,7 @@ for _by, _field in (("campaign", _Q.campaign), ("mailbox", _Q.mailbox)):
     # Always true. Postgres infers it only from a query that names the column, so no query can take the other index.
     _index(f"used_by_{_by}", _field, *_OF_A_DAY, where=SQL(f"{counting.counts()} AND {_by}_id IS NOT NULL"))
 _index("unknown_by_id", _Q.id, where=SQL("status = 'unknown'"))
+_index("errors_with_addresses", _Q.id, where=SQL("strpos(error, '@') > 0"))
 _index(
     "deferred_by_campaign",
     _Q.campaign,
@@ -523,6 +524,9 @@ EmailHistory.add_index(
         name="errors_by_mailbox",
     )
 )
+EmailHistory.add_index(
+    EmailHistory.index(EmailHistory.id, where=SQL("strpos(reason, '@') > 0"), name="reasons_with_addresses")
+)
 
 
 class Attempt(Table):
@@ -561,6 +565,13 @@ Attempt.add_index(
         Attempt.id,
         where=SQL("outcome IN ('deferred', 'refused', 'unanswered')"),
         name="failed_attempts_by_mailbox",
+    )
+)
+Attempt.add_index(
+    Attempt.index(
+        Attempt.id,
+        where=SQL("outcome <> 'accepted' AND strpos(reply, '@') > 0"),
+        name="replies_with_addresses",
     )
 )
 

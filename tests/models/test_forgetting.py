@@ -14,6 +14,7 @@ from mail.outcome import Accepted, Reply
 from models.email import moves
 from models.email.attempts import Conversation
 from models.health import invariants
+from models.inbox import incoming
 from models.owner import (
     campaigns,
     changes,
@@ -22,6 +23,7 @@ from models.owner import (
     lead_import,
     leads,
     mailboxes,
+    mentions,
     settlement,
     suppressions,
 )
@@ -32,7 +34,7 @@ from models.owner.leads import LegalBasis, NoSuchLead
 from models.owner.suppressions import NewSuppression
 from models.states import Result, Status
 from models.store import database, tables
-from models.store.tables import CampaignEmailQueue, CampaignLead, Lead
+from models.store.tables import Campaign, CampaignEmailQueue, CampaignLead, Incoming, Lead
 from models.views import history
 from tests import factories as make
 from tests import servers
@@ -198,6 +200,194 @@ class TestAForgottenPerson:
 
         with pytest.raises(NoSuchLead):
             leads.set_basis(ANNA, LegalBasis("consent", None, None), "ola")
+
+
+def stopping_colleagues(*addresses: str) -> list[int]:
+    """A campaign that a reply stops at the whole company: its first e-mail is sent, the others are pending."""
+    ids = a_campaign_of(*addresses)
+    campaign_id = make.row(ids[0]).campaign_id
+    Campaign.update(stop_colleagues=True).where(Campaign.id == campaign_id).execute()
+    moves.accept(make.handed_over(ids[0]).held, Conversation(Result.ACCEPTED, "dot", code=250, reply="ok"))
+    return ids
+
+
+def sent_to(address: str) -> int:
+    [email_id] = a_campaign_of(address)
+    moves.accept(make.handed_over(email_id).held, Conversation(Result.ACCEPTED, "dot", code=250, reply="ok"))
+    return email_id
+
+
+class TestRowsAboutOthers:
+    def test_lose_what_the_person_answered_to_a_colleagues_letter(self) -> None:
+        a_campaign_of(ANNA)
+        jans = sent_to(JAN)
+        incoming_id = make.came_back(jans, "human", sender=ANNA, excerpt="Call me: Anna Kowalska, +48 600 100 200")
+
+        forgetting.forget(ANNA, "ola", keep=lambda key: None)
+
+        assert traces() == []
+        kept = Incoming.get_by_id(incoming_id)
+        assert (kept.class_, kept.email_id, kept.excerpt, kept.message_id) == ("human", jans, "", None)
+        assert database.fetch("SELECT count(*) FROM hold WHERE stops")[0][0] == 1
+
+    def test_keep_that_it_suppressed_a_colleague_so_that_it_can_be_corrected(self) -> None:
+        a_campaign_of(ANNA)
+        incoming_id = make.came_back(sent_to(JAN), "unsubscribe", sender=ANNA, excerpt="Anna: write to none of us")
+
+        forgetting.forget(ANNA, "ola", keep=lambda key: None)
+
+        assert traces() == []
+        assert JAN in {it.address for it in suppressions.every()}
+        incoming.correct(incoming_id, "human", "ola", "she asked for something else")
+        assert JAN not in {it.address for it in suppressions.every()}
+
+    @pytest.mark.parametrize("class_", ["unsubscribe", "complaint", "bounce"])
+    def test_lose_what_a_stranger_wrote(self, class_: str) -> None:
+        email_id = sent_to(JAN)
+        incoming_id = make.came_back(
+            email_id,
+            class_,
+            "temporary" if class_ == "bounce" else None,
+            sender=ANNA,
+            excerpt="wypisz, Anna Kowalska",
+            match=None,
+            matched_by=None,
+            recipients=[],
+        )
+        assert len(traces()) > 0
+
+        receipt = forgetting.forget(ANNA, "ola", keep=lambda key: None)
+
+        assert traces() == []
+        assert Incoming.get_by_id(incoming_id).class_ == class_
+        assert receipt.key in {it.address for it in suppressions.every()}
+        with pytest.raises(NothingToForget):
+            forgetting.forget(ANNA, "ola", keep=lambda key: None)
+
+    def test_of_colleagues_stopped_by_the_persons_reply_do_not_name_them(self) -> None:
+        annas, jans = stopping_colleagues(ANNA, JAN)
+        make.came_back(annas, "human")
+        assert make.row(jans).status == Status.CANCELLED
+        assert ANNA in str(make.row(jans).error)
+
+        forgetting.forget(ANNA, "ola", keep=lambda key: None)
+
+        assert traces() == []
+        assert "erased of the same company replied" in str(make.row(jans).error)
+        assert make.row(jans).error_code == "stopped"
+        assert history.of_email(jans)[-1].move == "cancel"
+
+    def test_of_a_lead_whose_mail_is_forwarded_to_the_person_do_not_name_them(self) -> None:
+        jans = sent_to(JAN)
+        [later] = a_campaign_of(JAN)
+        incoming_id = make.came_back(
+            jans,
+            "bounce",
+            "address",
+            sender="mailer-daemon@leads.example",
+            recipients=[ANNA],
+            diagnostic=f"550 5.1.1 <{ANNA.upper()}> unknown",
+            excerpt=f"Not delivered to Anna Kowalska ({ANNA})",
+        )
+        assert len(traces()) > 2
+
+        forgetting.forget(ANNA, "ola", keep=lambda key: None)
+
+        assert traces() == []
+        assert make.row(later).status == Status.PENDING
+        incoming.correct(incoming_id, "other", "ola", "a mistake")
+        assert traces() == []
+
+    def test_lose_the_address_where_others_wrote_it_and_keep_their_other_words(self) -> None:
+        a_campaign_of(ANNA)
+        incoming_id = make.came_back(sent_to(JAN), "human", excerpt=f"Better write to {ANNA.title()}.")
+
+        forgetting.forget(ANNA, "ola", keep=lambda key: None)
+
+        kept = Incoming.get_by_id(incoming_id)
+        assert (kept.sender, kept.excerpt) == (JAN, "Better write to erased.")
+
+    def test_lose_the_other_form_of_its_domain(self) -> None:
+        address = "anna@xn--w-uga1v8h.example"
+        a_campaign_of(address)
+        incoming_id = make.came_back(sent_to(JAN), "human", excerpt=f"Write to anna@żółw.example or to {address}")
+
+        forgetting.forget(address, "ola", keep=lambda key: None)
+
+        assert Incoming.get_by_id(incoming_id).excerpt == "Write to erased or to erased"
+
+    def test_are_found_among_more_messages_than_are_looked_through_at_once(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(mentions, "_AT_ONCE", 2)
+        email_id = sent_to(JAN)
+        for _ in range(5):
+            make.came_back(email_id, "human", sender=ANNA)
+
+        forgetting.forget(ANNA, "ola", keep=lambda key: None)
+
+        assert traces() == []
+
+    def test_that_came_while_the_others_were_looked_through_are_found_too(self) -> None:
+        email_id = sent_to(JAN)
+        pattern = mentions.pattern_of(ANNA)
+        before = mentions.look_through_incoming(pattern)
+        came = make.came_back(email_id, "human", sender=ANNA)
+
+        assert mentions.look_through_incoming(pattern, before).ids == [came]
+
+    @pytest.mark.parametrize(
+        ("table", "column"),
+        [
+            (table, column)
+            for table, columns in {**mentions.SHARED, **mentions.OF_PEOPLE, "incoming": mentions.INCOMING}.items()
+            for column in columns
+        ],
+    )
+    def test_lose_the_address_in_each_column_that_can_have_words(self, table: str, column: str) -> None:
+        a_campaign_of(ANNA)
+        everything_about(JAN)
+        words = f'"refused <{ANNA.title()}>, said our server"'
+        planted = f'{{"words": {words}}}' if kind_of(table, column) == "jsonb" else words
+        # The text of an e-mail's reason has what its values have.
+        texts = {it: words for it in mentions.OF_PEOPLE.get(table, ()) if it in ("error", "reason", "reply")}
+        last = f"address = '{JAN}'" if table == "lead" else f"ctid = (SELECT max(ctid) FROM {table})"
+        for name, value in {**texts, column: planted}.items():
+            database.execute(f"UPDATE {table} SET {name} = %s WHERE {last}", (value,))
+        assert any(f"{table}: " in it and "said our server" in it for it in traces())
+
+        forgetting.forget(ANNA, "ola", keep=lambda key: None)
+
+        assert traces() == []
+
+
+def kind_of(table: str, column: str) -> str:
+    found = database.fetch(
+        "SELECT data_type FROM information_schema.columns WHERE (table_name, column_name) = (%s, %s)", (table, column)
+    )
+    return str(found[0][0])
+
+
+def everything_about(address: str) -> None:
+    """A row at least in each table that has words about people."""
+    email_id = sent_to(address)
+    make.came_back(email_id, "human")
+    [refused] = a_campaign_of(address)
+    moves.reject(make.handed_over(refused).held, make.no(550, "no"))
+    suppressions.add(address, "asked us to", "ola")
+    mailbox_id = make.a_mailbox()
+    for statement in (
+        "INSERT INTO notice (kind, subject, said) VALUES ('mailbox', 1, 'closed')",
+        "INSERT INTO finding (rule, violations, checked_at) VALUES ('a rule', 0, clock_timestamp())",
+        """INSERT INTO column_mapping (header, columns, by) VALUES ('a header', '{}', 'ola')""",
+        "INSERT INTO frozen_days (first_day, last_day, reason) VALUES ('2026-01-01', '2026-01-01', 'a holiday')",
+        f"""INSERT INTO calibration_finding (mailbox_id, record, state, reason)
+            VALUES ({mailbox_id}, 'spf', 'ok', 'fine')""",
+        f"""INSERT INTO test_mail (mailbox_id, recipient, by, message_id, lease_ends_at)
+            VALUES ({mailbox_id}, 'ola@sender.example', 'ola', '<1@sender.example>', clock_timestamp())""",
+        f"INSERT INTO inbox (mailbox_id) VALUES ({mailbox_id}) ON CONFLICT DO NOTHING",
+    ):
+        database.execute(statement)
 
 
 class TestWhatIsUnderWay:
@@ -406,12 +596,11 @@ HARMLESS = {
     "installation": {"disarmed_reason_code"},
     "finding": {"rule"},
     "notice": {"kind", "reached"},
-    "frozen_days": {"reason"},
     "mailbox_authorization": {"provider", "tenant", "client_id", "authorized_by", "client_secret_encrypted"}
     | {"refresh_token_encrypted", "access_token_encrypted"},
-    "calibration_finding": {"record", "state", "reason", "reason_code", "reason_values"},
+    "calibration_finding": {"record", "state", "reason_code"},
     "domain_finding": {"domain", "record", "state", "reason", "reason_code", "reason_values"},
-    "inbox": {"failed_step", "failed_reason"},
+    "inbox": {"failed_step"},
     "inbox_cursor": {"folder"},
     "incoming": {"folder", "digest", "class", "kind", "status", "rule", "read_as", "matched_by", "corrected_by"},
     "column_mapping": {"header", "by"},
@@ -445,5 +634,5 @@ def test_every_column_that_can_hold_words_is_erased_or_known_to_be_harmless(tabl
     }
     words -= {"weekdays"}
 
-    known = HARMLESS.get(name, set()) | ERASED.get(name, set()) | set(forgetting.SHARED.get(name, ()))
+    known = HARMLESS.get(name, set()) | ERASED.get(name, set()) | set(mentions.SHARED.get(name, ()))
     assert words == known

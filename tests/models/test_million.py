@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from models.email import facts, hints, recipients, retention
-from models.owner import campaigns, changes, lead_import, mailboxes, protection
+from models.owner import campaigns, changes, lead_import, mailboxes, mentions, protection
 from models.owner.lead_import import NewLead
 from models.planning import plans, refusals
 from models.planning.refusals import Kind
@@ -167,3 +167,15 @@ class TestWhatIsRead:
 
         assert len(found.slots) == 5000
         assert found.ends_at is None
+
+
+@pytest.mark.usefixtures("taken_back")
+def test_where_others_rows_name_a_person_is_found_from_indexes(plans_of: PlansOf) -> None:
+    pattern = mentions.pattern_of("lead40000@leads.example")
+
+    found = plans_of(lambda: mentions.lock_emails(pattern, 40_000))
+    found += plans_of(lambda: mentions.erase_from_rows_of_people(pattern))
+
+    # Each lead's legal basis is looked at, which is short.
+    assert {table for it in found for table in it.read_from_end_to_end & set(BIG)} <= {"lead"}
+    assert sum(it.rows_examined for it in found if "UPDATE lead " not in it.sql) <= A_PAGE
