@@ -2,23 +2,26 @@
 
 import os
 import sys
+from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from actors.disk import forgotten
-from admin import confirm, show
+from admin import confirm, letter, show
 from admin.person import who
 from intake import legal_basis
 from intake.legal_basis import BasisInvalid
 from intake.texts import FileInvalid
 from mail.address import normalise
-from models.owner import campaigns, changes, forgetting, leads
+from models.owner import campaigns, changes, forgetting, leads, mail_tests
 from models.owner.forgetting import ForgettingRefused, Receipt
-from models.owner.leads import LegalBasis
-from models.views import found_leads, mails
+from models.owner.leads import Known, LegalBasis, NoSuchLead
+from models.views import found_leads, incoming, mails, overview
 from models.views.found_leads import Found
+from models.views.incoming import HoldLine, IncomingLine
 
 app = typer.Typer(help="People whom campaigns write to.", no_args_is_help=True)
 
@@ -28,20 +31,60 @@ Address = Annotated[str, typer.Argument(help="The person's address.")]
 
 @app.command("show")
 def show_(address: Address, json: show.AsJson = False) -> None:
-    """Show everything that is known about a person: legal basis, fields, e-mails, suppression, orders.
+    """Show everything that is known about a person: columns, letters, replies, holds, suppression, orders.
 
     Example: python -m admin lead show anna@firm.pl
     """
-    known = leads.find(normalise(address))
-    emails, orders = mails.find(known.address), changes.of_address(known.address)
+    known = leads.about(normalise(address))
+    emails = mails.find(known.address, limit=None)
+    subjects = {it.id: _subject(it.id) for it in emails}
+    back, holds = incoming.of_person(known.address), incoming.holds(lead=known.address, limit=None)
+    tests, orders = mail_tests.to(known.address), changes.of_address(known.address, limit=None)
+    is_suppressed = known.suppressed is not None and known.suppressed.address == known.address
+    if known.since is None and not (is_suppressed or back or tests or orders):
+        raise NoSuchLead(f"there is no lead {known.address}")
     if json:
-        show.as_json({**vars(known), "emails": emails, "changes": orders})
+        found = {
+            "emails": [{**show.plain(it), "subject": subjects[it.id]} for it in emails],
+            "incoming": back,
+            "holds": holds,
+            "tests": tests,
+            "changes": orders,
+        }
+        show.as_json({**vars(known), **found})
         return
+    _show_known(known)
+    print()
+    show.table(
+        ("e-mail", "campaign", "status", "planned", "sent"),
+        [(it.id, it.campaign, it.status, it.scheduled_at, it.sent_at) for it in emails],
+        "no e-mails",
+    )
+    for it in emails:
+        if (subject := subjects[it.id]) is not None:
+            _show_pairs(("letter", f"{it.step}, e-mail {it.id}"), ("subject", subject), ("message id", it.message_id))
+    for each in back:
+        _show_incoming(each)
+    _show_table(
+        ("held since", "campaign", "until", "because"),
+        [(it.since, it.campaign or "all", _until(it), it.reason) for it in holds],
+    )
+    _show_table(("test sent", "message id"), [(it.started_at, it.message_id) for it in tests])
+    show.changes(orders)
+
+
+def _subject(email_id: int) -> str | None:
+    """None: its letter was not handed over, or is gone."""
+    content = overview.content(email_id)
+    return None if content is None else letter.subject(content)
+
+
+def _show_known(known: Known) -> None:
     basis = known.basis
     show.pairs(
         [
             ("lead", known.address),
-            ("since", known.since),
+            ("since", known.since or "no lead"),
             ("legal basis", basis.basis if basis else "none"),
             *((("source", basis.source), ("date", basis.date)) if basis else ()),
             *((("suppressed", known.suppressed.reason),) if known.suppressed else ()),
@@ -54,13 +97,34 @@ def show_(address: Address, json: show.AsJson = False) -> None:
         for it in known.campaigns
     ]
     show.table(("campaign", "address", "fields"), rows, "in no campaign")
+
+
+def _show_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """Nothing, if there are no rows."""
+    if rows:
+        print()
+        show.table(columns, rows, "")
+
+
+def _show_pairs(*values: tuple[str, object]) -> None:
     print()
-    show.table(
-        ("e-mail", "campaign", "status", "planned", "sent"),
-        [(it.id, it.campaign, it.status, it.scheduled_at, it.sent_at) for it in emails],
-        "no e-mails",
+    show.pairs(values)
+
+
+def _show_incoming(it: IncomingLine) -> None:
+    _show_pairs(
+        ("came back", it.received_at),
+        ("message", f"{it.id}, {it.class_name}" + (f" ({it.kind})" if it.kind else "")),
+        ("from", it.sender),
+        ("to", f"{it.mailbox}, {it.folder}"),
+        *((("about", f"e-mail {it.email_id} to {it.lead}"),) if it.email_id else ()),
+        ("subject", it.subject),
+        ("text", " ".join(it.excerpt.split())),
     )
-    show.changes(orders)
+
+
+def _until(it: HoldLine) -> datetime | str:
+    return it.until or ("for good" if it.stops else "a person decides")
 
 
 @app.command("find")

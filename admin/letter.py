@@ -15,6 +15,10 @@ def readable(content: bytes) -> str:
     return f"{headers}\n\n{body.get_content() if body else ''}".replace("\r\n", "\n")
 
 
+def subject(content: bytes) -> str:
+    return str(parser.message_from_bytes(content, policy=policy.default)["Subject"] or "")
+
+
 def print_readable(content: bytes) -> None:
     print(escape_controls(readable(content), keep="\n\t"))
 

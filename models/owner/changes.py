@@ -121,8 +121,8 @@ def of_installation(limit: int = 50) -> list[RecordedChange]:
     return _latest(Row.select().where(Row.campaign.is_null(), Row.mailbox.is_null(), Row.address.is_null()), limit)
 
 
-def of_address(address: str, limit: int = 50) -> list[RecordedChange]:
-    """The latest first."""
+def of_address(address: str, limit: int | None = 50) -> list[RecordedChange]:
+    """The latest first. limit: None: all."""
     return _latest(Row.select().where(Row.address == address), limit)
 
 
@@ -136,7 +136,7 @@ def of_mailbox(mailbox_id: int, limit: int = 50) -> list[RecordedChange]:
     return _latest(Row.select().where(Row.mailbox == mailbox_id), limit)
 
 
-def _latest(rows: "ModelSelect[Row]", limit: int) -> list[RecordedChange]:
+def _latest(rows: "ModelSelect[Row]", limit: int | None) -> list[RecordedChange]:
     return [
         RecordedChange(row.at, row.by, row.verb, row.campaign_id, row.mailbox_id, row.values, _why(row))
         for row in rows.order_by(Row.id.desc()).limit(limit)

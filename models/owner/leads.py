@@ -38,7 +38,7 @@ class Known:
     """What is kept about a person, apart from their e-mails: see views/mails.find()."""
 
     address: str
-    since: datetime
+    since: datetime | None  # None: they are no lead
     basis: LegalBasis | None
     forgotten_at: datetime | None
     suppressed: Suppressed | None
@@ -53,9 +53,17 @@ FROM campaign_lead l JOIN campaign c ON c.id = l.campaign_id WHERE l.lead_id = %
 
 def find(address: str) -> Known:
     """address: normalised; also of a person who was forgotten. Raises NoSuchLead."""
+    known = about(address)
+    if known.since is None:
+        raise NoSuchLead(f"there is no lead {address}")
+    return known
+
+
+def about(address: str) -> Known:
+    """The same, also of whoever is no lead."""
     row = Lead.get_or_none(Lead.address.in_([address, *forgotten.keys_of(address)]))
     if row is None:
-        raise NoSuchLead(f"there is no lead {address}")
+        return Known(address, None, None, None, suppressions.of([address]).get(address), [])
     basis = LegalBasis(row.legal_basis, row.legal_basis_source, row.legal_basis_date) if row.legal_basis else None
     return Known(
         address=row.address,

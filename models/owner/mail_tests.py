@@ -18,7 +18,7 @@ from models.email.suppressed import ENTRY
 from models.owner import mailboxes
 from models.states import CampaignStatus, Result, Status
 from models.store import counting, installation, reason_columns
-from models.store.database import clock, database, row
+from models.store.database import clock, database, row, rows
 from models.store.recordable import recordable
 from models.store.tables import CLOCK, CampaignMailbox, Mailbox, TestMail
 from reasons import Code, Reason, Why, warsaw
@@ -129,6 +129,30 @@ WHERE t.id = %s AND t.campaign_id = %s
 
 def of_campaign(campaign_id: int, test_id: int) -> Ended | None:
     return row(Ended, ENDED, (test_id, campaign_id))
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A test mail to a person."""
+
+    started_at: datetime
+    campaign: str | None
+    mailbox: str
+    message_id: str
+    outcome: Result | None  # None: it is still being sent
+    answer: str | None
+
+
+TO = """
+SELECT t.started_at, c.name AS campaign, m.address AS mailbox, t.message_id, t.outcome, t.answer FROM test_mail t
+JOIN mailbox m ON m.id = t.mailbox_id LEFT JOIN campaign c ON c.id = t.campaign_id
+WHERE t.recipient = %s ORDER BY t.id DESC
+"""
+
+
+def to(address: str) -> list[Sent]:
+    """The latest first. address: normalised."""
+    return rows(Sent, TO, (address,))
 
 
 def _end_those_of_dead_processes(mailbox_id: int) -> None:

@@ -92,6 +92,21 @@ def of_email(email_id: int) -> list[IncomingLine]:
     return rows(IncomingLine, OF_EMAIL, (email_id,))
 
 
+# Also their answers to others' letters, what they wrote as strangers, and what could not be brought to them.
+OF_PERSON = f"""
+{_COLUMNS}
+WHERE i.id IN (
+    SELECT theirs.id FROM incoming theirs JOIN lead p ON p.id = theirs.lead_id WHERE p.address = %(address)s
+    UNION SELECT id FROM incoming WHERE sender = %(address)s OR evidence -> 'recipients' ? %(address)s)
+ORDER BY i.id DESC
+"""  # noqa: S608  # only our own words
+
+
+def of_person(address: str) -> list[IncomingLine]:
+    """All that came back from a person or about their letters, the latest first. address: normalised."""
+    return rows(IncomingLine, OF_PERSON, {"address": address})
+
+
 NEEDS_A_PERSON = f"{_COLUMNS} WHERE {_NEEDS_A_PERSON} AND i.id > %(after)s ORDER BY i.id LIMIT %(limit)s"
 
 
@@ -177,7 +192,7 @@ ORDER BY h.id DESC LIMIT %(limit)s
 """
 
 
-def holds(*, lead: str | None = None, campaign_id: int | None = None, limit: int = 100) -> list[HoldLine]:
+def holds(*, lead: str | None = None, campaign_id: int | None = None, limit: int | None = 100) -> list[HoldLine]:
     """The latest first. lead: a normalised address; with those of colleagues who stopped it."""
     found = rows(_HoldRow, HOLDS, {"lead": lead, "campaign": campaign_id, "limit": limit})
     return [HoldLine(it.lead, it.campaign, it.incoming_id, it.stops, it.until, _why(it), it.since) for it in found]

@@ -114,13 +114,13 @@ def _page(lines: list[EmailLine], is_first: bool, is_last: bool) -> Page:
 OF_PERSON = f"""
 SELECT {EMAIL_COLUMNS}
 JOIN lead p ON p.id = cl.lead_id
-WHERE p.address = %s ORDER BY q.scheduled_at DESC, q.id DESC LIMIT 100
+WHERE p.address = %s ORDER BY q.scheduled_at DESC, q.id DESC LIMIT %s
 """
 
 
-def find(address: str) -> list[EmailLine]:
-    """One person's e-mails in all campaigns, the newest first. address: normalised."""
-    return email_lines(OF_PERSON, (address,))
+def find(address: str, limit: int | None = 100) -> list[EmailLine]:
+    """One person's e-mails in all campaigns, the newest first. address: normalised. limit: None: all."""
+    return email_lines(OF_PERSON, (address, limit))
 
 
 @dataclass(frozen=True)

@@ -5,12 +5,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 import config
 from actors.disk import forgotten
+from admin import lead, show
 from models.email import moves
-from models.owner import arming, forgetting, suppressions
+from models.email.attempts import Conversation
+from models.owner import arming, forgetting, mail_tests, suppressions
 from models.owner.forgotten import keys_of
+from models.states import Result
 from models.store import database, installation
 from models.store.tables import Campaign, CampaignLead, Installation, Lead
 from tests import factories as make
@@ -122,8 +126,87 @@ class TestWhatIsKnown:
         assert "name: Lead anna@leads.example" in shown
         assert (told["suppressed"]["address"], told["campaigns"][0]["fields"]["email"]) == ("@leads.example", ANNA)
 
+    def test_has_each_letter_with_its_id_and_the_subject_that_it_had(self) -> None:
+        sent = a_letter_to(ANNA, "Hello Anna")
+        make.an_email(leads=[ANNA])
+
+        shown, told = done("lead", "show", ANNA), known(ANNA)
+
+        later, first = told["emails"]
+        assert (first["id"], first["subject"]) == (sent, "Hello Anna")
+        assert first["message_id"] == make.row(sent).message_id
+        assert later["subject"] is None
+        assert "Hello Anna" in shown
+        assert make.row(sent).message_id in shown
+
+    def test_has_what_came_back_whomevers_letter_it_answered(self) -> None:
+        theirs, jans = a_letter_to(ANNA, "Hello"), a_letter_to("jan@leads.example", "Hello")
+        make.came_back(theirs, "automatic", "receipt", excerpt="I have read it")
+        make.came_back(jans, "human", sender=ANNA, excerpt="Jan is on\nholiday, I am not")
+        make.came_back(jans, "human", excerpt="Jan's own")
+
+        shown, told = done("lead", "show", ANNA), known(ANNA)
+
+        assert [(it["class_name"], it["excerpt"], it["folder"]) for it in told["incoming"]] == [
+            ("human", "Jan is on\nholiday, I am not", "INBOX"),
+            ("automatic", "I have read it", "INBOX"),
+        ]
+        assert {"received_at", "mailbox", "sender", "subject", "evidence", "suppressed"} <= told["incoming"][0].keys()
+        assert "Jan is on holiday, I am not" in shown
+        assert f"e-mail {jans} to jan@leads.example" in shown
+        assert "I have read it" in shown
+        assert "Jan's own" not in shown
+
+    def test_has_the_holds_and_test_letters(self) -> None:
+        email_id = a_letter_to(ANNA, "Hello")
+        make.came_back(email_id, "human")
+        mail_tests.begin(None, make.a_mailbox("eva@sender.example"), ANNA, "ola")
+
+        shown, told = done("lead", "show", ANNA), known(ANNA)
+
+        [hold], [test] = told["holds"], told["tests"]
+        assert (hold["stops"], hold["until"], hold["reason"]) == (True, None, "the lead replied")
+        assert (test["mailbox"], test["outcome"]) == ("eva@sender.example", None)
+        assert "for good" in shown
+        assert test["message_id"] in shown
+
+    def test_of_a_stranger_is_what_they_wrote(self) -> None:
+        make.came_back(
+            a_letter_to("jan@leads.example", "Hello"), "unsubscribe", sender=ANNA, match=None, matched_by=None
+        )
+
+        shown, told = done("lead", "show", ANNA), known(ANNA)
+
+        assert (told["since"], told["emails"], len(told["incoming"])) == (None, [], 1)
+        assert told["suppressed"]["address"] == ANNA
+        assert "no lead" in shown
+
+    def test_fits_a_terminal(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        email_id = a_letter_to(ANNA, "A subject of more words than fit into one line of a narrow terminal, says Anna")
+        make.came_back(email_id, "human", excerpt="words " * 150)
+        mail_tests.begin(None, make.a_mailbox("eva@sender.example"), ANNA, "ola")
+        screen = Console(width=80, force_terminal=True, color_system=None)
+        monkeypatch.setattr(show, "console", screen)
+
+        with screen.capture() as captured:
+            lead.show_(ANNA)
+
+        shown = captured.get()
+        assert max(map(len, shown.splitlines())) <= 80
+        assert shown.count("words") == 151
+        assert make.row(email_id).message_id in "".join(shown.split())
+
     def test_of_nobody_is_told_in_one_line(self) -> None:
         assert refused("lead", "show", ANNA) == f"punktual: there is no lead {ANNA}"
+
+
+def a_letter_to(address: str, subject: str) -> int:
+    """A sent e-mail."""
+    email_id = make.an_email(leads=[address])
+    claim = make.claimed(email_id)
+    assert moves.hand_over(claim.held, f"Subject: {subject}\r\nTo: {address}\r\n\r\nHello".encode()) is None
+    moves.accept(claim.held, Conversation(Result.ACCEPTED, "dot", code=250, reply="ok"))
+    return email_id
 
 
 class TestForgetting:
