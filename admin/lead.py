@@ -1,6 +1,7 @@
 """Commands about a person whom campaigns write to."""
 
 import os
+import re
 import sys
 from collections.abc import Sequence
 from datetime import datetime
@@ -16,7 +17,7 @@ from intake import legal_basis
 from intake.legal_basis import BasisInvalid
 from intake.texts import FileInvalid
 from mail.address import normalise
-from models.owner import campaigns, changes, forgetting, leads, mail_tests
+from models.owner import campaigns, changes, forgetting, leads, mail_tests, mentions
 from models.owner.forgetting import ForgettingRefused, Receipt
 from models.owner.leads import Known, LegalBasis, NoSuchLead
 from models.views import found_leads, incoming, mails, overview
@@ -227,6 +228,19 @@ def forget(
     if file is not None:
         with os.fdopen(file, "w", encoding="utf-8") as out:
             out.write(text)
+    if others := _others_with(normalise(address)):
+        print(
+            f"the address also stands in columns of other leads, which were not changed: {', '.join(others)}",
+            file=sys.stderr,
+        )
+
+
+def _others_with(address: str) -> list[str]:
+    """Other leads in whose columns the address stands."""
+    names = re.compile(mentions.pattern_of(address), re.IGNORECASE)
+    found = found_leads.find(address, limit=_MOST)
+    leads = found.leads if found else []
+    return sorted({it.address for it in leads if any(map(names.search, map(str, it.fields.values())))})
 
 
 def _keep(key: str) -> None:

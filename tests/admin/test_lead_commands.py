@@ -227,6 +227,20 @@ class TestForgetting:
         assert "forgotten" in done("lead", "show", ANNA)
         assert make.row(email_id).status == "cancelled"
 
+    def test_names_other_leads_in_whose_columns_the_address_stands(self) -> None:
+        make.an_email(leads=[ANNA])
+        make.an_email(leads=["jan@leads.example"])
+        make.an_email(leads=["eva@leads.example"])
+        for address, other in (("jan@leads.example", ANNA.title()), ("eva@leads.example", f"jo{ANNA}")):
+            CampaignLead.update(fields={"colleague": other}).where(CampaignLead.address == address).execute()
+
+        told = admin("lead", "forget", ANNA)
+
+        assert told.stderr == (
+            "the address also stands in columns of other leads, which were not changed: jan@leads.example\n"
+        )
+        assert told.returncode == 0
+
     def test_is_refused_before_anything_where_the_receipt_cannot_be_written(self, tmp_path: Path) -> None:
         make.an_email(leads=[ANNA])
         (tmp_path / "there").write_text("")

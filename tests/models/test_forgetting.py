@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from cryptography.fernet import Fernet
@@ -193,6 +194,15 @@ class TestAForgottenPerson:
         with pytest.raises(NothingToForget):
             forgetting.forget(ANNA, "ola", keep=lambda key: None)
         assert leads.find(ANNA).forgotten_at is not None
+
+    def test_who_writes_again_can_be_forgotten_again(self) -> None:
+        a_campaign_of(ANNA)
+        forgetting.forget(ANNA, "ola", keep=lambda key: None)
+        make.came_back(sent_to(JAN), "human", sender=ANNA, excerpt="Kowalska here")
+
+        forgetting.forget(ANNA, "ola", keep=lambda key: None)
+
+        assert traces() == []
 
     def test_gets_no_new_legal_basis(self) -> None:
         a_campaign_of(ANNA)
@@ -552,6 +562,18 @@ class TestAfterABackupWasRestored:
         assert forgetting.is_repeated(keys)
         assert traces() == []
         assert [it.address for it in Lead.select().order_by(Lead.address)] == [keys[0], JAN]
+
+    def test_who_only_wrote_to_us_is_forgotten_again(self) -> None:
+        keys: list[str] = []
+        email_id = sent_to(JAN)
+        stranger: dict[str, Any] = {"sender": ANNA, "match": None, "matched_by": None, "recipients": []}
+        make.came_back(email_id, "complaint", **stranger)
+        forgetting.forget(ANNA, "ola", keep=keys.append)
+        make.came_back(email_id, "complaint", **stranger)  # as if it were in the backup
+
+        assert len(forgetting.again(keys, "ola")) == 1
+
+        assert traces() == []
 
     def test_who_is_not_in_it_cannot_be_imported_either(self) -> None:
         keys: list[str] = []
