@@ -40,7 +40,8 @@ def normalised(address: str) -> str:
     try:
         return normalise(address)
     except AddressInvalid:
-        return address.lower() if "@" in address else ""  # a local part beyond ASCII (RFC 6531)
+        # A local part beyond ASCII (RFC 6531). Without any, it would be a whole domain's suppression.
+        return address.lower() if "@" in address[1:] else ""
 
 
 def in_text(text: str) -> list[str]:

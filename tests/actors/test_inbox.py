@@ -613,6 +613,15 @@ def test_a_request_by_somebody_else_at_the_same_public_domain_is_held(dovecot: D
     assert (row.class_, suppressions.every()) == ("unclear", [])
 
 
+def test_a_request_from_an_address_without_a_name_suppresses_no_domain(dovecot: Dovecot, user: str) -> None:
+    a_mailbox(dovecot, user)
+    dovecot.receive(user, b"From: @klient.example\r\nSubject: hello\r\n\r\nunsubscribe\r\n")
+
+    read()
+
+    assert suppressions.every() == []
+
+
 class TestReading:
     def test_marks_moves_and_deletes_nothing(self, dovecot: Dovecot, user: str) -> None:
         [email_id] = sent(a_mailbox(dovecot, user), LEAD)
