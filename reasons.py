@@ -159,6 +159,10 @@ class Code(StrEnum):
     BOUNCED = "bounced", gettext_noop("the address bounced: %(answer)s")
     COMPLAINED = "complained", gettext_noop("the lead marked an e-mail as spam")
     ASKED_TO_STOP = "asked_to_stop", gettext_noop("the lead asked not to be written to")
+    ASKED_BY_ANOTHER = (
+        "asked_by_another",
+        gettext_noop("another address asked not to be written to, in answer to a letter to this one"),
+    )
     # What a calibration mail shows.
     CALIBRATION_NOT_ARRIVED = (
         "calibration_not_arrived",

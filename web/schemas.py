@@ -237,6 +237,7 @@ class Incoming(Output):
     campaign: str | None
     lead: str | None
     suppressed: str | None = Field(description="The address that it has suppressed.")
+    suppressed_sender: str | None = Field(description="Its sender's address, suppressed beside the lead's.")
     needs_a_person: bool = Field(description="It has to be judged; until then its lead is not written to.")
     held_until: Moment | None = Field(description="How long its lead is not written to, if that ends by itself.")
     is_held: bool = Field(description="Its lead is not written to because of it.")

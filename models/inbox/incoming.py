@@ -3,7 +3,7 @@
 `sent` stays `sent`: a reply or a bounce is a row of its own beside the e-mail.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
@@ -16,10 +16,11 @@ from bounds import LONGEST_REASON
 from models.email import attempts, holds, moves
 from models.email.attempts import Cited
 from models.email.claims import Held
-from models.inbox import holding, looks, switches
+from models.inbox import holding, looks, matching, switches
 from models.inbox.looks import Cursor
 from models.inbox.matching import Match
 from models.owner import changes, suppressions
+from models.owner.suppressions import NewSuppression
 from models.store.database import database, execute, fetch, fetch_row, row, rows
 from models.store.recordable import recordable
 from models.store.tables import Lead
@@ -29,6 +30,7 @@ from scheduling.window import warsaw_day_bounds
 BY = "inbox"
 CLASSES = ("human", "automatic", "bounce", "complaint", "unsubscribe", "unclear", "other")
 BOUNCES = ("address", "policy", "temporary")
+_SENDER = "suppressed_sender"  # in the evidence: the address that was suppressed beside the lead's
 
 
 class CorrectionRefused(Exception):
@@ -90,7 +92,7 @@ def keep(at: Cursor, found: Found) -> int | None:
 def _keep(at: Cursor, found: Found) -> int | None:
     match = found.match
     if match:
-        holding.lock_campaigns_of(_stopped_by(found.class_, match.campaign_id, match.lead_id))
+        holding.lock_campaigns_of(_stopped_by(found.class_, match.campaign_id, match.lead_id, recordable(found.sender)))
     added = fetch_row(INSERT, _values(at, found))
     if added is None:
         return None
@@ -145,6 +147,10 @@ class _Kept:
     suppressed: str | None
     evidence: dict[str, Any]
 
+    @property
+    def every_suppressed(self) -> list[str]:
+        return [each for each in (self.suppressed, self.evidence.get(_SENDER)) if each]
+
 
 GET = """
 SELECT i.id, i.class AS class_name, i.kind, i.sender, i.read_at, i.received_at, i.returns_on, i.email_id,
@@ -166,7 +172,7 @@ def _follow(it: _Kept, by: str) -> None:
         case "complaint":
             _complained(it, by)
         case "unsubscribe":
-            _suppress(it, Reason(Code.ASKED_TO_STOP), by)
+            _asked_to_stop(it, by)
         case "bounce" if it.kind == "address":
             _address_bounced(it, by)
         case "human" if it.lead_id is not None and it.campaign_id is not None:
@@ -175,14 +181,15 @@ def _follow(it: _Kept, by: str) -> None:
             until, reason = _absence(it)
             holding.hold(it.lead_id, it.id, until, reason, by)
         case "unclear" if it.lead_id is not None:
-            holding.hold(it.lead_id, it.id, None, Reason(Code.UNCLEAR_REPLY), by)
+            for each in _lead_and_sender(it.lead_id, it.sender):
+                holding.hold(each, it.id, None, Reason(Code.UNCLEAR_REPLY), by)
 
 
 def _complained(it: _Kept, by: str) -> None:
     if it.lead_id is not None and _is_about_another_letter(it):
         holding.hold(it.lead_id, it.id, None, Reason(Code.REPORT_OF_ANOTHER_LETTER), by)
     else:
-        _suppress(it, Reason(Code.COMPLAINED), by)
+        _suppress(it, {it.address: Reason(Code.COMPLAINED)}, by)
 
 
 def _is_about_another_letter(it: _Kept) -> bool:
@@ -197,7 +204,8 @@ def _address_bounced(it: _Kept, by: str) -> None:
     if it.lead_id is not None and _is_about_another_letter(it):
         holding.hold(it.lead_id, it.id, None, Reason(Code.REPORT_OF_ANOTHER_LETTER), by)
     elif it.is_corrected or not recipients or it.address in recipients:
-        _suppress(it, Reason(Code.BOUNCED, answer=str(it.evidence.get("diagnostic") or it.kind)), by)
+        told = str(it.evidence.get("diagnostic") or it.kind)
+        _suppress(it, {it.address: Reason(Code.BOUNCED, answer=told)}, by)
     elif it.lead_id is not None:
         holding.hold(it.lead_id, it.id, None, Reason(Code.FORWARDED_BOUNCE, address=str(recipients[0])), by)
 
@@ -205,15 +213,22 @@ def _address_bounced(it: _Kept, by: str) -> None:
 def _stop(it: _Kept, lead_id: int, campaign_id: int, by: str) -> None:
     stops = switches.of(campaign_id)
     where = None if stops.in_all_campaigns else campaign_id
-    holding.stop(lead_id, where, it.id, Reason(Code.REPLIED), by)
+    for each in _lead_and_sender(lead_id, it.sender):
+        holding.stop(each, where, it.id, Reason(Code.REPLIED), by)
     if stops.colleagues:
         holding.stop_colleagues(lead_id, where, it.id, Reason(Code.COLLEAGUE_REPLIED, lead=it.address or ""), by)
 
 
-def _stopped_by(class_: str, campaign_id: int | None, lead_id: int) -> set[int]:
-    """Whom a message of this class may stop, beside the lead."""
+def _stopped_by(class_: str, campaign_id: int | None, lead_id: int, sender: str) -> set[int]:
+    """Whom a message of this class may stop."""
     is_for_all = class_ == "human" and campaign_id is not None and switches.of(campaign_id).colleagues
-    return {lead_id} | (holding.colleagues(lead_id) if is_for_all else set())
+    return {*_lead_and_sender(lead_id, sender), *(holding.colleagues(lead_id) if is_for_all else ())}
+
+
+def _lead_and_sender(lead_id: int, sender: str) -> list[int]:
+    """The lead whose letter was answered, and the one who wrote the answer: it may have been forwarded."""
+    writers = fetch("SELECT id FROM lead WHERE address = %s AND id <> %s", (sender, lead_id))
+    return [lead_id, *(writer for (writer,) in writers)]
 
 
 def _absence(it: _Kept) -> tuple[datetime | None, Reason]:
@@ -226,16 +241,27 @@ def _absence(it: _Kept) -> tuple[datetime | None, Reason]:
     return it.received_at + days, Reason(Code.ANSWERED_AUTOMATICALLY)
 
 
-SUPPRESSED = "UPDATE incoming SET suppressed = %s WHERE id = %s"
+def _asked_to_stop(it: _Kept, by: str) -> None:
+    """Suppress the lead whose letter was answered, and whoever asked, unless that is a mailbox of ours."""
+    is_anothers = it.sender not in ("", it.address)
+    why = {it.address: Reason(Code.ASKED_BY_ANOTHER if is_anothers else Code.ASKED_TO_STOP)}
+    if it.sender not in matching.own_addresses():
+        why[it.sender] = Reason(Code.ASKED_TO_STOP)
+    _suppress(it, why, by)
 
 
-def _suppress(it: _Kept, reason: Reason, by: str) -> None:
-    """The lead's address; of a request by nobody whom we know, its sender's."""
-    address = it.address or (it.sender if it.class_name == "unsubscribe" else None)
-    if not address or fetch_row("SELECT 1 FROM suppression WHERE address = %s", (address,)):
-        return
-    suppressions.add(address, reason, by, email_id=it.email_id)
-    execute(SUPPRESSED, (address, it.id))
+SUPPRESSED = """
+UPDATE incoming SET suppressed = %(address)s, evidence = evidence || %(evidence)s WHERE id = %(id)s
+"""
+
+
+def _suppress(it: _Kept, why: Mapping[str | None, Reason], by: str) -> None:
+    """By address; one that is suppressed already keeps its reason."""
+    entries = [NewSuppression(address, reason, it.email_id) for address, reason in why.items() if address]
+    new = suppressions.add_each(entries, by)
+    first = it.address or it.sender
+    beside = {_SENDER: it.sender} if it.sender in new and it.sender != first else {}
+    execute(SUPPRESSED, {"address": first if first in new else None, "evidence": Json(beside), "id": it.id})
 
 
 # The message that names an unknown e-mail proves that it was sent, also if the e-mail became unknown only later.
@@ -271,8 +297,8 @@ def _settle(email_id: int | None) -> int:
 
 
 CORRECT = """
-UPDATE incoming SET class = %(class)s, kind = %(kind)s, suppressed = NULL, corrected_at = clock_timestamp(),
-    corrected_by = %(by)s
+UPDATE incoming SET class = %(class)s, kind = %(kind)s, suppressed = NULL, evidence = evidence - 'suppressed_sender',
+    corrected_at = clock_timestamp(), corrected_by = %(by)s
 WHERE id = %(id)s
 """
 
@@ -292,9 +318,9 @@ def correct(incoming_id: int, class_: str, by: str, reason: Why, kind: str | Non
             raise CorrectionRefused(f"message {incoming_id} is {class_} already")
         told = Reason(Code.CORRECTED, before=before.class_name, after=class_, because=reason)
         held = holding.lift(incoming_id)
-        if before.suppressed is not None:
-            suppressions.remove(before.suppressed, by)
-            held |= {each.id for each in Lead.select(Lead.id).where(Lead.address == before.suppressed)}
+        for address in before.every_suppressed:
+            suppressions.remove(address, by)
+            held |= {each.id for each in Lead.select(Lead.id).where(Lead.address == address)}
         execute(CORRECT, {"id": incoming_id, "class": class_, "kind": kind, "by": by})
         _follow(_get(incoming_id), by)
         holding.bring_back(held, before.read_at, told, by)
@@ -322,14 +348,15 @@ def _check_correction(class_: str, kind: str | None, reason: Why) -> None:
 class _About(NamedTuple):
     lead_id: int | None
     campaign_id: int | None
+    sender: str
 
 
 def _concerned(incoming_id: int, class_: str) -> set[int]:
     """Whom the message holds, and whom it will hold as one of this class."""
-    about = row(_About, "SELECT lead_id, campaign_id FROM incoming WHERE id = %s", (incoming_id,))
+    about = row(_About, "SELECT lead_id, campaign_id, sender FROM incoming WHERE id = %s", (incoming_id,))
     if about is None:
         raise NoSuchIncoming(f"there is no message {incoming_id}")
-    later = set() if about.lead_id is None else _stopped_by(class_, about.campaign_id, about.lead_id)
+    later = set() if about.lead_id is None else _stopped_by(class_, about.campaign_id, about.lead_id, about.sender)
     return holding.held_by(incoming_id) | later
 
 

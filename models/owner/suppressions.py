@@ -62,13 +62,19 @@ def add(key: str, reason: Why, by: str, *, email_id: int | None = None, proof: s
     Cancels what is planned for these people, and once it returns nothing more is handed over to them. Adding it again
     keeps the first reason, and returns False.
     """
+    return bool(add_each([NewSuppression(key, reason, email_id, proof)], by))
+
+
+def add_each(entries: Sequence[NewSuppression], by: str) -> list[str]:
+    """The same for several, each recorded as an order of its own. Returns which were not suppressed before."""
     with database.atomic():
-        is_new = bool(_insert(_without_forgotten([NewSuppression(key, reason, email_id, proof)]), by))
-        if is_new:
-            changes.record_of_address(key, {"suppressed": [None, str(reason)]}, by, "suppress")
-        recipients.stop_suppressed([key], by)
+        new = _insert(_without_forgotten(entries), by)
+        for it in entries:
+            if it.key in new:
+                changes.record_of_address(it.key, {"suppressed": [None, str(it.reason)]}, by, "suppress")
+        recipients.stop_suppressed([it.key for it in entries], by)
         tick_request.ask_for_tick()
-    return is_new
+    return new
 
 
 def import_(entries: Sequence[NewSuppression], by: str) -> int:

@@ -34,6 +34,7 @@ class IncomingLine:
     lead: str | None  # the lead's address
     matched_by: str | None
     suppressed: str | None
+    suppressed_sender: str | None  # beside the lead
     held_until: datetime | None
     needs_a_person: bool  # unclear, or it holds its lead until somebody decides
     is_held: bool  # until held_until; without it until a person decides, or for good
@@ -45,7 +46,8 @@ class IncomingLine:
 _COLUMNS = """
 SELECT i.id, i.received_at, m.address AS mailbox, i.folder, i.uid, i.class AS class_name, i.kind, i.status, i.rule,
        i.read_as, i.sender, i.subject, i.excerpt, i.returns_on, i.email_id, i.campaign_id, c.name AS campaign,
-       p.address AS lead, i.matched_by, i.suppressed, held.until AS held_until, held.id IS NOT NULL AS is_held,
+       p.address AS lead, i.matched_by, i.suppressed, i.evidence ->> 'suppressed_sender' AS suppressed_sender,
+       held.until AS held_until, held.id IS NOT NULL AS is_held,
        i.class = 'unclear' OR COALESCE(held.is_open, false) AS needs_a_person,
        i.corrected_at, i.corrected_by, i.evidence
 FROM incoming i JOIN mailbox m ON m.id = i.mailbox_id

@@ -18,13 +18,14 @@ from mail.message import own_id
 from models.email import moves
 from models.email.claims import Claim
 from models.email.gates import Closed
+from models.health import invariants
 from models.inbox import holding, incoming, looks, matching, switches
 from models.owner import forgetting, lead_import, mailboxes, notices, protection, suppressions
 from models.owner.mailboxes import SentMail
 from models.planning import plans
 from models.states import Status
 from models.store import database, vault
-from models.store.tables import Campaign, CampaignEmailQueue, CampaignLead, Hold, InboxCursor
+from models.store.tables import Campaign, CampaignEmailQueue, CampaignLead, Hold, InboxCursor, Lead
 from models.store.tables import Inbox as InboxRow
 from models.store.tables import Incoming as Row
 from models.views import conversation_lines, conversations, history, responses
@@ -611,6 +612,181 @@ def test_a_request_by_somebody_else_at_the_same_public_domain_is_held(dovecot: D
     [row] = read()
 
     assert (row.class_, suppressions.every()) == ("unclear", [])
+
+
+COLLEAGUE = "jan@klient.example"
+
+
+def sent_and_pending(mailbox_id: int, *pending_to: str) -> list[int]:
+    """An e-mail that was sent to the lead, and those to others that its campaign still has to send, in order."""
+    campaign_id = make.a_campaign([mailbox_id], leads=[LEAD, *pending_to], delay=0.001)
+    [email_id] = make.planned(campaign_id, mailbox_id, make.now())
+    send(email_id)
+    make.age(email_id, timedelta(hours=1))
+    return [email_id, *make.planned(campaign_id, mailbox_id, *[make.now() + timedelta(days=1)] * len(pending_to))]
+
+
+def statuses(*email_ids: int) -> list[str]:
+    return [make.row(each).status for each in email_ids]
+
+
+def lead_id(address: str) -> int:
+    found: int = Lead.get(Lead.address == address).id
+    return found
+
+
+class TestSomebodyElseWhoAnswersALeadsLetter:
+    """It was forwarded, or both read one inbox: whoever writes is meant too."""
+
+    def test_and_asks_not_to_be_written_to_is_suppressed_like_the_lead(self, dovecot: Dovecot, user: str) -> None:
+        mailbox_id = a_mailbox(dovecot, user)
+        email_id, theirs, others = sent_and_pending(mailbox_id, COLLEAGUE, "ewa@klient.example")
+        elsewhere = [pending(mailbox_id), pending(mailbox_id, COLLEAGUE)]
+        dovecot.receive(user, a_reply(email_id, "Proszę mnie wypisać.", sender="Jan@Klient.example"))
+
+        read()
+
+        assert {it.address: (it.reason, it.by, it.email_id) for it in suppressions.every()} == {
+            LEAD: ("another address asked not to be written to, in answer to a letter to this one", "inbox", email_id),
+            COLLEAGUE: ("the lead asked not to be written to", "inbox", email_id),
+        }
+        assert [(it.suppressed, it.suppressed_sender) for it in views.page()] == [(LEAD, COLLEAGUE)]
+        assert statuses(theirs, others, *elsewhere) == ["cancelled", "pending", "cancelled", "cancelled"]
+
+    def test_and_asks_for_that_is_suppressed_also_if_it_is_no_lead_yet(self, dovecot: Dovecot, user: str) -> None:
+        [email_id] = sent(a_mailbox(dovecot, user), LEAD)
+        dovecot.receive(user, a_reply(email_id, "Proszę mnie wypisać.", sender=COLLEAGUE))
+
+        read()
+
+        assert [it.address for it in suppressions.every()] == [LEAD, COLLEAGUE]
+
+    def test_and_asks_by_the_token_of_list_unsubscribe_is_suppressed_too(self, dovecot: Dovecot, user: str) -> None:
+        [email_id] = sent(a_mailbox(dovecot, user), LEAD)
+        token = unsubscribe.token(UUID(own_id(make.row(email_id).message_id)), vault.derived_keys(unsubscribe.PURPOSE))
+        dovecot.receive(user, f"From: jan@inny.example\r\nSubject: unsubscribe-{token}\r\n\r\n\r\n".encode())
+
+        read()
+
+        assert [it.address for it in suppressions.every()] == [LEAD, "jan@inny.example"]
+
+    def test_is_not_suppressed_if_it_is_one_of_our_mailboxes(self, dovecot: Dovecot, user: str) -> None:
+        mailbox_id = a_mailbox(dovecot, user)
+        [email_id] = sent(mailbox_id, LEAD)
+        us = mailboxes.get(mailbox_id).address
+        token = unsubscribe.token(UUID(own_id(make.row(email_id).message_id)), vault.derived_keys(unsubscribe.PURPOSE))
+        dovecot.receive(user, f"From: {us}\r\nSubject: unsubscribe-{token}\r\n\r\n\r\n".encode())
+
+        read()
+
+        assert [it.address for it in suppressions.every()] == [LEAD]
+
+    def test_at_another_domain_suppresses_nobody_and_both_wait_for_a_person(self, dovecot: Dovecot, user: str) -> None:
+        mailbox_id = a_mailbox(dovecot, user)
+        email_id, theirs = sent_and_pending(mailbox_id, "jan@inny.example")
+        elsewhere = pending(mailbox_id)
+        dovecot.receive(user, a_reply(email_id, "Proszę mnie wypisać.", sender="jan@inny.example"))
+
+        [row] = read()
+
+        assert (row.class_, suppressions.every()) == ("unclear", [])
+        assert [(it.lead, str(it.why)) for it in views.holds()] == [
+            ("jan@inny.example", "a reply waits for a person to judge it"),
+            (LEAD, "a reply waits for a person to judge it"),
+        ]
+        assert min(make.row(each).scheduled_at for each in (theirs, elsewhere)) > make.now() + timedelta(days=6)
+        incoming.correct(row.id, "unsubscribe", "ola", "they are one company")
+        assert [it.address for it in suppressions.every()] == [LEAD, "jan@inny.example"]
+
+    def test_and_is_suppressed_already_keeps_its_first_reason_also_after_a_correction(
+        self, dovecot: Dovecot, user: str
+    ) -> None:
+        [email_id] = sent(a_mailbox(dovecot, user), LEAD)
+        suppressions.add(COLLEAGUE, "he called", "ola")
+        dovecot.receive(user, a_reply(email_id, "Proszę mnie wypisać.", sender=COLLEAGUE))
+        [row] = read()
+
+        incoming.correct(row.id, "other", "ola", "a test")
+
+        assert [(it.address, it.reason) for it in suppressions.every()] == [(COLLEAGUE, "he called")]
+
+    def test_and_asked_by_mistake_is_written_to_again_like_the_lead(self, dovecot: Dovecot, user: str) -> None:
+        mailbox_id = a_mailbox(dovecot, user)
+        email_id, theirs = sent_and_pending(mailbox_id, COLLEAGUE)
+        elsewhere = pending(mailbox_id)
+        dovecot.receive(user, a_reply(email_id, "Proszę mnie wypisać.", sender=COLLEAGUE))
+        [row] = read()
+
+        incoming.correct(row.id, "other", "ola", "a test")
+
+        assert suppressions.every() == []
+        assert "suppressed_sender" not in Row.get().evidence
+        assert statuses(theirs, elsewhere) == ["pending", "pending"]
+
+    def test_gets_no_further_mails_of_the_campaign_either(self, dovecot: Dovecot, user: str) -> None:
+        mailbox_id = a_mailbox(dovecot, user)
+        email_id, theirs, others = sent_and_pending(mailbox_id, COLLEAGUE, "ewa@klient.example")
+        elsewhere = pending(mailbox_id, COLLEAGUE)
+        dovecot.receive(user, a_reply(email_id, "Proszę o ofertę.", sender=COLLEAGUE))
+
+        read()
+
+        campaign_id = make.row(email_id).campaign_id
+        assert {(it.lead_id, it.campaign_id, it.reason_code) for it in Hold.select()} == {
+            (lead_id(LEAD), campaign_id, "replied"),
+            (lead_id(COLLEAGUE), campaign_id, "replied"),
+        }
+        assert make.row(theirs).error == "not written to any more: the lead replied"
+        assert statuses(theirs, others, elsewhere) == ["cancelled", "pending", "pending"]
+        assert [it.rule for it in invariants.check() if not it.holds] == []
+
+    def test_gets_none_of_any_campaign_where_the_campaign_says_so(self, dovecot: Dovecot, user: str) -> None:
+        mailbox_id = a_mailbox(dovecot, user)
+        email_id, theirs = sent_and_pending(mailbox_id, "jan@inny.example")
+        elsewhere = pending(mailbox_id, "jan@inny.example")
+        switches.change(make.row(email_id).campaign_id, "ola", in_all_campaigns=True, colleagues=True)
+        dovecot.receive(user, a_reply(email_id, "Proszę o ofertę.", sender="jan@inny.example"))
+
+        read()
+
+        assert statuses(theirs, elsewhere) == ["cancelled", "cancelled"]
+
+    def test_is_stopped_once_however_often_the_answer_is_read(self, dovecot: Dovecot, user: str) -> None:
+        email_id, _ = sent_and_pending(a_mailbox(dovecot, user), COLLEAGUE)
+        reply = a_reply(email_id, "Proszę o ofertę.", sender=COLLEAGUE)
+        dovecot.receive(user, reply)
+        read()
+        dovecot.renumber(user)
+        dovecot.receive(user, reply, folder="Junk")
+
+        read()
+
+        assert (Row.select().count(), Hold.select().count()) == (1, 2)
+
+    def test_is_written_to_again_once_the_answer_is_corrected(self, dovecot: Dovecot, user: str) -> None:
+        email_id, theirs = sent_and_pending(a_mailbox(dovecot, user), COLLEAGUE)
+        dovecot.receive(user, a_reply(email_id, "Proszę o ofertę.", sender=COLLEAGUE))
+        [row] = read()
+        assert statuses(theirs) == ["cancelled"]
+
+        incoming.correct(row.id, "other", "ola", "a test")
+
+        assert statuses(theirs) == ["pending"]
+
+    @pytest.mark.parametrize("kind", ["automatic", "gone", "bounce"])
+    def test_is_no_program_of_theirs(self, dovecot: Dovecot, user: str, kind: str) -> None:
+        email_id, theirs = sent_and_pending(a_mailbox(dovecot, user), COLLEAGUE)
+        text = "Jestem na urlopie." if kind == "automatic" else "Jan Nowak już u nas nie pracuje."
+        automatic = a_reply(email_id, text, sender=COLLEAGUE, headers="Auto-Submitted: auto-replied\r\n")
+        bounce = a_bounce(email_id).replace(b"MAILER-DAEMON@mx.example", COLLEAGUE.encode())
+        dovecot.receive(user, bounce if kind == "bounce" else automatic)
+
+        [row] = read()
+
+        assert row.class_ == ("bounce" if kind == "bounce" else "automatic")
+        assert lead_id(COLLEAGUE) not in [it.lead_id for it in Hold.select()]
+        assert COLLEAGUE not in [it.address for it in suppressions.every()]
+        assert make.row(theirs).scheduled_at < make.now() + timedelta(days=2)
 
 
 def test_a_request_from_an_address_without_a_name_suppresses_no_domain(dovecot: Dovecot, user: str) -> None:

@@ -416,6 +416,16 @@ def test_the_rule_that_read_a_message_is_told_in_polish(browser: FlaskClient) ->
     assert "rozstrzygnęło: żadna z pozostałych reguł" in text(page(browser, "/incoming?lang=pl"))
 
 
+def test_a_message_that_suppressed_its_lead_and_its_sender_tells_both(browser: FlaskClient) -> None:
+    email_id, _ = make.in_status(Status.SENT)
+    make.came_back(email_id, "unsubscribe", sender="jan@klient.example")
+
+    told = text(page(browser, "/incoming"))
+
+    lead = CampaignLead.get_by_id(make.row(email_id).campaign_lead_id).address
+    assert f"suppressed {lead} · suppressed jan@klient.example" in told
+
+
 class TestJudging:
     @pytest.fixture
     def message_id(self, db: None) -> int:
