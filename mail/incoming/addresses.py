@@ -44,6 +44,16 @@ def normalised(address: str) -> str:
         return address.lower() if "@" in address[1:] else ""
 
 
+_GMAIL = ("gmail.com", "googlemail.com")
+
+
+def mailbox(address: str) -> str:
+    """What the forms of one mailbox's address have in common: no "+tag", and at Gmail no dots (RFC 5233)."""
+    name, _, domain = address.rpartition("@")
+    name = name.partition("+")[0] or name
+    return f"{name.replace('.', '')}@{_GMAIL[0]}" if domain in _GMAIL else f"{name}@{domain}"
+
+
 def in_text(text: str) -> list[str]:
     """The addresses in a text, each once."""
     return list(dict.fromkeys(normalised(each) for each in _ADDRESS.findall(text)))

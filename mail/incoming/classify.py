@@ -221,9 +221,12 @@ def _unsubscribe(it: _Read) -> Incoming | None:
 
 def _may_speak(it: _Read) -> bool:
     """Whether its sender is one whom we wrote to, or writes from the same company's domain."""
-    domain = it.sender.rpartition("@")[2]
+    sender, domain = addresses.mailbox(it.sender), it.sender.rpartition("@")[2]
     is_companys = domain not in it.facts.public_domains
-    return any(it.sender == each or (is_companys and domain == each.rpartition("@")[2]) for each in it.recipients)
+    return any(
+        sender == addresses.mailbox(each) or (is_companys and domain == each.rpartition("@")[2])
+        for each in it.recipients
+    )
 
 
 def _automatic_by_text(it: _Read) -> Incoming | None:

@@ -607,6 +607,28 @@ def test_somebody_else_at_a_public_domain_may_not_speak_for_the_lead() -> None:
     assert [it.class_ for it in found] == [Class.UNSUBSCRIBE, Class.UNCLEAR]
 
 
+@pytest.mark.parametrize(
+    ("lead", "sender", "may"),
+    [
+        ("anna@gmail.com", "anna+shop@gmail.com", True),
+        ("anna+shop@gmail.com", "anna@gmail.com", True),
+        ("annakowalska@gmail.com", "Anna.Kowalska@googlemail.com", True),
+        ("anna+shop@wp.pl", "anna@wp.pl", True),
+        ("annakowalska@wp.pl", "anna.kowalska@wp.pl", False),  # there it is somebody else
+        ("anna@gmail.com", "annab@gmail.com", False),
+        ("anna@gmail.com", "anna@wp.pl", False),
+        ("+48@wp.pl", "+49@wp.pl", False),
+    ],
+)
+def test_the_lead_may_write_from_another_form_of_its_own_address(lead: str, sender: str, may: bool) -> None:
+    public = frozenset({"gmail.com", "googlemail.com", "wp.pl"})
+    facts = Facts(RECEIVED, frozenset({US}), {OUR_ID: Letter(lead, (LETTER,))}, public_domains=public)
+
+    found = classify(f"From: {sender}\r\nIn-Reply-To: {OUR_ID}\r\n\r\nunsubscribe".encode(), facts)
+
+    assert found.class_ is (Class.UNSUBSCRIBE if may else Class.UNCLEAR)
+
+
 REMOVE_ME = b64encode(b"Please remove me from your list.").decode()
 
 
