@@ -181,6 +181,26 @@ class TestAForgottenPerson:
         assert traces() == []
         assert [it.address for it in suppressions.every()] == [receipt.key]
 
+    @pytest.mark.parametrize("is_lead", [True, False])
+    @pytest.mark.parametrize("class_", ["human", "unsubscribe"])
+    def test_is_in_no_answer_to_somebody_elses_letter(self, class_: str, is_lead: bool) -> None:
+        email_id, _ = make.in_status(Status.SENT)
+        if is_lead:
+            a_campaign_of(ANNA)
+        message_id = make.came_back(
+            email_id, class_, sender=ANNA, excerpt="a secret", subject="Re: Anna", message_id=ANNA
+        )
+
+        forgetting.forget(ANNA, "ola", keep=lambda key: None)
+
+        assert traces() == []
+        row = tables.Incoming.get_by_id(message_id)
+        lead = CampaignLead.get_by_id(make.row(email_id).campaign_lead_id)
+        assert (row.class_, row.lead_id) == (class_, lead.lead_id)
+        assert bool(suppressions.of([lead.address])) is (class_ == "unsubscribe")
+        assert row.suppressed == (lead.address if class_ == "unsubscribe" else None)
+        assert all(it.holds for it in invariants.check())
+
     def test_whom_nobody_knows_is_not_made_one(self) -> None:
         with pytest.raises(NothingToForget):
             forgetting.forget(ANNA, "ola", keep=lambda key: None)
@@ -238,7 +258,7 @@ class TestRowsAboutOthers:
         assert traces() == []
         kept = Incoming.get_by_id(incoming_id)
         assert (kept.class_, kept.email_id, kept.excerpt, kept.message_id) == ("human", jans, "", None)
-        assert database.fetch("SELECT count(*) FROM hold WHERE stops")[0][0] == 1
+        assert database.fetch("SELECT count(*) FROM hold WHERE stops")[0][0] == 2  # hers and his
 
     def test_keep_that_it_suppressed_a_colleague_so_that_it_can_be_corrected(self) -> None:
         a_campaign_of(ANNA)
