@@ -34,6 +34,35 @@ _COMMAND = re.compile(
 _WEAK = re.compile(
     r"^(stop|stopp|koniec|dosc|remove|usun|usunac|(s|wy)kasuj|loe?schen|usuniecie|rezygnuj\w*|rezygnacja)$"
 )
+# The same, in words that leave out whom or what it is about.
+_BARE = re.compile(
+    r"^(((bardzo |uprzejmie |pilnie )?(prosze|prosimy|prosilbym|prosilabym|poprosze|prosba)"
+    r"( bardzo| uprzejmie| pilnie)? o (usuniecie|(s|wy)kasowanie)|(prosze |prosimy )?(usuncie|(s|wy)kasujcie))"
+    r"( prosze| dziekuje| pilnie)?|(please |kindly )?(do not|don.?t|dont) (contact|e-?mail|write)( please)?)$"
+)
+_REFUSAL = (
+    r"((bo |gdyz |poniewaz |because )?((my |ja )?nie (jestem|jestesmy) (tym |tematem |oferta )?(w ogole |zupelnie )?"
+    r"zainteresowan\w{1,3}|nie zainteresowan\w{1,3}"
+    r"|(nas |mnie )?(to )?(nas |mnie )?nie (interesuje|dotyczy)( nas| mnie)?( to)?"
+    r"|(brak|nie mam|nie mamy) zainteresowania|nie (chce|chcemy|potrzebuje|potrzebujemy)( tego)?"
+    r"|((sorry )?(i am|i'm|im|we are|we're) )?(really |absolutely )?not (at all )?interested"
+    r"( at all| in (this|it|that))?"
+    r"|no interest|(wir haben |ich habe )?kein interesse))"
+)
+_COURTESY = (
+    r"((dzien dobry|witam|witajcie|czesc|hej|hi|hello|dear \w{1,20}|szanowni panstwo|szanowny panie|szanowna pani"
+    r"|panie \w{1,20}|pani \w{1,20}|guten tag)( panie \w{1,20}| pani \w{1,20})?|ok|okay|nie|no|sorry|przepraszam"
+    r"|(no |nie )?(thanks|thank you|many thanks|thx|dzieki|dziekuje|dziekujemy|danke|bardzo dziekuje)( bardzo)?"
+    r"( (for|za) \w{1,20}( \w{1,20})?)?|prosze|please|pozdrawiam|regards)"
+)
+_NO_MATTER = re.compile(rf"^({_REFUSAL}|{_COURTESY})( please| prosze)?$")
+_REFUSES = re.compile(rf"^{_REFUSAL}( please| prosze)?$")
+# What a correspondent may want removed or stopped.
+_THINGS = re.compile(
+    r"\b(blad|bled|uster|literow|tabel|slajd|wiersz|kolumn|produkt|wpis|akapit|zdani|cen(a|y|e|ie)\b|dat(a|y|e|ie)\b"
+    r"|plik|ofer|mistakes?\b|errors?\b|typos?\b|slides?\b|tables?\b|columns?\b|rows?\b|files?\b|prices?\b|offers?\b)"
+)
+_CLAUSE_ENDS = re.compile(r"[.!,;:]| - | (?:but|so|and|ale|wiec|dlatego|i) ")
 _MAIL = (
     r"(wiadomosc\w*|mail\w*|e-?mail\w*|ofert\w*|newsletter\w*|reklam\w*|spam\w*|korespondenc\w*|materialow"
     r"|informacj\w* (handlow|marketing|reklam)\w*|tego typu|takich|tych|od (was|panstwa|pani|pana|ciebie))"
@@ -130,6 +159,12 @@ _REQUESTS = [
         r"^(prosze )?(nie pisac|nie wysylac|nie spamowac|nie przesylac)( wiecej| juz| do (mnie|nas)| na ten adres"
         r"| (maili|wiadomosci|ofert|reklam))"
     ),
+    (
+        r"\b(mog(a|liby) panstwo|moze(cie|sz)|moglibyscie|moglbys|moglabys|(moze|moglby|moglaby) pani?)"
+        r" (juz |wreszcie |prosze )?przestac(?=$|[.,!?]| (juz |wreszcie |do (mnie|nas) |mi |nam )?"
+        r"(pisac|wysylac|przysylac|przesylac|spamowac|slac|nas nekac|mnie nekac)(?=$|[.,!?]"
+        rf"| (do (mnie|nas)|mi|nam|juz|wiecej|ciagle|na ten adres|te|to|{_MAIL})\b))"
+    ),
     r"\bodczep(cie)? sie\b|\bsie odczepi(c|l|la|li)\b",
     # German.
     (
@@ -194,7 +229,8 @@ _REQUESTS = [
         r"|\bno longer (want|wish|like|interested in)( to)? (receiv|get|hear|be (contacted|e-?mailed))"
     ),
     (
-        r"\bstop (e-?mailing|contacting|spamming|messaging|harassing|bothering|writing)\b|\b(please )?stop (these|this"
+        r"\b(can|could|would|will) you (please |kindly )?stop( please)?(?=$|[.,!?])"
+        r"|\bstop (e-?mailing|contacting|spamming|messaging|harassing|bothering|writing)\b|\b(please )?stop (these|this"
         r"|the|your|all) (e-?mails?|mails?|messages|spam|mailing)"
     ),
     (
@@ -277,6 +313,7 @@ def request(new_text: str, subject: str = "") -> Request | None:
     if any(_COMMAND.match(each) for each in said[:6] + sentences) or (len(said) <= 3 and is_command(subject)):
         return Request.ASKED
     words = plain(_NEW_SENTENCE.sub(". ", new_text))[:3000]
+    in_clauses = _in_clauses(sentences or said[:6], words)
     left = _NOT.sub(" ", words)
     if found := list(_REQUEST.finditer(left)):
         is_unsure = (
@@ -285,9 +322,37 @@ def request(new_text: str, subject: str = "") -> Request | None:
             or all(_SOMETHING_ELSE.search(_to_its_end(left, each)) for each in found)
         )
         return Request.UNSURE if is_unsure else Request.ASKED
+    if in_clauses:
+        is_unsure = any(it.search(words) for it in (_WANTS, _INSTEAD, _SOMETHING_ELSE))
+        return Request.UNSURE if is_unsure else in_clauses
     if _MENTION.search(words) and not _NOT.search(words) and "?" not in words:
         return Request.UNSURE
     return None
+
+
+def _in_clauses(said: list[str], words: str) -> Request | None:
+    """Whether a part of a sentence asks for it, as in "not interested, stop". Sure if nothing else may be meant."""
+    found = None
+    may_be_else = "?" in words or _THINGS.search(words)
+    are_courtesies = True  # the sentences before
+    for sentence in said:
+        clauses = _clauses(sentence)
+        others = [each for each in clauses if not (_COMMAND.match(each) or _BARE.match(each))]
+        refuses = any(_REFUSES.match(each) for each in others)
+        if len(others) < len(clauses):
+            is_sure = all(map(_NO_MATTER.match, others)) and (refuses or (are_courtesies and not may_be_else))
+            found = Request.ASKED if is_sure else found or Request.UNSURE
+        are_courtesies = are_courtesies and all(map(_NO_MATTER.match, others))
+    return found
+
+
+def _clauses(sentence: str) -> list[str]:
+    """With a "stop" at its begin or end that no comma parts from a refusal: "not interested stop"."""
+    found = []
+    for each in _without_empty(_CLAUSE_ENDS.split(sentence)):
+        rest = each.removesuffix(" stop").removeprefix("stop ")
+        found += [rest, "stop"] if rest != each and _NO_MATTER.match(rest) else [each]
+    return found
 
 
 def _to_its_end(words: str, found: re.Match[str]) -> str:
