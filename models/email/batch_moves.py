@@ -43,8 +43,8 @@ def plan(campaign_id: int, slots: Sequence[Slot], by: str) -> int:
     return _announced(Move.PLAN, execute(PLAN, values), campaign_id, by)
 
 
-# The lead, campaign and mailbox are its predecessor's. One that has a successor, or was not sent, is skipped.
-FOLLOW = """
+# The lead and campaign are its predecessor's. One that has a successor, or was not sent, is skipped.
+FOLLOW = f"""
 WITH slot AS (
     SELECT * FROM unnest(%(predecessors)s::bigint[], %(steps)s::bigint[], %(mailboxes)s::bigint[],
                          %(times)s::timestamptz[], %(waits)s::timestamptz[])
@@ -53,10 +53,12 @@ WITH slot AS (
     INSERT INTO campaign_email_queue
         (campaign_id, campaign_lead_id, step_id, predecessor_id, mailbox_id, scheduled_at, wait_ends_at, message_id)
     SELECT p.campaign_id, p.campaign_lead_id, slot.step_id, p.id, slot.mailbox_id, slot.scheduled_at,
-           slot.wait_ends_at, '<' || gen_random_uuid() || '@' || split_part(m.address, '@', 2) || '>'
+           slot.wait_ends_at, {message_ids.of("slot.step_id")}
     FROM slot
     JOIN campaign_email_queue p ON p.id = slot.predecessor_id AND p.campaign_id = %(campaign)s
     JOIN mailbox m ON m.id = slot.mailbox_id
+    JOIN campaign_lead cl ON cl.id = p.campaign_lead_id
+    JOIN campaign c ON c.id = p.campaign_id
     WHERE p.status = 'sent' OR NOT %(only_sent)s
     ORDER BY slot.scheduled_at
     ON CONFLICT DO NOTHING
@@ -64,7 +66,7 @@ WITH slot AS (
 )
 INSERT INTO email_history (email_id, move, to_status, scheduled_to, mailbox_id, by)
 SELECT id, 'plan', 'pending', scheduled_at, mailbox_id, %(by)s FROM planned ORDER BY id
-"""
+"""  # noqa: S608  # only our own words
 
 
 class FollowUp(NamedTuple):

@@ -90,6 +90,20 @@ class TestAFollowUp:
 
         assert count() == 4
 
+    def test_has_a_message_id_that_is_known_before_it_is_planned_and_no_other_email_has(self) -> None:
+        campaign_id, mailbox_id = a_sequence(leads=2)
+        for email_id in make.planned(campaign_id, mailbox_id, make.now(), make.now()):
+            send(email_id)
+        plan_follow_ups()
+        seen = {(row.campaign_lead_id, row.step_id): row.message_id for row in Q.select()}
+        EmailHistory.delete().where(EmailHistory.email.in_(Q.select(Q.id).where(Q.status == "pending"))).execute()
+        Q.delete().where(Q.status == "pending").execute()
+
+        plan_follow_ups()
+
+        assert {(row.campaign_lead_id, row.step_id): row.message_id for row in Q.select()} == seen
+        assert len(set(seen.values())) == len(seen) == 4
+
     def test_of_a_step_is_planned_after_the_one_before_and_not_earlier(self) -> None:
         campaign_id, mailbox_id = a_sequence(waits_for=("1 day", "2 days"))
         [email_id] = make.planned(campaign_id, mailbox_id, make.now())
