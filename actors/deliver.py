@@ -17,15 +17,14 @@ from actors.hint import hint, is_soon, wait_for
 from actors.inbox import look_to_follow_up
 from actors.record import record
 from logins import servers, tokens
-from mail import smtp, thread, unsubscribe
+from mail import smtp, unsubscribe
 from mail.address import on_the_wire
 from mail.compose import letter_of
 from mail.connection import Timeouts
 from mail.message import LetterInvalid, SenderInvalid
 from mail.oauth import Away, NoToken
 from mail.outcome import Deferred, Outcome, Phase, Refused, Scope, no_reply
-from mail.render import Template, TemplateInvalid
-from mail.thread import Thread
+from mail.render import TemplateInvalid
 from models.email import hints, moves, recovery
 from models.email.claims import Claim
 from models.email.gates import Action, Closed
@@ -114,21 +113,11 @@ def compose(claim: Claim) -> bytes | Refused | Deferred:
     """The message as it is sent, or why it cannot be composed for this lead."""
     try:
         keys = vault.derived_keys(unsubscribe.PURPOSE)
-        return letter_of(claim, clock.now().astimezone(WARSAW), keys, config.settings().unsubscribe.url, _thread(claim))
+        return letter_of(claim, clock.now().astimezone(WARSAW), keys, config.settings().unsubscribe.url)
     except (SenderInvalid, vault.KeyInvalid) as error:
         return Deferred(Scope.MAILBOX, Phase.COMPOSE, no_reply(why(error)))
     except (TemplateInvalid, LetterInvalid) as error:
         return Refused(Scope.CONTENT, Phase.COMPOSE, no_reply(_why_not_composed(error)))
-
-
-def _thread(claim: Claim) -> Thread | None:
-    """The letters that it follows; None: it has its own subject."""
-    if claim.subject is not None or claim.thread_first_id is None:
-        return None
-    sent = thread.subject_of(bytes(claim.thread_head)) if claim.thread_head is not None else None
-    # A letter that was recovered, or erased, is not stored.
-    again = Template(claim.thread_subject or "", "subject", lines=False)
-    return Thread(claim.thread_first_id, sent or again.render(claim.fields), tuple(claim.thread_ids or ()))
 
 
 @contextmanager

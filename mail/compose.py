@@ -4,7 +4,7 @@ Used both to send a message and to check beforehand that it can be composed.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol
 from uuid import UUID
@@ -12,7 +12,7 @@ from uuid import UUID
 from mail import message, unsubscribe
 from mail.message import Letter, LetterInvalid, build, own_id
 from mail.render import Template
-from mail.thread import Thread
+from mail.thread import Thread, subject_of
 from mail.unsubscribe import FIELD, Unsubscribe
 from messages import Message
 from reasons import Code, Reason
@@ -95,24 +95,37 @@ class Outgoing(Protocol):
     def message_id(self) -> str: ...
     @property
     def one_click(self) -> bool: ...
+    # Of a step without a subject: the thread that it continues, back to the last letter with a subject of its own.
+    @property
+    def thread_ids(self) -> Sequence[str] | None: ...  # Message-IDs as they went over the wire, the oldest first
+    @property
+    def thread_first_id(self) -> str | None: ...  # of its first letter, as we gave it
+    @property
+    def thread_subject(self) -> str | None: ...  # its first letter's template
+    @property
+    def thread_head(self) -> memoryview | None: ...  # its first letter's headers, as handed over
 
 
-def letter_of(it: Outgoing, date: datetime, keys: Sequence[bytes], url: str, thread: Thread | None = None) -> bytes:
+def letter_of(it: Outgoing, date: datetime, keys: Sequence[bytes], url: str) -> bytes:
     """The message as it is sent. Raises as compose().
 
     keys: of unsubscribe.PURPOSE. url: of the public page for unsubscribing; "": there is none.
-    thread: the letters that it follows; None: it has a subject.
     """
     _check_fields(it.fields)
     token = unsubscribe.token(UUID(own_id(it.message_id)), keys)
     offered = unsubscribe.offer(token, it.sender, url, _language(it), one_click=it.one_click)
-    return _composed(it, date, offered, thread=thread)
+    return _composed(it, date, offered, _thread(it))
 
 
 def test_letter_of(it: Outgoing, date: datetime, url: str) -> bytes:
-    """The same as a test mail: marked as one, and its offer to unsubscribe changes nothing. Raises as compose()."""
+    """The same as a test mail: marked as one, and its offer to unsubscribe changes nothing. Raises as compose().
+
+    It names no letter of the lead's, since an answer to it would be taken for the lead's.
+    """
     _check_fields(it.fields)
-    return _composed(it, date, unsubscribe.preview(it.sender, url, _language(it)), is_test=True)
+    followed = _thread(it)
+    alone = followed and replace(followed, first_id=it.message_id, message_ids=())
+    return _composed(it, date, unsubscribe.preview(it.sender, url, _language(it)), alone, is_test=True)
 
 
 def _check_fields(fields: object) -> None:
@@ -121,12 +134,22 @@ def _check_fields(fields: object) -> None:
         raise LetterInvalid(Reason(Code.FIELDS_DAMAGED))
 
 
+def _thread(it: Outgoing) -> Thread | None:
+    """The letters that it follows; None: it has its own subject."""
+    if it.subject is not None or it.thread_first_id is None:
+        return None
+    sent = subject_of(bytes(it.thread_head)) if it.thread_head is not None else None
+    # A letter that was recovered or erased, or is still to be sent, is not stored.
+    again = Template(it.thread_subject or "", "subject", lines=False)
+    return Thread(it.thread_first_id, sent or again.render(it.fields), tuple(it.thread_ids or ()))
+
+
 def _language(it: Outgoing) -> str:
     return unsubscribe.language_of(it.fields, it.subject or "", it.text)
 
 
 def _composed(
-    it: Outgoing, date: datetime, offered: Unsubscribe, *, thread: Thread | None = None, is_test: bool = False
+    it: Outgoing, date: datetime, offered: Unsubscribe, thread: Thread | None, *, is_test: bool = False
 ) -> bytes:
     envelope = Envelope(Sender(it.sender, it.sender_name), it.recipient, it.message_id, offered, thread, is_test)
     return compose(Templates.of(it.subject, it.text, it.html), it.fields, envelope, date)

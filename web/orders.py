@@ -15,8 +15,6 @@ from bounds import LONGEST_REASON
 from intake import edits
 from logins import send_test as test_mail
 from mail.address import AddressInvalid, normalise
-from mail.message import LetterInvalid
-from mail.render import TemplateInvalid
 from messages import Message
 from models.email import former_mailboxes
 from models.inbox import incoming
@@ -25,6 +23,7 @@ from models.owner import campaigns, mailboxes, settlement
 from models.owner.campaigns import CampaignInvalid
 from models.owner.mail_tests import TestMailRefused
 from models.owner.settlement import SettlementRefused
+from models.views.letters import NoSuchStep
 from reasons import Code, Reason, gettext_noop
 from web import preview, words
 from web.guard import access, origin
@@ -78,7 +77,11 @@ def follow_ups(campaign_id: int) -> ResponseReturnValue:
 def send_test(campaign_id: int) -> ResponseReturnValue:
     """As `campaign test`."""
     row, to = campaigns.get(campaign_id), request.form.get("to", "").strip()
-    if (it := preview.of_lead(row, request.form.get("lead", "").strip())) is None:
+    try:
+        it = preview.of_lead(row, request.form.get("lead", "").strip(), preview.step_in(request.form))
+    except NoSuchStep as error:
+        return campaign_page(campaign_id, gettext("Not done: %(because)s.", because=words.reason(error.because)))
+    if it is None:
         return campaign_page(campaign_id, gettext("The campaign has no such lead."))
     if not _TESTS_AT_ONCE.acquire(blocking=False):
         abort(503, gettext_noop("Other test mails are being sent. Try again in a moment."))
@@ -89,8 +92,8 @@ def send_test(campaign_id: int) -> ResponseReturnValue:
         order, _ = test_mail.send(
             row.id, it.mailbox_id, to, access.person(), partial(preview.as_test, it), test_mail.QUICK
         )
-    except (AddressInvalid, CampaignInvalid, LetterInvalid, TemplateInvalid, TestMailRefused) as error:
-        return campaign_page(campaign_id, gettext("Not done: %(because)s.", because=words.told(messages.of(error))))
+    except (AddressInvalid, CampaignInvalid, TestMailRefused) as error:
+        return campaign_page(campaign_id, gettext("Not done: %(because)s.", because=words.reason(messages.of(error))))
     finally:
         _TESTS_AT_ONCE.release()
     return redirect(url_for("pages.campaign", campaign_id=campaign_id, test=order.id), 303)

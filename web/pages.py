@@ -31,6 +31,7 @@ from models.views import (
     unknowns,
 )
 from models.views import today as timeline
+from models.views.letters import NoSuchStep
 from models.views.mails import CursorInvalid
 from reasons import gettext_noop
 from web import crowds, email_times, letter, outlook, picture, preview, words
@@ -117,7 +118,8 @@ def campaign_page(campaign_id: int, refusal: str | None = None) -> Response:
     """refusal: why an order from this page was not carried out."""
     row = campaigns.get(campaign_id)
     status, lead = request.args.get("status", ""), request.args.get("lead", "").strip()
-    letter_wanted = request.args.get("letter", "").strip()
+    letter_wanted, step = request.args.get("letter", "").strip(), preview.step_in(request.values)
+    shown, no_step = _preview(row, letter_wanted, step) if _has_preview(row) else (None, "")
     stretch = _stretch()
     [line] = overview.campaigns([row])
     ahead = outlook.of(row)
@@ -140,21 +142,38 @@ def campaign_page(campaign_id: int, refusal: str | None = None) -> Response:
         status=status,
         lead_wanted=lead,
         statuses=list(Status),
-        preview=preview.of(row, letter_wanted) if row.status == CampaignStatus.DRAFT else None,
+        preview=shown,
+        no_step=no_step,
+        has_preview=_has_preview(row),
         letter_wanted=letter_wanted,
+        step_wanted=step,
         refusal=refusal,
         tested=mail_tests.of_campaign(row.id, _id(request.args.get("test", type=int))),
     )
 
 
+def _has_preview(row: Campaign) -> bool:
+    """A running campaign's page has it if it is asked for: its forecast takes time to play."""
+    asked = "letter" in request.args or "step" in request.args
+    return row.status == CampaignStatus.DRAFT or (row.status in _ON_THE_WAY and asked)
+
+
+def _preview(row: Campaign, address: str, step: int) -> tuple[preview.Preview | None, str]:
+    """A letter, or why its sequence does not have it. None and "": there is no such lead."""
+    try:
+        return preview.of(row, address, step), ""
+    except NoSuchStep as error:
+        return None, words.told(error.because)
+
+
 @blueprint.get("/campaigns/<int:campaign_id>/letter/html")
 @headers.letter
 def letter_html(campaign_id: int) -> Response:
-    """The HTML of a draft's letter to one lead, for the page's sandboxed frame."""
-    found = preview.of(campaigns.get(campaign_id), request.args.get("lead", ""))
-    if found is None or found.shown is None:
+    """The HTML of a letter to one lead, for the page's sandboxed frame."""
+    shown, _ = _preview(campaigns.get(campaign_id), request.args.get("lead", ""), preview.step_in(request.args))
+    if shown is None or shown.shown is None:
         abort(404)
-    return _html(found.shown)
+    return _html(shown.shown)
 
 
 @blueprint.get("/campaigns/<int:campaign_id>/emails.csv")

@@ -7,6 +7,7 @@ import typer
 
 import clock
 import config
+import messages
 from admin import letter, show
 from admin.campaign.leads import tell_foreign
 from intake.placeholders import foreign
@@ -23,33 +24,36 @@ from models.store.tables import Campaign
 from models.views import letters
 from models.views.letters import LeadLetter
 from ops.terminal import escape_controls
+from reasons import warsaw
 from scheduling.window import WARSAW
 
 Lead = Annotated[str | None, typer.Option("--lead", help="The lead's address. Default: the campaign's first lead.")]
+Step = Annotated[int, typer.Option("--step", help="Which letter of its sequence: 2 is the first follow-up.")]
 
 
 def preview(
     name: Annotated[str, typer.Argument(help="The campaign's name.")],
     lead: Lead = None,
+    step: Step = 1,
     eml: Annotated[bool, typer.Option("--eml", help="Write the message itself, byte for byte as it is sent.")] = False,
     json: show.AsJson = False,
 ) -> None:
     """Show a lead's letter as it will be sent, with its time and mailbox. Sends and changes nothing.
 
-    Example: python -m admin campaign preview Autumn --lead anna@leads.example --eml > anna.eml
+    Example: python -m admin campaign preview Autumn --lead anna@leads.example --step 2 --eml > anna.eml
     """
     row = campaigns.find(name)
-    it = letters.of_lead(row, None if lead is None else normalise(lead))
+    it = letters.of_lead(row, None if lead is None else normalise(lead), step=step)
     content = _content(it)
     if eml:
         letter.write_raw(content)
         return
     when = _when(row, it)
     if json:
-        values = {"campaign": row.name, "lead": it.recipient, "mailbox": it.sender, "status": it.status, "at": it.at}
-        show.as_json({**values, "said": when, "content": letter.readable(content)})
+        values = {"campaign": row.name, "lead": it.lead, "step": it.step, "mailbox": it.sender, "status": it.status}
+        show.as_json({**values, "at": it.at, "said": when, "content": letter.readable(content)})
         return
-    show.pairs([("lead", it.recipient), ("mailbox", it.sender), ("time", when)])
+    show.pairs([("lead", it.lead), ("letter", it.step), ("mailbox", it.sender), ("time", when)])
     print()
     letter.print_readable(content)
     if it.html is not None:
@@ -61,7 +65,7 @@ def _content(it: LeadLetter) -> bytes:
     if it.is_over and (content := it.content()) is not None:
         return content
     if it.is_over and (gone := it.why_no_content()) is not None:
-        raise CampaignInvalid(f"the letter to {it.recipient} is no longer kept: {gone}")
+        raise CampaignInvalid(f"letter {it.step} to {it.lead} is no longer kept: {gone}")
     return composed(it, it.at or clock.now())
 
 
@@ -73,20 +77,34 @@ def composed(it: LeadLetter, at: datetime, *, is_test: bool = False) -> bytes:
             return test_letter_of(it, date, url)
         return letter_of(it, date, vault.derived_keys(unsubscribe.PURPOSE), url)
     except (LetterInvalid, TemplateInvalid) as error:
-        raise CampaignInvalid(f"the letter to {it.recipient} cannot be composed: {error}") from None
+        raise CampaignInvalid(it.not_composed(messages.of(error))) from None
 
 
 def _when(row: Campaign, it: LeadLetter) -> str:
-    if why := it.why_not():
-        return escape_controls(f"never: {why}")
     if it.status == Status.SENT and it.sent_at:
         return f"sent {show.moment(it.sent_at)}"
+    if why := it.why_not():
+        return escape_controls(f"never: {why}")
     if it.status not in (None, Status.PENDING):
         return f"{it.status}"
     if it.at is None:
-        return "none yet: no mailbox of the campaign has room for it"
+        return _without_time(it)
     time = show.moment(it.at)
     if it.status is None:
-        return f"{time}, by the forecast" + (" if it is started now" if row.status == CampaignStatus.DRAFT else "")
+        conditions = [
+            *(["it is started now"] if row.status == CampaignStatus.DRAFT else []),
+            *(["nobody answers"] if it.wait else []),
+        ]
+        return f"{time}, by the forecast" + (f" if {' and '.join(conditions)}" if conditions else "")
     paused = "; planned again when the campaign is resumed" if row.status == CampaignStatus.PAUSED else ""
     return f"{time}, planned{paused}"
+
+
+def _without_time(it: LeadLetter) -> str:
+    if it.held:
+        return escape_controls(f"not known yet: {it.held.text(str, warsaw)}")
+    if it.not_before:
+        return f"not known yet: after {show.moment(it.not_before)}, {it.wait} after letter {it.step_before}"
+    if it.wait:
+        return f"not known yet: {it.wait} after letter {it.step_before}, if nobody answers"
+    return "none yet: no mailbox of the campaign has room for it"

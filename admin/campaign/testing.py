@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 import clock
-from admin.campaign.preview import Lead, composed
+from admin.campaign.preview import Lead, Step, composed
 from admin.person import who
 from logins.send_test import send, told
 from mail.address import normalise
@@ -20,6 +20,7 @@ def send_test(
     name: Annotated[str, typer.Argument(help="The campaign's name.")],
     to: Annotated[str, typer.Option("--to", help="The address that gets the test mail.")],
     lead: Lead = None,
+    step: Step = 1,
     mailbox: Annotated[
         str | None, typer.Option(help="One of the campaign's mailboxes. Default: that of the lead's own letter.")
     ] = None,
@@ -28,12 +29,12 @@ def send_test(
 
     It is sent once and at once, whatever the campaign's window, and never again by itself.
 
-    Example: python -m admin campaign test Autumn --to ola@your-domain.pl
+    Example: python -m admin campaign test Autumn --to ola@your-domain.pl --step 2
     """
     row = campaigns.find(name)
     normalise(to)
     box = None if mailbox is None else mailboxes.find(normalise(mailbox)).id
-    it = letters.of_lead(row, None if lead is None else normalise(lead), box)
+    it = letters.of_lead(row, None if lead is None else normalise(lead), box, step=step)
     it = replace(it, recipient=to.strip())
     composed(it, clock.now(), is_test=True)  # refused before anything is counted
     _, outcome = send(

@@ -99,17 +99,17 @@ EARLIER_SUBJECT = """
  WHERE e.campaign_id = s.campaign_id AND e.position < s.position AND e.subject IS NOT NULL AND e.removed_at IS NULL
  ORDER BY e.position DESC LIMIT 1)
 """
-# From a follow-up's predecessor back to the first letter of their thread; nothing for a step with a subject, or where
-# a follow-up goes on from another mailbox: it begins a thread.
-_THREAD = f"""
+# For a row `q` of {emails} with its step `s`: from a follow-up's predecessor back to the first letter of their thread;
+# nothing for a step with a subject, or where a follow-up goes on from another mailbox: it begins a thread.
+THREAD = f"""
 (WITH RECURSIVE before AS (
     SELECT p.id, p.predecessor_id, p.mailbox_id, p.message_id, p.wire_message_id, ps.subject, 1 AS back
-    FROM campaign_email_queue p JOIN campaign_step ps ON ps.id = p.step_id
+    FROM {{emails}} p JOIN campaign_step ps ON ps.id = p.step_id
     WHERE p.id = q.predecessor_id AND p.mailbox_id = q.mailbox_id AND s.subject IS NULL
     UNION ALL
     SELECT p.id, p.predecessor_id, p.mailbox_id, p.message_id, p.wire_message_id, ps.subject, before.back + 1
     FROM before
-    JOIN campaign_email_queue p ON p.id = before.predecessor_id AND p.mailbox_id = before.mailbox_id
+    JOIN {{emails}} p ON p.id = before.predecessor_id AND p.mailbox_id = before.mailbox_id
         AND before.subject IS NULL
     JOIN campaign_step ps ON ps.id = p.step_id
 )
@@ -120,16 +120,21 @@ SELECT array_agg(COALESCE(wire_message_id, message_id) ORDER BY back DESC) AS id
         WHERE e.email_id = (array_agg(before.id ORDER BY back DESC))[1]) AS head
  FROM before HAVING count(*) > 0)
 """  # noqa: S608  # only our own words
+# For such a row with its thread. NULL: it continues that.
+SUBJECT = f"COALESCE(s.subject, CASE WHEN thread.ids IS NULL THEN {EARLIER_SUBJECT} END)"
+# What mail.compose takes of a thread.
+THREAD_COLUMNS = """
+thread.ids AS thread_ids, thread.first_id AS thread_first_id, thread.subject AS thread_subject,
+thread.head AS thread_head
+"""
 # A claimed e-mail, read after the claim's commit.
 CLAIMED = f"""
 SELECT q.campaign_id, q.mailbox_id, q.attempts, q.campaign_lead_id, s.id AS step_id, s.position AS step,
        q.scheduled_at, q.claimed_at AS started_at, recorded.id AS history_id, recorded.at::text AS history_at,
-       q.message_id, COALESCE(s.subject, CASE WHEN thread.ids IS NULL THEN {EARLIER_SUBJECT} END) AS subject,
+       q.message_id, {SUBJECT} AS subject,
        s.text, s.html, cl.address AS recipient, cl.fields, m.address AS sender,
        m.name AS sender_name, m.one_click, m.smtp_host, m.smtp_port, m.smtp_security, m.username,
-       m.password_encrypted, o.access_token_encrypted, o.access_ends_at,
-       thread.ids AS thread_ids, thread.first_id AS thread_first_id,
-       thread.subject AS thread_subject, thread.head AS thread_head
+       m.password_encrypted, o.access_token_encrypted, o.access_ends_at, {THREAD_COLUMNS}
 FROM campaign_email_queue q
 JOIN email_history recorded
   ON recorded.email_id = q.id AND recorded.claim_token = q.claim_token AND recorded.move = 'claim'
@@ -137,6 +142,6 @@ JOIN campaign_step s ON s.id = q.step_id
 JOIN campaign_lead cl ON cl.id = q.campaign_lead_id
 JOIN mailbox m ON m.id = q.mailbox_id
 LEFT JOIN mailbox_authorization o ON o.mailbox_id = m.id
-LEFT JOIN LATERAL {_THREAD} thread ON q.predecessor_id IS NOT NULL
+LEFT JOIN LATERAL {THREAD.format(emails="campaign_email_queue")} thread ON q.predecessor_id IS NOT NULL
 WHERE q.id = %(email)s AND q.claim_token = %(token)s::uuid
 """  # noqa: S608  # only our own words

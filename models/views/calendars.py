@@ -82,11 +82,13 @@ def after(order: Callable[[], object], campaign_id: int, most_emails: int | None
     return _played(seen)
 
 
-def slot_of(row: Campaign, campaign_lead_id: int, most_emails: int | None = None) -> Slot | None:
-    """Where an e-mail that is not planned yet would go. None: nowhere, or behind the first most_emails."""
+def slots_of(row: Campaign, campaign_lead_id: int, most_emails: int | None = None) -> dict[int, Slot]:
+    """Step's id -> where a lead's e-mail that is not planned yet would go, if nobody answers.
+
+    Left out: those that would go nowhere, or behind the first most_emails.
+    """
     slots = _slots(_read(row, most_emails, 0))
-    found = [it for it in [*slots.moved, *slots.new] if it.lead_id == campaign_lead_id]
-    return min(found, key=lambda it: it.at, default=None)
+    return {it.step_id: it for it in [*slots.moved, *slots.new] if it.lead_id == campaign_lead_id}
 
 
 def leads(campaign_id: int) -> dict[int, str]:

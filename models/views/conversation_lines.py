@@ -24,6 +24,7 @@ _LETTERS = {
     Status.UNKNOWN: gettext_noop("letter %(step)d unknown %(at)s"),
 }
 _SKIPPED = gettext_noop("letter %(step)d not sent: %(reason)s")
+_UNDECIDED = gettext_noop("nothing follows until you decide whether letter %(step)d was sent")
 _ARROW = " → "
 
 
@@ -42,6 +43,18 @@ def line(it: Conversation) -> str:
 
 def parts(it: Conversation) -> list[Part]:
     return [*(_event(each) for each in it.events), *_held(it), _then(it)]
+
+
+def waits(it: Conversation) -> Message | None:
+    """What the next letter waits for, if its time depends on it: the end of a hold, or a person's decision."""
+    last = _last(it)
+    if it.next is None and last and last.status is Status.UNKNOWN:
+        return Message(_UNDECIDED, step=last.step)
+    return next((part.text for part in _held(it)), None)
+
+
+def _last(it: Conversation) -> Letter | None:
+    return next((each for each in reversed(it.letters) if not each.is_skipped), None)
 
 
 def _event(it: Letter | Answer) -> Part:
@@ -67,7 +80,7 @@ def _held(it: Conversation) -> Iterator[Part]:
 
 
 def _then(it: Conversation) -> Part:
-    last = next((each for each in reversed(it.letters) if not each.is_skipped), None)
+    last = _last(it)
     if it.ended:
         return Part("ended", Message(gettext_noop("ended: %(reason)s"), reason=it.ended))
     if it.next and it.next.status is Status.SENDING:
@@ -80,8 +93,7 @@ def _then(it: Conversation) -> Part:
         expected = gettext_noop("next: letter %(step)d, after %(at)s")
         return Part("next", Message(expected, step=it.expected_step, at=it.expected_at))
     if last and last.status is Status.UNKNOWN:
-        undecided = gettext_noop("nothing follows until you decide whether letter %(step)d was sent")
-        return Part("next", Message(undecided, step=last.step))
+        return Part("next", Message(_UNDECIDED, step=last.step))
     if last and it.held:
         return Part("next", Message(gettext_noop("the next letter waits")))
     return Part("next", Message(gettext_noop("not planned yet")))

@@ -184,6 +184,11 @@ def of_email(email_id: int) -> Conversation | None:
     return next(iter(_read([lead for (lead,) in fetch(OF_EMAIL, (email_id,))])), None)
 
 
+def of_lead(campaign_lead_id: int) -> Conversation:
+    [found] = _read([campaign_lead_id])
+    return found
+
+
 def of_person(address: str) -> list[Conversation]:
     """One for each campaign that the lead is in, the newest first. address: normalised."""
     return _read([lead for (lead,) in fetch(OF_PERSON, (address, _MOST))])

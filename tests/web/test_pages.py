@@ -20,6 +20,7 @@ from models.store.tables import (
     EmailHistory,
     Heartbeat,
     Incoming,
+    Mailbox,
 )
 from models.views import overview
 from reasons import Code, Reason
@@ -700,7 +701,77 @@ class TestThePreviewOfADraft:
         assert "It will not be sent." in page
         assert "she asked us to" in page
 
-    def test_is_for_drafts_only(self, browser: FlaskClient, draft: Campaign) -> None:
+    def test_stands_on_a_running_campaigns_page_when_it_is_asked_for(
+        self, browser: FlaskClient, draft: Campaign
+    ) -> None:
         campaigns.start(draft.id, "tests")
 
-        assert 'id="letter"' not in browser.get(f"/campaigns/{draft.id}").text
+        page = browser.get(f"/campaigns/{draft.id}").text
+        assert 'id="letter"' not in page
+        assert f'href="/campaigns/{draft.id}?step=1#letter"' in page
+        shown = browser.get(f"/campaigns/{draft.id}?step=1").text
+        assert f"Dear Lead {self.leads(draft)[0]}, how are you?" in shown
+        assert ", by the forecast" in shown
+        campaigns.cancel(draft.id, "tests")
+        assert 'id="letter"' not in browser.get(f"/campaigns/{draft.id}?step=1").text
+
+
+class TestThePreviewOfAFollowUp:
+    @pytest.fixture
+    def draft(self) -> Campaign:
+        row = make.a_campaign([make.a_mailbox()], leads=2, active=False, follow_ups=["3 working days"])
+        later = CampaignStep.update(html="<p>Still there, <b>{{ name }}</b>?</p>")
+        later.where(CampaignStep.position == 2).execute()
+        return Campaign.get_by_id(row)
+
+    def test_is_chosen_beside_the_lead_and_kept_from_lead_to_lead(self, browser: FlaskClient, draft: Campaign) -> None:
+        first, second = [it.address for it in CampaignLead.select().order_by(CampaignLead.position)]
+        assert '<option value="2">2. in the same thread</option>' in browser.get(f"/campaigns/{draft.id}").text
+
+        page = browser.get(f"/campaigns/{draft.id}?letter={first}&step=2").text
+
+        assert f"<bdi>Re: Hello Lead {first}</bdi>" in page
+        assert "<dt>In-Reply-To</dt><dd><bdi>&lt;" in page
+        assert f"Still there, Lead {first}?" in page
+        assert page.count('<option value="2" selected>') == 2
+        assert f"letter={second}&amp;step=2#letter" in page
+        [frame] = re.findall(r'<iframe class="letter" sandbox[^>]* src="([^"]+)"', page)
+        html = browser.get(frame.replace("&amp;", "&")).text
+        assert html.strip() == f"<p>Still there, <b>Lead {first}</b>?</p>"
+
+    def test_has_its_time_or_says_what_is_known_of_it(self, browser: FlaskClient, draft: Campaign) -> None:
+        path = f"/campaigns/{draft.id}?step=2"
+        assert "if the campaign is started now, if nobody answers" in browser.get(path).text
+        assert "jeśli nikt nie odpowie" in browser.get(f"{path}&lang=pl").text
+        Mailbox.update(daily_limit=0).execute()
+
+        assert "it goes after 3 working days, counted from letter 1" in browser.get(f"{path}&lang=en").text
+        assert "wyjdzie po 3 dniach roboczych od wysłania wiadomości 1" in browser.get(f"{path}&lang=pl").text
+
+    def test_of_a_running_campaign_is_what_was_sent(self, browser: FlaskClient) -> None:
+        email_id, _ = make.in_status(Status.SENT)
+        campaign_id = make.row(email_id).campaign_id
+
+        page = browser.get(f"/campaigns/{campaign_id}?step=1").text
+
+        assert "<dt>Sent</dt>" in page
+        assert "<bdi>hello</bdi>" in page
+
+    def test_that_cannot_be_composed_names_lead_letter_and_field(self, browser: FlaskClient, draft: Campaign) -> None:
+        CampaignStep.update(text="{{ nickname }}").where(CampaignStep.position == 2).execute()
+
+        page = browser.get(f"/campaigns/{draft.id}?step=2").text
+
+        assert f"Letter 2 to {CampaignLead.get().address} cannot be composed" in page
+        assert "&#39;nickname&#39; is undefined" in page
+
+    @pytest.mark.parametrize("typed", ["3", "0", "two", "-1", "99999999999999999999"])
+    def test_that_there_is_not_names_those_that_there_are(
+        self, browser: FlaskClient, draft: Campaign, typed: str
+    ) -> None:
+        answer = browser.get(f"/campaigns/{draft.id}?step={typed}")
+
+        assert answer.status_code == 200
+        assert "its letters: 1, 2" in answer.text
+        assert "jej wiadomości: 1, 2" in browser.get(f"/campaigns/{draft.id}?step={typed}&lang=pl").text
+        assert browser.get(f"/campaigns/{draft.id}/letter/html?step={typed}").status_code == 404

@@ -15,6 +15,7 @@ from models.owner.mail_tests import TestMailRefused as Refused
 from models.states import Status
 from models.store import database, tables
 from models.store.tables import Campaign, CampaignStep, Mailbox
+from models.views import letters
 from scheduling.window import warsaw_day
 from tests import factories as make
 from tests.forking import admin
@@ -57,6 +58,40 @@ class TestATestMail:
         assert (mail.recipient, message["To"], message["X-Punktual-Test"]) == (TO, TO, "yes")
         assert message["Subject"] == "[Test] Hello Lead jan@leads.example"
         assert b"Dear Lead jan@leads.example, how are you?" in mail.content
+
+    def test_of_a_follow_up_has_its_subject_and_names_no_letter_of_the_lead(
+        self, smtp: SmtpServer, draft: Campaign
+    ) -> None:
+        later = {"text": "Still there, {{ name }}?", "html": "<p>Dear {{ name }}</p>"}
+        CampaignStep.insert(campaign=draft.id, position=2, wait_count=1, wait_unit="days", **later).execute()
+        assert letters.of_lead(draft, step=2).thread_ids
+
+        result = admin("campaign", "test", draft.name, "--to", TO, "--step", "2")
+
+        assert result.returncode == 0, result.stderr
+        [mail] = smtp.accepted
+        message = read(mail.content)
+        own_id = str(message["Message-ID"])
+        assert message["Subject"] == "[Test] Re: Hello Lead anna@leads.example"
+        assert (message["In-Reply-To"], message["References"]) == (None, f"<thread.{own_id[1:]}")
+        assert "unsubscribe-000000" in message["List-Unsubscribe"]
+        html = message.get_body(("html",))
+        assert html is not None
+        assert html.get_content().strip() == "<p>Dear Lead anna@leads.example</p>"
+
+    def test_of_a_letter_that_cannot_be_composed_names_lead_and_letter(self, smtp: SmtpServer, draft: Campaign) -> None:
+        later = {"text": "{{ nick }}", "wait_count": 1, "wait_unit": "days"}
+        CampaignStep.insert(campaign=draft.id, position=2, **later).execute()
+
+        complaint = admin("campaign", "test", draft.name, "--to", TO, "--step", "2").stderr
+
+        assert "letter 2 to anna@leads.example cannot be composed: " in complaint
+        assert "'nick'" in complaint
+        assert (
+            "has no letter 3; its letters: 1, 2"
+            in admin("campaign", "test", draft.name, "--to", TO, "--step", "3").stderr
+        )
+        assert smtp.connections == tables.TestMail.select().count() == 0
 
     def test_counts_towards_its_mailboxs_limit_and_gap_and_changes_no_email(
         self, smtp: SmtpServer, draft: Campaign
