@@ -1,10 +1,15 @@
 """`python -m ops.supervise`: worker, timekeeper, periodiq and web under supervisord, which restarts what dies."""
 
 import os
+import signal
+import subprocess
 import sys
+from contextlib import suppress
+from pathlib import Path
 
 import config
 from models.store import database, migrate
+from ops.run import tied
 from ops.run.starting import starting
 from ops.terminal import say
 
@@ -27,8 +32,29 @@ def main() -> None:
     # Used in supervisord's configuration as %(ENV_…)s.
     os.environ.update(SUPERVISED_PYTHON=sys.executable, SUPERVISED_VAR=str(settings.var.resolve()))
     say("running worker, timekeeper, periodiq and web until Ctrl-C")
-    command = [sys.executable, "-m", "supervisor.supervisord", "--configuration", str(CONFIG)]
-    os.execv(sys.executable, command)  # noqa: S606  # our own process
+    sys.exit(run(CONFIG))
+
+
+def run(configuration: Path) -> int:
+    """Run supervisord until it ends, and copy to stdout what its processes write. Returns its exit status.
+
+    supervisord opens its stdout by path. A socket, like systemd's journal, or another user's pipe cannot be opened so.
+    """
+    command = tied.command("supervisor.supervisord", "--configuration", str(configuration))
+    supervisord = subprocess.Popen(command, stdout=subprocess.PIPE)  # noqa: S603  # our own process
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, lambda number, _: supervisord.send_signal(number))
+    assert supervisord.stdout is not None
+    while piece := os.read(supervisord.stdout.fileno(), 65_536):
+        _write(piece)
+    return supervisord.wait()
+
+
+def _write(piece: bytes) -> None:
+    """Ignoring errors: a process whose output nobody reads would block."""
+    with suppress(OSError):
+        while piece:
+            piece = piece[os.write(1, piece) :]
 
 
 if __name__ == "__main__":

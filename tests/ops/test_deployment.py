@@ -4,6 +4,7 @@ import configparser
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import tomllib
@@ -191,6 +192,75 @@ class TestSupervisord:
         process.send_signal(signal.SIGTERM)
         process.wait(BOUND)
         assert not [child for child in running if child.is_running()]
+
+
+PROGRAM = """
+import os, pathlib, signal
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+os.write(1, b"begun\\n")
+pathlib.Path(__file__).with_name(f"{os.getpid()}.begun").touch()
+signal.sigwait([signal.SIGTERM])
+os.write(1, b"ended\\n")
+"""
+
+
+class TestSupervisedProcesses:
+    @pytest.fixture
+    def command(self, tmp_path: Path) -> list[str]:
+        """Supervises four processes that write a line at each end of their life, which SIGTERM ends."""
+        (tmp_path / "program.py").write_text(PROGRAM)
+        text = SUPERVISORD.read_text().replace("%(here)s/..", "/")
+        text = text.replace("%(ENV_SUPERVISED_PYTHON)s ", f"{sys.executable} {tmp_path / 'program.py'} ")
+        (tmp_path / "supervisord.conf").write_text(text)
+        program = "import pathlib, sys; from ops import supervise; sys.exit(supervise.run(pathlib.Path(sys.argv[1])))"
+        return [sys.executable, "-c", program, str(tmp_path / "supervisord.conf")]
+
+    @pytest.fixture
+    def environment(self, tmp_path: Path) -> dict[str, str]:
+        return {**os.environ, "SUPERVISED_VAR": str(tmp_path)}
+
+    def test_write_to_a_socket_as_under_systemd_until_all_have_ended(
+        self, command: list[str], environment: dict[str, str]
+    ) -> None:
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            process = subprocess.Popen(command, cwd=config.ROOT, env=environment, stdout=theirs.fileno())
+            theirs.close()
+            lines = ours.makefile()
+            ours.settimeout(BOUND)
+            assert [lines.readline() for _ in range(4)] == ["begun\n"] * 4
+            running = psutil.Process(process.pid).children(recursive=True)
+
+            process.send_signal(signal.SIGTERM)
+
+            assert lines.readlines() == ["ended\n"] * 4
+            assert process.wait(BOUND) == 0
+        assert len(running) == 5
+        assert not [each for each in running if each.is_running()]
+
+    def test_go_on_if_nobody_reads_what_they_write(
+        self, command: list[str], environment: dict[str, str], tmp_path: Path
+    ) -> None:
+        ours, theirs = socket.socketpair()
+        ours.close()
+        process = subprocess.Popen(command, cwd=config.ROOT, env=environment, stdout=theirs.fileno())
+        theirs.close()
+        until(lambda: len(list(tmp_path.glob("*.begun"))) == 4, "four processes")
+
+        process.send_signal(signal.SIGTERM)
+
+        assert process.wait(BOUND) == 0
+
+    def test_end_if_what_copies_their_lines_is_killed(self, command: list[str], environment: dict[str, str]) -> None:
+        process = subprocess.Popen(command, cwd=config.ROOT, env=environment, stdout=subprocess.PIPE)
+        assert process.stdout is not None
+        assert [process.stdout.readline() for _ in range(4)] == [b"begun\n"] * 4
+        running = psutil.Process(process.pid).children(recursive=True)
+
+        process.kill()
+
+        until(lambda: not any(each.is_running() for each in running), "all to end")
+        process.communicate()
 
 
 class TestStartingWithoutServices:
