@@ -1,4 +1,4 @@
-"""config.toml and the environment -> one checked, frozen settings object.
+"""config.toml, a file of one's own and the environment -> one checked, frozen settings object.
 
 Defines and validates every setting. Secrets come only from the environment and are never printed.
 """
@@ -277,7 +277,8 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, toml_file=_config_file())
+        files = (TomlConfigSettingsSource(settings_cls, toml_file=path) for path in _config_files())
+        return init_settings, env_settings, *files
 
     @model_validator(mode="after")
     def _refuse_contradictions(self) -> "Settings":
@@ -326,15 +327,16 @@ def _close(folder: Path) -> None:
 
 
 def load() -> Settings:
-    _refuse_secrets_in_file(_config_file())
-    _refuse_wrong_types(_config_file())
+    for path in _config_files():
+        _refuse_secrets_in_file(path)
+        _refuse_wrong_types(path)
     _refuse_unknown_variables(os.environ)
     try:
         return Settings()  # type: ignore[call-arg]  # the sources give the values
     except ValidationError as error:
         raise SettingsInvalid("; ".join(_sentences(error))) from None
     except (SettingsError, OSError):
-        raise SettingsInvalid(f"the settings of {_config_file()} and of the environment cannot be read") from None
+        raise SettingsInvalid(f"the settings of {_config_files()[0]} and of the environment cannot be read") from None
 
 
 def shown(settings: Settings) -> dict[str, Any]:
@@ -356,11 +358,14 @@ def without_password(url: str) -> str:
     return _PASSWORD_IN_QUERY.sub(r"\1***", url)
 
 
-def _config_file() -> Path:
-    path = Path(os.environ.get("PUNKTUAL_CONFIG", ROOT / "config.toml"))
-    if not path.is_file():
-        raise SettingsInvalid(f"{path}: there is no such settings file")
-    return path
+def _config_files() -> list[Path]:
+    """The file that PUNKTUAL_CONFIG names, if it does, and config.toml for what that one leaves out."""
+    named = os.environ.get("PUNKTUAL_CONFIG")
+    files = [Path(named)] if named is not None else []
+    for path in files:
+        if not path.is_file():
+            raise SettingsInvalid(f"{path}: there is no such settings file")
+    return [*files, ROOT / "config.toml"]
 
 
 S = TypeVar("S", Database, Broker)
@@ -516,13 +521,13 @@ def _is_section(annotation: object) -> TypeGuard[type[Section]]:
 
 def _sentences(error: ValidationError) -> Iterator[str]:
     """One sentence per error, with the value's source: a variable, or a line of the file."""
-    path, known = _config_file(), set(_dotted_names())
+    known = set(_dotted_names())
     for fault in faults.of(error):
         dotted = ".".join(fault.place)
         if fault.kind == "extra_forbidden":
-            yield f"{_place(path, fault.place)}: {_no_such_setting(dotted, dotted, known)}"
+            yield f"{_where(dotted)}: {_no_such_setting(dotted, dotted, known)}"
         elif fault.place:
-            yield f"{_place(path, fault.place)}: {fault.text}"
+            yield f"{_where(dotted)}: {fault.text}"
         else:
             yield str(fault.text)
 
@@ -540,7 +545,8 @@ def _variable(place: tuple[str, ...]) -> str:
 
 
 def _where(setting: str) -> str:
-    return _place(_config_file(), tuple(setting.split(".")))
+    place, files = tuple(setting.split(".")), _config_files()
+    return _place(next((path for path in files if faults.line_of(_text(path), place)), files[0]), place)
 
 
 def _dotted_names() -> Iterator[str]:

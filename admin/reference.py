@@ -27,8 +27,9 @@ def _introduction(lines: list[str]) -> Iterator[str]:
     yield from ("# Settings", "", _WRITTEN.format(source="config.toml"), "")
     yield "Settings are in [`config.toml`](../config.toml). `python -m admin config` prints those in force."
     yield "An environment variable overrides each of them: `section.key` is `PUNKTUAL_SECTION_KEY`, for instance"
-    yield "`PUNKTUAL_DATABASE_URL`. `PUNKTUAL_CONFIG` names another settings file. An unknown setting, a wrong type"
-    yield "or a contradiction stops the start with one line that says which."
+    yield "`PUNKTUAL_DATABASE_URL`. `PUNKTUAL_CONFIG` names a file of your own with only the settings that differ: what"
+    yield "it leaves out is as in `config.toml`. An unknown setting, a wrong type or a contradiction stops the start"
+    yield "with one line that says which."
 
 
 def _secrets(lines: list[str]) -> Iterator[str]:

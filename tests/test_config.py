@@ -200,6 +200,56 @@ class TestTheFile:
         assert "s3cret" not in str(refusal.value)
 
 
+class TestAFileOfOnesOwn:
+    @pytest.fixture
+    def own(self, file: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+        path = file.with_name("own.toml")
+        monkeypatch.setenv("PUNKTUAL_CONFIG", str(path))
+        return path
+
+    def test_changes_what_it_names_and_leaves_the_rest_as_shipped(self, own: Path) -> None:
+        own.write_text("")
+        shipped = load().smtp
+        own.write_text('[smtp]\nanswer_timeout_seconds = 500\n\n[dns]\nname_servers = ["192.0.2.1"]\n')
+
+        settings = load()
+
+        assert settings.smtp.answer_timeout_seconds == 500
+        assert settings.smtp.command_timeout_seconds == shipped.command_timeout_seconds
+        assert settings.dns.name_servers == ["192.0.2.1"]
+        assert settings.database.embedded
+
+    def test_may_be_empty(self, own: Path) -> None:
+        own.write_text("# Nothing yet.\n")
+
+        assert load().database.embedded
+
+    @pytest.mark.parametrize(
+        ("text", "complaint"),
+        [
+            ("[worker]\nthreads = 0\n", "own.toml line 2: worker.threads: must be at least 1"),
+            ("[worker]\nthreads = 'many'\n", "own.toml line 2: worker.threads: must be a whole number"),
+            ("[worker]\nthread = 3\n", "own.toml line 2: worker.thread: no such setting; did you mean worker.threads?"),
+            ("\n[web]\ntoken = 'x'\n", "own.toml: token belongs in the environment, as PUNKTUAL_WEB_TOKEN"),
+        ],
+    )
+    def test_is_named_with_the_line_that_is_wrong(self, own: Path, text: str, complaint: str) -> None:
+        own.write_text(text)
+
+        with pytest.raises(SettingsInvalid) as refusal:
+            load()
+
+        assert str(refusal.value) == complaint
+
+    def test_that_contradicts_a_default_is_told_the_line_of_the_default(self, own: Path) -> None:
+        own.write_text("[smtp]\nconversation_timeout_seconds = 9999\n")
+
+        with pytest.raises(
+            SettingsInvalid, match=r"^config\.toml line \d+: sending\.claim_lease_seconds must be longer"
+        ):
+            load()
+
+
 class TestContradictions:
     @pytest.mark.parametrize(
         ("name", "value", "complaint"),
