@@ -17,7 +17,9 @@ NAMES = (
 )
 for _name in NAMES:
     metrics.OUTCOMES.labels(*_name)
-for _phase in PHASES:
+# What is wrong with the mailbox may also show while its letter is composed.
+_CLOSING_PHASES = (Phase.COMPOSE, *PHASES)
+for _phase in _CLOSING_PHASES:
     metrics.MAILBOX_CLOSURES.labels(_phase)
 _SECONDS: dict[Phase, Histogram] = {phase: metrics.SMTP_PHASE.labels(phase) for phase in PHASES}
 

@@ -114,7 +114,9 @@ MAILBOX_USED = State(
     "E-mails that count towards the mailbox's daily limit today (Warsaw day), by kind.",
     ("mailbox", "kind"),
 )
-MAILBOX_LIMIT = State("punktual_mailbox_limit_emails", "The mailbox's daily limit.", ("mailbox",))
+MAILBOX_LIMIT = State(
+    "punktual_mailbox_limit_emails", "The mailbox's limit for today, its ramp included.", ("mailbox",)
+)
 MAILBOX_GAP = State("punktual_mailbox_gap_seconds", "The minimum time between two of its e-mails.", ("mailbox",))
 MAILBOX_PLANNED = State(
     "punktual_mailbox_planned_emails",
