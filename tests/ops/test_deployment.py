@@ -98,6 +98,17 @@ class TestCompose:
         assert ours
         assert ours <= set(config._variable_names())
 
+    def test_each_setting_in_env_reaches_what_runs(self, services: dict[str, Any]) -> None:
+        for name in (*SEPARATE, "web", "migrate"):
+            assert services[name]["env_file"] == [{"path": ".env", "required": False}]
+
+    def test_the_page_that_is_open_to_the_world_gets_no_password_of_another(self, services: dict[str, Any]) -> None:
+        public = services["public"]
+
+        assert public["env_file"] == []
+        assert not {"PUNKTUAL_WEB_PASSWORD_HASH", "PUNKTUAL_WEB_TOKEN"} & set(public["environment"])
+        assert "PUNKTUAL_UNSUBSCRIBE_URL" in public["environment"]
+
     def test_its_metrics_are_open_to_its_own_network_alone(self, services: dict[str, Any]) -> None:
         for name in ("worker", "timekeeper"):
             assert services[name]["environment"]["PUNKTUAL_METRICS_HOST"] == "0.0.0.0"
