@@ -16,10 +16,10 @@ OPERATIONS = (config.ROOT / "docs" / "operations.md").read_text(encoding="utf-8"
 
 
 def documented(*programs: str) -> str:
-    """The lines with these programs for an installation without docker."""
+    """The lines with these programs for an installation without docker whose database is not the embedded one."""
     blocks = re.findall(r"^ *```sh\n(.*?)^ *```", OPERATIONS, re.MULTILINE | re.DOTALL)
     lines = [line.strip() for block in blocks for line in block.splitlines()]
-    return "\n".join(line for line in lines if line.startswith(programs))
+    return "\n".join(line for line in lines if line.startswith(programs) and " postgres" not in line)
 
 
 def run(commands: str, url: str, folder: Path) -> None:
