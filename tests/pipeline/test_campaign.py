@@ -267,8 +267,7 @@ def test_periodiq_sends_the_tick_that_the_timekeeper_works_off(punktual: Punktua
 def test_make_up_sends_a_campaign_and_brings_back_what_dies(punktual: Punktual) -> None:
     campaign_id = make.a_campaign([punktual.mailbox()], leads=30, delay=0.5)
     punktual.start([sys.executable, "-m", "ops.supervise"])
-    punktual.smtp.arrived(5)
-    until(lambda: punktual.messages().get("deliver.DQ"), "delayed messages in the buffer")
+    punktual.smtp.arrived(5)  # the others wait in the broker or in the workers
     [keeper] = [each for each in punktual.family() if each.cmdline()[1:] == ["-m", "actors", "worker"]]
     workers = keeper.children(recursive=True)
 
