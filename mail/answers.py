@@ -22,22 +22,32 @@ class Known:
     passes: bool = False  # temporary, even if the code is permanent (5xx)
 
 
+# "You" is the client, whose account or domain may be off. "Your message" may still be to nobody.
+_YOURS = (
+    r"\byour ((e-?)?mail )?(account|ip|server|host|network|provider|reputation|quota|domain|isp|mail ?box|inbox|service"
+    r"|address(?! book))"
+    r"|\b(tw[oó]j\w*|wasz\w*|pa[nń]stwa) (kont[oa]|skrzyn\w+|domen\w+|us[lł]ug\w+|adresu?\b)"
+    r"|\bihre?[mnrs]? (konto|postfach|mail(box|konto|adresse)|e-?mail-?(konto|adresse)|domain|adresse)"
+    r"|\b(votre|ton|ta) (compte|bo[iî]te|domaine|adresse)|\b[st]u (cuenta|buz[oó]n|dominio)"
+    r"|\b(tuo|tua|suo|sua|vostr[oa]) (account|casella|dominio)"
+)
 # Words used when a sender is accused. An answer with one of these is not clearly about the recipient.
 _OF_THE_SENDER = (
-    r"sender|\bfrom\b|return.?path|originator|nadawc|absender|exp[eé]diteur|[eé]metteur|remitente|mittente|afzender"
+    rf"{_YOURS}|sender|\bfrom\b|(return|reverse).?path|(return|bounce) address|originator|nadawc|absender"
+    r"|exp[eé]diteur|[eé]metteur|remitente|mittente|afzender"
     r"|\bclient\b|\bip\b|\bptr\b|\brdns\b|reverse dns|\bhelo\b|\behlo\b|\btls\b|starttls"
-    r"|\byour (e-?mail )?(account|ip|server|host|network|provider|reputation|quota|domain|isp)"
     r"|block|black.?list|\brbl\b|dnsbl|spamhaus|spamcop|\blisted\b|reputation|\bbanned|zablokow|czarn"
     r"|spam|junk|\bbulk|unsolicited|phish|abus|malicious|suspicious|unusual|mass.?mail|\bcontent|tre[sś][cć]|filtered"
     r"|polic(y|ies)|polityk|not (allowed|permitted|authori[sz]ed|accepted)|den(ied|y)|prohibit|forbidden|unauthori"
     r"|\brelay(?! recipient table|=)|brak uprawnie|odmow"
     r"|limit|quota|\brates?\b|too (many|much|fast|quick|often)|exceed|throttl|przekrocz|\bper (hour|day|minute|month)"
     r"|authenti|\blog.?in\b|\bspf\b|dkim|dmarc|verif|weryfik"
-    r"|later|temporar|\bwait|retry|slow|come back|p[oó][zź]niej|chwilow|\bhold\b|\bheld\b|review"
+    r"|later|tomorrow|allowance|temporar|\bwait|retry|slow|come back|p[oó][zź]niej|chwilow|\bhold\b|\bheld\b|review"
     r"|accept (delivery|this|your)|\b(this|your) message (was|is|has been)"
     r"|sending|send as|outgoing|outbound|submission|wychodz|wysy[lł]"
     r"|permission|privilege|password|credential|certificate|signature"
-    r"|\bsmtp\b(?! address)|\b(mail|service|access) for\b|mail command|envelope|reply-to"
+    r"|\bsmtp\b(?! address)|\b(mail|service|access) for\b|mail service|mail command|envelope|reply-to"
+    r"|hosting|\bpay\b|\bbills?\b|\bbilling|op[lł]a[ctć]|abonament|wygas|rechnung|bezahl|abgelaufen|impay|paiement|factur"
     r"|doesn.?t want|subscription|payment|unpaid|invoice|faktur|expired|\btrial\b|administrator|support|zawiesz"
     r"|zalogow|angemeldet|gesperrt"
 )

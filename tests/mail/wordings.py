@@ -145,6 +145,15 @@ NO_SUCH_RECIPIENT = [
         (RCPT, 550, "Recipient domain not found"),
     ),
     *_of("RFC 3463 section 3.2", (RCPT, 551, "5.1.6 the mailbox has moved, no forwarding address")),
+    *_of(
+        "in our words: only the message is the client's",
+        (RCPT, 550, "5.1.1 Twoja wiadomość nie została dostarczona: nie ma takiego konta"),
+        (RCPT, 550, "5.1.1 Państwa wiadomość: skrzynka odbiorcy nie istnieje"),
+        (RCPT, 550, "5.1.1 Państwa adresat nie istnieje"),
+        (RCPT, 550, "5.1.1 Ihre Nachricht: dieses Postfach existiert nicht"),
+        (RCPT, 550, "5.1.1 User unknown. Please check your address book"),
+        (RCPT, 550, "5.1.1 nie ma takiego abonenta: nieznany odbiorca"),
+    ),
 ]
 
 MESSAGE = [
@@ -312,8 +321,47 @@ NOT_THE_PERSON_IS_MISSING = _of(
     (DOT, 550, "reply-to address is invalid"),
 )
 
+# In our words. "You" is the client, which is the sender's server.
+YOURS = _of(
+    "what a server has against its client's own account, domain or address, with a code that is about an address",
+    (RCPT, 550, "5.2.1 Twoje konto zostało wyłączone"),
+    (RCPT, 550, "5.2.1 Dostęp do Twojego konta pocztowego został wyłączony"),
+    (RCPT, 550, "5.1.1 Twoja skrzynka nie istnieje"),
+    (RCPT, 550, "5.2.1 Państwa skrzynka pocztowa jest nieaktywna"),
+    (RCPT, 550, "Twoja skrzynka nie istnieje"),
+    (RCPT, 550, "5.1.2 Twoja domena nie istnieje"),
+    (RCPT, 550, "5.2.1 your mailbox is disabled"),
+    (RCPT, 550, "5.2.1 your e-mail account is disabled"),
+    (RCPT, 550, "5.2.1 your mail service is disabled"),
+    (RCPT, 550, "5.1.6 your mailbox has moved to a new server"),
+    (RCPT, 550, "5.1.1 address not confirmed; confirm your address first"),
+    (RCPT, 550, "5.2.1 Ihr Konto wurde deaktiviert"),
+    (RCPT, 550, "5.2.1 Ihrem Postfach fehlt die Freigabe"),
+    (RCPT, 550, "5.2.1 Votre compte est désactivé"),
+    (RCPT, 550, "5.2.1 Votre boîte est désactivée"),
+    (RCPT, 550, "5.2.1 Su cuenta ha sido desactivada"),
+    (RCPT, 550, "5.2.1 Tu buzón ha sido desactivado"),
+    (RCPT, 550, "5.2.1 La tua casella è stata disattivata"),
+    (RCPT, 550, "5.1.3 invalid return address"),
+    (RCPT, 550, "5.1.1 bounce address does not exist"),
+    (RCPT, 550, "5.1.1 reverse path not found"),
+    (RCPT, 550, "5.1.1 Reverse-Path: unknown user"),
+    (RCPT, 550, "5.1.2 Domena wygasła"),
+    (RCPT, 550, "5.1.2 Hosting wygasł"),
+    (RCPT, 550, "5.1.2 hosting account suspended"),
+    (RCPT, 550, "5.2.1 Mailbox disabled, contact hosting"),
+    (RCPT, 550, "5.2.1 Usługa poczty nieaktywna - brak opłaty abonamentu"),
+    (RCPT, 550, "5.2.1 mail service is disabled for this account"),
+    (RCPT, 550, "5.2.1 daily allowance used up, account disabled until tomorrow"),
+    (RCPT, 550, "5.2.1 Konto nieopłacone"),
+    (RCPT, 550, "5.2.1 User is not active, pay the bill"),
+    (RCPT, 550, "5.2.1 Konto deaktiviert, bitte Rechnung bezahlen"),
+    (RCPT, 550, "5.2.1 Compte désactivé, facture impayée"),
+)
+
 UNCLEAR = [
     *NOT_THE_PERSON_IS_MISSING,
+    *YOURS,
     *_of(
         "https://support.konto.pl/kb/a2765, https://support.konto.pl/kb/a2164",
         (DOT, 550, "5.1.0 cNkj1y0022zrrQM01NkjaD policy violation, see https://support.forpsi.com/kb/a4081"),
