@@ -41,6 +41,7 @@ _WEEKDAYS = {
 _MONTH = "|".join(sorted(_MONTHS, key=len, reverse=True))
 _WEEKDAY = "|".join(sorted(_WEEKDAYS, key=len, reverse=True))
 _DAY = r"(?P<{0}>0?[1-9]|[12]\d|3[01])"
+_ENDING = r"(?:st|nd|rd|th|[-.]?(?:go|[et]?ego))?"  # "4th", "15-go"
 
 
 def _day(name: str) -> str:
@@ -51,8 +52,8 @@ _DATE = re.compile(
     r"(?<![\d.,/-])(?:"
     rf"(?P<y1>20\d\d)[-./](?P<m1>0?[1-9]|1[0-2])[-./]{_day('d1')}"
     rf"|{_day('d2')}\s?(?P<s2>[./-])\s?(?P<m2>0?[1-9]|[12]\d|3[01])(?:\s?[./-]\s?(?P<y2>20\d\d|\d\d(?!\d|:)))?"
-    rf"|{_day('d3')}(?:st|nd|rd|th)?\.?(?: of)?[ -](?P<m3>{_MONTH})\b\.?,?(?:[ -](?P<y3>20\d\d))?"
-    rf"|(?P<m4>{_MONTH})\b\.? {_day('d4')}(?:st|nd|rd|th)?(?![:\d])(?:,? (?P<y4>20\d\d))?"
+    rf"|{_day('d3')}{_ENDING}\.?(?: of)?[ -](?P<m3>{_MONTH})\b\.?,?(?:[ -](?P<y3>20\d\d))?"
+    rf"|(?P<m4>{_MONTH})\b\.? {_day('d4')}{_ENDING}(?![:\d])(?:,? (?P<y4>20\d\d))?"
     rf"|{_day('d5')} (?P<r5>x?i{{1,3}}|iv|vi{{0,3}}|ix|xi{{0,2}})\b\.?(?: (?P<y5>20\d\d))?"
     r")(?![\d])"
 )
@@ -111,7 +112,14 @@ _ON_WEEKDAY = re.compile(
 
 
 # Of a range only its end is kept: "3-14.08", "3.08 - 14.08.2026", "3rd - 14th August", "August 3-14".
-_NTH = r"\d{1,2}(?:st|nd|rd|th)?"
+_NTH = rf"\d{{1,2}}{_ENDING}"
+_DAY_MONTH = rf"{_NTH}\.?(?: of)? (?:{_MONTH})\b"
+_MONTH_DAY = rf"(?:{_MONTH})\b\.? {_NTH}"
+# "21 grudnia - 4 stycznia", "Mon, Dec 21 - Mon, Jan 4".
+_RANGE_OF_MONTHS = re.compile(
+    rf"(?:(?<![\d.]){_DAY_MONTH}|\b{_MONTH_DAY})\.?,?(?: 20\d\d)?(?: ?r\.?)?\s?-\s?"
+    rf"(?:(?:{_WEEKDAY})\b\.?,? )?(?={_DAY_MONTH}|{_MONTH_DAY})"
+)
 _RANGE = re.compile(rf"(?<![\d.]){_NTH}\.?\s?-\s?(?={_NTH}(?:\.\s?\d|\.?(?: of)? (?:{_MONTH})\b))")
 _RANGE_OF_DATES = re.compile(
     r"(?<![\d.])\d{1,2}([./])\d{1,2}(?:\1|\1(?:20)?\d\d)?(?: ?r\.?)?(?: \d\d:\d\d)?\s?-\s?(?=\d{1,2}\1\d{1,2})"
@@ -132,7 +140,7 @@ def last_day_away(words: str, received: date) -> date | None:
     said = _ABBREVIATION.sub(r"\1", plain(re.sub(r"\n\s*\n", ". ", words))[:4000])
     if _OPEN_END.search(said):
         return None
-    for pattern in (_RANGE_OF_ISO_DATES, _RANGE_OF_ROMAN_DATES, _RANGE_OF_DATES, _RANGE):
+    for pattern in (_RANGE_OF_MONTHS, _RANGE_OF_ISO_DATES, _RANGE_OF_ROMAN_DATES, _RANGE_OF_DATES, _RANGE):
         said = pattern.sub("until ", said)
     said = _RANGE_AFTER_MONTH.sub(r"until \1 ", said)
     found = [day for day in _candidates(said, received) if received <= day <= received + _LONGEST_AWAY]

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 import config
+from mail.incoming import dates
 from mail.incoming.classify import cited, classify, sender
 from mail.incoming.result import Citation, Class, Facts, Incoming, Kind, Letter
 from scheduling.window import WARSAW
@@ -495,6 +496,33 @@ class TestTheDayOfReturn:
     def test_is_the_last_one_named(self, text: str, day: date | None) -> None:
         assert a_reply(text, headers="Auto-Submitted: auto-replied\r\n").returns_on == day
 
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "Przebywam na urlopie 21 grudnia - 4 stycznia.",
+            "Przebywam na urlopie 21 grudnia – 4 stycznia 2027 r.",
+            "Przebywam na urlopie 21 grudnia 2026 r. – 4 stycznia 2027 r.",
+            "Urlop: 21 grudnia-4 stycznia",
+            "Przebywam na urlopie 21-go grudnia - 4-go stycznia.",
+            "Urlop w terminie pon. 21 grudnia - poniedziałek, 4 stycznia",
+            "I am out of office December 21 - January 4.",
+            "I am out of office from December 21, 2026 - January 4, 2027.",
+            "I am out of the office 21st Dec - 4th Jan",
+            "Out of office Mon 21 Dec - Mon 4 Jan",
+            "Out of office Mon, Dec 21st - Mon, Jan 4th",
+            "Out of office 21 December - January 4",
+            "Ich bin vom 21. Dezember - 4. Januar im Urlaub.",
+            "Out of office 21 Dec - 4 Jan. For urgent matters call Anna until 24 Dec.",
+            "Urlop 21 grudnia - 4 stycznia. Do 23 grudnia kontakt z Anną.",
+        ],
+    )
+    def test_is_the_end_of_a_range_over_two_months(self, text: str) -> None:
+        assert dates.last_day_away(text, date(2026, 12, 22)) == date(2027, 1, 4)
+
+    @pytest.mark.parametrize("ending", ["-go", ".go", "-ego", "go", "-tego"])
+    def test_may_have_a_polish_ending(self, ending: str) -> None:
+        assert dates.last_day_away(f"Urlop do 15{ending} grudnia", date(2026, 11, 26)) == date(2026, 12, 15)
+
 
 @pytest.mark.parametrize(
     "text",
@@ -737,6 +765,7 @@ SLOW = {
     "lines that refuse": _REPLY + "nie dziekuje za x, " * 2_500 + "stop",
     "courtesies without an end": _REPLY + ("prosze " * 3_000 + "\r\n") * 6,
     "polite beginnings": _REPLY + "moze pani juz przestac " * 2_000,
+    "days before dashes": "Auto-Submitted: auto-replied\r\n" + _REPLY + "21 grudnia 2026 r. - " * 12_000,
     "nested comments in recipients": _REPORT
     + ("Final-Recipient: rfc822; " + "(" * 3_900 + "\r\nAction: failed\r\n\r\n") * 60,
 }
