@@ -1,6 +1,6 @@
 """Ceilings that a provider's refusals teach: proposed to the owner, who takes them over into the mailbox's settings.
 
-A limit a day becomes the daily limit, a shorter one the gap between two e-mails.
+A limit a day becomes the daily limit, a longer one its share of a day, a shorter one the gap between two e-mails.
 """
 
 from dataclasses import dataclass
@@ -51,4 +51,6 @@ def proposed(row: Mailbox) -> Proposal | None:
 
 
 def _setting(limit: Limit) -> tuple[str, int]:
-    return ("daily_limit", limit.most) if limit.span >= DAY else ("gap_seconds", ceil(limit.seconds / limit.most))
+    if limit.span >= DAY:
+        return "daily_limit", max(1, limit.most * DAY // limit.span)
+    return "gap_seconds", ceil(limit.seconds / limit.most)

@@ -20,18 +20,42 @@ _LIMIT = re.compile(r"limit|quota|exceed|too many|\brates?\b|only \d|maximum|prz
 _OTHER = re.compile(
     r"connection|session|recipients? per (message|mail)|size|storage|concurrent|simultan", re.IGNORECASE
 )
-_SPANS = (
-    (re.compile(r"\bminut\w*|\bper ?min\b|/ ?min\b", re.IGNORECASE), timedelta(minutes=1)),
-    (re.compile(r"\b(24|dwadzie\w+) ?-?(h\b|hours?|godz\w*)", re.IGNORECASE), timedelta(days=1)),
-    (re.compile(r"\bhour\w*|\b1 ?h\b|/ ?h\b|\bgodzin\w*", re.IGNORECASE), timedelta(hours=1)),
+# "per second", "30 minute", "/ 10 min", "24-hour", "dzienny"; a number before an adverb ("500 daily") counts e-mails.
+_SPAN = re.compile(
+    r"(?:(?<![\d.,])(?P<factor>\d{1,6}) ?-?(?![a-z]+ly\b|dzien|tygodniowo|miesi[eę]cznie))?(?<![^\W\d_])(?:"
+    r"(?P<second>seconds\b|sekund\w*|(?:(?<=per )|(?<=/)|(?<=/ )|(?<=a )|(?<=\d)|(?<=\d[ -]))(?:s|sec|second|sek)\b)"
+    r"|(?P<minute>minut\w*|(?:(?<=per )|(?<=/)|(?<=/ )|(?<=\d)|(?<=\d[ -]))min\b)"
+    r"|(?P<hour>hour\w*|godzin\w*|(?:(?<=per )|(?<=/)|(?<=/ )|(?<=na )|(?<=\d)|(?<=\d[ -]))(?:h|hrs?|godz)\b)"
+    r"|(?P<day>daily|days?\b|dzie[nń]\w*|dni\w*|dob[aęy]\b|dobow\w*|(?<=/)d\b)"
+    r"|(?P<week>week\w*|tydzie\w*|tygodni\w*)"
+    r"|(?P<month>month\w*|miesi[aąeę]c\w*)"
+    r")",
+    re.IGNORECASE,
 )
+_UNITS = {
+    "second": timedelta(seconds=1),
+    "minute": timedelta(minutes=1),
+    "hour": timedelta(hours=1),
+    "day": timedelta(days=1),
+    "week": timedelta(days=7),
+    "month": timedelta(days=31),
+}
+_LONGEST = _UNITS["month"]
+# A time to wait is none of the limit's: "try again in 30 minutes".
+_WAIT = re.compile(
+    r"\b(?:again|retry|wait|reset|block\w*|suspend\w*|disabled|lock\w*|ponownie|odczeka\w*|poczeka\w*|zablokowan\w*"
+    r"|odblok\w*)\b[^.\d]{0,20}$",
+    re.IGNORECASE,
+)
+# In which time, only its server knows.
+_RATE = re.compile(r"\brates?\b|throttl", re.IGNORECASE)
 _A_DAY = timedelta(days=1)
 _NUMBER = r"(?P<most>\d{1,3}(?:[ ,.]\d{3})+|\d{1,7})"
 _MAILS = r"(?:e-?mails?|mails?|messages?|msgs?|recipients?|wiadomo\w*|list[óo]w|odbiorc\w*)"
-_PERIODS = r"(?:hours?|h\b|days?|min|godz|dob|dni)"
+_PERIODS = r"(?:s(?:ec|ek|\b)|hours?|h\b|days?|min|godz|dob|dni|week|tyg|month|miesi)"
 _MOST = (
     re.compile(rf"(?<![\d.]){_NUMBER} (?:outgoing |sent )?{_MAILS}", re.IGNORECASE),
-    re.compile(rf"(?<![\d.]){_NUMBER} ?(?:per|/|an?|na) ?{_PERIODS}", re.IGNORECASE),
+    re.compile(rf"(?<![\d.]){_NUMBER} ?(?:per|/|an?|na|in) ?(?:\d{{1,6}}[ -]?)?{_PERIODS}", re.IGNORECASE),
     re.compile(
         rf"(?:limit|quota|max(?:imum)?|only|at most|allowed)\D{{0,20}}{_NUMBER}(?![\d.]| ?-?{_PERIODS})", re.IGNORECASE
     ),
@@ -39,11 +63,25 @@ _MOST = (
 
 
 def stated_limit(it: Reply) -> StatedLimit | None:
-    """None: the answer is not about a limit of what the mailbox sends in a time."""
+    """None: the answer is not about a limit of what the mailbox sends in a time, or that time cannot be known."""
     known = answers.find(it)
     if known is None or known.scope is not Scope.MAILBOX or not _LIMIT.search(it.text) or _OTHER.search(it.text):
         return None
-    span = next((span for pattern, span in _SPANS if pattern.search(it.text)), _A_DAY)
+    span = _span(it.text)
+    if span is None:
+        return None
     numbers = (found["most"] for pattern in _MOST if (found := pattern.search(it.text)))
     most = next((count for each in numbers if (count := int(re.sub(r"\D", "", each))) > 0), None)
     return StatedLimit(most, span)
+
+
+def _span(text: str) -> timedelta | None:
+    """The first time that the limit is said to be for; a day if there is none."""
+    waits = False
+    for found in _SPAN.finditer(text):
+        if _WAIT.search(text[max(0, found.start() - 40) : found.start()]):
+            waits = True
+            continue
+        span = _UNITS[found.lastgroup or ""] * (int(found["factor"] or 1) or 1)
+        return span if span <= _LONGEST else None
+    return None if waits or _RATE.search(text) else _A_DAY

@@ -24,8 +24,9 @@ class Limit(NamedTuple):
 
     @property
     def length(self) -> str:
-        """Like "24 h" or "1 min"."""
-        return f"{self.seconds // 3600} h" if self.seconds % 3600 == 0 else f"{self.seconds // 60} min"
+        """Like "24 h", "1 min" or "30 s"."""
+        size, unit = next(each for each in ((3600, "h"), (60, "min"), (1, "s")) if self.seconds % each[0] == 0)
+        return f"{self.seconds // size} {unit}"
 
     def __str__(self) -> str:
         """In English: "2,000 in 24 h"."""
@@ -33,7 +34,7 @@ class Limit(NamedTuple):
 
     def possible(self, gap: timedelta, daily_limit: int) -> int:
         """How many e-mails a mailbox with this gap and daily limit could send in its span at most."""
-        on_two_days = 2 * daily_limit  # no span is longer than a day, so it touches at most two
+        on_two_days = 2 * daily_limit  # no provider's span is longer, so it touches at most two
         return min(self.span // gap + 1, on_two_days) if gap else on_two_days
 
 

@@ -48,6 +48,23 @@ def test_without_a_number_what_was_sent_until_then_is_counted(owner: Owner) -> N
     assert typed(owner.browser.get(f"/mailboxes/{mailbox_id}?take=1").text, "gap") == "1200"
 
 
+@pytest.mark.parametrize(
+    ("words", "length", "field", "value"),
+    [
+        ("sending limit exceeded: 280 messages per week", "168 h", "daily_limit", "40"),
+        ("sending limit exceeded: 10 messages in 30 seconds", "30 s", "gap", "3"),
+    ],
+)
+def test_any_time_is_put_into_the_form_of_the_limits(
+    owner: Owner, words: str, length: str, field: str, value: str
+) -> None:
+    mailbox_id = make.a_mailbox(daily_limit=100, gap_seconds=1)
+    refused(mailbox_id, words)
+
+    assert f"e-mails in {length}" in owner.sees(f"/mailboxes/{mailbox_id}")
+    assert typed(owner.browser.get(f"/mailboxes/{mailbox_id}?take=1").text, field) == value
+
+
 @pytest.mark.parametrize("words", ["5.7.1 limit of 400 rcpts per 24 hours reached", "5.1.8 bad sender", HOURLY])
 def test_nothing_is_proposed_that_is_kept_already_or_teaches_nothing(owner: Owner, words: str) -> None:
     mailbox_id = make.a_mailbox(daily_limit=100)
