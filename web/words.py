@@ -311,6 +311,7 @@ def class_(name: str) -> str:
 
 # By which a message that came back was read, in our own words. The others name a standard.
 _RULES = {
+    gettext_noop("a mail server's message that no rule knows"),
     gettext_noop("a mail server's words"),
     gettext_noop("a message that cannot be read"),
     gettext_noop("a notification from an address that takes no replies"),

@@ -194,7 +194,8 @@ def _automatic(it: _Read, rule: str) -> Incoming:
 def _calendar(it: _Read) -> Incoming | None:
     for part in it.message.of_type("text/calendar", "application/ics"):
         method = part.parameters.get("method", "").upper()
-        if it.is_reply or method in ("REPLY", "COUNTER", "REQUEST", "DECLINECOUNTER"):
+        is_answer = it.is_reply or method in ("REPLY", "COUNTER", "REQUEST", "DECLINECOUNTER")
+        if is_answer and not addresses.is_daemon(it.sender):
             return Incoming(Class.HUMAN, "RFC 5546: a calendar's answer or invitation")
     return None
 
@@ -259,6 +260,12 @@ def _has_sign(words: str) -> bool:
     return any(ord(each) >= 0x2190 and not each.isspace() for each in words)
 
 
+def _mail_server(it: _Read) -> Incoming | None:
+    if not addresses.is_daemon(it.sender):
+        return None
+    return Incoming(Class.UNCLEAR, "a mail server's message that no rule knows")
+
+
 def _person(it: _Read) -> Incoming | None:
     return Incoming(Class.HUMAN, "none of the other rules")
 
@@ -278,5 +285,6 @@ _RULES: tuple[Callable[[_Read], Incoming | None], ...] = (
     _automatic_by_text,
     _encrypted,
     _nothing_new,
+    _mail_server,
     _person,
 )

@@ -9,18 +9,21 @@ from mail.incoming.structure import Structure
 from mail.incoming.words import plain
 
 _SUBJECT = re.compile(
-    r"^(re: )?(mail delivery (failed|failure|problem|error|subsystem)|undeliver(able|ed)|undelivered mail"
+    r"^(re: )?((permanent|transient) delivery failure|notice: mail delivery status"
+    r"|mail delivery (failed|failure|problem|error|subsystem)|undeliver(able|ed)|undelivered mail"
     r"|delivery (status notification|failure|has failed|failed|error|report|problem|unsuccessful|delayed)"
     r"|failure notice|returned mail|mail system error|message (undeliverable|delivery (failed|failure|delayed))"
     r"|non-?deliver|mail could not be delivered|rejected mail|could not deliver|unable to deliver|failed mail"
     r"|(warning|ostrzezenie): (message|could not send|wiadomosc|nie mozna)"
     r"|delayed mail|message status|your message .{0,60}(could not|couldn.t|was not"
     r"|wasn.t)"
-    r"|(niedostarczon|nie dostarczon|niedoreczon)\w*|nie (mozna|udalo sie) (dostarczyc|doreczyc|wyslac)"
+    r"|(niedostarczon|niedostarczaln|nie dostarczon|niedoreczon)\w*|niemozliwe do dostarczenia"
+    r"|nie (mozna|udalo sie) (dostarczyc|doreczyc|wyslac)"
     r"|blad (dostarczenia|doreczenia|dostarczania|wysylania|wysylki)|zwrot (wiadomosci|poczty|e-?mail)"
     r"|wiadomosc (nie zostala|nie moze|nie mogla|niedostarczona|zwrocona)|informacja o niedostarczeniu"
     r"|powiadomienie o (niedostarczeniu|stanie dostarczenia|niepowodzeniu)|raport (niedostarczenia|dostarczenia)"
-    r"|opoznien\w+ (dostarcz|dorecz|wiadomosci)|unzustellbar|unzustellbarkeit|rapport de non|mail undeliverable)"
+    r"|opoznien\w+ (dostarcz|dorecz|wiadomosci)|unzustellbar|unzustellbarkeit|rapport de non|non remis\b"
+    r"|echec de (la )?remise|no se (puede|pudo|ha podido) entregar|non recapitabile|onbestelbaar|mail undeliverable)"
 )
 _DELAY = re.compile(
     r"\bdelayed\b|warning only|has not (yet )?been delivered|not yet been delivered|(do not|don't"
@@ -32,7 +35,9 @@ _DELAY = re.compile(
 _SAYS = re.compile(
     r"could ?n.?t be delivered|could not be delivered|was(n.t| not) delivered|not be delivered|unable to deliver"
     r"|failed to deliver|undeliverable|delivery .{0,30}failed|permanent (fatal )?error|returned to sender"
-    r"|did not reach|wasn.t able to deliver"
+    r"|did not reach|wasn.t able to deliver|cannot be delivered"
+    r"|(dostarczenie|dostarczanie|doreczenie) do .{0,60} nie powiodlo sie|no se (puede|pudo|ha podido) entregar"
+    r"|echec de (la )?remise|konnte\w* nicht zugestellt werden"
     r"|nie (zostala|zostal|moze|mogla|moglo|udalo sie|mozna|moglismy)( jeszcze| byc| zostac| jej| wiadomosci"
     r"| jego)* (dostarczon|doreczon|dostarczyc|doreczyc|przeslan|wyslan)|nie dotarl|niedostarcz|niedorecz"
 )

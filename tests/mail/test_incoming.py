@@ -585,8 +585,12 @@ def test_a_reply_that_an_inbox_rule_redirects_is_a_persons() -> None:
     assert it.class_ is Class.HUMAN
 
 
-def a_bounce_in_words(subject: str, words: str) -> Incoming:
-    raw = f"From: postmaster@klient.example\r\nReturn-Path: <>\r\nSubject: {subject}\r\n\r\n{words}".encode()
+def a_bounce_in_words(
+    subject: str, words: str, sender: str = "postmaster@klient.example", path: str = "Return-Path: <>\r\n"
+) -> Incoming:
+    raw = (
+        f"From: {sender}\r\n{path}Subject: {subject}\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n{words}"
+    ).encode()
     return classify(raw, facts_of(raw))
 
 
@@ -603,6 +607,90 @@ class TestABounceInWords:
     @pytest.mark.parametrize("subject", ["Delivery delayed: hello", "Warning: message 1abC delayed 24 hours"])
     def test_is_a_delay_by_its_own_subject(self, subject: str) -> None:
         assert a_bounce_in_words(subject, self.NO_ACCOUNT).kind is Kind.TEMPORARY
+
+    @pytest.mark.parametrize(
+        ("sender", "subject", "words"),
+        [
+            (
+                "MDaemon@klient.example",
+                "Permanent Delivery Failure",
+                f"Failed address: {LEAD}\r\n <-- 550 <{LEAD}>, Recipient unknown",
+            ),
+            (
+                "postmaster@klient.example",
+                "Niemożliwe do dostarczenia: oferta",
+                "Dostarczenie do następujących adresatów lub grup nie powiodło się:\r\n\r\n"
+                f"{LEAD}\r\nWprowadzony adres e-mail nie został znaleziony.",
+            ),
+            (
+                "postmaster@klient.example",
+                "Odp: coś",
+                f"Dostarczanie do następujących odbiorców nie powiodło się: {LEAD}\r\nKonto nie istnieje.",
+            ),
+            (
+                "postmaster@klient.example",
+                "Undeliverable: offer",
+                "Delivery has failed to these recipients or groups:\r\n\r\n"
+                f"{LEAD}\r\nThe email address you entered couldn't be found. Please check the recipient's address.",
+            ),
+            (
+                "postmaster@klient.example",
+                "No se puede entregar: oferta",
+                f"No se pudo entregar a estos destinatarios o grupos:\r\n\r\n{LEAD}\r\n550 5.1.10 RecipientNotFound",
+            ),
+            (
+                "postmaster@klient.example",
+                "Non remis : offre",
+                f"Échec de la remise aux destinataires ou groupes suivants :\r\n\r\n{LEAD}\r\n550 5.1.1 User unknown",
+            ),
+            (
+                '"Courier mail server at klient.example" <@klient.example>',
+                "NOTICE: mail delivery status.",
+                "UNDELIVERABLE MAIL\r\n\r\nYour message to the following recipients cannot be delivered:\r\n\r\n"
+                f"<{LEAD}>:\r\n    mx.klient.example:\r\n      <<< 550 User unknown.",
+            ),
+        ],
+    )
+    def test_names_who_does_not_exist(self, sender: str, subject: str, words: str) -> None:
+        it = a_bounce_in_words(subject, words, sender, "Return-Path: <>\r\n" if "NOTICE" in subject else "")
+
+        assert (it.class_, it.kind, it.recipients) == (Class.BOUNCE, Kind.ADDRESS, (LEAD,))
+
+    def test_may_be_transient(self) -> None:
+        words = f"The message has NOT yet been delivered to {LEAD}\r\n <-- 451 4.3.2 try again"
+        it = a_bounce_in_words("Transient Delivery Failure", words, "MDaemon@klient.example", "")
+
+        assert (it.class_, it.kind) == (Class.BOUNCE, Kind.TEMPORARY)
+
+
+@pytest.mark.parametrize("sender", ["postmaster", "MAILER-DAEMON", "MDaemon", "mail-daemon", "bounce"])
+@pytest.mark.parametrize(
+    ("subject", "text"),
+    [
+        ("Wiadomość zatrzymana w kwarantannie", "Państwa wiadomość oczekuje na decyzję administratora."),
+        ("Nachricht", "Zustellung an anna.kowalska@klient.example war erfolglos."),
+        ("Re: hello", "Tak."),
+    ],
+)
+def test_a_mail_servers_message_is_never_a_persons(sender: str, subject: str, text: str) -> None:
+    it = a_bounce_in_words(subject, text, f"{sender}@klient.example", "")
+
+    assert (it.class_, it.rule) == (Class.UNCLEAR, "a mail server's message that no rule knows")
+
+
+def test_a_mail_server_sends_no_calendars_answer() -> None:
+    raw = (
+        f"From: postmaster@klient.example\r\nSubject: Quarantine\r\nIn-Reply-To: {OUR_ID}\r\n"
+        "Content-Type: text/calendar; method=REPLY\r\n\r\nBEGIN:VCALENDAR\r\n"
+    ).encode()
+
+    assert classify(raw, facts_of(raw)).class_ is Class.UNCLEAR
+
+
+def test_a_shops_word_of_a_delivery_is_no_bounce() -> None:
+    subject, text = "Delivery status of your parcel", "Your parcel is on its way."
+
+    assert a_bounce_in_words(subject, text, "no-reply@shop.example", "").class_ is not Class.BOUNCE
 
 
 def test_a_person_who_says_that_she_is_away_is_for_a_person_to_judge() -> None:
@@ -815,6 +903,8 @@ class TestABounceIs:
             ("5.0.0", "all relevant MX records point to non-existent hosts"),
             ("5.0.0", "an MX or SRV record indicated no SMTP service"),
             ("5.5.0", "550 user does not exist"),
+            ("5.0.0", "The email address you entered couldn't be found"),
+            ("5.0.0", "The address that you entered was not found"),
         ],
     )
     def test_of_the_address(self, status: str, words: str) -> None:
