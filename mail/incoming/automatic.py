@@ -99,6 +99,28 @@ _RECEIPT = re.compile(
     r"|ihre (e-?mail|mail|nachricht|anfrage) (ist|wurde) (bei uns )?(eingegangen|registriert)|ticket-?nummer"
     r"|wurde automatisch (erstellt|erzeugt|generiert|versendet)|antworten sie (bitte )?nicht auf diese)\b"
 )
+# The sentences of a receipt, and what may stand beside one, of which such a text is made from beginning to end.
+_WHOSE = r"(?:panstwa|twoj[aei]?|pani|pana|wasz[aei]?)"
+_HOURS = r"\d{1,2}(?:[:.]\d\d)?"
+_LONGEST_RECEIPT = 600
+_DAYS = r"(?:pn|pon|poniedzialku|poniedzialek)\.?(?: ?- ?| do )(?:pt|piatku|piatek)\.?,?"
+_RECEIPT_SENTENCE = re.compile(
+    rf"(?:(?:zarejestrowalismy|przyjelismy|odnotowalismy) {_WHOSE} (?:zapytanie|zgloszenie|wiadomosc|e-?mail)"
+    r"(?: (?:pod numerem|nr) #?[\w/-]{1,30})?"
+    r"|(?:odpiszemy|odpowiemy) w godzinach (?:naszej )?pracy(?: (?:naszego )?biura)?"
+    rf"(?::? \(?{_DAYS}(?: {_HOURS}(?: ?- ?| do ){_HOURS}\)?)?)?"
+    rf"|(?:{_WHOSE} wiadomosc jest|jest ona) dla nas (?:bardzo )?wazna"
+    r"|(?:a member of our|one of our|our) team will (?:be with|contact|get back to) you (?:very )?(?:soon|shortly)"
+    r")(?=[ .,!]|$)[ .,!]*"
+)
+_BESIDE_A_RECEIPT = re.compile(
+    r"(?:dzien dobry|witamy|szanowni panstwo|hello|hi"
+    r"|dziekujemy za (?:wiadomosc|e-?mail|kontakt|zgloszenie)(?: z nasza firma)?"
+    r"|(?:thank you|thanks) for (?:contacting us|reaching out|your (?:message|e-?mail))"
+    r"|nasz zespol (?:wkrotce|niezwlocznie) sie (?:nim|nia|tym) zajmie"
+    r"|pozdrawiamy|z powazaniem|(?:best|kind) regards|zespol \w{1,30}|(?:the )?\w{1,30} team"
+    r")(?=[ .,!]|$)[ .,!]*"
+)
 _PERSONAL = re.compile(
     r"\?|\b(porozmawia\w*|zdzwonimy|zdzwonmy|umowmy|spotkajmy|wroc(my|imy) do (tematu|rozmowy)|odezwe sie|oddzwonie"
     r"|zadzwonie|chetnie|prosze (sie )?(odezwac|przypomniec|o (oferte|cennik|wycene|szczegoly|telefon))|niech (pan"
@@ -111,8 +133,9 @@ _PERSONAL = re.compile(
 _GONE = re.compile(
     r"\b(nie (pracuje|pracuja|jest juz pracownikiem|jestem juz pracownikiem|pelnie|jest juz zatrudnion\w)\b.{0,20}"
     r"|juz nie (pracuje|jest pracownikiem)|zakonczyl\w*( \w+){0,2} (prace|wspolprace)|nie pracuje juz"
-    r"|odeszl?a? z (firmy|pracy)|adres (e-?mail )?(ten )?(jest |zostal |bedzie |nie jest juz )(nieaktywn|wylaczon"
-    r"|nieuzywan|zamkniet|obslugiw|uzywan|likwidowan|dezaktywow)\w*|skrzynka (ta )?(jest |zostala "
+    r"|odeszl?a? z (firmy|pracy)|adres (e-?mail )?([^\s@]{1,64}@[^\s@]{1,255} )?(ten )?"
+    r"((jest |zostal |bedzie )(nieaktywn|wylaczon|nieuzywan|zamkniet|z?likwidowan|dezaktywow)"
+    r"|nie (jest|bedzie) (juz )?(aktywn|obslugiw|uzywan))\w*|skrzynka (ta )?(jest |zostala "
     r"|nie jest (juz )?)(nieaktywn|zamknie|wylaczon|obslugiw|monitorow|dezaktywow)\w*"
     r"|no longer (with|works?|working|employed|at|a member|part of|in use|active|monitored|valid)"
     r"|(has|have)( now)? left"
@@ -163,6 +186,8 @@ def by_text(message: Structure, new_text: str, *, quotes: bool) -> tuple[Sure, s
         return Sure.YES, "an address that takes no replies"
     if _CHALLENGE.search(words):
         return Sure.YES, "words of a challenge to the sender"
+    if _is_only_receipt(words):
+        return (Sure.PERHAPS if quotes else Sure.YES), "words of a program's receipt"
     away, receipt = _AWAY.search(words), _RECEIPT.search(words)
     if gone := _GONE.search(words):
         return (Sure.YES if _FORMULA.search(words.replace(gone[0], "")) and not quotes else Sure.PERHAPS), _WORDS_GONE
@@ -178,6 +203,17 @@ def by_text(message: Structure, new_text: str, *, quotes: bool) -> tuple[Sure, s
     if formulas and not is_personal and not quotes:
         return Sure.YES, "words of an absence reply"
     return Sure.PERHAPS, "words of an absence reply, as a person may write them"
+
+
+def _is_only_receipt(words: str) -> bool:
+    position, has_receipt = 0, False
+    while position < len(words):
+        receipt = _RECEIPT_SENTENCE.match(words, position)
+        found = receipt or _BESIDE_A_RECEIPT.match(words, position)
+        if found is None:
+            return False
+        position, has_receipt = found.end(), has_receipt or receipt is not None
+    return has_receipt and position < _LONGEST_RECEIPT
 
 
 _WORDS_GONE = "words about a person who has left"

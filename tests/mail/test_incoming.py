@@ -544,6 +544,69 @@ def test_an_automatic_reply_tells_that_somebody_has_left(text: str) -> None:
     assert (it.class_, it.kind) == (Class.AUTOMATIC, Kind.GONE)
 
 
+RECEIPTS = (
+    "Zarejestrowaliśmy Państwa zapytanie pod numerem 12345.",
+    "Szanowni Państwo,\n\nzarejestrowaliśmy Państwa zgłoszenie pod numerem ABC/12/2026.\n\nZ poważaniem\nZespół Klient",
+    "Przyjęliśmy Twoje zgłoszenie. Nasz zespół wkrótce się nim zajmie.",
+    "Dzień dobry!\nDziękujemy za kontakt z naszą firmą. Odpiszemy w godzinach pracy biura: pn-pt 8-16.",
+    "Dziękujemy za wiadomość. Odpowiemy w godzinach pracy biura (pon.-pt., 8:00-16:00).\n\nPozdrawiamy",
+    "Dziękujemy za wiadomość. Jest ona dla nas ważna.",
+    "Thank you for contacting us. A member of our team will be with you soon.",
+    "Hello,\n\nThanks for reaching out. One of our team will be with you shortly.\n\nKind regards,\nThe Klient Team",
+)
+
+
+@pytest.mark.parametrize("text", RECEIPTS)
+def test_a_text_that_is_nothing_but_a_receipt_is_a_programs(text: str) -> None:
+    assert a_reply(text).class_ is Class.AUTOMATIC
+
+
+@pytest.mark.parametrize("text", RECEIPTS)
+@pytest.mark.parametrize(
+    "more",
+    ["Proszę o cennik.", "Kiedy możemy porozmawiać?", "Jesteśmy na tak.", "Call me.", "Anna", "601 202 303", "Nie."],
+)
+def test_a_receipt_with_any_other_word_is_a_persons(text: str, more: str) -> None:
+    assert a_reply(f"{more}\n{text}").class_ is Class.HUMAN
+    assert a_reply(f"{text}\n{more}").class_ is Class.HUMAN
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Dziękuję za wiadomość.",
+        "Dzień dobry, dziękujemy za kontakt z naszą firmą.\n\nPozdrawiamy",
+        "Thank you for contacting us.",
+        "Przyjęliśmy Państwa ofertę.",
+        "Przyjęliśmy Państwa zgłoszenie na targi, do zobaczenia w Poznaniu.",
+        "Odpiszemy w godzinach pracy nad ofertą.",
+        "A member of our team will be with you on Monday.",
+        "Odpowiemy w godzinach pracy biura, ale już dziś: tak.",
+        "Nasz zespół wkrótce się tym zajmie.",
+    ],
+)
+def test_thanks_alone_and_an_answer_in_such_words_are_a_persons(text: str) -> None:
+    assert a_reply(text).class_ is Class.HUMAN
+
+
+def test_a_receipt_above_a_quotation_is_for_a_person_to_judge() -> None:
+    quotation = "".join(f"> {line}\n" for line in LETTER.splitlines())
+
+    assert a_reply(f"{RECEIPTS[0]}\n\nOn 4 Aug 2026 Ola wrote:\n{quotation}").class_ is Class.UNCLEAR
+
+
+@pytest.mark.parametrize("address", [LEAD, f"e-mail {LEAD}", f"<{LEAD}>"])
+def test_an_address_that_is_no_longer_used_is_somebodys_who_has_left(address: str) -> None:
+    it = a_reply(f"Adres {address} nie jest już używany.")
+
+    assert (it.class_, it.kind) == (Class.UNCLEAR, Kind.GONE)
+
+
+def test_an_address_that_is_used_is_not() -> None:
+    assert a_reply(f"Adres {LEAD} jest używany do faktur.").class_ is Class.HUMAN
+    assert a_reply("Ten adres jest obsługiwany przez Annę.").class_ is Class.HUMAN
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -853,6 +916,8 @@ SLOW = {
     "lines that refuse": _REPLY + "nie dziekuje za x, " * 2_500 + "stop",
     "courtesies without an end": _REPLY + ("prosze " * 3_000 + "\r\n") * 6,
     "polite beginnings": _REPLY + "moze pani juz przestac " * 2_000,
+    "an address after the word address": _REPLY + "adres a@" * 30_000,
+    "half receipts": _REPLY + "przyjelismy panstwa " * 12_000,
     "days before dashes": "Auto-Submitted: auto-replied\r\n" + _REPLY + "21 grudnia 2026 r. - " * 12_000,
     "nested comments in recipients": _REPORT
     + ("Final-Recipient: rfc822; " + "(" * 3_900 + "\r\nAction: failed\r\n\r\n") * 60,
