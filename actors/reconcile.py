@@ -7,7 +7,8 @@ from actors.disk.jsonlines import LinesUnreadable
 from actors.readiness import work_off_journal
 from models.email import evidence, stuck
 from models.inbox import incoming
-from models.owner import campaigns, forgetting, reopening
+from models.owner import campaigns, reopening
+from models.people import forgetting
 from models.store import vault
 from ops.watch import logs
 

@@ -15,7 +15,7 @@ from actors.plan import plan_follow_ups, plan_new, replan
 from actors.reconcile import complete, note_suppressions, reconcile
 from actors.retention import delete_old_letters
 from models.health import heartbeats
-from models.owner.lead_search import make_leads_searchable
+from models.people.lead_search import make_leads_searchable
 from models.store import database
 from ops.watch import logs, metrics
 from scheduling import timetable

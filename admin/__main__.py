@@ -39,13 +39,13 @@ from models.inbox.incoming import CorrectionRefused, NoSuchIncoming
 from models.owner import campaigns, mailboxes
 from models.owner.campaigns import CampaignInvalid
 from models.owner.closed_days import FreezeInvalid
-from models.owner.forgetting import ForgettingRefused, NothingToForget
-from models.owner.forgotten import KeyMissing
-from models.owner.leads import NoSuchLead
 from models.owner.mail_tests import TestMailRefused
 from models.owner.mailboxes import MailboxInvalid
 from models.owner.reopening import ReopeningRefused
 from models.owner.settlement import SettlementRefused
+from models.people.forgetting import ForgettingRefused, NothingToForget
+from models.people.forgotten import KeyMissing
+from models.people.leads import NoSuchLead
 from models.store import database, installation, migrate
 from models.views import overview
 from ops import passwords

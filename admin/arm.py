@@ -11,8 +11,9 @@ from admin.person import who
 from models.email import recovery
 from models.email.recovery import HandOver
 from models.inbox import looks
-from models.owner import arming, forgetting
+from models.owner import arming
 from models.owner.arming import Verdict
+from models.people import forgetting
 from models.store import installation
 from reasons import Code, Reason
 

@@ -8,8 +8,9 @@ import typer
 
 from admin import show
 from bounds import LONGEST_REASON
-from models.owner import campaigns, preview
-from models.owner.preview import Shift
+from models.owner import campaigns
+from models.planning import preview
+from models.planning.preview import Shift
 from ops.terminal import escape_controls
 
 Reason = Annotated[str | None, typer.Option("--reason", help="Why. Kept with the change, and shown.")]

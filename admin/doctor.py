@@ -15,7 +15,8 @@ from admin import show
 from models.email import hints
 from models.health import heartbeats, invariants
 from models.health.invariants import CheckResult
-from models.owner import authorizations, forgetting, mailboxes, remembered
+from models.owner import authorizations, mailboxes
+from models.people import forgetting, remembered
 from models.store import database, installation, migrate, vault
 from models.store.vault import KeyInvalid
 from ops import broker_check

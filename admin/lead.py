@@ -17,9 +17,11 @@ from intake import legal_basis
 from intake.legal_basis import BasisInvalid
 from intake.texts import FileInvalid
 from mail.address import normalise
-from models.owner import campaigns, changes, forgetting, leads, mail_tests, mentions
-from models.owner.forgetting import ForgettingRefused, Receipt
-from models.owner.leads import Known, LegalBasis, NoSuchLead
+from models.audit import changes
+from models.owner import campaigns, mail_tests
+from models.people import forgetting, leads, mentions
+from models.people.forgetting import ForgettingRefused, Receipt
+from models.people.leads import Known, LegalBasis, NoSuchLead
 from models.views import found_leads, incoming, mails, overview
 from models.views.found_leads import Found
 from models.views.incoming import HoldLine, IncomingLine

@@ -21,8 +21,9 @@ from intake import mailboxes as settings
 from intake.mailboxes import PORTS, DayInvalid, Incomplete, Security
 from logins import check
 from mail.address import normalise
+from models.audit import changes
 from models.inbox import looks
-from models.owner import authorizations, changes, mailboxes, missing_records
+from models.owner import authorizations, mailboxes, missing_records
 from models.owner.mailboxes import MailboxInvalid, Ramp, SentMail
 from models.store import database, vault
 from models.store.tables import Mailbox

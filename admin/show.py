@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
-from models.owner.changes import RecordedChange
+from models.audit.changes import RecordedChange
 from models.views.responses import Responses
 from ops.terminal import escape_controls
 from reasons import Reason

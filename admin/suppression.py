@@ -12,7 +12,7 @@ from intake import suppressions as lists
 from intake.suppressions import ReasonInvalid
 from intake.texts import FileInvalid
 from mail.message import refuse_control_characters
-from models.owner import suppressions
+from models.people import suppressions
 from ops.terminal import escape_controls
 
 app = typer.Typer(help="Suppressed addresses and domains. No campaign sends to them.", no_args_is_help=True)

@@ -22,8 +22,8 @@ from mail.compose import Templates
 from mail.message import LetterInvalid, refuse_control_characters
 from mail.render import TemplateInvalid
 from messages import Message, Number, Said, gettext_noop
+from models.audit.sentences import WEEKDAYS
 from models.owner.campaigns import NO_END, Edit
-from models.owner.sentences import WEEKDAYS
 from models.owner.steps import MOST_STEPS, LaterStep
 from models.store.tables import Campaign
 from scheduling import waits

@@ -10,7 +10,7 @@ from intake.tables import Table, name_of
 from intake.texts import FileInvalid, at
 from mail.address import AddressInvalid, normalise
 from messages import Message, Said, gettext_noop
-from models.owner.lead_import import LEGAL_BASIS
+from models.people.lead_import import LEGAL_BASIS
 
 LONGEST_NAME = 100
 MOST_COLUMNS = 200

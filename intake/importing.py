@@ -14,9 +14,9 @@ from mail import unsubscribe
 from mail.compose import Templates
 from messages import Message, Said, gettext_noop
 from models.email import recipients
-from models.owner import lead_import
-from models.owner.lead_import import Comparison, Difference, NewLead, Recent, Repeated
-from models.owner.leads import LegalBasis
+from models.people import lead_import
+from models.people.lead_import import Comparison, Difference, NewLead, Recent, Repeated
+from models.people.leads import LegalBasis
 
 _AT_ONCE = 1000  # rows that are staged together
 LISTED = 10  # of each kind of finding

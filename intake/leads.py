@@ -18,7 +18,7 @@ from intake.tables import Table
 from mail.address import AddressInvalid, normalise
 from mail.message import LetterInvalid, control_character, refuse_control_characters
 from messages import Message, Number, Said, gettext_noop
-from models.owner.lead_import import LEGAL_BASIS, NewLead
+from models.people.lead_import import LEGAL_BASIS, NewLead
 from scheduling.window import warsaw_day
 
 LONGEST_FIELD = 10_000

@@ -4,7 +4,7 @@ import messages
 from intake.leads import date_of
 from mail.message import refuse_control_characters
 from messages import Message, Said, gettext_noop
-from models.owner.leads import LONGEST_BASIS, LegalBasis
+from models.people.leads import LONGEST_BASIS, LegalBasis
 
 
 class BasisInvalid(Exception):

@@ -7,7 +7,7 @@ from intake.columns import Choice, Columns, check_header, choose, columns, names
 from intake.tables import Table
 from intake.texts import FileInvalid, at
 from messages import Message, Said, gettext_noop
-from models.owner import column_mappings
+from models.people import column_mappings
 
 
 @dataclass(frozen=True)

@@ -20,8 +20,8 @@ from intake.texts import FileInvalid
 from mail.address import AddressInvalid, suppressible
 from mail.message import LetterInvalid, refuse_control_characters
 from messages import Message, Number, gettext_noop
-from models.owner import forgotten
-from models.owner.suppressions import NewSuppression, Suppressed
+from models.people import forgotten
+from models.people.suppressions import NewSuppression, Suppressed
 from reasons import Code, Reason, Why
 
 MOST_LINES = 1_000_000

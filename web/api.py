@@ -7,9 +7,11 @@ from flask import request
 
 from intake import edits
 from mail.address import AddressInvalid, normalise, suppressible
+from models.audit import changes
 from models.inbox import incoming as messages
 from models.inbox.incoming import NoSuchIncoming
-from models.owner import campaigns, changes, mailboxes, settlement, suppressions
+from models.owner import campaigns, mailboxes, settlement
+from models.people import suppressions
 from models.views import (
     conversation_lines,
     conversations,

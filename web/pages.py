@@ -11,10 +11,12 @@ from flask import Blueprint, Response, make_response, request
 
 from bounds import HIGHEST_ID, LONGEST_REASON
 from mail.address import AddressInvalid, normalise
+from models.audit import changes
 from models.email import former_mailboxes
 from models.inbox import incoming as messages
 from models.inbox import switches
-from models.owner import campaigns, changes, mail_tests, mailboxes, suppressions
+from models.owner import campaigns, mail_tests, mailboxes
+from models.people import suppressions
 from models.states import CampaignStatus, Status
 from models.store import database
 from models.store.tables import Campaign

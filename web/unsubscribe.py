@@ -15,7 +15,7 @@ from flask_babel import force_locale
 from werkzeug.exceptions import HTTPException
 
 from mail import unsubscribe as tokens
-from models.owner import unsubscribing
+from models.people import unsubscribing
 from models.store import database, vault
 from ops.watch import logs
 from reasons import gettext_noop

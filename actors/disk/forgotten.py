@@ -15,7 +15,7 @@ from models.store import installation
 
 
 def note(key: str) -> None:
-    """It is on the disk when this returns. key: see models/owner/forgotten.py. Raises OSError."""
+    """It is on the disk when this returns. key: see models/people/forgotten.py. Raises OSError."""
     path = _file()
     with jsonlines.locked(path) as file:
         jsonlines.append(file, {"key": key, "at": clock.now().isoformat()})

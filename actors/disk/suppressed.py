@@ -10,7 +10,7 @@ from typing import Any
 
 from actors.disk import jsonlines
 from actors.disk.jsonlines import LinesUnreadable
-from models.owner import remembered
+from models.people import remembered
 from models.store import installation
 
 # At once; what is left is noted by the next tick.

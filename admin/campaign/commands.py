@@ -13,8 +13,9 @@ from admin.person import who
 from intake import edits
 from intake.campaign_file import FileInvalid, read_campaign
 from mail.compose import Templates
+from models.audit import changes
 from models.inbox import switches
-from models.owner import campaigns, changes, mailboxes
+from models.owner import campaigns, mailboxes
 from models.owner.campaigns import AddedLeads, CampaignInvalid, NewCampaign
 from models.states import CampaignStatus
 from models.store.tables import Campaign

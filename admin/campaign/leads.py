@@ -27,9 +27,9 @@ from intake.texts import FileInvalid
 from mail.compose import Templates
 from mail.render import TemplateInvalid
 from messages import Message
-from models.owner import lead_import
-from models.owner.lead_import import Recent, Repeated
-from models.owner.leads import LegalBasis
+from models.people import lead_import
+from models.people.lead_import import Recent, Repeated
+from models.people.leads import LegalBasis
 from models.store.tables import Campaign
 from ops.terminal import escape_controls
 

@@ -5,8 +5,8 @@ from typing import Annotated
 import typer
 
 from admin import show
+from models.audit.sentences import duration
 from models.owner import campaigns
-from models.owner.sentences import duration
 from models.views import reports
 from models.views.reports import Lateness
 

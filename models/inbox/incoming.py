@@ -13,14 +13,15 @@ from psycopg2.extras import Json
 
 import config
 from bounds import LONGEST_REASON
+from models.audit import changes
 from models.email import attempts, holds, moves
 from models.email.attempts import Cited
 from models.email.claims import Held
 from models.inbox import holding, looks, matching, switches
 from models.inbox.looks import Cursor
 from models.inbox.matching import Match
-from models.owner import changes, suppressions
-from models.owner.suppressions import NewSuppression
+from models.people import suppressions
+from models.people.suppressions import NewSuppression
 from models.store.database import database, execute, fetch, fetch_row, row, rows
 from models.store.recordable import recordable
 from models.store.tables import Lead

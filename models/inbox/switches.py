@@ -5,8 +5,8 @@ Also set by the campaign file: see owner/campaigns.py.
 
 from typing import NamedTuple
 
+from models.audit import changes
 from models.email import locks
-from models.owner import changes
 from models.owner.campaigns import NoSuchCampaign
 from models.store.database import database
 from models.store.tables import Campaign

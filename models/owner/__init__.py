@@ -1,1 +1,1 @@
-"""What owners do: to campaigns, leads, mailboxes and suppressions, each with who did it."""
+"""What owners do to campaigns and mailboxes, each order with who gave it; and what people are told of."""

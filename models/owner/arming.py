@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
 
+from models.audit import changes
 from models.email import recovery
 from models.email.recovery import HandOver
-from models.owner import campaigns, changes, settlement
+from models.owner import campaigns, settlement
 from models.store import installation, tick_request
 from models.store.database import database, fetch
 from reasons import Why

@@ -10,13 +10,15 @@ from peewee import IntegrityError, fn
 import bounds
 from bounds import LONGEST_REASON
 from messages import Message, gettext_noop
+from models.audit import changes
 from models.email import batch_moves, former_mailboxes, locks, moves, recipients, remaining, windows
 from models.email.attempts import Conversation
 from models.email.claims import EARLIER_SUBJECT, Attempt
-from models.owner import changes, forgotten, lead_import, notices, steps
-from models.owner.lead_import import NewLead as NewLead
+from models.owner import notices, steps
 from models.owner.notices import Kind
 from models.owner.steps import LaterStep as LaterStep
+from models.people import forgotten, lead_import
+from models.people.lead_import import NewLead as NewLead
 from models.states import PROTECTION, CampaignStatus
 from models.store import reason_columns, tick_request
 from models.store.database import clock, database, execute, fetch, rows, with_next

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from datetime import date
 
+from models.audit import changes
 from models.email import locks
-from models.owner import changes
 from models.states import CampaignStatus
 from models.store import tick_request
 from models.store.database import database, execute, rows

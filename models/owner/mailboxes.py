@@ -11,11 +11,12 @@ from peewee import IntegrityError, fn
 
 import bounds
 from messages import Message, gettext_noop
+from models.audit import changes
 from models.email import evidence, locks, moves
 from models.email.attempts import Conversation
 from models.email.claims import Held
 from models.email.moves import WITHOUT_FAULTS
-from models.owner import changes, notices
+from models.owner import notices
 from models.owner.notices import Kind
 from models.planning import refusals
 from models.planning.refusals import Refusal

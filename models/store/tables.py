@@ -297,7 +297,7 @@ class Lead(Table):
     created_at = MomentField(constraints=_default("clock_timestamp()"))
     legal_basis_source = TextField(null=True)  # where it comes from, like the form that was filled in
     legal_basis_date = DateField(null=True)
-    forgotten_at = MomentField(null=True)  # then the address is a keyed hash: see owner/forgotten.py
+    forgotten_at = MomentField(null=True)  # then the address is a keyed hash: see people/forgotten.py
 
 
 Lead.add_index(Lead.index(Lead.id, where=SQL("forgotten_at IS NOT NULL"), name="forgotten_leads"))

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from models.owner import lead_search
+from models.people import lead_search
 from models.states import Status
 from models.store.database import by_indexes, fetch, rows
 

@@ -9,8 +9,9 @@ from dramatiq import get_broker
 
 from actors import deliver as pipeline
 from actors import plan, reconcile
+from models.audit import changes
 from models.email.blame import Answer, is_the_mailboxes
-from models.owner import campaigns, changes, mailboxes
+from models.owner import campaigns, mailboxes
 from models.planning import plans
 from models.states import Status
 from models.store.tables import Campaign, CampaignEmailQueue, Mailbox

@@ -15,7 +15,7 @@ from actors.hint import AHEAD, wait_for
 from mail import unsubscribe
 from models.email import hints
 from models.email.gates import Action
-from models.owner import suppressions
+from models.people import suppressions
 from models.states import Move, Status
 from models.store import database, vault
 from models.store.tables import Campaign, CampaignEmailQueue, CampaignLead, CampaignStep, Mailbox

@@ -9,9 +9,10 @@ from actors.plan import plan_follow_ups, plan_new, replan
 from models.email import batch_moves, moves
 from models.email.gates import Closed
 from models.health import heartbeats, invariants
-from models.owner import campaigns, mailboxes, preview, steps, suppressions
+from models.owner import campaigns, mailboxes, steps
 from models.owner.campaigns import LaterStep
-from models.planning import follow_ups, unplanned
+from models.people import suppressions
+from models.planning import follow_ups, preview, unplanned
 from models.store import database
 from models.store.tables import CampaignEmailQueue, CampaignLead, CampaignStep, EmailHistory
 from models.views import calendars, conversation_lines, conversations, forecast, overview

@@ -20,8 +20,9 @@ from models.email.claims import Claim
 from models.email.gates import Closed
 from models.health import invariants
 from models.inbox import holding, incoming, looks, matching, switches
-from models.owner import forgetting, lead_import, mailboxes, notices, protection, suppressions
+from models.owner import mailboxes, notices, protection
 from models.owner.mailboxes import SentMail
+from models.people import forgetting, lead_import, suppressions
 from models.planning import plans
 from models.states import Status
 from models.store import database, vault

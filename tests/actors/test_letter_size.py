@@ -8,8 +8,9 @@ from dramatiq import get_broker
 from actors import deliver as pipeline
 from actors import plan, record
 from mail.outcome import Deferred, Phase, Reply, Scope
+from models.audit import changes
 from models.email import moves
-from models.owner import campaigns, changes, mailboxes, notices, protection
+from models.owner import campaigns, mailboxes, notices, protection
 from models.states import Status
 from models.store.tables import Campaign, CampaignEmailQueue, CampaignMailbox
 from models.views import history, overview

@@ -12,7 +12,8 @@ from dramatiq.middleware import Middleware
 from actors import tick
 from actors.hint import hint_due, hint_soon
 from models.email import hints
-from models.owner import campaigns, lead_search, mailboxes, suppressions
+from models.owner import campaigns, mailboxes
+from models.people import lead_search, suppressions
 from models.planning import plans, unplanned
 from models.store import database
 from models.store.tables import CampaignEmailQueue, CampaignMailbox, EmailHistory

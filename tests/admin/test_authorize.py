@@ -16,7 +16,8 @@ import typer
 from admin import authorize
 from admin.authorize import Flow
 from mail.oauth import App, Provider
-from models.owner import authorizations, changes, mailboxes
+from models.audit import changes
+from models.owner import authorizations, mailboxes
 from models.owner.mailboxes import MailboxInvalid, SentMail
 from models.store import database, vault
 from tests import factories as make

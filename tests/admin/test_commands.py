@@ -17,8 +17,9 @@ import config
 from admin import show
 from admin.person import who
 from models.email import moves, retention
-from models.owner import mailboxes, suppressions
+from models.owner import mailboxes
 from models.owner.mailboxes import SentMail
+from models.people import suppressions
 from models.states import Status
 from models.store import vault
 from models.store.tables import Campaign, CampaignEmailQueue, CampaignLead, Mailbox

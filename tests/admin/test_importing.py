@@ -15,7 +15,7 @@ import pytest
 from admin.__main__ import main
 from intake import spreadsheets
 from models.email import moves
-from models.owner import forgetting
+from models.people import forgetting
 from models.states import CampaignStatus
 from models.store import database
 from models.store.tables import Campaign, CampaignLead, Change, ColumnMapping, Lead, Suppression

@@ -10,7 +10,8 @@ from rich.console import Console
 
 from admin import show
 from admin.__main__ import main
-from models.owner import changes, mailboxes
+from models.audit import changes
+from models.owner import mailboxes
 from models.states import Status
 from models.store import database
 from models.store.tables import Campaign, Mailbox, Suppression, WarmupCount

@@ -12,8 +12,9 @@ from actors.disk import forgotten
 from admin import lead, show
 from models.email import moves
 from models.email.attempts import Conversation
-from models.owner import arming, forgetting, mail_tests, suppressions
-from models.owner.forgotten import keys_of
+from models.owner import arming, mail_tests
+from models.people import forgetting, suppressions
+from models.people.forgotten import keys_of
 from models.states import Result
 from models.store import database, installation
 from models.store.tables import Campaign, CampaignLead, Installation, Lead

@@ -10,8 +10,8 @@ import pytest
 from intake import suppressions as lists
 from intake.texts import FileInvalid
 from mail.address import AddressInvalid, suppressible
-from models.owner import forgotten, suppressions
-from models.owner.suppressions import NewSuppression, Suppressed
+from models.people import forgotten, suppressions
+from models.people.suppressions import NewSuppression, Suppressed
 from reasons import Code, Reason
 from tests import factories as make
 from tests.forking import admin

@@ -8,8 +8,9 @@ from uuid import uuid4
 import pytest
 
 from actors import plan as planning
-from models.owner import campaigns, mailboxes, suppressions
+from models.owner import campaigns, mailboxes
 from models.owner.mailboxes import Ramp
+from models.people import suppressions
 from models.store.tables import Campaign, CampaignEmailQueue, CampaignLead, Mailbox
 from models.views import calendars
 from models.views.calendars import Calendar

@@ -6,11 +6,13 @@ from datetime import date, timedelta
 import pytest
 
 from intake.campaign_file import edited
+from models.audit import changes
 from models.email import recovery
-from models.owner import arming, campaigns, changes, mailboxes, suppressions
+from models.owner import arming, campaigns, mailboxes
 from models.owner.arming import Verdict
 from models.owner.campaigns import CampaignInvalid, NoSuchCampaign
 from models.owner.mailboxes import MailboxInvalid, NoSuchMailbox, SentMail
+from models.people import suppressions
 from models.states import Status
 from models.store import database
 from models.store.tables import Campaign, Mailbox

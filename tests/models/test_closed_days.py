@@ -8,9 +8,10 @@ import pytest
 import config
 from actors.plan import plan_new, replan
 from actors.reconcile import complete
+from models.audit import changes
 from models.email import facts, gates, moves
 from models.email.gates import Action, Closed
-from models.owner import campaigns, changes, closed_days
+from models.owner import campaigns, closed_days
 from models.owner.campaigns import NO_END, CampaignInvalid, Edit
 from models.owner.closed_days import FreezeInvalid
 from models.states import CampaignStatus, Status

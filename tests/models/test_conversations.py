@@ -15,8 +15,9 @@ from models.email.gates import LOOK_LASTS, Closed
 from models.inbox import incoming, looks, unread
 from models.inbox.incoming import Found
 from models.inbox.matching import Match
-from models.owner import campaigns, mailboxes, suppressions
+from models.owner import campaigns, mailboxes
 from models.owner.mailboxes import SentMail
+from models.people import suppressions
 from models.states import Status
 from models.store.tables import CampaignEmailQueue, CampaignLead, CampaignStep, Inbox, Incoming, Mailbox
 from models.views import conversation_lines, conversations, standings

@@ -6,7 +6,7 @@ import pytest
 
 import config
 from models.email import facts, gates
-from models.owner import suppressions
+from models.people import suppressions
 from models.store.tables import Campaign, Lead
 from models.views import calendars, conversations, letters
 from reasons import Why

@@ -12,27 +12,18 @@ from playhouse.postgres_ext import ArrayField
 import config
 from actors import record
 from mail.outcome import Accepted, Reply
+from models.audit import changes
 from models.email import moves
 from models.email.attempts import Conversation
 from models.health import invariants
 from models.inbox import incoming
-from models.owner import (
-    campaigns,
-    changes,
-    forgetting,
-    forgotten,
-    lead_import,
-    leads,
-    mailboxes,
-    mentions,
-    settlement,
-    suppressions,
-)
+from models.owner import campaigns, mailboxes, settlement
 from models.owner.campaigns import CampaignInvalid, NewCampaign, NewLead
-from models.owner.forgetting import ForgettingRefused, NothingToForget
-from models.owner.forgotten import KeyMissing
-from models.owner.leads import LegalBasis, NoSuchLead
-from models.owner.suppressions import NewSuppression
+from models.people import forgetting, forgotten, lead_import, leads, mentions, suppressions
+from models.people.forgetting import ForgettingRefused, NothingToForget
+from models.people.forgotten import KeyMissing
+from models.people.leads import LegalBasis, NoSuchLead
+from models.people.suppressions import NewSuppression
 from models.states import Result, Status
 from models.store import database, tables
 from models.store.tables import Campaign, CampaignEmailQueue, CampaignLead, Incoming, Lead

@@ -6,10 +6,11 @@ import pytest
 
 from actors import deliver
 from actors.plan import plan_follow_ups, replan
+from models.audit import changes
 from models.email import former_mailboxes, moves
 from models.email.gates import Closed
 from models.inbox import looks, unread
-from models.owner import campaigns, changes, mailboxes
+from models.owner import campaigns, mailboxes
 from models.owner.campaigns import CampaignInvalid, Edit
 from models.owner.mailboxes import SentMail
 from models.planning import unplanned

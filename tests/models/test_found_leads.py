@@ -4,8 +4,9 @@ from threading import Event, Thread
 
 import pytest
 
-from models.owner import campaigns, forgetting, lead_import, lead_search
-from models.owner.lead_import import NewLead
+from models.owner import campaigns
+from models.people import forgetting, lead_import, lead_search
+from models.people.lead_import import NewLead
 from models.store import database
 from models.store.tables import CampaignLead, LeadSearch
 from models.views import found_leads

@@ -37,9 +37,10 @@ from mail.outcome import Accepted, Deferred, Outcome, Phase, Refused, Reply, Sco
 from models.email import moves, stuck
 from models.email.claims import Attempt, Claim, Worker
 from models.email.gates import Closed
-from models.owner import campaigns, mailboxes, settlement, suppressions
+from models.owner import campaigns, mailboxes, settlement
 from models.owner.campaigns import CampaignInvalid
 from models.owner.settlement import SettlementRefused
+from models.people import suppressions
 from models.planning import plans
 from models.states import FINAL, Status
 from models.store import database

@@ -10,7 +10,8 @@ import pytest
 from models.email import moves
 from models.health import invariants
 from models.inbox import incoming
-from models.owner import campaigns, settlement, suppressions
+from models.owner import campaigns, settlement
+from models.people import suppressions
 from models.planning import refusals
 from models.states import Move, Status
 from models.store import database

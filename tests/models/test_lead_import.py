@@ -7,10 +7,12 @@ from datetime import timedelta
 import pytest
 from peewee import DatabaseError
 
+from models.audit import changes
 from models.email import moves
-from models.owner import campaigns, changes, lead_import
+from models.owner import campaigns
 from models.owner.campaigns import AddedLeads, CampaignInvalid
-from models.owner.lead_import import Comparison, Difference, NewLead, Repeated
+from models.people import lead_import
+from models.people.lead_import import Comparison, Difference, NewLead, Repeated
 from models.planning import plans, unplanned
 from models.states import CampaignStatus, Status
 from models.store import database

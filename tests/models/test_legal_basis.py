@@ -4,12 +4,14 @@ from datetime import date
 
 import pytest
 
+from models.audit import changes
 from models.email import moves, recipients
 from models.email.claims import Claim
 from models.email.gates import Closed
-from models.owner import campaigns, changes, leads
+from models.owner import campaigns
 from models.owner.campaigns import NewCampaign, NewLead
-from models.owner.leads import LegalBasis, NoSuchLead
+from models.people import leads
+from models.people.leads import LegalBasis, NoSuchLead
 from models.store import database, migrate
 from models.store.tables import Installation, Lead
 from models.views.forecast import forecast

@@ -6,8 +6,9 @@ from itertools import count
 import pytest
 
 from actors import plan as planning
+from models.audit import changes
 from models.email import gates, limits, moves
-from models.owner import campaigns, changes, mail_tests, mailboxes
+from models.owner import campaigns, mail_tests, mailboxes
 from models.owner.mail_tests import TestMailRefused as Refused
 from models.owner.mailboxes import Edit, MailboxInvalid, Ramp
 from models.planning import plans

@@ -10,10 +10,11 @@ import pytest
 from peewee import IntegrityError
 
 from actors.plan import plan_new
+from models.audit import changes
 from models.email import batch_moves, locks, moves
 from models.email.claims import Held
 from models.health import invariants
-from models.owner import changes, mailboxes
+from models.owner import mailboxes
 from models.states import Status
 from models.store import database, migrate, tables
 from scheduling.planner import Slot

@@ -5,9 +5,11 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from models.audit import changes
 from models.email import facts, hints, recipients, retention
-from models.owner import campaigns, changes, lead_import, mailboxes, mentions, protection
-from models.owner.lead_import import NewLead
+from models.owner import campaigns, mailboxes, protection
+from models.people import lead_import, mentions
+from models.people.lead_import import NewLead
 from models.planning import plans, refusals
 from models.planning.refusals import Kind
 from models.states import Status

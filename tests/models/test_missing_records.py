@@ -4,9 +4,10 @@ from datetime import timedelta
 
 import pytest
 
+from models.audit import changes
 from models.email import gates, moves
 from models.health import domains
-from models.owner import changes, mailboxes, missing_records, notices
+from models.owner import mailboxes, missing_records, notices
 from models.states import PROTECTION, MailboxStatus
 from models.store.database import clock
 from models.store.tables import Campaign, DomainFinding, Mailbox

@@ -12,7 +12,8 @@ from models.email import batch_moves, moves
 from models.email.attempts import Conversation
 from models.email.claims import Claim, Held
 from models.email.gates import Closed
-from models.owner import settlement, suppressions
+from models.owner import settlement
+from models.people import suppressions
 from models.states import COUNTED, PATHS, Move, Status
 from models.store import database
 from models.store.tables import Campaign, CampaignEmailQueue, CampaignLead, Mailbox

@@ -10,10 +10,11 @@ from peewee import DatabaseError
 
 from models.email import recovery
 from models.email.recovery import HandOver
-from models.owner import arming, campaigns, mailboxes, settlement, suppressions
+from models.owner import arming, campaigns, mailboxes, settlement
 from models.owner.arming import Verdict
 from models.owner.mailboxes import SentMail
 from models.owner.settlement import SettlementRefused
+from models.people import suppressions
 from models.states import Status
 from models.store import database, tables
 from models.store.tables import Change, EmailContent, EmailHistory

@@ -12,10 +12,12 @@ from typing import Any
 import pytest
 
 from actors.plan import plan_new, replan
+from models.audit import changes
 from models.email import batch_moves, moves
 from models.health import invariants
-from models.owner import campaigns, changes, mailboxes, preview, suppressions
-from models.planning import plans, refusals, unplanned
+from models.owner import campaigns, mailboxes
+from models.people import suppressions
+from models.planning import plans, preview, refusals, unplanned
 from models.states import Move, Status
 from models.store import database
 from models.store.tables import Campaign, CampaignEmailQueue, CampaignLead, EmailHistory, Lead, Mailbox

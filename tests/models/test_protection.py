@@ -6,8 +6,9 @@ from datetime import timedelta
 
 import pytest
 
+from models.audit import changes
 from models.email import locks, moves
-from models.owner import campaigns, changes, protection
+from models.owner import campaigns, protection
 from models.owner.protection import Paused, Results
 from models.states import Status
 from models.store import database, tables

@@ -9,8 +9,8 @@ import config
 from actors import reconcile
 from actors.disk import suppressed
 from actors.disk.jsonlines import LinesUnreadable
-from models.owner import forgetting, forgotten, suppressions
-from models.owner.suppressions import NewSuppression
+from models.people import forgetting, forgotten, suppressions
+from models.people.suppressions import NewSuppression
 from models.states import Status
 from models.store import database
 from models.store.tables import Change, Suppression

@@ -6,10 +6,12 @@ from uuid import uuid4
 
 import pytest
 
+from models.audit import changes
 from models.email import moves
 from models.health import invariants
-from models.owner import campaigns, changes, reopening, suppressions
+from models.owner import campaigns, reopening
 from models.owner.reopening import Reopened, ReopeningRefused
+from models.people import suppressions
 from models.states import Status
 from models.store.tables import Campaign, CampaignEmailQueue, CampaignLead, EmailHistory, Lead, Mailbox
 from models.views import history

@@ -10,7 +10,8 @@ from actors.plan import plan_follow_ups
 from actors.retention import delete_old_letters
 from models.email import moves, retention
 from models.health import invariants
-from models.owner import campaigns, forgetting, reopening
+from models.owner import campaigns, reopening
+from models.people import forgetting
 from models.states import Status
 from models.store import database
 from models.store.tables import CampaignEmailQueue, CampaignLead, EmailContent, EmailHistory

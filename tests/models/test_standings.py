@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from models.email import batch_moves, moves
 from models.email.claims import Claim
-from models.owner import campaigns, mailboxes, suppressions
+from models.owner import campaigns, mailboxes
+from models.people import suppressions
 from models.states import Status
 from models.store import database
 from models.store.tables import Campaign, CampaignEmailQueue, CampaignLead, Lead, Mailbox, Suppression

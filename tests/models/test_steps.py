@@ -13,12 +13,15 @@ import pytest
 from actors import deliver
 from actors.disk import handover_log
 from actors.plan import plan_new, replan
+from models.audit import changes
 from models.email import batch_moves, moves, recipients, recovery, remaining
 from models.email.batch_moves import FollowUp
 from models.email.claims import Claim
 from models.health import invariants
-from models.owner import campaigns, changes, preview, reopening, suppressions
+from models.owner import campaigns, reopening
 from models.owner.campaigns import Edit
+from models.people import suppressions
+from models.planning import preview
 from models.states import Status
 from models.store import database
 from models.store.tables import Campaign, CampaignEmailQueue, CampaignLead, CampaignStep

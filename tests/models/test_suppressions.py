@@ -6,11 +6,13 @@ import pytest
 
 import config
 from actors.plan import plan_new, replan
+from models.audit import changes
 from models.email import facts, gates, moves
 from models.email.gates import Action, Closed
-from models.owner import changes, reopening, suppressions
+from models.owner import reopening
 from models.owner.reopening import ReopeningRefused
-from models.owner.suppressions import NewSuppression
+from models.people import suppressions
+from models.people.suppressions import NewSuppression
 from models.states import Status
 from models.store import database
 from models.store.tables import CampaignEmailQueue

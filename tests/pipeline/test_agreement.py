@@ -16,7 +16,8 @@ from mail.message import own_id
 from models.email import moves
 from models.health import domains, invariants
 from models.inbox import looks
-from models.owner import mailboxes, notices, suppressions, unsubscribing
+from models.owner import mailboxes, notices
+from models.people import suppressions, unsubscribing
 from models.states import Status
 from models.store.database import clock
 from models.store.tables import CampaignEmailQueue, CampaignLead, Hold, Incoming

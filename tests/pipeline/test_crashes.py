@@ -21,7 +21,8 @@ from actors.disk.identity import this_worker
 from mail.outcome import Accepted, Reply
 from models.email import moves
 from models.email.claims import Worker
-from models.owner import arming, lead_search, mailboxes, suppressions
+from models.owner import arming, mailboxes
+from models.people import lead_search, suppressions
 from models.planning import refusals
 from models.planning.refusals import Kind
 from models.states import FINAL, Status

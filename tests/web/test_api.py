@@ -11,9 +11,11 @@ from flask.testing import FlaskClient
 from typer.testing import CliRunner
 
 from admin.__main__ import app as admin
+from models.audit import changes
 from models.email import gates, moves
-from models.owner import campaigns, changes, lead_import, suppressions
-from models.owner.lead_import import NewLead
+from models.owner import campaigns
+from models.people import lead_import, suppressions
+from models.people.lead_import import NewLead
 from models.states import Status
 from models.store.tables import Campaign, CampaignLead
 from models.views import history, mails, overview

@@ -7,9 +7,11 @@ from html import unescape
 import pytest
 from flask.testing import FlaskClient
 
+from models.audit import changes
 from models.email import batch_moves, moves, retention
 from models.health import heartbeats
-from models.owner import arming, campaigns, changes, mailboxes, notices, suppressions
+from models.owner import arming, campaigns, mailboxes, notices
+from models.people import suppressions
 from models.states import Status
 from models.store import database
 from models.store.tables import (

@@ -15,7 +15,7 @@ import config
 from mail import unsubscribe
 from mail.message import own_id
 from models.email import moves
-from models.owner import suppressions
+from models.people import suppressions
 from models.states import Status
 from models.store import database, vault
 from reasons import Code, Reason

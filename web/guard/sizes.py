@@ -8,7 +8,7 @@ import re
 from apiflask import APIFlask
 from flask import request
 
-from models.owner.lead_uploads import LARGEST
+from models.people.lead_uploads import LARGEST
 
 MOST_BYTES = 64 * 1024
 # Beside the file: the form around it.

@@ -21,11 +21,11 @@ from mail.compose import Templates
 from mail.message import LetterInvalid
 from mail.render import TemplateInvalid
 from messages import Message, gettext_noop
-from models.owner import campaigns, mailboxes, preview, steps
+from models.audit.sentences import WEEKDAYS
+from models.owner import campaigns, mailboxes, steps
 from models.owner.campaigns import NO_BOUND, NO_END, CampaignInvalid, Edit, NameTaken, NewCampaign
 from models.owner.mailboxes import MailboxInvalid
-from models.owner.sentences import WEEKDAYS
-from models.planning import usable
+from models.planning import preview, usable
 from models.states import CampaignStatus
 from models.store.tables import Campaign, Mailbox
 from models.views import calendars, reports

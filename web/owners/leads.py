@@ -29,11 +29,12 @@ from mail.compose import Templates
 from mail.message import LetterInvalid
 from mail.render import TemplateInvalid
 from messages import Message, Said, gettext_noop
-from models.owner import campaigns, lead_import, lead_uploads
+from models.owner import campaigns
 from models.owner.campaigns import CampaignInvalid
-from models.owner.lead_import import LEGAL_BASIS
-from models.owner.lead_uploads import LARGEST, Upload
-from models.owner.leads import LegalBasis
+from models.people import lead_import, lead_uploads
+from models.people.lead_import import LEGAL_BASIS
+from models.people.lead_uploads import LARGEST, Upload
+from models.people.leads import LegalBasis
 from models.states import CampaignStatus
 from models.store.tables import Campaign
 from web import forms, words

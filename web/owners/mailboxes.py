@@ -22,8 +22,10 @@ from logins import check
 from logins.check import ServerCheck
 from mail.address import AddressInvalid, normalise
 from messages import Message, gettext_noop
-from models.owner import authorizations, campaigns, changes, mailboxes, preview
+from models.audit import changes
+from models.owner import authorizations, campaigns, mailboxes
 from models.owner.mailboxes import Edit, MailboxInvalid, NoInbox, Ramp, SentMail
+from models.planning import preview
 from models.states import MailboxStatus
 from models.store import database, vault
 from models.store.tables import Mailbox

@@ -11,7 +11,7 @@ from intake.texts import FileInvalid
 from mail.address import AddressInvalid
 from mail.message import LetterInvalid
 from messages import Message, gettext_noop
-from models.owner import suppressions
+from models.people import suppressions
 from reasons import Why
 from web import forms
 from web.forms import MISSING, Form

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from models.owner import campaigns, changes
+from models.audit import changes
+from models.owner import campaigns
 from models.owner.campaigns import CampaignInvalid
 from models.states import CampaignStatus
 from models.store import tables

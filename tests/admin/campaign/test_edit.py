@@ -11,9 +11,10 @@ import pytest
 
 import config
 from actors import plan as planning
+from models.audit import changes
 from models.email import gates, moves
 from models.email.claims import Claim
-from models.owner import campaigns, changes
+from models.owner import campaigns
 from models.owner.campaigns import CampaignInvalid, Edit, Letter
 from models.store.tables import Campaign, CampaignEmailQueue, CampaignLead, CampaignMailbox, CampaignStep, EmailHistory
 from tests import factories as make

@@ -18,8 +18,9 @@ from actors import plan as planning
 from admin import show
 from mail import unsubscribe
 from mail.compose import letter_of
-from models.owner import campaigns, mailboxes, suppressions
+from models.owner import campaigns, mailboxes
 from models.owner.campaigns import Edit, LaterStep
+from models.people import suppressions
 from models.states import Status
 from models.store import vault
 from models.store.tables import Campaign, CampaignEmailQueue, CampaignLead, CampaignStep, Mailbox

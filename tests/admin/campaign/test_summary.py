@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from models.owner import campaigns, suppressions
+from models.owner import campaigns
+from models.people import suppressions
 from models.store.tables import Campaign, CampaignLead
 from scheduling.window import Window, warsaw_day
 from tests import factories as make

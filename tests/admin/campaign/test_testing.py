@@ -10,8 +10,9 @@ from peewee import IntegrityError
 
 from models.email import gates, moves
 from models.email.limits import mailboxes_used
-from models.owner import campaigns, mail_tests, mailboxes, suppressions
+from models.owner import campaigns, mail_tests, mailboxes
 from models.owner.mail_tests import TestMailRefused as Refused
+from models.people import suppressions
 from models.states import Status
 from models.store import database, tables
 from models.store.tables import Campaign, CampaignStep, Mailbox

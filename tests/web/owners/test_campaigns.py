@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from models.owner import campaigns, lead_uploads, mailboxes
+from models.owner import campaigns, mailboxes
+from models.people import lead_uploads
 from models.states import CampaignStatus, Status
 from models.store import database
 from models.store.tables import Campaign, CampaignLead, CampaignStep, ColumnMapping

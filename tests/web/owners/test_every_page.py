@@ -3,7 +3,8 @@
 import pytest
 from flask.testing import FlaskClient
 
-from models.owner import campaigns, lead_uploads, mailboxes, suppressions
+from models.owner import campaigns, mailboxes
+from models.people import lead_uploads, suppressions
 from models.store import database
 from tests import factories as make
 from tests.constraints import without_checks

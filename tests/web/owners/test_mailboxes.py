@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from models.owner import changes, mailboxes
+from models.audit import changes
+from models.owner import mailboxes
 from models.states import MailboxStatus
 from models.store import vault
 from models.store.tables import Mailbox, MailboxFreeze

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from models.owner import changes, suppressions
+from models.audit import changes
+from models.people import suppressions
 from models.store.tables import Suppression
 from tests.web.owners.conftest import Owner, text, typed, wrong
 

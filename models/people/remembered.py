@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from models.owner import forgotten, suppressions
-from models.owner.suppressions import NewSuppression
+from models.people import forgotten, suppressions
+from models.people.suppressions import NewSuppression
 from models.store.database import database, fetch, rows
 from reasons import Code, Reason
 

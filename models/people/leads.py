@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from models.owner import changes, forgotten, suppressions
-from models.owner.suppressions import Suppressed
+from models.audit import changes
+from models.people import forgotten, suppressions
+from models.people.suppressions import Suppressed
 from models.store import tick_request
 from models.store.database import database, execute, fetch, rows
 from models.store.tables import Lead

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from peewee import Model, ModelSelect
 
-from models.owner import sentences
+from models.audit import sentences
 from models.store import reason_columns
 from models.store.database import with_next
 from models.store.tables import Campaign, Mailbox

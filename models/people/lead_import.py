@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from io import StringIO
 
-from models.owner import forgotten
+from models.people import forgotten
 from models.store.counting import counted_at, counts
 from models.store.database import FAILURES, copy_rows, execute, fetch, row, rows
 

@@ -7,9 +7,10 @@ from typing import Any
 
 from peewee import chunked
 
+from models.audit import changes
 from models.email import recipients
 from models.email.suppressed import DOMAIN, ENTRY
-from models.owner import changes, forgotten
+from models.people import forgotten
 from models.store import reason_columns, tick_request
 from models.store.database import database, fetch_row, rows
 from models.store.tables import Suppression

@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from models.owner import suppressions
+from models.people import suppressions
 from models.store.database import fetch_row
 from reasons import Code, Reason
 

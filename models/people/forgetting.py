@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from models.audit import changes
 from models.email import moves
-from models.owner import changes, forgotten, lead_uploads, mentions, suppressions
-from models.owner.suppressions import NewSuppression
+from models.people import forgotten, lead_uploads, mentions, suppressions
+from models.people.suppressions import NewSuppression
 from models.states import Status
 from models.store import reason_columns, tick_request
 from models.store.database import clock, database, execute, fetch, fetch_row, rows

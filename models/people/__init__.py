@@ -1,0 +1,1 @@
+"""People: leads, their columns and search, who must not be written to, and forgetting somebody for good."""
