@@ -1,6 +1,7 @@
 """In which encoding a leads file is read: what programs in Poland write."""
 
 import codecs
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -96,6 +97,66 @@ class TestAPolishFile:
         path.write_bytes(TEXT.replace("\r\n", "\r").encode(codec))
 
         assert [tuple(it.values()) for it in fields(read(path))] == PEOPLE
+
+
+MAC = ("mac_latin2", "mac_roman")
+POLES = (
+    *("Józef Wójcik", "Jaś Mróz", "Łukasz Żak", "Paweł Święty", "Wiśniewska", "Bańka", "Kościuszko", "ŁÓDŹ"),
+    *("„Kłos” – sp. z o.o.", "Kraków–Warszawa", "Kłos® i Syn", "ABC sp.\xa0z\xa0o.o., Łódź", "ąćęłńóśźż", "ĄĆĘŁŃÓŚŹŻ"),
+)
+NEIGHBOURS = (
+    *("Müller", "Grünwald", "Bäcker", "Jäger", "Jörg", "Österreich", "Äpfel", "Straße", "Weiß", "Süß", "Zoë"),
+    *("Zdeněk Dvořák", "Jiří Novák", "Novák", "Malá", "Malý", "Tomáš", "Čapek", "Škoda", "Kříž", "Ľubomír"),
+    *("Kőszeg Kft.", "Erdős", "Győr Kovács", "Gábor", "Németh", "Balázs", "Ćosić", "Đoković", "Ţăran"),
+    *("José", "Hôtel", "François", "Muñoz", "García", "Sørensen", "Agnès", "Crêpe d’Agnès", "São", "Åse"),
+    *("O’Neill", "Wendy’s", "Auto – Moto", "Firma\xa0budowlana", "Jan\xa0Kowalski", "Kowal…", "Hotel 5°", "20 €"),
+)
+
+
+def written_in(codecs: Iterable[str], names: Iterable[str]) -> list[tuple[str, str]]:
+    """Each name with each encoding that has its letters."""
+    pairs = ((name, codec) for name in names for codec in codecs)
+    return [(name, codec) for name, codec in pairs if name.encode(codec, "replace").decode(codec) == name]
+
+
+class TestAFileOfFewNames:
+    @pytest.mark.parametrize(
+        ("name", "codec"), written_in((*EIGHT_BIT, *MAC, "cp1252", "latin-1"), (*POLES, *NEIGHBOURS))
+    )
+    def test_is_read_as_it_was_written_or_refused(self, path: Path, name: str, codec: str) -> None:
+        path.write_bytes(f"email;name\na@leads.example;{name}\n".encode(codec))
+
+        try:
+            found: list[str] | str = names(path)
+        except FileInvalid as refused:
+            found = str(refused)
+
+        assert found == [name] or "save it as UTF-8 (in Excel: “CSV UTF-8”), or name it with --encoding" in found
+
+    @pytest.mark.parametrize(("name", "codec"), written_in((*EIGHT_BIT, "mac_latin2"), POLES))
+    def test_is_read_if_they_are_polish(self, path: Path, name: str, codec: str) -> None:
+        path.write_bytes(f"email;name\na@leads.example;{name}\n".encode(codec))
+
+        assert names(path) == [name]
+
+    @pytest.mark.parametrize(
+        ("name", "codec"),
+        [
+            ("Józef Wójcik", "mac_roman"),
+            *((name, "cp1250") for name in ("Dvořák", "Jiří Novák", "Müller", "Novák", "O’Neill", "Österreich", "Zoë")),
+            *((name, "iso8859-2") for name in ("Dvořák", "Zdeněk Dvořák", "Beneš")),
+        ],
+    )
+    def test_is_read_if_no_other_encoding_gives_words(self, path: Path, name: str, codec: str) -> None:
+        path.write_bytes(f"email;name\na@leads.example;{name}\n".encode(codec))
+
+        assert names(path) == [name]
+
+    def test_of_neighbours_and_poles_is_read(self, path: Path) -> None:
+        people = ["Zdeněk Dvořák", "Łukasz Żak", "Jiří Novák", "Kőszeg Kft.", "Wendy’s"]
+        path.write_bytes("\n".join(["email;name", *(f"a@leads.example;{each}" for each in people)]).encode("cp1250"))
+
+        assert names(path) == people
 
 
 class TestAFileThatCannotBeRead:
