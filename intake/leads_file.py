@@ -1,5 +1,6 @@
 """Opens a leads file, CSV or spreadsheet, by what it is and not by its name."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,6 +26,13 @@ _OTHERS = {
     b"GIF8": _PICTURE,
 }
 
+_HEAD = 1024  # bytes
+_BOM = b"\xef\xbb\xbf|\xff\xfe|\xfe\xff"
+_WEB_PAGE = re.compile(
+    rb"(?:%s)?\s*<(?:!--|!doctype\b|\?xml\b|(?:html|head|body|meta|style|script|div|table|tr|workbook)[\s>])" % _BOM,
+    re.IGNORECASE,
+)
+
 
 def open_table(
     path: Path,
@@ -39,9 +47,15 @@ def open_table(
     largest_unpacked: bytes of a spreadsheet, which is read into memory, instead of the usual limit.
     """
     with opened(path, LARGEST_CSV) as file:
-        kind = file.read(4)
+        head = file.read(_HEAD)
+    kind = head[:4]
     if why := next((why for begins, why in _OTHERS.items() if kind.startswith(begins)), None):
         raise FileInvalid(Message(why, file=path.name))
+    if _WEB_PAGE.match(head.replace(b"\0", b"")):  # in UTF-16 too
+        template = gettext_noop(
+            "%(file)s: is a web page saved under this name, and no table; open it in Excel, and save it as .xlsx or CSV"
+        )
+        raise FileInvalid(Message(template, file=path.name))
     if kind == OLE:
         # Read by the library, but texts that formulas computed come as 0.
         raise FileInvalid(

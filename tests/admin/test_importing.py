@@ -774,6 +774,13 @@ class TestASpreadsheet:
             (bz2.compress(b"email\n"), "leads.csv: is a compressed file; unpack it first"),
             (lzma.compress(b"email\n"), "leads.csv: is a compressed file; unpack it first"),
             (b"%PDF-1.7\n\xff", "leads.csv: is a picture or a PDF, and no table; save the table as .xlsx or CSV"),
+            (
+                b"<html><table>\n<tr><td>email</td></tr>\n",
+                "leads.csv: is a web page saved under this name, and no table",
+            ),
+            (b"\xef\xbb\xbf\r\n <!DOCTYPE html>\n", "leads.csv: is a web page saved under this name"),
+            ("\ufeff<table border=1>".encode("utf-16-le"), "leads.csv: is a web page saved under this name"),
+            (b'<?xml version="1.0"?>\n<Workbook>', "leads.csv: is a web page saved under this name"),
             (packed("leads.csv", "leads.xlsx"), "leads.csv: is a ZIP file or a document, and no spreadsheet; unpack"),
             (packed("[Content_Types].xml", "word/document.xml"), "leads.csv: is a ZIP file or a document, and no"),
         ],
