@@ -63,10 +63,15 @@ class Csv:
         return io.TextIOWrapper(file, encoding=self._codec, newline=self._line_end)
 
     def _delimited(self, lines: list[str], is_email: Callable[[str], bool]) -> tuple[str, Row]:
-        """The delimiter that gives a column of addresses, else the one that gives most columns; and the header."""
+        """The delimiter that gives a column of addresses, else the one that gives most columns; and the header.
+
+        A header that cannot be read counts only if no delimiter gives one that can.
+        """
         headers = {each: self._header_of(lines, each, is_email) for each in DELIMITERS}
-        fitting = [each for each in DELIMITERS if any(map(is_email, headers[each].cells))]
-        delimiter = max(fitting or DELIMITERS, key=lambda each: len(headers[each].cells))
+        with_email = {each for each in DELIMITERS if any(map(is_email, headers[each].cells))}
+        readable = [each for each in DELIMITERS if _is_readable(headers[each], each in with_email)] or list(DELIMITERS)
+        fitting = [each for each in readable if each in with_email]
+        delimiter = max(fitting or readable, key=lambda each: len(headers[each].cells))
         header = headers[delimiter]
         bare = _IN_QUOTES.sub("", lines[header.line - 1]) if header.line <= len(lines) else ""
         for other in DELIMITERS.keys() - {delimiter}:
@@ -99,7 +104,7 @@ class Csv:
                     if count % 1000 == 0:
                         self.share = file.tell() / size
                     line = row.line + self._skipped
-                    if line > self.header.line and not is_blank(row):
+                    if line > self.header.line and not is_blank(row) and not _is_end_of_dos(row):
                         yield replace(row, line=line) if self._skipped else row
         except UnicodeDecodeError as error:
             raise self._undecodable(error, line + 1) from None
@@ -119,6 +124,15 @@ class Csv:
 
     def for_errors(self) -> Form:
         return Form(self._codec, self.delimiter, f"sep={self.delimiter}\r\n" if self._skipped else "")
+
+
+def _is_readable(header: Row, has_email: bool) -> bool:
+    return not header.problem and (has_email or (len(header.cells) > 1 and header.doubtful is None))
+
+
+def _is_end_of_dos(row: Row) -> bool:
+    """Whether it is the character that programs of DOS end a file with."""
+    return len(row.cells) == 1 and not row.cells[0].strip("\x1a")
 
 
 def _codec(path: Path, encoding: str | None) -> str:

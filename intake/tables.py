@@ -3,6 +3,7 @@
 Knows nothing of what the columns mean.
 """
 
+import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from messages import Message, Number, gettext_noop
 
 MOST_ROWS = 2_000_000
 _HEADER_WITHIN = 10  # rows that are not blank
+_BREAK = re.compile(r"\s*[\r\n]\s*")
 
 
 @dataclass(frozen=True)
@@ -62,8 +64,8 @@ class Form:
 
 
 def name_of(cell: str) -> str:
-    """A header cell as columns are named and compared."""
-    return unicodedata.normalize("NFC", cell.strip().lower())
+    """A header cell as columns are named and compared: in one line."""
+    return unicodedata.normalize("NFC", _BREAK.sub(" ", cell.strip().lower()))
 
 
 def is_blank(row: Row) -> bool:

@@ -133,12 +133,25 @@ class TestAHeader:
             ("email\x1b[2J,name\na@b.example,A\n", "no column `email`, only email\x1b[2j, name"),
             ("email," + ",".join(f"c{n}" for n in range(200)) + "\n", "line 1: 201 columns; at most 200"),
             ('email,"name\na@b.example,A\n', "line 1: the quote that opens in cell 2 is not closed"),
+            ('email,"na;me\na@b.example,A\n', "line 1: the header has both commas and semicolons"),
+            ('email;x, "y"\na@b.example;A\n', "line 1: the header has both semicolons and commas"),
         ],
     )
     def test_that_cannot_be_used_is_told_with_what_would_be_right(
         self, write: Write, content: str, complaint: str
     ) -> None:
         assert complaint in refusal(write(content), "name")
+
+    @pytest.mark.parametrize("delimiter", rows.DELIMITERS)
+    @pytest.mark.parametrize("name", ["E-mail\n(służbowy)", "E-mail \r\n (służbowy)", "e-mail (służbowy)"])
+    def test_with_a_line_break_in_a_cell_is_read_and_named_in_one_line(
+        self, write: Write, name: str, delimiter: str
+    ) -> None:
+        path = write(f'"{name}"{delimiter}Imię\njan@leads.example{delimiter}Jan\n')
+
+        found, _ = read_all(*opened(path, {"name"}, {"email": "e-mail (służbowy)"}))
+
+        assert fields(found) == [{"email": "jan@leads.example", "name": "Jan"}]
 
 
 OK = "email,name\nanna@leads.example,Anna\njan@leads.example,Jan\n"
@@ -192,6 +205,15 @@ class TestARow:
 
         assert [it.line for it in found] == [2, 3, 6]
         assert [it.partition(":")[0] for it in bad.listed()] == ["line 4", "line 8", "line 9"]
+
+
+class TestTheEndOfAFileOfDos:
+    @pytest.mark.parametrize("end", ["\x1a", "\x1a\r\n", "\x1a\x1a\x1a"])
+    def test_is_no_row(self, write: Write, end: str) -> None:
+        assert [it.line for it in read(write(OK + end))] == [2, 3]
+
+    def test_behind_a_cell_is_told(self, write: Write) -> None:
+        assert "line 4: the name has a control character" in refusal(write(OK + "eve@leads.example,Eve\x1a"))
 
 
 class TestAnUnclosedQuote:
