@@ -1,6 +1,8 @@
-"""Finds text that was damaged by a wrong encoding before it came here."""
+"""Finds text that was damaged before it came here: by a wrong encoding, or by an export as HTML."""
 
 import re
+from html import unescape
+from html.entities import name2codepoint
 
 from messages import Message, gettext_noop
 
@@ -9,7 +11,7 @@ _SIGNS = frozenset("„”“’‘–—…«»€°§©®")
 
 # Letters that misread UTF-8 can be traced back to for certain. Not à: its trace is a letter and a space.
 _MEANT = _POLISH | _SIGNS | frozenset("áâãäåæçèéêëìíîïðñòóôõöøùúûüýþÿß")
-_MISREAD_AS = ("cp1250", "cp1252", "iso8859-2", "latin-1")
+_MISREAD_AS = ("cp1250", "cp1252", "iso8859-2", "latin-1", "cp852", "cp437", "mac_roman")
 
 
 def _read_as(codec: str, first: int, last: int) -> str:
@@ -31,6 +33,11 @@ _FAILED = re.compile(
     r"#(?:N/[AD]|NV|REF|ADR|BEZUG|VALUE|ARG|WERT|NAME|NAZWA|DIV/0|DZIEL/0|NUM|LICZBA|ZAHL|NULL|ZERO|SPILL|ROZLANIE"
     r"|CALC|OBL|FIELD|POLE|ERROR)[!?]?|#GETTING_DATA|Err:\d{3}",
     re.IGNORECASE,
+)
+
+
+_HTML = re.compile(
+    rf"&(?:#(?!0+;)\d{{1,7}}|#[xX](?!0+;)[0-9a-fA-F]{{1,6}}|apos|{'|'.join(sorted(name2codepoint))});", re.ASCII
 )
 
 
@@ -73,3 +80,13 @@ def _meanings(word: str) -> list[str]:
 def _byte(letter: str, codec: str) -> bytes:
     """Encode a character. Bytes undefined in an encoding are usually decoded as Latin-1 control characters."""
     return letter.encode("latin-1" if "\x80" <= letter <= "\x9f" else codec)
+
+
+def html(text: str) -> Message | None:
+    """Which word of the text is HTML, if one is: it has a character reference like &amp; in it."""
+    if "&" not in text or not _HTML.search(text):
+        return None
+    word = next(word for word in text.split() if _HTML.search(word))
+    meant = _HTML.sub(lambda found: unescape(found[0]), word)
+    template = gettext_noop("%(word)s is HTML for %(meant)s; export it as plain text")
+    return Message(template, word=repr(word[:60]), meant=repr(meant[:60]))

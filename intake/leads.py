@@ -13,6 +13,7 @@ import clock
 import messages
 from intake import texts
 from intake.columns import Columns, is_address
+from intake.damage import html
 from intake.rows import Row
 from intake.tables import Table
 from mail.address import AddressInvalid, normalise
@@ -123,6 +124,7 @@ def _check_fields(fields: dict[str, str]) -> None:
         or "\r" in all_of_them
         or control_character(all_of_them, lines=True)
         or texts.damage(all_of_them)
+        or html(all_of_them)
     ):
         for name, value in fields.items():
             _check_field(name, value)
@@ -132,7 +134,7 @@ def _check_field(name: str, value: str) -> None:
     if len(value) > LONGEST_FIELD:
         template = gettext_noop(", %(name)s: is longer than %(most)s characters")
         raise ValueError(Message(template, name=name, most=Number(LONGEST_FIELD)))
-    if damage := texts.damage(value):
+    if damage := texts.damage(value) or html(value):
         raise ValueError(Message(", %(name)s: %(damage)s", name=name, damage=damage))
     if "\r" in value:
         template = gettext_noop(

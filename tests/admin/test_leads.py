@@ -181,11 +181,31 @@ class TestARow:
             ('eve@leads.example,"Eve "E" Smith"\n', "line 4: the quote that opens in cell 2 is closed and followed by"),
             ("eve@leads.example,Micha\ufffd\n", "line 4, name: has U+FFFD in place of a letter: the text was damaged"),
             ("eve@leads.example,MichaĹ‚\n", "line 4, name: 'MichaĹ‚' was 'Michał' before it was read in the wrong"),
+            (
+                "eve@leads.example,Pawe&#322;\n",
+                "line 4, name: 'Pawe&#322;' is HTML for 'Paweł'; export it as plain text",
+            ),
+            ("eve@leads.example,Pawe&#x142;\n", "line 4, name: 'Pawe&#x142;' is HTML for 'Paweł'; export it as plain"),
+            (
+                "eve@leads.example,J&oacute;zef\n",
+                "line 4, name: 'J&oacute;zef' is HTML for 'Józef'; export it as plain",
+            ),
+            (
+                "eve@leads.example,Kowalski &amp; Syn\n",
+                "line 4, name: '&amp;' is HTML for '&'; export it as plain text",
+            ),
+            ("eve@leads.example,x.example/?a=1&amp;b=2\n", "is HTML for 'x.example/?a=1&b=2'; export it as plain text"),
             ("".join(f"a{n},b\n" for n in range(9)), "; and 6 more problems"),
         ],
     )
     def test_that_cannot_be_used_is_told_with_its_line(self, write: Write, content: str, complaint: str) -> None:
         assert complaint in refusal(write(OK + content))
+
+    @pytest.mark.parametrize(
+        "name", ["AT&T", "B&B;", "AT&T; oddział", "Q&A", "R&D;", "x.example/?a=1&copy=2&amp=3", "&#;", "&#0;", "a & b;"]
+    )
+    def test_with_an_ampersand_that_is_no_html_is_read(self, write: Write, name: str) -> None:
+        assert fields(read(write(f"{OK}eve@leads.example,{name}\n")))[-1]["name"] == name
 
     def test_the_first_few_are_told_and_how_many_more_there_are(self, write: Write) -> None:
         said = refusal(write(OK + 'a,b\nb@leads.example\nc@leads.example,x"y\nd,d\ne\n'))
@@ -265,7 +285,7 @@ class TestAnUnclosedQuote:
 
 class TestDamage:
     @pytest.mark.parametrize("word", ["Michał", "Żółć", "gęślą", "„Kłos”", "Müller", "café", "Łódź"])
-    @pytest.mark.parametrize("codec", ["cp1250", "cp1252", "latin-1", "iso8859-2"])
+    @pytest.mark.parametrize("codec", ["cp1250", "cp1252", "latin-1", "iso8859-2", "cp852", "cp437", "mac_roman"])
     def test_is_found_whatever_the_text_was_taken_for(self, word: str, codec: str) -> None:
         misread = "".join(
             bytes([byte]).decode(codec if not 0x80 <= byte <= 0x9F else "latin-1", "replace")
@@ -293,6 +313,9 @@ class TestDamage:
                 "日本語",
                 "Привет",
                 "😀 ok",
+                "≈ 5 √ 2 ¬ x",
+                "┌─┬─┐ ├Zoë┤",
+                "Dvořák, Ńóż, «Ół»",
             ),
         ],
     )
