@@ -12,12 +12,13 @@ from intake.extents import tags
 _ATTRIBUTE = re.compile(rb"""([\w.:-]+)\s*=\s*(?:"([^"]*)"|'([^']*)')""")
 
 
-def _tag(*names: str) -> re.Pattern[bytes]:
+def tag(*names: str) -> re.Pattern[bytes]:
+    """Of any namespace; its name and its attributes."""
     return re.compile(rb"<(?:[\w.-]+:)?(%s)(?=[\s/>])([^<>]*)>" % "|".join(names).encode())
 
 
-_SHEET, _RELATIONSHIP, _OF_EXCEL = _tag("sheet"), _tag("Relationship"), _tag("row", "col")
-_OF_LIBREOFFICE = _tag("table", "table-row", "table-column")
+_SHEET, _RELATIONSHIP, _OF_EXCEL = tag("sheet"), tag("Relationship"), tag("row", "col")
+_OF_LIBREOFFICE = tag("table", "table-row", "table-column")
 _NOTHING = {"0", "0.0"}
 
 
@@ -30,10 +31,10 @@ def ranges(archive: ZipFile, sheet: str) -> Ranges:
     """Raises what reading an archive raises, and ValueError if it is no XML."""
     if "content.xml" in archive.namelist():
         return _of_libreoffice(archive, sheet)
-    return _of_excel(archive, _part_of(archive, sheet))
+    return _of_excel(archive, part_of(archive, sheet))
 
 
-def _found(archive: ZipFile, part: str, tag: re.Pattern[bytes]) -> Iterator[tuple[str, Mapping[str, str]]]:
+def found(archive: ZipFile, part: str, tag: re.Pattern[bytes]) -> Iterator[tuple[str, Mapping[str, str]]]:
     """The tags' names, and their attributes without namespaces; nothing if there is no such part."""
     if part not in archive.namelist():
         return
@@ -46,10 +47,10 @@ def _found(archive: ZipFile, part: str, tag: re.Pattern[bytes]) -> Iterator[tupl
             yield name.decode(), given
 
 
-def _part_of(archive: ZipFile, sheet: str) -> str:
+def part_of(archive: ZipFile, sheet: str) -> str:
     """Where Excel keeps a sheet: found by its number among the workbook's relationships. Empty: not found."""
-    ids = [it.get("id") for _, it in _found(archive, "xl/workbook.xml", _SHEET) if it.get("name") == sheet]
-    for _, it in _found(archive, "xl/_rels/workbook.xml.rels", _RELATIONSHIP):
+    ids = [it.get("id") for _, it in found(archive, "xl/workbook.xml", _SHEET) if it.get("name") == sheet]
+    for _, it in found(archive, "xl/_rels/workbook.xml.rels", _RELATIONSHIP):
         if it.get("Id") in ids:
             return normpath(join("/xl", it.get("Target", ""))).lstrip("/")
     return ""
@@ -57,7 +58,7 @@ def _part_of(archive: ZipFile, sheet: str) -> str:
 
 def _of_excel(archive: ZipFile, part: str) -> Ranges:
     hidden, last = Ranges([], []), 0
-    for name, it in _found(archive, part, _OF_EXCEL):
+    for name, it in found(archive, part, _OF_EXCEL):
         if name == "col":
             if _is_true(it, "hidden") or it.get("width") in _NOTHING:
                 hidden.columns.append(range(int(it.get("min", "")) - 1, int(it.get("max", ""))))
@@ -74,7 +75,7 @@ def _is_true(given: Mapping[str, str], name: str) -> bool:
 
 def _of_libreoffice(archive: ZipFile, sheet: str) -> Ranges:
     hidden, row, column, is_in_it = Ranges([], []), 1, 0, False
-    for name, it in _found(archive, "content.xml", _OF_LIBREOFFICE):
+    for name, it in found(archive, "content.xml", _OF_LIBREOFFICE):
         is_hidden = it.get("visibility") in ("collapse", "filter")
         if name == "table":
             row, column, is_in_it = 1, 0, it.get("name") == sheet

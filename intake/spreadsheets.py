@@ -6,7 +6,7 @@ import zlib
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
 from pathlib import Path
 
 from python_calamine import (
@@ -18,7 +18,8 @@ from python_calamine import (
     SheetVisibleEnum,
 )
 
-from intake import extents, hidden
+from intake import extents, hidden, number_formats
+from intake.number_formats import Formats
 from intake.rows import Row
 from intake.tables import MOST_ROWS, Form, Hidden, header_of, is_blank, too_many_rows
 from intake.texts import FileInvalid, opened
@@ -56,6 +57,8 @@ class Sheet:
         try:
             found = self._choose(self._sheets(path, is_email, name, largest_unpacked), name)
             self.hidden = _hidden(path, found)
+            with opened(path, LARGEST_SPREADSHEET) as file:
+                self._formats = number_formats.of(zipfile.ZipFile(file), found.name)
         except PasswordError:
             raise FileInvalid(
                 Message(gettext_noop("%(file)s: is protected by a password; save it without one"), file=path.name)
@@ -89,7 +92,7 @@ class Sheet:
             for each, visible in sheets.items():
                 if each == name or (name is None and visible == SheetVisibleEnum.Visible):
                     sheet = book.get_sheet_by_name(each)
-                    if header := header_of(_rows(path, sheet), is_email):
+                    if header := header_of(_rows(path, sheet, {}), is_email):
                         found.append(_Found(each, sheet, header, any(map(is_email, header.cells))))
             return found
 
@@ -108,7 +111,7 @@ class Sheet:
 
     def below(self, is_a_row: Callable[[str], bool]) -> Iterator[Row]:
         height = max(self._sheet.total_height, 1)
-        for row in _rows(self.path, self._sheet):
+        for row in _rows(self.path, self._sheet, self._formats):
             if row.line > self.header.line and not (self.without_hidden and row.line in self.hidden.rows):
                 self.share = row.line / height
                 yield row
@@ -161,7 +164,7 @@ def _hidden(path: Path, found: _Found) -> Hidden:
         its = hidden.ranges(zipfile.ZipFile(file), found.name)
     columns = (number for each in its.columns for number in each[: len(found.header.cells)])
     names = [cell for number in columns if number < len(found.header.cells) and (cell := found.header.cells[number])]
-    lines = (row.line for row in _rows(path, found.sheet) if row.line > found.header.line) if its.rows else ()
+    lines = (row.line for row in _rows(path, found.sheet, {}) if row.line > found.header.line) if its.rows else ()
     return Hidden(frozenset(_within(lines, its.rows)), names)
 
 
@@ -175,23 +178,39 @@ def _within(numbers: Iterable[int], ranges: Iterable[range]) -> Iterator[int]:
             yield number
 
 
-def _rows(path: Path, sheet: CalamineSheet) -> Iterator[Row]:
+def _rows(path: Path, sheet: CalamineSheet, formats: Formats) -> Iterator[Row]:
     """The rows that are not blank, with their numbers as the spreadsheet shows them."""
     for number, cells in enumerate(sheet.iter_rows(), start=1):
         if number > MOST_ROWS:
             raise too_many_rows(path, MOST_ROWS)
-        row = Row(number, [cell if isinstance(cell, str) else _written(cell) for cell in cells])
+        row = Row(
+            number,
+            [
+                cell if isinstance(cell, str) else _formatted(cell, formats, number, column)
+                for column, cell in enumerate(cells)
+            ],
+        )
         if not is_blank(row):
             yield row
 
 
+def _formatted(cell: object, formats: Formats, row: int, column: int) -> str:
+    if isinstance(cell, float) and (text := number_formats.written(cell, formats, row, column)) is not None:
+        return text
+    return _written(cell)
+
+
 def _written(cell: object) -> str:
-    """A number, date or time as text: whole numbers without a point, dates as 2026-11-26."""
+    """A number, date or time as text: whole numbers without a point, others in 15 digits, dates as 2026-11-26."""
     match cell:
         case bool():
             return str(cell).upper()
-        case float() if cell.is_integer() and abs(cell) < 1e15:
+        case float() if cell.is_integer() and abs(cell) < 2**53:
             return str(int(cell))
+        case float():
+            return f"{cell:.15g}"  # as many as Excel keeps
+        case timedelta():
+            return _duration(cell)
         case datetime() if cell.time() == time.min:
             return cell.date().isoformat()
         case datetime():
@@ -201,3 +220,10 @@ def _written(cell: object) -> str:
         case time():
             return cell.isoformat("seconds" if cell.second else "minutes")
     return str(cell)
+
+
+def _duration(length: timedelta) -> str:
+    """Like 36:00, and with its seconds if it has any."""
+    seconds = round(abs(length).total_seconds())
+    text = f"{'-' if length < timedelta() else ''}{seconds // 3600}:{seconds // 60 % 60:02}"
+    return f"{text}:{seconds % 60:02}" if seconds % 60 else text

@@ -703,6 +703,11 @@ class TestASpreadsheet:
             (0, "0"),
             (-3, "-3"),
             (1e20, "1e+20"),
+            (1234567890123456, "1234567890123456"),
+            ("0.30000000000000004", "0.30000000000000004"),
+            (0.30000000000000004, "0.3"),
+            (2.9999999999999996, "3"),
+            (1234.5678, "1234.5678"),
             ("007", "007"),
             (None, ""),
         ],
@@ -711,6 +716,51 @@ class TestASpreadsheet:
         add(workbook({"A": [("email", "name", "no"), ("a@leads.example", "A", value)]}))
 
         assert written()["a@leads.example"]["no"] == read
+
+    @pytest.mark.parametrize(
+        ("form", "value", "read"),
+        [
+            (r"00\-000", 950, "00-950"),
+            ("00-000", 12345, "12-345"),
+            ("000000000", 12345678, "012345678"),
+            (r"000\-000\-00\-00", 1234563218, "123-456-32-18"),
+            ('"NIP "000" "000', 12345, "NIP 012 345"),
+            ("000-000-000", 48600123456, "48600-123-456"),  # what is longer stands before the first zero
+            ("[h]:mm", 1.5, "36:00"),
+            ("[h]:mm:ss", 0.25, "6:00"),
+            ("[h]:mm:ss", 1.0000115740740741, "24:00:01"),
+            ("0%", 0.15, "15%"),
+            ("0.00%", 0.07, "7%"),
+            ("0%", 0.155, "15.5%"),
+            # What is not exact and simple is read as the number that it is.
+            ("00-000", 950.5, "950.5"),
+            ("00-000", -950, "-950"),
+            ("00-000;@", 950, "950"),
+            ("00/00", 5, "5"),
+            ("#,##0.00", 1999.9, "1999.9"),
+            ("0", 12.5, "12.5"),
+            ("000.00", 1.5, "1.5"),
+            ("General", 950, "950"),
+            ("00-000", "Łódź", "Łódź"),
+            ("0%", "15 %", "15 %"),
+        ],
+    )
+    def test_has_its_numbers_as_their_simple_formats_show_them(
+        self, add: Typed, form: str, value: object, read: str
+    ) -> None:
+        rows: Rows = [("email", "no", "name"), (), ("a@leads.example", value, 950)]
+
+        add(workbook({"A": rows}, formats=["General", form]))
+
+        assert written()["a@leads.example"] == {"email": "a@leads.example", "no": read, "name": "950"}
+
+    def test_has_each_cell_in_its_own_format(self, add: Typed) -> None:
+        people = [(f"{each}@leads.example", 950) for each in "abcd"]
+        content = workbook({"A": [("email", "name"), *people]}, formats=["General", "00-000"])
+
+        add(repacked(content, b'r="B4" s="2"', b's="0"'))
+
+        assert [it["name"] for it in written().values()] == ["00-950", "00-950", "950", "00-950"]
 
     def test_has_its_bad_rows_in_a_file_that_a_polish_excel_opens(self, add: Typed, folder: Path) -> None:
         add(workbook({"A": [*self.PEOPLE, ("zły", "Gęś; ś"), (12, "x")]}), "--skip-bad")
