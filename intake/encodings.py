@@ -50,6 +50,8 @@ _SIGNS = frozenset("„”“’‘‚–—…«»€°§©®×\xa0\xad")
 _JOINING = frozenset("’‘–—\xa0\xad")  # may stand between two letters
 _OPENING = frozenset("„‚")
 _BEHIND_WORDS = frozenset("§©®°€…")
+# As word processors write them; in another encoding these bytes are letters that words seldom end with.
+_PLAIN = re.compile(r"(?<=[^\W\d_]{3})’s\b|(?<=[a-ząćęłńóśźż])[…®]")
 _LITTLE_WORD = re.compile(r"(?:^|[\W\d_])[aiouwz]")  # the spaces in "sp. z o.o." and "w Warszawie" do not break
 _WORD, _SIGN = re.compile(r"[^\W\d_]+"), re.compile(r"[^\w\x00-\x7f]")
 _LONE_SURROGATE = re.compile(rb"\xed[\xa0-\xbf][\x80-\xbf]")  # of damaged UTF-8; no text in these encodings
@@ -200,9 +202,11 @@ def _is_odd(last: str, letter: str, following: str) -> bool:
 
 
 def _of_signs(text: str) -> Iterator[_Kind]:
+    plain = {found.start() for found in _PLAIN.finditer(text)}
     for found in _SIGN.finditer(text):
         at = found.start()
-        yield _of_sign(found[0], text[max(at - 2, 0) : at], text[at + 1 : at + 2])
+        is_plain = at in plain
+        yield _Kind.NEUTRAL if is_plain else _of_sign(found[0], text[max(at - 2, 0) : at], text[at + 1 : at + 2])
 
 
 def _of_sign(sign: str, before: str, following: str) -> _Kind:

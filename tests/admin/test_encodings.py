@@ -152,6 +152,12 @@ class TestAFileOfFewNames:
 
         assert names(path) == [name]
 
+    @pytest.mark.parametrize("name", ["Wendy’s", "Firma i coś jeszcze…", "Alfa® Beta", "Smith – Partners"])
+    def test_is_read_with_what_a_word_processor_makes_of_signs(self, path: Path, name: str) -> None:
+        path.write_bytes(f"email;name\na@leads.example;{name}\n".encode("cp1250"))
+
+        assert names(path) == [name]
+
     def test_of_neighbours_and_poles_is_read(self, path: Path) -> None:
         people = ["Zdeněk Dvořák", "Łukasz Żak", "Jiří Novák", "Kőszeg Kft.", "Wendy’s"]
         path.write_bytes("\n".join(["email;name", *(f"a@leads.example;{each}" for each in people)]).encode("cp1250"))
