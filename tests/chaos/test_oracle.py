@@ -16,8 +16,8 @@ from tests.chaos.leads import Answer
 from tests.chaos.oracle import Verdict
 from tests.chaos.schedule import Kind
 from tests.chaos.strikes import Incident
-from tests.models.test_conversations import answered, follow, send
 from tests.models.test_steps import OF_THE_VERSION_BEFORE, without
+from tests.models.views.test_conversations import answered, follow, send
 from tests.smtp_server import SmtpServer
 
 pytestmark = pytest.mark.usefixtures("db")

@@ -14,7 +14,7 @@ from models.states import Status
 from ops import broker_check
 from ops.rabbitmq import RabbitMQ
 from tests import factories as make
-from tests.actors.test_messages import NONE_OF_OURS
+from tests.actors.process.test_messages import NONE_OF_OURS
 from tests.conftest import Override
 from tests.forking import admin
 from tests.pipeline.conftest import Punktual

@@ -5,7 +5,7 @@ from flask.testing import FlaskClient
 
 from models.store.tables import CampaignEmailQueue, CampaignMailbox
 from tests import factories as make
-from tests.models.test_former_mailboxes import NEW, OLD, Sequence
+from tests.models.email.test_former_mailboxes import NEW, OLD, Sequence
 from tests.web.conftest import token_of
 
 

@@ -9,8 +9,8 @@ from flask.testing import FlaskClient
 from models.email import moves
 from models.store.tables import Campaign, CampaignEmailQueue
 from tests import factories as make
-from tests.models.test_conversations import LEAD, a_sequence, answered, follow, looked, send
 from tests.models.test_steps import OF_THE_VERSION_BEFORE, without
+from tests.models.views.test_conversations import LEAD, a_sequence, answered, follow, looked, send
 from tests.web.test_pages import page, text
 
 SECOND, HOUR = timedelta(seconds=1), timedelta(hours=1)

@@ -10,7 +10,7 @@ from models.store.tables import Campaign
 from tests import factories as make
 from tests.admin.test_commands import CAMPAIGN, done, refused
 from tests.forking import admin
-from tests.models.test_former_mailboxes import NEW, OLD, Sequence
+from tests.models.email.test_former_mailboxes import NEW, OLD, Sequence
 
 pytestmark = pytest.mark.usefixtures("db")
 

@@ -19,8 +19,8 @@ from scheduling.planner import Slot
 from scheduling.waits import parsed
 from tests import factories as make
 from tests.models.conftest import Beside
-from tests.models.test_conversations import a_sequence, claim, conversation, follow, looked, send, sequences
-from tests.models.test_locks import somebody_waits
+from tests.models.email.test_locks import somebody_waits
+from tests.models.views.test_conversations import a_sequence, claim, conversation, follow, looked, send, sequences
 from tests.waiting import BOUND, until
 
 pytestmark = pytest.mark.usefixtures("sequences")

@@ -11,8 +11,8 @@ from models.store.tables import CampaignEmailQueue, Inbox
 from models.views import sequences
 from scheduling import waits
 from tests import factories as make
-from tests.models.test_conversations import LEAD, a_sequence, answered, follow, looked, send
 from tests.models.test_steps import OF_THE_VERSION_BEFORE, without
+from tests.models.views.test_conversations import LEAD, a_sequence, answered, follow, looked, send
 
 Q = CampaignEmailQueue
 HOUR = timedelta(hours=1)
