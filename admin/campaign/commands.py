@@ -100,8 +100,8 @@ def add_leads(
 ) -> None:
     """Add leads to a campaign, behind those that it has.
 
-    Leads that it has already get their new fields, after these are shown, unless one of their e-mails is on its way or
-    has its result. A completed campaign is paused, and sends to the new leads once it is resumed.
+    Leads that it has already get their new fields, after these are shown, if a letter with them is to come and none is
+    on its way. A completed campaign is paused, and sends to the new leads once it is resumed.
 
     Example: python -m admin campaign add-leads Autumn --leads more.csv
     """

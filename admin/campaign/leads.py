@@ -202,7 +202,7 @@ def _tell_differences(row: Campaign, findings: Findings) -> None:
     if found.left_alone:
         print(
             f"{_leads(found.left_alone)} left as {'it is' if found.left_alone == 1 else 'they are'}:"
-            " an e-mail is on its way or has its result"
+            " an e-mail is on its way, or no letter is to come"
         )
     if found.changed:
         print(f"{_leads(found.changed)} in {row.name!r} already, and changed:")

@@ -109,8 +109,14 @@ def leave_out_repeated(limit: int) -> tuple[int, list[Repeated]]:
     return (found[0][0] if found else 0), [Repeated(*it[1:]) for it in found]
 
 
-# For a row `l` of campaign_lead: whether none of its e-mails was ever on its way.
-_IS_OPEN = "NOT EXISTS (SELECT FROM campaign_email_queue q WHERE q.campaign_lead_id = l.id AND q.status <> 'pending')"
+# For a row `l` of campaign_lead: whether all that was sent of its sequence has its answer, and more is to come.
+_IS_OPEN = """
+NOT EXISTS (
+    SELECT FROM campaign_email_queue q
+    WHERE q.campaign_lead_id = l.id AND NOT q.skipped AND q.status <> 'pending' AND (q.status <> 'sent' OR q.step_id = (
+        SELECT s.id FROM campaign_step s WHERE s.campaign_id = l.campaign_id AND s.removed_at IS NULL
+        ORDER BY s.position DESC LIMIT 1)))
+"""
 _DIFFERS = "(l.fields <> s.fields OR l.address <> s.address)"
 _KNOWN = """
 FROM staged_lead s
@@ -124,8 +130,8 @@ class Comparison:
     """The staged leads beside a campaign's. Each is in one of these."""
 
     fresh: int
-    changed: int  # its fields differ, and none of its e-mails was on its way yet
-    left_alone: int  # its fields differ, and one of its e-mails is on its way or has its result
+    changed: int  # its fields differ, and a letter with them is still to come
+    left_alone: int  # its fields differ, but an e-mail of it is on its way, or none is to come
     same: int
 
 
@@ -324,7 +330,7 @@ WHERE known.id = l.id AND {_DIFFERS} AND {_IS_OPEN}
 
 
 def write_changed(campaign_id: int) -> int:
-    """Give leads whose e-mails were never on their way the fields that are staged; returns how many changed.
+    """Give leads who have a letter to come the fields that are staged; returns how many changed.
 
     In the caller's transaction, which has locked the campaign: no claim comes between.
     """

@@ -16,7 +16,7 @@ from models.people.lead_import import Comparison, Difference, NewLead, Repeated
 from models.planning import plans, unplanned
 from models.states import CampaignStatus, Status
 from models.store import database
-from models.store.tables import Campaign, CampaignEmailQueue, CampaignLead, Lead
+from models.store.tables import Campaign, CampaignEmailQueue, CampaignLead, CampaignStep, Lead
 from scheduling import planner
 from tests import factories as make
 from tests.waiting import BOUND, until
@@ -241,9 +241,7 @@ class TestALeadThatIsThereAlready:
         assert changes.of_campaign(campaign)[0].values == {"leads_changed": [0, 1]}
 
     @pytest.mark.parametrize("move", ["planned", "claimed", "sent", "failed", "cancelled", "unknown", "deferred"])
-    def test_gets_them_only_while_none_of_its_mails_was_on_its_way(
-        self, mailbox: int, campaign: int, move: str
-    ) -> None:
+    def test_gets_them_only_while_a_letter_with_them_is_to_come(self, mailbox: int, campaign: int, move: str) -> None:
         [email_id] = make.planned(campaign, mailbox, make.now())
         if move == "claimed":
             make.claimed(email_id)
@@ -264,6 +262,22 @@ class TestALeadThatIsThereAlready:
 
         assert (found.changed, found.left_alone) == ((1, 0) if is_open else (0, 1))
         assert campaigns.add_staged_leads(campaign, "ola").changed == is_open
+        assert CampaignLead.get().fields["name"] == ("Anna" if is_open else "Ana")
+
+    @pytest.mark.parametrize(("is_removed", "is_open"), [(False, True), (True, False)])
+    def test_gets_them_for_the_follow_ups_that_are_to_come(
+        self, mailbox: int, campaign: int, is_removed: bool, is_open: bool
+    ) -> None:
+        wait = {"wait_count": 1, "wait_unit": "hours"}
+        CampaignStep.insert(campaign=campaign, position=2, subject=None, text="?", **wait).execute()
+        [email_id] = make.planned(campaign, mailbox, make.now())
+        assert moves.accept(make.handed_over(email_id).held, make.YES)
+        if is_removed:
+            CampaignStep.update(removed_at=make.now()).where(CampaignStep.position == 2).execute()
+        lead_import.stage_only([a_lead("a@leads.example", name="Anna")])
+
+        assert campaigns.add_staged_leads(campaign, "ola").changed == is_open
+
         assert CampaignLead.get().fields["name"] == ("Anna" if is_open else "Ana")
 
     def test_in_another_campaign_is_left_alone_there(self, mailbox: int, campaign: int) -> None:
