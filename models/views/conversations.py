@@ -205,24 +205,26 @@ def _read(ids: Sequence[int]) -> list[Conversation]:
     return [_conversation(it, letters[it.id], answers[it.id], is_required) for it in rows(_Lead, LEADS, (list(ids),))]
 
 
+@dataclass(frozen=True)
+class _Ahead:
+    """What follows in a conversation, what it waits for, or why nothing follows."""
+
+    next: Letter | None = None
+    expected_at: datetime | None = None
+    held: Why | None = None
+    held_until: datetime | None = None
+    ended: Why | None = None
+
+
 def _conversation(
     it: _Lead, found: Sequence[_Letter], came_back: Sequence[_Answer], is_basis_required: bool
 ) -> Conversation:
     letters = {row.email_id: row.letter for row in found}
     last = next((row for row in reversed(found) if not row.is_skipped), None)
-    goes_on = last is not None and last.status in (Status.PENDING, Status.SENDING)
-    ended = None if goes_on else _ended(it, last, is_basis_required)
-    is_held = it.hold_stops is False and ended is None
-    put_off = reason_columns.read(last.put_off, last.put_off_code, last.put_off_values) if last and goes_on else None
-    wait = last.wait if last and last.sent_at and ended is None else None
-    is_follow_up = wait is not None or (last is not None and last.step > 1 and last.status is Status.PENDING)
-    stuck = last.waits_for_mailbox if last and is_follow_up and it.campaign_status in _RUNNING else None
-    if (
-        stuck is None
-        and it.campaign_status is CampaignStatus.PAUSED
-        and (wait or (last and last.status is Status.PENDING))
-    ):
-        stuck = Reason(Code.CAMPAIGN_STATUS, status=it.campaign_status)
+    if last is not None and last.status in (Status.PENDING, Status.SENDING):
+        ahead = _after_planned(it, last)
+    else:
+        ahead = _after_ended(it, last, _ended(it, last, is_basis_required))
     return Conversation(
         campaign_id=it.campaign_id,
         campaign=it.campaign,
@@ -230,15 +232,46 @@ def _conversation(
         steps=it.steps,
         letters=list(letters.values()),
         answers=[_answer(each, found, letters) for each in came_back],
-        next=letters[last.email_id] if last and goes_on and not stuck else None,
+        next=ahead.next,
         expected_step=last.next_step if last else None,
-        expected_at=max(filter(None, (wait.ends(last.sent_at), it.hold_until)))
-        if last and last.sent_at and wait and not stuck
-        else None,
-        held=stuck or (it.hold if is_held else put_off),
-        held_until=None if stuck else it.hold_until if is_held else last.at if last and put_off else None,
-        ended=ended,
+        expected_at=ahead.expected_at,
+        held=ahead.held,
+        held_until=ahead.held_until,
+        ended=ahead.ended,
     )
+
+
+def _after_planned(it: _Lead, last: _Letter) -> _Ahead:
+    """What its last letter waits for, which is planned or being sent."""
+    if last.status is Status.PENDING and (stuck := _stuck(it, last, is_follow_up=last.step > 1)):
+        return _Ahead(held=stuck)
+    if it.hold_stops is False:
+        return _Ahead(next=last.letter, held=it.hold, held_until=it.hold_until)
+    put_off = reason_columns.read(last.put_off, last.put_off_code, last.put_off_values)
+    return _Ahead(next=last.letter, held=put_off, held_until=last.at if put_off else None)
+
+
+def _after_ended(it: _Lead, last: _Letter | None, ended: Why | None) -> _Ahead:
+    """What follows its last letter, which has its result; or its first, which is not planned yet."""
+    if ended is not None:
+        return _Ahead(ended=ended)
+    is_held = it.hold_stops is False
+    held, until = (it.hold, it.hold_until) if is_held else (None, None)
+    if last is None or last.sent_at is None or last.wait is None:
+        return _Ahead(held=held, held_until=until)
+    if stuck := _stuck(it, last, is_follow_up=True):
+        return _Ahead(held=stuck)
+    expected_at = max(filter(None, (last.wait.ends(last.sent_at), it.hold_until)))
+    return _Ahead(expected_at=expected_at, held=held, held_until=until)
+
+
+def _stuck(it: _Lead, last: _Letter, *, is_follow_up: bool) -> Why | None:
+    """Why the next letter cannot go: its mailbox or its campaign does not send."""
+    if is_follow_up and it.campaign_status in _RUNNING and (stuck := last.waits_for_mailbox):
+        return stuck
+    if it.campaign_status is CampaignStatus.PAUSED:
+        return Reason(Code.CAMPAIGN_STATUS, status=it.campaign_status)
+    return None
 
 
 def _ended(it: _Lead, last: _Letter | None, is_basis_required: bool) -> Why | None:
