@@ -237,7 +237,7 @@ def triggers_are_dropped(db: None) -> Iterator[None]:
 
 @pytest.mark.usefixtures("triggers_are_dropped")
 @pytest.mark.parametrize("it", SITUATIONS.values(), ids=SITUATIONS)
-def test_a_mail(proxy: CountingProxy, done: Done, it: Situation) -> None:
+def test_a_mail_takes_no_more_round_trips_than_it_may(proxy: CountingProxy, done: Done, it: Situation) -> None:
     """The first one prepares the statements, and is not counted."""
     with SmtpServer() as smtp:
         ids = due(*[f"{it.name}+{number}@leads.example" for number in range(MAILS + 1)], port=smtp.port)

@@ -92,7 +92,7 @@ class TestSpf:
             ("spf2.0/pra -all", State.MISSING, Code.SPF_MISSING),
         ],
     )
-    def test_records(self, record: str, state: State, code: Code) -> None:
+    def test_is_judged_by_its_record(self, record: str, state: State, code: Code) -> None:
         assert spf(record) == (state, code)
 
     def test_two_records_count_for_nothing(self) -> None:
@@ -136,7 +136,7 @@ class TestDmarc:
             ("p=reject", State.MISSING, Code.DMARC_MISSING),
         ],
     )
-    def test_records(self, record: str, state: State, code: Code) -> None:
+    def test_is_judged_by_its_record(self, record: str, state: State, code: Code) -> None:
         assert dmarc(record) == (state, code)
 
     def test_two_records_count_for_nothing(self) -> None:

@@ -992,7 +992,7 @@ class TestABounceIs:
             ("5.1.0", "550 5.1.0 Address rejected"),
         ],
     )
-    def test_by_policy(self, status: str, words: str) -> None:
+    def test_that_a_policy_caused_says_nothing_of_the_address(self, status: str, words: str) -> None:
         assert a_report(status, words).kind is Kind.POLICY
 
     @pytest.mark.parametrize(
@@ -1008,7 +1008,7 @@ class TestABounceIs:
             ("4.7.0", "421 4.7.0 Try again later"),
         ],
     )
-    def test_temporary(self, status: str, words: str) -> None:
+    def test_of_a_passing_cause_is_temporary(self, status: str, words: str) -> None:
         assert a_report(status, words).kind is Kind.TEMPORARY
 
     def test_temporary_while_it_is_only_delayed(self) -> None:

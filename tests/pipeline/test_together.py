@@ -105,6 +105,7 @@ def test_killed_it_leaves_nothing_behind(start: Start) -> None:
     together = start(free_port())
     until(together.is_up, "all to run")
     children = together.process.children(recursive=True)
+    assert children
 
     together.process.kill()
 

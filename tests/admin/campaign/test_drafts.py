@@ -174,8 +174,12 @@ class TestADraftWhoseLetterDoesNotFitEachLead:
 
         done("campaign", "start", "Winter", "--yes")
 
+        assert campaigns.find("Winter").status == CampaignStatus.ACTIVE
+
     def test_is_started_if_those_leads_were_forgotten(self) -> None:
         for it in CampaignLead.select().where(CampaignLead.position > 1):
             Lead.update(forgotten_at=make.now()).where(Lead.id == it.lead_id).execute()
 
         done("campaign", "start", "Winter", "--yes")
+
+        assert campaigns.find("Winter").status == CampaignStatus.ACTIVE
