@@ -1,6 +1,6 @@
-"""Finds placeholders of other products in templates, like {name} and *|FNAME|*: they would go out as they are written.
+"""Finds what only other products understand in templates, like {name}, *|FNAME|* and {Hi|Hello}: it goes out as it is.
 
-Only those with the name of a field, or with a usual one: signs around other words can be meant.
+Of placeholders only those with the name of a field, or with a usual one: signs around other words can be meant.
 """
 
 import re
@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator, Sequence
 from intake.columns import is_usual, plain
 from mail.compose import Templates
 from mail.render import Template
-from messages import Message, gettext_noop
+from messages import Message, Said, gettext_noop
 from models.owner import campaigns
 from models.owner.campaigns import Edit
 from models.store.tables import Campaign
@@ -45,6 +45,8 @@ _PLACEHOLDER = re.compile(
 )
 # In HTML this is a tag.
 _IN_TEXT = re.compile(rf"{_PLACEHOLDER.pattern}|<({_WORD})>")
+# Texts of which other products choose one for each lead.
+_SPINTAX = re.compile(r"\{[^{}|\n]{1,200}(?:\|[^{}|\n]{0,200}){1,50}\}")
 _SHOWN = 60
 
 
@@ -63,14 +65,27 @@ def foreign_in_change(row: Campaign, change: Edit) -> list[Message]:
 def _in(template: Template, fields: Collection[str]) -> Iterator[Message]:
     names = {plain(name): name for name in fields}
     for line, text in template.literals():
+        told_at = set[int]()
         for found in (_PLACEHOLDER if template.html else _IN_TEXT).finditer(text):
             word = next(filter(None, found.groups()))
             if field := _field(word, names):
+                told_at.add(found.start())
                 told = gettext_noop(
                     "%(where)s: %(written)s goes out as it is written; for a lead's field write %(right)s"
                 )
-                where = template.at(line + text.count("\n", 0, found.start()))
-                yield Message(told, where=where, written=found[0][:_SHOWN], right=f"{{{{ {field} }}}}")
+                yield Message(told, **_place(template, line, found), right=f"{{{{ {field} }}}}")
+        for found in _SPINTAX.finditer(text):
+            if found.start() not in told_at:
+                told = gettext_noop(
+                    "%(where)s: %(written)s goes out as it is written, since no text is chosen from it; write one text"
+                )
+                yield Message(told, **_place(template, line, found))
+
+
+def _place(template: Template, line: int, found: re.Match[str]) -> dict[str, Said]:
+    """line: of the beginning of the text in which it was found."""
+    where = template.at(line + found.string.count("\n", 0, found.start()))
+    return {"where": where, "written": found[0][:_SHOWN]}
 
 
 def _field(word: str, names: dict[str, str]) -> str | None:

@@ -50,6 +50,17 @@ def test_one_around_the_name_of_a_field_is_told_with_its_line_and_what_would_be_
     ]
 
 
+@pytest.mark.parametrize("written", ["{Cześć|Hej}", "{Hi|Hello|}", "{Good day, Sir|Good day, Madam}"])
+def test_texts_to_choose_from_are_told(written: str) -> None:
+    assert found(f"Dear {{{{ name }}}},\n{written}!") == [
+        f"letter.txt line 2: {written} goes out as it is written, since no text is chosen from it; write one text"
+    ]
+
+
+def test_a_field_with_a_text_in_its_place_is_told_once() -> None:
+    assert len(found("{name|there}")) == 1
+
+
 def test_each_part_of_the_letter_is_looked_through() -> None:
     said = found("{name} and {name}", html="<p>%name% &lt;&lt;name&gt;&gt; <name></p>", subject="[name]")
 
@@ -64,7 +75,7 @@ def test_each_part_of_the_letter_is_looked_through() -> None:
     [
         "50 % firma, 20 % taniej, 100% name%20",
         "[Link] (tu) [1] [x], #firma #biznes",
-        "cena $5 i $name, {color: red}, a_{i}",
+        "cena $5 i $name, {color: red}, a_{i}, {} {x}, a|b, {|}",
         "{{ name }} {% if name %}{{ name|default('{name}') }}{% endif %} {# {name} #}",
         "{% raw %}{name} {{ name }}{% endraw %}",
         "jan [at] firma [kropka] pl",
