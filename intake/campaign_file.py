@@ -4,7 +4,7 @@ Every error names the file, the line or field, and what would be right.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any
@@ -23,7 +23,7 @@ from mail.message import LetterInvalid, refuse_control_characters
 from mail.render import TemplateInvalid
 from messages import Message, Number, Said, gettext_noop
 from models.audit.sentences import WEEKDAYS
-from models.owner.campaigns import NO_END, Edit
+from models.owner.campaigns import NO_BOUND, NO_END, Edit, Letter, NewCampaign
 from models.owner.steps import MOST_STEPS, LaterStep
 from models.store.tables import Campaign
 from scheduling import waits
@@ -134,6 +134,45 @@ class CampaignFile(BaseModel):
     @property
     def later_steps(self) -> list[LaterStep]:
         return [LaterStep(it.after, it.subject, it.text, it.html) for it in self.steps]
+
+    def as_new(self, mailbox_ids: Sequence[int]) -> NewCampaign:
+        return NewCampaign(
+            name=self.name,
+            subject=self.subject,
+            text=self.text,
+            html=self.html,
+            mailbox_ids=mailbox_ids,
+            window=self.window,
+            delay_seconds=self.delay_between_emails_seconds,
+            daily_limit=self.daily_limit,
+            later_steps=self.later_steps,
+            new_leads_per_day=self.new_leads_per_day,
+            follow_up_share=self.follow_up_share,
+            follow_up_without_inbox=self.follow_up_without_inbox,
+            stop_in_all_campaigns=bool(self.stop_in_all_campaigns),
+            stop_colleagues=bool(self.stop_colleagues),
+        )
+
+    def as_edit(self, letter: Letter | None, mailbox_ids: Sequence[int]) -> Edit:
+        """letter: None: it stays as it is."""
+        return Edit(
+            name=self.name,
+            letter=letter,
+            mailbox_ids=mailbox_ids,
+            later_steps=self.later_steps,
+            window_start_minute=self.window.start_minute,
+            window_end_minute=self.window.end_minute,
+            weekdays=sorted(self.window.weekdays),
+            delay_seconds=self.delay_between_emails_seconds,
+            daily_limit=self.daily_limit,
+            send_on_holidays=self.send_on_holidays,
+            last_day=self.end_date or NO_END,
+            stop_in_all_campaigns=self.stop_in_all_campaigns,
+            stop_colleagues=self.stop_colleagues,
+            new_leads_per_day=self.new_leads_per_day or NO_BOUND,
+            follow_up_share=self.follow_up_share,
+            follow_up_without_inbox=self.follow_up_without_inbox,
+        )
 
 
 def read_campaign(path: Path) -> tuple[CampaignFile, list[Templates]]:

@@ -16,7 +16,7 @@ from mail.compose import Templates
 from models.audit import changes
 from models.inbox import switches
 from models.owner import campaigns, mailboxes
-from models.owner.campaigns import AddedLeads, CampaignInvalid, NewCampaign
+from models.owner.campaigns import AddedLeads, CampaignInvalid
 from models.states import CampaignStatus
 from models.store.tables import Campaign
 from models.views import overview
@@ -58,22 +58,7 @@ def add(
     basis = lead.checked_basis(legal_basis, legal_basis_source, legal_basis_date)
     campaign, letters = read_campaign(file)
     senders = edit.senders_of(file, campaign)
-    new = NewCampaign(
-        name=campaign.name,
-        subject=campaign.subject,
-        text=campaign.text,
-        html=campaign.html,
-        mailbox_ids=[row.id for row in senders],
-        window=campaign.window,
-        delay_seconds=campaign.delay_between_emails_seconds,
-        daily_limit=campaign.daily_limit,
-        later_steps=campaign.later_steps,
-        new_leads_per_day=campaign.new_leads_per_day,
-        follow_up_share=campaign.follow_up_share,
-        follow_up_without_inbox=campaign.follow_up_without_inbox,
-        stop_in_all_campaigns=bool(campaign.stop_in_all_campaigns),
-        stop_colleagues=bool(campaign.stop_colleagues),
-    )
+    new = campaign.as_new([row.id for row in senders])
     edit.check_inboxes(file, campaign, senders)
     order = importing.Order(leads, map or (), sheet, encoding, basis, skip_bad, skip_recent, skip_hidden, yes)
     added = importing.bring_in(order, letters, new.name, None, partial(campaigns.add_staged, new, who()))

@@ -20,7 +20,7 @@ from mail.address import AddressInvalid, normalise
 from mail.compose import Templates
 from mail.message import LetterInvalid
 from models.owner import campaigns, mailboxes, steps
-from models.owner.campaigns import NO_BOUND, NO_END, CampaignInvalid, Edit, Letter
+from models.owner.campaigns import CampaignInvalid, Edit, Letter
 from models.owner.mailboxes import MailboxInvalid
 from models.states import CampaignStatus
 from models.store.tables import Campaign, Mailbox
@@ -95,24 +95,8 @@ def _from_file(row: Campaign, file: Path) -> Edit:
     found, letters = read_campaign(file)
     boxes = senders_of(file, found)
     check_inboxes(file, found, boxes)
-    return Edit(
-        name=found.name,
-        letter=checked_letter(row, found.subject, found.text, found.html, letters),
-        later_steps=found.later_steps,
-        new_leads_per_day=found.new_leads_per_day or NO_BOUND,
-        follow_up_share=found.follow_up_share,
-        follow_up_without_inbox=found.follow_up_without_inbox,
-        mailbox_ids=[it.id for it in boxes],
-        window_start_minute=found.window.start_minute,
-        window_end_minute=found.window.end_minute,
-        weekdays=sorted(found.window.weekdays),
-        delay_seconds=found.delay_between_emails_seconds,
-        daily_limit=found.daily_limit,
-        send_on_holidays=found.send_on_holidays,
-        last_day=found.end_date or NO_END,
-        stop_in_all_campaigns=found.stop_in_all_campaigns,
-        stop_colleagues=found.stop_colleagues,
-    )
+    letter = checked_letter(row, found.subject, found.text, found.html, letters)
+    return found.as_edit(letter, [it.id for it in boxes])
 
 
 def check_inboxes(file: Path, campaign: CampaignFile, senders: Sequence[Mailbox]) -> None:

@@ -1,7 +1,7 @@
 """A campaign's draft and its edits: letter and schedule, calendar, copy, deletion, report."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from hashlib import sha256
 from typing import Any
@@ -23,7 +23,7 @@ from mail.render import TemplateInvalid
 from messages import Message, gettext_noop
 from models.audit.sentences import WEEKDAYS
 from models.owner import campaigns, mailboxes, steps
-from models.owner.campaigns import NO_BOUND, NO_END, CampaignInvalid, Edit, NameTaken, NewCampaign
+from models.owner.campaigns import CampaignInvalid, Edit, NameTaken
 from models.owner.mailboxes import MailboxInvalid
 from models.planning import preview, usable
 from models.states import CampaignStatus
@@ -62,7 +62,7 @@ class _Typed:
     """A form whose fields are right."""
 
     file: CampaignFile
-    senders: list[Mailbox]
+    mailbox_ids: list[int]
 
 
 @blueprint.route("/campaigns/new", methods=["GET", "POST"])
@@ -78,7 +78,7 @@ def new() -> ResponseReturnValue:
         return _with_another_follow_up(None, form)
     if typed := _read(form):
         try:
-            campaign_id = campaigns.add(_new(typed), [], access.person())
+            campaign_id = campaigns.add(typed.file.as_new(typed.mailbox_ids), [], access.person())
             return redirect(url_for("leads.leads", campaign_id=campaign_id), 303)
         except CampaignInvalid as error:
             form.refuse("name", messages.of(error))
@@ -89,24 +89,6 @@ def _keep(form: Form, values: Mapping[str, object]) -> None:
     """Settings of follow-ups that the form did not show."""
     for name, typed in Form.filled({it: values.get(it) for it in _OF_FOLLOW_UPS}).values.items():
         form.values.setdefault(name, typed)
-
-
-def _new(typed: _Typed) -> NewCampaign:
-    file = typed.file
-    return NewCampaign(
-        name=file.name,
-        subject=file.subject,
-        text=file.text,
-        html=file.html,
-        mailbox_ids=[row.id for row in typed.senders],
-        window=file.window,
-        delay_seconds=file.delay_between_emails_seconds,
-        daily_limit=file.daily_limit,
-        later_steps=file.later_steps,
-        follow_up_without_inbox=file.follow_up_without_inbox,
-        new_leads_per_day=file.new_leads_per_day,
-        follow_up_share=file.follow_up_share,
-    )
 
 
 def _with_another_follow_up(row: Campaign | None, form: Form) -> Response:
@@ -167,7 +149,7 @@ def _read(form: Form) -> _Typed | None:
     if later and (blind := without_inbox(found)) and not values["follow_up_without_inbox"]:
         template = gettext_noop("nobody would see an answer to %(mailboxes)s before a follow-up")
         form.refuse("follow_up_without_inbox", Message(template, mailboxes=", ".join(blind)))
-    return _Typed(CampaignFile(**values), found) if form.is_right else None
+    return _Typed(CampaignFile(**values), [it.id for it in found]) if form.is_right else None
 
 
 def _put_uploaded(form: Form, name: str) -> None:
@@ -263,22 +245,9 @@ def _change(row: Campaign, typed: _Typed) -> Edit:
     file = typed.file
     letter = file.subject, file.text, file.html
     others = [Templates.of(it.subject, it.text, it.html) for it in file.steps]
-    return Edit(
-        name=file.name,
-        letter=checked_letter(row, *letter, [Templates.of(*letter), *others]),
-        mailbox_ids=[it.id for it in typed.senders],
-        window_start_minute=file.window.start_minute,
-        window_end_minute=file.window.end_minute,
-        weekdays=sorted(file.window.weekdays),
-        delay_seconds=file.delay_between_emails_seconds,
-        daily_limit=file.daily_limit,
-        send_on_holidays=file.send_on_holidays,
-        last_day=file.end_date or NO_END,
-        later_steps=file.later_steps,
-        follow_up_without_inbox=file.follow_up_without_inbox if file.steps else None,
-        new_leads_per_day=(file.new_leads_per_day or NO_BOUND) if file.steps else None,
-        follow_up_share=file.follow_up_share if file.steps else None,
-    )
+    change = file.as_edit(checked_letter(row, *letter, [Templates.of(*letter), *others]), typed.mailbox_ids)
+    # Without follow-ups the form does not show these.
+    return change if file.steps else replace(change, **dict.fromkeys(campaigns.SEQUENCE_SETTINGS))
 
 
 def _fingerprint(row: Campaign, form: Form) -> str:
