@@ -15,7 +15,7 @@ import clock
 import config
 from actors.hint import hint_planned
 from models.email import former_mailboxes, recipients, removed_steps
-from models.email.batch_moves import FollowUp
+from models.email.batch_moves import FollowUpSlot
 from models.inbox import holding, unread
 from models.planning import follow_ups, plans, usable
 from models.planning.plans import Situation
@@ -49,7 +49,7 @@ class _Written:
     def write(self, campaign_id: int, slots: Sequence[Slot], seen: Situation, reason: str | None = None) -> None:
         self._write(campaign_id, lambda: plans.write(campaign_id, slots, seen, BY, reason))
 
-    def follow(self, campaign_id: int, found: Sequence[FollowUp], seen: Situation) -> None:
+    def follow(self, campaign_id: int, found: Sequence[FollowUpSlot], seen: Situation) -> None:
         self._write(campaign_id, lambda: plans.write_follow_ups(campaign_id, found, seen, BY))
 
     def _write(self, campaign_id: int, write: Callable[[], int | None]) -> None:

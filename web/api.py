@@ -8,7 +8,7 @@ from flask import request
 from intake import edits
 from mail.address import AddressInvalid, normalise, suppressible
 from models.audit import changes
-from models.inbox import incoming as messages
+from models.inbox import incoming as received
 from models.inbox.incoming import NoSuchIncoming
 from models.owner import campaigns, mailboxes, settlement
 from models.people import suppressions
@@ -283,7 +283,7 @@ def cancel(id: int, order: schemas.Cancel) -> Any:
 @blueprint.output(schemas.Incoming)
 def correct(id: int, order: schemas.Correct) -> Any:
     """Correct what a message is, or confirm it: what followed is taken back and done anew"""
-    messages.correct(id, order.class_name, access.person(), order.reason, order.kind)
+    received.correct(id, order.class_name, access.person(), order.reason, order.kind)
     return _incoming(id)
 
 

@@ -13,7 +13,7 @@ from bounds import HIGHEST_ID, LONGEST_REASON
 from mail.address import AddressInvalid, normalise
 from models.audit import changes
 from models.email import former_mailboxes
-from models.inbox import incoming as messages
+from models.inbox import incoming as received
 from models.inbox import switches
 from models.owner import campaigns, mail_tests, mailboxes
 from models.people import suppressions
@@ -311,7 +311,7 @@ def incoming_list() -> Response:
     wanted = {name: request.args.get(name, type=int) for name in ("campaign", "mailbox")}
     class_name = request.args.get("class", "")
     found = incoming.page(
-        class_name=class_name if class_name in messages.CLASSES else None,
+        class_name=class_name if class_name in received.CLASSES else None,
         campaign_id=wanted["campaign"] and _id(wanted["campaign"]),
         mailbox_id=wanted["mailbox"] and _id(wanted["mailbox"]),
         before=_id(request.args.get("before", 0, type=int)) or None,
@@ -322,7 +322,7 @@ def incoming_list() -> Response:
         found=found[:_A_PAGE],
         next=found[_A_PAGE - 1].id if len(found) > _A_PAGE else None,
         wanted={**wanted, "class": class_name},
-        classes=messages.CLASSES,
+        classes=received.CLASSES,
     )
 
 

@@ -69,7 +69,7 @@ SELECT id, 'plan', 'pending', scheduled_at, mailbox_id, %(by)s FROM planned ORDE
 """  # noqa: S608  # only our own words
 
 
-class FollowUp(NamedTuple):
+class FollowUpSlot(NamedTuple):
     """The next e-mail to a lead."""
 
     predecessor_id: int
@@ -77,7 +77,7 @@ class FollowUp(NamedTuple):
     wait_ends_at: datetime
 
 
-def follow(campaign_id: int, follow_ups: Sequence[FollowUp], by: str, *, only_sent: bool = True) -> int:
+def follow(campaign_id: int, follow_ups: Sequence[FollowUpSlot], by: str, *, only_sent: bool = True) -> int:
     """Insert follow-ups, each with its time. Returns how many were new.
 
     only_sent: leave out those whose predecessor was not sent.

@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from models.email import holds, inboxes, limits, windows
-from models.email.gates import Facts, FollowUp, Hold, Reached
+from models.email.gates import Facts, FollowUpFacts, Hold, Reached
 from models.email.locks import NoSuchEmail
 from models.email.suppressed import ENTRY
 from models.email.windows import WindowRow
@@ -250,10 +250,10 @@ def reached(provider: str | None, most: int | None, seconds: int | None, until: 
     return Reached(PROVIDERS[provider].name, Limit(most, timedelta(seconds=seconds)), until)
 
 
-def _follow_up(row: _Around) -> FollowUp | None:
+def _follow_up(row: _Around) -> FollowUpFacts | None:
     if row.predecessor_status is None:
         return None
-    return FollowUp(
+    return FollowUpFacts(
         predecessor_status=row.predecessor_status,
         wait_ends_at=row.wait_ends_at or row.scheduled_at,
         needs_inbox=row.inboxes > 0 or not row.follow_up_without_inbox,

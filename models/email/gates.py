@@ -69,7 +69,7 @@ class Hold:
 
 
 @dataclass(frozen=True)
-class FollowUp:
+class FollowUpFacts:
     """What a follow-up depends on besides: the e-mail before it, and whether an answer to it would have been seen."""
 
     predecessor_status: Status
@@ -121,7 +121,7 @@ class Facts:
     legal_basis: str | None
     requires_legal_basis: bool  # of this installation, if the setting leaves it to that
     hold: Hold | None
-    follow_up: FollowUp | None = None  # None: it is the first to its lead
+    follow_up: FollowUpFacts | None = None  # None: it is the first to its lead
     mailbox_is_its_campaigns: bool = True  # False: it was taken from the campaign
     step_is_its_campaigns: bool = True  # False: it was removed from the sequence
     mailbox_paused_reason: Why | None = None  # a Reason: Punktual itself paused it

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from models.email import batch_moves, locks, moves
-from models.email.batch_moves import FollowUp
+from models.email.batch_moves import FollowUpSlot
 from models.email.claims import Claim
 from models.store.database import database, fetch, fetch_row, rows
 from models.store.installation import HANDED_OVER
@@ -122,7 +122,7 @@ def _row_of(it: HandOver, by: str) -> int | None:
     if before is None:
         batch_moves.plan(it.campaign_id, [slot], by)
     else:
-        batch_moves.follow(it.campaign_id, [FollowUp(before[0], slot, it.at)], by, only_sent=False)
+        batch_moves.follow(it.campaign_id, [FollowUpSlot(before[0], slot, it.at)], by, only_sent=False)
     row = fetch_row(OF_STEP, (lead.id, step[0]))
     return None if row is None else int(row[0])
 

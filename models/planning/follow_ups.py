@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Sequence
 
-from models.email.batch_moves import FollowUp
+from models.email.batch_moves import FollowUpSlot
 from models.planning import unplanned
 from models.planning.plans import Situation
 from models.planning.unplanned import Unfollowed
@@ -27,13 +27,13 @@ def due(most: int) -> list[Unfollowed]:
     return unplanned.follow_ups(ids, since, most)
 
 
-def placed(asked: Sequence[Unfollowed], seen: Situation) -> dict[int, list[FollowUp]]:
+def placed(asked: Sequence[Unfollowed], seen: Situation) -> dict[int, list[FollowUpSlot]]:
     """Campaign id -> its follow-ups with their slots. Those whose mailbox cannot be used now are left out."""
     by_plan = {it.planned: it for it in asked}
-    found: defaultdict[int, list[FollowUp]] = defaultdict(list)
+    found: defaultdict[int, list[FollowUpSlot]] = defaultdict(list)
     for planned, slot in planner.follow(seen.campaigns, seen.mailboxes, seen.taken, by_plan, seen.now):
         it = by_plan[planned]
-        found[it.campaign_id].append(FollowUp(it.predecessor_id, slot, it.wait_ends_at))
+        found[it.campaign_id].append(FollowUpSlot(it.predecessor_id, slot, it.wait_ends_at))
     return dict(found)
 
 

@@ -138,7 +138,7 @@ UPDATE campaign SET replan_reason = NULL WHERE id = %(campaign)s AND replan_reas
 
 
 def write_follow_ups(
-    campaign_id: int, follow_ups: Sequence[batch_moves.FollowUp], seen: Situation, by: str
+    campaign_id: int, follow_ups: Sequence[batch_moves.FollowUpSlot], seen: Situation, by: str
 ) -> int | None:
     """The same for follow-ups, which get their slots as their e-mails have been sent."""
     slots = [it.slot for it in follow_ups]

@@ -15,7 +15,7 @@ from actors.disk import handover_log
 from actors.plan import plan_new, replan
 from models.audit import changes
 from models.email import batch_moves, moves, recipients, recovery, remaining
-from models.email.batch_moves import FollowUp
+from models.email.batch_moves import FollowUpSlot
 from models.email.claims import Claim
 from models.health import invariants
 from models.owner import campaigns, reopening
@@ -82,7 +82,8 @@ def followed(email_id: int, step_id: int) -> int:
     row = make.row(email_id)
     slot = Slot(row.campaign_id, row.campaign_lead_id, step_id, row.mailbox_id, row.scheduled_at + timedelta(hours=1))
     assert (
-        batch_moves.follow(row.campaign_id, [FollowUp(email_id, slot, row.scheduled_at)], "tests", only_sent=False) == 1
+        batch_moves.follow(row.campaign_id, [FollowUpSlot(email_id, slot, row.scheduled_at)], "tests", only_sent=False)
+        == 1
     )
     return int(Q.get(Q.campaign_lead == row.campaign_lead_id, Q.step == step_id).id)
 

@@ -8,7 +8,7 @@ import pytest
 from actors.deliver import act_on_closed_gate
 from actors.plan import replan
 from models.email import batch_moves, moves
-from models.email.batch_moves import FollowUp
+from models.email.batch_moves import FollowUpSlot
 from models.email.claims import Claim
 from models.email.gates import Closed
 from models.health import invariants
@@ -54,7 +54,7 @@ def due(*, imap: bool = True, waited: timedelta = MINUTE, **campaign: object) ->
     at = make.now() - SECOND
     slot = make.slot(make.row(email_id), at)._replace(step_id=second)
     database.execute("DROP INDEX IF EXISTS campaign_email_queue_campaign_id_campaign_lead_id")
-    batch_moves.follow(campaign_id, [FollowUp(email_id, slot, at - waited)], "tests")
+    batch_moves.follow(campaign_id, [FollowUpSlot(email_id, slot, at - waited)], "tests")
     row: CampaignEmailQueue = Q.get(Q.predecessor == email_id)
     return row
 

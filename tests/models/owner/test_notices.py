@@ -8,7 +8,7 @@ from itertools import count
 import pytest
 
 from models.email import batch_moves, moves
-from models.email.batch_moves import FollowUp
+from models.email.batch_moves import FollowUpSlot
 from models.health import calibrations, domains
 from models.inbox import looks
 from models.owner import arming, campaigns, mailboxes, notices, protection, settlement
@@ -170,7 +170,7 @@ def a_stuck_follow_up(again: int | None = None) -> int:
     step = CampaignStep.get(CampaignStep.campaign == campaign_id, CampaignStep.position == 2).id
     at = make.now() - timedelta(days=10)
     slot = make.slot(make.row(email_id), at)._replace(step_id=step)
-    batch_moves.follow(campaign_id, [FollowUp(email_id, slot, at)], "tests")
+    batch_moves.follow(campaign_id, [FollowUpSlot(email_id, slot, at)], "tests")
     return mailbox_id
 
 

@@ -9,7 +9,7 @@ import pytest
 
 import config
 from models.email import batch_moves, facts, gates, moves, recipients
-from models.email.batch_moves import FollowUp
+from models.email.batch_moves import FollowUpSlot
 from models.email.claims import Claim
 from models.email.gates import LOOK_LASTS, Closed
 from models.inbox import incoming, looks, unread
@@ -64,7 +64,7 @@ def follow(email_id: int, at: datetime | None = None) -> int:
         .first()
     )
     slot = Slot(row.campaign_id, row.campaign_lead_id, step.id, row.mailbox_id, due)
-    assert batch_moves.follow(row.campaign_id, [FollowUp(email_id, slot, due - HOUR)], "tests") == 1
+    assert batch_moves.follow(row.campaign_id, [FollowUpSlot(email_id, slot, due - HOUR)], "tests") == 1
     return int(Q.get(Q.predecessor == email_id).id)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from models.email.batch_moves import FollowUp, follow
+from models.email.batch_moves import FollowUpSlot, follow
 from models.email.moves import accept
 from models.owner import campaigns, mailboxes, steps
 from models.owner.mailboxes import SentMail
@@ -146,7 +146,7 @@ class TestARunningCampaign:
         CampaignStep.update(text="The last").where(CampaignStep.id == third.id).execute()
         at = make.now() + timedelta(days=2)
         lead = make.row(first).campaign_lead_id
-        assert follow(row.id, [FollowUp(first, Slot(row.id, lead, second.id, box, at), at)], "tests") == 1
+        assert follow(row.id, [FollowUpSlot(first, Slot(row.id, lead, second.id, box, at), at)], "tests") == 1
         its = {"steps": "1", **block(2, count="4", unit="hours", text="The last")}
         path = f"/campaigns/{row.id}/edit"
 
