@@ -173,8 +173,8 @@ def _match(
     if it.class_ in ("bounce", "complaint"):
         found = (matching.to_address(each, mailbox_id, message.received_at) for each in it.recipients)
         match = next((each for each in found if each is not None), None)
-        return match, "recipient" if match else None
-    return by_sender, "sender" if by_sender else None
+        return match, matching.BY_RECIPIENT if match else None
+    return by_sender, matching.BY_SENDER if by_sender else None
 
 
 def _by_token(it: Incoming) -> Match | None:

@@ -59,7 +59,7 @@ class Found:
     excerpt: str
     returns_on: date | None
     match: Match | None
-    matched_by: str | None  # a header with one of our ids; or "sender" or "recipient", by address alone
+    matched_by: str | None  # a header with one of our ids; or one of matching.BY_ADDRESS
     recipients: Sequence[str] = ()  # of a bounce or complaint
     diagnostic: str = ""
     cited: Sequence[str] = field(default=())
@@ -98,7 +98,7 @@ def _keep(at: Cursor, found: Found) -> int | None:
     if added is None:
         return None
     incoming_id = int(added[0])
-    if match and found.matched_by not in ("sender", "recipient"):
+    if match and found.matched_by not in matching.BY_ADDRESS:
         _settle(match.email_id)
     _follow(_get(incoming_id), BY)
     return incoming_id
@@ -144,6 +144,7 @@ class _Kept:
     campaign_id: int | None
     lead_id: int | None
     address: str | None  # of the lead
+    matched_by: str | None
     is_corrected: bool  # a person has judged it
     suppressed: str | None
     evidence: dict[str, Any]
@@ -155,7 +156,8 @@ class _Kept:
 
 GET = """
 SELECT i.id, i.class AS class_name, i.kind, i.sender, i.read_at, i.received_at, i.returns_on, i.email_id,
-       i.campaign_id, i.lead_id, p.address, i.corrected_at IS NOT NULL AS is_corrected, i.suppressed, i.evidence
+       i.campaign_id, i.lead_id, p.address, i.matched_by, i.corrected_at IS NOT NULL AS is_corrected, i.suppressed,
+       i.evidence
 FROM incoming i LEFT JOIN lead p ON p.id = i.lead_id WHERE i.id = %s FOR NO KEY UPDATE OF i
 """
 
@@ -195,7 +197,7 @@ def _complained(it: _Kept, by: str) -> None:
 
 def _is_about_another_letter(it: _Kept) -> bool:
     """Found by the address alone, although it names a letter: somebody may have sent that in our name."""
-    return it.evidence.get("matched") == "" and bool(it.evidence.get("cited")) and not it.is_corrected
+    return it.matched_by in matching.BY_ADDRESS and bool(it.evidence.get("cited")) and not it.is_corrected
 
 
 def _address_bounced(it: _Kept, by: str) -> None:
@@ -266,13 +268,13 @@ def _suppress(it: _Kept, why: Mapping[str | None, Reason], by: str) -> None:
 
 
 # The message that names an unknown e-mail proves that it was sent, also if the e-mail became unknown only later.
-PROOF = """
+PROOF = f"""
 SELECT q.id AS email_id, q.claim_token, i.folder, i.uid, i.matched_by AS header, i.received_at
 FROM campaign_email_queue q
-JOIN incoming i ON i.email_id = q.id AND i.matched_by NOT IN ('sender', 'recipient')
+JOIN incoming i ON i.email_id = q.id AND i.matched_by NOT IN {matching.BY_ADDRESS}
 WHERE q.status = 'unknown' AND (%(email)s::bigint IS NULL OR q.id = %(email)s)
 ORDER BY q.id, i.id
-"""
+"""  # noqa: S608  # only our own words
 
 
 class _Proof(NamedTuple):

@@ -24,6 +24,9 @@ class Match:
     content: memoryview | None  # as handed over
 
 
+# How a message was matched if it names no e-mail of ours: by whom it is from, or whom it could not reach.
+BY_SENDER, BY_RECIPIENT = "sender", "recipient"
+BY_ADDRESS = (BY_SENDER, BY_RECIPIENT)
 _COLUMNS = """
 q.id AS email_id, q.campaign_id, l.lead_id, p.address AS recipient, e.content
 FROM {source} campaign_email_queue q {on}
