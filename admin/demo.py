@@ -28,8 +28,8 @@ from models.store import database, migrate, tick_request, vault
 from models.store.tables import Campaign
 from models.views import overview
 from models.views.overview import EmailLine
-from ops.answers import Answers, reply_to
 from ops.catcher import Catcher
+from ops.demo_imap import DemoInbox, reply_to
 from ops.run import tied
 from ops.run.pages import Pages
 from scheduling.window import WARSAW
@@ -53,7 +53,7 @@ def demo() -> None:
     database.open_database("punktual demo")
     migrate.migrate()
     folder = settings.var / "demo" / "mails"
-    with Catcher(folder) as catcher, Answers() as answers:
+    with Catcher(folder) as catcher, DemoInbox() as answers:
         row = _prepare(catcher.port, answers.port)
         try:
             with _served(), _worker(settings.var / "demo" / "worker.log") as worker:
@@ -120,7 +120,7 @@ def _worker(log: Path) -> Iterator[subprocess.Popen[bytes]]:
         process.wait()
 
 
-def _watch(row: Campaign, worker: subprocess.Popen[bytes], answers: Answers) -> None:
+def _watch(row: Campaign, worker: subprocess.Popen[bytes], answers: DemoInbox) -> None:
     """Print each e-mail when it is sent, until all are; one lead answers the first."""
     shown = {line.id for line in _lines(row) if line.sent_at}
     now = clock.boottime()
@@ -147,7 +147,7 @@ def _watch(row: Campaign, worker: subprocess.Popen[bytes], answers: Answers) -> 
         threading.Event().wait(0.25)
 
 
-def _answer(line: EmailLine, answers: Answers) -> None:
+def _answer(line: EmailLine, answers: DemoInbox) -> None:
     content = overview.content(line.id)
     assert content is not None
     answers.receive(line.mailbox, reply_to(content, ANSWER))

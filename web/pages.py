@@ -14,7 +14,7 @@ from mail.address import AddressInvalid, normalise
 from models.audit import changes
 from models.email import former_mailboxes
 from models.inbox import incoming as received
-from models.inbox import switches
+from models.inbox import reply_stops
 from models.owner import campaigns, mail_tests, mailboxes
 from models.people import suppressions
 from models.states import CampaignStatus, Status
@@ -36,7 +36,7 @@ from models.views import today as timeline
 from models.views.letters import NoSuchStep
 from models.views.mails import CursorInvalid
 from reasons import gettext_noop
-from web import crowds, email_times, letter, outlook, picture, preview, words
+from web import email_times, letter, outlook, preview, timeline_bars, timeline_layout, words
 from web.guard import headers
 from web.screen import show
 
@@ -61,7 +61,7 @@ def today() -> Response:
     rows = campaigns.every()
     now = database.clock()
     hour = request.args.get("show") == "hour"
-    sight = timeline.between(*picture.hour_around(now), now) if hour else timeline.whole_day(now)
+    sight = timeline.between(*timeline_layout.hour_around(now), now) if hour else timeline.whole_day(now)
     found = timeline.stretches(rows, sight, _finest(hour=hour))
     counts = timeline.counts(rows, now) if hour else {id: timeline.by_status(each) for id, each in found.items()}
     shown = [row for row in rows if row.status in _ON_THE_WAY or row.id in counts]
@@ -77,14 +77,14 @@ def today() -> Response:
 
 def _drawn(
     rows: list[Campaign], sight: timeline.Sight, found: dict[int, list[timeline.Stretch]], *, hour: bool
-) -> picture.Picture:
+) -> timeline_layout.Picture:
     now, lines = sight.now, timeline.lines(rows, overview.heads(rows), sight.now)
     every = [it for each in found.values() for it in each]
-    axis = picture.axis_around(now, every) if hour else picture.axis_of_day(now, lines, every)
-    few = crowds.few(found)
+    axis = timeline_layout.axis_around(now, every) if hour else timeline_layout.axis_of_day(now, lines, every)
+    few = timeline_bars.few(found)
     marks = timeline.marks([row for row in rows if row.id in few], sight)
     crowded = {id: each for id, each in found.items() if id not in few}
-    return picture.draw(
+    return timeline_layout.draw(
         now,
         axis,
         [replace(line, marks=marks[line.campaign.id]) for line in lines],
@@ -95,7 +95,7 @@ def _drawn(
 
 
 def _finest(*, hour: bool) -> timedelta:
-    return picture.MINUTE if hour else picture.QUARTER
+    return timeline_layout.MINUTE if hour else timeline_layout.QUARTER
 
 
 def _totals(rows: Iterable[Campaign], counts: dict[int, Counter[str]]) -> dict[str, int]:
@@ -138,7 +138,7 @@ def campaign_page(campaign_id: int, refusal: str | None = None) -> Response:
         too_small=mailboxes.too_small_for(row.id),
         waiting=former_mailboxes.waiting([row.id]),
         changes=changes.of_campaign(row.id),
-        stops=switches.of(row.id),
+        stops=reply_stops.of(row.id),
         page=_mails(row.id, status, lead, stretch),
         stretch=stretch,
         status=status,

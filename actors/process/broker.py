@@ -29,7 +29,7 @@ from actors.queues import Actor
 from actors.send_notices import tell_people
 from actors.tick import tick
 from actors.tokens import renew_tokens
-from models.store import database, silence
+from models.store import database, unresponsive_server
 from ops import broker_connection
 from ops.watch import logs, moves
 
@@ -129,7 +129,7 @@ class DatabaseConnections(Middleware):
 
     def after_process_boot(self, broker: dramatiq.Broker) -> None:
         database.open_database(f"punktual {this_worker()}")
-        silence.watch()
+        unresponsive_server.watch()
 
     def after_process_message(
         self, broker: dramatiq.Broker, message: Any, *, exception: BaseException | None = None, **_: Any

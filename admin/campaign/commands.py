@@ -14,7 +14,7 @@ from intake import edits
 from intake.campaign_file import FileInvalid, read_campaign
 from mail.compose import Templates
 from models.audit import changes
-from models.inbox import switches
+from models.inbox import reply_stops
 from models.owner import campaigns, mailboxes
 from models.owner.campaigns import AddedLeads, CampaignInvalid
 from models.states import CampaignStatus
@@ -187,7 +187,7 @@ def replies(
     Example: python -m admin campaign replies Autumn --all-campaigns
     """
     row = campaigns.find(name)
-    stops = switches.change(row.id, who(), in_all_campaigns=all_campaigns, colleagues=colleagues)
+    stops = reply_stops.change(row.id, who(), in_all_campaigns=all_campaigns, colleagues=colleagues)
     where = "all campaigns" if stops.in_all_campaigns else "this campaign"
     print(f"a reply stops the lead{' and its colleagues' if stops.colleagues else ''} in {where}")
 

@@ -17,7 +17,7 @@ from models.audit import changes
 from models.email import attempts, holds, moves
 from models.email.attempts import Cited
 from models.email.claims import Held
-from models.inbox import holding, looks, matching, switches
+from models.inbox import holding, looks, matching, reply_stops
 from models.inbox.looks import Cursor
 from models.inbox.matching import Match
 from models.people import suppressions
@@ -214,7 +214,7 @@ def _address_bounced(it: _Kept, by: str) -> None:
 
 
 def _stop(it: _Kept, lead_id: int, campaign_id: int, by: str) -> None:
-    stops = switches.of(campaign_id)
+    stops = reply_stops.of(campaign_id)
     where = None if stops.in_all_campaigns else campaign_id
     for each in _lead_and_sender(lead_id, it.sender):
         holding.stop(each, where, it.id, Reason(Code.REPLIED), by)
@@ -224,7 +224,7 @@ def _stop(it: _Kept, lead_id: int, campaign_id: int, by: str) -> None:
 
 def _stopped_by(class_: str, campaign_id: int | None, lead_id: int, sender: str) -> set[int]:
     """Whom a message of this class may stop."""
-    is_for_all = class_ == "human" and campaign_id is not None and switches.of(campaign_id).colleagues
+    is_for_all = class_ == "human" and campaign_id is not None and reply_stops.of(campaign_id).colleagues
     return {*_lead_and_sender(lead_id, sender), *(holding.colleagues(lead_id) if is_for_all else ())}
 
 

@@ -32,14 +32,14 @@ from psycopg2.errors import DeadlockDetected, LockNotAvailable, QueryCanceled, R
 
 import config
 from clock import boottime, now
-from models.store import embedded, moments, silence
+from models.store import embedded, timestamps, unresponsive_server
 
 T = TypeVar("T")
 
 
 class _Cursor(extensions.cursor):
     def execute(self, *arguments: Any) -> None:
-        with silence.waiting(self.connection):
+        with unresponsive_server.waiting(self.connection):
             super().execute(*arguments)
 
 
@@ -49,7 +49,7 @@ class _Session(extensions.connection):
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self.cursor_factory = _Cursor
-        moments.read_on(self)
+        timestamps.read_on(self)
         self.begins = False  # BEGIN is sent with the next statement
         self.unsent: list[str] = []  # statements of this transaction that are sent with its next one or its COMMIT
         self.prepared: set[str] = set()
@@ -360,7 +360,7 @@ def replace_silent_session(seconds: float) -> None:
     if database.is_closed():
         return
     with socket.socket(fileno=os.dup(_session_now().fileno())) as line:
-        overdue = Timer(seconds, silence.hang_up, (line,))
+        overdue = Timer(seconds, unresponsive_server.hang_up, (line,))
         overdue.start()
         try:
             execute("SELECT 1")

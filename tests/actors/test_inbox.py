@@ -19,7 +19,7 @@ from models.email import moves
 from models.email.claims import Claim
 from models.email.gates import Closed
 from models.health import invariants
-from models.inbox import holding, incoming, looks, matching, switches
+from models.inbox import holding, incoming, looks, matching, reply_stops
 from models.owner import mailboxes, notices, protection
 from models.owner.mailboxes import SentMail
 from models.people import forgetting, lead_import, suppressions
@@ -151,7 +151,7 @@ class TestAReply:
         mailbox_id = a_mailbox(dovecot, user)
         [email_id] = sent(mailbox_id, LEAD)
         elsewhere, another = pending(mailbox_id), pending(mailbox_id, "jan@inny.example")
-        switches.change(make.row(email_id).campaign_id, "ola", in_all_campaigns=True)
+        reply_stops.change(make.row(email_id).campaign_id, "ola", in_all_campaigns=True)
         dovecot.receive(user, a_reply(email_id, "Proszę o ofertę."))
 
         read()
@@ -166,7 +166,7 @@ class TestAReply:
         mailbox_id = a_mailbox(dovecot, user)
         [email_id] = sent(mailbox_id, f"anna@{domain}")
         colleague, other = pending(mailbox_id, f"jan@{domain}"), pending(mailbox_id, "jan@inny.example")
-        switches.change(make.row(email_id).campaign_id, "ola", in_all_campaigns=True, colleagues=True)
+        reply_stops.change(make.row(email_id).campaign_id, "ola", in_all_campaigns=True, colleagues=True)
         dovecot.receive(user, a_reply(email_id, "Proszę o ofertę.", sender=f"anna@{domain}"))
 
         read()
@@ -183,7 +183,7 @@ class TestAReply:
         mailbox_id = a_mailbox(dovecot, user)
         [email_id] = sent(mailbox_id, f"anna@{domain}")
         answered = make.row(email_id).campaign_id
-        switches.change(answered, "ola", in_all_campaigns=everywhere, colleagues=True)
+        reply_stops.change(answered, "ola", in_all_campaigns=everywhere, colleagues=True)
         dovecot.receive(user, a_reply(email_id, "Proszę o ofertę.", sender=f"anna@{domain}"))
         read()
 
@@ -203,7 +203,7 @@ class TestAReply:
     def test_stops_a_colleague_whose_mail_was_planned_at_the_same_time(self, dovecot: Dovecot, user: str) -> None:
         mailbox_id = a_mailbox(dovecot, user)
         [email_id] = sent(mailbox_id, LEAD)
-        switches.change(make.row(email_id).campaign_id, "ola", in_all_campaigns=True, colleagues=True)
+        reply_stops.change(make.row(email_id).campaign_id, "ola", in_all_campaigns=True, colleagues=True)
         dovecot.receive(user, a_reply(email_id, "Proszę o ofertę."))
         read()
         colleague = pending(mailbox_id, "jan@klient.example")
@@ -218,7 +218,7 @@ class TestAReply:
         mailbox_id = a_mailbox(dovecot, user)
         [email_id] = sent(mailbox_id, LEAD)
         colleague = pending(mailbox_id, "jan@klient.example")
-        switches.change(make.row(email_id).campaign_id, "ola", in_all_campaigns=True, colleagues=True)
+        reply_stops.change(make.row(email_id).campaign_id, "ola", in_all_campaigns=True, colleagues=True)
         dovecot.receive(user, a_reply(email_id, "Proszę o ofertę."))
         [row] = read()
         assert make.row(colleague).status == Status.CANCELLED
@@ -231,7 +231,7 @@ class TestAReply:
         mailbox_id = a_mailbox(dovecot, user)
         [email_id] = sent(mailbox_id, LEAD)
         colleague = pending(mailbox_id, "jan@klient.example")
-        switches.change(make.row(email_id).campaign_id, "ola", in_all_campaigns=True, colleagues=True)
+        reply_stops.change(make.row(email_id).campaign_id, "ola", in_all_campaigns=True, colleagues=True)
         dovecot.receive(user, a_reply(email_id, "Proszę o ofertę."))
         read()
 
@@ -745,7 +745,7 @@ class TestSomebodyElseWhoAnswersALeadsLetter:
         mailbox_id = a_mailbox(dovecot, user)
         email_id, theirs = sent_and_pending(mailbox_id, "jan@inny.example")
         elsewhere = pending(mailbox_id, "jan@inny.example")
-        switches.change(make.row(email_id).campaign_id, "ola", in_all_campaigns=True, colleagues=True)
+        reply_stops.change(make.row(email_id).campaign_id, "ola", in_all_campaigns=True, colleagues=True)
         dovecot.receive(user, a_reply(email_id, "Proszę o ofertę.", sender="jan@inny.example"))
 
         read()

@@ -32,7 +32,7 @@ from tests.constraints import without_checks
 from tests.waiting import until
 from tests.web.conftest import token_of
 from tests.web.rows import something_of_everything
-from web import crowds, outlook, words
+from web import outlook, timeline_bars, words
 
 
 @pytest.fixture(autouse=True)
@@ -184,7 +184,7 @@ class TestToday:
         until(lambda: f'id="mark-{email_id}" class="mark pending late"' in page(browser, "/"), "a late mark")
 
     def test_draws_many_as_bars_that_lead_to_the_list_of_each(self, browser: FlaskClient) -> None:
-        mailbox_id, count = make.a_mailbox(), crowds.MOST_OF_LINE + 1
+        mailbox_id, count = make.a_mailbox(), timeline_bars.MOST_OF_LINE + 1
         campaign_id = make.a_campaign([mailbox_id], leads=count)
         begin, end = warsaw_day_bounds(warsaw_day(make.now()))
         noon = begin + (end - begin) / 2

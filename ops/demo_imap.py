@@ -17,7 +17,7 @@ _FETCHED = re.compile(rb"BODY(?:\.PEEK)?\[\](?:<(\d+)\.(\d+)>)?")
 _CAPABILITIES = b"* CAPABILITY IMAP4rev1\r\n"
 
 
-class Answers:
+class DemoInbox:
     """Listens on loopback until stopped."""
 
     def __init__(self, host: str = "127.0.0.1") -> None:
@@ -41,7 +41,7 @@ class Answers:
         self.messages[user].append((clock.now(), content))
 
 
-def _handler(answers: Answers) -> type[socketserver.StreamRequestHandler]:
+def _handler(answers: DemoInbox) -> type[socketserver.StreamRequestHandler]:
     messages = answers.messages
 
     class Conversation(socketserver.StreamRequestHandler):

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from models.health import findings
-from models.store import database, silence
+from models.store import database, unresponsive_server
 from tests.conftest import Override
 from tests.waiting import BOUND, until
 
@@ -16,8 +16,8 @@ def test_a_wait_that_lasts_too_long_is_an_outage_for_who_waits_and_for_nobody_el
 
     with ThreadPoolExecutor(1) as threads:
         asked = threads.submit(database.fetch, f"SELECT pg_sleep({BOUND})")
-        until(lambda: silence._waits, "the question")
-        silence.hang_up_on_silent(0)
+        until(lambda: unresponsive_server._waits, "the question")
+        unresponsive_server.hang_up_on_silent(0)
         failure = asked.exception(BOUND)
         threads.submit(database.close).result(BOUND)
 
@@ -29,8 +29,8 @@ def test_a_wait_that_lasts_too_long_is_an_outage_for_who_waits_and_for_nobody_el
 
 
 def test_a_wait_of_usual_length_goes_on(db: None) -> None:
-    with silence.waiting(database._session_now()):
-        silence.hang_up_on_silent(BOUND)
+    with unresponsive_server.waiting(database._session_now()):
+        unresponsive_server.hang_up_on_silent(BOUND)
 
     assert database.fetch("SELECT 1") == [(1,)]
 
@@ -39,13 +39,13 @@ def test_a_wait_of_usual_length_goes_on(db: None) -> None:
 def test_a_wait_lasts_longer_than_any_timeout_of_a_statement(settings: Override, seconds: float) -> None:
     settings(DATABASE_STATEMENT_TIMEOUT_SECONDS=seconds)
 
-    assert silence.longest_wait() > max(seconds, findings.LONGEST_SECONDS)
+    assert unresponsive_server.longest_wait() > max(seconds, findings.LONGEST_SECONDS)
 
 
 def test_a_wait_that_has_just_ended_ends_no_other_connection() -> None:
     ours, others = socket.socketpair()
     with ours, others:
-        silence._hang_up_if_waiting(ours, since=0.0)
+        unresponsive_server._hang_up_if_waiting(ours, since=0.0)
 
         others.sendall(b"still there")
         assert ours.recv(11) == b"still there"
@@ -55,7 +55,7 @@ def test_the_connection_of_a_session_that_is_closed_is_left_alone(db: None) -> N
     session = database._session_now()
     database.close()
 
-    with silence.waiting(session):
-        silence.hang_up_on_silent(-1)
+    with unresponsive_server.waiting(session):
+        unresponsive_server.hang_up_on_silent(-1)
 
     assert database.fetch("SELECT 1") == [(1,)]

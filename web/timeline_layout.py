@@ -9,8 +9,8 @@ from itertools import groupby
 from models.views.today import CampaignDay, MovedAway, Stretch, TimeChange, TimelineMark
 from reasons import Why
 from scheduling.window import WARSAW, warsaw_day, warsaw_day_bounds
-from web import crowds
-from web.crowds import Bar
+from web import timeline_bars
+from web.timeline_bars import Bar
 
 _HOUR = timedelta(hours=1)
 # (span around now, distance of labels): the smallest that contains all e-mails of the hour is used.
@@ -144,7 +144,7 @@ def draw(
     finest: timedelta,
 ) -> Picture:
     """lines: with the marks in sight. crowded: of those with bars instead, the stretches in sight, `finest` long."""
-    width = crowds.width_of_bars(axis.start, axis.end, len(crowded), finest)
+    width = timeline_bars.width_of_bars(axis.start, axis.end, len(crowded), finest)
     return Picture(
         axis,
         now,
@@ -171,7 +171,7 @@ def _drawn(
         line=line,
         open=(axis.place(line.opens), axis.place(line.closes)) if line.opens and line.closes else None,
         marks=marks,
-        bars=crowds.bars(crowd, axis.start, axis.end, width),
+        bars=timeline_bars.bars(crowd, axis.start, axis.end, width),
         left=[] if any(band.is_away for band in bands) else left,
         moved=Counter(mark.moved.why for mark in line.marks if mark.moved),
         moved_within=moved_within.get(line.campaign.id, Counter()),

@@ -6,7 +6,7 @@ import pytest
 
 from models.states import Status
 from models.views.today import Stretch
-from web import crowds
+from web import timeline_bars
 
 NOON = datetime(2026, 11, 17, 11, 0, tzinfo=UTC)
 QUARTER, HOUR = timedelta(minutes=15), timedelta(hours=1)
@@ -17,25 +17,27 @@ def a_stretch(number: int, count: int = 1, status: Status = Status.SENT, late: i
 
 
 class TestWhichLines:
-    @pytest.mark.parametrize(("count", "is_few"), [(crowds.MOST_OF_LINE, True), (crowds.MOST_OF_LINE + 1, False)])
+    @pytest.mark.parametrize(
+        ("count", "is_few"), [(timeline_bars.MOST_OF_LINE, True), (timeline_bars.MOST_OF_LINE + 1, False)]
+    )
     def test_are_drawn_one_by_one_depends_on_all_their_mails(self, count: int, is_few: bool) -> None:
         found = {1: [a_stretch(0, count - 1), a_stretch(9, status=Status.PENDING)]}
 
-        assert (crowds.few(found) == {1}) is is_few
+        assert (timeline_bars.few(found) == {1}) is is_few
 
     def test_all_together_have_a_bound_and_the_shortest_come_first(self) -> None:
-        found = {id: [a_stretch(0, crowds.MOST_OF_LINE - id, id=id)] for id in range(1, 101)}
+        found = {id: [a_stretch(0, timeline_bars.MOST_OF_LINE - id, id=id)] for id in range(1, 101)}
 
-        few = crowds.few(found)
+        few = timeline_bars.few(found)
 
         drawn = [found[id][0].count for id in few]
-        assert crowds.MOST_MARKS - crowds.MOST_OF_LINE < sum(drawn) <= crowds.MOST_MARKS
+        assert timeline_bars.MOST_MARKS - timeline_bars.MOST_OF_LINE < sum(drawn) <= timeline_bars.MOST_MARKS
         assert max(drawn) < min(found[id][0].count for id in set(found) - few)
 
 
 class TestBars:
-    def bars(self, *found: Stretch, hours: int = 4, width: timedelta = HOUR) -> list[crowds.Bar]:
-        return crowds.bars(found, NOON, NOON + hours * HOUR, width)
+    def bars(self, *found: Stretch, hours: int = 4, width: timedelta = HOUR) -> list[timeline_bars.Bar]:
+        return timeline_bars.bars(found, NOON, NOON + hours * HOUR, width)
 
     def test_count_every_mail_of_their_stretches_by_status(self) -> None:
         found = [
@@ -66,7 +68,7 @@ class TestBars:
     @pytest.mark.parametrize("lines", [1, 40, 1000])
     def test_of_all_lines_have_a_bound(self, hours: int, lines: int) -> None:
         full = [a_stretch(number) for number in range(4 * hours)]
-        width = crowds.width_of_bars(NOON, NOON + hours * HOUR, lines, QUARTER)
+        width = timeline_bars.width_of_bars(NOON, NOON + hours * HOUR, lines, QUARTER)
 
         bars = self.bars(*full, hours=hours, width=width)
 

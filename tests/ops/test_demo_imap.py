@@ -5,7 +5,7 @@ from datetime import timedelta
 import clock
 from mail.inbox import Bounds, opened
 from mail.login import Server
-from ops.answers import Answers, reply_to
+from ops.demo_imap import DemoInbox, reply_to
 
 LETTER = (
     b"From: Ola <ola@sender.example>\r\nTo: anna@leads.example\r\nSubject: Hello\r\nMessage-ID: <1@x>\r\n\r\nDear Anna"
@@ -13,7 +13,7 @@ LETTER = (
 BOUNDS = Bounds(messages=10, message_bytes=10_000, bytes=100_000, seconds=30)
 
 
-def read(answers: Answers, user: str, after: int = 0) -> list[tuple[int, bytes]]:
+def read(answers: DemoInbox, user: str, after: int = 0) -> list[tuple[int, bytes]]:
     server = Server("127.0.0.1", answers.port, "none", user, "any")
     with opened(server, 10, BOUNDS) as inbox:
         [name] = inbox.folders()
@@ -23,7 +23,7 @@ def read(answers: Answers, user: str, after: int = 0) -> list[tuple[int, bytes]]
 
 
 def test_what_came_in_is_read_once_and_by_its_own_user() -> None:
-    with Answers() as answers:
+    with DemoInbox() as answers:
         assert read(answers, "ola") == []
         for text in ("first", "second"):
             answers.receive("ola", reply_to(LETTER, text))

@@ -11,7 +11,7 @@ from models.views.responses import Responses
 from models.views.today import CampaignDay, MovedAway, Stretch, TimeChange, TimelineMark
 from reasons import Code, Reason
 from scheduling.window import warsaw_day_bounds
-from web import picture
+from web import timeline_layout
 
 NOON = datetime(2026, 11, 17, 11, 0, tzinfo=UTC)  # 12:00 in Warsaw
 
@@ -30,19 +30,19 @@ def stretches(*marks: TimelineMark, width: timedelta) -> list[Stretch]:
     return [Stretch(1, Status.PENDING, NOON + (mark.at - NOON) // width * width, 1, 0) for mark in marks]
 
 
-def draw(now: datetime, lines: list[CampaignDay], *, hour: bool = False) -> picture.Picture:
+def draw(now: datetime, lines: list[CampaignDay], *, hour: bool = False) -> timeline_layout.Picture:
     marks = [mark for line in lines for mark in line.marks]
     if hour:
-        start, end = picture.hour_around(now)
+        start, end = timeline_layout.hour_around(now)
         lines = [replace(line, marks=[it for it in line.marks if start <= it.at < end]) for line in lines]
         in_sight = [it for it in marks if start <= it.at < end]
-        axis = picture.axis_around(now, stretches(*in_sight, width=picture.MINUTE))
+        axis = timeline_layout.axis_around(now, stretches(*in_sight, width=timeline_layout.MINUTE))
     else:
-        axis = picture.axis_of_day(now, lines, stretches(*marks, width=picture.QUARTER))
-    return picture.draw(now, axis, lines, {}, {}, picture.QUARTER)
+        axis = timeline_layout.axis_of_day(now, lines, stretches(*marks, width=timeline_layout.QUARTER))
+    return timeline_layout.draw(now, axis, lines, {}, {}, timeline_layout.QUARTER)
 
 
-def labels(drawn: picture.Picture) -> list[str]:
+def labels(drawn: timeline_layout.Picture) -> list[str]:
     return [f"{tick.at:%H:%M}" for tick in drawn.axis.ticks]
 
 
@@ -199,7 +199,7 @@ class TestManyMoves:
         assert drawn.left == []
 
     def test_a_few_are_drawn_one_by_one(self) -> None:
-        [drawn] = draw(NOON, [self.line(*self.some(picture.FEW_MOVES))]).lines
+        [drawn] = draw(NOON, [self.line(*self.some(timeline_layout.FEW_MOVES))]).lines
 
         assert drawn.bands == []
         assert all(placed.origin is not None for placed in drawn.marks)
