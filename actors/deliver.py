@@ -57,7 +57,7 @@ def deliver(email_id: int, scheduled_at_ms: int) -> None:
 
 
 def claim_email(email_id: int, scheduled_at: datetime) -> Claim | None:
-    """Claim the e-mail. None: this machine, a gate or the database does not allow it now."""
+    """Claim the e-mail. Returns None if this machine, a gate or the database does not allow it now."""
     try:
         claim = _claim(email_id, scheduled_at)
     except database.FAILURES as failure:
@@ -93,12 +93,12 @@ def _claim(email_id: int, scheduled_at: datetime) -> Claim | Closed | None:
 
 
 def _is_old(scheduled_at: datetime) -> bool:
-    """After downtime thousands of such hints are in the queue, and most of them are refused."""
+    """Whether the e-mail is long overdue. After downtime the queue holds thousands of such hints; most are refused."""
     return clock.now() - scheduled_at > hints.LOST_AFTER
 
 
 def act_on_closed_gate(closed: Closed, email_id: int, scheduled_at: datetime) -> None:
-    """Hint again, cancel, or do nothing: if the e-mail needs another time, the tick plans it."""
+    """Hint again, cancel, ask for a look into the inboxes, or do nothing: the tick plans what needs another time."""
     log.info("claim_refused", email_id=email_id, gate=closed.gate, reason=closed.reason)
     if closed.gate == "inbox":
         look_to_follow_up(email_id)
@@ -145,7 +145,7 @@ def converse(claim: Claim, content: bytes) -> Iterator[Outcome]:
 
 
 def _is_login_refused(outcome: Outcome) -> bool:
-    """For good: a temporary answer says nothing about the password or token."""
+    """Whether the login was refused for good: a temporary answer says nothing about the password or token."""
     return isinstance(outcome, Deferred) and outcome.phase is Phase.AUTH and (outcome.reply.code or 0) >= 500
 
 
@@ -155,7 +155,7 @@ def _why_not_composed(error: Exception) -> Reason:
 
 
 def hand_over(claim: Claim, content: bytes) -> Reason | None:
-    """Record the hand-over. Returns why the dot must not be sent; None: it may."""
+    """Record the hand-over. Returns why the dot must not be sent, or None if it may."""
     try:
         closed = moves.hand_over(claim.held, content)
         if closed is None:

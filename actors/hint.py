@@ -69,7 +69,7 @@ def hint_marked(due: Hint) -> None:
 
 
 def is_soon(at: datetime) -> bool:
-    """Whether it is inside the buffer horizon, which is bounded by how long RabbitMQ lets a worker hold a message."""
+    """Whether the time is inside the buffer horizon: RabbitMQ limits how long a worker may hold a message."""
     return at < clock.now() + timedelta(minutes=config.settings().planning.buffer_minutes)
 
 
@@ -101,7 +101,7 @@ def _publish_all(read: Callable[[], list[Hint]], count: int = 0) -> None:
 
 
 def hint_planned(campaign_ids: Sequence[int]) -> bool:
-    """Publish hints for newly planned e-mails that are due within minutes. False: the broker is away."""
+    """Publish hints for newly planned e-mails that are due within minutes. Returns False if the broker is away."""
     try:
         _publish(hints.soon(campaign_ids))
     except FAILURES as failure:

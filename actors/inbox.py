@@ -90,7 +90,7 @@ def bounds() -> Bounds:
 
 
 def read_folder(mailbox_id: int, it: Inbox, name: str) -> bool:
-    """Whether it was read to its end."""
+    """Read the folder's new messages. Returns whether it was read to its end."""
     folder: Folder = it.open(name)
     at = looks.cursor(mailbox_id, name, folder.uidvalidity)
     last_uid = at.last_uid
@@ -122,7 +122,7 @@ def read_message(at: Cursor, message: Message) -> int | None:
 
 
 def judge(mailbox_id: int, message: Message) -> Found:
-    """What it is, and which of our e-mails it is about."""
+    """Classify a message and find which of our e-mails it is about."""
     raw = message.raw
     cited, sender = classify.cited(raw), classify.sender(raw)
     named = matching.named([each.message_id for each in cited])
@@ -164,7 +164,10 @@ def judge(mailbox_id: int, message: Message) -> Found:
 def _match(
     it: Incoming, named: list[Match], by_sender: Match | None, mailbox_id: int, message: Message
 ) -> tuple[Match | None, str | None]:
-    """In order of trust: ids in the message, ids in what it returns, whom it could not reach, its sender."""
+    """The e-mail that the message is about, and how it was matched.
+
+    In order of trust: ids in the message, ids in what it returns, whom it could not reach, its sender.
+    """
     if it.class_ == "other":
         return None, None
     if named:
@@ -178,7 +181,7 @@ def _match(
 
 
 def _by_token(it: Incoming) -> Match | None:
-    """The e-mail whose List-Unsubscribe address was written to: its token is signed, so it needs no other proof."""
+    """The e-mail whose List-Unsubscribe token the message has: the token is signed, so it needs no other proof."""
     token = unsubscribe.token_in(it.subject) or unsubscribe.token_in(it.excerpt)
     email = unsubscribe.email_of(token, vault.derived_keys(unsubscribe.PURPOSE)) if token else None
     return next(iter(matching.named([str(email)])), None) if email else None

@@ -155,7 +155,7 @@ def _replan(reasons: Mapping[int, str], written: _Written, campaign_ids: Collect
 
 
 def _portion(campaign_ids: Sequence[int]) -> list[int]:
-    """Campaigns with AT_ONCE pending e-mails in all, at least one. If there are more, each minute starts elsewhere."""
+    """The first campaigns with AT_ONCE pending e-mails together. If there are more, each minute starts elsewhere."""
     counts = plans.pending_counts(campaign_ids)
     first = int(clock.now().timestamp() // 60) % max(len(campaign_ids), 1) if sum(counts.values()) > AT_ONCE else 0
     in_turn = [*campaign_ids[first:], *campaign_ids[:first]]

@@ -13,12 +13,12 @@ log = logs.get()
 
 
 def may_claim() -> bool:
-    """If not, the log says why. E-mails whose hints are dropped meanwhile are hinted again later."""
+    """Whether this machine may claim; if not, the log says why. Hints that are dropped meanwhile come again later."""
     return _look(everything=True) is not None
 
 
 def look() -> Seen | None:
-    """What a claim must verify in the database. None: this machine may not claim."""
+    """What a claim must verify in the database. Returns None if this machine may not claim."""
     return _look(everything=journal.is_waiting())
 
 

@@ -31,7 +31,7 @@ def reconcile() -> None:
 
 
 def note_suppressions() -> None:
-    """Keep them on this machine's disk too, for a backup that may be restored."""
+    """Note new suppressions on this machine's disk, in case a backup is restored that lacks them."""
     suppressed.note()
 
 

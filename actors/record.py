@@ -56,7 +56,7 @@ def retry_refused() -> None:
 
 
 def move(attempt: Attempt, outcome: Outcome) -> bool:
-    """Make the one move for an outcome. False: the attempt's claim is over."""
+    """Make the one move for an outcome. Returns False if the attempt's claim is over."""
     held, conversation = attempt.held, conversation_of(outcome)
     match outcome:
         case Accepted():
@@ -101,13 +101,13 @@ def _hold(attempt: Attempt) -> None:
 
 
 def _log_bug(attempt: Attempt, outcome: Outcome) -> None:
-    """Called while an exception that is no outage is handled."""
+    """Log an outcome that could not be recorded. Call it while an exception that is no outage is handled."""
     log.exception("outcome_not_recorded", email_id=attempt.held.email_id, outcome=type(outcome).__name__.lower())
     metrics.RECORDS_REFUSED.inc()
 
 
 def _count(held: bool, attempt: Attempt, outcome: Outcome) -> None:
-    """The move itself has been logged by its listener."""
+    """Count the outcome if its move was made, which its listener has logged; else log that the claim was over."""
     if held:
         tally.recorded(outcome)
     else:
@@ -137,7 +137,7 @@ def _record_refusal(attempt: Attempt, outcome: Deferred | Refused, conversation:
 
 
 def _kind(outcome: Deferred | Refused) -> Kind | None:
-    """The answer, if many leads with the same one show that their mailbox is to blame."""
+    """The kind of answer, if the same answer to many leads can show that their mailbox is to blame; else None."""
     it = outcome.reply
     if it.code is None or (isinstance(outcome, Deferred) and outcome.scope is Scope.LEAD):
         return None
@@ -168,7 +168,10 @@ def _close_to_its_letter(attempt: Attempt, conversation: Conversation) -> bool:
 
 
 def _close_mailbox(attempt: Attempt, conversation: Conversation, refusal: Refusal | None = None) -> bool:
-    """The mailbox's fault does not fail the e-mail, which is released. refusal: the one that shows the fault."""
+    """Close the mailbox and release the e-mail, which does not fail. Returns False if the attempt's claim is over.
+
+    refusal: given if answers to other e-mails show the mailbox's fault.
+    """
     until = mailboxes.close_after(attempt.held, conversation, pause_after, refusal=refusal)
     if until is None:
         return False
@@ -190,7 +193,7 @@ def _proves_mailbox(outcome: Deferred | Refused) -> bool:
 
 
 def pause_after(before: int) -> timedelta:
-    """before: the number of attempts or faults in a row before this one."""
+    """How long to pause after an attempt or a fault with `before` others in a row before it."""
     rules = config.settings().sending
     draw = random()  # noqa: S311  # spreads retries, hides nothing
     return backoff.delay(before, rules.retry_first_seconds, rules.retry_factor, rules.retry_cap_seconds, draw)

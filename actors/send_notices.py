@@ -146,7 +146,7 @@ def tell(due: Due, to: list[Notifier]) -> None:
 
 
 def _tell(due: Due, notifier: Notifier, title: str, body: str) -> str | None:
-    """Why the notifier may not have got it; None: it has."""
+    """Send the notice, unless this notifier has it. Returns why it may not have arrived, or None if it has."""
     if notifier.key in due.reached:
         return None
     failure = notifier.tell(title, body)
@@ -160,7 +160,7 @@ def _tell(due: Due, notifier: Notifier, title: str, body: str) -> str | None:
 
 
 def words(due: Due) -> tuple[str, str]:
-    """Title and body. They may name campaigns and mailboxes, never leads."""
+    """The notice's title and body. They may name campaigns and mailboxes, never leads."""
     wording = WORDINGS[due.kind]
     values = {
         "name": escape_controls(due.name)[:_LONGEST_NAME],

@@ -60,7 +60,7 @@ def tick() -> None:
 def run(step: Step) -> bool | None:
     """Run one step. Its failure (a broker that is away, say) must not stop the others.
 
-    None: it failed. Otherwise whether it left some to another tick.
+    Returns whether it left some work to another tick, or None if it failed.
     """
     try:
         with metrics.TICK_STEP.labels(step.__name__).time():

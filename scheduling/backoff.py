@@ -8,7 +8,7 @@ _FEWEST_ATTEMPTS = 3
 
 
 def delay(before: int, first_seconds: float, factor: float, cap_seconds: float, draw: float) -> timedelta:
-    """Exponential and capped, with ±20 % jitter so that simultaneous failures are not retried simultaneously.
+    """How long to wait: exponential and capped, with ±20 % jitter so that failures are not retried simultaneously.
 
     before: number of earlier tries; draw: a random number in [0, 1).
     """
@@ -20,6 +20,6 @@ def delay(before: int, first_seconds: float, factor: float, cap_seconds: float, 
 def is_given_up(attempts: int, age: timedelta, give_up_after: timedelta) -> bool:
     """Whether to stop retrying after temporary answers: by age, in days (RFC 5321 section 4.5.4.1).
 
-    attempts: made so far; age: since the first one.
+    attempts: made so far, of which there must be _FEWEST_ATTEMPTS; age: since the first one.
     """
     return attempts >= _FEWEST_ATTEMPTS and age >= give_up_after

@@ -41,14 +41,14 @@ class Following:
         self.next_at = END
 
     def expect(self, taken: Iterable[Taken]) -> None:
-        """Pending e-mails will be sent, and followed."""
+        """Expect pending e-mails to be sent, so that their follow-ups are placed."""
         for it in taken:
             state = self._future.states.get(it.campaign_id)
             if state is not None and it.step_id in state.steps:
                 self._push(_Sent(it.at, *_named(it), it.mailbox_id, is_told=False))
 
     def book(self, state: CampaignState, emails: Iterable[Email]) -> None:
-        """Follow-ups that are planned again: those that can stay where they are, then the others, both in order."""
+        """Place follow-ups that are planned again, in order: those that can stay where they are before the others."""
         moving = []
         for email in emails:
             if email.bound is not None and not self._stands(state, email, email.bound):
@@ -58,12 +58,12 @@ class Following:
             self._place(state, email.lead_id, email.step_id, email.bound, is_told=True)
 
     def follow(self, it: FollowUp) -> Slot | None:
-        """The slot of a follow-up whose e-mail was sent. None: its mailbox cannot be used, or no place is free."""
+        """Place a follow-up whose e-mail was sent. Returns None if its mailbox cannot be used or no place is free."""
         state = self._future.states[it.campaign_id]
         return run_step(state, self._place, it.lead_id, it.step_id, it.bound, self._expected)
 
     def sent(self, slot: Slot) -> None:
-        """An e-mail that is being planned."""
+        """Add an e-mail that is being planned, so that its follow-up is placed."""
         if slot.step_id in self._future.states[slot.campaign_id].steps:
             self._push(_Sent(slot.at, *_named(slot), slot.mailbox_id, is_told=False))
 
@@ -80,7 +80,7 @@ class Following:
                 run_step(state, self._place, it.lead_id, step.id, bound, self._expected)
 
     def rest(self) -> Iterator[Slot]:
-        """When nothing else is to be placed."""
+        """Yield the slots that are left, when nothing else is to be placed."""
         if self._expected:
             yield from self.until(END)
         else:
@@ -186,7 +186,7 @@ class _Hours:
         return warsaw_day_bounds(day)[1]
 
     def _on(self, day: date) -> list[tuple[datetime, datetime]]:
-        """Start and last time of each stretch."""
+        """The first and the last time of each open stretch of the day."""
         if day not in self._days:
             tomorrow = self._window.stretches_on(day + _DAY)
             goes_on = tomorrow[0][0] if tomorrow else None
@@ -198,7 +198,7 @@ class _Hours:
 
 
 def _day_of(at: datetime) -> date:
-    """Its Warsaw day."""
+    """The Warsaw day of a time in UTC."""
     day = at.date()
     return day if at < _next_midnight(day) else day + _DAY
 

@@ -156,5 +156,5 @@ _LACKING = [timedelta(microseconds=-part % 1000) for part in range(1000)]
 
 
 def whole(at: datetime) -> datetime:
-    """Rounded up to a whole millisecond."""
+    """Round a time up to a whole millisecond."""
     return at + _LACKING[at.microsecond % 1000]

@@ -120,7 +120,7 @@ def follow(
     due: Iterable[FollowUp],
     now: datetime,
 ) -> Iterator[tuple[FollowUp, Slot]]:
-    """The slots of follow-ups whose e-mails were sent. due: in the order of that.
+    """Yield the slots of follow-ups whose e-mails were sent. due: in the order in which these were sent.
 
     Those whose mailbox cannot be used now are left out. Raises Unplannable for the campaign that it fails for.
     """

@@ -59,7 +59,7 @@ class MailboxState:
         self._pass(at)
 
     def book_ahead(self, campaign_id: int, at: datetime, day: date) -> None:
-        """For a time to which the simulation has not come."""
+        """Book an e-mail at a time to which the simulation has not come."""
         self.ahead.add(at)
         self.following[day] += 1
         if (held := self.taken.get(day)) is None:
@@ -84,7 +84,7 @@ class MailboxState:
         self._rank()
 
     def _rank(self) -> None:
-        """The least goes first: the one with the most room left, and among equals the one idle longest."""
+        """Rank the mailbox; the least goes first: that with the most room left, among equals the one idle longest."""
         self.rank = (-self.room, self.latest, self.mailbox.id)
 
     def free_from(self, at: datetime) -> datetime:
@@ -127,7 +127,7 @@ class Pool:
         return [box for box in self.boxes if box.room_on(day) > 0]
 
     def free_in_order(self, at: datetime, day: date) -> Iterator[MailboxState]:
-        """Those with room that are free at this time."""
+        """Yield the mailboxes with room that are free at this time, by rank."""
         if day != self._day:
             self._day, self._ranking = day, sorted((box.rank, box) for box in self.with_room(day))
         place = 0

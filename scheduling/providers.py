@@ -24,12 +24,12 @@ class Limit(NamedTuple):
 
     @property
     def length(self) -> str:
-        """Like "24 h", "1 min" or "30 s"."""
+        """The span as text, like "24 h", "1 min" or "30 s"."""
         size, unit = next(each for each in ((3600, "h"), (60, "min"), (1, "s")) if self.seconds % each[0] == 0)
         return f"{self.seconds // size} {unit}"
 
     def __str__(self) -> str:
-        """In English: "2,000 in 24 h"."""
+        """Say it in English: "2,000 in 24 h"."""
         return f"{self.most:,} in {self.length}"
 
     def possible(self, gap: timedelta, daily_limit: int) -> int:
@@ -104,12 +104,12 @@ PROVIDERS: Mapping[str, Provider] = MappingProxyType(
 
 
 def limits_of(key: str | None) -> tuple[Limit, ...]:
-    """key: of PROVIDERS; None: no provider is known. One that was dropped from the table has no limits."""
+    """A provider's limits; empty if the key is None (no known provider) or was dropped from PROVIDERS."""
     return PROVIDERS[key].limits if key is not None and key in PROVIDERS else ()
 
 
 def described(key: str) -> str:
-    """In English: its name, limits, and where they stand."""
+    """Describe a provider in English: its name, limits, and where they stand."""
     it = PROVIDERS[key]
     more = f"; {it.more}" if it.more else ""
     return f"{it.name}: at most {', '.join(map(str, it.limits))} from a mailbox{more} ({it.source}, {it.read})"

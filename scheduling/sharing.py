@@ -17,7 +17,7 @@ def max_min(capacity: int, demands: Mapping[int, int], held: Mapping[int, int], 
 
 
 def _divide(capacity: int, demands: Mapping[int, int], turn: int) -> dict[int, int]:
-    """The indivisible rest goes one by one to those who want more.
+    """Divide equally, up to each demand. The indivisible rest goes one by one to those who want more.
 
     turn: rotates who is first, so that with few slots it is not always the same one who gets none.
     """

@@ -117,7 +117,7 @@ class CampaignState:
         return self.campaign.new_per_day - self.campaign.used_new.get(day, 0) - self.taken_new[day]
 
     def book_ahead(self, at: datetime, day: date) -> None:
-        """A follow-up, at a time to which the simulation has not come."""
+        """Book a follow-up at a time to which the simulation has not come."""
         self.ahead.add(at)
         self.taken[day] += 1
         if day == self.day:
@@ -154,7 +154,7 @@ class Future:
         self._day_ends = BEGIN
 
     def _link(self) -> None:
-        """Each campaign to its mailboxes and back; campaigns with the same mailboxes share a pool."""
+        """Link each campaign to its mailboxes and back; campaigns with the same mailboxes share a pool."""
         pools: dict[tuple[int, ...], Pool] = {}
         users: defaultdict[MailboxState, list[CampaignState]] = defaultdict(list)
         for state in self.states.values():
@@ -207,7 +207,7 @@ class Future:
         return at if at > self.now else self.now
 
     def advance(self, state: CampaignState, at: datetime) -> tuple[Slot | None, datetime | None]:
-        """The next e-mail's slot at `at`, if there is one; and when to go on. None: never."""
+        """Place the next e-mail at `at`, if it can be. Returns its slot, and when to go on; None: never."""
         if at >= (state.campaign.until or END):
             return None, None
         later = self.next_allowed(state, at)
@@ -352,7 +352,7 @@ class _Sharing:
                 box.surplus = capacity - sum(box.shares.values())
 
     def _alike(self, box: MailboxState, capacity: int) -> Mapping[int, int]:
-        """Mailboxes of the same campaigns with as much room are shared alike."""
+        """Share the mailbox's room, once for all mailboxes of the same campaigns with as much room."""
         key = (self._future.users[box], capacity)
         if key not in self._shares:
             self._shares[key] = self._shared(box, capacity, {})

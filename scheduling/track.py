@@ -73,13 +73,13 @@ class LimitedTrack(Track):
             count.add(at)
 
     def count(self, at: datetime) -> None:
-        """What is taken now, with nothing before it to be asked for any more."""
+        """Count a time that is taken now. No earlier time is asked for any more."""
         for count in self._counts:
             count.add(at)
             count.forget_before(at)
 
     def free_from(self, at: datetime) -> datetime:
-        """The same, and no limit is exceeded by what is taken before and behind it."""
+        """The first time from `at` on that keeps the gap and exceeds no limit by what is taken around it."""
         at = super().free_from(at)
         self.is_at_ceiling = False
         while (later := max(count.free_from(at) for count in self._counts)) > at:
@@ -99,12 +99,12 @@ class _Count:
         insort(self._times, at)
 
     def forget_before(self, at: datetime) -> None:
-        """Those that are too old to count from `at` on, many at once."""
+        """Forget times that are too old to count from `at` on, many at once."""
         if len(self._times) > _KEPT and self._times[_KEPT] <= at - self._span:
             del self._times[:_KEPT]
 
     def free_from(self, at: datetime) -> datetime:
-        """The first time from `at` on that does not lie with as many as the limit in one span."""
+        """The first time from `at` on at which one more e-mail exceeds the limit in no span."""
         times, span = self._times, self._span
         first = bisect_right(times, at - span)
         while first + self._most <= len(times) and (last := times[first + self._most - 1]) - span < at:

@@ -46,11 +46,11 @@ _DAY = timedelta(days=1)
 
 
 class WaitInvalid(ValueError):
-    """No wait."""
+    """The wait is not valid."""
 
 
 class WaitOutOfBounds(WaitInvalid):
-    """Not positive, or too long."""
+    """The wait is not positive, or too long."""
 
     def __init__(self, unit: Unit, most: int) -> None:
         super().__init__(f"a wait in {unit} must be between 1 and {most:,}")
@@ -71,7 +71,7 @@ class Wait:
         return f"{self.count} {self.unit.removesuffix('s') if self.count == 1 else self.unit}"
 
     def ends(self, at: datetime) -> datetime:
-        """When it is over, for an e-mail that was sent at this time. In UTC."""
+        """When the wait is over, in UTC, for an e-mail that was sent at this time."""
         if self.unit in _EXACT:
             return at.astimezone(UTC) + self.count * _EXACT[self.unit]
         local = at.astimezone(WARSAW)
@@ -84,7 +84,7 @@ class Wait:
 
 
 def parsed(text: str) -> Wait:
-    """A wait like "3 working days". Raises WaitInvalid."""
+    """Parse a wait like "3 working days". Raises WaitInvalid."""
     found = _TEXT.fullmatch(text.strip().lower())
     if found is None:
         raise WaitInvalid(f'{text[:60]!r} is not a wait like "3 working days", "2 days" or "4 hours"')

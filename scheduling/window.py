@@ -40,7 +40,7 @@ class Days:
 
 @dataclass(frozen=True)
 class Window:
-    """Minutes of the Warsaw wall clock, the end exclusive; weekdays from 0, Monday."""
+    """When a campaign may send. Minutes of the Warsaw wall clock, the end exclusive; weekdays from 0, Monday."""
 
     start_minute: int
     end_minute: int
@@ -100,7 +100,7 @@ class Window:
 
 @lru_cache(maxsize=4096)
 def _stretches_of(window: Window, day: date) -> tuple[tuple[datetime, datetime], ...]:
-    """Usually one; none or two if the clock changes inside the window."""
+    """The open stretches of a day: usually one; none or two if the clock changes inside the window."""
     begin, end = warsaw_day_bounds(day)
     edges = {_edge(day, minute, fold) for minute in (window.start_minute, window.end_minute) for fold in (0, 1)}
     inner = sorted(edge for edge in edges | _clock_changes(begin, end) if begin < edge < end)
@@ -142,7 +142,7 @@ def warsaw_day_bounds(day: date) -> tuple[datetime, datetime]:
 
 
 def _clock_changes(begin: datetime, end: datetime) -> set[datetime]:
-    """The instant of the clock change, if there is one. Poland changes at 01:00 UTC."""
+    """The instant of the day's clock change, if there is one. Poland changes at 01:00 UTC."""
     if end - begin == timedelta(hours=24):
         return set()
     return {datetime.combine(begin.astimezone(WARSAW).date(), time(1), UTC)}

@@ -15,14 +15,17 @@ from models.store import installation
 
 
 def note(key: str) -> None:
-    """It is on the disk when this returns. key: see models/people/forgotten.py. Raises OSError."""
+    """Note a forgotten person's key; it is on the disk when this returns. Raises OSError.
+
+    key: see models/people/forgotten.py.
+    """
     path = _file()
     with jsonlines.locked(path) as file:
         jsonlines.append(file, {"key": key, "at": clock.now().isoformat()})
 
 
 def keys() -> list[str]:
-    """Each once, in order. Raises LinesUnreadable."""
+    """The noted keys, each once, in the order in which they were noted. Raises LinesUnreadable."""
     path = _file()
     if not path.exists():
         return []

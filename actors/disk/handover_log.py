@@ -103,7 +103,7 @@ def _last() -> tuple[int, UUID] | None:
 
 
 def _latest() -> list[HandOver]:
-    """More than all threads of the machine may have logged out of order."""
+    """The last logged hand-overs: more than all threads of the machine may have logged out of order."""
     path, workers = _file(), config.settings().worker
     lines = 4 * workers.processes * workers.threads
     return [*_read_end(_before(path), lines), *_read_end(path, lines)]
@@ -123,7 +123,7 @@ def _read(path: Path) -> Iterator[HandOver]:
 
 
 def _plain(it: HandOver) -> dict[str, object]:
-    """Without None values: the previous version rejects lines with unknown fields."""
+    """The hand-over's line for the log, without None values: the previous version rejects unknown fields."""
     plain = vars(it) | {"token": str(it.token), "at": it.at.isoformat()}
     return {name: value for name, value in plain.items() if value is not None}
 
@@ -141,7 +141,7 @@ def _mark() -> HistoryPosition | None:
 
 
 def _keep_mark(mark: HistoryPosition | None) -> None:
-    """mark: the newest row of email_history that was seen.
+    """Write down the newest row of email_history that was seen; None removes the file.
 
     Losing the file in a crash does no harm: the logged hand-overs are enough.
     """

@@ -15,7 +15,7 @@ def this_worker() -> Worker:
 
 @cache
 def _worker(pid: int) -> Worker:
-    """Cached by pid, because a fork has another one."""
+    """This process as a Worker. Cached by pid, because a fork has another one."""
     return Worker(socket.gethostname(), pid, _started_at(pid))
 
 

@@ -43,7 +43,7 @@ Record = Callable[[Attempt, Outcome], object]
 
 
 def append(attempt: Attempt, outcome: Outcome) -> None:
-    """Raises OSError if it cannot be written."""
+    """Append an attempt's outcome to the journal. Raises OSError if it cannot be written."""
     with jsonlines.locked(path()) as journal:
         jsonlines.append(journal, _plain(attempt, outcome))
 

@@ -85,7 +85,10 @@ def append(file: int, *values: object) -> None:
 
 
 def append_and_unlock(file: int, *values: object) -> None:
-    """The same for values that may be left behind by an error of the disk. Nobody waits for the disk but the caller."""
+    """Append values, and unlock the file before waiting for the disk, so that nobody but the caller waits for it.
+
+    If the disk then fails, the values may be left behind, unlike with append().
+    """
     with _all_or_nothing(file):
         _write(file, values)
     fcntl.flock(file, fcntl.LOCK_UN)

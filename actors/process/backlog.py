@@ -18,7 +18,10 @@ class Backlog(NamedTuple):
 
 
 def backlog(queue: str, step_seconds: float) -> Backlog:
-    """step_seconds: timeout of each step of the connection."""
+    """Count a queue's messages, delayed ones too, and its consumers. Raises BrokerAway.
+
+    step_seconds: timeout of each step of the connection.
+    """
     try:
         with pika.BlockingConnection(broker_connection.parameters(step_seconds)) as connection:
             now, later = (_counts(connection, name) for name in (queue, f"{queue}.DQ"))

@@ -74,7 +74,7 @@ def build_broker(role: Role) -> dramatiq.Broker:
 
 
 def _middleware(role: Role) -> list[Middleware]:
-    """From the outermost to the innermost; after_* hooks run in reverse order."""
+    """The role's middleware, from the outermost to the innermost; after_* hooks run in reverse order."""
     return [
         # Not here on purpose: Retries, because the rows say what is to be done again and when; TimeLimit, because its
         # asynchronous exception could land between a server's 250 and its record. The sockets carry the timeouts.

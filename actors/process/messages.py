@@ -33,7 +33,7 @@ _signature = cache(inspect.signature)
 
 
 class Unreadable(ValueError):
-    """Not one of our messages. Says why, without any of its content."""
+    """The message is not one of ours. Says why, without any of its content."""
 
 
 class Encoder(JSONEncoder):

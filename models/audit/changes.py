@@ -42,7 +42,7 @@ class RecordedChange:
 
     @property
     def reason(self) -> str | None:
-        """In English."""
+        """The reason in English, if there is one."""
         return None if self.why is None else str(self.why)
 
     @property
@@ -59,7 +59,10 @@ def record(
     reason: Why | None = None,
     more: Mapping[str, list[object]] = MappingProxyType({}),
 ) -> None:
-    """row: before the change. fresh: columns after it; unchanged ones are not recorded. more: name -> [old, new]."""
+    """Record the change of a campaign's or mailbox's row; nothing if it has not changed.
+
+    row: before the change. fresh: columns after it; unchanged ones are not recorded. more: name -> [old, new].
+    """
     if values := {**_differences(row, fresh), **more}:
         _insert(type(row), row.id, values, by, verb, reason)
 
@@ -83,24 +86,24 @@ def record_added(table: type[Campaign | Mailbox], id: int, values: Mapping[str, 
 def record_of_campaign(
     campaign_id: int, values: Mapping[str, list[object]], by: str, verb: str, reason: Why | None = None
 ) -> None:
-    """values: name -> [old, new]."""
+    """Record what was done to a campaign. values: name -> [old, new]."""
     _insert(Campaign, campaign_id, values, by, verb, reason)
 
 
 def record_of_mailbox(mailbox_id: int, values: Mapping[str, list[object]], by: str, verb: str) -> None:
-    """values: name -> [old, new]."""
+    """Record what was done to a mailbox. values: name -> [old, new]."""
     _write(mailbox=mailbox_id, by=by, verb=verb, values=dict(values))
 
 
 def record_of_address(
     address: str, values: Mapping[str, list[object]], by: str, verb: str, reason: Why | None = None
 ) -> None:
-    """values: name -> [old, new]."""
+    """Record what was done to an address. values: name -> [old, new]."""
     _write(address=address, by=by, verb=verb, values=dict(values), **reason_columns.written(reason, "reason"))
 
 
 def record_of_installation(values: Mapping[str, list[object]], by: str, verb: str, reason: Why | None = None) -> None:
-    """values: name -> [old, new]."""
+    """Record what was done to the installation. values: name -> [old, new]."""
     _write(by=by, verb=verb, values=dict(values), **reason_columns.written(reason, "reason"))
 
 
@@ -117,22 +120,22 @@ def move_to_installation(row: Campaign, leads: int, by: str) -> None:
 
 
 def of_installation(limit: int = 50) -> list[RecordedChange]:
-    """The latest first."""
+    """The installation's recorded changes, the latest first."""
     return _latest(Row.select().where(Row.campaign.is_null(), Row.mailbox.is_null(), Row.address.is_null()), limit)
 
 
 def of_address(address: str, limit: int | None = 50) -> list[RecordedChange]:
-    """The latest first. limit: None: all."""
+    """The recorded changes of an address, the latest first. limit: None returns all."""
     return _latest(Row.select().where(Row.address == address), limit)
 
 
 def of_campaign(campaign_id: int, limit: int = 50) -> list[RecordedChange]:
-    """The latest first."""
+    """A campaign's recorded changes, the latest first."""
     return _latest(Row.select().where(Row.campaign == campaign_id), limit)
 
 
 def of_mailbox(mailbox_id: int, limit: int = 50) -> list[RecordedChange]:
-    """The latest first."""
+    """A mailbox's recorded changes, the latest first."""
     return _latest(Row.select().where(Row.mailbox == mailbox_id), limit)
 
 
@@ -171,7 +174,7 @@ def _name(column: str) -> str:
 
 
 def _shown(column: str, value: object) -> object:
-    """The value to record. Of a secret only whether there is one, never the value, not even encrypted."""
+    """The value to record. For a secret only whether there is one, never the value, not even encrypted."""
     if column in _SECRET:
         return None if value is None else _HIDDEN
     if isinstance(value, datetime):

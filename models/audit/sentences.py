@@ -47,7 +47,7 @@ _LONG = {"text", "html", "password"}
 
 
 def of(by: str, verb: str, values: Mapping[str, Sequence[Any]], reason: str | None) -> str:
-    """values: name -> [old, new]."""
+    """Say in English what was done, by whom and why. values: name -> [old, new]."""
     if verb == "delete":
         return f"{by} deleted the draft {shown('name', values['campaign'][0])} and its {values['leads'][0]} leads"
     if verb == "freeze":
@@ -100,7 +100,7 @@ def shown(name: str, value: Any) -> str:
 
 
 def duration(seconds: float) -> str:
-    """1 h 30 min; values outside timedelta's range as a number."""
+    """A duration like "1 h 30 min". Below 1 s, above 10^9 s or with a fraction: a plain number of seconds."""
     if not 1 <= seconds <= 10**9 or seconds != int(seconds):
         return f"{float(seconds):g} s"
     rest, parts = int(seconds), []

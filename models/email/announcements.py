@@ -47,7 +47,7 @@ def tell(moved: Moved) -> None:
 
 
 def _tell(moved: Moved) -> None:
-    """The move is committed: a failing listener must not look like a failed move."""
+    """Call the listeners and log what they raise: the move is committed and must not look as if it had failed."""
     for listener in _listeners:
         try:
             listener(moved)

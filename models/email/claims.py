@@ -82,7 +82,7 @@ class Claim(Attempt):
 
     @property
     def access(self) -> Access | None:
-        """None: the mailbox has a password or no login."""
+        """The mailbox's access token. None if it has a password or no login."""
         if self.access_token_encrypted is None or self.access_ends_at is None:
             return None
         return Access(self.access_token_encrypted, self.access_ends_at)

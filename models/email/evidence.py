@@ -63,7 +63,7 @@ def claim_due(mailbox_id: int) -> list[Doubtful]:
 
 
 def forget(mailbox_id: int) -> None:
-    """Search again at the next tick: the owner changed settings that may have made the last search fail."""
+    """Make the mailbox's unknown e-mails due for a search: with its old settings the last one may have failed."""
     query = "UPDATE campaign_email_queue SET evidence_sought_at = NULL WHERE mailbox_id = %s AND status = 'unknown'"
     execute(query, (mailbox_id,))
 

@@ -156,7 +156,10 @@ def read(email_id: int, locks: Sequence[Prepared] = (), machine: Clock = MACHINE
 
 
 def read_for_claim(email_id: int, locks: Sequence[Prepared], seen: Seen) -> Facts:
-    """The same. Raises DatabaseDisagrees if the database is disarmed or lacks what this machine has seen in it."""
+    """Take the locks and read the facts, as read() does, for a claim.
+
+    Raises DatabaseDisagrees if the database is disarmed or lacks what this machine has seen in it.
+    """
     row, off = _read(email_id, locks, seen, MACHINE)
     if not row.agrees:
         raise DatabaseDisagrees
@@ -164,7 +167,7 @@ def read_for_claim(email_id: int, locks: Sequence[Prepared], seen: Seen) -> Fact
 
 
 def _read(email_id: int, locks: Sequence[Prepared], seen: Seen, machine: Clock) -> tuple[_One, timedelta]:
-    """The row, and the least difference between both clocks: network delay may hide more."""
+    """Read the row of FACTS_OF_ONE, and the least difference between both clocks: network delay may hide more."""
     packet, values, day = (*locks, FACTS_OF_ONE), seen.values(), warsaw_day(machine())
     while True:
         starts, ends = warsaw_day_bounds(day)
@@ -181,7 +184,7 @@ def _read(email_id: int, locks: Sequence[Prepared], seen: Seen, machine: Clock) 
 
 
 def read_pending(ids: Iterable[int]) -> dict[int, Facts]:
-    """The same for several pending e-mails, which are not in the counts themselves.
+    """Read the facts about several pending e-mails, by id. The counts do not include these e-mails.
 
     E-mails with unusable settings are left out: see usable.problems().
     """
@@ -244,7 +247,7 @@ def _facts(row: _Around, now: datetime, clock_off: timedelta, campaign_used: int
 
 
 def reached(provider: str | None, most: int | None, seconds: int | None, until: datetime | None) -> Reached | None:
-    """From the columns of limits.ceiling_query()."""
+    """The provider's limit in the columns of limits.ceiling_query(); None if no limit is reached."""
     if provider is None or most is None or seconds is None or until is None:
         return None
     return Reached(PROVIDERS[provider].name, Limit(most, timedelta(seconds=seconds)), until)

@@ -40,9 +40,9 @@ WHERE campaign_id = %(campaign)s AND %(mailbox)s IN (mailbox_id, goes_on_from_id
 
 
 def decide(campaign_id: int, mailbox_id: int, goes_on_from: int | None) -> bool:
-    """goes_on_from: the id of another of the campaign's mailboxes; None: the sequences end.
+    """Let the sequences of a former mailbox, and those that it had taken over, end or go on from another.
 
-    False: the campaign never had it, or has it still.
+    goes_on_from: the id of another of the campaign's mailboxes; None ends them. Returns False if there were none.
     """
     return bool(execute(DECIDE, {"campaign": campaign_id, "mailbox": mailbox_id, "to": goes_on_from}))
 
@@ -124,5 +124,5 @@ class Waiting:
 
 
 def waiting(campaign_ids: Sequence[int]) -> list[Waiting]:
-    """By campaign, those that a person must decide about first."""
+    """How many leads wait for each mailbox, by campaign: removed ones, which need a decision, before paused ones."""
     return rows(Waiting, WAITING, {**recipients.rules(), "campaigns": list(campaign_ids)})

@@ -130,9 +130,9 @@ class Facts:
 
     @property
     def looked_at(self) -> datetime | None:
-        """For a follow-up whose gates are open: when the look into the inbox began that shows no answer.
+        """When the look into the inbox began that shows no answer, for a follow-up whose gates are open.
 
-        For one that needs no look: now.
+        Returns now for a follow-up that needs no look, and None for a first e-mail.
         """
         if self.follow_up is None:
             return None
@@ -152,7 +152,7 @@ _LEAST_PACE = 0.8
 
 
 def workers_clock_agrees(it: Facts, rules: config.Sending) -> Closed | None:
-    """For workers only: with a wrong clock, delayed messages would be handled at the wrong time."""
+    """Closed for workers if their clock is off: they would handle delayed messages at the wrong time."""
     if it.clock_off.total_seconds() <= rules.clock_tolerance_seconds:
         return None
     because = Reason(Code.CLOCK_OFF, seconds=it.clock_off.total_seconds())
@@ -166,7 +166,7 @@ def campaign_is_active(it: Facts, rules: config.Sending) -> Closed | None:
 
 
 def step_is_its_campaigns(it: Facts, rules: config.Sending) -> Closed | None:
-    """The tick cancels the e-mail: see removed_steps.py."""
+    """Closed if the e-mail's step was removed from its campaign. The tick cancels the e-mail: see removed_steps.py."""
     return None if it.step_is_its_campaigns else Closed("campaign", Action.DROP, Reason(Code.STEP_REMOVED))
 
 
@@ -188,7 +188,7 @@ def why_suppressed(by: str, why: Why) -> Reason:
 
 
 def lead_is_not_held(it: Facts, rules: config.Sending) -> Closed | None:
-    """The tick gives the e-mail another time: see models/inbox/holding.py."""
+    """Closed while the lead is held. The tick gives the e-mail another time: see models/inbox/holding.py."""
     if it.hold is None or it.hold.stops:
         return None
     return Closed("held", Action.WAIT, Reason(Code.HELD, because=it.hold.because), it.hold.until)
@@ -201,7 +201,10 @@ def predecessor_was_sent(it: Facts, rules: config.Sending) -> Closed | None:
 
 
 def no_answer_is_unread(it: Facts, rules: config.Sending) -> Closed | None:
-    """An e-mail that is overdue because of this gate gets another time from the tick: see models/inbox/unread.py."""
+    """Closed for a follow-up while an answer may be unread: no inbox is read, or none was read recently enough.
+
+    An e-mail that is overdue because of this gate gets another time from the tick: see models/inbox/unread.py.
+    """
     if it.follow_up is None or not it.follow_up.needs_inbox:
         return None
     if not it.follow_up.has_inbox:
@@ -214,7 +217,7 @@ def no_answer_is_unread(it: Facts, rules: config.Sending) -> Closed | None:
 
 
 def not_too_early(it: Facts, rules: config.Sending) -> Closed | None:
-    """A follow-up is not planned before its wait ends either; this makes sure."""
+    """Closed before the e-mail's time. A follow-up's time is not before its wait ends either; this makes sure."""
     starts = it.scheduled_at if it.follow_up is None else max(it.scheduled_at, it.follow_up.wait_ends_at)
     if it.now >= starts:
         return None
@@ -251,7 +254,7 @@ def under_the_limits(it: Facts, rules: config.Sending) -> Closed | None:
 
 
 def under_its_providers_limits(it: Facts, rules: config.Sending) -> Closed | None:
-    """Waits for a moment; a later time is for the planner to find."""
+    """Closed while a limit of the provider is reached. If that lasts too long, the e-mail is planned again."""
     if it.ceiling is None:
         return None
     provider, limit, until = it.ceiling.provider, it.ceiling.limit, it.ceiling.until
@@ -284,7 +287,7 @@ def mailbox_is_open(it: Facts, rules: config.Sending) -> Closed | None:
 
 
 def mailbox_is_its_campaigns(it: Facts, rules: config.Sending) -> Closed | None:
-    """For the claim only: what is being sent when its mailbox is taken from the campaign is left alone."""
+    """Closed if its campaign has lost the mailbox. For the claim only: what is being sent by then is left alone."""
     if it.mailbox_is_its_campaigns:
         return None
     return Closed("mailbox", Action.REPLAN, Reason(Code.MAILBOX_REMOVED))
@@ -302,7 +305,7 @@ def campaign_keeps_its_pace(it: Facts, rules: config.Sending) -> Closed | None:
 
 
 def keeps_pace(now: datetime, last_start: datetime | None, delay: timedelta) -> Closed | None:
-    """Closed until the campaign's delay since `last_start` has passed. None: none of its e-mails has started."""
+    """Closed until _LEAST_PACE of the campaign's delay has passed since its last start (None if it has none)."""
     return _after("pace", now, last_start, delay * _LEAST_PACE, Reason(Code.PACE))
 
 

@@ -56,13 +56,13 @@ LOST = _DUE.format(which="q.hinted_for = q.scheduled_at AND q.scheduled_at < %(l
 def soon(campaign_ids: Sequence[int] | None = None) -> list[Hint]:
     """Pending e-mails overdue or due within minutes that have no hint for their time, the earliest AT_ONCE first.
 
-    campaign_ids: only those of these.
+    campaign_ids: None for all active campaigns.
     """
     return _read(SOON, min(_SOON, _buffer()), campaign_ids)
 
 
 def due() -> list[Hint]:
-    """The same for all inside the buffer horizon, except behind an e-mail that is too late."""
+    """Like soon(), for the whole buffer horizon, but without campaigns that have an e-mail that is too late."""
     return _read(DUE, _buffer())
 
 

@@ -26,7 +26,10 @@ def _between(moment: str) -> str:
 
 
 def _of_mailbox(which: str, besides: str | None) -> tuple[str, ...]:
-    """SQL: what counts for a mailbox on the day, one row for each; but warm-up. which: SQL, like "= 1"."""
+    """SQL: tables with conditions, whose rows each count for a mailbox on the day; without warm-up.
+
+    which: SQL that follows the mailbox's id, like "= 1".
+    """
     return (
         f"campaign_email_queue WHERE mailbox_id {which} AND {_ON_THE_DAY}{_but(besides)}",
         f"email_history WHERE mailbox_id {which} AND {_between('handed_over_at')}",
@@ -43,7 +46,7 @@ def _warmup_of(which: str) -> str:
 
 
 def _of_campaign(which: str, besides: str | None) -> tuple[str, ...]:
-    """The same for a campaign."""
+    """SQL: tables with conditions, whose rows each count for a campaign on the day. which: as for _of_mailbox()."""
     its_campaign = "(SELECT again.campaign_id FROM campaign_email_queue again WHERE again.id = h.email_id)"
     return (
         f"campaign_email_queue WHERE campaign_id {which} AND {_ON_THE_DAY}{_but(besides)}",
@@ -72,7 +75,7 @@ FROM ({" UNION ALL ".join(counts)}) counted GROUP BY mailbox_id
 
 
 def campaigns_used_query(ids: str = "%(ids)s", *, besides: str | None = None) -> str:
-    """SQL: each campaign's count for the day. Parameters as above."""
+    """SQL: each campaign's count for the day. Parameters: as for mailboxes_used_query()."""
     counts = [
         f"SELECT campaign_id, count(*) AS n FROM {each} GROUP BY campaign_id"  # noqa: S608
         for each in _of_campaign(f"= ANY({ids})", besides)

@@ -47,7 +47,7 @@ def lock_around(email_id: int) -> CampaignEmailQueue:
 
 
 def lock_around_with_next(email_id: int) -> None:
-    """Take the same locks in the round trip of the next statement, which reads what was committed before them."""
+    """Take lock_around()'s locks in the round trip of the next statement, which reads what was committed before."""
     with_next("SELECT FROM lock_around(%s)", (email_id,))
 
 

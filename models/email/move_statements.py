@@ -87,7 +87,7 @@ def build(
 
 
 def sources(move: Move) -> list[str]:
-    """The parameter of its statement: the statuses that it may come from."""
+    """The statuses that the move may come from: a parameter of its statement."""
     return sorted(PATHS[move][0])
 
 

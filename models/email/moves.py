@@ -188,7 +188,10 @@ ACCEPT = build(
 
 
 def accept(held: Held, conversation: Conversation, copy: Copy | Cited | None = None) -> bool:
-    """copy: one found in the Sent folder, or a message that names it: proves the same as an answer."""
+    """Record that the e-mail was sent. Returns whether the claim was still held.
+
+    copy: found in the Sent folder, or a message that names the e-mail: proves the same as an answer.
+    """
     reason, detail = (copy.reason, copy.detail()) if copy else (None, None)
     return _end(Move.ACCEPT, ACCEPT, held, reason, conversation, detail=detail, mailbox_works=True)
 
@@ -199,7 +202,10 @@ REJECT = build(Move.REJECT, Status.FAILED, {**ATTEMPTED, **ERROR}, ATTEMPT, _MAI
 def reject(
     held: Held, conversation: Conversation, reason: Reason | None = None, *, mailbox_works: bool = False
 ) -> bool:
-    """reason: None: the answer. mailbox_works: the answer refuses this e-mail, but shows that the mailbox works."""
+    """Fail the e-mail. Returns whether the claim was still held.
+
+    reason: None records the answer. mailbox_works: the answer refuses this e-mail, but shows that the mailbox works.
+    """
     why = reason or conversation.reason
     return _end(Move.REJECT, REJECT, held, why, conversation, mailbox_works=mailbox_works)
 
@@ -229,7 +235,7 @@ def retry(
     mailbox_works: bool = False,
     is_hinted: bool = False,
 ) -> bool:
-    """Proved not sent: another attempt at `scheduled_at`, see planning.refusals.
+    """Plan another attempt at `scheduled_at` for an e-mail that is proved not sent: see planning.refusals.
 
     mailbox_works: as for reject. is_hinted: the caller publishes the hint for that time, or calls hints.unmark.
     """
@@ -241,7 +247,10 @@ RELEASE = build(Move.RELEASE, Status.PENDING, UNCLAIMED, ATTEMPT, if_cancelled=E
 
 
 def release(held: Held, reason: Why, conversation: Conversation = attempts.WITHDRAWN) -> bool:
-    """Proved not sent, and not the e-mail's fault: it keeps its time, and no attempt is counted."""
+    """Release an e-mail that is proved not sent, by no fault of its own.
+
+    It keeps its time, and no attempt is counted.
+    """
     return _end(Move.RELEASE, RELEASE, held, reason, conversation)
 
 
@@ -256,7 +265,7 @@ RELEASE_FOR_ITS_MAILBOX = build(
 
 
 def release_for_its_mailbox(held: Held, reason: Why, conversation: Conversation) -> bool:
-    """The same for a fault of its mailbox; also forgets since when it has been put off."""
+    """Release an e-mail as release() does, for a fault of its mailbox; also forget since when it has been put off."""
     return _end(Move.RELEASE, RELEASE_FOR_ITS_MAILBOX, held, reason, conversation)
 
 
@@ -282,7 +291,7 @@ DOUBT = build(Move.DOUBT, Status.UNKNOWN, ERROR, ATTEMPT)
 
 
 def doubt(held: Held, reason: Why, conversation: Conversation = attempts.NO_ANSWER) -> bool:
-    """The dot may have been sent, and no answer is known. The token is kept, for late proof."""
+    """Make the e-mail unknown: the dot may have been sent, and no answer is known. Keeps the token for late proof."""
     return _end(Move.DOUBT, DOUBT, held, reason, conversation, lock=LOCK_EMAIL)
 
 
@@ -317,7 +326,10 @@ SETTLE_TO_SEND_AGAIN = build(
 
 
 def settle_to_send_again(email_id: int, scheduled_at: datetime, reason: str, by: str) -> bool:
-    """A person takes the risk of a duplicate. The earlier hand-over still counts towards its day."""
+    """Plan an unknown e-mail again, because a person takes the risk of a duplicate.
+
+    The earlier hand-over still counts towards its day.
+    """
     packet = [LOCK_AROUND, SETTLE_TO_SEND_AGAIN]
     return run(Move.SETTLE, packet, email_id, by, reason, scheduled_at=scheduled_at)
 
@@ -344,9 +356,9 @@ RECOVER = build(
 def recover(
     email_id: int, token: UUID, handed_over_at: datetime, message_id: str, mailbox_id: int, reason: Why, by: str
 ) -> bool:
-    """For a hand-over that the database lacks; it is not known whether it was answered.
+    """Make an e-mail unknown for a hand-over that the database lacks; it is not known whether it was answered.
 
-    An earlier one that the database has still counts towards its day.
+    If the e-mail is unknown already, its earlier hand-over still counts towards its day.
     """
     values: dict[str, Any] = {"token": str(token), "message_id": message_id, "mailbox": mailbox_id}
     return run(Move.RECOVER, [LOCK_EMAIL, RECOVER], email_id, by, reason, handed_over_at=handed_over_at, **values)

@@ -74,20 +74,26 @@ def is_basis_required() -> bool:
 
 
 def forbidden(people: Sequence[int] | None = None) -> list[int]:
-    """Pending e-mails whose leads must not be written to, the earliest first. people: only those to these leads."""
+    """The pending e-mails whose leads must not be written to, the earliest first, at most _AT_ONCE.
+
+    people: ids of leads; None for all.
+    """
     query = FORBIDDEN.format(of="" if people is None else _OF)
     return [email_id for (email_id,) in fetch(query, {**rules(), "people": people, "at_once": _AT_ONCE})]
 
 
 def cancel_forbidden(by: str, people: Sequence[int] | None = None) -> int:
-    """Cancel them, which frees their slots; each with the reason its claim would give. Returns how many."""
+    """Cancel the e-mails that forbidden() finds, each with the reason its claim would give. Returns how many."""
     seen = facts.read_pending(forbidden(people))
     closed = {each: gates.lead_may_be_written_to(it, config.settings().sending) for each, it in seen.items()}
     return sum(moves.cancel(each, gate.because, by) for each, gate in closed.items() if gate)
 
 
 def cancel_stopped(by: str, lead_id: int | None = None) -> int:
-    """The same for those whose leads were stopped by what came back from them."""
+    """Cancel pending e-mails of leads who are stopped by what came back. Returns how many.
+
+    lead_id: only what this lead's holds stop, at its domain too; None for all.
+    """
     found = [each for (each,) in fetch(holds.STOPPED_EMAILS, {"lead": lead_id, "at_once": _AT_ONCE})]
     closed = {
         each: gates.lead_may_be_written_to(it, config.settings().sending)
@@ -97,7 +103,7 @@ def cancel_stopped(by: str, lead_id: int | None = None) -> int:
 
 
 def stop_suppressed(keys: Collection[str], by: str) -> None:
-    """Let nothing be handed over any more to whom these suppressions concern, once the caller, who added them, commits.
+    """Stop every hand-over to people whom these suppressions concern, once the caller, who added them, commits.
 
     Waits for the hand-overs that are being committed. Cancels what is pending, in part if there is much: the tick does
     the rest. keys: see suppressed.py.

@@ -12,7 +12,10 @@ WHERE s.removed_at IS NOT NULL ORDER BY s.campaign_id
 
 
 def cancel_left(by: str) -> int:
-    """Cancel them; their leads go on with the next step. No gate lets them be claimed before. Returns how many."""
+    """Cancel pending follow-ups of removed steps; their leads go on with the next step. Returns how many.
+
+    No gate lets them be claimed before.
+    """
     count = 0
     for (campaign_id,) in fetch(LEFT):
         with database.atomic():

@@ -35,7 +35,7 @@ def settle_dead(host: str, is_alive: Callable[[Worker], bool], by: str) -> int:
 
 
 def count_held_by(worker: Worker) -> int:
-    """The e-mails that this worker is sending."""
+    """How many e-mails this worker is sending."""
     its = (Q.worker_host == worker.host) & (Q.worker_pid == worker.pid)
     return int(Q.select().where(Q.status == Status.SENDING, its).count())
 
@@ -63,7 +63,7 @@ def worker_of(row: CampaignEmailQueue) -> Worker:
 
 
 def _rule_on(row: CampaignEmailQueue, reasons: tuple[Code, Code], by: str) -> bool:
-    """Not handed over: the dot was not and will not be sent. Handed over: it may have been sent."""
+    """Release an e-mail that was not handed over: no dot is sent. Make one that was handed over unknown."""
     assert row.claim_token is not None
     held = Held(row.id, row.claim_token, by)
     if row.handed_over_at is None:

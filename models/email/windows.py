@@ -18,7 +18,7 @@ COLUMNS = f"c.window_start_minute, c.window_end_minute, c.weekdays, c.send_on_ho
 
 @dataclass(frozen=True, kw_only=True)
 class WindowRow:
-    """What COLUMNS read."""
+    """The columns that COLUMNS selects."""
 
     window_start_minute: int
     window_end_minute: int
@@ -30,7 +30,7 @@ class WindowRow:
 
     @property
     def window(self) -> Window:
-        """Raises WindowInvalid if the row is unusable."""
+        """The campaign's window. Raises WindowInvalid if the row is unusable."""
         return window_of(self, _days(self.frozen_from, self.frozen_to))
 
 
@@ -50,7 +50,7 @@ class Columns(Protocol):
 
 
 def window_of(campaign: Columns, frozen: tuple[Days, ...]) -> Window:
-    """Raises WindowInvalid if the row is unusable."""
+    """The campaign's window, closed on the frozen days. Raises WindowInvalid if the row is unusable."""
     return Window(
         campaign.window_start_minute,
         campaign.window_end_minute,
@@ -68,7 +68,7 @@ class _Frozen:
 
 
 def frozen_days() -> tuple[Days, ...]:
-    """Those that are not over."""
+    """The days frozen for all campaigns, without those that are over."""
     found = row(_Frozen, f"SELECT {_FROZEN}")
     return _days(found.frozen_from, found.frozen_to) if found else ()
 

@@ -20,7 +20,7 @@ class CalibrationFinding:
 
     @property
     def reason(self) -> str:
-        """In English."""
+        """The reason in English."""
         return str(self.why)
 
 
@@ -58,7 +58,7 @@ class _Row:
 
 
 def of_mailboxes(ids: Collection[int]) -> dict[int, list[CalibrationFinding]]:
-    """Empty where no calibration mail was sent yet."""
+    """Mailbox id -> what its latest calibration mail has shown; empty where none was sent yet."""
     found: defaultdict[int, list[CalibrationFinding]] = defaultdict(list)
     for it in rows(_Row, FOUND, (list(ids),)):
         why = reason_columns.read(it.reason, it.reason_code, it.reason_values) or it.reason

@@ -28,7 +28,7 @@ class DomainFinding:
 
     @property
     def reason(self) -> str:
-        """In English."""
+        """The reason in English."""
         return str(self.why)
 
 
@@ -70,7 +70,7 @@ SET state = excluded.state, reason = excluded.reason, reason_code = excluded.rea
 
 
 def keep(domain: str, found: Iterable[tuple[str, str, Reason]]) -> None:
-    """found: record, state, reason."""
+    """Keep what was found about a domain. found: record, state, reason."""
     with database.atomic():
         for record, state, reason in found:
             values = {"domain": domain, "record": record, "state": state}

@@ -59,13 +59,13 @@ VALUES (%(lead)s, %(campaign)s, %(incoming)s, %(stops)s, %(until)s, %(domain)s, 
 
 
 def stop(lead_id: int, campaign_id: int | None, incoming_id: int, reason: Reason, by: str) -> None:
-    """Write to the lead no more. campaign_id: None: from any campaign."""
+    """Stop writing to the lead, and cancel what is planned. campaign_id: None for all campaigns."""
     _add(lead_id, campaign_id, incoming_id, reason, stops=True)
     recipients.cancel_stopped(by, lead_id)
 
 
 def stop_colleagues(lead_id: int, campaign_id: int | None, incoming_id: int, reason: Reason, by: str) -> None:
-    """The same for the leads at this lead's domain, and for those who come later. Not if it has public mailboxes."""
+    """Stop all leads at this lead's domain, and those who come later. Does nothing at domains of public mailboxes."""
     if domain := _domain(lead_id):
         _add(lead_id, campaign_id, incoming_id, reason, stops=True, domain=domain)
         recipients.cancel_stopped(by, lead_id)
@@ -77,7 +77,7 @@ def _domain(lead_id: int) -> str | None:
 
 
 def hold(lead_id: int, incoming_id: int, until: datetime | None, reason: Reason, by: str) -> None:
-    """Write to the lead later, from any campaign. until: None: once a person has decided."""
+    """Write to the lead later, from any campaign. until: None holds the lead until a person has decided."""
     _add(lead_id, None, incoming_id, reason, stops=False, until=until)
     put_off_held(by, lead_id)
 
@@ -106,7 +106,7 @@ class _ToPutOff(NamedTuple):
 
 
 def put_off_held(by: str, lead_id: int | None = None) -> int:
-    """Give the pending e-mails of held leads times after the hold. Returns how many. lead_id: only of this one."""
+    """Give the pending e-mails of held leads times after the hold. Returns how many. lead_id: None for all leads."""
     count = 0
     for it in rows(_ToPutOff, holds.TO_PUT_OFF, {"lead": lead_id, "at_once": _AT_ONCE}):
         with suppress(ValueError), database.atomic():  # settings that cannot be used: see usable.problems()
@@ -154,7 +154,7 @@ _CODES = ["stopped", "suppressed", "suppressed_domain"]
 
 
 def lift(incoming_id: int) -> set[int]:
-    """Let the holds of a message end. Returns whom it held."""
+    """End the holds of a message. Returns the leads whom it held or stopped."""
     found = held_by(incoming_id)
     execute(LIFT, {"incoming": incoming_id})
     return found

@@ -66,7 +66,7 @@ class Found:
 
     @property
     def is_to_be_kept(self) -> bool:
-        """Strangers' letters are nobody's business. A bounce or a complaint is about our sending in any case."""
+        """Whether to keep it: mail from strangers only if it is a bounce, a complaint or an unsubscription."""
         return self.match is not None or self.class_ in ("bounce", "complaint", "unsubscribe")
 
 
@@ -83,7 +83,10 @@ ON CONFLICT DO NOTHING RETURNING id
 
 
 def keep(at: Cursor, found: Found) -> int | None:
-    """Keep it, do what follows, and move the cursor behind it. None: it was kept before, or is not to be kept."""
+    """Keep a message, do what follows from it, and move the cursor behind it. Returns its id.
+
+    Returns None if it was kept before, or is not to be kept.
+    """
     with database.atomic():
         kept = _keep(at, found) if found.is_to_be_kept else None
         looks.advance(at, found.uid)
@@ -196,7 +199,7 @@ def _complained(it: _Kept, by: str) -> None:
 
 
 def _is_about_another_letter(it: _Kept) -> bool:
-    """Found by the address alone, although it names a letter: somebody may have sent that in our name."""
+    """Whether it names a letter but was matched by an address alone: that letter may have been sent in our name."""
     return it.matched_by in matching.BY_ADDRESS and bool(it.evidence.get("cited")) and not it.is_corrected
 
 
@@ -259,7 +262,7 @@ UPDATE incoming SET suppressed = %(address)s, evidence = evidence || %(evidence)
 
 
 def _suppress(it: _Kept, why: Mapping[str | None, Reason], by: str) -> None:
-    """By address; one that is suppressed already keeps its reason."""
+    """Suppress these addresses, each for its reason; one that is suppressed already keeps its reason."""
     entries = [NewSuppression(address, reason, it.email_id) for address, reason in why.items() if address]
     new = suppressions.add_each(entries, by)
     first = it.address or it.sender

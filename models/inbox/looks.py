@@ -108,7 +108,10 @@ WHERE q.id = %s AND i.mailbox_id IN {inboxes.ITS} AND i.asked_at IS NULL AND {_M
 
 
 def ask_to_follow_up(email_id: int) -> bool:
-    """Have the inboxes read that a follow-up needs. False: they have been asked for already."""
+    """Ask to read the inboxes that a follow-up needs.
+
+    Returns False if they have been asked for already, or a look is under way, has just ended or has just failed.
+    """
     return bool(execute(ASK_TO_FOLLOW_UP, (email_id,)))
 
 
@@ -124,7 +127,7 @@ class Unread(NamedTuple):
 
 
 def not_read_since(moment: datetime) -> list[Unread]:
-    """Active mailboxes whose inboxes nobody has read to the end in a look that began later."""
+    """Active mailboxes whose inbox was not read to its end by a look that began at `moment` or later."""
     return rows(Unread, NOT_READ_SINCE, (moment,))
 
 
@@ -137,7 +140,7 @@ WHERE mailbox_id = %(mailbox)s AND started_at = %(started_at)s
 
 
 def end(look: Look, *, complete: bool) -> None:
-    """complete: everything was read; otherwise the rest is due at once."""
+    """Record that a look has ended. complete: everything was read; otherwise the rest is due at once."""
     execute(END, {"mailbox": look.mailbox_id, "started_at": look.started_at, "complete": complete})
 
 
@@ -166,7 +169,7 @@ WHERE mailbox_id = %(mailbox)s AND folder = %(folder)s AND uidvalidity = %(uidva
 
 
 def cursor(mailbox_id: int, folder: str, uidvalidity: int) -> Cursor:
-    """A folder that has not been read under this UIDVALIDITY is read again some days back."""
+    """How far a folder has been read. One that is new under this UIDVALIDITY is read from some days back."""
     values = {"mailbox": mailbox_id, "folder": recordable(folder), "uidvalidity": uidvalidity}
     back = timedelta(days=config.settings().imap.inbox_days_back)
     return rows(Cursor, CURSOR, {**values, "back": back})[0]
@@ -179,7 +182,7 @@ WHERE mailbox_id = %(mailbox)s AND folder = %(folder)s AND uidvalidity = %(uidva
 
 
 def advance(at: Cursor, uid: int) -> None:
-    """Everything up to this UID has been read. In the transaction of what was found there."""
+    """Record that everything up to this UID has been read, in the transaction of what was found there."""
     values = {"mailbox": at.mailbox_id, "folder": at.folder, "uidvalidity": at.uidvalidity}
     execute(ADVANCE, {**values, "uid": uid})
 

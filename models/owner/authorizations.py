@@ -65,7 +65,7 @@ OF = f"{EVERY} WHERE mailbox_id = %s"
 
 
 def of(mailbox_id: int) -> Authorization | None:
-    """None: the mailbox has a password or no login."""
+    """The mailbox's OAuth2 authorization. None if it has a password or no login."""
     return row(Authorization, OF, (mailbox_id,))
 
 

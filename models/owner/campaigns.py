@@ -246,7 +246,7 @@ FROM campaign_step s WHERE s.campaign_id = %s AND s.removed_at IS NULL ORDER BY 
 
 
 def subjects(campaign_id: int) -> list[str]:
-    """Of its steps, in their order; of one without its own, "Re: " and that of the letters that it answers."""
+    """The subjects of its steps, in order. A step without its own has "Re: " and that of the letters it answers."""
     return [subject for (subject,) in fetch(SUBJECTS, (campaign_id,))]
 
 
@@ -282,7 +282,7 @@ def start(campaign_id: int, by: str) -> None:
 
 
 def pause(campaign_id: int, by: str, reason: Why | None = None) -> None:
-    """After the commit no claim and no hand-over of its e-mails succeeds."""
+    """Pause an active campaign. After the commit no claim and no hand-over of its e-mails succeeds."""
     _change(campaign_id, _paused(by, reason), allowed={CampaignStatus.ACTIVE}, verb="pause", by=by, reason=reason)
 
 
@@ -295,7 +295,10 @@ def _paused(by: str, reason: Why | None) -> dict[str, object]:
 
 
 def resume(campaign_id: int, by: str) -> None:
-    """Replan its pending e-mails from now on, in the same order, in new slots. Earlier refusals no longer count."""
+    """Resume a paused campaign: replan its pending e-mails from now on, in the same order, in new slots.
+
+    Earlier refusals no longer count.
+    """
     resumed = {**_ACTIVE, "replan_reason": Code.RESUMED}
     row = get(campaign_id)
     if row.status == CampaignStatus.PAUSED and _is_over(row.last_day):
@@ -377,7 +380,7 @@ def _check_last_day(row: Campaign, day: date | None) -> None:
 
 
 def _rename(row: Campaign, name: str) -> None:
-    """At once, so that a name that is taken is refused here."""
+    """Write the new name at once, so that a name that is taken is refused here."""
     try:
         Campaign.update(name=name).where(Campaign.id == row.id).execute()
     except IntegrityError as error:
@@ -385,7 +388,7 @@ def _rename(row: Campaign, name: str) -> None:
 
 
 def _change_letter(row: Campaign, letter: Letter) -> dict[str, list[object]]:
-    """What changed: name -> [old, new]."""
+    """Change the templates of the first step. Returns what changed: name -> [old, new]."""
     if last_turn(row.id) > letter.checked_to:
         template = gettext_noop("leads were added to %(name)s while its letter was checked: try again")
         raise CampaignInvalid(Message(template, name=repr(row.name)))
@@ -400,7 +403,7 @@ def _change_letter(row: Campaign, letter: Letter) -> dict[str, list[object]]:
 
 
 def _change_steps(row: Campaign, change: Edit, by: str) -> dict[str, list[object]]:
-    """What changed: name -> [old, new]."""
+    """Change the later steps. Returns what changed: name -> [old, new]."""
     if change.later_steps is None:
         return {}
     try:
@@ -414,7 +417,7 @@ def _mailbox_ids(campaign_id: int) -> set[int]:
 
 
 def _check_inboxes(row: Campaign, mailbox_ids: Collection[int]) -> None:
-    """Follow-ups from a mailbox whose inbox nobody reads would wait for ever."""
+    """Raise CampaignInvalid if a mailbox has no inbox to read: its follow-ups would wait for ever."""
     blind = Mailbox.select().where(Mailbox.id.in_(sorted(mailbox_ids)), Mailbox.imap_host.is_null())
     if addresses := [it.address for it in blind.order_by(Mailbox.address)]:
         template = gettext_noop(
@@ -425,7 +428,10 @@ def _check_inboxes(row: Campaign, mailbox_ids: Collection[int]) -> None:
 
 
 def _change_mailboxes(row: Campaign, before: set[int], wanted: Sequence[int]) -> dict[str, list[object]]:
-    """What changed: name -> [old, new], by address. A removed one's pending e-mails are not claimed any more."""
+    """Change the mailboxes. Returns what changed: name -> [old, new], by address.
+
+    The pending e-mails of a removed mailbox are not claimed any more.
+    """
     after = set(wanted)
     if not after:
         raise CampaignInvalid(Message(gettext_noop("the campaign %(name)s needs a mailbox"), name=repr(row.name)))
@@ -447,7 +453,7 @@ def _addresses(ids: Collection[int]) -> dict[int, str]:
 
 
 def _decide(row: Campaign, order: FollowUpsOf, by: str) -> dict[str, list[object]]:
-    """What changed: name -> [old, new], by address."""
+    """Decide about the follow-ups of a removed mailbox. Returns what changed: name -> [old, new], by address."""
     its = _mailbox_ids(row.id)
     addresses = _addresses({order.mailbox_id, order.goes_on_from or order.mailbox_id})
     names = {"name": repr(row.name), "mailbox": addresses[order.mailbox_id]}
@@ -498,7 +504,7 @@ def unsent_leads(campaign_id: int) -> Iterator[tuple[int, str, dict[str, str]]]:
 
 
 def last_turn(campaign_id: int) -> int:
-    """Of its last lead; 0: it has none."""
+    """The turn of the campaign's last lead; 0 if it has none."""
     last = CampaignLead.select(fn.COALESCE(fn.MAX(CampaignLead.position), 0))
     return int(last.where(CampaignLead.campaign == campaign_id).scalar())
 
@@ -541,7 +547,10 @@ DELETE FROM campaign_lead WHERE id IN (
 
 
 def copy(campaign_id: int, name: str, by: str, *, with_leads: bool) -> int:
-    """A draft with the same letter, mailboxes and schedule under another name. with_leads: and with its leads."""
+    """Insert a draft with the same letters, mailboxes and schedule under another name. Returns its id.
+
+    with_leads: copy the leads too, except those who were forgotten.
+    """
     with database.atomic():
         row = _locked(campaign_id)
         subject, text, html = letter(row.id)
@@ -573,8 +582,8 @@ WHERE l.campaign_id = %s AND p.forgotten_at IS NULL
 def close_to_its_letter(attempt: Attempt, conversation: Conversation) -> bool | None:
     """Release an e-mail whose mailbox's server does not take its campaign's letter; send no more of them from there.
 
-    True: the campaign has no other mailbox, and was paused. None: the claim is no longer held. A mailbox that was taken
-    from the campaign meanwhile sends no more of them anyway.
+    Returns True if no other mailbox of the campaign takes it: an active campaign is then paused. Returns None if the
+    claim is no longer held. A mailbox that was taken from the campaign meanwhile sends no more of them anyway.
     """
     with database.transaction():
         why = conversation.reason
@@ -645,13 +654,13 @@ def _write(
     reason: Why | None = None,
     more: Mapping[str, list[object]] = MappingProxyType({}),
 ) -> None:
-    """more: what changed beside its row: name -> [old, new]."""
+    """Write the columns and record the change. more: what changed beside its row: name -> [old, new]."""
     _write_unrecorded(row, fresh)
     changes.record(row, fresh, by, verb, reason, more)
 
 
 def _write_unrecorded(row: Campaign, fresh: Mapping[str, object]) -> None:
-    """The new revision invalidates plans that were computed before."""
+    """Write the columns and a new revision, which invalidates plans that were computed before."""
     update = Campaign.update({**fresh, "revision": Campaign.revision + 1})
     with_next(*update.where(Campaign.id == row.id).sql())
     tick_request.ask_for_tick()

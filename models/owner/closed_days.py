@@ -65,7 +65,7 @@ def every() -> list[Frozen]:
 
 
 def _lock_active() -> None:
-    """In the order in which everybody locks campaigns: one UPDATE of several locks them in any order."""
+    """Lock active campaigns in the order that everybody keeps: one UPDATE of several locks them in any order."""
     locks.lock_campaigns(row.id for row in Campaign.select(Campaign.id).where(Campaign.status == CampaignStatus.ACTIVE))
 
 

@@ -81,7 +81,7 @@ def begin(campaign_id: int | None, mailbox_id: int, recipient: str, by: str) -> 
 
 
 def hand_over(test_id: int) -> Why | None:
-    """Record that the final dot may leave. A reason: write no dot."""
+    """Record that the final dot may be sent. Returns why it must not be sent, or None."""
     with database.atomic():
         test = TestMail.get_by_id(test_id)
         try:
@@ -95,14 +95,14 @@ def hand_over(test_id: int) -> Why | None:
 
 
 def end(test_id: int, told: Conversation) -> None:
-    """Record what became of it."""
+    """Record what became of the test mail."""
     answer = told.answer or (str(told.instead) if told.instead else None)
     ended = TestMail.update(ended_at=CLOCK, outcome=told.result, answer=recordable(answer))
     ended.where(TestMail.id == test_id, TestMail.ended_at.is_null()).execute()
 
 
 def abandon(test_id: int) -> None:
-    """Its process stops in the middle: nobody knows the outcome if it was handed over, and else nothing was sent."""
+    """End a test mail whose process stops: its outcome is unknown if it was handed over, else nothing was sent."""
     open_ones = TestMail.id == test_id, TestMail.ended_at.is_null()
     for outcome, which in (
         (Result.WITHDRAWN, TestMail.handed_over_at.is_null()),
@@ -151,7 +151,7 @@ WHERE t.recipient = %s ORDER BY t.id DESC
 
 
 def to(address: str) -> list[Sent]:
-    """The latest first. address: normalised."""
+    """The test mails to this normalised address, the latest first."""
     return rows(Sent, TO, (address,))
 
 

@@ -40,7 +40,7 @@ class MailboxInvalid(Exception):
 
 
 class NoInbox(MailboxInvalid):
-    """Follow-ups go from it only while somebody reads its inbox."""
+    """The mailbox's inbox must still be read, because campaigns send follow-ups from it."""
 
 
 class NoSuchMailbox(LookupError):
@@ -122,7 +122,10 @@ def add(
     ramp: Ramp | None = None,
     provider: str | None = None,
 ) -> int:
-    """provider: as in Edit; None: by its server and address. Raises OutOfBounds for its numbers."""
+    """Add a mailbox and return its id. Raises OutOfBounds for its numbers.
+
+    provider: as in Edit; None finds it by the server and the address.
+    """
     values: dict[str, object] = {
         "address": address,
         "name": name,
@@ -179,7 +182,7 @@ def every() -> list[Mailbox]:
 
 
 def of_campaign(campaign_id: int) -> list[Mailbox]:
-    """Those that the campaign may send from."""
+    """The mailboxes that the campaign may send from, by address."""
     links = CampaignMailbox.select(CampaignMailbox.mailbox).where(CampaignMailbox.campaign == campaign_id)
     return list(Mailbox.select().where(Mailbox.id.in_(links)).order_by(Mailbox.address))
 
@@ -277,7 +280,7 @@ def used_by(mailbox_id: int) -> list[int]:
 
 
 def sent_mail(row: Mailbox) -> SentMail | None:
-    """None: no Sent folder is configured."""
+    """Where the mailbox's Sent folder is found. None if it is not configured."""
     if row.imap_host is None or row.imap_port is None or row.imap_security is None:
         return None
     return SentMail(row.imap_host, row.imap_port, row.imap_security, row.sent_folder)
@@ -311,14 +314,17 @@ def unfreeze(mailbox_id: int, today: date, by: str) -> int:
 
 
 def freezes(mailbox_id: int, today: date) -> list[MailboxFreeze]:
-    """Those that are not over, in order."""
+    """The mailbox's freezes that are not over, in order."""
     current = MailboxFreeze.mailbox == mailbox_id, MailboxFreeze.last_day >= today
     return list(MailboxFreeze.select().where(*current).order_by(MailboxFreeze.first_day))
 
 
 @contextmanager
 def _replanned(mailbox_id: int, values: Mapping[str, list[object]], by: str, verb: str) -> Iterator[None]:
-    """A change of the days on which it sends: its campaigns are planned again from now. values: name -> [old, new]."""
+    """Record a change of the days on which the mailbox sends, and replan its campaigns from now on.
+
+    The change itself is made inside the `with` block. values: name -> [old, new].
+    """
     with database.atomic():
         campaigns = locks.lock_campaigns(used_by(mailbox_id))
         _locked(mailbox_id)
@@ -331,7 +337,7 @@ def _replanned(mailbox_id: int, values: Mapping[str, list[object]], by: str, ver
 
 
 def pause(mailbox_id: int, by: str, reason: Why | None = None) -> None:
-    """by: of Punktual itself, if the reason is a Reason and not somebody's words."""
+    """Pause the mailbox. reason: a Reason if Punktual itself pauses it, else the words of who does."""
     paused = {"status": MailboxStatus.PAUSED, "paused_by": by, **reason_columns.written(reason, "paused_reason")}
     _order(mailbox_id, paused, by, "pause", reason)
 
@@ -356,7 +362,7 @@ def reopen(mailbox_id: int, by: str, more: Mapping[str, object] = MappingProxyTy
 
 
 def _working() -> dict[str, object]:
-    """For a mailbox that a person confirmed to work: earlier refusals no longer count against it."""
+    """The columns of a mailbox that a person confirmed to work: earlier refusals no longer count against it."""
     return {**WITHOUT_FAULTS, "watched_from": clock()}
 
 
@@ -440,7 +446,10 @@ def _close(
     code: int | None,
     blamed_from: datetime | None = None,
 ) -> None:
-    """The caller holds the mailbox's lock. blamed_from: answers since then were the mailbox's fault."""
+    """Write that the mailbox is closed. The caller holds its lock.
+
+    blamed_from: answers since then were the mailbox's fault.
+    """
     closed = {
         "closed_until": until,
         **reason_columns.written(reason, "closed_reason"),

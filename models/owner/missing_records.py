@@ -60,7 +60,10 @@ def protect() -> list[Changed]:
 
 
 def _look(lasts: timedelta | None, only: int | None = None) -> list[_Seen]:
-    """lasts: None: none is closed, and those that are may open."""
+    """The mailboxes that must be closed or may be opened.
+
+    lasts: how long a record must be missing; None closes none, and lets those that are closed open.
+    """
     seen = rows(_Seen, LOOK, {"lasts": lasts, "only": only})
     return [it for it in seen if it.must_close or it.may_open]
 

@@ -52,7 +52,7 @@ def of(campaign_id: int) -> list[LaterStep]:
 
 
 def _later(campaign_id: int) -> list[CampaignStep]:
-    """In order, with those that were removed."""
+    """The campaign's steps after the first, in order, with those that were removed."""
     rows = CampaignStep.select().where(CampaignStep.campaign == campaign_id, CampaignStep.position > 1)
     return list(rows.order_by(CampaignStep.position))
 
@@ -65,9 +65,9 @@ def cancelled_by(campaign_id: int, wanted: Sequence[LaterStep]) -> int:
 
 
 def change(campaign_id: int, wanted: Sequence[LaterStep], by: str) -> dict[str, list[object]]:
-    """Give a campaign these steps after its first. The caller holds its lock. What changed: name -> [old, new].
+    """Give a campaign these steps after its first. Returns what changed: name -> [old, new].
 
-    A step with another letter in the place of an old one is that step, edited.
+    The caller holds its lock. A step with another letter in the place of an old one is that step, edited.
     """
     if len(wanted) >= MOST_STEPS:
         raise StepsInvalid(f"a campaign has at most {MOST_STEPS} steps")
@@ -127,7 +127,7 @@ WHERE campaign_id = %(campaign)s AND step_id = ANY(%(steps)s::bigint[]) AND stat
 
 
 def _remove(campaign_id: int, gone: Sequence[CampaignStep], by: str) -> set[int]:
-    """The ids of those without e-mails, which are deleted."""
+    """Remove these steps. Those without e-mails are deleted, and their ids returned."""
     removed = {it.id for it in gone if fetch(HAS_EMAILS, (campaign_id, it.id))[0][0]}
     deleted = {it.id for it in gone} - removed
     CampaignStep.delete().where(CampaignStep.id.in_(sorted(deleted))).execute()
@@ -153,7 +153,7 @@ def _places(rows: Sequence[int], kept: Mapping[int, int], wanted: int) -> tuple[
 
 
 def _renumber(campaign_id: int, positions: Mapping[int, int]) -> None:
-    """From high to low or the other way round, two steps may have one number for a moment: so by way of others."""
+    """Give the steps their positions by way of high numbers, so that two never have one number for a moment."""
     far = CampaignStep.update(position=CampaignStep.position + 1000)
     far.where(CampaignStep.campaign == campaign_id, CampaignStep.position > 1).execute()
     for step_id, position in positions.items():
@@ -185,7 +185,7 @@ class _Planned(NamedTuple):
 
 
 def _wait(step_id: int, wait: Wait) -> None:
-    """None of the step's planned follow-ups is sent before the new wait is over; the tick gives them other times."""
+    """Set the new wait of the step's planned follow-ups: none is sent before it is over. The tick moves them."""
     if found := rows(_Planned, PLANNED, {"step": step_id}):
         batch_moves.wait({it.email_id: wait.ends(it.sent_at) for it in found})
         CampaignStep.update(moves=True).where(CampaignStep.id == step_id).execute()

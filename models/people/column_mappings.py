@@ -27,7 +27,7 @@ SET columns = column_mapping.columns || EXCLUDED.columns, by = EXCLUDED.by, at =
 
 
 def remember(header: Iterable[str], mapped: Mapped, by: str) -> None:
-    """Fields that are not mentioned keep their columns."""
+    """Remember which columns the fields are read from. Fields that are not mentioned keep their columns."""
     execute(REMEMBER, {"header": _key(header), "columns": Json(dict(mapped)), "by": by})
 
 

@@ -102,7 +102,7 @@ def is_repeated(keys: Collection[str]) -> bool:
 
 
 def erase_late_words() -> int:
-    """Erase what mail servers said of forgotten people's e-mails since. Returns of how many people."""
+    """Erase what mail servers have said of forgotten people's e-mails since. Returns how many people they are."""
     with database.atomic():
         people = [lead_id for (lead_id,) in fetch(LATE)]
         if people:
@@ -149,7 +149,7 @@ class _Email(NamedTuple):
 
 
 def _erase_lead(lead_id: int, key: str, by: str) -> dict[str, int]:
-    """The lead and its e-mails must be locked."""
+    """Erase a lead's data, whose row and e-mails must be locked, and cancel what is pending. Returns counts."""
     emails = rows(_Email, EMAILS, {"lead": lead_id})
     for email_id, status in emails:
         if status is Status.SENDING:

@@ -59,7 +59,7 @@ def concerning(address: str) -> Iterator[str]:
 
 
 def is_of_a_known_key(key: str) -> bool:
-    """Whether it can be compared with addresses: its secret key is known."""
+    """Whether the key was made with a secret key that is known, so that it can be compared with addresses."""
     return is_key(key) and key.startswith(tuple(f"{PREFIX}{_sign_of(each)}:" for each in _secret_keys()))
 
 
@@ -85,7 +85,7 @@ def _every() -> set[str]:
 
 
 def lock_addresses() -> None:
-    """Held by whoever forgets a person until the end of the transaction: no address is written down meanwhile."""
+    """Let no address be written down until the transaction ends: taken by whoever forgets a person."""
     execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
 
 
@@ -93,13 +93,13 @@ UNTIL_NOW = "SELECT clock_timestamp() WHERE pg_try_advisory_xact_lock(%s)"
 
 
 def all_written_until() -> datetime | None:
-    """A moment until which every address that was written down is committed. None: one is being written."""
+    """A moment until which every address that was written down is committed. None if one is being written."""
     found: list[tuple[datetime]] = fetch(UNTIL_NOW, (_LOCK,))
     return found[0][0] if found else None
 
 
 def lock_forgetting() -> None:
-    """Held by whoever writes an address down: nobody is forgotten between the look and the end of the transaction."""
+    """Let nobody be forgotten until the transaction ends: taken before a look, by whoever writes an address down."""
     execute("SELECT pg_advisory_xact_lock_shared(%s)", (_LOCK,))
 
 

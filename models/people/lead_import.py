@@ -40,7 +40,7 @@ CREATE TEMPORARY TABLE IF NOT EXISTS staged_lead (
 
 @contextmanager
 def staging() -> Iterator[None]:
-    """An empty stage, for one import. Outside a transaction: filling it takes as long as it takes."""
+    """Provide an empty stage for one import. Call it outside a transaction: filling it may take long."""
     execute(f"SET statement_timeout = {round(_LONGEST_STATEMENT_SECONDS * 1000)}")
     _empty_stage()
     try:
@@ -77,7 +77,7 @@ def _cell(value: str | date | None) -> str:
 
 
 def stage_only(leads: Iterable[NewLead]) -> None:
-    """These leads and no others."""
+    """Stage these leads in place of what is staged."""
     _empty_stage()
     stage(enumerate(leads, start=1))
 
@@ -103,7 +103,7 @@ SELECT count(*) OVER (), line, address, first_line FROM gone ORDER BY line LIMIT
 
 
 def leave_out_repeated(limit: int) -> tuple[int, list[Repeated]]:
-    """Of rows with the same address the first stays. How many others there were, and the first of them."""
+    """Unstage rows that repeat an earlier row's address. Returns how many, and the first of them."""
     execute("ANALYZE staged_lead")
     found = fetch(LEAVE_OUT_REPEATED, {"limit": limit})
     return (found[0][0] if found else 0), [Repeated(*it[1:]) for it in found]
@@ -127,7 +127,7 @@ JOIN campaign_lead l ON l.campaign_id = %(campaign)s AND l.lead_id = p.id
 
 @dataclass(frozen=True)
 class Comparison:
-    """The staged leads beside a campaign's. Each is in one of these."""
+    """How the staged leads differ from a campaign's. Each is counted in one of these."""
 
     fresh: int
     changed: int  # its fields differ, and a letter with them is still to come
@@ -148,7 +148,7 @@ FROM known
 
 
 def compare(campaign_id: int | None) -> Comparison:
-    """campaign_id: None: of a campaign that there is not yet."""
+    """Compare the staged leads with the campaign's. campaign_id: None if the campaign does not exist yet."""
     found = row(Comparison, COMPARE, {"campaign": campaign_id})
     assert found is not None
     return found
@@ -212,7 +212,7 @@ def recently_mailed(campaign_id: int | None, days: float, limit: int) -> tuple[i
 
 
 def leave_out_recent(campaign_id: int | None, days: float) -> int:
-    """Unstage them; returns how many."""
+    """Unstage the leads that recently_mailed() finds. Returns how many."""
     query = f"DELETE FROM staged_lead gone USING (SELECT s.line {RECENT}) recent WHERE gone.line = recent.line"  # noqa: S608
     return execute(query, {"campaign": campaign_id, "days": days})
 

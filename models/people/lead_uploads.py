@@ -31,7 +31,7 @@ SET name = EXCLUDED.name, content = EXCLUDED.content, sheet = NULL, encoding = N
 
 
 def put(campaign_id: int, name: str, content: bytes, by: str) -> None:
-    """Replaces the one that there is. The caller checked its size."""
+    """Keep a leads file in place of the campaign's earlier one. The caller checked its size."""
     with database.atomic():
         execute(FORGET_OLD)
         execute(PUT, {"campaign": campaign_id, "name": name, "content": content, "by": by})

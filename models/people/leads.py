@@ -53,7 +53,7 @@ FROM campaign_lead l JOIN campaign c ON c.id = l.campaign_id WHERE l.lead_id = %
 
 
 def find(address: str) -> Known:
-    """address: normalised; also of a person who was forgotten. Raises NoSuchLead."""
+    """What is kept about a lead, also about one who was forgotten. address: normalised. Raises NoSuchLead."""
     known = about(address)
     if known.since is None:
         raise NoSuchLead(f"there is no lead {address}")
@@ -61,7 +61,7 @@ def find(address: str) -> Known:
 
 
 def about(address: str) -> Known:
-    """The same, also of whoever is no lead."""
+    """What is kept about a normalised address, also if it is no lead's."""
     row = Lead.get_or_none(Lead.address.in_([address, *forgotten.keys_of(address)]))
     if row is None:
         return Known(address, None, None, None, suppressions.of([address]).get(address), [])

@@ -81,7 +81,7 @@ def _words(columns: tuple[str, ...]) -> str:
 
 
 def erase_from_shared_rows(pattern: str) -> int:
-    """Returns how many rows had the address."""
+    """Erase the address from the tables in SHARED. Returns how many rows had it."""
     return sum(_replace(table, columns, {"pattern": pattern}) for table, columns in SHARED.items())
 
 
@@ -97,12 +97,12 @@ ORDER BY id FOR NO KEY UPDATE
 
 
 def lock_emails(pattern: str, lead_id: int | None) -> None:
-    """Lock those of the person and those whose errors name them."""
+    """Lock the e-mails of the person and those whose errors name them."""
     execute(LOCK_EMAILS, {"pattern": pattern, "lead": lead_id})
 
 
 def erase_from_rows_of_people(pattern: str) -> int:
-    """The e-mails must be locked. Returns how many rows had the address."""
+    """Erase the address from the tables in OF_PEOPLE; the e-mails must be locked. Returns how many rows had it."""
     return sum(_replace(table, columns, {"pattern": pattern}) for table, columns in OF_PEOPLE.items())
 
 
@@ -141,6 +141,6 @@ WHERE id = ANY(%(ids)s) AND (sender = %(address)s OR evidence -> 'recipients' ? 
 
 
 def erase_from_incoming(address: str, pattern: str, found: Found) -> int:
-    """Returns how many messages had the address."""
+    """Erase the address from the messages that came back. Returns how many had it."""
     values = {"address": address, "pattern": pattern, "ids": look_through_incoming(pattern, found).ids}
     return execute(ERASE_THEIRS, values) + _replace("incoming", INCOMING, values, "AND id = ANY(%(ids)s)")

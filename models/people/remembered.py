@@ -26,9 +26,10 @@ class _Row:
 
 
 def new_since(after: datetime | None, most: int) -> list[tuple[str, datetime]]:
-    """Keyed hash and time of suppressions, in order; a few more than most if they have one time. after: None: all.
+    """Keyed hash and time of each suppression after `after`, in order; about `most`, more if they have one time.
 
-    Nothing while some are being written: they could be committed with an earlier time than those that are here already.
+    after: None for all. Returns nothing while some are being written: they could be committed with an earlier time than
+    those that are here already.
     """
     now = forgotten.all_written_until()
     if now is None:
@@ -40,9 +41,9 @@ def new_since(after: datetime | None, most: int) -> list[tuple[str, datetime]]:
 
 
 def missing(noted: Mapping[str, datetime]) -> set[str]:
-    """Those that are not suppressed, although nobody has taken that back since. noted: keyed hash -> when it was noted.
+    """The noted hashes that are not suppressed any more, although nobody has ended their suppression since.
 
-    Hashes by a secret key that is not known any more are left out.
+    noted: keyed hash -> when it was noted. Hashes by a secret key that is not known any more are left out.
     """
     wanted = {key for key in noted if forgotten.is_of_a_known_key(key)}
     if wanted:

@@ -19,8 +19,9 @@ from reasons import Why
 
 @dataclass(frozen=True)
 class NewSuppression:
-    """key: a normalised address, or "@" with a domain, for its subdomains too: see mail.address.suppressible.
+    """A suppression to add.
 
+    key: a normalised address, or "@" with a domain, for its subdomains too: see mail.address.suppressible.
     email_id: our e-mail that the person answered. proof: what proves it, like the Message-ID of the answer.
     """
 
@@ -41,7 +42,7 @@ class Suppressed:
 
     @property
     def reason(self) -> str:
-        """In English."""
+        """The reason in English."""
         return str(self.why)
 
 
@@ -67,7 +68,7 @@ def add(key: str, reason: Why, by: str, *, email_id: int | None = None, proof: s
 
 
 def add_each(entries: Sequence[NewSuppression], by: str) -> list[str]:
-    """The same for several, each recorded as an order of its own. Returns which were not suppressed before."""
+    """Suppress several, each recorded as an order of its own. Returns which were not suppressed before."""
     with database.atomic():
         new = _insert(_without_forgotten(entries), by)
         for it in entries:
@@ -79,7 +80,7 @@ def add_each(entries: Sequence[NewSuppression], by: str) -> list[str]:
 
 
 def import_(entries: Sequence[NewSuppression], by: str) -> int:
-    """The same for a list, all or none, and recorded as one order. Returns how many were not suppressed before."""
+    """Suppress a list, all or none, recorded as one order. Returns how many were not suppressed before."""
     with database.atomic():
         new = _insert(_without_forgotten(entries), by)
         if new:
@@ -90,20 +91,23 @@ def import_(entries: Sequence[NewSuppression], by: str) -> int:
 
 
 def add_silently(entries: Sequence[NewSuppression], by: str) -> None:
-    """For forgetting.py, which records its own order: no more is handed over to them once the caller commits."""
+    """Suppress without a record, for forgetting.py: it records its own order.
+
+    No more is handed over to these people once the caller commits.
+    """
     _insert(entries, by)
     recipients.stop_suppressed([it.key for it in entries], by)
 
 
 def _without_forgotten(entries: Sequence[NewSuppression]) -> list[NewSuppression]:
-    """Who was forgotten is suppressed, and their address is not written down again."""
+    """Leave out people who were forgotten: they are suppressed, and their address is not written down again."""
     forgotten.lock_forgetting()
     gone = forgotten.among([it.key for it in entries])
     return [it for it in entries if it.key not in gone]
 
 
 def _insert(entries: Sequence[NewSuppression], by: str) -> list[str]:
-    """The keys that are new."""
+    """Insert the suppressions. Returns the keys that are new."""
     found = []
     values = (
         {
@@ -126,7 +130,10 @@ REMOVE = "DELETE FROM suppression WHERE address = %s RETURNING reason"
 
 
 def remove(key: str, by: str, reason: Why | None = None) -> bool:
-    """Leads that were left out can be planned again; cancelled e-mails stay cancelled. False: it was not suppressed."""
+    """End a suppression. Leads that were left out can be planned again; cancelled e-mails stay cancelled.
+
+    Returns False if it was not suppressed.
+    """
     with database.atomic():
         row = fetch_row(REMOVE, (key,))
         if row is None:
@@ -149,7 +156,7 @@ EVERY = f"SELECT {_COLUMNS} FROM suppression s {_ORDERED}"  # noqa: S608  # only
 
 
 def every() -> list[Suppressed]:
-    """Addresses first, then domains, each in order."""
+    """All suppressions: addresses first, then domains, each in order."""
     found = map(_suppressed, rows(_Row, EVERY))
     return sorted(found, key=lambda it: (it.address.startswith(DOMAIN), it.address))
 
@@ -161,7 +168,10 @@ ORDER BY s.address LIMIT %(limit)s
 
 
 def page(after: str, part: str, limit: int) -> list[Suppressed]:
-    """By address, domains first. after: the last address of the page before. part: of the address; "": any."""
+    """A page of the suppressions, by address.
+
+    after: the last address of the page before. part: what the address contains; "" for all.
+    """
     return [_suppressed(it) for it in rows(_Row, PAGE, {"after": after, "part": part, "limit": limit})]
 
 

@@ -41,7 +41,7 @@ IS_LIMITED = """
 
 
 def not_to_be_used(rows: Sequence[Mailbox], now: datetime, used: Mapping[int, int]) -> Iterator[tuple[int, date, int]]:
-    """Mailbox id, Warsaw day from today on, and so many of its daily limit.
+    """How much of a daily limit cannot be used: mailbox id, Warsaw day from today on, and number of e-mails.
 
     used: mailbox id -> what counts today. A ramp goes on after each day on which the mailbox sends: for days to come,
     those on which one of its campaigns may send.
@@ -83,7 +83,7 @@ def _ramp(
 
 
 def _opens_today(window: Window, now: datetime) -> bool:
-    """Whether it is open later today."""
+    """Whether the window is open now or opens later today."""
     return warsaw_day(window.next_opening(now)) == warsaw_day(now)
 
 

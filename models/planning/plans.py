@@ -140,7 +140,7 @@ UPDATE campaign SET replan_reason = NULL WHERE id = %(campaign)s AND replan_reas
 def write_follow_ups(
     campaign_id: int, follow_ups: Sequence[batch_moves.FollowUpSlot], seen: Situation, by: str
 ) -> int | None:
-    """The same for follow-ups, which get their slots as their e-mails have been sent."""
+    """Write one campaign's follow-ups, as write() does: they get their slots as their e-mails have been sent."""
     slots = [it.slot for it in follow_ups]
     return _written(campaign_id, slots, seen, lambda: batch_moves.follow(campaign_id, follow_ups, by))
 
@@ -314,7 +314,7 @@ class _Bound(NamedTuple):
 
 
 def _bound(emails: Sequence[Email]) -> list[Email]:
-    """The e-mails, of which those that have a predecessor keep their mailbox and their wait."""
+    """Bind each e-mail that has a predecessor to its mailbox and to the end of its wait."""
     asked = [it.lead_id for it in emails], [it.step_id for it in emails]
     found = {(it.lead_id, it.step_id): Bound(it.mailbox_id, it.not_before) for it in read_rows(_Bound, BOUND, asked)}
     return [it._replace(bound=found.get((it.lead_id, it.step_id))) for it in emails]
@@ -420,7 +420,7 @@ class _Pending:
 
     @property
     def taken(self) -> Taken:
-        """Its slot, if it stays."""
+        """The e-mail's slot as it is given to the planner if it stays."""
         is_follow_up = self.wait_ends_at is not None
         return Taken(
             self.campaign_id,
@@ -441,7 +441,7 @@ class _Pending:
 
     @property
     def current(self) -> CurrentSlot | None:
-        """Which it keeps if it still fits."""
+        """The slot that it keeps if it still fits. None if its step's wait was edited."""
         return None if self.moves else CurrentSlot(self.mailbox_id, self.at)
 
 
@@ -500,7 +500,7 @@ def _new(
 
 
 def _most_on_a_day(row: Campaign) -> int:
-    """New e-mails that its limit and its pace leave room for. A day can be an hour longer than its window says."""
+    """How many new e-mails its limit and pace allow on a day, which can be an hour longer than its window says."""
     open_seconds = (row.window_end_minute - row.window_start_minute + 60) * 60
     shortest_delay = row.delay_seconds * (1 - planner.JITTER)
     if shortest_delay * row.daily_limit <= open_seconds:

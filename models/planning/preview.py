@@ -39,9 +39,10 @@ _Slots = dict[_Key, CurrentSlot]
 
 
 def of(order: Callable[[], object], campaign_ids: Collection[int]) -> list[Shift]:
-    """order: the use case, which lets these campaigns' e-mails be planned again. It is rolled back.
+    """How an order would move these campaigns' pending e-mails.
 
-    Raises what the order raises. Campaigns without any moved e-mail are left out.
+    order: the use case; it is carried out and rolled back. Raises what the order raises. Campaigns without any moved
+    e-mail are left out.
     """
     reasons_before = plans.to_replan()
     with database.atomic() as transaction:

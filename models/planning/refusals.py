@@ -171,5 +171,5 @@ def read(email_id: int, kind: Kind | None = None, *, put_off: bool = False, mach
 
 
 def retry_moment(email_id: int, not_before: datetime) -> datetime:
-    """See Refusal.retry_moment()."""
+    """Lock the e-mail and read its facts as read() does; return Refusal.retry_moment()."""
     return read(email_id, put_off=True).retry_moment(not_before)

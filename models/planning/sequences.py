@@ -25,7 +25,7 @@ class _Step(NamedTuple):
 
 
 def of(campaign_ids: Collection[int]) -> dict[int, tuple[Step, ...]]:
-    """Campaign id -> its steps in order. Campaigns with one are left out."""
+    """Campaign id -> its steps in order, for campaigns with more than one step."""
     found: defaultdict[int, list[Step]] = defaultdict(list)
     for it in rows(_Step, STEPS, (list(campaign_ids),)) if campaign_ids else ():
         found[it.campaign_id].append(Step(it.id, wait(it.wait_count, it.wait_unit)))
@@ -33,5 +33,5 @@ def of(campaign_ids: Collection[int]) -> dict[int, tuple[Step, ...]]:
 
 
 def wait(count: int | None, unit: str | None) -> Wait | None:
-    """As its columns say. Raises ValueError."""
+    """The wait in these columns; None if they are empty. Raises ValueError."""
     return None if count is None or unit is None else Wait(count, Unit(unit))

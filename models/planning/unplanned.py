@@ -77,7 +77,7 @@ def some_left(ids: Sequence[int], turn: int) -> list[int]:
 
 
 def _portion(sizes: Mapping[int, int], turn: int) -> list[int]:
-    """The ids of one of several portions. All are had in as many turns as there are portions."""
+    """The ids of one portion, of about _COUNTED_AT_ONCE in size; the next turn takes the next portion."""
     before = accumulate(sizes.values(), initial=0)
     portions = {it: count // _COUNTED_AT_ONCE for it, count in zip(sizes, before, strict=False)}
     numbers = sorted(set(portions.values()))
@@ -187,7 +187,7 @@ class _Size(NamedTuple):
 
 
 def in_turn(campaign_ids: Sequence[int], turn: int) -> set[int]:
-    """Those whose whole past is looked at this time: as many as have _COUNTED_AT_ONCE e-mails, next time others."""
+    """The campaigns whose whole past is looked at in this turn: about _COUNTED_AT_ONCE e-mails, next time others."""
     sizes = {it.campaign_id: it.emails for it in rows(_Size, SIZES, (list(campaign_ids),))}
     return set(_portion(sizes, turn))
 
@@ -217,9 +217,9 @@ def sequences() -> list[int]:
 def follow_ups(
     campaign_ids: Collection[int], since: Mapping[int, datetime] = MappingProxyType({}), most: int | None = None
 ) -> list[Unfollowed]:
-    """In the order in which the e-mails before them were sent.
+    """The follow-ups still to be planned, in the order in which the e-mails before them were sent.
 
-    since: campaign id -> only those that were handed over since.
+    since: campaign id -> only those whose e-mails were handed over since.
     """
     ids = list(campaign_ids)
     values = {"ids": ids, "since": [since.get(it, _EVER) for it in ids], "most": most}

@@ -17,7 +17,7 @@ Row = TypeVar("Row", Campaign, Mailbox)
 
 
 def campaign(row: Campaign, frozen: tuple[Days, ...] = ()) -> planner.Campaign:
-    """Its settings, without mailboxes and e-mails. Raises ValueError."""
+    """A campaign as the planner takes it, without mailboxes and e-mails. Raises ValueError if it is unusable."""
     return planner.Campaign(
         id=row.id,
         window=window_of(row, frozen),
@@ -36,7 +36,10 @@ def campaign(row: Campaign, frozen: tuple[Days, ...] = ()) -> planner.Campaign:
 def mailbox(
     row: Mailbox, used: Mapping[date, int] | None = None, ceilings: Sequence[planner.Ceiling] = ()
 ) -> planner.Mailbox:
-    """used: Warsaw day -> e-mails that already count. ceilings: those that it could reach. Raises ValueError."""
+    """A mailbox as the planner takes it. Raises ValueError if its settings are unusable.
+
+    used: Warsaw day -> e-mails that already count. ceilings: the provider's limits that it could reach.
+    """
     return planner.Mailbox(
         id=row.id,
         daily_limit=row.daily_limit,

@@ -341,7 +341,7 @@ def _is_usable(session: _Session) -> bool:
 
 
 def _is_readable(session: _Session, seconds: float) -> bool:
-    """Whether it is within so many seconds. Unlike select(), poll() takes descriptors above 1,023."""
+    """Whether the session is readable within so many seconds. Unlike select(), poll() takes descriptors above 1,023."""
     waiting = select.poll()
     waiting.register(session, select.POLLIN)
     return bool(waiting.poll(seconds * 1000))
@@ -352,7 +352,7 @@ def _is_idle(session: _Session) -> bool:
 
 
 def replace_silent_session(seconds: float) -> None:
-    """The same, and close this thread's session if its server does not answer within so many seconds.
+    """Close this thread's session as replace_dead_session() does, or if its server does not answer in this time.
 
     libpq itself waits for an answer without a bound.
     """
@@ -458,7 +458,7 @@ def rows(kind: type[T], query: str, values: Mapping[str, object] | Sequence[obje
 
 
 def row(kind: type[T], query: str, values: Mapping[str, object] | Sequence[object] = ()) -> T | None:
-    """The same for a query that has one row or none."""
+    """Run a query that has one row or none, and return it as rows() does."""
     return next(iter(rows(kind, query, values)), None)
 
 
@@ -488,7 +488,10 @@ def _fields(kind: type) -> dict[str, Callable[[object], object] | None]:
 
 @cache
 def _maker(kind: Callable[..., T]) -> Callable[..., T]:
-    """Takes the values of all fields, in order. By place, because by name a named tuple takes five times as long."""
+    """The function that makes a row from the values of all fields, in order.
+
+    It takes them by place, because by name a named tuple takes five times as long.
+    """
     names = list(_fields(kind))
     is_by_name = dataclasses.is_dataclass(kind) and any(field.kw_only for field in dataclasses.fields(kind))
     return (lambda *values: kind(**dict(zip(names, values, strict=True)))) if is_by_name else kind

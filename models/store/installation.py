@@ -96,7 +96,7 @@ def disarmed_reason() -> Why | None:
 
 
 def lock_disarmed_reason() -> Why | None:
-    """The same, locked until the transaction ends."""
+    """Why the database is disarmed, locked until the transaction ends. None if it is not."""
     return _disarmed_reason(f"{DISARMED} FOR NO KEY UPDATE")
 
 
@@ -113,7 +113,7 @@ SET disarmed_reason = %(disarmed_reason)s, disarmed_reason_code = %(disarmed_rea
 
 
 def set_disarmed_reason(reason: Why | None) -> None:
-    """Called by models/owner/arming.py, which records the change."""
+    """Write why the database is disarmed; None arms it. For models/owner/arming.py, which records the change."""
     execute(SET_DISARMED, reason_columns.for_sql(reason, "disarmed_reason"))
 
 

@@ -21,7 +21,7 @@ def written(why: Why | None, column: str) -> dict[str, Any]:
 
 
 def for_sql(why: Why | None, column: str) -> dict[str, Any]:
-    """The same as parameters of a raw SQL statement."""
+    """The columns of written() as parameters of a raw SQL statement."""
     return {name: Json(it) if isinstance(it, dict) else it for name, it in written(why, column).items()}
 
 

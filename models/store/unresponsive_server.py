@@ -48,12 +48,12 @@ def _watch() -> None:
 
 
 def longest_wait() -> float:
-    """In seconds. Longer than everything that a worker or a timekeeper asks may take by its own timeout."""
+    """How long to wait for the server, in seconds: longer than a worker's or timekeeper's own timeouts allow."""
     return max(_LEAST_SECONDS, 2 * config.settings().database.statement_timeout_seconds)
 
 
 def hang_up_on_silent(seconds: float) -> None:
-    """End each wait that has lasted longer."""
+    """Hang up on servers that have been waited for longer than this."""
     for connection, since in _waits.copy().items():
         if boottime() - since > seconds:
             _hang_up_if_waiting(connection, since)

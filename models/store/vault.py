@@ -34,7 +34,7 @@ def derived_key(purpose: str, *, bound_to: str = "") -> bytes:
 
 
 def derived_keys(purpose: str, *, bound_to: str = "") -> list[bytes]:
-    """One from each secret key: the first one signs, and all are accepted."""
+    """The keys for a purpose, one from each secret key: the first one signs, and all are accepted."""
     return list(_derived(tuple(_secret_keys()), purpose, bound_to))
 
 
@@ -59,7 +59,7 @@ def _fernet_of(keys: Iterable[str]) -> MultiFernet:
 
 
 def _secret_keys() -> list[str]:
-    """The current one first, then those that it replaced."""
+    """The secret keys: the current one first, then those that it replaced."""
     return config.settings().secret_keys or [_embedded_key()]
 
 

@@ -66,9 +66,9 @@ class Calendar:
 
 
 def of(row: Campaign, most_emails: int | None = None, most_left_out: int = 20) -> Calendar:
-    """most_emails: plays no more that are not planned yet; None: all of them.
+    """The campaign's calendar. Raises Unplannable if the planner fails for it.
 
-    Raises Unplannable if the planner fails for this campaign.
+    most_emails: at most so many that are not planned yet; None for all.
     """
     return _played(_read(row, most_emails, most_left_out))
 
@@ -103,7 +103,7 @@ class _Lead(NamedTuple):
 
 
 class _Mailboxes(NamedTuple):
-    """Those that the campaign may send from now."""
+    """The capacity of the mailboxes that the campaign may send from now."""
 
     allow: int  # e-mails a day, if no other campaign used them
     today: int  # of these, as far as their ramps are
@@ -337,7 +337,7 @@ def _held_by(seen: _Seen, slots: _Slots, dated: Sequence[tuple[Entry, date]]) ->
 
 
 def _standing_held_by(seen: Situation | None, earlier: Entry, later: Entry, entries: Sequence[Entry]) -> Hold | None:
-    """The planner's own answer for an e-mail that is planned already: its place behind those before it."""
+    """The rule that put off a planned e-mail: the planner's answer for a place behind those before it."""
     if seen is None or not seen.campaigns:
         return None
     [campaign] = seen.campaigns
@@ -373,7 +373,7 @@ def _sentence(seen: _Seen, hold: Hold | None) -> Reason:
 
 
 def _held_by_provider(seen: _Seen) -> Reason:
-    """Names those of its mailboxes' providers of which one held it."""
+    """The reason that names the providers of its mailboxes: a limit of one of them put e-mails off."""
     found = [PROVIDERS[it] for it in seen.mailboxes.providers or () if it in PROVIDERS]
     told = "; ".join(", ".join(map(str, it.limits)) for it in found)
     return Reason(Code.HELD_BY_PROVIDER, provider=", ".join(it.name for it in found), limits=told)

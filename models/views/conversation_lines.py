@@ -37,7 +37,7 @@ class Part:
 
 
 def line(it: Conversation) -> str:
-    """In English, with Warsaw times."""
+    """The conversation as one line, in English, with Warsaw times."""
     return _ARROW.join(part.text.text(str, warsaw) for part in parts(it))
 
 

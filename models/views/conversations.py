@@ -180,7 +180,7 @@ SELECT l.id FROM campaign_lead l JOIN lead p ON p.id = l.lead_id WHERE p.address
 
 
 def of_email(email_id: int) -> Conversation | None:
-    """None: there is no such e-mail."""
+    """The conversation that the e-mail belongs to. None if there is no such e-mail."""
     return next(iter(_read([lead for (lead,) in fetch(OF_EMAIL, (email_id,))])), None)
 
 
@@ -190,7 +190,7 @@ def of_lead(campaign_lead_id: int) -> Conversation:
 
 
 def of_person(address: str) -> list[Conversation]:
-    """One for each campaign that the lead is in, the newest first. address: normalised."""
+    """A person's conversations, one for each campaign, the newest first. address: normalised."""
     return _read([lead for (lead,) in fetch(OF_PERSON, (address, _MOST))])
 
 

@@ -44,7 +44,7 @@ def emails(
     after: int = 0,
     limit: int | None = None,
 ) -> Iterator[ExportedEmail]:
-    """By id. places: see found_leads.places(). after: the last id of the page before. limit: None: all of them."""
+    """Yield e-mails by id. places: see found_leads.places(). after: the last id before them. limit: None for all."""
     left = limit
     while left is None or left > 0:
         portion = _PORTION if left is None else min(left, _PORTION)
@@ -94,7 +94,7 @@ _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]
 
 
 def _cell(value: object) -> str:
-    """Its text. One that a spreadsheet would compute gets an apostrophe before it, as a person would type it."""
+    """The text of a cell. One that a spreadsheet would compute gets an apostrophe first, as a person would type it."""
     if isinstance(value, datetime):
         return f"{value.astimezone(WARSAW):%Y-%m-%d %H:%M:%S}"
     text = "" if value is None else _CONTROLS.sub("\ufffd", str(value).replace("\r\n", "\n"))

@@ -23,7 +23,7 @@ LEFT JOIN LATERAL {holds.STRONGEST} hold ON true
 
 @dataclass(frozen=True)
 class Forbidden:
-    """These columns of a row."""
+    """The values of COLUMNS for one lead."""
 
     legal_basis: str | None
     suppressed_by: str | None  # the address, or "@" with the domain

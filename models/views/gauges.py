@@ -30,7 +30,7 @@ MAILBOX_STATES = (*MailboxStatus, "auth_failed", "provider_limit", "unreachable"
 
 @dataclass(frozen=True)
 class CampaignGauge:
-    """Of an active or paused campaign."""
+    """The gauges' values of an active or paused campaign."""
 
     id: int
     name: str

@@ -123,5 +123,5 @@ class _Row:
 
 
 def of_email(email_id: int) -> list[PastMove]:
-    """In order; empty if there is no such e-mail."""
+    """The e-mail's moves, in order; empty if there is no such e-mail."""
     return [row.past_move() for row in rows(_Row, HISTORY, (email_id,))]

@@ -77,7 +77,7 @@ def page(
     before: int | None = None,
     limit: int = 50,
 ) -> list[IncomingLine]:
-    """The latest first. lead: a normalised address. before: the last id of the page before."""
+    """A page of messages, the latest first. lead: a normalised address. before: the last id of the page before."""
     values = {"class": class_name, "campaign": campaign_id, "mailbox": mailbox_id, "lead": lead}
     return rows(IncomingLine, PAGE, {**values, "before": before, "limit": limit})
 
@@ -145,7 +145,7 @@ FROM mailbox m LEFT JOIN inbox i ON i.mailbox_id = m.id WHERE m.imap_host IS NOT
 
 
 def readings() -> dict[int, Reading]:
-    """By mailbox; of those with IMAP settings."""
+    """Mailbox id -> how reading its inbox goes, for mailboxes with IMAP settings."""
     return {it.mailbox_id: it.reading() for it in rows(_ReadingRow, READINGS)}
 
 
@@ -163,7 +163,7 @@ class HoldLine:
 
     @property
     def reason(self) -> str:
-        """In English."""
+        """The reason in English."""
         return str(self.why)
 
 
@@ -195,7 +195,7 @@ ORDER BY h.id DESC LIMIT %(limit)s
 
 
 def holds(*, lead: str | None = None, campaign_id: int | None = None, limit: int | None = 100) -> list[HoldLine]:
-    """The latest first. lead: a normalised address; with those of colleagues who stopped it."""
+    """The holds that stand, the latest first. lead: a normalised address; with those of colleagues who stopped it."""
     found = rows(_HoldRow, HOLDS, {"lead": lead, "campaign": campaign_id, "limit": limit})
     return [HoldLine(it.lead, it.campaign, it.incoming_id, it.stops, it.until, _why(it), it.since) for it in found]
 

@@ -66,21 +66,21 @@ class LeadLetter(Forbidden):
 
     @property
     def wait(self) -> Wait | None:
-        """After the letter before it was sent. None: it is the first."""
+        """The wait after the letter before it was sent. None if it is the first."""
         return sequences.wait(self.wait_count, self.wait_unit)
 
     @property
     def not_before(self) -> datetime | None:
-        """When its wait ends. None: the letter before it was not sent yet, or it is the first."""
+        """When its wait ends. None if the letter before it was not sent yet, or it is the first."""
         return self.wait.ends(self.sent_before) if self.wait and self.sent_before else None
 
     @property
     def is_over(self) -> bool:
-        """It was handed over, or never will be: there is nothing left to compose."""
+        """Whether it is being sent or has its result, so that there is nothing left to compose."""
         return self.status not in (None, Status.PENDING)
 
     def content(self) -> bytes | None:
-        """As it was last handed over, byte for byte. None: never, or it is gone."""
+        """The message as it was last handed over, byte for byte. None if it never was, or is gone."""
         return overview.content(self.email_id) if self.email_id is not None else None
 
     def why_no_content(self) -> Reason | None:

@@ -113,7 +113,7 @@ class EmailRow(_Email):
 
 
 def email_lines(query: str, values: Mapping[str, object] | Sequence[object]) -> list[EmailLine]:
-    """query: selects EMAIL_COLUMNS."""
+    """Read e-mails. query: selects EMAIL_COLUMNS."""
     return [row.line() for row in read_rows(EmailRow, query, values)]
 
 
@@ -313,7 +313,7 @@ class MailboxLine:
 
     @property
     def reason(self) -> str | None:
-        """In English."""
+        """The reason in English, if there is one."""
         return None if self.why is None else str(self.why)
 
 
@@ -382,7 +382,7 @@ def _errors(mailbox_ids: Sequence[int]) -> defaultdict[int, list[MailboxError]]:
 
 
 def _mailbox(row: Mailbox, used: limits.Used, of_day: limits.OfDay, now: datetime, **rest: Any) -> MailboxLine:
-    """rest: the fields that are read elsewhere."""
+    """The mailbox's line for pages. rest: the fields that are read elsewhere."""
     closed = row.closed_until is not None and row.closed_until > now
     paused = boxes.why_paused(row)
     used_today, is_active = used.all, row.status == MailboxStatus.ACTIVE and not closed

@@ -27,7 +27,7 @@ ORDER BY ended_at DESC, id DESC LIMIT %(limit)s
 
 
 def latest(mailbox_id: int) -> list[MailboxRefusal]:
-    """The newest first."""
+    """What servers refused lately because of this mailbox, the newest first."""
     return rows(MailboxRefusal, LATEST, {"mailbox": mailbox_id, "days": _LATELY_DAYS, "limit": _LATEST})
 
 
@@ -38,5 +38,5 @@ SELECT count(*)::int FROM campaign_email_queue WHERE mailbox_id = %(mailbox)s
 
 
 def sent_before(mailbox_id: int, at: datetime, span: timedelta) -> int:
-    """How many of its e-mails count in the time up to then."""
+    """How many of the mailbox's e-mails to leads count in the span that ends at `at`."""
     return int(fetch(COUNTED, {"mailbox": mailbox_id, "since": at - span, "at": at})[0][0])

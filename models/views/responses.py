@@ -12,7 +12,7 @@ from models.store.database import fetch, rows
 
 @dataclass(frozen=True)
 class Responses:
-    """Numbers of leads."""
+    """How many leads there are by what came back from them."""
 
     replied: int = 0  # a person answered
     automatic: int = 0
@@ -96,7 +96,7 @@ _STEP_OF_MESSAGE = "(SELECT q.step_id FROM campaign_email_queue q WHERE q.id = i
 
 
 def of_steps(campaign_id: int, ids: Collection[int]) -> dict[int, Responses]:
-    """Of a campaign's steps: by the e-mail that was answered, or that held its lead."""
+    """Step id -> responses, for a campaign: by the e-mail that was answered, or that held its lead."""
     return _counted(
         ids,
         {"campaign": campaign_id},

@@ -90,7 +90,7 @@ class _Held(NamedTuple):
 
 
 def steps(campaign_id: int) -> list[StepProgress]:
-    """In order."""
+    """The progress of a campaign's steps, in order."""
     found = rows(_Step, STEPS, (campaign_id,))
     first, counts = found[0].id, defaultdict[int, Counter[str]](Counter)
     for it in rows(_Count, COUNTS, {"campaign": campaign_id, "first": first}):

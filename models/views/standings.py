@@ -45,7 +45,7 @@ class Standing:
 
     @property
     def sentence(self) -> str:
-        """In English."""
+        """The reason in English."""
         return str(self.why)
 
     @property
@@ -157,7 +157,10 @@ _PASSING: tuple[gates.Gate, ...] = (gates.mailbox_is_free, gates.campaign_keeps_
 
 
 def _of_mail(seen: Facts, rules: config.Sending, hands_over: bool) -> Standing:
-    """What a claim would find now, and at its time. hands_over: its mailbox sends an e-mail of the same campaign."""
+    """An e-mail's standing: what a claim would find now, and at its time.
+
+    hands_over: its mailbox sends an e-mail of the same campaign.
+    """
     is_due = seen.now >= seen.scheduled_at
     if seen.follow_up and seen.follow_up.needs_inbox and not seen.follow_up.has_inbox:
         return _waiting(Closed("inbox", gates.Action.WAIT, Reason(Code.NO_INBOX)), None)

@@ -407,7 +407,7 @@ def moved_within(ids: Collection[int], now: datetime) -> defaultdict[int, Counte
 
 
 def is_late(scheduled_at: datetime, started_at: datetime) -> bool:
-    """Judged by the start only: the time the server took does not make us late."""
+    """Whether an e-mail started late. Only the start counts: the time the server took does not make us late."""
     return started_at - scheduled_at > _LATE
 
 

@@ -36,12 +36,12 @@ ORDER BY q.id LIMIT %(limit)s
 
 
 def page(after: int = 0, limit: int = 50) -> list[Unknown]:
-    """By id. after: the last id of the previous page."""
+    """A page of e-mails that need a decision, by id. after: the last id of the previous page."""
     return _read(None, after, limit)
 
 
 def one(email_id: int) -> Unknown | None:
-    """None: it does not need a decision, or not any more."""
+    """The e-mail if it needs a decision. None if it does not, or not any more."""
     return next(iter(_read(email_id, 0, 1)), None)
 
 
