@@ -14,7 +14,7 @@ class OutOfBounds(ValueError):
     """A number that is too small or too large, or not a number."""
 
     def __init__(self, said: Said, field: str = "") -> None:
-        """field: which one it is of; "": that is known where it is caught."""
+        """Put the field's name before the message. "": whoever catches the error knows the field."""
         super().__init__(Message("%(field)s: %(said)s", field=field.replace("_", " "), said=said) if field else said)
         self.field, self.said = field, said
 

@@ -288,7 +288,7 @@ class Settings(BaseSettings):
 
     @property
     def secret_keys(self) -> list[str]:
-        """The current one first, then those that it replaced. Empty: none is set."""
+        """The secret keys: the current one first, then those that it replaced. Empty if none is set."""
         return re.split(r"[\s,]+", self.secret_key.get_secret_value().strip()) if self.secret_key else []
 
     @cached_property
@@ -422,7 +422,7 @@ def _contradictions(it: Settings) -> Iterator[str]:
 
 
 def _is_key(text: str) -> bool:
-    """Whether Fernet takes it."""
+    """Whether the text has the form of a Fernet key."""
     try:
         return len(urlsafe_b64decode(text)) == 32
     except ValueError:
@@ -469,7 +469,7 @@ def _refuse_secrets_in_file(path: Path) -> None:
 
 
 def _refuse_wrong_types(path: Path) -> None:
-    """The environment has only texts, so Settings() converts them; in the file a value has its type."""
+    """Refuse values of a wrong type in the file: Settings() converts them, as it must for those of the environment."""
     values = _values(path)
     for name, section in Settings.model_fields.items():
         if not _is_section(section.annotation):

@@ -24,7 +24,7 @@ class TomlInvalid(Exception):
 
 
 class Fault(NamedTuple):
-    """place: the path to the value, outermost name first."""
+    """What is wrong with one value. place: the path to it, outermost name first."""
 
     place: tuple[str, ...]
     kind: str  # pydantic's error type
@@ -155,7 +155,7 @@ def suggestion(name: str, known: Iterable[str]) -> Said:
 
 
 def toml(text: str) -> dict[str, Any]:
-    """Raises TomlInvalid with the line of the mistake."""
+    """Parse a TOML text. Raises TomlInvalid with the line of the mistake."""
     try:
         return tomllib.loads(text)
     except RecursionError:

@@ -10,7 +10,7 @@ def gettext_noop(text: str) -> str:
 
 
 class Message:
-    """%(name)s in the template is a value, which may be a message too."""
+    """A text to translate: a template and its values. %(name)s stands for a value, which may be a message too."""
 
     template: str
     values: Mapping[str, object]
@@ -19,7 +19,7 @@ class Message:
         self.template, self.values = template, values
 
     def __str__(self) -> str:
-        """In English."""
+        """The text in English."""
         return self.text(str, str)
 
     def __eq__(self, other: object) -> bool:
@@ -29,12 +29,12 @@ class Message:
         return hash(self.template)
 
     def text(self, translate: Callable[[str], str], moment: Callable[[datetime], str]) -> str:
-        """moment: how a time is written."""
+        """Translate the template and fill in its values. moment: formats a time."""
         return translate(self.template) % filled(self.values, translate, moment)
 
 
 class Number(Message):
-    """Formatted for people, without an exponent; in English 1,000,000 and 0.001."""
+    """A number formatted for people, without an exponent; in English 1,000,000 and 0.001."""
 
     def __init__(self, number: float) -> None:
         super().__init__("%(number)s", number=int(number) if number == round(number) else number)

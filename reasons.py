@@ -636,7 +636,7 @@ class Reason(Message):
         return hash((self.code, tuple(sorted(self.values.items(), key=lambda it: it[0]))))
 
     def __str__(self) -> str:
-        """In English, with Warsaw times."""
+        """The text in English, with times in Warsaw time."""
         return self.text()
 
     def text(self, translate: Callable[[str], str] = str, moment: Callable[[datetime], str] = warsaw) -> str:

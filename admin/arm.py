@@ -82,7 +82,7 @@ def arm(
 
 
 def _unread() -> list[str]:
-    """Asks for a look into the inboxes that were not read since the installation was disarmed. Their addresses."""
+    """Ask to read the inboxes that were not read since the installation was disarmed. Returns their addresses."""
     disarmed_at = arming.disarmed_at()
     unread = looks.not_read_since(disarmed_at) if disarmed_at else []
     for it in unread:
@@ -91,14 +91,14 @@ def _unread() -> list[str]:
 
 
 def _forget_again() -> None:
-    """People who were forgotten on this machine since the backup, which knows them still."""
+    """Forget again the people who were forgotten on this machine since the backup, which still knows them."""
     keys = forgotten.keys()
     if not forgetting.is_repeated(keys):
         print(f"people who were forgotten and are forgotten again: {len(forgetting.again(keys, who()))}")
 
 
 def _suppress_again() -> None:
-    """Whom this machine has seen suppressed since the backup: by a person, a click or a reply."""
+    """Suppress again whom this machine has seen suppressed since the backup: by a person, a click or a reply."""
     if count := suppressed.bring_back(who()):
         print(f"suppressed again, as before the backup was restored: {count}")
 

@@ -85,7 +85,7 @@ def describe(provider: str) -> str:
 
 
 def _app(row: Mailbox, provider: Provider | None, client_id: str | None, tenant: str | None) -> App:
-    """As given, completed from the authorization before."""
+    """The app registration from the options, completed from the mailbox's earlier authorization."""
     before = authorizations.of(row.id)
     secret = os.environ.get("PUNKTUAL_MAILBOX_CLIENT_SECRET") or None
     if before is not None and provider in (None, before.provider) and client_id in (None, before.client_id):
@@ -147,7 +147,7 @@ class _Redirect(HTTPServer):
             raise MailboxInvalid(f"--port: {port} cannot be used: {error.strerror}") from None
 
     def wait(self) -> str:
-        """The whole address to which it came. Requests for anything else, as for an icon, are not it."""
+        """Wait until the browser comes back with the answer, and return the path and query of that request."""
         is_over = threading.Timer(_BROWSER_SECONDS, self.shutdown)
         is_over.daemon = True
         is_over.start()
@@ -175,11 +175,11 @@ class _Browser(BaseHTTPRequestHandler):
             threading.Thread(target=self.server.shutdown, daemon=True).start()
 
     def log_message(self, format: str, *args: object) -> None:
-        """Nothing: the request has the code."""
+        """Log nothing: the request contains the authorization code."""
 
 
 def store(row: Mailbox, username: str, app: App, got: Tokens) -> None:
-    """Keep the consent if it is this mailbox's."""
+    """Store the consent if its token logs in to this mailbox. Raises MailboxInvalid."""
     if got.refresh is None:
         raise MailboxInvalid("the provider gave no refresh token: allow offline access in the app registration")
     server = servers.smtp_with(row, username, got.access)

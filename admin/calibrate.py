@@ -78,7 +78,10 @@ def _domain(row: Mailbox) -> str:
 
 
 def look(sender: Mailbox, receiver: Mailbox, by: str, wait: int) -> list[Finding]:
-    """Send it, wait for it, and keep what it shows. Raises TestMailRefused if it could not be sent."""
+    """Send a calibration mail, wait for it, and store what it shows.
+
+    Raises TestMailRefused if it cannot be sent or the inbox cannot be read.
+    """
     sent_at = clock.now()
     message_id = _send(sender, receiver, by)
     began = clock.boottime()
@@ -94,7 +97,7 @@ def look(sender: Mailbox, receiver: Mailbox, by: str, wait: int) -> list[Finding
 
 
 def _send(sender: Mailbox, receiver: Mailbox, by: str) -> str:
-    """Returns its Message-ID."""
+    """Send the calibration mail and return its Message-ID. Raises TestMailRefused."""
 
     def compose(message_id: str) -> bytes:
         return message.build(_letter(sender, receiver, message_id), clock.now().astimezone(WARSAW))
@@ -106,7 +109,7 @@ def _send(sender: Mailbox, receiver: Mailbox, by: str) -> str:
 
 
 def _letter(sender: Mailbox, receiver: Mailbox, message_id: str) -> Letter:
-    """With the headers of one-click unsubscribing, as leads would get them; its link changes nothing."""
+    """The calibration mail, with the headers of one-click unsubscribing as leads get them; its link changes nothing."""
     base = config.settings().unsubscribe.url or f"https://{_domain(sender)}"
     return Letter(
         sender_address=sender.address,
@@ -136,7 +139,7 @@ def _wait_for(receiver: Mailbox, message_id: str, sent_at: datetime, wait: int) 
 
 
 def _copy_found(sender: Mailbox, message_id: str, sent_at: datetime) -> bool | None:
-    """Whether the provider has filed a copy. None: nobody could look."""
+    """Whether the provider filed a copy in the Sent folder. None: there is no IMAP server, or it cannot be read."""
     try:
         where = servers.sent_folder(sender)
         if where is None:

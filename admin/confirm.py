@@ -33,7 +33,7 @@ def show_moves(order: Callable[[], object], campaign_ids: Collection[int]) -> bo
 
 
 def ask(question: str, *, yes: bool) -> None:
-    """Exits if the person at the terminal declines."""
+    """Ask the person at the terminal for confirmation, and exit if they decline. yes: do not ask."""
     if not yes and sys.stdin.isatty() and not typer.confirm(question):
         print("nothing was changed")
         raise typer.Exit(1)
@@ -47,7 +47,7 @@ def _described(it: Shift, name: str) -> str:
 
 
 def checked(reason: str | None) -> str | None:
-    """A reason without spaces around it; None: none was given."""
+    """The reason without spaces around it. None if none was given. Raises BadParameter if it is too long."""
     reason = (reason or "").strip()
     if len(reason) > LONGEST_REASON:
         raise typer.BadParameter(f"--reason: a reason has at most {LONGEST_REASON} characters")

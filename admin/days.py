@@ -11,7 +11,7 @@ To = Annotated[str | None, typer.Option("--to", help="Last day, instead of the a
 
 
 def given(first: str | None, last: str | None, since: str | None, to: str | None) -> list[tuple[str, str]]:
-    """First and last day, each with the name of where it was given."""
+    """The first and the last day as given, each with the name of its argument or option."""
     begin = _one(first, "FIRST", since, "--from")
     if begin is None:
         raise typer.BadParameter("give the first day and the last, like 2026-12-28 2026-12-31")

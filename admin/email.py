@@ -119,7 +119,7 @@ def show_(id: Id, json: show.AsJson = False) -> None:
 
 
 def _why(it: PastMove) -> str | None:
-    """The server's words, or where the proof was found."""
+    """Why an e-mail moved: the server's reply, or the folder and header in which the proof was found."""
     if it.kept and "folder" in it.kept:
         return f"found in {it.kept['folder']} by its {it.kept['header']}"
     return it.conversation.reply if it.conversation else None

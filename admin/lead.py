@@ -77,7 +77,7 @@ def show_(address: Address, json: show.AsJson = False) -> None:
 
 
 def _subject(email_id: int) -> str | None:
-    """None: its letter was not handed over, or is gone."""
+    """The subject of an e-mail's letter. None: it was not handed over, or is no longer kept."""
     content = overview.content(email_id)
     return None if content is None else letter.subject(content)
 
@@ -103,7 +103,7 @@ def _show_known(known: Known) -> None:
 
 
 def _show_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Nothing, if there are no rows."""
+    """Print a table after an empty line; print nothing if it has no rows."""
     if rows:
         print()
         show.table(columns, rows, "")
@@ -160,7 +160,7 @@ def find_(
 
 
 def searched(text: str, campaign_id: int | None) -> list[int]:
-    """The leads' places in campaigns."""
+    """Find leads and return their ids in campaigns. Raises BadParameter for a text too short, or for too many leads."""
     found = _found(text, campaign_id, _MOST)
     if found.more:
         raise typer.BadParameter(f"more than {_MOST:,} leads have it: search for more", param_hint="--search")
@@ -196,7 +196,7 @@ def basis(
 def checked_basis(
     basis: str | None, source: str | None, date: str | None, prefix: str = "legal-basis-"
 ) -> LegalBasis | None:
-    """From options, whose names begin with the prefix; None: no basis was given."""
+    """Check the legal basis from options whose names begin with the prefix. None: no basis was given."""
     try:
         return legal_basis.checked(basis, source, date)
     except BasisInvalid as error:
@@ -238,7 +238,7 @@ def forget(
 
 
 def _others_with(address: str) -> list[str]:
-    """Other leads in whose columns the address stands."""
+    """The addresses of other leads who have this address in one of their columns."""
     names = re.compile(mentions.pattern_of(address), re.IGNORECASE)
     found = found_leads.find(address, limit=_MOST)
     leads = found.leads if found else []
@@ -253,7 +253,7 @@ def _keep(key: str) -> None:
 
 
 def _new(path: Path) -> int:
-    """Before anything is erased: what cannot be written is said first."""
+    """Create and open the receipt's file, before anything is erased. Raises FileInvalid if it cannot be written."""
     try:
         return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:

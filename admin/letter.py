@@ -24,7 +24,7 @@ def print_readable(content: bytes) -> None:
 
 
 def write_raw(content: bytes) -> None:
-    """Byte for byte, for a file or a mail program."""
+    """Write the message to stdout byte for byte, for a file or a mail program."""
     sys.stdout.flush()
     sys.stdout.buffer.write(content)
     sys.stdout.buffer.flush()

@@ -126,7 +126,7 @@ def add(
 
 
 def _provider(given: Provider | None) -> str | None:
-    """As models have it: "" for none of them, None if none was given."""
+    """The option as models expect it: "" for none of the known providers, None if it was not given."""
     return None if given is None else "" if given == "none" else str(given)
 
 
@@ -148,7 +148,7 @@ def _warn_if_in_clear(host: str, security: str) -> None:
 
 
 def _try_servers(row: Mailbox, *, yes: bool) -> None:
-    """Say which server does not let it in, and ask whether to add it all the same."""
+    """Warn of each server that does not let the mailbox in, and ask whether to add it all the same."""
     failed = [it for it in check.of_servers(row) if not it.works]
     for it in failed:
         print(escape_controls(f"punktual: warning: {it.server}: {it.says}"), file=sys.stderr)
@@ -162,7 +162,7 @@ def _check_server(**given: str | None) -> None:
 
 
 def _password() -> str:
-    """Never an argument: arguments are visible in the process list and in the shell's history."""
+    """Read the password from the environment or a prompt; the process list and shell history show arguments."""
     given = os.environ.get("PUNKTUAL_MAILBOX_PASSWORD")
     return given if given is not None else typer.prompt("Password", hide_input=True)
 
@@ -318,7 +318,7 @@ def show_(address: Address, json: show.AsJson = False) -> None:
 
 
 def _oauth(mailbox_id: int) -> str | None:
-    """Who consented to what, never a token."""
+    """The provider, and who authorized it when; never a token. None: the mailbox does not use OAuth2."""
     it = authorizations.of(mailbox_id)
     if it is None:
         return None

@@ -47,7 +47,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], empty: str) -> 
 
 
 def _long_table(columns: Sequence[str], lines: Sequence[Sequence[str]]) -> None:
-    """The same without rich, which takes 0.3 ms a line."""
+    """Print a long table without rich, which takes 0.3 ms a line."""
     widths = [max(map(cell_len, column)) for column in zip(columns, *lines, strict=True)]
     for line in (columns, *lines):
         cells = (set_cell_size(cell, width) for cell, width in zip(line, widths, strict=True))
@@ -89,7 +89,7 @@ def _text(value: Any) -> str:
 
 
 def plain(value: Any) -> Any:
-    """As JSON has it."""
+    """Convert a value to what JSON has: reasons to English text, times to Warsaw time."""
     if isinstance(value, Reason):
         return str(value)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
@@ -104,6 +104,6 @@ def plain(value: Any) -> Any:
 
 
 def _names(value: Any) -> list[str]:
-    """Fields for JSON: a reason as its English text."""
+    """The names of the fields for JSON: instead of `why`, those with its English text."""
     english = [it for it in ("reason", "sentence") if isinstance(getattr(type(value), it, None), property)]
     return [it.name for it in dataclasses.fields(value) if it.name != "why"] + english

@@ -61,7 +61,7 @@ _TINY = "sizes that only show that the benchmark works"
 
 
 def _measure(name: str, it: argparse.Namespace, given: list[str]) -> bool:
-    """Whether it was measured. given: the options, as they were typed."""
+    """Measure one question, and return whether that succeeded. given: the options as they were typed."""
     if it.tiny:
         vars(it).update(QUESTIONS[name].TINY)
     command = f"make bench QUESTION={name}" + (f' OPTIONS="{" ".join(given)}"' if given else "")

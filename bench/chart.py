@@ -29,7 +29,7 @@ class Panel:
 
 
 def draw(panels: Sequence[Panel]) -> str:
-    """Each panel has its own linear scale, from 0."""
+    """Draw the panels as one SVG. Each has its own linear scale, from 0."""
     height = sum(panel.height for panel in panels) + 2 * _MARGIN
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" width="{_WIDTH}" height="{height}"'

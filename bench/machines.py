@@ -153,7 +153,7 @@ FROM campaign_email_queue q JOIN campaign_lead l ON l.id = q.campaign_lead_id
 
 
 class Row(NamedTuple):
-    """An e-mail in the end."""
+    """An e-mail's row at the end of the run."""
 
     recipient: str
     status: str

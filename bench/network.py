@@ -34,7 +34,7 @@ def why_not() -> str | None:
 
 class Machine:
     def __init__(self, name: str, namespace: str, address: str, cable: str) -> None:
-        """cable: the switch's end of it."""
+        """Name the parts of a machine, which Network creates. cable: the switch's end of its cable."""
         self.name, self.address = name, address
         self._namespace, self._cable = namespace, cable
 

@@ -102,13 +102,13 @@ def situation(size: Size, until: datetime | None) -> tuple[list[Campaign], list[
 
 
 def plan(size: Size) -> Callable[[], int]:
-    """To the last lead."""
+    """Prepare planning to the last lead. The function returned plans, and returns the number of slots."""
     campaigns, mailboxes = situation(size, None)
     return lambda: sum(1 for _ in planner.plan(campaigns, mailboxes, [], NOW))
 
 
 def top_up(size: Size) -> Callable[[], int]:
-    """Again after everything up to the horizon was planned: nothing is left to place before it."""
+    """Prepare planning again after everything up to the horizon was planned: nothing is left to place before it."""
     campaigns, mailboxes = situation(size, planner.horizon(WINDOW, NOW, timedelta(hours=24)))
     taken = [Taken(it.campaign_id, it.mailbox_id, it.at) for it in planner.plan(campaigns, mailboxes, [], NOW)]
     counts = Counter(it.campaign_id for it in taken)
@@ -117,8 +117,9 @@ def top_up(size: Size) -> Callable[[], int]:
 
 
 def bare_loop(size: Size) -> Callable[[], int]:
-    """The yardstick: a heap, a window in whole seconds, daily limits, and the mailbox with the most room; no gaps, no
-    shares, no jitter, no dates."""
+    """Prepare the yardstick, a planner with a heap, a window in whole seconds, daily limits, and the mailbox with the
+    most room; no gaps, no shares, no jitter, no dates.
+    """
     day, opening, closing_ = 86_400, WINDOW.start_minute * 60, WINDOW.end_minute * 60
     delay = int(_DELAY.total_seconds())
 

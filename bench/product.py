@@ -21,7 +21,7 @@ SELECT count(*) FROM campaign_email_queue WHERE status = 'pending' AND hinted_fo
 
 @contextmanager
 def running(services: Services, name: str, environment: Mapping[str, str]) -> Iterator[Started]:
-    """One of `python -m actors`."""
+    """Run one process of `python -m actors` until the block ends."""
     with started([sys.executable, "-m", "actors", name], environment, services.log(name)) as process:
         yield process
 
@@ -49,7 +49,7 @@ class Ticking:
         self._open.close()
 
     def tick(self) -> dict[str, float]:
-        """One tick: step -> seconds, of all its runs in it."""
+        """Let at least one tick run. Returns step -> seconds of all its runs in a tick."""
         before = self._when_idle()
         # periodiq sends a tick when it starts, and another where a minute begins before it ends.
         with running(self._services, PERIODIQ, self._environment):
@@ -108,7 +108,7 @@ class _Done:
 
 
 def _samples(page: str, name: str) -> Iterator[tuple[str, str]]:
-    """Step and value."""
+    """Each sample of a metric: its step and its value."""
     for line in page.splitlines():
         if line.startswith(start := name + '{step="'):
             step, value = line.removeprefix(start).split('"} ')

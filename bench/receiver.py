@@ -22,7 +22,7 @@ from bench.services import Services, free_port
 
 
 class Receiver(Protocol):
-    """port: on 127.0.0.1."""
+    """An SMTP server that accepts every message. port: on 127.0.0.1."""
 
     port: int
 
@@ -31,7 +31,7 @@ class Receiver(Protocol):
 
 
 class SmtpSink:
-    """Counts only."""
+    """Runs Postfix's smtp-sink, which only counts messages."""
 
     def __init__(self, services: Services) -> None:
         self.port = free_port()
@@ -56,7 +56,7 @@ class SmtpSink:
 
 
 class OwnReceiver:
-    """Notes the time of each final dot."""
+    """Runs our own receiver, which notes the time of each final dot."""
 
     def __init__(self, services: Services) -> None:
         self.port = free_port()
@@ -76,7 +76,7 @@ class OwnReceiver:
         return len(self.dots())
 
     def dots(self) -> list[tuple[str, float]]:
-        """End it. Recipient and time (seconds since the epoch) of each message."""
+        """End it, and return recipient and time (seconds since the epoch) of each message."""
         if self._process is not None:
             self._started.__exit__(None, None, None)
             self._process = None

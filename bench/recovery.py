@@ -89,7 +89,7 @@ def measure(services: Services, record: Recorder, it: argparse.Namespace) -> Non
 def _started(
     services: Services, database: Database, environment: Mapping[str, str], it: argparse.Namespace
 ) -> dict[str, Any]:
-    """Until the first e-mail of campaigns of which none is planned."""
+    """Measure the time from the start to the first e-mail of campaigns of which nothing is planned yet."""
     began, since = clock.boottime(), clock.now()
     with ExitStack() as stack:
         for name in _ALL:
@@ -98,7 +98,7 @@ def _started(
 
 
 def _send_for_a_while(services: Services, database: Database, environment: Mapping[str, str], seconds: float) -> None:
-    """Ends with a SIGKILL to all processes."""
+    """Send for so many seconds after the first e-mail, then end all processes by SIGKILL."""
     crew: list[Started] = []
     with ExitStack() as stack:
         crew += [stack.enter_context(product.running(services, name, environment)) for name in _ALL]
@@ -109,7 +109,7 @@ def _send_for_a_while(services: Services, database: Database, environment: Mappi
 
 
 def _make_messages_older(broker_url: str, seconds: float) -> None:
-    """The hints that RabbitMQ has kept."""
+    """Move the times in the hints that RabbitMQ has kept into the past."""
     by = round(seconds * 1000)
     with pika.BlockingConnection(pika.URLParameters(broker_url)) as connection:
         channel = connection.channel()

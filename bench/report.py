@@ -93,7 +93,7 @@ def _ratio(figure: str, this: str, that: str) -> Callable[[Results], Sequence[fl
 
 
 def _value(figure: str, case: str) -> Callable[[Results], Sequence[float]]:
-    """Of the first case whose name begins so."""
+    """A function that returns the figure of the first case whose name begins so."""
 
     def measure(found: Results) -> Sequence[float]:
         names = [name for name in found.cases if name.startswith(case)]
@@ -103,7 +103,7 @@ def _value(figure: str, case: str) -> Callable[[Results], Sequence[float]]:
 
 
 def _growth(figure: str, case: str) -> Callable[[Results], Sequence[float]]:
-    """The last case whose name begins so, by the first: the same with more rows."""
+    """A function that divides the figure of the last case whose name begins so by the first's, which has fewer rows."""
 
     def measure(found: Results) -> Sequence[float]:
         names = [name for name in found.cases if name.startswith(case)]

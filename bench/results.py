@@ -55,7 +55,7 @@ class Recorder:
             file.write(json.dumps(line) + "\n")
 
     def skip(self, case: str, why: str) -> None:
-        """A case that cannot be measured here; said once."""
+        """Record, once, why a case cannot be measured here."""
         if case not in self.skipped:
             self.skipped.add(case)
             self.add(case, {NOT_MEASURED: why})

@@ -113,7 +113,7 @@ MOVES_OF_A_SENT_EMAIL = 4
 def due(
     database: Database, *, emails: int, campaigns: int, mailboxes: int, port: int, begin: datetime, apart: timedelta
 ) -> None:
-    """Planned e-mails at equal distances from `begin` on. Neighbours in time share neither campaign nor mailbox."""
+    """Insert planned e-mails at equal distances from `begin` on. Neighbours in time share no campaign or mailbox."""
     campaigns, mailboxes = min(campaigns, emails), min(mailboxes, emails)
     values: dict[str, object] = {"leads": emails, "campaigns": campaigns, "mailboxes": mailboxes, "port": port}
     values |= {"limit": 1_000_000, "gap": 0, "delay": 0.001, "status": "active", "subject": SUBJECT, "text": TEXT}
@@ -131,7 +131,7 @@ def to_plan(
     delay_seconds: float = 150.0,
     daily_limit: int = 500,
 ) -> None:
-    """Active campaigns of which nothing is planned yet, with so many leads on average and five mailboxes each."""
+    """Insert active campaigns of which nothing is planned, with so many leads on average and five mailboxes each."""
     mailboxes = max(campaigns // 2, 5)
     values: dict[str, object] = {"campaigns": campaigns, "mailboxes": mailboxes, "each": 5, "port": port}
     values |= {"most": leads * 3 // 2, "fewest": leads // 2}
@@ -143,7 +143,7 @@ def to_plan(
 
 
 def timeline(database: Database, *, emails: int, end: datetime, apart: timedelta, status: str) -> None:
-    """A campaign with so many e-mails at equal distances before `end`; needs mailboxes.
+    """Insert a campaign with so many e-mails at equal distances before `end`; needs mailboxes.
 
     Each is sent with its whole history, or pending where its time is still to come. Run VACUUM ANALYZE afterwards.
     """
@@ -151,5 +151,5 @@ def timeline(database: Database, *, emails: int, end: datetime, apart: timedelta
 
 
 def sent_before(database: Database, emails: int, end: datetime) -> None:
-    """A timeline of a completed campaign, during the sixty days before."""
+    """Insert a completed campaign with so many e-mails during the sixty days before `end`."""
     timeline(database, emails=emails, end=end, apart=timedelta(days=60) / emails, status="completed")

@@ -43,7 +43,7 @@ class Database:
 
 
 class Services:
-    """home: the folder of all data and logs."""
+    """Postgres and RabbitMQ for the benchmark alone. home: the folder of all data and logs."""
 
     def __init__(self, home: Path) -> None:
         self.home = home
@@ -63,17 +63,17 @@ class Services:
         self._open.close()
 
     def start(self) -> None:
-        """Start both unless they run."""
+        """Start Postgres and RabbitMQ unless they run."""
         self._postgres_url = embedded.start(self.home / "postgres")
         self.rabbitmq.start()
 
     def kill(self) -> None:
-        """Crash both."""
+        """Crash Postgres and RabbitMQ."""
         self.rabbitmq.kill()
         embedded.stop(self.home / "postgres", "immediate")
 
     def database(self, *, migrated: bool = True) -> Database:
-        """A new, empty one, with the product's schema if it is migrated."""
+        """Create an empty database, with the product's schema if `migrated`. Drops the one before."""
         name = f"bench_{'product' if migrated else 'rival'}"
         with closing(Database(self._postgres_url)) as server:
             server.ask(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
@@ -84,7 +84,7 @@ class Services:
         return found
 
     def again(self, database: Database) -> Database:
-        """The same database after its server was started again."""
+        """Connect to the same database after its server was started again."""
         return until(lambda: _connected(database.url), "Postgres", 120)
 
     def virtual_host(self) -> str:
@@ -121,7 +121,7 @@ class Services:
 
     @contextmanager
     def cpu_beside(self, process: Started, times: int = 1) -> Iterator[dict[str, float]]:
-        """CPU seconds of the process and of Postgres, each time; to be read afterwards."""
+        """CPU seconds of the process and of Postgres during the block, divided by `times`. Read them after it."""
         found: dict[str, float] = {}
         before = process.cpu_seconds(), self.postgres_cpu()
         yield found

@@ -29,14 +29,14 @@ class _Lines:
 
 
 class BadRows:
-    """Counts all of them, and keeps as much as is told."""
+    """Counts all bad rows, and keeps only as many reasons and line numbers as messages show."""
 
     def __init__(self) -> None:
         self.count = 0
         self._reasons: dict[Said, _Lines] = {}
 
     def add(self, line: int, because: Said) -> None:
-        """because: follows the line's number."""
+        """Count a bad row. because: the text that follows the line's number."""
         self.count += 1
         if because not in self._reasons and len(self._reasons) == MOST_REASONS:
             return
@@ -56,7 +56,7 @@ class BadRows:
         yield from ((because, lines.first, lines.count) for because, lines in self._reasons.items())
 
     def sentence(self) -> str:
-        """The first of them, and how many more there are."""
+        """The first reasons with their lines, and how many more problems there are."""
         told = list(self.listed())[: min(_SHOWN_REASONS, len(self._reasons))]
         shown = sum(lines.count for lines in list(self._reasons.values())[:_SHOWN_REASONS])
         return "; ".join([*told, *([_more(self.count - shown)] if self.count > shown else [])])
@@ -84,7 +84,7 @@ class ErrorFile:
     """
 
     def __init__(self, table: Table, written: Callable[[Said], str] = str) -> None:
-        """written: how the reasons are, in a person's language."""
+        """Prepare the file of a table's bad rows. written: formats a reason in a person's language."""
         self._input, self._written = table.path, written
         self._form = table.for_errors()
         self._count = len(names_of(table.header))
@@ -104,7 +104,7 @@ class ErrorFile:
         return self
 
     def add(self, cells: Sequence[str], line: int, because: Said) -> None:
-        """Cells beyond the last column are put into it."""
+        """Write a bad row. Cells beyond the last column are put into that column."""
         cells = [*cells, *[""] * (self._count - len(cells))]
         last = self._form.delimiter.join(cells[self._count - 1 :]).rstrip(self._form.delimiter)
         reason = Message(gettext_noop("line %(line)d%(said)s"), line=line, said=because)
@@ -124,7 +124,7 @@ class ErrorFile:
         return FileInvalid(Message(template, folder=self._input.parent, error=error.strerror))
 
     def _new_path(self) -> Path:
-        """leads.errors.csv, or the first of leads.errors-2.csv, … that there is not yet."""
+        """Create leads.errors.csv, or the first of leads.errors-2.csv, … that does not exist yet."""
         for number in count(1):
             path = self._input.with_name(f"{self._input.stem}.errors{f'-{number}' if number > 1 else ''}.csv")
             with suppress(FileExistsError):

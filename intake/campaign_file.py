@@ -154,7 +154,7 @@ class CampaignFile(BaseModel):
         )
 
     def as_edit(self, letter: Letter | None, mailbox_ids: Sequence[int]) -> Edit:
-        """letter: None: it stays as it is."""
+        """The edit that gives a campaign the settings of this file. letter: None keeps the current one."""
         return Edit(
             name=self.name,
             letter=letter,
@@ -221,7 +221,7 @@ def _tables(steps: object) -> list[dict[str, Any]]:
 
 
 def _inline_letter(path: Path, values: dict[str, Any], step: str) -> dict[str, str]:
-    """Replace the references to files by what they have. Name of a part -> its place."""
+    """Replace references to files by the files' texts. Returns part -> its place, for error messages."""
     where: dict[str, str] = {}
     for key in _LETTER:
         if key in values:
@@ -243,7 +243,7 @@ def faults_in(values: Mapping[str, Any]) -> dict[str, Said]:
 
 
 def _checked(where: Said, values: Mapping[str, Any], source: str = "", *, lifted: bool = False) -> CampaignFile:
-    """source: the TOML text of the values, to find line numbers for errors. lifted: its first step is the letter."""
+    """Check the values. source: their TOML text, for line numbers in errors. lifted: its first step is the letter."""
     try:
         campaign = CampaignFile(**values)
         _ = campaign.window
@@ -285,7 +285,7 @@ def _at(where: Said, line: int | None) -> Said:
 
 
 def place_of(path: Path, name: str) -> Said:
-    """A field of a file that was read already."""
+    """Where a field stands in a file that was read already: the file's name, the line and the field's name."""
     return Message("%(where)s: %(name)s", where=_at(path.name, faults.line_of(texts.read(path), [name])), name=name)
 
 
@@ -299,7 +299,7 @@ def _no_such_field(name: str, known: set[str]) -> Message:
 
 
 def _told_of_step(where: Said, source: str, number: int, name: str, text: Said | None, *, lifted: bool) -> Message:
-    """number: 1 for the first letter. lifted: it is one of the steps in the file."""
+    """Say what is wrong with a step. number: 1 for the first letter. lifted: that is among the file's steps."""
     line = _line_of_step(source, number - 1 if lifted else number - 2, name)
     known = set(_LETTER if number == 1 else StepFile.model_fields)
     if text is None or (name and name not in known):
@@ -403,7 +403,7 @@ def _minute(value: str) -> int:
 
 
 def joined(problems: Iterable[Message]) -> Message:
-    """The first of them, and how many more there are. problems: one at least."""
+    """One message with the first problems, and how many more there are. problems: at least one."""
     first, *others = problems
     for each in others[: _SHOWN_PROBLEMS - 1]:
         first = Message("%(this)s; %(that)s", this=first, that=each)

@@ -73,7 +73,7 @@ class Columns:
 
 
 def plain(name: str) -> str:
-    """Without case, diacritics, spaces and signs."""
+    """The name without case, diacritics, spaces and signs, to compare it with others."""
     letters = unicodedata.normalize("NFKD", name.casefold().replace("ł", "l"))
     return "".join(each for each in letters if each.isalnum())
 
@@ -96,10 +96,10 @@ def names_of(header: Row) -> list[str]:
 
 
 def choose(where: Said, names: Sequence[str], used: Collection[str], chosen: Mapping[str, str | None]) -> Choice:
-    """where: file and line of the header, for errors. used: the fields of the letter.
+    """Find the column of each field. Raises FileInvalid if two columns have the name that is meant.
 
-    chosen: field -> name of its column; None: from no column. Of what was chosen, columns that there are not are
-    ignored. Raises FileInvalid for two columns of the name that is meant.
+    where: file and line of the header, for errors. used: the fields of the letter. chosen: field -> name of its column,
+    or None: from no column; names that the header does not have are ignored.
     """
     certain: dict[str, int | None] = {}
     suggested: dict[str, int] = {}
@@ -127,7 +127,7 @@ def _the_one(where: Said, names: Sequence[str], name: str) -> int:
 
 
 def _candidates(names: Sequence[str], field: str) -> list[int]:
-    """The columns whose names say the same, best or not at all."""
+    """The columns with the field's own name; else with a name for the same; else with one that may replace it."""
     wanted = plain(field)
     tiers = [{wanted}, *(same for same in _SAME if wanted in same), *(it for same, it in _INSTEAD if wanted in same)]
     for tier in tiers:

@@ -43,14 +43,17 @@ def checked_letter(
 
 
 def start(campaign_id: int, by: str) -> None:
-    """Raises CampaignInvalid also for letters that would fail one by one when they are sent."""
+    """Start a campaign. Raises CampaignInvalid, also for letters that would fail one by one when they are sent."""
     if because := why_not_started(campaigns.get(campaign_id)):
         raise CampaignInvalid(because)
     campaigns.start(campaign_id, by)
 
 
 def why_not_started(row: Campaign) -> Message | None:
-    """Of a draft whose letters cannot be composed for each lead: a copy gets its leads as they are."""
+    """Why a draft cannot be started: its letters cannot be composed for each lead. None: they can, or it is no draft.
+
+    A copied campaign gets its leads as they are, so they are checked here.
+    """
     if row.status != CampaignStatus.DRAFT:
         return None
     letters = [Templates.of(it.subject, it.text, it.html) for it in campaigns.letters(row.id)]

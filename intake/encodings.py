@@ -68,7 +68,7 @@ class EncodingUnknown(Exception):
 
 
 def name_of(codec: str) -> str:
-    """As people call it."""
+    """The codec's name as people know it, like UTF-8."""
     return _NAMES.get(codec, codec.upper())
 
 
@@ -157,7 +157,7 @@ def _is_clear(best: str, readings: Mapping[str, _Reading]) -> bool:
 
 
 def _reading(codec: str, used: bytes, sample: bytes) -> _Reading | None:
-    """None: it is not in this encoding."""
+    """Count what the characters say of this encoding. None: the text cannot be in it."""
     try:
         alphabet, text = used.decode(codec), sample.decode(codec)
     except UnicodeDecodeError:
@@ -176,7 +176,7 @@ def _reading(codec: str, used: bytes, sample: bytes) -> _Reading | None:
 
 
 def _of_letters(word: str) -> Iterator[_Kind]:
-    """Of those that are not ASCII."""
+    """What each letter of a word that is not ASCII says of the encoding."""
     small = word.lower()
     letters = {each for each in small if not each.isascii()}
     is_polish = letters <= _POLISH and not (len(letters) == 1 and _NOT_POLISH.search(small))
@@ -210,7 +210,7 @@ def _of_signs(text: str) -> Iterator[_Kind]:
 
 
 def _of_sign(sign: str, before: str, following: str) -> _Kind:
-    """before: the two characters."""
+    """What a sign says of the encoding. before: up to two characters. following: one at most."""
     is_behind = before[-1:].isalpha()
     if sign not in _SIGNS or (is_behind and (sign in _OPENING or (sign not in _JOINING and following.isalpha()))):
         return _Kind.WRONG

@@ -57,7 +57,7 @@ def _span(places: Iterable[int]) -> int:
 
 @cache
 def _number(column: bytes) -> int:
-    """Of a column's letters: A is 1, AA is 27."""
+    """The number of a column that is named by letters: A is 1, AA is 27."""
     number = 0
     for letter in column.upper():
         number = number * 26 + letter - ord("A") + 1

@@ -13,7 +13,7 @@ _ATTRIBUTE = re.compile(rb"""([\w.:-]+)\s*=\s*(?:"([^"]*)"|'([^']*)')""")
 
 
 def tag(*names: str) -> re.Pattern[bytes]:
-    """Of any namespace; its name and its attributes."""
+    """A pattern of a tag in any namespace. Its groups are the tag's name and its attributes."""
     return re.compile(rb"<(?:[\w.-]+:)?(%s)(?=[\s/>])([^<>]*)>" % "|".join(names).encode())
 
 
@@ -28,7 +28,7 @@ class Ranges(NamedTuple):
 
 
 def ranges(archive: ZipFile, sheet: str) -> Ranges:
-    """Raises what reading an archive raises, and ValueError if it is no XML."""
+    """Find a sheet's hidden rows and columns. Raises what reading an archive raises, and ValueError if it is no XML."""
     if "content.xml" in archive.namelist():
         return _of_libreoffice(archive, sheet)
     return _of_excel(archive, part_of(archive, sheet))

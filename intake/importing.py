@@ -23,7 +23,7 @@ LISTED = 10  # of each kind of finding
 
 
 def used_fields(letters: Sequence[Templates]) -> set[str]:
-    """The fields that they read from the file."""
+    """The fields of a leads file that the letters use."""
     return set().union(*(it.fields() for it in letters)) - {unsubscribe.FIELD}
 
 
@@ -70,7 +70,7 @@ def stage(
 
 
 def _failed_formula(lead: NewLead, used: Sequence[str]) -> Message | None:
-    """Where its letters would print a spreadsheet's error, like #N/A."""
+    """Say which used field is a spreadsheet's error, like #N/A, which letters would print. None: no field is."""
     for name in used:
         if is_failed_formula(value := lead.fields.get(name, "")):
             template = gettext_noop(
@@ -106,7 +106,10 @@ class Findings:
 
 
 def look(campaign_id: int | None, *, skip_recent: bool) -> Findings:
-    """campaign_id: None: of a campaign that there is not yet. skip_recent: leave recent ones out."""
+    """Leave out forgotten and repeated leads, and say what there is to say about those that are staged.
+
+    campaign_id: None for a campaign that does not exist yet. skip_recent: leave recent ones out too.
+    """
     gone, repeated = lead_import.leave_out_forgotten(), lead_import.leave_out_repeated(LISTED)
     found = lead_import.compare(campaign_id)
     differences = lead_import.differences(campaign_id, LISTED) if campaign_id is not None and found.changed else []

@@ -55,7 +55,7 @@ def read_leads(table: Table, columns: Columns) -> Iterator[LeadLine | BadRow]:
 
 
 def _lead(columns: Columns, row: Row, separator: str) -> NewLead:
-    """Raises ValueError with the text that follows the line number."""
+    """The lead of a row. Raises ValueError with the text that follows the line number."""
     _check_cells(columns, row, separator)
     fields = {name: row.cells[number].strip() for name, number in columns.fields}
     _check_fields(fields)
@@ -76,7 +76,7 @@ _DATES = {"%Y-%m-%d": re.compile(r"\d{4}-\d\d-\d\d"), "%d.%m.%Y": re.compile(r"\
 
 
 def date_of(text: str) -> date:
-    """Raises ValueError with one sentence."""
+    """Parse a date like 2026-11-17 or 17.11.2026 that is not in the future. Raises ValueError with one sentence."""
     for form, pattern in _DATES.items():
         with suppress(ValueError):
             if pattern.fullmatch(text) and (found := datetime.strptime(text, form).date()).year > 1900:  # noqa: DTZ007
@@ -117,7 +117,7 @@ def _check_cells(columns: Columns, row: Row, separator: str) -> None:
 
 
 def _check_fields(fields: dict[str, str]) -> None:
-    """All at once where nothing is wrong with any."""
+    """Raise ValueError for a field that cannot be used. Looks at each only if all joined may have a fault."""
     all_of_them = "\n".join(fields.values())
     if (
         len(all_of_them) > LONGEST_FIELD

@@ -42,8 +42,9 @@ def open_table(
     encoding: str | None = None,
     largest_unpacked: int | None = None,
 ) -> Table:
-    """is_email: whether a header cell names the column of the addresses. encoding: instead of detecting it.
+    """Open a CSV file or a spreadsheet as a table. Raises FileInvalid.
 
+    is_email: whether a header cell names the column of the addresses. encoding: instead of detecting it.
     largest_unpacked: bytes of a spreadsheet, which is read into memory, instead of the usual limit.
     """
     with opened(path, LARGEST_CSV) as file:

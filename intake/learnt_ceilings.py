@@ -35,7 +35,7 @@ class Proposal:
 
 
 def proposed(row: Mailbox) -> Proposal | None:
-    """By the latest such refusal. None: there is none, or the settings keep below what it teaches."""
+    """The setting that the latest refusal over a sending limit suggests. None: there is none, or none is needed."""
     for it in refused_mailboxes.latest(row.id):
         reply = Reply(it.code, it.enhanced, it.reply)
         if (stated := stated_limit(reply)) is None:

@@ -8,7 +8,7 @@ from models.people.leads import LONGEST_BASIS, LegalBasis
 
 
 class BasisInvalid(Exception):
-    """field: basis, source or date."""
+    """The legal basis cannot be recorded as given. field: basis, source or date."""
 
     def __init__(self, field: str, said: Said) -> None:
         super().__init__(said)
@@ -16,7 +16,7 @@ class BasisInvalid(Exception):
 
 
 def checked(basis: str | None, source: str | None, date: str | None) -> LegalBasis | None:
-    """None: no basis was given. Raises BasisInvalid, and LetterInvalid for control characters."""
+    """Check a legal basis. None: none was given. Raises BasisInvalid, and LetterInvalid for control characters."""
     for field, text in (("basis", basis), ("source", source)):
         refuse_control_characters(field, text or "")
         if text is not None and not 0 < len(text.strip()) <= LONGEST_BASIS:

@@ -104,7 +104,7 @@ def ramp(row: Mailbox | None, start: int | None, step: int | None, today: date) 
 
 
 class DayInvalid(Exception):
-    """Not a day, or none that can be meant."""
+    """The text is not a date, or the date cannot be meant."""
 
 
 def day(text: str, today: date) -> date:
@@ -120,7 +120,7 @@ def day(text: str, today: date) -> date:
 
 
 def freeze_days(first: str, last: str, today: date) -> tuple[date, date]:
-    """Raises DayInvalid, with the field's name before the message."""
+    """Check the first and last day of a freeze. Raises DayInvalid with the message and the field's name."""
     found = []
     for field, text in (("first", first), ("last", last)):
         try:

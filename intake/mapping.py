@@ -22,7 +22,10 @@ class Question:
 
 
 def question(table: Table, used: Collection[str], given: Mapping[str, str | None]) -> Question:
-    """used: the fields of the letter. given: field -> its column, as a person named it. Raises FileInvalid."""
+    """Find the columns of the fields, and what to ask a person about them. Raises FileInvalid.
+
+    used: the fields of the letter. given: field -> its column, as a person named it.
+    """
     names = names_of(table.header)
     check_header(table, names)
     where = at(table.path, table.header.line)

@@ -22,7 +22,7 @@ Formats = Mapping[int, tuple[list[int], list[str]]]
 
 
 def of(archive: ZipFile, sheet: str) -> Formats:
-    """Raises what reading an archive raises, and ValueError if it is no XML."""
+    """Read the number formats of a sheet. Raises what reading an archive raises, and ValueError if it is no XML."""
     styles = dict(_simple_styles(archive))
     columns: dict[int, tuple[list[int], list[str]]] = {}
     row, column = 0, -1
@@ -57,7 +57,7 @@ def written(value: float, formats: Formats, row: int, column: int) -> str | None
 
 
 def _filled(parts: list[re.Match[str]], digits: str) -> Iterator[str]:
-    """The first place takes all the digits that have none of their own."""
+    """Put the digits into a format's places. The first place takes all the digits that have none of their own."""
     left = sum(it[0] == "0" for it in parts)
     for it in parts:
         if it[0] == "0":
@@ -84,7 +84,7 @@ def _simple_styles(archive: ZipFile) -> Iterator[tuple[str, str]]:
 
 
 def _column(place: str) -> int:
-    """From 0. place: like B7."""
+    """The number of a cell's column, from 0. place: like B7."""
     number = 0
     for letter in place.rstrip("0123456789").upper():
         number = number * 26 + ord(letter) - ord("A") + 1

@@ -51,12 +51,12 @@ _SHOWN = 60
 
 
 def foreign(letters: Sequence[Templates], fields: Collection[str]) -> list[Message]:
-    """One sentence for each, with its place and what would be right. fields: those of the leads."""
+    """One sentence for each placeholder of another product, with its place and what to do. fields: the leads'."""
     return list(dict.fromkeys(told for each in letters for part in each.parts() for told in _in(part, fields)))
 
 
 def foreign_in_change(row: Campaign, change: Edit) -> list[Message]:
-    """Those in the letters that a change brings."""
+    """The sentences about placeholders of other products in the letters that a change brings."""
     letters = [Templates.of(it.subject, it.text, it.html) for it in (change.letter, *(change.later_steps or ())) if it]
     fields = next((fields for _, _, fields in campaigns.unsent_leads(row.id)), {}) if letters else {}
     return foreign(letters, fields)
@@ -83,7 +83,7 @@ def _in(template: Template, fields: Collection[str]) -> Iterator[Message]:
 
 
 def _place(template: Template, line: int, found: re.Match[str]) -> dict[str, Said]:
-    """line: of the beginning of the text in which it was found."""
+    """A placeholder's place and its text, for a message. line: where the text in which it was found begins."""
     where = template.at(line + found.string.count("\n", 0, found.start()))
     return {"where": where, "written": found[0][:_SHOWN]}
 

@@ -33,8 +33,9 @@ class Row:
 
 
 def read(lines: Iterable[str], delimiter: str, is_a_row: Callable[[str], bool] = lambda line: False) -> Iterator[Row]:
-    """lines: with or without their ends. After a row with a problem, reading goes on in the line below its quote.
+    """Read the rows of delimited text. After a row with a problem, reading goes on in the line below its quote.
 
+    lines: with or without their ends.
     is_a_row: whether a line within quotes is a row itself, so that the quote was not meant to be there.
     """
     source = _Lines(lines)

@@ -169,7 +169,7 @@ def _hidden(path: Path, found: _Found) -> Hidden:
 
 
 def _within(numbers: Iterable[int], ranges: Iterable[range]) -> Iterator[int]:
-    """numbers: in order."""
+    """The numbers that lie in one of the ranges. numbers: in ascending order."""
     ahead = deque(sorted(ranges, key=lambda it: it.start))
     for number in numbers:
         while ahead and ahead[0].stop <= number:
@@ -223,7 +223,7 @@ def _written(cell: object) -> str:
 
 
 def _duration(length: timedelta) -> str:
-    """Like 36:00, and with its seconds if it has any."""
+    """A length of time like 36:00, with seconds if it has any."""
     seconds = round(abs(length).total_seconds())
     text = f"{'-' if length < timedelta() else ''}{seconds // 3600}:{seconds // 60 % 60:02}"
     return f"{text}:{seconds % 60:02}" if seconds % 60 else text

@@ -34,11 +34,11 @@ _EXCEL_SAYS = re.compile(r'"?sep=(.)"?[,;\t|]*', re.IGNORECASE)
 
 
 class ReasonInvalid(Exception):
-    """Not a reason, or no proof, that can be kept with a suppression."""
+    """The reason of a suppression is empty or too long."""
 
 
 def check_reason(reason: str, proof: str = "") -> None:
-    """Raises ReasonInvalid for the reason, and LetterInvalid for control characters."""
+    """Check what is kept with a suppression. Raises ReasonInvalid, and LetterInvalid for control characters."""
     if not reason.strip() or len(reason) > LONGEST_REASON:
         template = gettext_noop("must have from 1 to %(most)d characters")
         raise ReasonInvalid(Message(template, most=LONGEST_REASON))
@@ -53,9 +53,9 @@ class Found:
 
 
 def read(path: Path, reason: Why | None) -> Found:
-    """reason: of the lines that have none of their own. A line that cannot be used does not stop the others.
+    """Read a suppression list. A line that cannot be used does not stop the others.
 
-    Raises FileInvalid if the file as a whole cannot be read.
+    reason: of the lines that have none of their own. Raises FileInvalid if the file as a whole cannot be read.
     """
     lines = _lines(texts.read(path))
     skipped = 0
@@ -80,7 +80,7 @@ _MAILTO = re.compile(r"mailto:(?P<address>[^?\s]+)(\?\S*)?", re.IGNORECASE)
 
 
 def _as_one_cell(delimiter: str, row: Row) -> Row:
-    """A name in quotes before an address is no quoted cell."""
+    """The row as one cell if it is a name in quotes before an address, which is no quoted cell; else the row itself."""
     whole = delimiter.join(row.cells)
     return Row(row.line, [whole]) if row.problem and _NAMED.fullmatch(whole) else row
 
@@ -91,7 +91,7 @@ def _lines(text: str) -> list[str]:
 
 
 def _delimiter(lines: Iterable[str]) -> str:
-    """The one that the first line has; a list of one column has none."""
+    """The delimiter in the first line with an entry; a comma if it has none, as in a list of one column."""
     first = next((line for line in lines if line.strip() and not line.lstrip().startswith("#")), "")
     return next((each for each in DELIMITERS if each in first), ",")
 

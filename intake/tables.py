@@ -45,13 +45,13 @@ class Table(Protocol):
         """The rows below the header that are not blank. is_a_row: of a line in quotes, whether it is a row itself."""
 
     def described(self) -> Message:
-        """What it was read as, for people."""
+        """How the file was read, for people: the encoding and delimiter, or the sheet."""
 
     def separator(self) -> str:
-        """The name of what is between its cells."""
+        """The name of the delimiter between cells; of a spreadsheet, "cell"."""
 
     def for_errors(self) -> "Form":
-        """Of a CSV file like this one."""
+        """How to write a CSV file like this one, for its bad rows."""
 
 
 @dataclass(frozen=True)

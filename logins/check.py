@@ -29,7 +29,7 @@ _QUICK_IMAP = Patience(command_seconds=10.0, conversation_seconds=20.0)
 
 
 def of_servers(row: Mailbox, *, quickly: bool = False) -> list[ServerCheck]:
-    """quickly: a server that takes longer than 20 s does not work."""
+    """Check a mailbox's SMTP and IMAP servers. quickly: a server that takes longer than 20 s does not work."""
     return [
         _smtp(row, _QUICK_SMTP if quickly else Timeouts.configured()),
         _imap(row, _QUICK_IMAP if quickly else Patience.configured()),

@@ -22,17 +22,17 @@ class _Login(NamedTuple):
 
 
 def smtp(of: Mailbox | Claim) -> Server:
-    """Raises vault.KeyInvalid if a stored secret cannot be decrypted, and oauth.NoToken."""
+    """The SMTP server with its login. Raises vault.KeyInvalid if a secret cannot be decrypted, and oauth.NoToken."""
     return Server(of.smtp_host, of.smtp_port, of.smtp_security, *_login(of))
 
 
 def smtp_with(of: Mailbox, username: str, token: str) -> Server:
-    """The same with an access token that is not stored yet."""
+    """The SMTP server with an access token that is not stored yet."""
     return Server(of.smtp_host, of.smtp_port, of.smtp_security, username, token=token)
 
 
 def sent_folder(of: Mailbox) -> SentFolderPlace | None:
-    """None: it has no IMAP server. Raises vault.KeyInvalid and oauth.NoToken."""
+    """The Sent folder and its server. None: there is no IMAP server. Raises vault.KeyInvalid and oauth.NoToken."""
     where = mailboxes.sent_mail(of)
     if where is None:
         return None
@@ -41,13 +41,13 @@ def sent_folder(of: Mailbox) -> SentFolderPlace | None:
 
 
 def inbox(of: Mailbox) -> Server | None:
-    """Where what comes back is read. None: it has no IMAP server. Raises vault.KeyInvalid."""
+    """The server of the inbox. None: there is no IMAP server. Raises vault.KeyInvalid and oauth.NoToken."""
     where = sent_folder(of)
     return None if where is None else where.server
 
 
 def _login(of: Mailbox | Claim) -> _Login:
-    """With a password, or with an OAuth2 access token: which of them is told by the claim, or by another row."""
+    """The login with an OAuth2 access token if the mailbox is authorized, else with its password if it has one."""
     mailbox_id, access = (of.mailbox_id, of.access) if isinstance(of, Claim) else (of.id, authorizations.access(of.id))
     if access is not None:
         return _Login(of.username, None, tokens.current(mailbox_id, access))

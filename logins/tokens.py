@@ -53,7 +53,7 @@ def _keep(old: Authorization, tokens: Tokens) -> None:
 
 
 def app_of(it: Authorization) -> App:
-    """Raises vault.KeyInvalid."""
+    """The app registration with which a mailbox was authorized. Raises vault.KeyInvalid."""
     secret = None if it.client_secret_encrypted is None else vault.decrypt(it.client_secret_encrypted)
     return App(Provider(it.provider), it.client_id, secret, it.tenant)
 
@@ -74,7 +74,7 @@ def granted(app: App, tokens: Tokens) -> Granted:
 
 
 def distrust(mailbox_id: int, access: Access) -> None:
-    """The mail server refused this token, as after a change of the password: the next login gets another one."""
+    """Expire a token that the mail server refused, as after a change of the password: the next login gets another."""
     try:
         authorizations.expire(mailbox_id, access)
     except database.FAILURES as failure:

@@ -71,7 +71,10 @@ def arrival(server: Server, message_id: str, since: date, patience: Patience) ->
 
 
 def findings(it: Arrival | None, to: str, seconds: int, *, copy_found: bool | None) -> list[Finding]:
-    """to: the other mailbox. seconds: that it took, or that it was waited for. copy_found: None: nobody could look."""
+    """What a calibration mail shows. to: the other mailbox. seconds: until it arrived, or until the wait ended.
+
+    copy_found: whether the Sent folder has a copy; None: nobody could look.
+    """
     return [Finding(record, *told) for record, told in _told(it, to, seconds, copy_found=copy_found)]
 
 
@@ -133,7 +136,7 @@ def _one_click(headers: Message, dkim: str | None) -> tuple[State, Reason]:
 
 
 def _signed(signature: str) -> frozenset[str]:
-    """The headers that it covers, in lower case."""
+    """The headers that a DKIM signature covers, in lower case."""
     tags = dict(tag.strip().partition("=")[::2] for tag in signature.split(";") if "=" in tag)
     return frozenset(name.strip().lower() for name in "".join(tags.get("h", "").split()).split(":"))
 

@@ -118,7 +118,7 @@ def letter_of(it: Outgoing, date: datetime, keys: Sequence[bytes], url: str) -> 
 
 
 def test_letter_of(it: Outgoing, date: datetime, url: str) -> bytes:
-    """The same as a test mail: marked as one, and its offer to unsubscribe changes nothing. Raises as compose().
+    """The message as a test mail: marked as one, and its offer to unsubscribe changes nothing. Raises as compose().
 
     It names no letter of the lead's, since an answer to it would be taken for the lead's.
     """
@@ -129,13 +129,13 @@ def test_letter_of(it: Outgoing, date: datetime, url: str) -> bytes:
 
 
 def _check_fields(fields: object) -> None:
-    """They are read from the database, where they can be any JSON."""
+    """Raise LetterInvalid unless the fields are texts by name: in the database they can be any JSON."""
     if not (isinstance(fields, dict) and all(isinstance(value, str) for value in fields.values())):
         raise LetterInvalid(Reason(Code.FIELDS_DAMAGED))
 
 
 def _thread(it: Outgoing) -> Thread | None:
-    """The letters that it follows; None: it has its own subject."""
+    """The thread that the letter continues. None: it has its own subject, or there is no letter before it."""
     if it.subject is not None or it.thread_first_id is None:
         return None
     sent = subject_of(bytes(it.thread_head)) if it.thread_head is not None else None

@@ -260,7 +260,7 @@ class _Replies:
 
 
 def _is_about_the_password(code: int, words: bytes) -> bool:
-    """Otherwise the server does not know the mechanism or its form (RFC 4954 section 4)."""
+    """Whether a refusal is about the password, not the mechanism or its form (RFC 4954 section 4)."""
     return code != 504 and (code not in (500, 501, 502) or words.startswith(b"5.7."))
 
 

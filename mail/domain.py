@@ -56,7 +56,7 @@ def check(domain: str, resolver: dns.resolver.Resolver) -> list[Finding]:
 
 
 def resolver(name_servers: list[str], port: int, seconds: float) -> dns.resolver.Resolver:
-    """name_servers: IP addresses; none: the machine's own. seconds: for one question, its repetitions included."""
+    """A resolver. name_servers: IP addresses; none: the machine's own. seconds: for one question with its retries."""
     made = dns.resolver.Resolver(configure=not name_servers)
     if name_servers:
         made.nameservers, made.port = list(name_servers), port
@@ -160,7 +160,7 @@ def _texts(asked: dns.resolver.Resolver, name: str) -> list[str]:
 
 
 def _answers(asked: dns.resolver.Resolver, name: str, kind: str) -> list[Any]:
-    """Empty: the name or the record does not exist. Raises _Silent if no server says so."""
+    """Ask for records. Empty: the name or the record does not exist. Raises _Silent if no server can tell."""
     try:
         return list(asked.resolve(name, kind, search=False))
     except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer):

@@ -55,7 +55,7 @@ def spaced(name: str, values: list[str]) -> str:
 
 
 def decoded(value: str) -> str:
-    """What unstructured() was given. value: the field's body, folded as it was written."""
+    """The value from which unstructured() wrote a field. value: the field's body, folded as it was written."""
     words = value.replace("\r\n ", " ").split(" ")
     found = [_WORD.fullmatch(word) for word in words]
     return "".join(_unencoded(*each.groups()) for each in found if each) if all(found) else " ".join(words)

@@ -92,7 +92,7 @@ class SentFolder:
         return None
 
     def headers(self, uid: int) -> bytes:
-        """Of a message that find() has found."""
+        """The headers of a message that find() has found."""
         with telling(Step.SEARCH, self._deadline):
             return bytes(self._client.fetch([uid], [_HEADERS])[uid].get(b"BODY[HEADER]") or b"")
 

@@ -118,7 +118,7 @@ class Folder:
                 yield Progress(uid, self._message(uid, told.get(uid, {})))
 
     def _message(self, uid: int, told: dict[bytes, Any]) -> Message | None:
-        """None: it has been deleted meanwhile."""
+        """Fetch a message. None: it has been deleted in the meantime."""
         if not isinstance(received_at := told.get(b"INTERNALDATE"), datetime):
             return None
         with telling(Step.SEARCH, self._deadline):

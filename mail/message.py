@@ -160,7 +160,7 @@ def _address(address: str) -> str:
 
 
 def refuse_control_characters(name: str, value: str, *, lines: bool = False) -> None:
-    """Control characters allow header injection. lines: a body text, which may have tabs and line breaks."""
+    """Raise LetterInvalid for control characters: they allow header injection. lines: allow tabs and line breaks."""
     if found := control_character(value, lines=lines):
         raise LetterInvalid(Reason(Code.CONTROL_CHARACTER, part=name, character=ascii(found[0])))
 

@@ -238,7 +238,7 @@ def _why(error: Exception) -> Reason:
 
 
 def _on_the_wire(content: bytes) -> bytes:
-    """Each line, the last one too, ends with CRLF (RFC 5321 section 2.3.7)."""
+    """End each line with CRLF, the last one too (RFC 5321 section 2.3.7)."""
     lines = _LINE_END.sub(b"\r\n", content)
     return lines if lines.endswith(b"\r\n") else lines + b"\r\n"
 

@@ -63,7 +63,7 @@ _MOST = (
 
 
 def stated_limit(it: Reply) -> StatedLimit | None:
-    """None: the answer is not about a limit of what the mailbox sends in a time, or that time cannot be known."""
+    """The sending limit that an answer states. None: it is about no such limit, or the limit's time cannot be known."""
     known = answers.find(it)
     if known is None or known.scope is not Scope.MAILBOX or not _LIMIT.search(it.text) or _OTHER.search(it.text):
         return None
@@ -76,7 +76,7 @@ def stated_limit(it: Reply) -> StatedLimit | None:
 
 
 def _span(text: str) -> timedelta | None:
-    """The first time that the limit is said to be for; a day if there is none."""
+    """The first period that the text names for the limit; a day if it names none. None: too long or not known."""
     waits = False
     for found in _SPAN.finditer(text):
         if _WAIT.search(text[max(0, found.start() - 40) : found.start()]):

@@ -38,7 +38,7 @@ class Thread:
 
 
 def headers(message_id: str, thread: Thread | None) -> Iterator[tuple[str, list[str]]]:
-    """Name, and values that a space separates. message_id: of this letter; thread: None if it begins one.
+    """The headers of a thread: name, and values that a space separates. thread: None if this letter begins one.
 
     Every letter of a thread refers to the same id, which is no message's. So mail programs keep the thread together
     where a provider changed a Message-ID, and the first letters of two threads apart although their subject is the

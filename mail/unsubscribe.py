@@ -37,26 +37,26 @@ class _Short(HMACAlgorithm):
 
 @dataclass(frozen=True)
 class Unsubscribe:
-    """What an e-mail offers to whom gets it."""
+    """How the recipient of an e-mail can unsubscribe."""
 
     mailto: str
     url: str | None = None  # of the public page
     one_click: bool = False  # a mail program may post to the URL by itself (RFC 8058)
 
     def headers(self) -> Iterator[tuple[str, list[str]]]:
-        """Name, and values that a comma separates."""
+        """The headers that offer it: name, and values that a comma separates."""
         yield HEADER, [f"<{uri}>" for uri in (self.mailto, self.url) if uri]
         if self.one_click and (self.url or "").startswith("https://"):  # RFC 8058 section 3.1
             yield POST_HEADER, ["=".join(ONE_CLICK)]
 
     @property
     def link(self) -> str:
-        """For the letter itself. Without a public page, it writes to the mailbox."""
+        """The link in the letter itself: to the public page, or without one a mailto to the mailbox."""
         return self.url or self.mailto
 
 
 def offer(token: str, mailbox: str, base: str, language: str, *, one_click: bool) -> Unsubscribe:
-    """mailbox: its address, which the inbox reader reads. base: URL of the public page; "": there is none."""
+    """How to unsubscribe by this token. mailbox: the address to write to. base: URL of the public page; "": none."""
     mailto = f"mailto:{quote(mailbox, safe='@+!$')}?subject=unsubscribe-{token}"
     return Unsubscribe(mailto, f"{base}/unsubscribe/{language}/{token}" if base else None, one_click)
 
@@ -66,12 +66,12 @@ PREVIEW = f"{'0' * 22}.{'0' * 24}"
 
 
 def preview(mailbox: str, base: str, language: str = "en") -> Unsubscribe:
-    """The same for a letter that no lead gets."""
+    """How to unsubscribe in a letter that no lead gets: by a token that names no e-mail."""
     return offer(PREVIEW, mailbox, base, language, one_click=False)
 
 
 def token(email: UUID, keys: Sequence[bytes]) -> str:
-    """keys: the first one signs. email: the id in its Message-ID."""
+    """Sign the token of an e-mail with the first key. email: the id in its Message-ID."""
     value = urlsafe_b64encode(email.bytes).rstrip(b"=")
     return _signer(keys).sign(value).decode("ascii")
 

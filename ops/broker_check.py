@@ -50,7 +50,7 @@ def _of_virtual_host(words: str, name: str) -> str:
 
 
 def _of_queues(channel: BlockingChannel, virtual_host: str) -> str | None:
-    """Check by declaring: for an existing queue with the same arguments that changes nothing."""
+    """Why our queues cannot be used; None: they can. Declares them, which changes nothing if they exist like that."""
     name = ""
     try:
         for name, arguments in declared():

@@ -29,7 +29,7 @@ def url(step_seconds: float) -> str:
 
 
 def parameters(step_seconds: float) -> pika.URLParameters:
-    """For a single connection attempt."""
+    """The parameters for a single connection attempt."""
     found = pika.URLParameters(url(step_seconds))
     found.connection_attempts = 1
     return found

@@ -73,7 +73,7 @@ class Catcher:
 
 
 def _free_port(host: str, port: int) -> int:
-    """Tried before, because aiosmtpd waits for its whole timeout where it cannot listen."""
+    """The port, or a free one for 0. Tries to listen, because aiosmtpd waits for its whole timeout if it cannot."""
     family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     with socket.socket(family) as tried:
         tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -68,7 +68,7 @@ def _handler(answers: DemoInbox) -> type[socketserver.StreamRequestHandler]:
             self.wfile.write(_CAPABILITIES)
 
         def do_noop(self, _: bytes) -> None:
-            """Nothing to tell."""
+            """Send no data before the OK."""
 
         do_close = do_unselect = do_noop
 
@@ -109,7 +109,7 @@ def _handler(answers: DemoInbox) -> type[socketserver.StreamRequestHandler]:
                 self.wfile.write(b"* %d FETCH (%s)\r\n" % (uid, b" ".join(parts)))
 
         def _uids(self, arguments: bytes) -> list[int]:
-            """Of a set like 1:3,7, in the arguments of a search or at their beginning."""
+            """The existing UIDs of a set like 1:3,7, which is the first in the arguments."""
             last, found = len(messages[self.user]), re.search(rb"[\d:*,]+", arguments)
             uids = set[int]()
             for each in found[0].decode().replace("*", str(last)).split(",") if found else ():

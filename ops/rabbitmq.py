@@ -45,7 +45,7 @@ class RabbitMQFailed(Exception):
 
 
 class RabbitMQ:
-    """home: the folder with the node's data, log and chosen ports."""
+    """A RabbitMQ node that we run ourselves. home: the folder with its data, log and chosen ports."""
 
     def __init__(self, home: Path) -> None:
         self.home = home.resolve()

@@ -51,7 +51,7 @@ def run(configuration: Path) -> int:
 
 
 def _write(piece: bytes) -> None:
-    """Ignoring errors: a process whose output nobody reads would block."""
+    """Write to stdout, ignoring errors: a process whose output nobody reads would block."""
     with suppress(OSError):
         while piece:
             piece = piece[os.write(1, piece) :]

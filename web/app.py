@@ -97,6 +97,6 @@ def _replace_broken_session() -> None:
 
 
 def _close_changed_session(failure: BaseException | None) -> None:
-    """What reads leaves its session as it was. What writes may have set timeouts and made temporary tables."""
+    """Close the session after a write or a failure, which may have set timeouts and made temporary tables."""
     if failure is not None or request.method not in _ONLY_READ:
         database.close()

@@ -29,11 +29,11 @@ class Form:
 
     @classmethod
     def filled(cls, values: Mapping[str, object]) -> "Form":
-        """As if it had been typed so. None: left empty. A list: chosen among several. True: ticked."""
+        """A form filled in with these values. None: left empty. A list: chosen among several. True: ticked."""
         return cls({name: _typed(value) for name, value in values.items()})
 
     def get(self, name: str) -> str:
-        """Without spaces around it; "": nothing."""
+        """The typed value without spaces around it; "" if there is none."""
         return (self.values.get(name) or [""])[0].strip()
 
     def text(self, name: str) -> str:
@@ -47,7 +47,7 @@ class Form:
         return bool(self.get(name))
 
     def number(self, name: str) -> float | str | None:
-        """None: nothing. What is no number comes as it was typed."""
+        """The number, or the text as typed if it is no number. None: nothing was typed."""
         typed = self.get(name).replace("\xa0", "").replace(" ", "").replace(",", ".")
         try:
             found = float(typed)
@@ -56,7 +56,7 @@ class Form:
         return int(found) if found.is_integer() and abs(found) < 1e15 else found
 
     def whole(self, name: str) -> int | None:
-        """Refused unless it is a whole number, or nothing."""
+        """The whole number. None: nothing was typed, or the field is refused because it is no whole number."""
         found = self.number(name)
         if found is None or isinstance(found, int):
             return found
@@ -67,11 +67,11 @@ class Form:
         self.values[name] = [value]
 
     def refuse(self, name: str, said: Said) -> None:
-        """The first problem of a field is told."""
+        """Note what is wrong with a field. Only its first problem is kept."""
         self.problems.setdefault(name, said)
 
     def problem(self, name: str) -> str:
-        """In the page's language; "": none."""
+        """The field's problem in the page's language; "" if there is none."""
         return words.told(self.problems[name]) if name in self.problems else ""
 
     @property
@@ -103,7 +103,7 @@ def file(name: str) -> FileStorage | None:
 
 
 def name_of(upload: FileStorage) -> str:
-    """Its name without a folder, and without characters that mean something elsewhere."""
+    """The upload's file name without a folder, and without characters that mean something elsewhere."""
     last = re.split(r"[/\\]", upload.filename or "")[-1]
     return _ODD.sub("_", last)[-_LONGEST_NAME:].lstrip(". ") or "file"
 

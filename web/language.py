@@ -128,7 +128,7 @@ def second(at: datetime) -> str:
 
 
 def instant(at: datetime) -> str:
-    """For addresses of pages."""
+    """A time in UTC, to the minute, for the URLs of pages."""
     return f"{at.astimezone(UTC):%Y-%m-%dT%H:%MZ}"
 
 

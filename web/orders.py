@@ -75,7 +75,7 @@ def follow_ups(campaign_id: int) -> ResponseReturnValue:
 
 @blueprint.post("/campaigns/<int:campaign_id>/test")
 def send_test(campaign_id: int) -> ResponseReturnValue:
-    """As `campaign test`."""
+    """Send a test mail of a lead's letter, as `campaign test` does."""
     row, to = campaigns.get(campaign_id), request.form.get("to", "").strip()
     try:
         it = preview.of_lead(row, request.form.get("lead", "").strip(), preview.step_in(request.form))
@@ -113,7 +113,7 @@ def settle(email_id: int) -> ResponseReturnValue:
 
 @blueprint.post("/incoming/<int:incoming_id>/judge")
 def judge(incoming_id: int) -> ResponseReturnValue:
-    """Correct or confirm what a message is. verdict: a class, of a bounce with its kind."""
+    """Correct or confirm what a message is. verdict, in the form: a class, of a bounce with a kind: bounce:address."""
     class_name, _, kind = request.form.get("verdict", "").partition(":")
     reason = request.form.get("reason", "").strip() or Reason(Code.JUDGED)
     try:

@@ -117,7 +117,7 @@ def campaign(campaign_id: int) -> Response:
 
 
 def campaign_page(campaign_id: int, refusal: str | None = None) -> Response:
-    """refusal: why an order from this page was not carried out."""
+    """Show a campaign. refusal: why an order from this page was not carried out."""
     row = campaigns.get(campaign_id)
     status, lead = request.args.get("status", ""), request.args.get("lead", "").strip()
     letter_wanted, step = request.args.get("letter", "").strip(), preview.step_in(request.values)
@@ -155,7 +155,7 @@ def campaign_page(campaign_id: int, refusal: str | None = None) -> Response:
 
 
 def _has_preview(row: Campaign) -> bool:
-    """A running campaign's page has it if it is asked for: its forecast takes time to play."""
+    """Whether the page has a preview: a draft's always, a running campaign's if asked, as its forecast takes time."""
     asked = "letter" in request.args or "step" in request.args
     return row.status == CampaignStatus.DRAFT or (row.status in _ON_THE_WAY and asked)
 
@@ -225,7 +225,7 @@ def email(email_id: int) -> Response:
 
 
 def email_page(email_id: int, refusal: str | None = None, typed: str = "") -> Response:
-    """refusal: why a decision was refused. typed: the reason the person entered."""
+    """Show an e-mail. refusal: why a decision was refused. typed: the reason the person entered."""
     line, moves = overview.email(email_id), history.of_email(email_id)
     content = overview.content(email_id)
     return show(
@@ -290,7 +290,7 @@ def needs_you() -> Response:
 
 
 def needs_you_page(refused: int | None = None, refusal: str | None = None) -> Response:
-    """refusal: why judging the message of this id was refused."""
+    """Show what needs a person. refusal: why judging the message with the id `refused` was refused."""
     after = _id(request.args.get("after", 0, type=int))
     found = incoming.needs_a_person(after, _A_PAGE + 1)
     return show(
@@ -307,7 +307,7 @@ def needs_you_page(refused: int | None = None, refusal: str | None = None) -> Re
 
 @blueprint.get("/incoming")
 def incoming_list() -> Response:
-    """Newest first, of a campaign, a mailbox or a class."""
+    """List what came back, newest first: all of it, or that of a campaign, a mailbox or a class."""
     wanted = {name: request.args.get(name, type=int) for name in ("campaign", "mailbox")}
     class_name = request.args.get("class", "")
     found = incoming.page(
@@ -332,7 +332,7 @@ def _id(value: int | None) -> int:
 
 @blueprint.get("/find")
 def find() -> Response:
-    """Leads by a part of their address, name or company; of a complete address also the person's e-mails."""
+    """Find leads by a part of their address, name or company; for a complete address also the person's e-mails."""
     wanted = request.args.get("address", "").strip()
     try:
         address = normalise(wanted) if wanted else None

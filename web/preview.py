@@ -42,13 +42,13 @@ class Preview:
 
 
 def step_in(values: Mapping[str, str]) -> int:
-    """Which letter a form or link asks for. 0, which no campaign has: what it says is no number."""
+    """The number of the letter that a form or link asks for: 1 if none, 0, which no letter has, if it is no number."""
     typed = values.get("step", "").strip() or "1"
     return int(typed) if typed.isascii() and typed.isdecimal() and len(typed) < _DIGITS else 0
 
 
 def of(row: Campaign, address: str, step: int) -> Preview | None:
-    """address: see of_lead(). None: there is no such lead. Raises NoSuchStep."""
+    """The preview of a lead's letter. address: see of_lead(). None: there is no such lead. Raises NoSuchStep."""
     it = of_lead(row, address, step)
     if it is None:
         return None
@@ -91,9 +91,9 @@ def _without_time(it: LeadLetter) -> str:
 
 
 def of_lead(row: Campaign, address: str, step: int) -> LeadLetter | None:
-    """address: as typed, or a part that finds its lead; "": the first lead. None: there is no such lead.
+    """A lead's letter. None: there is no such lead. Raises NoSuchStep.
 
-    Raises NoSuchStep.
+    address: as typed, or a part that finds its lead; "": the first lead.
     """
     it = _lead(row, address, step)
     if it is None and (found := found_leads.find(address, row.id, 1)) and found.leads:
@@ -111,7 +111,7 @@ def as_test(it: LeadLetter, message_id: str) -> bytes:
 
 
 def _content(it: LeadLetter) -> bytes:
-    """As it was handed over, or as it will be. Raises CampaignInvalid."""
+    """The letter as it was handed over, or as it will be. Raises CampaignInvalid."""
     if it.is_over and (content := it.content()) is not None:
         return content
     if it.is_over and (gone := it.why_no_content()) is not None:

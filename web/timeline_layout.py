@@ -113,7 +113,7 @@ def hour_around(now: datetime) -> tuple[datetime, datetime]:
 
 
 def axis_around(now: datetime, found: Iterable[Stretch]) -> Axis:
-    """At most the hour around now. found: its stretches."""
+    """The shortest axis around now that shows all stretches, at most an hour. found: the stretches of that hour."""
     minute = now.replace(second=0, microsecond=0)
     *closer, hour = [Axis(minute - whole / 3, minute + whole * 2 / 3, step) for whole, step in _AROUND]
     times = [it.begins for it in found]
@@ -143,7 +143,10 @@ def draw(
     moved_within: Mapping[int, Counter[Why | None]],
     finest: timedelta,
 ) -> Picture:
-    """lines: with the marks in sight. crowded: of those with bars instead, the stretches in sight, `finest` long."""
+    """Lay out the timeline.
+
+    lines: with the marks in sight. crowded: of those with bars instead, the stretches in sight, `finest` long.
+    """
     width = timeline_bars.width_of_bars(axis.start, axis.end, len(crowded), finest)
     return Picture(
         axis,

@@ -116,7 +116,7 @@ def refused(error: HTTPError) -> Response:
 
 
 def _page(lang: str, message: str | None, code: int = 200, token: str = "") -> Response:
-    """message: None for the question."""
+    """The page with a message; None: with the question whether to unsubscribe."""
     with force_locale(lang):
         html = render_template("unsubscribe.html", message=message and word(message), token=token, style=STYLE)
     response = make_response(html, code)

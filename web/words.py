@@ -254,7 +254,7 @@ WAITS: dict[Unit, Callable[[int], str]] = {
 
 
 def provider(key: str) -> str:
-    """Its name, and what it lets a mailbox send."""
+    """A provider's name, and what it lets a mailbox send."""
     it = PROVIDERS[key]
     limits = (gettext("%(most)s in %(length)s", most=number(limit.most), length=limit.length) for limit in it.limits)
     return f"{it.name}: {', '.join(limits)}"
@@ -270,12 +270,12 @@ UNITS = {
 
 
 def unit(it: Unit) -> str:
-    """Of a wait, without a number."""
+    """The name of a wait's unit, without a number."""
     return word(UNITS[it])
 
 
 def wait(it: Wait) -> str:
-    """Of a follow-up."""
+    """How long a follow-up waits, like "after 2 days"."""
     return WAITS[it.unit](it.count)
 
 
@@ -330,7 +330,7 @@ def rule(text: str) -> str:
 
 
 def conversation(it: Conversation) -> list[conversation_lines.Part]:
-    """In one line."""
+    """The parts of a conversation's line."""
     return conversation_lines.parts(it)
 
 
@@ -339,12 +339,12 @@ def kind(name: str) -> str:
 
 
 def responses(counts: Responses) -> list[tuple[str, str]]:
-    """Those above zero: name, and the number in words."""
+    """The responses above zero: name, and the number in words."""
     return [(name, say(getattr(counts, name))) for name, say in RESPONSES.items() if getattr(counts, name)]
 
 
 def told(said: Said) -> str:
-    """A sentence of its own. The name of a file at its start keeps its letters."""
+    """The text as a sentence of its own. The name of a file at its start keeps its case."""
     text = reason(said)
     return f"{text}." if "." in text.partition(" ")[0] else sentence(text)
 
@@ -359,7 +359,7 @@ def verb(name: str) -> str:
 
 
 def column(name: str) -> str:
-    """With the day that stands behind some names."""
+    """The name of a changed setting, with the day that stands behind some names."""
     known, space, day = name.partition(" ")
     return f"{word(COLUMNS.get(known, known))}{space}{day}"
 
@@ -388,7 +388,7 @@ def weekdays(numbers: Sequence[int]) -> str:
 
 
 def _length(text: str) -> str:
-    """Instead of a long text."""
+    """The length of a long text, to show instead of it."""
     return str(ngettext("%(num)d character", "%(num)d characters", len(text)))
 
 
