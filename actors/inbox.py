@@ -17,6 +17,7 @@ from mail import inbox, unsubscribe
 from mail.inbox import Bounds, Folder, Inbox, InboxUnreadable, Message
 from mail.incoming import classify, structure, text
 from mail.incoming.result import Citation, Class, Facts, Incoming, Letter
+from mail.oauth import NoToken
 from models.inbox import holding, incoming, looks, matching
 from models.inbox.incoming import Found
 from models.inbox.looks import Cursor, Look
@@ -69,7 +70,7 @@ def look_into(look: Look) -> None:
             complete = [read_folder(look.mailbox_id, it, name) for name in it.folders()]
         looks.end(look, complete=all(complete))
         metrics.INBOX_LOOKS.labels("complete" if all(complete) else "partial").inc()
-    except (InboxUnreadable, vault.KeyInvalid) as failure:
+    except (InboxUnreadable, vault.KeyInvalid, NoToken) as failure:
         step = getattr(failure, "step", "password")
         looks.fail(look, step, str(failure))
         metrics.INBOX_LOOKS.labels("failed").inc()

@@ -18,6 +18,7 @@ from mail.calibration import Arrival, Finding
 from mail.domain import State
 from mail.imap import Patience, SentFolderUnreadable
 from mail.message import Letter
+from mail.oauth import NoToken
 from mail.outcome import Accepted
 from models.health import calibrations
 from models.owner import mailboxes
@@ -124,14 +125,14 @@ def _letter(sender: Mailbox, receiver: Mailbox, message_id: str) -> Letter:
 
 
 def _wait_for(receiver: Mailbox, message_id: str, sent_at: datetime, wait: int) -> Arrival | None:
-    server = servers.inbox(receiver)
-    assert server is not None
     until = clock.boottime() + wait
     while True:
         try:
+            server = servers.inbox(receiver)
+            assert server is not None
             if found := calibration.arrival(server, message_id, (sent_at - _EARLIER).date(), Patience.configured()):
                 return found
-        except SentFolderUnreadable as failure:
+        except (SentFolderUnreadable, vault.KeyInvalid, NoToken) as failure:
             raise TestMailRefused(f"the inbox of {receiver.address} cannot be read: {failure}") from None
         if clock.boottime() + _PAUSE_SECONDS > until:
             return None
@@ -146,5 +147,5 @@ def _copy_found(sender: Mailbox, message_id: str, sent_at: datetime) -> bool | N
             return None
         with imap.sent_folder(where.server, where.folder, Patience.configured()) as folder:
             return folder.find(message_id, (sent_at - _EARLIER).date()) is not None
-    except (SentFolderUnreadable, vault.KeyInvalid):
+    except (SentFolderUnreadable, vault.KeyInvalid, NoToken):
         return None

@@ -9,6 +9,7 @@ from logins.conversations import conversation_of
 from mail import smtp
 from mail.address import normalise, on_the_wire
 from mail.connection import Timeouts
+from mail.oauth import NoToken
 from mail.outcome import Accepted, Deferred, Outcome, Refused, Unanswered
 from models.owner import mail_tests, mailboxes
 from models.owner.mail_tests import Order, TestMailRefused
@@ -34,7 +35,7 @@ def send(
     order, sender = mail_tests.begin(campaign_id, mailbox_id, normalise(to), by), mailboxes.get(mailbox_id)
     try:
         return order, _converse(order, sender, to, compose(order.message_id), limits or Timeouts.configured())
-    except vault.KeyInvalid as error:
+    except (vault.KeyInvalid, NoToken) as error:
         raise TestMailRefused(f"{sender.address} cannot send it: {error}") from None
     finally:
         with suppress(*database.FAILURES):  # its lease ends it

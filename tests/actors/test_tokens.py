@@ -9,17 +9,20 @@ import pytest
 from dramatiq import get_broker
 
 from actors import deliver as pipeline
+from actors.inbox import read_inboxes
 from actors.tokens import renew_tokens
-from logins import servers, tokens
+from logins import send_test, servers, tokens
 from mail import oauth
 from mail.oauth import App, Provider
 from models.email.claims import Access
 from models.owner import authorizations, mailboxes, notices
 from models.owner.authorizations import Authorization
+from models.owner.mail_tests import TestMailRefused
+from models.owner.mailboxes import SentMail
 from models.owner.notices import Kind
 from models.states import Status
 from models.store import database, vault
-from models.store.tables import CampaignEmailQueue, Change, Mailbox, MailboxAuthorization, Notice
+from models.store.tables import CampaignEmailQueue, Change, Inbox, Mailbox, MailboxAuthorization, Notice
 from reasons import Code
 from tests import factories as make
 from tests.conftest import Override
@@ -337,6 +340,29 @@ class TestInAdvance:
         renew_tokens()
 
         assert provider.forms == []
+
+
+class TestAConsentThatHasEnded:
+    @pytest.fixture
+    def mailbox_id(self, provider: LoginServer) -> int:
+        mailbox_id = a_mailbox(provider, lasts=ENDED)
+        provider.revoke()
+        return mailbox_id
+
+    def test_is_a_failed_look_into_its_inbox_and_the_next_inbox_is_read(self, mailbox_id: int) -> None:
+        nowhere = SentMail("127.0.0.1", 1, "none", None)
+        mailboxes.edit(mailbox_id, "tests", mailboxes.Edit(sent_mail=nowhere))
+        other = make.a_mailbox(username="jan", sent_mail=nowhere)
+
+        read_inboxes()
+
+        failed = {row.mailbox.id: str(row.failed_reason) for row in Inbox.select().where(Inbox.failures == 1)}
+        assert failed.keys() == {mailbox_id, other}
+        assert "AADSTS700082" in failed[mailbox_id]
+
+    def test_refuses_a_test_mail_with_its_reason(self, mailbox_id: int) -> None:
+        with pytest.raises(TestMailRefused, match=r"@sender\.example cannot send it: .*AADSTS700082"):
+            send_test.send(None, mailbox_id, "ewa@firm.example", "ola", lambda _: b"Subject: hello\r\n\r\n")
 
 
 class TestAConsentThatEnds:
