@@ -15,7 +15,7 @@ from intake import texts
 from intake.columns import Columns, is_address
 from intake.damage import html
 from intake.rows import Row
-from intake.tables import Table
+from intake.tables import CELL, Table
 from mail.address import AddressInvalid, normalise
 from mail.message import LetterInvalid, control_character, refuse_control_characters
 from messages import Message, Number, Said, gettext_noop
@@ -110,8 +110,10 @@ def _check_cells(columns: Columns, row: Row, separator: str) -> None:
         )
         raise ValueError(Message(template, cells=len(row.cells), count=count, separator=Message(separator)))
     if len(row.cells) > count and any(cell.strip() for cell in row.cells[count:]):
-        template = gettext_noop(
-            ": %(cells)d cells instead of %(count)d; a cell with a %(separator)s in it must be in quotes"
+        template = (
+            gettext_noop(": %(cells)d cells instead of %(count)d; a cell with a %(separator)s in it must be in quotes")
+            if separator != CELL
+            else gettext_noop(": %(cells)d cells instead of %(count)d; name the columns behind it, or empty them")
         )
         raise ValueError(Message(template, cells=len(row.cells), count=count, separator=Message(separator)))
 

@@ -21,7 +21,7 @@ from python_calamine import (
 from intake import extents, hidden, number_formats
 from intake.number_formats import Formats
 from intake.rows import Row
-from intake.tables import MOST_ROWS, Form, Hidden, header_of, is_blank, too_many_rows
+from intake.tables import CELL, MOST_ROWS, Form, Hidden, header_of, is_blank, too_many_rows
 from intake.texts import FileInvalid, opened
 from messages import Message, Number, gettext_noop
 
@@ -120,7 +120,7 @@ class Sheet:
         return Message(gettext_noop("sheet %(name)s"), name=repr(self.name))
 
     def separator(self) -> str:
-        return gettext_noop("cell")
+        return CELL
 
     def for_errors(self) -> Form:
         return Form("utf-8-sig", ";")  # opens as columns in a Polish Excel

@@ -16,6 +16,8 @@ from intake.texts import FileInvalid
 from messages import Message, Number, gettext_noop
 
 MOST_ROWS = 2_000_000
+# In place of a delimiter's name: a spreadsheet has none.
+CELL = gettext_noop("cell")
 _HEADER_WITHIN = 10  # rows that are not blank
 _BREAK = re.compile(r"\s*[\r\n]\s*")
 
@@ -48,7 +50,7 @@ class Table(Protocol):
         """How the file was read, for people: the encoding and delimiter, or the sheet."""
 
     def separator(self) -> str:
-        """The name of the delimiter between cells; of a spreadsheet, "cell"."""
+        """The name of the delimiter between cells; of a spreadsheet CELL."""
 
     def for_errors(self) -> "Form":
         """How to write a CSV file like this one, for its bad rows."""

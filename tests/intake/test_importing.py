@@ -370,7 +370,7 @@ class TestMoreLeads:
 
         _, said = add_more(POLISH.replace("Łucja", "Lucyna").replace("Jan", "Janusz"))
 
-        assert "1 lead is left as it is: an e-mail is on its way or has its result" in said
+        assert "1 lead is left as it is: an e-mail is on its way, or no letter is to come" in said
         assert {it["name"] for it in written().values()} == {"Łucja", "Janusz"}
 
     def test_of_a_running_campaign_are_planned(self, add_more: Typed) -> None:
@@ -684,6 +684,13 @@ class TestASpreadsheet:
 
     def test_that_hides_nothing_says_nothing_of_it(self, add: Typed) -> None:
         assert "hidden" not in add(workbook({"A": self.PEOPLE}))[1]
+
+    def test_with_a_text_behind_its_columns_is_told_so(self, add: Typed) -> None:
+        rows = [("email", "name"), ("jan@leads.example", "Jan", "call him first")]
+
+        status, _ = add(workbook({"A": rows}))
+
+        assert "line 2: 3 cells instead of 2; name the columns behind it, or empty them" in str(status)
 
     def test_with_addresses_in_several_sheets_is_read_from_the_one_that_is_named(self, add: Typed) -> None:
         content = workbook({"Marzec": self.PEOPLE, "Maj": [("email", "name"), ("jan@leads.example", "Jan")]})
