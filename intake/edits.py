@@ -10,7 +10,7 @@ from mail.address import normalise
 from mail.compose import Sender, Templates
 from mail.render import TemplateInvalid
 from messages import Message, Said, gettext_noop
-from models.owner import campaigns, mailboxes
+from models.owner import campaigns, mailboxes, steps
 from models.owner.campaigns import CampaignInvalid, Letter
 from models.states import CampaignStatus
 from models.store.tables import Campaign, Mailbox
@@ -50,12 +50,14 @@ def start(campaign_id: int, by: str) -> None:
 
 
 def why_not_started(row: Campaign) -> Message | None:
-    """Why a draft cannot be started: its letters cannot be composed for each lead. None: they can, or it is no draft.
+    """Why a draft cannot be started. None: it can, or it is no draft.
 
-    A copied campaign gets its leads as they are, so they are checked here.
+    A copy gets leads and mailboxes as they are: letters may not be composable for each lead, or answers not be seen.
     """
     if row.status != CampaignStatus.DRAFT:
         return None
+    if blind := _why_blind(row):
+        return blind
     letters = [Templates.of(it.subject, it.text, it.html) for it in campaigns.letters(row.id)]
     try:
         problems = _problems(row, letters)
@@ -74,6 +76,17 @@ def _problems(row: Campaign, letters: Sequence[Templates]) -> list[Message]:
         if because := fault(address, fields, letters):
             found.setdefault(because, []).append(address)
     return [Message("%(leads)s: %(said)s", leads=_named(them), said=said) for said, them in found.items()]
+
+
+def _why_blind(row: Campaign) -> Message | None:
+    blind = without_inbox(mailboxes.of_campaign(row.id))
+    if row.follow_up_without_inbox or not blind or not steps.of(row.id):
+        return None
+    template = gettext_noop(
+        "nobody would see an answer to %(mailbox)s before a follow-up: give it IMAP settings, or set"
+        " follow_up_without_inbox for %(name)s"
+    )
+    return Message(template, name=repr(row.name), mailbox=", ".join(blind))
 
 
 def without_inbox(senders: Iterable[Mailbox]) -> list[str]:

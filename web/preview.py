@@ -57,7 +57,7 @@ def of(row: Campaign, address: str, step: int) -> Preview | None:
         content = _content(it)
     except CampaignInvalid as error:
         return Preview(it, None, messages.of(error), [], *around)
-    found = foreign([Templates.of(it.subject, it.text, it.html)], it.fields)
+    found = [] if it.is_over else foreign([Templates.of(it.subject, it.text, it.html)], it.fields)
     return Preview(it, letter.read(content), None, found, *around)
 
 
@@ -65,6 +65,8 @@ def _time(it: LeadLetter, campaign: CampaignStatus) -> str:
     if it.at is None:
         return _without_time(it)
     at = in_words(it.at)
+    if it.held and it.status is not None and campaign != CampaignStatus.PAUSED:
+        return words.told(it.held)
     if it.status is not None and campaign != CampaignStatus.PAUSED:
         return at
     if it.status is not None:

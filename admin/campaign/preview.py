@@ -90,6 +90,8 @@ def _when(row: Campaign, it: LeadLetter) -> str:
     if it.at is None:
         return _without_time(it)
     time = show.moment(it.at)
+    if it.held and it.status is not None and row.status != CampaignStatus.PAUSED:
+        return escape_controls(f"{it.held.text(str, warsaw)}; planned for {time}")
     if it.status is None:
         conditions = [
             *(["it is started now"] if row.status == CampaignStatus.DRAFT else []),

@@ -53,12 +53,13 @@ WITH slot AS (
     INSERT INTO campaign_email_queue
         (campaign_id, campaign_lead_id, step_id, predecessor_id, mailbox_id, scheduled_at, wait_ends_at, message_id)
     SELECT p.campaign_id, p.campaign_lead_id, slot.step_id, p.id, slot.mailbox_id, slot.scheduled_at,
-           slot.wait_ends_at, {message_ids.of("slot.step_id")}
+           slot.wait_ends_at, {message_ids.of_follow_up("step")}
     FROM slot
     JOIN campaign_email_queue p ON p.id = slot.predecessor_id AND p.campaign_id = %(campaign)s
     JOIN mailbox m ON m.id = slot.mailbox_id
     JOIN campaign_lead cl ON cl.id = p.campaign_lead_id
     JOIN campaign c ON c.id = p.campaign_id
+    JOIN campaign_step step ON step.id = slot.step_id
     WHERE p.status = 'sent' OR NOT %(only_sent)s
     ORDER BY slot.scheduled_at
     ON CONFLICT DO NOTHING

@@ -63,6 +63,7 @@ class Claim(Attempt):
     text: str
     html: str | None
     recipient: str
+    person: str  # the recipient's address, normalised
     fields: Mapping[str, str]
     sender: str
     sender_name: str
@@ -132,7 +133,7 @@ CLAIMED = f"""
 SELECT q.campaign_id, q.mailbox_id, q.attempts, q.campaign_lead_id, s.id AS step_id, s.position AS step,
        q.scheduled_at, q.claimed_at AS started_at, recorded.id AS history_id, recorded.at::text AS history_at,
        q.message_id, {SUBJECT} AS subject,
-       s.text, s.html, cl.address AS recipient, cl.fields, m.address AS sender,
+       s.text, s.html, cl.address AS recipient, p.address AS person, cl.fields, m.address AS sender,
        m.name AS sender_name, m.one_click, m.smtp_host, m.smtp_port, m.smtp_security, m.username,
        m.password_encrypted, o.access_token_encrypted, o.access_ends_at, {THREAD_COLUMNS}
 FROM campaign_email_queue q
@@ -140,6 +141,7 @@ JOIN email_history recorded
   ON recorded.email_id = q.id AND recorded.claim_token = q.claim_token AND recorded.move = 'claim'
 JOIN campaign_step s ON s.id = q.step_id
 JOIN campaign_lead cl ON cl.id = q.campaign_lead_id
+JOIN lead p ON p.id = cl.lead_id
 JOIN mailbox m ON m.id = q.mailbox_id
 LEFT JOIN mailbox_authorization o ON o.mailbox_id = m.id
 LEFT JOIN LATERAL {THREAD.format(emails="campaign_email_queue")} thread ON q.predecessor_id IS NOT NULL

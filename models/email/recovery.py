@@ -32,7 +32,7 @@ class HandOver:
     campaign_id: int
     campaign_lead_id: int
     mailbox_id: int
-    recipient: str  # a fingerprint: after a restore, ids may be reused for others
+    recipient: str  # a fingerprint of the person's address: after a restore, ids may be reused for others
     step_id: int | None = None  # None: the first of its campaign (written by the previous version)
 
 
@@ -45,7 +45,7 @@ def of(claim: Claim, at: datetime) -> HandOver:
         campaign_id=claim.campaign_id,
         campaign_lead_id=claim.campaign_lead_id,
         mailbox_id=claim.mailbox_id,
-        recipient=_fingerprint(claim.recipient),
+        recipient=_fingerprint(claim.person),
         step_id=None if claim.step == 1 else claim.step_id,
     )
 
@@ -113,7 +113,7 @@ def _row_of(it: HandOver, by: str) -> int | None:
     locks.lock_campaigns([it.campaign_id])
     lead = CampaignLead.get_or_none(CampaignLead.id == it.campaign_lead_id, CampaignLead.campaign == it.campaign_id)
     step = fetch_row(STEP, {"campaign": it.campaign_id, "step": it.step_id})
-    if lead is None or step is None or _fingerprint(lead.address) != it.recipient:
+    if lead is None or step is None or not _is_to(it, lead):
         return None
     if not locks.lock_mailboxes([it.mailbox_id]):
         return None
@@ -125,6 +125,11 @@ def _row_of(it: HandOver, by: str) -> int | None:
         batch_moves.follow(it.campaign_id, [FollowUpSlot(before[0], slot, it.at)], by, only_sent=False)
     row = fetch_row(OF_STEP, (lead.id, step[0]))
     return None if row is None else int(row[0])
+
+
+def _is_to(it: HandOver, lead: CampaignLead) -> bool:
+    """Whether the hand-over was to this person. The previous version logged the address as the owner wrote it."""
+    return it.recipient in {_fingerprint(lead.lead.address), _fingerprint(lead.address)}
 
 
 def _fingerprint(address: str) -> str:

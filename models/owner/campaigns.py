@@ -418,8 +418,8 @@ def _mailbox_ids(campaign_id: int) -> set[int]:
 
 def _check_inboxes(row: Campaign, mailbox_ids: Collection[int]) -> None:
     """Raise CampaignInvalid if a mailbox has no inbox to read: its follow-ups would wait for ever."""
-    blind = Mailbox.select().where(Mailbox.id.in_(sorted(mailbox_ids)), Mailbox.imap_host.is_null())
-    if addresses := [it.address for it in blind.order_by(Mailbox.address)]:
+    # Locked, so that none loses its IMAP settings meanwhile.
+    if addresses := sorted(it.address for it in locks.lock_mailboxes(mailbox_ids) if it.imap_host is None):
         template = gettext_noop(
             "nobody would see an answer to %(mailbox)s before a follow-up: give it IMAP settings, or set"
             " follow_up_without_inbox for %(name)s"

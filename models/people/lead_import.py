@@ -114,7 +114,8 @@ _IS_OPEN = """
 NOT EXISTS (
     SELECT FROM campaign_email_queue q
     WHERE q.campaign_lead_id = l.id AND NOT q.skipped AND q.status <> 'pending' AND (q.status <> 'sent' OR q.step_id = (
-        SELECT s.id FROM campaign_step s WHERE s.campaign_id = l.campaign_id AND s.removed_at IS NULL
+        SELECT s.id FROM campaign_step s
+        WHERE s.campaign_id = l.campaign_id AND s.removed_at IS NULL AND (s.since IS NULL OR s.since <= q.sent_at)
         ORDER BY s.position DESC LIMIT 1)))
 """
 _DIFFERS = "(l.fields <> s.fields OR l.address <> s.address)"

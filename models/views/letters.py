@@ -118,7 +118,8 @@ WITH it AS (
                 ELSE q.predecessor_id END AS predecessor_id,
            CASE WHEN e.id = it.step_id OR q.status = 'pending' THEN m.id ELSE COALESCE(q.mailbox_id, m.id) END
                AS mailbox_id,
-           COALESCE(q.message_id, {message_ids.of("e.id")}) AS message_id, q.wire_message_id, q.status,
+           COALESCE(q.message_id, CASE WHEN e.position = 1 THEN {message_ids.of("e.id")}
+               ELSE {message_ids.of_follow_up("e")} END) AS message_id, q.wire_message_id, q.status,
            q.scheduled_at, q.sent_at
     FROM it
     JOIN campaign_lead cl ON cl.id = it.lead_id
@@ -182,9 +183,11 @@ def of_lead(
     _check_step(row, step)
     lead_id = _lead(row, address)
     found = _letter(lead_id, mailbox_id, step)
-    if found.email_id is not None or mailbox_id is not None:
+    if mailbox_id is not None or (found.email_id is not None and found.status is not Status.PENDING):
         return found
     told = conversations.of_lead(lead_id)
+    if found.email_id is not None:
+        return replace(found, held=conversation_lines.waits(told))
     found = replace(found, ended=_past(found) or told.ended, held=conversation_lines.waits(told))
     if usable.problem(row) or found.why_not() is not None:
         return found

@@ -4,6 +4,7 @@ import json
 import os
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -200,9 +201,27 @@ class TestADatabaseThatForgotAHandOver:
     def test_whose_ids_were_given_to_another_lead_takes_no_wrong_mail(self, smtp: SmtpServer) -> None:
         first, _ = sent_mails(smtp, 2)
         go_back_before_its_plan(first)
-        CampaignLead.update(address="somebody.else@leads.example").execute()
+        CampaignLead.update(address="Somebody.Else@leads.example").execute()
+        database.execute("UPDATE lead SET address = id || '@leads.example'")
 
         assert recovery.recover(handover_log.forgotten(), "restored", "tests") == []
+
+    def test_whose_lead_was_spelt_otherwise_in_the_backup_is_recovered(self, smtp: SmtpServer) -> None:
+        first, _ = sent_mails(smtp, 2)
+        go_back_before_its_plan(first)
+        database.execute("UPDATE campaign_lead SET address = upper(address)")
+
+        assert len(recovery.recover(handover_log.forgotten(), "restored", "tests")) == 1
+
+    def test_that_the_version_before_logged_is_recovered(self, smtp: SmtpServer) -> None:
+        """With the address as the owner wrote it."""
+        mailbox_id = make.a_mailbox(smtp_port=smtp.port)
+        [email_id] = make.planned(make.a_campaign([mailbox_id], leads=["Anna@leads.example"]), mailbox_id, make.now())
+        claim = make.handed_over(email_id)
+        noted = recovery.of(replace(claim, person=claim.recipient), make.now())
+        go_back_before_its_claim(email_id)
+
+        assert recovery.recover([noted], "restored", "tests") == [email_id]
 
     @pytest.mark.parametrize("end", [refuse, cancel, lose_sight_of])
     def test_that_had_ended_is_not_reopened_and_sent_twice(
