@@ -38,7 +38,8 @@ _WEAK = re.compile(
 _BARE = re.compile(
     r"^(((bardzo |uprzejmie |pilnie )?(prosze|prosimy|prosilbym|prosilabym|poprosze|prosba)"
     r"( bardzo| uprzejmie| pilnie)? o (usuniecie|(s|wy)kasowanie)|(prosze |prosimy )?(usuncie|(s|wy)kasujcie))"
-    r"( prosze| dziekuje| pilnie)?|(please |kindly )?(do not|don.?t|dont) (contact|e-?mail|write)( please)?)$"
+    r"( prosze| dziekuje| pilnie)?|(can|could|would|will) you (please |kindly )?stop( please)?\??"
+    r"|(please |kindly )?(do not|don.?t|dont) (contact|e-?mail|write)( please)?)$"
 )
 _REFUSAL = (
     r"((bo |gdyz |poniewaz |because )?((my |ja )?nie (jestem|jestesmy) (tym |tematem |oferta )?(w ogole |zupelnie )?"
@@ -62,6 +63,8 @@ _THINGS = re.compile(
     r"\b(blad|bled|uster|literow|tabel|slajd|wiersz|kolumn|produkt|wpis|akapit|zdani|cen(a|y|e|ie)\b|dat(a|y|e|ie)\b"
     r"|plik|ofer|mistakes?\b|errors?\b|typos?\b|slides?\b|tables?\b|columns?\b|rows?\b|files?\b|prices?\b|offers?\b)"
 )
+# The other way to reach the person, who may want that: "Don't write. Call me."
+_CALL = re.compile(r"\b(call|ring|phone|zadzwon\w*|dzwon\w*|ruf(en)?|anrufen)\b")
 _CLAUSE_ENDS = re.compile(r"[.!,;:]| - | (?:but|so|and|ale|wiec|dlatego|i) ")
 _MAIL = (
     r"(wiadomosc\w*|mail\w*|e-?mail\w*|ofert\w*|newsletter\w*|reklam\w*|spam\w*|korespondenc\w*|materialow"
@@ -229,8 +232,7 @@ _REQUESTS = [
         r"|\bno longer (want|wish|like|interested in)( to)? (receiv|get|hear|be (contacted|e-?mailed))"
     ),
     (
-        r"\b(can|could|would|will) you (please |kindly )?stop( please)?(?=$|[.,!?])"
-        r"|\bstop (e-?mailing|contacting|spamming|messaging|harassing|bothering|writing)\b|\b(please )?stop (these|this"
+        r"\bstop (e-?mailing|contacting|spamming|messaging|harassing|bothering|writing)\b|\b(please )?stop (these|this"
         r"|the|your|all) (e-?mails?|mails?|messages|spam|mailing)"
     ),
     (
@@ -333,7 +335,7 @@ def request(new_text: str, subject: str = "") -> Request | None:
 def _in_clauses(said: list[str], words: str) -> Request | None:
     """Whether a part of a sentence asks for it, as in "not interested, stop". Sure if nothing else may be meant."""
     found = None
-    may_be_else = "?" in words or _THINGS.search(words)
+    may_be_else = "?" in words or _THINGS.search(words) or _CALL.search(words)
     are_courtesies = True  # the sentences before
     for sentence in said:
         clauses = _clauses(sentence)

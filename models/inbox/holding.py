@@ -48,6 +48,29 @@ PUBLIC_DOMAINS = frozenset(
         ),
         *("interia.pl", "interia.eu", "interia.com", "poczta.fm", "gazeta.pl", "buziaczek.pl", "amorki.pl", "home.pl"),
         *("yahoo.pl", "gmail.pl", "neostrada.pl", "spoko.pl", "prokonto.pl", "int.pl", "vip.onet.pl", "t-online.de"),
+        *("onet.com.pl", "interia.com.pl", "live.pl", "orange.pl", "poczta.pl", "plusnet.pl", "republika.pl"),
+        *(
+            "interiowy.pl",
+            "hotmail.de",
+            "outlook.de",
+            "live.de",
+            "yahoo.de",
+            "gmx.at",
+            "gmx.ch",
+            "freenet.de",
+            "arcor.de",
+        ),
+        *(
+            "hotmail.co.uk",
+            "yahoo.co.uk",
+            "btinternet.com",
+            "hotmail.fr",
+            "yahoo.fr",
+            "orange.fr",
+            "laposte.net",
+            "free.fr",
+        ),
+        *("libero.it", "seznam.cz", "fastmail.com", "comcast.net"),
     }
 )
 

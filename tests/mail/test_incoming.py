@@ -174,7 +174,6 @@ class TestARequestNotToWrite:
                 "Thanks but stop",
                 "No thanks, stop",
                 "not interested please stop",
-                "Could you please stop?",
             ),
             *(
                 "Proszę o usunięcie.",
@@ -256,6 +255,8 @@ class TestARequestNotToWrite:
         "text",
         [
             "Please delete my previous message, it went to the wrong thread. We are interested, what would it cost?",
+            *("Could you please stop?", "Could you stop? We need to check the budget first."),
+            "Don't write. Call 600 700 800.",
             "Please remove our logo from the mock-up, then we can sign.",
             "Please remove our logo from the picture.",
             "Can our employees opt out of the medical plan? If so, we would like to start in September.",
