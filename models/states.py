@@ -37,6 +37,8 @@ class MailboxStatus(StrEnum):
 
 # `by` of what Punktual does to protect the reputation of domains.
 PROTECTION = "protection"
+# `by` of what follows from a message that came back.
+INBOX = "inbox"
 # SQL: whether the mailbox `m` is closed because DNS records of its domain are missing.
 CLOSED_BY_ITSELF = f"(m.status = '{MailboxStatus.PAUSED}' AND m.paused_by = '{PROTECTION}')"
 

@@ -47,7 +47,8 @@ def run(configuration: Path) -> int:
     assert supervisord.stdout is not None
     while piece := os.read(supervisord.stdout.fileno(), 65_536):
         _write(piece)
-    return supervisord.wait()
+    status = supervisord.wait()
+    return status if status >= 0 else 128 - status  # ended by a signal, as shells say it
 
 
 def _write(piece: bytes) -> None:

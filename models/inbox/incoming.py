@@ -22,13 +22,14 @@ from models.inbox.looks import Cursor
 from models.inbox.matching import Match
 from models.people import suppressions
 from models.people.suppressions import NewSuppression
+from models.states import INBOX
 from models.store.database import database, execute, fetch, fetch_row, row, rows
 from models.store.recordable import recordable
 from models.store.tables import Lead
 from reasons import Code, Reason, Why
 from scheduling.window import warsaw_day_bounds
 
-BY = "inbox"
+BY = INBOX
 CLASSES = ("human", "automatic", "bounce", "complaint", "unsubscribe", "unclear", "other")
 BOUNCES = ("address", "policy", "temporary")
 _SENDER = "suppressed_sender"  # in the evidence: the address that was suppressed beside the lead's
@@ -325,7 +326,7 @@ def correct(incoming_id: int, class_: str, by: str, reason: Why, kind: str | Non
         told = Reason(Code.CORRECTED, before=before.class_name, after=class_, because=reason)
         held = holding.lift(incoming_id)
         for address in before.every_suppressed:
-            suppressions.remove(address, by)
+            _end_suppression(address, incoming_id, by)
             held |= {each.id for each in Lead.select(Lead.id).where(Lead.address == address)}
         execute(CORRECT, {"id": incoming_id, "class": class_, "kind": kind, "by": by})
         _follow(_get(incoming_id), by)
@@ -333,6 +334,22 @@ def correct(incoming_id: int, class_: str, by: str, reason: Why, kind: str | Non
         changes.record_of_address(
             before.address or before.sender, {"incoming": [before.class_name, class_]}, by, "correct", told
         )
+
+
+# Another message for which the address must stay suppressed: it is the one to correct then.
+HAND_ON = """
+UPDATE incoming SET suppressed = %(address)s WHERE id = (
+    SELECT i.id FROM incoming i LEFT JOIN lead p ON p.id = i.lead_id
+    WHERE i.id <> %(id)s AND (i.class IN ('unsubscribe', 'complaint') OR (i.class = 'bounce' AND i.kind = 'address'))
+      AND (p.address = %(address)s OR (i.class = 'unsubscribe' AND i.sender = %(address)s))
+    ORDER BY i.id LIMIT 1)
+"""
+
+
+def _end_suppression(address: str, incoming_id: int, by: str) -> None:
+    """End what this message caused, unless another one or a person's order is a reason too."""
+    if not execute(HAND_ON, {"address": address, "id": incoming_id}):
+        suppressions.remove(address, by, only_of=BY)
 
 
 WAITS_FOR_A_PERSON = f"SELECT 1 FROM incoming i WHERE i.id = %s AND {holds.NEEDS_A_PERSON}"  # noqa: S608  # only our own words

@@ -11,8 +11,9 @@ from models.audit import changes
 from models.email import recipients
 from models.email.suppressed import DOMAIN, ENTRY
 from models.people import forgotten
+from models.states import INBOX
 from models.store import reason_columns, tick_request
-from models.store.database import database, fetch_row, rows
+from models.store.database import database, execute, fetch_row, rows
 from models.store.tables import Suppression
 from reasons import Why
 
@@ -62,7 +63,7 @@ def add(key: str, reason: Why, by: str, *, email_id: int | None = None, proof: s
     """Suppress an address or a domain: see NewSuppression.
 
     Cancels what is planned for these people, and once it returns nothing more is handed over to them. Adding it again
-    keeps the first reason, and returns False.
+    returns False, and keeps the first reason, unless that was a message and this is a person's order.
     """
     return bool(add_each([NewSuppression(key, reason, email_id, proof)], by))
 
@@ -72,6 +73,8 @@ def add_each(entries: Sequence[NewSuppression], by: str) -> list[str]:
     with database.atomic():
         new = _insert(_without_forgotten(entries), by)
         for it in entries:
+            if it.key not in new and by != INBOX:
+                execute(TAKE_OVER, {"key": it.key, "by": by, **reason_columns.for_sql(it.reason, "reason")})
             if it.key in new:
                 changes.record_of_address(it.key, {"suppressed": [None, str(it.reason)]}, by, "suppress")
         recipients.stop_suppressed([it.key for it in entries], by)
@@ -126,16 +129,24 @@ def _insert(entries: Sequence[NewSuppression], by: str) -> list[str]:
     return found
 
 
-REMOVE = "DELETE FROM suppression WHERE address = %s RETURNING reason"
+# A person's order is a reason of its own: it stays when the message is corrected that was the first one.
+TAKE_OVER = """
+UPDATE suppression SET by = %(by)s, reason = %(reason)s, reason_code = %(reason_code)s,
+    reason_values = %(reason_values)s
+WHERE address = %(key)s AND by = 'inbox'
+"""
+REMOVE = """
+DELETE FROM suppression WHERE address = %(key)s AND (%(only_of)s::text IS NULL OR by = %(only_of)s) RETURNING reason
+"""
 
 
-def remove(key: str, by: str, reason: Why | None = None) -> bool:
+def remove(key: str, by: str, reason: Why | None = None, *, only_of: str | None = None) -> bool:
     """End a suppression. Leads that were left out can be planned again; cancelled e-mails stay cancelled.
 
-    Returns False if it was not suppressed.
+    only_of: end it only if this is who suppressed it. Returns False if nothing was ended.
     """
     with database.atomic():
-        row = fetch_row(REMOVE, (key,))
+        row = fetch_row(REMOVE, {"key": key, "only_of": only_of})
         if row is None:
             return False
         changes.record_of_address(key, {"suppressed": [row[0], None]}, by, "unsuppress", reason)

@@ -1,21 +1,24 @@
 """Suppressed addresses and domains: whom an entry concerns, and that nothing is sent to them from then on."""
 
 from contextlib import nullcontext
+from uuid import UUID
 
 import pytest
 
 import config
 from actors.plan import plan_new, replan
+from mail.message import own_id
 from models.audit import changes
 from models.email import facts, gates, moves
 from models.email.gates import Action, Closed
+from models.inbox import incoming
 from models.owner import reopening
 from models.owner.reopening import ReopeningRefused
-from models.people import suppressions
+from models.people import suppressions, unsubscribing
 from models.people.suppressions import NewSuppression
 from models.states import Status
 from models.store import database
-from models.store.tables import CampaignEmailQueue
+from models.store.tables import CampaignEmailQueue, CampaignLead
 from models.views.forecast import forecast
 from reasons import Code, Reason
 from tests import factories as make
@@ -199,3 +202,34 @@ class TestWhileAMailIsBeingSent:
         closed = handing.result(BOUND)
         assert isinstance(closed, Closed)
         assert closed.gate == "lead"
+
+
+class TestAMessageThatIsCorrected:
+    """It was taken for a request to write to a colleague no more."""
+
+    @pytest.mark.parametrize("who", ["the person by mail", "the person by the link", "the owner"])
+    def test_leaves_what_somebody_else_asked_for(self, who: str) -> None:
+        email_id, _ = make.in_status(Status.SENT)
+        lead = CampaignLead.get_by_id(make.row(email_id).campaign_lead_id).address
+        boss = "boss@" + lead.split("@")[1]
+        first = make.came_back(email_id, "unsubscribe", sender=boss)
+        if who == "the person by mail":
+            make.came_back(email_id, "unsubscribe")
+        elif who == "the person by the link":
+            unsubscribing.unsubscribe(UUID(own_id(make.row(email_id).message_id)), "the page")
+        else:
+            suppressions.add(lead, "she telephoned", "ola")
+
+        incoming.correct(first, "other", "ola", "the boss spoke of himself")
+
+        assert suppressions.of([lead])
+        assert not suppressions.of([boss])
+
+    def test_ends_what_it_alone_caused(self) -> None:
+        email_id, _ = make.in_status(Status.SENT)
+        lead = CampaignLead.get_by_id(make.row(email_id).campaign_lead_id).address
+        first = make.came_back(email_id, "unsubscribe")
+
+        incoming.correct(first, "other", "ola", "a misunderstanding")
+
+        assert not suppressions.of([lead])
