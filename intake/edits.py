@@ -82,11 +82,7 @@ def _why_blind(row: Campaign) -> Message | None:
     blind = without_inbox(mailboxes.of_campaign(row.id))
     if row.follow_up_without_inbox or not blind or not steps.of(row.id):
         return None
-    template = gettext_noop(
-        "nobody would see an answer to %(mailbox)s before a follow-up: give it IMAP settings, or set"
-        " follow_up_without_inbox for %(name)s"
-    )
-    return Message(template, name=repr(row.name), mailbox=", ".join(blind))
+    return campaigns.nobody_sees_answers(row, blind)
 
 
 def without_inbox(senders: Iterable[Mailbox]) -> list[str]:

@@ -420,11 +420,16 @@ def _check_inboxes(row: Campaign, mailbox_ids: Collection[int]) -> None:
     """Raise CampaignInvalid if a mailbox has no inbox to read: its follow-ups would wait for ever."""
     # Locked, so that none loses its IMAP settings meanwhile.
     if addresses := sorted(it.address for it in locks.lock_mailboxes(mailbox_ids) if it.imap_host is None):
-        template = gettext_noop(
-            "nobody would see an answer to %(mailbox)s before a follow-up: give it IMAP settings, or set"
-            " follow_up_without_inbox for %(name)s"
-        )
-        raise CampaignInvalid(Message(template, name=repr(row.name), mailbox=", ".join(addresses)))
+        raise CampaignInvalid(nobody_sees_answers(row, addresses))
+
+
+def nobody_sees_answers(row: Campaign, addresses: Sequence[str]) -> Message:
+    """Why the campaign cannot send follow-ups from the mailboxes with these addresses."""
+    template = gettext_noop(
+        "nobody would see an answer to %(mailbox)s before a follow-up: give it IMAP settings, or set"
+        " follow_up_without_inbox for %(name)s"
+    )
+    return Message(template, name=repr(row.name), mailbox=", ".join(addresses))
 
 
 def _change_mailboxes(row: Campaign, before: set[int], wanted: Sequence[int]) -> dict[str, list[object]]:
@@ -441,6 +446,7 @@ def _change_mailboxes(row: Campaign, before: set[int], wanted: Sequence[int]) ->
         CampaignMailbox.campaign == row.id, CampaignMailbox.mailbox.in_(sorted(before - after))
     ).execute()
     if added := sorted(after - before):
+        locks.lock_mailboxes(added)  # before the e-mails of removed steps, to keep the lock order
         CampaignMailbox.insert_many([{"campaign": row.id, "mailbox": it} for it in added]).execute()
     former_mailboxes.left(row.id, before - after)
     former_mailboxes.joined(row.id, after - before)

@@ -7,6 +7,7 @@ import pytest
 
 from actors.deliver import act_on_closed_gate
 from actors.plan import replan
+from intake import edits
 from models.email import batch_moves, moves
 from models.email.batch_moves import FollowUpSlot
 from models.email.claims import Claim
@@ -323,3 +324,13 @@ class TestAMailboxWithoutImap:
         campaigns.edit(campaign_id, "ola", Edit(follow_up_without_inbox=True))
         mailboxes.edit(mailbox_id, "ola", mailboxes.Edit(sent_mail="nowhere"))
         assert mailboxes.get(mailbox_id).imap_host is None
+
+    def test_keeps_a_copy_of_an_ended_campaign_from_being_started(self) -> None:
+        mailbox_id = make.a_listening_mailbox()
+        campaign_id = make.a_campaign([mailbox_id], follow_ups=["1 day"])
+        campaigns.cancel(campaign_id, "ola")
+        mailboxes.edit(mailbox_id, "ola", mailboxes.Edit(sent_mail="nowhere"))
+        copy_id = campaigns.copy(campaign_id, "Copy", "ola", with_leads=True)
+
+        with pytest.raises(CampaignInvalid, match="nobody would see an answer"):
+            edits.start(copy_id, "ola")
