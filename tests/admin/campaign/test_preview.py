@@ -224,6 +224,22 @@ class TestAFollowUp:
         assert (it.at, it.email_id, it.status) == (row_of_it.scheduled_at, row_of_it.id, Status.PENDING)
         assert when(row).endswith(", planned")
 
+    def test_that_is_planned_and_waits_for_a_person_says_so_first(self, smtp: SmtpServer) -> None:
+        row = started(a_sequence(smtp.port))
+        planning.plan_follow_ups()
+        mailboxes.pause(letters.of_lead(row, step=2).mailbox_id, "ola", None)
+
+        assert re.match(r"on hold until .*; planned for \d{4}-", when(row))
+
+    def test_with_another_text_has_another_message_id_whatever_its_step_is_called(self) -> None:
+        """After a restored backup, a step that is added again may get the id of one that was sent."""
+        row = a_sequence()
+        one = letters.of_lead(row, step=2).message_id
+
+        CampaignStep.update(text="Another letter").where(CampaignStep.position == 2).execute()
+
+        assert letters.of_lead(row, step=2).message_id != one
+
     def test_whose_time_nobody_knows_says_what_is_known(self, smtp: SmtpServer) -> None:
         row = a_sequence(smtp.port)
         Mailbox.update(daily_limit=0).execute()
